@@ -21,7 +21,7 @@ import pytest
 _NUMBERS: Final = count()
 
 START_SECONDS: Final = 10
-"""Seconds in which Redis must answer after its start."""
+"""Seconds in which Redis must reply after its start."""
 
 
 def new_store_name() -> str:
@@ -61,7 +61,7 @@ class RedisServer:
         return f"unix://{self._socket}"
 
     def start(self) -> None:
-        """Start it, empty, and wait until it answers."""
+        """Start it, empty, and wait until it replies."""
         self._process = subprocess.Popen(self._command)
         end = monotonic() + START_SECONDS
         while True:
@@ -73,7 +73,7 @@ class RedisServer:
                 assert self._process.poll() is None, (self._folder / "log").read_text()
 
     def command(self, *words: str) -> bytes:
-        """Send a command, and return the first bytes of the answer as they come."""
+        """Send a command, and return the first bytes of the reply as they come."""
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(START_SECONDS)
             connection.connect(str(self._socket))
@@ -81,11 +81,11 @@ class RedisServer:
             return connection.recv(2**20)
 
     def pause(self) -> None:
-        """Let it answer nothing; connections stay open."""
+        """Let it reply to nothing; connections stay open."""
         self._process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it answer what has arrived meanwhile."""
+        """Let it reply to what has arrived meanwhile."""
         self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
@@ -124,7 +124,7 @@ class Sentinel:
             assert monotonic() < end, "the sentinel does not start"
 
     def command(self, *words: str) -> bytes:
-        """Send a command, and return the first bytes of the answer as they come."""
+        """Send a command, and return the first bytes of the reply as they come."""
         with socket.create_connection(("127.0.0.1", self._port), START_SECONDS) as connection:
             connection.sendall(" ".join(words).encode() + b"\r\n")
             return connection.recv(2**20)

@@ -352,8 +352,8 @@ def pair() -> Iterator[tuple[RedisServer, RedisServer, int]]:
 
 def offset(redis: RedisServer) -> bytes:
     """How much *redis* has replicated, or given to be replicated."""
-    answer = redis.command("INFO", "replication")
-    return answer.partition(b"master_repl_offset:")[2].partition(b"\r\n")[0]
+    reply = redis.command("INFO", "replication")
+    return reply.partition(b"master_repl_offset:")[2].partition(b"\r\n")[0]
 
 
 def when_back(ask: Callable[[], T]) -> T:

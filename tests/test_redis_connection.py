@@ -77,55 +77,55 @@ def connection_over(network: Network) -> RedisConnection:
 
 
 def send(connection: RedisConnection, size: int) -> asyncio.Future[Any]:
-    answer = asyncio.get_running_loop().create_future()
-    connection.send([RedisCommand([b"x" * size], CLEAR, ("key",), (), answer)])
-    return answer
+    reply = asyncio.get_running_loop().create_future()
+    connection.send([RedisCommand([b"x" * size], CLEAR, ("key",), (), reply)])
+    return reply
 
 
-async def test_a_command_that_is_not_answered_fails_after_its_second(network: Network) -> None:
-    answer = send(connection_over(network), 10)
+async def test_a_command_without_a_reply_fails_after_its_second(network: Network) -> None:
+    reply = send(connection_over(network), 10)
     network.pass_time(0.9)
-    assert not answer.done()
+    assert not reply.done()
     network.pass_time(0.2)
-    assert "no answer in 1 s" in str(answer.exception())
+    assert "no reply in 1 s" in str(reply.exception())
     assert network.is_aborted
 
 
 async def test_an_upload_may_take_as_long_as_redis_takes_bytes_of_it(network: Network) -> None:
     connection = connection_over(network)
-    answer = send(connection, 50 * MEGABYTE)
+    reply = send(connection, 50 * MEGABYTE)
     network.unsent -= MEGABYTE
     network.pass_time(6.1)  # what 50 MB may take anyway
     while network.unsent:
         network.unsent -= MEGABYTE
         network.pass_time(0.9)
-        assert not answer.done()
+        assert not reply.done()
     connection.data_received(b":1\r\n")
-    assert await answer == 1
+    assert await reply == 1
 
 
 async def test_an_upload_of_which_redis_takes_no_more_fails(network: Network) -> None:
-    answer = send(connection_over(network), 50 * MEGABYTE)
+    reply = send(connection_over(network), 50 * MEGABYTE)
     network.unsent -= MEGABYTE
     network.pass_time(6.1)
-    assert not answer.done()
+    assert not reply.done()
     network.pass_time(1.1)
-    assert answer.exception()
+    assert reply.exception()
 
 
-async def test_an_answer_may_take_as_long_as_bytes_of_it_come(network: Network) -> None:
+async def test_a_reply_may_take_as_long_as_bytes_of_it_come(network: Network) -> None:
     connection = connection_over(network)
-    answer = send(connection, 10)
+    reply = send(connection, 10)
     connection.data_received(b"$20\r\n")
     for _ in range(20):
         network.pass_time(0.9)
         connection.data_received(b"x")
-        assert not answer.done()
+        assert not reply.done()
     connection.data_received(b"\r\n")
-    assert await answer == b"x" * 20
+    assert await reply == b"x" * 20
 
 
-async def test_a_connection_is_closed_after_the_answer_that_nobody_waits_for(
+async def test_a_connection_is_closed_after_the_reply_that_nobody_waits_for(
     network: Network,
 ) -> None:
     connection = connection_over(network)

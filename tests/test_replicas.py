@@ -290,9 +290,9 @@ def test_the_code_of_the_guide_prints_what_is_shown(tmp_path: Path) -> None:
 # --- what Redis holds
 
 
-def answer_lines(answer: bytes) -> list[str]:
-    """The texts in an *answer* of Redis that is a list."""
-    return [line for line in answer.decode().split("\r\n") if line and line[0] not in "*$"]
+def reply_lines(reply: bytes) -> list[str]:
+    """The texts in a *reply* of Redis that is a list."""
+    return [line for line in reply.decode().split("\r\n") if line and line[0] not in "*$"]
 
 
 def test_all_that_redis_holds_has_the_prefix_and_a_time_to_live(http: httpx2.Client) -> None:
@@ -308,14 +308,14 @@ def test_all_that_redis_holds_has_the_prefix_and_a_time_to_live(http: httpx2.Cli
             data={"purpose": "vision"},
         )
         prefix = f"images-emulator:3:{{{name}}}:"
-        keys = answer_lines(redis.command("KEYS", f"*{name}*"))
+        keys = reply_lines(redis.command("KEYS", f"*{name}*"))
         kinds = {key.removeprefix(prefix).split(":")[0] for key in keys}
         assert kinds == {"registers", "records", "counters", "buckets", "log"}
         for key in keys:
             assert key.startswith(prefix)
             assert int(redis.command("TTL", key)[1:]) > 24 * 3600
         server.reset()
-        assert [*answer_lines(redis.command("KEYS", f"{prefix}*"))] == [f"{prefix}registers"]
+        assert [*reply_lines(redis.command("KEYS", f"{prefix}*"))] == [f"{prefix}registers"]
 
 
 async def test_stores_of_one_client_are_apart_and_end_and_expire_alone() -> None:
@@ -378,12 +378,12 @@ def lives_of(redis: RedisServer, name: str, seconds: int | None = None) -> dict[
     """The milliseconds that the keys of the store *name* live from one moment on, by their ends; -1
     for one that lives for ever. With *seconds*, they live as long from now on."""
     prefix = f"images-emulator:3:{{{name}}}:"
-    keys = answer_lines(redis.command("KEYS", f"{prefix}*"))
+    keys = reply_lines(redis.command("KEYS", f"{prefix}*"))
     change = f"redis.call('EXPIRE', key, {seconds})" if seconds else ""
     loop = f"for at, key in ipairs(KEYS) do {change} lives[at] = redis.call('PTTL', key) end"
     script = f'"local lives = {{}} {loop} return lives"'
     found = redis.command("EVAL", script, str(len(keys)), *keys)
-    numbers = [int(line[1:]) for line in answer_lines(found)]
+    numbers = [int(line[1:]) for line in reply_lines(found)]
     return dict(zip((key.removeprefix(prefix) for key in keys), numbers, strict=True))
 
 
@@ -467,7 +467,7 @@ async def test_revoking_a_claim_whose_count_was_dropped_lowers_no_other(
     assert (await counters.claim([first])).granted == (first, Count(2, 1))
     assert (await counters.claim([third])).granted == (third, Count(1, 1))
     assert await counters.counts("abc") == [Count(2, 1), Count(), Count(1, 1)]
-    counters._unanswered = ["1"]
+    counters._to_revoke = ["1"]
     await counters._revoke()
     assert await counters.counts("abc") == [Count(1, 1), Count(), Count(1, 1)]
     assert revoked == ["b"]
@@ -477,7 +477,7 @@ async def test_revoking_a_claim_whose_count_was_dropped_lowers_no_other(
     await counters.claim([first])
     await counters.claim([late])
     assert await counters.counts("c") == [Count(1, 0)]
-    counters._unanswered = ["3", "4"]
+    counters._to_revoke = ["3", "4"]
     await counters._revoke()
     assert await counters.counts("c") == [Count()]
     await store.disconnect()
@@ -499,7 +499,7 @@ async def test_deleting_a_record_that_is_not_there_leaves_no_key_in_redis() -> N
     redis, name = shared_redis(), new_store_name()
     store = RedisStore(redis.url, name)
     assert not await store.records("files", 100, NUMBER).delete("a")
-    assert answer_lines(redis.command("KEYS", f"*{name}}}*")) == []
+    assert reply_lines(redis.command("KEYS", f"*{name}}}*")) == []
     await store.disconnect()
 
 
@@ -839,7 +839,7 @@ def test_registers_that_redis_has_lost_are_restored_from_the_replicas(
         assert http.get(picture.replace(one.url, other.url)).status_code == 200
 
 
-def test_calls_do_not_hang_where_redis_answers_nothing(
+def test_calls_do_not_hang_where_redis_replies_to_nothing(
     redis_server: RedisServer, http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("images_emulator.state.redis_pool.TIMEOUT_SECONDS", 0.2)
@@ -853,7 +853,7 @@ def test_calls_do_not_hang_where_redis_answers_nothing(
         until(lambda: generate(http, server, prompt="after").status_code == 200)
         prompts = [call.prompt for call in server.requests]
         assert [prompts[0], prompts[1], prompts[-1]] == ["before", "meanwhile", "after"]
-        # Redis got the entries that it had not answered for, and got them again.
+        # Redis got the entries that it had not replied to, and got them again.
         assert server.emulator.journal.dropped() == 0
 
 
@@ -982,7 +982,7 @@ async def test_entry_that_redis_gets_late_is_not_amended_before_it_is_there(
 
 
 @pytest.mark.parametrize("cleared", [False, True])
-async def test_an_early_answer_that_comes_late_hides_no_entry(
+async def test_an_early_reply_that_comes_late_hides_no_entry(
     monkeypatch: pytest.MonkeyPatch, cleared: bool
 ) -> None:
     from images_emulator.state import redis_scripts  # noqa: PLC0415 - an extra
@@ -993,16 +993,16 @@ async def test_an_early_answer_that_comes_late_hides_no_entry(
     for number in range(2):
         await log.append(str(number), number, 1)
     assert await log.heads() == [0, 1]
-    was_asked, may_answer = asyncio.Event(), asyncio.Event()
+    was_asked, may_reply = asyncio.Event(), asyncio.Event()
 
-    async def answer_late(script: Any, keys: Any, *arguments: Any) -> Any:
-        answer = await call(script, keys, *arguments)
+    async def reply_late(script: Any, keys: Any, *arguments: Any) -> Any:
+        reply = await call(script, keys, *arguments)
         if script is redis_scripts.HEADS and not was_asked.is_set():
             was_asked.set()
-            await may_answer.wait()
-        return answer
+            await may_reply.wait()
+        return reply
 
-    monkeypatch.setattr(store.client, "call", answer_late)
+    monkeypatch.setattr(store.client, "call", reply_late)
     await log.amend("1", 10, 1, detachable=False)
     late = asyncio.ensure_future(log.heads())
     await was_asked.wait()
@@ -1013,7 +1013,7 @@ async def test_an_early_answer_that_comes_late_hides_no_entry(
     await log.append("3", 3, 1)
     newest = [2, 3] if cleared else [0, 100, 3]
     assert await log.heads() == newest
-    may_answer.set()
+    may_reply.set()
     assert await late == newest
     assert await log.heads() == newest
     await store.disconnect()

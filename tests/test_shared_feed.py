@@ -217,7 +217,7 @@ def test_feed_hears_what_comes_after_a_quiet_while(
     assert (event.name, event.data["id"]) == ("completed", identity)
 
 
-def test_store_that_answers_nothing_is_noticed_by_the_feed(
+def test_store_that_replies_to_nothing_is_noticed_by_the_feed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(redis_subscription, "QUIET_SECONDS", 0.1)

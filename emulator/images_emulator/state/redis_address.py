@@ -53,7 +53,7 @@ class RedisAddress:
         return ConnectionPool.from_url(self._url, **options)
 
     def cluster(self) -> RedisCluster:
-        """A client of the cluster. It sends a command again whose answer was lost, which may then
+        """A client of the cluster. It sends a command again whose reply was lost, which may then
         be done twice: without its retries redis-py does not find the cluster's new nodes, and
         leaves a connection open."""
         return RedisCluster.from_url(self._url, protocol=2)

@@ -38,7 +38,7 @@ class RedisBuckets(RedisContainer):
         await self._call(scripts.CLEAR, self._keys)
 
 
-def take_of(answer: Sequence[int]) -> Take:
-    """The answer of `redis_scripts.TAKE`."""
-    granted, used, wait_ms = answer
+def take_of(reply: Sequence[int]) -> Take:
+    """The reply of `redis_scripts.TAKE`."""
+    granted, used, wait_ms = reply
     return Take(bool(granted), used, None if wait_ms < 0 else wait_ms)

@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 RETRY_SECONDS: Final = 0.25
 """Seconds after a failure in which nobody asks Redis. Then one operation asks, and the others fail
-until it has an answer."""
+until it has a reply."""
 
 _NAMES: Final[Mapping[str, str]] = {
     script.digest: name.lower()
@@ -62,16 +62,16 @@ class Recovery(Protocol):
     """Something that missed what happened while Redis was away."""
 
     async def recover(self) -> None:
-        """Ask Redis for it, or tell Redis. Raises APIError where it does not answer."""
+        """Ask Redis for it, or tell Redis. Raises APIError where it does not reply."""
         ...
 
 
 class RedisClient:
     """Runs scripts on the Redis at *url*, from any event loop and any thread.
 
-    An operation that Redis does not answer raises the APIError `store_unavailable`. So do those
+    An operation to which Redis does not reply raises the APIError `store_unavailable`. So do those
     of the next `RETRY_SECONDS`, at once: a call that needs no store is not late by it. From then on
-    Redis is asked until it answers, also where nobody calls.
+    Redis is asked until it replies, also where nobody calls.
     """
 
     def __init__(self, url: str) -> None:
@@ -87,7 +87,7 @@ class RedisClient:
         """Held while work is submitted to `_thread` and while that is replaced, so that no work is
         submitted to a thread that ends; and while the four values below are changed."""
         self._recoveries: WeakSet[Recovery] = WeakSet()
-        """What recovers when Redis answers again."""
+        """What recovers when Redis replies again."""
         self._recovery: asyncio.Task[None] | None = None
         """Waits for that, on the loop of one of the operations that failed."""
         self._outage: _Outage | None = None
@@ -101,7 +101,7 @@ class RedisClient:
 
     @property
     def failure(self) -> APIError | None:
-        """The error of the last operation, if Redis has not answered it."""
+        """The error of the last operation, if Redis has not replied to it."""
         return self._error() if self._reason else None
 
     def check(self) -> None:
@@ -112,7 +112,7 @@ class RedisClient:
     async def call(
         self, script: Script, keys: tuple[str, ...], *arguments: str | bytes | int
     ) -> Any:
-        """Run *script* and return its answer. Raises APIError where Redis does not answer."""
+        """Run *script* and return the reply. Raises APIError where Redis does not reply."""
         if not self.observers:
             return await self._ask(script, keys, arguments)
         with ExitStack() as observations:
@@ -143,7 +143,7 @@ class RedisClient:
             # That of a loop that has ended is over.
             self._recover_soon()
         try:
-            answer = await pool.call(script, keys, arguments, soon=soon)
+            reply = await pool.call(script, keys, arguments, soon=soon)
         except FAILURES as error:
             self._note_failure(error)
             raise self._error() from None
@@ -151,7 +151,7 @@ class RedisClient:
             self._asked_again = 0.0
             raise
         self._reason = ""
-        return answer
+        return reply
 
     def _note_failure(self, error: Exception) -> None:
         """Note that Redis has not done what it was asked to, and wait until it does."""
@@ -166,7 +166,7 @@ class RedisClient:
         self._recover_soon()
 
     def recover_later(self, recovery: Recovery) -> None:
-        """Let *recovery* recover whenever Redis answers again, as long as it is no garbage."""
+        """Let *recovery* recover whenever Redis replies again, as long as it is no garbage."""
         with self._lock:
             self._recoveries.add(recovery)
 
@@ -193,7 +193,7 @@ class RedisClient:
             self._recovery = self._pools.of_running_loop().spawn(self._recover())
 
     async def _recover(self) -> None:
-        """Wait until Redis answers, and restore and catch up what waited for that. Then tell the
+        """Wait until Redis replies, and restore and catch up what waited for that. Then tell the
         observers."""
         while True:
             await asyncio.sleep(RETRY_SECONDS)

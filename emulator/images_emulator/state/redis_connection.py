@@ -35,7 +35,7 @@ MAX_HEADS: Final = 4096
 """The most beginnings of commands that are kept."""
 
 CONGESTED_BYTES: Final = 2**16
-"""Bytes that wait to be sent, or have come of an answer that is not whole, from which on the next
+"""Bytes that wait to be sent, or have come of a reply that is not whole, from which on the next
 commands go over another connection."""
 
 FAILURE_CODES: Final = frozenset(
@@ -58,28 +58,28 @@ FAILURES: Final = (
 )
 """The exceptions that say the same."""
 
-_NO_ANSWER: Final = object()
+_NO_REPLY: Final = object()
 
 
 class RedisCommand(NamedTuple):
     """A script that is to be sent: in the words of the protocol, and as what these were made of,
-    with the future of its answer."""
+    with the future of its reply."""
 
     parts: Sequence[bytes]
     script: Script
     keys: tuple[str, ...]
     arguments: Sequence[str | bytes | int]
-    answer: asyncio.Future[Any]
+    reply: asyncio.Future[Any]
 
-    def settle(self, answer: Any) -> None:
-        """Give the future the *answer*, which is an exception where there is none."""
+    def settle(self, reply: Any) -> None:
+        """Give the future the *reply*, which is an exception where there is none."""
         # Who awaited it may be cancelled.
-        if self.answer.done():
+        if self.reply.done():
             return
-        if isinstance(answer, Exception):
-            self.answer.set_exception(answer)
+        if isinstance(reply, Exception):
+            self.reply.set_exception(reply)
         else:
-            self.answer.set_result(answer)
+            self.reply.set_result(reply)
 
 
 class CommandPacker:
@@ -135,8 +135,8 @@ def _texts(words: Iterable[str]) -> str:
     return "".join(f"${len(word)}\r\n{word}\r\n" for word in words)
 
 
-def _refusal(text: str) -> Exception:
-    """The exception for an error that Redis answers with."""
+def _exception_of(text: str) -> Exception:
+    """The exception for an error reply."""
     code, _, words = text.partition(" ")
     if code == "NOSCRIPT":
         return NoScriptError(words)
@@ -146,13 +146,13 @@ def _refusal(text: str) -> Exception:
 
 
 class RedisConnection(asyncio.Protocol):
-    """An open connection, on which commands are sent without waiting for the answers to earlier
-    ones: Redis answers in their order.
+    """An open connection, on which commands are sent without waiting for the replies to earlier
+    ones: Redis replies in their order.
 
     redis-py opens it, by all that a URL may say. Then this object is in the place of redis-py's
     streams and its parser, which took more time than Redis itself.
 
-    Redis may take *seconds* to answer the first command, and then as long to take more of what is
+    Redis may take *seconds* to reply to the first command, and then as long to take more of what is
     sent, or to send more itself. After that the connection is closed, and all commands that wait
     fail.
     """
@@ -166,18 +166,18 @@ class RedisConnection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", self._writer.transport)
         self._seconds = seconds
         self._reader = Reader(
-            protocolError=RedisConnectionError, replyError=_refusal, notEnoughData=_NO_ANSWER
+            protocolError=RedisConnectionError, replyError=_exception_of, notEnoughData=_NO_REPLY
         )
         self._awaited: deque[tuple[RedisCommand, float]] = deque()
-        """The commands that have no answer yet, each with the time when it is late."""
+        """The commands that have no reply yet, each with the time when it is late."""
         self._timer: asyncio.TimerHandle | None = None
         self._heard = 0.0
         """The time of the last bytes that came, or were seen to leave."""
         self._unsent_bytes = 0
         """Bytes that waited to leave when that was last looked at."""
         self._unread_bytes = 0
-        """Bytes that came since the last answer was whole."""
-        self._answered_all: asyncio.Future[None] | None = None
+        """Bytes that came since the last reply was whole."""
+        self._replied_all: asyncio.Future[None] | None = None
         """Done when no command waits any more; None until the connection is to be closed."""
         self._closed: asyncio.Future[None] = self._loop.create_future()
         self.is_open = True
@@ -204,7 +204,7 @@ class RedisConnection(asyncio.Protocol):
         )
 
     def send(self, commands: Sequence[RedisCommand]) -> None:
-        """Send *commands* in one write, and give each its answer."""
+        """Send *commands* in one write, and give each its reply."""
         now = self._loop.time()
         pieces = [piece for each in commands for piece in each.parts]
         size = sum(map(len, pieces))
@@ -223,9 +223,9 @@ class RedisConnection(asyncio.Protocol):
         self._unread_bytes += len(data)
         self._reader.feed(data)
         try:
-            while (answer := self._reader.gets()) is not _NO_ANSWER and self._awaited:
+            while (reply := self._reader.gets()) is not _NO_REPLY and self._awaited:
                 self._unread_bytes = 0
-                self._answered(answer)
+                self._settle(reply)
         except RedisConnectionError as error:
             self._fail(error)
         if not self._awaited:
@@ -233,21 +233,21 @@ class RedisConnection(asyncio.Protocol):
 
     def _tell_closer(self) -> None:
         """Go on with `close`, which waits until no command waits."""
-        if self._answered_all and not self._answered_all.done():
-            self._answered_all.set_result(None)
+        if self._replied_all and not self._replied_all.done():
+            self._replied_all.set_result(None)
 
-    def _answered(self, answer: Any) -> None:
+    def _settle(self, reply: Any) -> None:
         command, _ = self._awaited.popleft()
-        if isinstance(answer, NoScriptError):
+        if isinstance(reply, NoScriptError):
             words = ("EVAL", command.script.text, str(len(command.keys)), *command.keys)
             head = _texts(words)
             count = len(words) + len(command.arguments)
             self.send([command._replace(parts=_packed(count, head, command.arguments))])
             return
-        command.settle(answer)
-        if isinstance(answer, ReadOnlyError):
+        command.settle(reply)
+        if isinstance(reply, ReadOnlyError):
             # It was the master once. A sentinel knows another one.
-            self._fail(answer)
+            self._fail(reply)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._fail(RedisConnectionError(str(error or "Redis has closed the connection")))
@@ -267,10 +267,10 @@ class RedisConnection(asyncio.Protocol):
         if now < late:
             self._timer = self._loop.call_at(late, self._check_time)
         else:
-            self._fail(RedisTimeoutError(f"no answer in {self._seconds:.3g} s"))
+            self._fail(RedisTimeoutError(f"no reply in {self._seconds:.3g} s"))
 
     def _fail(self, error: Exception) -> None:
-        """Close the connection. The commands that wait have *error* for an answer."""
+        """Close the connection. The commands that wait have *error* for a reply."""
         self.is_open = False
         if self._timer:
             self._timer.cancel()
@@ -282,11 +282,11 @@ class RedisConnection(asyncio.Protocol):
         self._tell_closer()
 
     async def close(self) -> None:
-        """Close the connection, when all commands have their answers."""
+        """Close the connection, when all commands have their replies."""
         if self._awaited:
-            # Not the future of an answer: who awaited that may have cancelled it.
-            self._answered_all = asyncio.get_running_loop().create_future()
-            await self._answered_all
+            # Not the future of a reply: who awaited that may have cancelled it.
+            self._replied_all = asyncio.get_running_loop().create_future()
+            await self._replied_all
         self.is_open = False
         if self._timer:
             self._timer.cancel()

@@ -39,7 +39,7 @@ class TimeToLive:
         return monotonic() - self._renewed > self.seconds / RENEWALS
 
     async def renew(self) -> None:
-        """Renew it. Raises APIError where Redis does not answer."""
+        """Renew it. Raises APIError where Redis does not reply."""
         self._renewed = monotonic()
         await self._client.call(scripts.TOUCH, (*self.keys,), self.seconds)
 
@@ -77,9 +77,9 @@ def pairs(flat: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
     return zip(flat[::2], flat[1::2], strict=True)
 
 
-def size_of(answer: tuple[int, bytes]) -> Size:
-    """The size in an answer of `redis_scripts.SIZE`."""
-    number, weight = answer
+def size_of(reply: tuple[int, bytes]) -> Size:
+    """The size in a reply of `redis_scripts.SIZE`."""
+    number, weight = reply
     return Size(number, int(float(weight)))
 
 

@@ -30,11 +30,11 @@ MAX_CLAIMS: Final = 10_000
 
 
 class RedisCounters(RedisContainer):
-    """`Counters` in Redis. Each claim has an id, by which it is revoked where its answer did not
+    """`Counters` in Redis. Each claim has an id, by which it is revoked where its reply did not
     reach the caller: it may have been made all the same, or still be on its way.
 
-    The counts that Redis has answered are kept, to restore them where it loses them. A key whose
-    counter begins anew is another key.
+    The counts in the replies are kept, to restore them where Redis loses them. A key whose counter
+    begins anew is another key.
     """
 
     KIND = "counters"
@@ -55,10 +55,10 @@ class RedisCounters(RedisContainer):
         self._registers_version = registers_version
         """Gives the version of the copies of all registers."""
         self._revoked = revoked
-        self._unanswered: list[str] = []
+        self._to_revoke: list[str] = []
         """The ids of the claims that are to be revoked."""
         self._known: dict[str, Count] = {}
-        """The last counts that Redis has answered, by their keys."""
+        """The last counts in replies, by their keys."""
         self._lock = Lock()
         """Held while `_known` is changed."""
 
@@ -83,7 +83,7 @@ class RedisCounters(RedisContainer):
         if not candidates and not asked:
             return Claim(None, [], await taking.take() if taking else None)
         self._client.check()
-        if self._unanswered:
+        if self._to_revoke:
             await self._revoke()
         claim_id = random_digits()
         try:
@@ -91,7 +91,7 @@ class RedisCounters(RedisContainer):
             take, (index, *texts) = await self._claim(arguments, taking, version)
         except BaseException:
             if candidates:
-                self._unanswered.append(claim_id)
+                self._to_revoke.append(claim_id)
                 self._client.spawn(self._revoke_later())
             raise
         if index == _STALE:
@@ -108,7 +108,7 @@ class RedisCounters(RedisContainer):
     async def _claim(
         self, arguments: Sequence[str | bytes | int], taking: Taking | None, version: str | None
     ) -> tuple[Take | None, Sequence[Any]]:
-        """What the bucket answers, if it is asked, and the answer of `CLAIM`; that of a claim that
+        """The reply of the bucket, if it is asked, and that of `CLAIM`; that of a claim that
         was not made has one item."""
         if version is not None:
             keys = (self._registers_key, *self._keys)
@@ -125,10 +125,10 @@ class RedisCounters(RedisContainer):
         return take_of(taken), claim[0] if claim else [-1]
 
     async def _revoke(self) -> None:
-        """Revoke the claims that had no answer. Raises APIError where Redis does not answer."""
-        ids = self._unanswered[:MAX_CLAIMS]
+        """Revoke the claims that had no reply. Raises APIError where Redis does not reply."""
+        ids = self._to_revoke[:MAX_CLAIMS]
         keys = await self._call(scripts.REVOKE, self._keys, self._life_seconds, MAX_CLAIMS, *ids)
-        self._unanswered = [claim_id for claim_id in self._unanswered if claim_id not in ids]
+        self._to_revoke = [claim_id for claim_id in self._to_revoke if claim_id not in ids]
         with self._lock:
             for key in keys:
                 self._known.pop(key.decode(), None)
@@ -137,8 +137,8 @@ class RedisCounters(RedisContainer):
                 await self._revoked(key.decode())
 
     async def _revoke_later(self) -> None:
-        """Revoke the claims that had no answer, when Redis answers again."""
-        while self._unanswered:
+        """Revoke the claims that had no reply, when Redis replies again."""
+        while self._to_revoke:
             with suppress(APIError):
                 await self._revoke()
                 return
@@ -157,7 +157,7 @@ class RedisCounters(RedisContainer):
             self._known.clear()
 
     def _note(self, keys: Sequence[str], counts: Sequence[Count]) -> None:
-        """Keep the *counts* of the first *keys*, unless a later answer came first."""
+        """Keep the *counts* of the first *keys*, unless a later reply came first."""
         with self._lock:
             known = self._known
             for key, count in zip(keys, counts, strict=False):
@@ -170,7 +170,7 @@ class RedisCounters(RedisContainer):
 _NONE: Final = Count()
 
 _STALE: Final = -2
-"""Answers `CLAIM_IF_FRESH` in place of a claim."""
+"""The reply of `CLAIM_IF_FRESH` in place of a claim."""
 
 
 def _arguments(

@@ -102,7 +102,7 @@ class _LogPosition(NamedTuple):
 
 
 class _Heads(Generic[T]):
-    """A copy of the entries of a log without their bytes, which each answer of `HEADS` brings up to
+    """A copy of the entries of a log without their bytes, which each reply of `HEADS` brings up to
     date."""
 
     def __init__(self, codec: LogCodec[T]) -> None:
@@ -112,9 +112,9 @@ class _Heads(Generic[T]):
         """Entries by their keys, with their numbers, oldest first."""
         self._lock = Lock()
 
-    def update(self, asked: _LogPosition, answer: Sequence[Any]) -> list[T]:
-        """Take the *answer* to what was asked from the position *asked*. Return the entries."""
-        first, amendments, oldest, flat = answer
+    def update(self, asked: _LogPosition, reply: Sequence[Any]) -> list[T]:
+        """Take the *reply* to what was asked from the position *asked*. Return the entries."""
+        first, amendments, oldest, flat = reply
         changes = [
             (key, int(number), _entry(self._codec, text, None))
             for key, number, text in zip(flat[::3], flat[1::3], flat[2::3], strict=True)
@@ -123,7 +123,7 @@ class _Heads(Generic[T]):
             position = self.position
             if first not in {position.first, asked.first}:
                 self._entries, position = {}, _LogPosition(first)
-            # Otherwise a later answer came before this one.
+            # Otherwise a later reply came before this one.
             if first == position.first and amendments >= position.amendments:
                 self._entries.update((key, (number, entry)) for key, number, entry in changes)
                 last = max((number for _, number, _ in changes), default=0)
@@ -210,8 +210,8 @@ class RedisLog(RedisContainer, Generic[T]):
     async def heads(self) -> list[T]:
         await self.catch_up()
         position = self._heads.position
-        answer = await self._client.call(scripts.HEADS, self._keys, *position)
-        return self._heads.update(position, answer)
+        reply = await self._client.call(scripts.HEADS, self._keys, *position)
+        return self._heads.update(position, reply)
 
     async def count(self) -> int:
         await self.catch_up()
@@ -257,7 +257,7 @@ class RedisLog(RedisContainer, Generic[T]):
         return f"{self._process} {kind} {'' if event is None else event} {key}"
 
     async def _write(self, write: _LateWrite) -> int | None:
-        """Write an entry after those that are late. Return the answer of its script; None where the
+        """Write an entry after those that are late. Return the reply of its script; None where the
         write is late, too."""
         try:
             if self._late:

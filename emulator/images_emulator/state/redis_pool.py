@@ -25,8 +25,8 @@ from images_emulator.state.redis_connection import (
 from images_emulator.state.redis_scripts import Script
 
 TIMEOUT_SECONDS: Final = 1.0
-"""Seconds that Redis may take to accept a connection and a command, and to answer; then to send the
-next answer. A URL may have others, as `?socket_timeout=10`."""
+"""Seconds that Redis may take to accept a connection and a command, and to reply; then to send the
+next reply. A URL may have others, as `?socket_timeout=10`."""
 
 MAX_CONNECTIONS: Final = 16
 """The most connections of one event loop. All operations share one, unless it is congested."""
@@ -35,7 +35,7 @@ SOON_SECONDS: Final = 0.01
 """Seconds that an operation waits for another one to be sent with it."""
 
 
-def _refusal(error: ResponseError) -> Exception:
+def _as_failure(error: ResponseError) -> Exception:
     """*error*, or one of `FAILURES` in its place where it says the same."""
     code, _, _ = str(error).partition(" ")
     return RedisConnectionError(str(error)) if code in FAILURE_CODES else error
@@ -76,17 +76,17 @@ class RedisPool:
         *,
         soon: bool = False,
     ) -> asyncio.Future[Any]:
-        """The future of the answer to *script*, which is sent at once, or *soon*: with the next one
+        """The future of the reply to *script*, which is sent at once, or *soon*: with the next one
         that is."""
-        answer = self.loop.create_future()
+        reply = self.loop.create_future()
         parts = self._packer.packed(script, keys, arguments)
-        self._waiting.append(RedisCommand(parts, script, keys, arguments, answer))
+        self._waiting.append(RedisCommand(parts, script, keys, arguments, reply))
         if soon:
             self._timer = self._timer or self.loop.call_later(SOON_SECONDS, self._start)
         elif not self._is_starting:
             self._is_starting = True
             self.loop.call_soon(self._start)
-        return answer
+        return reply
 
     def _start(self) -> None:
         """Send what waits, as soon as a connection is open."""
@@ -124,7 +124,7 @@ class RedisPool:
         """Open a connection, and send what waits."""
         try:
             connection = await RedisConnection.open(self._pool, self.timeout)
-        except Exception as error:  # noqa: BLE001 - it is raised where the answers are awaited
+        except Exception as error:  # noqa: BLE001 - it is raised where the replies are awaited
             commands, self._waiting = self._waiting, []
             for command in commands:
                 command.settle(error)
@@ -138,21 +138,21 @@ class RedisPool:
         """Ask the node that has the keys. Which that is may change at any time, so it is redis-py's
         to send the command again."""
         script, arguments = command.script, (*command.keys, *command.arguments)
-        answer: Any
+        reply: Any
         try:
             size = sum(map(len, command.parts))
             async with asyncio.timeout(seconds_for(size, self.timeout)):
                 try:
-                    answer = await cluster.evalsha(script.digest, len(command.keys), *arguments)
+                    reply = await cluster.evalsha(script.digest, len(command.keys), *arguments)
                 except NoScriptError:
-                    answer = await cluster.eval(script.text, len(command.keys), *arguments)
+                    reply = await cluster.eval(script.text, len(command.keys), *arguments)
         except TimeoutError:
-            answer = RedisTimeoutError("no answer of the cluster")
+            reply = RedisTimeoutError("no reply of the cluster")
         except ResponseError as error:
-            answer = _refusal(error)
-        except Exception as error:  # noqa: BLE001 - it is raised where the answer is awaited
-            answer = error
-        command.settle(answer)
+            reply = _as_failure(error)
+        except Exception as error:  # noqa: BLE001 - it is raised where the reply is awaited
+            reply = error
+        command.settle(reply)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run *work* until it ends or this is closed."""

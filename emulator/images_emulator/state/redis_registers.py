@@ -114,10 +114,10 @@ class RedisRegisters:
         APIError."""
         await self.refreshed(await self.client.call(scripts.REFRESH, self._keys, self.version))
 
-    async def refreshed(self, answer: Any) -> None:
-        """Do what the *answer* of `redis_scripts.REFRESH` says. Raises APIError."""
-        if answer != 1:
-            await self._adopt_or_restore(answer)
+    async def refreshed(self, reply: Any) -> None:
+        """Do what the *reply* of `redis_scripts.REFRESH` says. Raises APIError."""
+        if reply != 1:
+            await self._adopt_or_restore(reply)
 
     async def replace(
         self, name: str, version: str, text: str, data: bytes, *, soon: bool
@@ -127,11 +127,11 @@ class RedisRegisters:
         and where Redis has lost that version, which is restored. Raises APIError."""
         value = name, version, text, data
         call = self.client.call_soon if soon else self.client.call
-        answer = await call(scripts.REPLACE, self._keys, self._life_seconds, _stamp(), *value)
-        if not isinstance(answer, bytes):
-            await self._adopt_or_restore(answer)
+        reply = await call(scripts.REPLACE, self._keys, self._life_seconds, _stamp(), *value)
+        if not isinstance(reply, bytes):
+            await self._adopt_or_restore(reply)
             return None
-        return answer.decode()
+        return reply.decode()
 
     def replaced(self, newest: str) -> None:
         """Note that a copy has the value of a new version."""

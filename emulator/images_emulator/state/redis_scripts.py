@@ -466,7 +466,7 @@ return {taken, claim(KEYS[3], KEYS[4], KEYS[5], KEYS[6], 8)}
 """,
 )
 """The keys are those of buckets and of counters. Arguments: those of `TAKE`, then those of the
-claim. Returns the answer of `TAKE`, and where that is granted the answer of `CLAIM`."""
+claim. Returns the reply of `TAKE`, and where that is granted the reply of `CLAIM`."""
 
 _LOG: Final = """
 local function tell(change)
@@ -528,7 +528,7 @@ return {count, watchers, redis.call('HGETALL', registers)}
 registers. Arguments: the seconds to live, the most entries and bytes, key, JSON, bytes and weight
 of the entry, the number of entries before it that Redis never got, the change for the watchers, and
 the version of all registers that the process has. Returns the entry's number, that of the watchers,
-and the answer of `REFRESH`. An entry may be sent again, where the answer of Redis was late: then it
+and the reply of `REFRESH`. An entry may be sent again, where the reply of Redis was late: then it
 is not appended. The watchers subscribe to the first key."""
 
 AMEND: Final = _script(

@@ -88,11 +88,11 @@ class RedisStore:
 
     @property
     def failure(self) -> APIError | None:
-        """The error of the last operation, if Redis has not answered it."""
+        """The error of the last operation, if Redis has not replied to it."""
         return self.client.failure
 
     def register(self, name: str, initial: T, codec: Codec[T]) -> Register[T]:
-        """As the protocol says. Raises OSError where Redis does not answer."""
+        """As the protocol says. Raises OSError where Redis does not reply."""
         register = self._registers.register(name, initial, codec)
         if not register.version:
             try:

@@ -45,14 +45,14 @@ async def messages(url: str, channel: str) -> AsyncGenerator[bytes | None, None]
 
 
 async def _received(subscription: PubSub) -> AsyncGenerator[bytes, None]:
-    """The messages that come. Raises RedisTimeoutError where Redis does not answer."""
+    """The messages that come. Raises RedisTimeoutError where Redis does not reply."""
     is_quiet = False
     while True:
-        answer = await subscription.get_message(timeout=QUIET_SECONDS)
-        if answer is None:
+        message = await subscription.get_message(timeout=QUIET_SECONDS)
+        if message is None:
             if is_quiet:
                 raise RedisTimeoutError
             await subscription.ping()
-        elif answer["type"] == "message":
-            yield answer["data"]
-        is_quiet = answer is None
+        elif message["type"] == "message":
+            yield message["data"]
+        is_quiet = message is None

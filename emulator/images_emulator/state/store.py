@@ -221,8 +221,8 @@ def is_lucky(quota: Quota, number: int) -> bool:
 
 class Claim(NamedTuple, Generic[Q]):
     """The outcome of a claim. *granted* is the quota that granted it, with its count; None where
-    none did, and *counts* are then those that the caller asked for. *take* is the answer of the
-    bucket, if the claim had a `Taking`; where the bucket refuses, no quota is claimed."""
+    none did, and *counts* are then those that the caller asked for. *take* is the outcome at
+    the bucket, if the claim had a `Taking`; where the bucket refuses, no quota is claimed."""
 
     granted: tuple[Q, Count] | None
     counts: Sequence[Count] = ()
@@ -250,8 +250,8 @@ class Counters(Protocol):
         done unless it is true, and the process has the newest value of each register. Otherwise
         raises StaleRegistersError.
 
-        A claim whose answer did not reach the caller, because the store did not answer or the
-        caller was cancelled, is revoked as soon as the store answers.
+        A claim whose outcome did not reach the caller, because the store did not reply or the
+        caller was cancelled, is revoked as soon as the store replies.
         """
         ...
 
@@ -265,7 +265,7 @@ class Counters(Protocol):
 
 
 class Take(NamedTuple):
-    """The answer of a token bucket: whether it has *granted* the request, and how many tokens are
+    """What a token bucket gives: whether it has *granted* the request, and how many tokens are
     *used*, that is, missing from it. After a refusal, the bucket has enough tokens in *wait_ms*
     milliseconds. That is None where the request was granted, or is larger than the bucket."""
 
@@ -406,7 +406,7 @@ class StoreAway(NamedTuple):
 
 
 class StoreBack(NamedTuple):
-    """The store at *url* answers again, *seconds* after the first operation that failed. Of the
+    """The store at *url* replies again, *seconds* after the first operation that failed. Of the
     entries of logs, *late_entries* were written as late as that, and *dropped_entries* never."""
 
     url: str
@@ -492,12 +492,12 @@ class Store(Protocol):
 
     @property
     def is_shared(self) -> bool:
-        """Whether other processes change the store. The answer is always the same."""
+        """Whether other processes change the store. It never changes."""
         ...
 
     @property
     def failure(self) -> APIError | None:
-        """The error `store_unavailable`, if the store did not answer when it was last asked; None
+        """The error `store_unavailable`, if the store did not reply when it was last asked; None
         otherwise, and always for a store in the process. Without the store, `refresh` leaves the
         registers as they are, entries of a log are written later, and everything else raises that
         error."""
