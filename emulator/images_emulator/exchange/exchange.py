@@ -83,10 +83,23 @@ class WaitClock(Protocol):
 class Exchange:
     """One call and its answer. It is filled in step by step, and becomes an entry of the journal.
 
-    The thread of the server's event loop writes an exchange, as long as the call is answered and
-    while the journal keeps it. Any thread may read `id`, `time`, `kind`, `fault`, `own_answer`,
-    `recording`, `recording_miss`, `duration_ms`, and all properties from `details` on, those of the
-    call and its answer. The other attributes and properties are for the server's thread.
+    Its writers are on the thread of the server's event loop: the middlewares and endpoints while
+    the call is answered, each of which sets the attributes that it finds, and then the journal,
+    which drops bodies and pictures (`retention.py`). `cached_usage` alone is set by any thread:
+    that which asks for the usage first.
+
+    Its readers are tests, observers of the journal, the thread of the log and handlers of the admin
+    API. They get this very object, also of a call that is still answered, and must change neither
+    an attribute nor what one holds. In any thread they may read
+
+    - the attributes `id`, `time`, `kind`, `number`, `namespace`, `fault`, `own_answer`,
+      `recording`, `recording_miss`, `near_misses`, `duration_ms` and `dropped`, which are
+      replaced and never changed, and
+    - all properties from `details` on, those of the call and its answer. Each may be newer than the
+      one that was read before it, until `duration_ms` is set.
+
+    The other attributes and properties are for the server's thread. A shared store gives each
+    reader a copy of the calls that are over, of which all is for the reader's thread.
     """
 
     head: RequestHead

@@ -52,8 +52,9 @@ SAME_MOMENT_SECONDS: Final = 0.0005
 _EVENT_END: Final = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 """The end of a line, and the empty line behind it."""
 
-RawHeaders = Iterable[tuple[bytes, bytes]]
-"""Headers as ASGI has them: names and values in their order."""
+CasedHeaders = Iterable[tuple[bytes, bytes]]
+"""Headers in their order, each with its name in the case in which it was sent; see
+`protocol.CasedProtocol`. Elsewhere names are in lower case (`exchange.head.RawHeaders`)."""
 
 
 class Upstream:
@@ -84,7 +85,7 @@ class Upstream:
         """Close the connections."""
         await self.client.aclose()
 
-    def headers(self, headers: RawHeaders, target: bytes) -> list[tuple[bytes, bytes]]:
+    def headers(self, headers: CasedHeaders, target: bytes) -> list[tuple[bytes, bytes]]:
         """The *headers* of a call to *target*, as they are sent to the upstream: with its host,
         with the API key, if there is one, and without compression of the answer, so that people can
         read what is recorded."""
@@ -346,7 +347,7 @@ def _stream(library: ModuleType, chunks: AsyncIterator[bytes]) -> httpx2.AsyncBy
     return Stream()
 
 
-def _end_to_end(headers: RawHeaders, but: Iterable[str] = ()) -> list[tuple[bytes, bytes]]:
+def _end_to_end(headers: CasedHeaders, but: Iterable[str] = ()) -> list[tuple[bytes, bytes]]:
     """*headers* without those of one connection, which `connection` may name, and those in *but*;
     white space around a value is no part of it."""
     pairs = [*headers]
@@ -360,7 +361,7 @@ def _end_to_end(headers: RawHeaders, but: Iterable[str] = ()) -> list[tuple[byte
     return [(name, value.strip()) for name, value in pairs if name.lower() not in left_out]
 
 
-def _as_text(headers: RawHeaders) -> Headers:
+def _as_text(headers: CasedHeaders) -> Headers:
     return tuple(
         (name.decode("latin-1"), value.strip().decode("latin-1")) for name, value in headers
     )
