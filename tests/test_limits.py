@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import socket
@@ -9,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +19,7 @@ import pytest
 from PIL import Image
 
 from images_emulator import Server
+from images_emulator.cli.exchange_line import line_of
 from images_emulator.imaging.decode_limits import MIN_SCALED_PIXELS, DecodeLimits, scale_of
 from images_emulator.imaging.decoder import decode
 from images_emulator.imaging.memory import TRIM_THRESHOLD_BYTES
@@ -284,26 +287,71 @@ def test_keys_of_rate_limits_are_as_many_as_the_setting_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("within", "beyond"),
+    ("within", "beyond", "limit"),
     [
-        pytest.param(png((64, 64)), png((65, 64)), id="pixels"),
-        pytest.param(scans(12), scans(13), id="scans"),
-        pytest.param(chunks(40), chunks(41), id="chunks"),
+        pytest.param(png((64, 64)), png((65, 64)), "--max-pixels 4096", id="pixels"),
+        pytest.param(scans(12), scans(13), "--max-scans 12", id="scans"),
+        pytest.param(chunks(40), chunks(41), "--max-chunks 40", id="chunks"),
     ],
 )
 def test_a_picture_past_a_limit_is_refused_as_no_image(
-    http: httpx2.Client, within: bytes, beyond: bytes
+    http: httpx2.Client, within: bytes, beyond: bytes, limit: str
 ) -> None:
-    assert edited(http, within).status_code == 200
-    error = error_of(edited(http, png(), beyond))
+    answer = edited(http, within)
+    assert answer.status_code == 200
+    assert "x-emulator-notice" not in answer.headers
+    answer = edited(http, png(), beyond)
+    error = error_of(answer)
     assert (error["code"], error["message"]) == ("invalid_image_file", UNDECODABLE.format(2))
+    assert answer.headers["x-emulator-notice"] == past(limit)
+    url = f"data:image/png;base64,{base64.b64encode(beyond).decode()}"
+    answer = http.post("/v1/images/edits", json=FIELDS | {"images": [{"image_url": url}]})
+    assert answer.headers["x-emulator-notice"] == past(limit)
+
+
+def past(limit: str) -> str:
+    """The notice of an image that is past a *limit*."""
+    return f"The emulator refuses an image that the API might take: it is past {limit}."
+
+
+def test_the_line_of_a_picture_past_a_limit_names_it(http: httpx2.Client, narrow: Server) -> None:
+    edited(http, png((65, 64)))
+    last = narrow.calls()[-1]
+    assert last.notices == [past("--max-pixels 4096")]
+    assert line_of(last, datetime.now(UTC)).notice == past("--max-pixels 4096")
+
+
+@pytest.mark.parametrize("data", [b"no image", png()[:40]], ids=["text", "cut"])
+def test_an_image_that_no_limit_refuses_has_no_notice(http: httpx2.Client, data: bytes) -> None:
+    answer = edited(http, data)
+    assert answer.status_code == 400
+    assert "x-emulator-notice" not in answer.headers
+
+
+def test_an_edge_that_no_setting_bounds_is_no_limit_of_one() -> None:
+    limits = DecodeLimits.of(Settings())
+    data = png((16_385, 1))
+    assert decode(data, limits=limits) is None
+    assert limits.passed_by(data) is None
+
+
+def test_the_notice_of_a_body_past_a_limit_names_it() -> None:
+    with Server(max_body=100) as server:
+        headers = {"Authorization": f"Bearer {KEY}"}
+        body = {"model": "gpt-image-2", "prompt": "x" * 100}
+        answer = httpx2.post(f"{server.base_url}/images/generations", json=body, headers=headers)
+    assert answer.status_code == 413
+    assert answer.headers["x-emulator-notice"] == (
+        "The emulator refuses a body that the API might take: it is past --max-body 100."
+    )
 
 
 def test_pixels_of_a_call_are_counted_together(http: httpx2.Client) -> None:
     clear = half_clear()
     assert edited(http, png(), png(), mask=clear).status_code == 200
-    error = error_of(edited(http, png(), png(), png(), png()))
-    assert error["message"] == UNDECODABLE.format(4)
+    answer = edited(http, png(), png(), png(), png())
+    assert error_of(answer)["message"] == UNDECODABLE.format(4)
+    assert answer.headers["x-emulator-notice"] == past("--max-call-pixels 12288")
     assert "mask" in error_of(edited(http, png(), png(), png(), mask=clear))["message"]
     # The next call begins anew.
     assert edited(http, png(), png(), png()).status_code == 200
@@ -332,7 +380,9 @@ def test_a_picture_that_takes_more_memory_than_the_setting_is_refused(
     data = encoded(image, form, **options)
     memory = 64 * 64 * pixel_bytes
     assert decode(data, limits=DecodeLimits.of(Settings(decode_bytes=memory)))
-    assert decode(data, limits=DecodeLimits.of(Settings(decode_bytes=memory - 1))) is None
+    below = DecodeLimits.of(Settings(decode_bytes=memory - 1))
+    assert decode(data, limits=below) is None
+    assert below.passed_by(data) == "decode_bytes"
 
 
 def test_a_jpeg_of_one_scan_for_each_component_is_not_taken_for_one_of_a_single_scan() -> None:

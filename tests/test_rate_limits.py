@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import httpx2
 import openai
@@ -10,6 +11,7 @@ import pytest
 from openai import OpenAI
 
 from images_emulator import Server, Settings
+from images_emulator.cli.exchange_line import line_of
 from images_emulator.contract.service_errors import rate_limit_values
 from images_emulator.setting_values import parse_rate
 
@@ -103,9 +105,44 @@ def test_a_rate_limit_counts_per_key_and_model(fresh: Server) -> None:
 
 
 def test_a_call_for_more_images_than_the_rate_limit_is_refused(fresh: Server) -> None:
-    with pytest.raises(openai.RateLimitError, match=r"Used 0, Requested 6\. Please"):
+    with pytest.raises(openai.RateLimitError, match=r"Limit 5, Requested 6\. Visit") as refused:
         draw(fresh, n=6)
+    headers = refused.value.response.headers
+    assert "retry-after" not in headers
+    assert "retry-after-ms" not in headers
     draw(fresh, n=5)
+
+
+@pytest.mark.parametrize(
+    ("path", "model"),
+    [
+        ("/v1/images/generations", "gpt-image-2"),
+        ("/v1/images/generations", "dall-e-2"),
+        ("/openai/v1/images/generations", "gpt-image-2"),
+    ],
+)
+def test_a_call_that_can_never_pass_says_so_in_a_notice(
+    fresh: Server, path: str, model: str
+) -> None:
+    def post(n: int) -> httpx2.Response:
+        headers = {"authorization": "Bearer k", "api-key": "k"}
+        body = {"model": model, "prompt": "x", "n": n}
+        return httpx2.post(f"{fresh.url}{path}", json=body, headers=headers)
+
+    refused = post(6)
+    assert refused.status_code == 429
+    notice = (
+        "No wait helps: the call asks for 6 images, and --rate-limit 5/min never grants so many "
+        "at once."
+    )
+    assert refused.headers["x-emulator-notice"] == notice
+    (call,) = fresh.calls()
+    assert call.notices == [notice]
+    assert line_of(call, datetime.now(UTC)).notice == notice
+    # One that has to wait has none.
+    assert [post(n).status_code for n in (5, 1)] == [200, 429]
+    last = fresh.calls()[-1]
+    assert (last.notices, line_of(last, datetime.now(UTC)).notice) == ([], None)
 
 
 def test_refused_calls_do_not_count_against_a_rate_limit(fresh: Server) -> None:

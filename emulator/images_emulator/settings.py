@@ -40,6 +40,7 @@ from images_emulator.setting_values import (
     parse_day,
     parse_lenient,
     parse_rate,
+    size_text,
 )
 
 MAX_OPENED_PIXELS: Final = 89_478_485
@@ -457,6 +458,13 @@ def command_settings() -> tuple[Setting, ...]:
     """The settings of the command: those of an emulator, of its processes and of its log."""
     groups = ProcessSettings, LogSettings
     return (*all_settings(), *(each for group in groups for each in settings_of(group)))
+
+
+def shown_setting(settings: Settings, name: str) -> str:
+    """The setting *name* with its value, as the command line has it: `--max-pixels 64000000`."""
+    (setting,) = (each for each in all_settings() if each.name == name)
+    value = getattr(settings, name)
+    return f"{setting.flag} {size_text(value) if setting.is_size else value}"
 
 
 def command_defaults() -> dict[str, Any]:

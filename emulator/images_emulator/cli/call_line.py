@@ -56,8 +56,8 @@ class CallLine(NamedTuple):
     recording: str | None
     """The name of the recording that answered."""
     notice: str | None
-    """The notice that the server stopped before the end, that no recording answered, or that the
-    model has been shut down."""
+    """The notice that the server stopped before the end, that no recording answered, of a call that
+    was refused, or that the model has been shut down."""
     namespace: str | None = None
     """The name of the namespace that the call reached; None for the default one, and where all
     lines are of one namespace."""

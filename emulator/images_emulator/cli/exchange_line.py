@@ -140,6 +140,9 @@ def _notice(exchange: Exchange) -> str | None:
     # The error that refuses a miss says the same.
     if exchange.recording_miss and exchange.error_code != no_recording.code:
         return redacted_text(exchange.recording_miss, exchange.head.api_key)
+    is_refused = exchange.operation and exchange.outcome == "refused"
+    if is_refused and not exchange.recording_miss and (notices := exchange.notices):
+        return redacted_text(notices[0], exchange.head.api_key)
     request = exchange.request if exchange.kind == "call" else None
     if request and request.model.is_shut_down_by(exchange.day):
         return f"shut down on {request.model.shutdown}"

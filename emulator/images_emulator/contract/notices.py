@@ -18,6 +18,15 @@ MODEL_SHUT_DOWN: Final = "{model} was shut down on {day}; use {replacement}"
 NO_NAMESPACE: Final = "There is no namespace '{name}': no call has named it yet."
 """For a call that looks into a namespace that has not begun, and finds it empty."""
 
+PAST_LIMIT: Final = "The emulator refuses {what} that the API might take: it is past {limit}."
+"""For a call with an image or a body that is past a limit of the settings. Such an image is refused
+as none."""
+
+TOO_MANY_AT_ONCE: Final = (
+    "No wait helps: the call asks for {requested} images, and {limit} never grants so many at once."
+)
+"""For a call that asks for more images than the rate limit has room for."""
+
 EMULATOR_FAILED: Final = "the emulator itself has failed; the reason stands in its log"
 """For a call whose `server_error` is no fault of the scenario and none of the API's."""
 

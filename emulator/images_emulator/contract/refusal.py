@@ -16,6 +16,7 @@ from datetime import date
 from typing import Any, Final
 
 from images_emulator.contract.calendar import GATEWAY_SINCE, AsOf, version_on
+from images_emulator.contract.notices import NOTICE_HEADER
 from images_emulator.immutable import Immutable
 
 GATEWAY_TYPE: Final = "invalid_request_error"
@@ -111,6 +112,10 @@ class APIError(Exception):
         self.is_of_operation = False
         """Whether an image operation refused the call, when it read or validated the body. Such an
         error has the older stack's envelope on the days of that stack."""
+
+    def add_notice(self, notice: str) -> None:
+        """Let the answer have the emulator's own *notice*, in a header."""
+        self.headers = {**self.headers, NOTICE_HEADER.decode(): notice}
 
     def on(self, day: AsOf) -> ErrorAnswer:
         """The answer in the words and the envelope of *day*; None: the newest ones."""

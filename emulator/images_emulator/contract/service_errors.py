@@ -7,6 +7,7 @@ recording shows. `fixtures/exchanges/service-error-*` name the source of each.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Final
 
@@ -47,6 +48,14 @@ rate_limited = Refusal(
             ),
         ),
     ),
+)
+# A client's test has the words of gpt-image-2, of an account whose limit is 0; it ends with advice
+# to such accounts. The end of other rate limits stands in its place. No wait helps: none is named.
+request_too_large = replace(
+    rate_limited,
+    message="Request too large for {model} (for limit gpt-image) in organization {organization} on "
+    "input-images per {unit}: Limit {limit}, Requested {requested}. Visit "
+    "https://platform.openai.com/account/rate-limits to learn more.",
 )
 # Recorded of DALL·E: the unit stands with the figures, and the limit counts the refused call.
 rate_limited_dalle = Refusal(

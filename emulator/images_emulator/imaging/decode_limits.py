@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from io import BytesIO
 from typing import Final
 
 from PIL import Image
@@ -85,6 +86,27 @@ class DecodeLimits(Immutable, kw_only=True):
     def admit(self, file: Image.Image, scans: tuple[int, ...]) -> bool:
         """Whether the opened *file* with these *scans* may be decoded."""
         return self._admit_size(*file.size) and bytes_to_decode(file, scans) <= self.memory
+
+    def passed_by(self, data: bytes) -> str | None:
+        """The setting whose limit the file *data* passes, after `scans_within` or `admit` refused
+        it; None where it is refused for something else, such as damage or the length of an edge."""
+        if scans_of(data, self.parts, sys.maxsize) is None:
+            return "max_chunks"
+        components = scans_of(data, self.parts, self.scans)
+        if components is None:
+            return "max_scans"
+        size = webp_size(data)
+        if size:  # it is not opened: Pillow makes room for all of it
+            memory = size[0] * size[1] * (WEBP_PIXEL_BYTES + PIXEL_BYTES // scale_of(*size) ** 2)
+        else:
+            try:
+                with Image.open(BytesIO(data), formats=("PNG", "JPEG")) as file:
+                    size, memory = file.size, bytes_to_decode(file, tuple(components))
+            except Exception:  # noqa: BLE001 - hostile bytes raise whatever the decoder stumbles over
+                return None
+        if size[0] * size[1] > self.pixels:
+            return "max_pixels"
+        return "decode_bytes" if memory > self.memory else None
 
     def _admit_size(self, width: int, height: int) -> bool:
         return width * height <= self.pixels and max(width, height) <= MAX_EDGE

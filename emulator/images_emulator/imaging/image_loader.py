@@ -33,6 +33,9 @@ class PillowImageLoader:
         self._limits = limits
         self._budget = decoder.PixelBudget()
         self._pixels_left: int | None = None
+        self.passed_setting: str | None = None
+        """The setting whose limit made `decode` refuse the last file that it refused in this call;
+        None for a file that is no image."""
 
     def for_call(self, file: Callable[[str], bytes | None]) -> PillowImageLoader:
         """The loader of one call, with uploaded files of its own. Its pixels are in the same
@@ -51,6 +54,10 @@ class PillowImageLoader:
         )
         if picture:
             self._pixels_left = left - picture.width * picture.height
+        else:
+            self.passed_setting = limits.passed_by(data)
+            if not self.passed_setting and replace(limits, pixels=left).passed_by(data):
+                self.passed_setting = "max_call_pixels"
         return picture
 
     def blank(self) -> Picture:

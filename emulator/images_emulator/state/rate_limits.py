@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from images_emulator.contract import service_errors
+from images_emulator.contract.notices import TOO_MANY_AT_ONCE
 from images_emulator.contract.refusal import APIError, Refusal
 from images_emulator.contract.request import ImageRequest
 from images_emulator.setting_values import Rate, parse_rate
@@ -81,7 +82,10 @@ class RateLimits:
         take: Take,
         dialect_values: Mapping[str, object],
     ) -> APIError:
-        # No wait is long enough for more images than a bucket holds. The API's answer is not known.
+        # No wait is long enough for more images than a bucket holds.
+        is_too_large = take.wait_ms is None
+        if is_too_large and refusal is service_errors.rate_limited:
+            refusal = service_errors.request_too_large
         wait_ms = take.wait_ms or rate.seconds * 1000
         values = {
             "model": request.model.id,
@@ -95,7 +99,11 @@ class RateLimits:
             ),
         }
         error = refusal(**(values | dict(dialect_values)))
-        error.headers = service_errors.retry_headers(wait_ms)
+        if refusal is not service_errors.request_too_large:
+            error.headers = service_errors.retry_headers(wait_ms)
+        if is_too_large:
+            limit = f"--rate-limit {rate.limit}/{rate.unit}"
+            error.add_notice(TOO_MANY_AT_ONCE.format(requested=request.n, limit=limit))
         return error
 
     async def reset(self) -> None:

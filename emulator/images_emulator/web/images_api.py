@@ -16,14 +16,17 @@ from starlette.responses import Response
 from images_emulator import imaging
 from images_emulator.contract.answer_overrides import RawAnswer
 from images_emulator.contract.calendar import AsOf, Policy
-from images_emulator.contract.notices import MODEL_SHUT_DOWN, NOTICE_HEADER
+from images_emulator.contract.dialect import Dialect
+from images_emulator.contract.notices import MODEL_SHUT_DOWN, NOTICE_HEADER, PAST_LIMIT
 from images_emulator.contract.operations import Operation
+from images_emulator.contract.picture import ImageLoader
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Call, ImageRequest
 from images_emulator.contract.validation import validate
 from images_emulator.exchange.call_details import details_of
 from images_emulator.exchange.exchange import MAX_LATE_PARSE_BYTES, Exchange, exchange_of
 from images_emulator.exchange.head import RawHeaders
+from images_emulator.settings import shown_setting
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.rate_limits import Admission
 from images_emulator.web.authentication import file_owner
@@ -153,6 +156,23 @@ class ImagesAPI:
             return validate(call, self.loader, policy, dialect)
         files, owner = self.emulator.files, file_owner(exchange, self.emulator.settings)
         loader = self.loader.for_call(lambda identity: files.data(identity, owner))
+        try:
+            return await self._decoded(request, call, policy, dialect, loader)
+        except APIError as error:
+            if loader.passed_setting:
+                limit = shown_setting(self.emulator.settings, loader.passed_setting)
+                error.add_notice(PAST_LIMIT.format(what="an image", limit=limit))
+            raise
+
+    async def _decoded(
+        self,
+        request: Request,
+        call: Call,
+        policy: Policy,
+        dialect: Dialect,
+        loader: ImageLoader,
+    ) -> ImageRequest:
+        """The validated *call*, which has uploads."""
         # Validation decodes the uploads, so it runs in the renderer's decoder thread. Where it may
         # fetch images, it runs in another thread, because it waits for the network.
         if self.emulator.settings.remote_images == "fetch":

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from images_emulator.contract.dialect import OPENAI, Dialect
-from images_emulator.contract.notices import EMULATOR_FAILED, NOTICE_HEADER
+from images_emulator.contract.notices import EMULATOR_FAILED
 from images_emulator.contract.operations import JSON
 from images_emulator.contract.refusal import APIError, ErrorAnswer
 from images_emulator.exchange.exchange import Exchange
@@ -68,5 +68,5 @@ def server_error(exchange: Exchange) -> APIError:
     """The answer to a call in which the emulator itself fails. Its notice tells it from a fault of
     that name."""
     error = exchange.dialect.refusal("server_error")(request_id=exchange.id)
-    error.headers = {NOTICE_HEADER.decode(): EMULATOR_FAILED}
+    error.add_notice(EMULATOR_FAILED)
     return error

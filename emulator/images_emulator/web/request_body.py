@@ -11,6 +11,7 @@ from starlette.types import Receive
 
 from images_emulator.contract import errors
 from images_emulator.contract.calendar import AsOf
+from images_emulator.contract.notices import PAST_LIMIT
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Call
@@ -18,6 +19,7 @@ from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.form import FormLimits
 from images_emulator.exchange.json_body import parse_json
 from images_emulator.exchange.parsing import MAX_BYTES_ON_LOOP, parse_body
+from images_emulator.setting_values import size_text
 from images_emulator.state.emulator import Emulator
 
 MAX_ADMIN_STRUCTURE: Final = 1_000_000
@@ -47,7 +49,10 @@ async def read_body(exchange: Exchange, receive: Receive, max_bytes: int) -> tup
     if exchange.chunks is None and not exchange.is_too_long:
         exchange.keep_body(await _chunks(receive, max_bytes))
     if exchange.chunks is None:
-        raise errors.body_too_large()
+        error = errors.body_too_large()
+        limit = f"--max-body {size_text(max_bytes)}"
+        error.add_notice(PAST_LIMIT.format(what="a body", limit=limit))
+        raise error
     return exchange.chunks
 
 
