@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from images_emulator.contract.refusal import APIError
+from images_emulator.faults.scenario_document import parse_step
 from images_emulator.state.event_loop_thread import EventLoopThread
+from images_emulator.state.steps import ScenarioStep
 from images_emulator.state.store import Count, StoreAway, StoreBack, StoreEvent
 from tests.redis_server import RedisServer, missing_part, new_store_name, shared_redis
 from tests.waiting import until
@@ -34,6 +36,15 @@ def redis_store() -> Iterator[RedisStore]:
     store = RedisStore(shared_redis().url, new_store_name())
     yield store
     store.close()
+
+
+@pytest.fixture
+def redis() -> Iterator[RedisServer]:
+    """A Redis that a test may stop."""
+    redis = RedisServer()
+    yield redis
+    redis.resume()
+    redis.close()
 
 
 async def ask(store: RedisStore) -> list[Count]:
@@ -86,10 +97,9 @@ def test_work_after_a_close_is_done_by_another_thread(redis_store: RedisStore) -
 
 
 def test_an_outage_that_an_event_loop_met_just_before_its_end_ends_all_the_same(
-    monkeypatch: pytest.MonkeyPatch,
+    redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("images_emulator.state.redis_client.RETRY_SECONDS", 0)
-    redis = RedisServer()
     events: list[StoreEvent] = []
     client = RedisClient(redis.url)
     store = RedisStore(client)
@@ -102,4 +112,27 @@ def test_an_outage_that_an_event_loop_met_just_before_its_end_ends_all_the_same(
     until(lambda: len(events) == 2)
     assert [type(event) for event in events] == [StoreAway, StoreBack]
     client.close()
-    redis.close()
+
+
+def revocations() -> list[asyncio.Task[Any]]:
+    return [each for each in asyncio.all_tasks() if "_revoke_all" in repr(each)]
+
+
+async def test_claims_without_a_reply_are_all_revoked_by_one_task(redis_store: RedisStore) -> None:
+    counters = redis_store.counters("steps")
+    step = ScenarioStep(parse_step({"fault": "timeout", "times": 30}), "step", "a")
+    claims = [asyncio.ensure_future(counters.claim([step])) for _ in range(20)]
+    await asyncio.sleep(0)  # they wait to be sent
+    for claim in claims:
+        claim.cancel()
+    await asyncio.wait(claims)
+    (revocation,) = revocations()
+    await revocation
+    assert await counters.counts(["a"]) == [Count()]
+    # The next one has a task again.
+    claim = asyncio.ensure_future(counters.claim([step]))
+    await asyncio.sleep(0)
+    claim.cancel()
+    await asyncio.wait([claim])
+    assert len(revocations()) == 1
+    await redis_store.disconnect()

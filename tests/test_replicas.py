@@ -900,13 +900,13 @@ async def test_a_step_that_was_over_is_met_again_by_the_grant_that_was_revoked(
     await asyncio.to_thread(one.inject, "server_error", times=2)
     await stores[1].refresh()
 
-    revoke, may_revoke = RedisCounters._revoke_later, asyncio.Event()
+    revoke, may_revoke = RedisCounters._revoke_all, asyncio.Event()
 
     async def revoke_then(counters: RedisCounters) -> None:
         await may_revoke.wait()
         await revoke(counters)
 
-    monkeypatch.setattr(RedisCounters, "_revoke_later", revoke_then)
+    monkeypatch.setattr(RedisCounters, "_revoke_all", revoke_then)
     lost = asyncio.ensure_future(one.meet(CALL))
     await asyncio.sleep(0)  # it waits to be sent
     lost.cancel()

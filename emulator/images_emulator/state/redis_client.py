@@ -221,9 +221,9 @@ class RedisClient:
         for observer in self.event_observers:
             observer(event)
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run *work* on the running event loop, as long as its connections are not closed."""
-        self._pools.of_running_loop().spawn(work)
+        return self._pools.of_running_loop().spawn(work)
 
     def messages(self, channel: str) -> AsyncGenerator[bytes | None, None]:
         """What is published on *channel*; see `redis_subscription.messages`."""

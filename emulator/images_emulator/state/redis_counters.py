@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from contextlib import suppress
 from threading import Lock
 from typing import Any, Final
 
@@ -57,10 +56,12 @@ class RedisCounters(RedisContainer):
         self._revoked = revoked
         self._to_revoke: list[str] = []
         """The ids of the claims that are to be revoked."""
+        self._revocation: asyncio.Task[None] | None = None
+        """Revokes them when Redis replies again."""
         self._known: dict[str, Count] = {}
         """The last counts in replies, by their keys."""
         self._lock = Lock()
-        """Held while `_known` is changed."""
+        """Held while these three are changed."""
 
     def known(self) -> list[tuple[str, Count]]:
         """The counts that this process knows, by the keys of their quotas."""
@@ -91,8 +92,7 @@ class RedisCounters(RedisContainer):
             take, (index, *texts) = await self._claim(arguments, taking, version)
         except BaseException:
             if candidates:
-                self._to_revoke.append(claim_id)
-                self._client.spawn(self._revoke_later())
+                self._revoke_soon(claim_id)
             raise
         if index == _STALE:
             raise StaleRegistersError
@@ -128,21 +128,35 @@ class RedisCounters(RedisContainer):
         """Revoke the claims that had no reply. Raises APIError where Redis does not reply."""
         ids = self._to_revoke[:MAX_CLAIMS]
         keys = await self._call(scripts.REVOKE, self._keys, self._life_seconds, MAX_CLAIMS, *ids)
-        self._to_revoke = [claim_id for claim_id in self._to_revoke if claim_id not in ids]
+        revoked = {*ids}
         with self._lock:
+            self._to_revoke = [each for each in self._to_revoke if each not in revoked]
             for key in keys:
                 self._known.pop(key.decode(), None)
         if self._revoked:
             for key in keys:
                 await self._revoked(key.decode())
 
-    async def _revoke_later(self) -> None:
-        """Revoke the claims that had no reply, when Redis replies again."""
-        while self._to_revoke:
-            with suppress(APIError):
+    def _revoke_soon(self, claim_id: str) -> None:
+        """Revoke a claim that had no reply, when Redis replies again."""
+        with self._lock:
+            self._to_revoke.append(claim_id)
+            revocation = self._revocation
+            # That of a loop that has ended is over.
+            if revocation is None or revocation.done() or revocation.get_loop().is_closed():
+                self._revocation = self._client.spawn(self._revoke_all())
+
+    async def _revoke_all(self) -> None:
+        """Revoke the claims that had no reply, as soon as Redis replies."""
+        while True:
+            with self._lock:
+                if not self._to_revoke:
+                    self._revocation = None
+                    return
+            try:
                 await self._revoke()
-                return
-            await asyncio.sleep(RETRY_SECONDS)
+            except APIError:
+                await asyncio.sleep(RETRY_SECONDS)
 
     async def counts(self, keys: Sequence[str]) -> list[Count]:
         if not keys:
