@@ -19,7 +19,7 @@ from images_emulator.contract.models import MODELS
 
 ROOT = Path(__file__).parent.parent
 LAYERS = (
-    ("immutable", "spelling", "toml_lines", "distribution"),
+    ("immutable", "observers", "spelling", "toml_lines", "distribution"),
     (
         "file_types",
         "setting_values",

@@ -253,6 +253,18 @@ def test_pool_that_gets_no_more_threads_uses_those_that_it_has(
     pool.shutdown()
 
 
+async def test_reset_of_a_connection_that_is_closed_already_raises_nothing() -> None:
+    left, right = socket.socketpair()
+    loop = asyncio.get_running_loop()
+    _, writer = await asyncio.open_connection(sock=left)
+    corked = _Corked(cast("asyncio.Transport", writer.transport), loop)
+    right.close()
+    writer.transport.abort()
+    await asyncio.sleep(0)
+    assert left.fileno() == -1
+    await corked.hang_up(reset=True)
+
+
 @pytest.mark.parametrize("error", [OSError("the store is away"), asyncio.CancelledError()])
 async def test_head_that_is_held_leaves_where_the_end_of_its_call_cannot_be_recorded(
     error: BaseException, monkeypatch: pytest.MonkeyPatch

@@ -503,7 +503,10 @@ async def test_an_application_has_readers_on_one_loop_after_another(emulator: Em
     context = AdminContext(emulator, None)
 
     async def listen() -> list[Event]:
-        async with aclosing(context.feed.read(Reader(), None)) as frames:
+        async with (
+            asyncio.timeout(30),
+            aclosing(context.feed.read(Reader(), None)) as frames,
+        ):
             await anext(frames)
             await arrive(emulator, 1)
             return await events_of(frames, 1)
@@ -521,7 +524,10 @@ async def test_readers_on_two_event_loops_are_told_of_the_calls_on_one(emulator:
     )
 
     async def listen() -> list[Event]:
-        async with aclosing(context.feed.read(Reader(), None)) as frames:
+        async with (
+            asyncio.timeout(30),
+            aclosing(context.feed.read(Reader(), None)) as frames,
+        ):
             await anext(frames)
             loop.call_soon_threadsafe(listens.set)
             return await events_of(frames, 1)

@@ -146,6 +146,8 @@ class _Corked:
             return
         while self._transport.get_write_buffer_size():  # noqa: ASYNC110 - nothing tells when
             await asyncio.sleep(0.001)
+        if self.is_closing():
+            return  # the client was faster
         # A linger time of 0 makes the kernel send RST instead of FIN.
         now = struct.pack("ii", 1, 0)
         sock = self._transport.get_extra_info("socket")

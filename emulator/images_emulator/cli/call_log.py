@@ -19,6 +19,7 @@ from images_emulator.cli.standard_streams import print_if_read
 from images_emulator.cli.terminal import columns_of, has_colours
 from images_emulator.exchange.exchange import MAX_LATE_PARSE_BYTES, Exchange
 from images_emulator.exchange.trace_context import CALL_ID
+from images_emulator.observers import add_observer, remove_observer
 from images_emulator.settings import LogSettings
 from images_emulator.state.journal import Journal
 from images_emulator.state.store import Store, StoreEvent
@@ -194,13 +195,12 @@ class CallLog(LineLog["_Call | CallLine"]):
         """Begin to log the calls of *journal*, that of a namespace for instance, where the level
         wants them and anybody can read them."""
         if self.shows_calls:
-            journal.observers = (*journal.observers, self)
+            add_observer(journal, self)
 
     def stop(self) -> None:
         """Log no more calls."""
         self._has_stopped = True
-        observers = self._journal.observers
-        self._journal.observers = tuple(each for each in observers if each is not self)
+        remove_observer(self._journal, self)
 
     def close(self) -> None:
         self.stop()

@@ -78,7 +78,7 @@ class Renderer:
         self.thumbnails = cache(cache_bytes // THUMBNAIL_SHARE)
         """The files of thumbnails, by (`PictureKey`, longest edge)."""
         self.observers: tuple[RenderObserver, ...] = ()
-        """Observe each rendering. Any thread may replace the tuple."""
+        """Observe each rendering. `add_observer` adds to them in any thread."""
         self.pool = RenderPool(max_processes)
         self.decoder = JobQueue("decoder")
         self.parser = JobQueue("parser")

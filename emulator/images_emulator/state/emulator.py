@@ -12,6 +12,7 @@ from images_emulator.contract.models import MODELS
 from images_emulator.imaging.memory import trim_memory
 from images_emulator.lru_cache import CountingLRUCache, LRUCache
 from images_emulator.namespace_names import path_of
+from images_emulator.observers import add_observer
 from images_emulator.rendering.cores import spare_cores
 from images_emulator.rendering.renderer import Renderer
 from images_emulator.settings import Settings, all_settings
@@ -147,7 +148,7 @@ class Emulator:
             self.replay = replay_of(initial, self.store, self.deployments, self.files.data)
 
         if self.store.is_shared and self._has_own_caches:
-            self.store.observers = (*self.store.observers, self._register_changed)
+            add_observer(self.store, self._register_changed)
 
     def in_namespace(self, name: str) -> Emulator:
         """The emulator of the namespace *name*: an account of its own, at its start where the store

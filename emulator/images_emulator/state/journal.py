@@ -107,7 +107,7 @@ class Journal:
             detach=_drop_body,
         )
         self.observers: tuple[JournalObserver, ...] = ()
-        """The observers of the calls of this process. Any thread may replace the tuple."""
+        """The observers of the calls of this process. `add_observer` adds to them in any thread."""
         self._open: dict[str, Exchange] = {}
         """The calls of this process that are not completed, by id, where the store has copies."""
         self._drafts: dict[str, asyncio.Task[None]] = {}

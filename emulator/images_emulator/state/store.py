@@ -435,7 +435,7 @@ class Store(Protocol):
 
     observers: tuple[RegisterObserver, ...]
     """The observers that are called after each change of a register: at once if this process made
-    it, or in `refresh` if another process did. Any thread may replace the tuple by another one."""
+    it, or in `refresh` if another process did. `add_observer` adds to them in any thread."""
 
     def register(self, name: str, initial: T, codec: Codec[T]) -> Register[T]:
         """A register; its value is *initial* where the store has none yet."""

@@ -23,6 +23,7 @@ from typing import Any, Final, Literal
 from pydantic import TypeAdapter
 
 from images_emulator.exchange.exchange import Exchange
+from images_emulator.observers import add_observer, remove_observer
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.identity import random_id
 from images_emulator.state.store import LogChange
@@ -259,9 +260,9 @@ class LiveFeed:
         if self._log is None:
             self._log = EventLog()
             self._loop, self._thread = asyncio.get_running_loop(), get_ident()
-            journal, store = self.emulator.journal, self.emulator.store
-            journal.observers = (*journal.observers, self)
-            store.observers = (*store.observers, self._register_changed)
+            store = self.emulator.store
+            add_observer(self.emulator.journal, self)
+            add_observer(store, self._register_changed)
             if store.is_shared:
                 self._refreshing = asyncio.ensure_future(self._refresh())
                 self._watching = asyncio.ensure_future(self._watch())
@@ -279,10 +280,8 @@ class LiveFeed:
 
     def _close(self) -> None:
         """Observe nothing more, and forget what was told."""
-        journal, store = self.emulator.journal, self.emulator.store
-        journal.observers = tuple(each for each in journal.observers if each is not self)
-        changed = self._register_changed
-        store.observers = tuple(each for each in store.observers if each != changed)
+        remove_observer(self.emulator.journal, self)
+        remove_observer(self.emulator.store, self._register_changed)
         for waiting in (self._timer, self._refreshing, self._watching):
             if waiting and self._loop and not self._loop.is_closed():
                 waiting.cancel()

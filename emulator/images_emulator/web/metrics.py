@@ -38,6 +38,7 @@ from images_emulator.contract.request import ImageRequest
 from images_emulator.distribution import DISTRIBUTION
 from images_emulator.exchange.exchange import Exchange, exchange_of
 from images_emulator.lru_cache import CountingLRUCache, LRUCache
+from images_emulator.observers import add_observer
 from images_emulator.settings import Settings
 from images_emulator.state.emulator import Emulator
 from images_emulator.web.metric_table import FOLDER_VARIABLE, METRICS, PREFIX, MetricKind, MetricRow
@@ -189,10 +190,8 @@ class Metrics:
             self._set(1, "workers")
         with self._lock:
             self._emulators.add(emulator)
-        journal, renderer = emulator.journal, emulator.renderer
-        journal.observers = (*journal.observers, self)
-        if self._rendering not in renderer.observers:
-            renderer.observers = (*renderer.observers, self._rendering)
+        add_observer(emulator.journal, self)
+        add_observer(emulator.renderer, self._rendering)
         emulator.store.observe_operations(self._operation)
         if is_first:
             # Those of namespaces begin in threads, beside which the event loop takes samples.

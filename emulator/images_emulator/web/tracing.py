@@ -34,6 +34,7 @@ from images_emulator.contract.request import ImageRequest
 from images_emulator.distribution import DISTRIBUTION, IMPORT_NAME
 from images_emulator.exchange.credentials import redacted_text
 from images_emulator.exchange.exchange import Exchange, exchange_of
+from images_emulator.observers import add_observer
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
 
@@ -139,10 +140,8 @@ class Tracing:
 
     def observe(self, emulator: Emulator) -> None:
         """Trace the calls, the renderings and the operations on the store of *emulator*."""
-        journal, renderer = emulator.journal, emulator.renderer
-        journal.observers = (*journal.observers, self)
-        if self._rendering not in renderer.observers:
-            renderer.observers = (*renderer.observers, self._rendering)
+        add_observer(emulator.journal, self)
+        add_observer(emulator.renderer, self._rendering)
         emulator.store.observe_operations(self._operation)
         emulator.span = self._step
 
