@@ -993,6 +993,7 @@ def test_metrics_are_of_all_namespaces() -> None:
             call(server, namespace, BY_URL)
         assert figure(server, "calls_total") == 3
         assert figure(server, "hosted_pictures") == figure(server, "journal_calls") == 3
+        assert figure(server, "namespaces") == 2
         # A namespace that is named begins none.
         assert figure(server, "calls_total", **{HEADER: "c"}) == 3
         assert [each["name"] for each in admin(server, "GET", "namespaces")["namespaces"]] == [
@@ -1001,6 +1002,7 @@ def test_metrics_are_of_all_namespaces() -> None:
         ]
         admin(server, "DELETE", "namespaces/a")
         assert figure(server, "journal_calls") == 2
+        assert figure(server, "namespaces") == 1
         # What was counted stays.
         assert figure(server, "calls_total") == 3
         # All namespaces have one cache.

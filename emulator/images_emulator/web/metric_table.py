@@ -145,6 +145,12 @@ METRICS: Final[Mapping[str, MetricRow]] = {
         MetricRow("cache_bytes", _GAUGE, "Bytes of the values in a cache.", ("cache",)),
         MetricRow("cache_entries", _GAUGE, "Values in a cache.", ("cache",)),
         MetricRow(
+            "namespaces",
+            _GAUGE,
+            "Namespaces beside the default one that are open in the process which was asked last.",
+            mode="livemostrecent",
+        ),
+        MetricRow(
             "journal_calls",
             _GAUGE,
             f"Calls in the journal{_OF_OPEN_NAMESPACES}",

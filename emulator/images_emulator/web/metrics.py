@@ -363,9 +363,10 @@ class Metrics:
         """Bring the gauges up to date, those about the store among them, and forget those of
         processes that have ended."""
         self._sample()
+        emulators = self._open_emulators()
+        self._set(sum(each.namespace is not None for each in emulators), "namespaces")
         # Where the store is away, they stay as they were.
         with suppress(APIError):
-            emulators = self._open_emulators()
             # Together, so that they are few round trips to a shared store.
             journals = await asyncio.gather(*(each.journal.size() for each in emulators))
             self._set(sum(each.calls for each in journals), "journal_calls")
