@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextvars import Context
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import httpx2
 import openai
 import pytest
 from openai import OpenAI
+from prometheus_client import generate_latest
 from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as open_metrics_families,
 )
@@ -29,7 +31,7 @@ from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.head import RequestHead
 from images_emulator.settings import LogSettings
 from images_emulator.web.app import create_app
-from images_emulator.web.metrics import Metrics, _sizes, endpoint_of
+from images_emulator.web.metrics import SAMPLE_SECONDS, Metrics, _sizes, endpoint_of
 from tests.conftest import KEY
 from tests.pictures import png
 from tests.redis_server import new_store_name, shared_redis
@@ -326,13 +328,46 @@ def test_connections_and_processes_are_measured(measured: Server) -> None:
     assert any(name == "process_resident_memory_bytes" for name, _ in figures)
 
 
-def test_the_lag_of_the_event_loop_is_measured_while_there_are_calls(
+def test_the_lag_of_the_event_loop_is_measured_from_the_first_call_on(
     measured: Server, draw: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def lags() -> float:
+        return scrape(measured).value("event_loop_lag_seconds_count")
+
     monkeypatch.setattr("images_emulator.web.metrics.SAMPLE_SECONDS", 0.001)
+    assert [lags() for _ in range(3)] == [0, 0, 0]
     draw()
-    while not scrape(measured).value("event_loop_lag_seconds_count"):
-        pass
+    until(lambda: lags() >= 3, "a third sample of the lag")
+
+
+async def test_lag_of_the_event_loop_is_how_late_a_sample_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop, moments = asyncio.get_running_loop(), [100.0]
+
+    def call_late(when: float, callback: Callable[[], None], context: Context) -> None:
+        def late_callback() -> None:
+            moments.append(when + 0.25)
+            callback()
+
+        loop.call_soon(late_callback, context=context)
+
+    emulator = Emulator(Settings())
+    metrics = Metrics(emulator.settings)
+    with monkeypatch.context() as clock:
+        clock.setattr(loop, "time", lambda: moments[-1])
+        clock.setattr(loop, "call_at", call_late)
+        head = RequestHead("GET", "/v1/models", b"", ())
+        metrics.arrived(Exchange(head, "req_1", datetime.now(UTC)))
+        for _ in range(4):
+            await asyncio.sleep(0)
+        await metrics.stop()
+    emulator.close()
+    figures = parsed(generate_latest(metrics.registry).decode())
+    count = figures.value("event_loop_lag_seconds_count")
+    assert count >= 3
+    assert figures.value("event_loop_lag_seconds_sum") == 0.25 * count
+    assert moments[-1] == 100 + (SAMPLE_SECONDS + 0.25) * count
 
 
 def test_all_names_keep_the_conventions_of_prometheus(

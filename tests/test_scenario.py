@@ -713,8 +713,8 @@ MISPLACED = {
     '{"fault": "slow_down", "retry_after_ms": 1}': (
         '{"fault": {"kind": "slow_down", "retry_after_ms": 1}}'
     ),
-    '{"fault": {"kind": "latency", "seconds": 1}, "jitter": 2}': (
-        '{"fault": {"kind": "latency", "seconds": 1, "jitter": 2}}'
+    '{"fault": {"kind": "latency", "seconds": 3}, "jitter": 2}': (
+        '{"fault": {"kind": "latency", "seconds": 3, "jitter": 2}}'
     ),
     '{"fault": "stream_cut", "reset": true, "after": 1}': (
         '{"fault": {"kind": "stream_cut", "reset": true}}'
@@ -724,9 +724,13 @@ MISPLACED = {
 step."""
 
 
-def test_a_step_with_its_settings_in_the_fault_is_taken(http: httpx2.Client) -> None:
-    for document in MISPLACED.values():
-        http.post("/_emulator/inject", content=document).raise_for_status()
+@pytest.mark.parametrize("document", MISPLACED.values())
+def test_a_step_with_its_settings_in_the_fault_has_them(http: httpx2.Client, document: str) -> None:
+    (step,) = http.post("/_emulator/inject", content=document).json()["steps"]
+    fault = json.loads(document)["fault"]
+    kind = fault.pop("kind")
+    assert kind in (step["fault"]["kind"], step["fault"].get("name"))
+    assert fault.items() <= step["fault"].items()
 
 
 def test_the_admin_api_injects_a_fault(http: httpx2.Client, client: OpenAI) -> None:
