@@ -624,6 +624,42 @@ async def test_rush_of_calls_leaves_no_gap(
     await shown.wait_for_function(numbers)
 
 
+async def test_calls_that_a_store_got_late_keep_their_place(shown: Page) -> None:
+    """A module of the page, with calls by their names: 12 has that number,
+    `x0` has none, and `x?` is not over."""
+    orders = await shown.evaluate(
+        """async () => {
+          const { Calls } = await import("/_emulator/page/calls.js");
+          const number = (id) => Number(id) || (id.endsWith("?") ? null : 0);
+          const call = (id) => ({ id, number: number(id), outcome: "answered" });
+          const batch = (text) => text.split(" ").map(call);
+          const calls = new Calls(), orders = [];
+          const note = () => orders.push(calls.ordered.map(({ id }) => id).join(" "));
+          calls.replace(batch("10 a0 12 b0 c0 15"));
+          note();
+          calls.put(batch("d0"));
+          calls.put(batch("17 w? e0 19"));
+          calls.put(batch("f0 7 g0 9"), { areOldest: true });
+          note();
+          calls.put([{ ...call("a0"), outcome: "waiting" }, { ...call("b0"), status: 200 }]);
+          calls.put(batch("h0"), { areOldest: true });
+          note();
+          calls.forgetOldest(3);
+          note();
+          const gaps = ["20", "21", "x0 21", "x0 22", "x0", "19 x0 y0 22"];
+          orders.push(gaps.filter((text) => calls.hasGapBefore(batch(text))).join(", "));
+          return orders;
+        }"""
+    )
+    assert orders == [
+        "10 a0 12 b0 c0 15",
+        "f0 7 g0 9 10 a0 12 b0 c0 15 d0 17 e0 19 w?",
+        "h0 f0 7 g0 9 10 a0 12 b0 c0 15 d0 17 e0 19 w?",
+        "g0 9 10 a0 12 b0 c0 15 d0 17 e0 19 w?",
+        "21, x0 22",
+    ]
+
+
 async def test_drawing_has_a_small_share_of_the_time(shown: Page) -> None:
     """A module of the page, by a clock of its own, by which each drawing takes 30 ms."""
     result = await shown.evaluate(

@@ -46,7 +46,7 @@
  * @typedef {object} Summary  One call.
  * @property {string} id
  * @property {number} number its number in the order of arrival since the last reset, from 1; 0 where
- *   a shared store got the call late
+ *   a shared store got the call late: `Calls` knows the place of such a call
  * @property {"call" | "download"} kind
  * @property {string} time of arrival by the emulator's clock, ISO 8601
  * @property {string} method

@@ -358,7 +358,7 @@ async function loadOlder(pages) {
       const kept = older.requests.filter((call) => !calls.get(call.id));
       // What is not there any more cannot be waited for.
       if (!kept.length) calls.total = calls.ordered.length;
-      else calls.put(kept);
+      else calls.put(kept, { areOldest: true });
     }
     refresh({ added: 0 });
   })().catch(context.fail);
@@ -451,11 +451,10 @@ async function fetchSkipped() {
     }
     skipped = { count: 0, first: 0, last: 0 };
     const page = await api.requests({ ...CALLS, limit: wanted > MORE ? FIRST : wanted });
-    const oldest = page.requests[0], newest = calls.ordered.at(-1);
+    const isGap = calls.hasGapBefore(page.requests);
     take(page);
     callsCame({ isRush: !isCalm });
-    // Between what is here and what has come must be no gap.
-    if (oldest && newest && oldest.number > newest.number + 1) calls.replace(page.requests);
+    if (isGap) calls.replace(page.requests);
     else calls.put(page.requests);
     if (isCalm && !calls.isWhole) await loadCounts();
   } catch (error) {
