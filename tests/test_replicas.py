@@ -39,6 +39,7 @@ from images_emulator.state.store import (
     Log,
     LogCodec,
     Packed,
+    Register,
     StaleRegistersError,
     Store,
 )
@@ -1018,6 +1019,45 @@ async def test_an_early_reply_that_comes_late_hides_no_entry(
     assert await log.heads() == newest
     await store.disconnect()
     store.close()
+
+
+async def test_a_reply_that_is_older_than_the_last_write_of_a_process_is_no_loss(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from images_emulator.state import redis_scripts  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+
+    name = new_store_name()
+    one, other = (RedisStore(shared_redis().url, name) for _ in range(2))
+
+    def registers() -> list[list[Register[int]]]:
+        return [[store.register(each, 0, NUMBER) for each in "ab"] for store in (one, other)]
+
+    (first, second), (written, _) = await asyncio.to_thread(registers)
+    has_reply, may_go_on, call = asyncio.Event(), asyncio.Event(), one.client.call
+    shares = []
+
+    async def reply_late(script: Any, keys: Any, *arguments: Any) -> Any:
+        reply = await call(script, keys, *arguments)
+        if script is redis_scripts.REFRESH and not has_reply.is_set():
+            has_reply.set()
+            await may_go_on.wait()
+        shares.append(script is redis_scripts.SHARE)
+        return reply
+
+    monkeypatch.setattr(one.client, "call", reply_late)
+    await written.update(lambda _: 1)
+    refreshing = asyncio.ensure_future(one.refresh())
+    await has_reply.wait()
+    await second.update(lambda _: 2)
+    may_go_on.set()
+    await refreshing
+    assert (first.value, second.value) == (1, 2)
+    assert not any(shares)
+    assert one.client._recovery is None
+    for store in (one, other):
+        await store.disconnect()
+        await asyncio.to_thread(store.close)
 
 
 async def test_entries_that_redis_gets_late_come_in_order_from_several_event_loops(

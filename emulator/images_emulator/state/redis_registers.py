@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from threading import Lock
 from typing import Any, Generic, TypeVar
@@ -153,24 +153,34 @@ class RedisRegisters:
             *(scripts.SHARE, keys, self._life_seconds, _stamp()),
             *(len(values) // 4, *values, *counts),
         )
-        self._adopt(flat)
+        self._adopt(flat, {})
 
     async def _adopt_or_restore(self, flat: Sequence[bytes]) -> None:
         before = self.version
+        is_behind = not self._adopt(flat, self._copy_versions())
+        if is_behind:
+            # Perhaps the reply alone is: another event loop has written after it.
+            versions = self._copy_versions()
+            flat = await self.client.call(scripts.REFRESH, self._keys, "")
+            is_behind = not self._adopt(flat, versions)
         # In another era another process has restored something, and knows not all counts.
-        if not self._adopt(flat) or _era(before) not in {"", _era(self.version)}:
+        if is_behind or _era(before) not in {"", _era(self.version)}:
             await self.share()
             self.client.note_restored()
 
-    def _adopt(self, flat: Sequence[bytes]) -> bool:
-        """Adopt the registers that are newer than their copies. Return whether none is missing or
-        older."""
+    def _copy_versions(self) -> dict[str, str]:
+        """The versions of the copies by their names."""
+        return {name: copy.version for name, copy in [*self._copies.items()]}
+
+    def _adopt(self, flat: Sequence[bytes], versions: Mapping[str, str]) -> bool:
+        """Adopt the registers that are newer than their copies. Return whether none is missing, or
+        older than *versions* says."""
         fields = dict(pairs(flat))
         adopted, is_behind = [], False
         for name, copy in [*self._copies.items()]:
             key = name.encode()
             version = fields.get(b"v:" + key, b"").decode()
-            is_behind = is_behind or version < copy.version or not version
+            is_behind = is_behind or version < versions.get(name, "") or not version
             if version and copy.adopt(version, fields[b"j:" + key], fields[b"d:" + key]):
                 adopted.append(name)
         if not is_behind:
