@@ -104,7 +104,7 @@ OWN_TESTS: Final[Mapping[str, Sequence[str]]] = {
     "redis_store": ("store", "replicas"),
     "memory_store": ("store",),
     "refusal": ("refusals",),
-    "request": ("field_codecs", "golden", "generations", "calendar"),
+    "request": ("field_codecs", "golden", "generations", "calendar", "own_answers"),
     "retry_chain": ("journal_detail",),
     "service_errors": ("faults", "rate_limits"),
     "steps": ("match", "scenario"),

@@ -31,7 +31,7 @@ def request(prompt: str = "a lighthouse", partials: int = 0) -> ImageRequest:
 
 @pytest.fixture
 def renderer() -> Iterator[Renderer]:
-    renderer = Renderer(cache_bytes=2**20)
+    renderer = Renderer(cache_bytes=2**20, max_processes=0)
     yield renderer
     renderer.close()
 
@@ -81,7 +81,7 @@ async def test_a_stream_is_rendered_once_and_ends_in_the_plain_image(renderer: R
 
 
 async def test_without_a_cache_every_call_renders() -> None:
-    renderer = Renderer(cache_bytes=0)
+    renderer = Renderer(cache_bytes=0, max_processes=0)
     first = await renderer.render_base64(request(partials=2), 0, partial=0)
     assert renderer.cached(request(), 0) is None
     assert await renderer.render_base64(request(partials=2), 0, partial=0) == first

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import httpx2
 import openai
 import pytest
@@ -38,6 +40,25 @@ def test_unserved_path_at_azure_names_azures_paths(http: httpx2.Client, prefix: 
     assert all(path.startswith("/openai/") for path in served)
 
 
-def test_sdk_call_to_the_responses_api_is_refused(client: OpenAI) -> None:
-    with pytest.raises(openai.NotFoundError, match="/v1/images/generations"):
-        client.responses.create(model="gpt-5", input="x")
+SDK_CALLS: dict[str, Callable[[OpenAI], object]] = {
+    "responses": lambda sdk: sdk.responses.create(model="gpt-5", input="x"),
+    "chat": lambda sdk: sdk.chat.completions.create(model="gpt-5", messages=[]),
+    "completions": lambda sdk: sdk.completions.create(model="gpt-5", prompt="x"),
+    "embeddings": lambda sdk: sdk.embeddings.create(model="text-embedding-3-small", input="x"),
+    "moderations": lambda sdk: sdk.moderations.create(input="x"),
+    "audio": lambda sdk: sdk.audio.speech.create(model="tts-1", voice="alloy", input="x"),
+    "batches": lambda sdk: sdk.batches.list(),
+    "uploads": lambda sdk: sdk.uploads.cancel("x"),
+    "fine-tuning": lambda sdk: sdk.fine_tuning.jobs.list(),
+    "vector stores": lambda sdk: sdk.vector_stores.list(),
+    "evals": lambda sdk: sdk.evals.list(),
+    "containers": lambda sdk: sdk.containers.list(),
+    "conversations": lambda sdk: sdk.conversations.retrieve("x"),
+}
+
+
+@pytest.mark.parametrize("name", SDK_CALLS)
+def test_sdk_call_to_another_api_is_refused(client: OpenAI, name: str) -> None:
+    with pytest.raises(openai.NotFoundError, match="/v1/images/generations") as refused:
+        SDK_CALLS[name](client)
+    assert refused.value.code == "not_served"

@@ -40,8 +40,10 @@ def _merged_count(piece: bytes) -> int:
         following[start], before[stop], merged[middle] = stop, start, True
         parts -= 1
         for left in (before[start], start):
-            right = following[following[left]] if left >= 0 and following[left] < end else -1
-            if right > 0 and (rank := position(piece[left:right])):
+            if left < 0 or following[left] >= end:
+                continue
+            right = following[following[left]]
+            if rank := position(piece[left:right]):
                 heappush(pairs, (rank, left, right))
     return parts
 

@@ -38,7 +38,8 @@ class JobQueue:
     def executor(self) -> ThreadPoolExecutor:
         """The queue's own thread. Raises RuntimeError after `close`."""
         with self._lock:
-            self._check_open()
+            if self._closed:
+                raise RuntimeError("cannot schedule new futures after shutdown")
             if self._own is None:
                 self._own = DaemonThreadPool(
                     1, thread_name_prefix=self._name, initializer=keep_memory
@@ -50,10 +51,6 @@ class JobQueue:
         """The number of jobs that have not begun."""
         return len(self._jobs) + len(self._later)
 
-    def _check_open(self) -> None:
-        if self._closed:
-            raise RuntimeError("cannot schedule new futures after shutdown")
-
     def submit(self, job: Callable[[RenderFunction], T], *, later: bool = False) -> Future[T]:
         """Queue *job* and return the future of its result. A job for *later* waits until no other
         one does. Raises RuntimeError after `close`, or where the queue's own thread was shut down.
@@ -62,7 +59,6 @@ class JobQueue:
         begin = False
         try:
             with self._lock:
-                self._check_open()
                 waiting, begin = len(self._jobs), not self._at_work
                 (self._later if later else self._jobs)[future] = job
                 self._at_work = True

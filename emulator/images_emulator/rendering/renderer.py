@@ -72,7 +72,7 @@ class Renderer:
     """
 
     def __init__(
-        self, cache_bytes: int, max_processes: int = 0, cache: type[LRUCache] = LRUCache
+        self, cache_bytes: int, max_processes: int, cache: type[LRUCache] = LRUCache
     ) -> None:
         self.cache = cache(cache_bytes)
         self.thumbnails = cache(cache_bytes // THUMBNAIL_SHARE)
