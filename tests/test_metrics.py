@@ -370,6 +370,24 @@ async def test_lag_of_the_event_loop_is_how_late_a_sample_is(
     assert moments[-1] == 100 + (SAMPLE_SECONDS + 0.25) * count
 
 
+def test_samples_go_on_after_one_that_fails(
+    measured: Server, draw: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample, failures = Metrics._sample, [OSError("no such process")]
+
+    def failing_once(metrics: Metrics) -> None:
+        if failures:
+            raise failures.pop()
+        sample(metrics)
+
+    monkeypatch.setattr("images_emulator.web.metrics.SAMPLE_SECONDS", 0.001)
+    draw()
+    monkeypatch.setattr(Metrics, "_sample", failing_once)
+    until(lambda: not failures)
+    count = scrape(measured).value("event_loop_lag_seconds_count")
+    until(lambda: scrape(measured).value("event_loop_lag_seconds_count") > count)
+
+
 def test_all_names_keep_the_conventions_of_prometheus(
     measured: Server, draw: Callable[..., Any]
 ) -> None:

@@ -10,7 +10,7 @@ import socket
 import struct
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Queue
@@ -953,3 +953,36 @@ def test_a_missing_extra_is_told_in_one_sentence(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "httpx2", None)
     with pytest.raises(ValueError, match=r"^calls of an upstream .* pip install .*\[record\]'$"):
         Upstream("http://x")
+
+
+async def test_answer_whose_head_cannot_be_passed_on_leaves_no_connection_open(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = Upstream(server.base_url)
+    closed = []
+    close = api.library.Response.aclose
+
+    async def note(response: httpx2.Response) -> None:
+        closed.append(response.status_code)
+        await close(response)
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        raise OSError("the store is away")
+
+    monkeypatch.setattr(api.library.Response, "aclose", note)
+    scope = {
+        "method": "GET",
+        "raw_path": b"/v1/models",
+        "query_string": b"",
+        "headers": [(b"authorization", f"Bearer {KEY}".encode())],
+        "state": {},
+    }
+    call = api.call(scope)
+    with pytest.raises(OSError, match="the store is away"):
+        await call.forward(receive, send)
+    assert closed == [200]
+    call.close()
+    await api.close()

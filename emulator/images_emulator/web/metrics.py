@@ -310,9 +310,10 @@ class Metrics:
 
         def sample() -> None:
             if self._loop is loop:
+                # Also after one that fails, which the event loop logs.
+                self._wait(loop)
                 self._observe(max(0.0, loop.time() - due), "event_loop_lag_seconds")
                 self._sample()
-                self._wait(loop)
 
         # A context of its own: that of the first call would live as long as the server.
         loop.call_at(due, sample, context=Context())

@@ -213,8 +213,8 @@ class ForwardedCall:
             # A 304 has no body; this is the length of the one that the client has.
             headers = [pair for pair in headers if pair[0] != b"content-length"]
         self.status = status
-        await send({"type": "http.response.start", "status": status, "headers": headers})
         try:
+            await send({"type": "http.response.start", "status": status, "headers": headers})
             async for chunk in response.aiter_raw():
                 self._add(chunk)
                 await send(_body(chunk, more=True))
