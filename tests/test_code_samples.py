@@ -32,6 +32,7 @@ from tests.pictures import half_clear, png
 from tests.programs import run_pytest, run_python
 from tests.waiting import until
 
+ROOT = Path(__file__).parent.parent
 PROMPT = (
     'it\'s "$HOME" `ls` ${x} {y} %s \\ \\n !\nzwei\tZeilen\r\n日本語 🌊 \u2028 </script> """ \'\'\''
 )
@@ -137,6 +138,9 @@ BY_SDK = set(CALLS) - {
     *("malformed", "no type", "models", "files", "no key"),
 }
 """Calls that OpenAI's SDKs can make; JavaScript's also those without a prompt."""
+
+UNTYPED = {"refused", "no prompt", "prototype", "headers", "edit with markup", "refused edit"}
+"""Calls whose arguments are not those of the types of openai-node."""
 
 DEPLOYMENTS = ("draw=dall-e-3", "edit=gpt-image-1")
 
@@ -446,10 +450,30 @@ const answer = await client.images.generate({
     n: 0,
     colour: { "a-b": [1.5, null] },
 });
-for (const [number, image] of answer.data.entries())
+for (const [number, image] of (answer.data ?? []).entries()) {
     if (image.url) console.log(image.url);
-    else await writeFile(`picture-${number}.png`, image.b64_json, "base64");
+    if (image.b64_json) await writeFile(`picture-${number}.png`, image.b64_json, "base64");
+}
 """)
+
+
+@pytest.mark.timeout(300)
+def test_javascript_is_strictly_typed_typescript(
+    recorded: Recorded, npm_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "node_modules").symlink_to(npm_folder / "node_modules", target_is_directory=True)
+    shutil.copy(npm_folder / "package.json", tmp_path)
+    shutil.copy(ROOT / "examples/nextjs/tsconfig.json", tmp_path)
+    for number, name in enumerate(CALLS):
+        (tmp_path / f"{number}.mts").write_text(recorded.code("javascript", name))
+    command = [tmp_path / "node_modules/.bin/tsc"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    errors = re.findall(r"^(\d+)\.mts\(\d+,\d+\): error (\w+):", done.stdout, re.MULTILINE)
+    names = [*CALLS]
+    no_overload = "TS2769"
+    assert {(names[int(number)], code) for number, code in errors} == {
+        (name, no_overload) for name in UNTYPED
+    }, done.stdout
 
 
 @pytest.mark.parametrize(

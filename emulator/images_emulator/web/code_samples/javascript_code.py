@@ -1,4 +1,5 @@
-"""A call as a module for Node.js: with openai-node, else with `fetch`."""
+"""A call as a module for Node.js: with openai-node, else with `fetch`. It is strictly typed
+TypeScript, too, where the SDK has types for the arguments."""
 
 from __future__ import annotations
 
@@ -113,7 +114,8 @@ def javascript(source: SampleSource) -> str:
     if sdk.uses_uploads:
         url = f"`{source.journal_url}/uploads/${{index}}`"
         lines.append("// An image of the call, from the emulator's journal.")
-        lines.append("const upload = async (index) => {")
+        # The default tells the type, without words that JavaScript does not have.
+        lines.append("const upload = async (index = 0) => {")
         lines.append(f"    const url = {url};")
         lines.append(f"    return {_download(source, 'url')};")
         lines.append("};")
@@ -121,7 +123,8 @@ def javascript(source: SampleSource) -> str:
     extra = {option: value for option, value in extra.items() if value}
     if sdk.is_json_edit:
         body = _value({"body": sdk.arguments, **extra})
-        expression = f"await client.post({literal(sdk.operation.route)}, {body})"
+        # The SDK knows no type of the answer; `Object` makes it any.
+        expression = f"Object(await client.post({literal(sdk.operation.route)}, {body}))"
     else:
         arguments = indented(
             "".join(f"{_name(each)}: {_value(value)},\n" for each, value in sdk.arguments.items())
@@ -139,9 +142,10 @@ def javascript(source: SampleSource) -> str:
         lines.append("}")
     else:
         lines.append(f"const answer = {expression};")
-        lines.append("for (const [number, image] of answer.data.entries())")
+        lines.append("for (const [number, image] of (answer.data ?? []).entries()) {")
         lines.append("    if (image.url) console.log(image.url);")
-        lines.append(f"    else {_save(source, 'image.b64_json')}")
+        lines.append(f"    if (image.b64_json) {_save(source, 'image.b64_json')}")
+        lines.append("}")
     return "\n".join(lines) + "\n"
 
 

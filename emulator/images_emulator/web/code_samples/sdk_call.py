@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, quote
 
-from images_emulator import imaging
 from images_emulator.contract.azure import deployment_in
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import (
@@ -23,6 +22,7 @@ from images_emulator.contract.request import Call, Upload
 from images_emulator.contract.rules import Flag, Integer
 from images_emulator.exchange.call_details import image_items
 from images_emulator.exchange.exchange import Exchange
+from images_emulator.file_types import FILE_TYPES
 from images_emulator.web.recorder import ADMIN_PREFIX
 
 MAX_ARGUMENT_BYTES: Final = 100_000
@@ -129,8 +129,8 @@ class SampleSource:
     def picture_suffix(self) -> str:
         """The suffix of the files of its pictures, without the dot."""
         word = str(self.exchange.details.parameters.get("output_format"))
-        output_format = word if word in imaging.formats.OUTPUT_FORMATS else "png"
-        return "jpg" if output_format == "jpeg" else output_format
+        file_type = FILE_TYPES.get(word) or FILE_TYPES["png"]
+        return file_type.suffixes[0].removeprefix(".")
 
     @property
     def text(self) -> str | None:
