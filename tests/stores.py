@@ -107,7 +107,7 @@ class JSONStore:
         return _JSONRecords(self._memory.records(name, budget, TEXT), codec)
 
     def counters(
-        self, name: str, revoked: Callable[[str], Coroutine[Any, Any, None]] | None = None
+        self, name: str, on_revocation: Callable[[str], Coroutine[Any, Any, None]] | None = None
     ) -> Counters:
         return _SlowCounters(self._memory.counters(name))
 

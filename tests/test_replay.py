@@ -34,6 +34,7 @@ from images_emulator.recordings.recording import (
 from images_emulator.recordings.recording_source import KeptRecordings
 from images_emulator.recordings.redaction import Redactor
 from images_emulator.state.clock import Clock
+from images_emulator.state.memory_store import MemoryStore
 from images_emulator.state.replay import Replay
 from images_emulator.state.store import Store
 from tests.conftest import KEY
@@ -346,6 +347,23 @@ def test_call_recorded_often_is_played_in_order_then_its_last(play: Play) -> Non
     assert [asked(player, FOX) for _ in range(5)] == ["0", "1", "2", "2", "2"]
     player.reset()
     assert [asked(player, FOX) for _ in range(2)] == ["0", "1"]
+
+
+async def test_a_call_during_a_reset_is_none_of_those_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    replay = Replay(KeptRecordings, Settings(), MemoryStore(), {}, lambda _: None)
+    clear, during = replay._counters.clear, []
+
+    async def clear_after_a_call() -> None:
+        during.append(await replay.next_of([0, 1]))
+        await clear()
+
+    monkeypatch.setattr(replay._counters, "clear", clear_after_a_call)
+    assert await replay.next_of([0, 1]) == 0
+    await replay.reset()
+    assert during == [1]
+    assert [await replay.next_of([0, 1]) for _ in range(3)] == [0, 1, 1]
 
 
 def test_order_goes_on_for_a_call_that_is_written_otherwise(play: Play) -> None:

@@ -361,7 +361,7 @@ async def test_a_claim_is_refused_where_another_process_has_changed_a_register()
         await asyncio.to_thread(store.close)
 
 
-def test_a_command_is_in_the_words_of_the_protocol_with_lengths_in_bytes() -> None:
+def test_a_command_is_written_in_resp_with_lengths_in_bytes() -> None:
     from images_emulator.state import redis_scripts  # noqa: PLC0415 - an extra
     from images_emulator.state.redis_connection import CommandPacker  # noqa: PLC0415 - an extra
 
@@ -371,7 +371,7 @@ def test_a_command_is_in_the_words_of_the_protocol_with_lengths_in_bytes() -> No
     words = [b"EVALSHA", script.digest.encode(), b"1", b"key", *encoded]
     command = b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
     for _ in range(2):
-        pieces = packer.packed(script, ("key",), arguments)
+        pieces = packer.pack(script, ("key",), arguments)
         assert b"".join(pieces) == b"*%d\r\n%b" % (len(words), command)
 
 

@@ -54,7 +54,7 @@ def test_a_step_of_the_scenario_that_was_over_is_met_again_where_its_grant_is_re
     first, second = scenario._steps.value.planned
     assert all(meets(scenario, calls=2))
     steps = scenario._steps.value
-    assert [*steps.over()] == [first]
+    assert [*steps.exhausted()] == [first]
     assert steps.with_revived(first.key).live == (first, second)
     assert steps.with_revived(second.key).live == (second,)
 
@@ -66,6 +66,22 @@ def test_a_scenario_is_at_its_start_until_a_step_is_injected_or_replaced() -> No
         change()
         seen.append(scenario.is_at_its_start)
     assert seen == [False, True, True, False]
+
+
+async def test_a_call_while_the_scenario_is_exchanged_counts_for_the_old_steps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scenario = scenario_of({"times": 9})
+    clear, during = scenario._counters.clear, []
+
+    async def clear_after_a_call() -> None:
+        during.append((await scenario.meet(CALL))[0])
+        await clear()
+
+    monkeypatch.setattr(scenario._counters, "clear", clear_after_a_call)
+    scenario.load({"steps": [{"fault": "timeout", "times": 2}]})
+    assert [fault and fault.label for fault in during] == ["server_error"]
+    assert meets(scenario, calls=3) == ["timeout", "timeout", ""]
 
 
 @pytest.mark.parametrize("changed", [False, True])

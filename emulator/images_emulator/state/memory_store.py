@@ -114,7 +114,8 @@ class MemoryRecords(Generic[T]):
         return [each.expiry for each in records if each.expiry and not each.is_expired(now)]
 
     async def size(self) -> Size:
-        return Size(len(self._records), self.weight)
+        with self._lock:
+            return Size(len(self._records), self.weight)
 
     async def clear(self) -> None:
         with self._lock:
@@ -267,7 +268,8 @@ class MemoryLog(Generic[T]):
         return self._count
 
     async def size(self) -> Size:
-        return Size(len(self._entries), self.weight)
+        with self._lock:
+            return Size(len(self._entries), self.weight)
 
     async def clear(self) -> int:
         with self._lock:
@@ -315,7 +317,7 @@ class MemoryStore:
         return self._container("records", name, lambda: MemoryRecords[T](budget))
 
     def counters(
-        self, name: str, revoked: Callable[[str], Coroutine[Any, Any, None]] | None = None
+        self, name: str, on_revocation: Callable[[str], Coroutine[Any, Any, None]] | None = None
     ) -> Counters:
         return self._container("counters", name, MemoryCounters)
 
@@ -340,7 +342,7 @@ class MemoryStore:
         """Do nothing: it is never away."""
 
     def of_namespace(self, name: str, life_seconds: int) -> MemoryStore:
-        """Another store of this process."""
+        """A new store of this process, which is empty, also where the name had one before."""
         return MemoryStore()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:

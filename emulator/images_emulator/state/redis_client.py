@@ -96,7 +96,7 @@ class RedisClient:
         """Whether registers were restored of which nobody was told."""
         self._reason = ""
         """Why the last operation failed; empty where it did not."""
-        self._asked_again = 0.0
+        self._next_attempt = 0.0
         """The time of `monotonic` from which on Redis is asked again after a failure."""
 
     @property
@@ -106,7 +106,7 @@ class RedisClient:
 
     def check(self) -> None:
         """Raises APIError where an operation would not be sent now."""
-        if self._reason and monotonic() < self._asked_again:
+        if self._reason and monotonic() < self._next_attempt:
             raise self._error()
 
     async def call(
@@ -139,7 +139,7 @@ class RedisClient:
         if self._reason:
             if not (script in FREEING and self._reason.startswith(NO_MEMORY)):
                 self.check()
-            self._asked_again = monotonic() + pool.timeout + RETRY_SECONDS
+            self._next_attempt = monotonic() + pool.timeout + RETRY_SECONDS
             # That of a loop that has ended is over.
             self._recover_soon()
         try:
@@ -148,7 +148,7 @@ class RedisClient:
             self._note_failure(error)
             raise self._error() from None
         except BaseException:
-            self._asked_again = 0.0
+            self._next_attempt = 0.0
             raise
         self._reason = ""
         return reply
@@ -157,7 +157,7 @@ class RedisClient:
         """Note that Redis has not done what it was asked to, and wait until it does."""
         with self._lock:
             self._reason = str(error).rstrip(".") or type(error).__name__
-            self._asked_again = monotonic() + RETRY_SECONDS
+            self._next_attempt = monotonic() + RETRY_SECONDS
             begins = self._outage is None
             if begins:
                 self._outage = _Outage(monotonic())

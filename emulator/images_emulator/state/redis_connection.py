@@ -1,4 +1,4 @@
-"""A connection to Redis, and the commands in the words of its protocol."""
+"""A connection to Redis, and the commands in RESP, its protocol."""
 
 from __future__ import annotations
 
@@ -59,11 +59,12 @@ FAILURES: Final = (
 """The exceptions that say the same."""
 
 _NO_REPLY: Final = object()
+"""In place of a reply that is not whole yet."""
 
 
 class RedisCommand(NamedTuple):
-    """A script that is to be sent: in the words of the protocol, and as what these were made of,
-    with the future of its reply."""
+    """A script that is to be sent: in RESP, and as what that was made of, with the future of its
+    reply."""
 
     parts: Sequence[bytes]
     script: Script
@@ -83,13 +84,13 @@ class RedisCommand(NamedTuple):
 
 
 class CommandPacker:
-    """Puts commands into the words of the protocol. The beginning of a command, which is the same
-    for all of one script and container, is made once."""
+    """Writes commands in RESP. The beginning of a command, which is the same for all of one script
+    and container, is made once."""
 
     def __init__(self) -> None:
         self._heads: dict[tuple[str, tuple[str, ...]], tuple[int, str]] = {}
 
-    def packed(
+    def pack(
         self, script: Script, keys: tuple[str, ...], arguments: Sequence[str | bytes | int]
     ) -> Sequence[bytes]:
         """The command that runs *script*, in as few pieces as its long arguments let it."""
@@ -98,9 +99,9 @@ class CommandPacker:
             words = ("EVALSHA", script.digest, str(len(keys)), *keys)
             if len(self._heads) >= MAX_HEADS:
                 self._heads.clear()
-            head = self._heads[script.digest, keys] = len(words), _texts(words)
+            head = self._heads[script.digest, keys] = len(words), _bulk_strings(words)
         count, text = head
-        return _packed(count + len(arguments), text, arguments)
+        return _pack(count + len(arguments), text, arguments)
 
 
 def seconds_for(size: int, seconds: float) -> float:
@@ -108,7 +109,7 @@ def seconds_for(size: int, seconds: float) -> float:
     return seconds + size / MIN_BYTES_PER_SECOND
 
 
-def _packed(count: int, head: str, arguments: Sequence[str | bytes | int]) -> Sequence[bytes]:
+def _pack(count: int, head: str, arguments: Sequence[str | bytes | int]) -> Sequence[bytes]:
     """A command of *count* words, which begins with *head*."""
     pieces: list[bytes] = []
     # Formatting a text takes a third of the time of formatting bytes.
@@ -129,8 +130,8 @@ def _packed(count: int, head: str, arguments: Sequence[str | bytes | int]) -> Se
     return [*pieces, "".join(texts).encode()]
 
 
-def _texts(words: Iterable[str]) -> str:
-    """*words* in those of the protocol, each with its length in bytes. None of them has a character
+def _bulk_strings(words: Iterable[str]) -> str:
+    """*words* as bulk strings of RESP, each with its length in bytes. None of them has a character
     that is not ASCII."""
     return "".join(f"${len(word)}\r\n{word}\r\n" for word in words)
 
@@ -168,10 +169,10 @@ class RedisConnection(asyncio.Protocol):
         self._reader = Reader(
             protocolError=RedisConnectionError, replyError=_exception_of, notEnoughData=_NO_REPLY
         )
-        self._awaited: deque[tuple[RedisCommand, float]] = deque()
+        self._pending: deque[tuple[RedisCommand, float]] = deque()
         """The commands that have no reply yet, each with the time when it is late."""
         self._timer: asyncio.TimerHandle | None = None
-        self._heard = 0.0
+        self._last_heard = 0.0
         """The time of the last bytes that came, or were seen to leave."""
         self._unsent_bytes = 0
         """Bytes that waited to leave when that was last looked at."""
@@ -209,26 +210,26 @@ class RedisConnection(asyncio.Protocol):
         pieces = [piece for each in commands for piece in each.parts]
         size = sum(map(len, pieces))
         late = now + seconds_for(size, self._seconds)
-        self._awaited.extend((each, late) for each in commands)
+        self._pending.extend((each, late) for each in commands)
         if self._timer is None:
             self._timer = self._loop.call_at(late, self._check_time)
         if size < MAX_JOINED_BYTES:
             self._transport.write(b"".join(pieces))
         else:
-            self._transport.writelines(_joined(pieces))
+            self._transport.writelines(_join(pieces))
             self._unsent_bytes = self._transport.get_write_buffer_size()
 
     def data_received(self, data: bytes) -> None:
-        self._heard = self._loop.time()
+        self._last_heard = self._loop.time()
         self._unread_bytes += len(data)
         self._reader.feed(data)
         try:
-            while (reply := self._reader.gets()) is not _NO_REPLY and self._awaited:
+            while (reply := self._reader.gets()) is not _NO_REPLY and self._pending:
                 self._unread_bytes = 0
                 self._settle(reply)
         except RedisConnectionError as error:
             self._fail(error)
-        if not self._awaited:
+        if not self._pending:
             self._tell_closer()
 
     def _tell_closer(self) -> None:
@@ -237,12 +238,12 @@ class RedisConnection(asyncio.Protocol):
             self._replied_all.set_result(None)
 
     def _settle(self, reply: Any) -> None:
-        command, _ = self._awaited.popleft()
+        command, _ = self._pending.popleft()
         if isinstance(reply, NoScriptError):
             words = ("EVAL", command.script.text, str(len(command.keys)), *command.keys)
-            head = _texts(words)
+            head = _bulk_strings(words)
             count = len(words) + len(command.arguments)
-            self.send([command._replace(parts=_packed(count, head, command.arguments))])
+            self.send([command._replace(parts=_pack(count, head, command.arguments))])
             return
         command.settle(reply)
         if isinstance(reply, ReadOnlyError):
@@ -257,13 +258,13 @@ class RedisConnection(asyncio.Protocol):
     def _check_time(self) -> None:
         """Fail where Redis is late."""
         self._timer = None
-        if not self._awaited:
+        if not self._pending:
             return
         now, unsent_bytes = self._loop.time(), self._transport.get_write_buffer_size()
         if unsent_bytes < self._unsent_bytes:
-            self._heard = now
+            self._last_heard = now
         self._unsent_bytes = unsent_bytes
-        late = max(self._awaited[0][1], self._heard + self._seconds)
+        late = max(self._pending[0][1], self._last_heard + self._seconds)
         if now < late:
             self._timer = self._loop.call_at(late, self._check_time)
         else:
@@ -276,14 +277,14 @@ class RedisConnection(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
         self._transport.abort()
-        awaited, self._awaited = self._awaited, deque()
-        for command, _ in awaited:
+        pending, self._pending = self._pending, deque()
+        for command, _ in pending:
             command.settle(error)
         self._tell_closer()
 
     async def close(self) -> None:
         """Close the connection, when all commands have their replies."""
-        if self._awaited:
+        if self._pending:
             # Not the future of a reply: who awaited that may have cancelled it.
             self._replied_all = asyncio.get_running_loop().create_future()
             await self._replied_all
@@ -295,7 +296,7 @@ class RedisConnection(asyncio.Protocol):
         await self._closed
 
 
-def _joined(pieces: Sequence[bytes]) -> list[bytes]:
+def _join(pieces: Sequence[bytes]) -> list[bytes]:
     """*pieces* in as few as possible, without a copy of long ones."""
     joined: list[bytes] = []
     short: list[bytes] = []

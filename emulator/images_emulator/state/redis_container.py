@@ -67,7 +67,7 @@ class RedisContainer:
         return self._keys
 
 
-def unpacked(codec: Codec[T], text: bytes, data: bytes | None) -> T:
+def unpack_value(codec: Codec[T], text: bytes, data: bytes | None) -> T:
     """The value of which Redis has the JSON *text* and the bytes *data*."""
     return codec.unpack(Packed(json.loads(text), data or b""))
 

@@ -45,7 +45,7 @@ class RedisCounters(RedisContainer):
         keys: tuple[str, ...],
         life_seconds: int,
         *,
-        revoked: Callable[[str], Coroutine[Any, Any, None]] | None,
+        on_revocation: Callable[[str], Coroutine[Any, Any, None]] | None,
         registers_key: str,
         registers_version: Callable[[], str],
     ) -> None:
@@ -53,7 +53,7 @@ class RedisCounters(RedisContainer):
         self._registers_key = registers_key
         self._registers_version = registers_version
         """Gives the version of the copies of all registers."""
-        self._revoked = revoked
+        self._on_revocation = on_revocation
         self._to_revoke: list[str] = []
         """The ids of the claims that are to be revoked."""
         self._revocation: asyncio.Task[None] | None = None
@@ -133,9 +133,9 @@ class RedisCounters(RedisContainer):
             self._to_revoke = [each for each in self._to_revoke if each not in revoked]
             for key in keys:
                 self._known.pop(key.decode(), None)
-        if self._revoked:
+        if self._on_revocation:
             for key in keys:
-                await self._revoked(key.decode())
+                await self._on_revocation(key.decode())
 
     def _revoke_soon(self, claim_id: str) -> None:
         """Revoke a claim that had no reply, when Redis replies again."""
@@ -182,6 +182,7 @@ class RedisCounters(RedisContainer):
 
 
 _NONE: Final = Count()
+"""The count of a quota without claims."""
 
 _STALE: Final = -2
 """The reply of `CLAIM_IF_FRESH` in place of a claim."""

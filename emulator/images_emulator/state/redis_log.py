@@ -64,7 +64,7 @@ class _LateWrite(NamedTuple):
         return len(self.text) + len(self.data)
 
 
-class _Turn:
+class _CrossLoopLock:
     """A lock that tasks of any event loop hold while they await something."""
 
     def __init__(self) -> None:
@@ -175,12 +175,12 @@ class RedisLog(RedisContainer, Generic[T]):
         """All that there were at the last `append`."""
         self._lock = Lock()
         """Held while the writes that are late are changed."""
-        self._turn = _Turn()
+        self._write_lock = _CrossLoopLock()
         """Held while the writes that are late are sent, or all entries are forgotten."""
 
     async def append(self, key: str, entry: T, weight: int) -> int:
         text, data = _texts(self._codec.pack_new(entry))
-        change = self._told("added", key)
+        change = self._change_message("added", key)
         write = _LateWrite(scripts.APPEND, key, text, data, weight, False, change)
         # The entries that Redis never got are counted with the next one.
         return await self._write(write) or 0
@@ -189,7 +189,7 @@ class RedisLog(RedisContainer, Generic[T]):
         self, key: str, entry: T, weight: int, *, detachable: bool, event: int | None = None
     ) -> None:
         text, data = _texts(self._codec.pack_amended(entry))
-        change = self._told("amended", key, event)
+        change = self._change_message("amended", key, event)
         await self._write(_LateWrite(scripts.AMEND, key, text, data, weight, detachable, change))
 
     async def get(self, key: str) -> T | None:
@@ -223,8 +223,8 @@ class RedisLog(RedisContainer, Generic[T]):
         return size_of(await self._client.call(scripts.SIZE_OF_LOG, self._keys))
 
     async def clear(self) -> int:
-        change = self._told("cleared")
-        async with self._turn:
+        change = self._change_message("cleared")
+        async with self._write_lock:
             with self._lock:
                 before, uncounted = [*self._late], self._uncounted
             count = await self._client.call(scripts.CLEAR_LOG, self._keys, change)
@@ -252,7 +252,7 @@ class RedisLog(RedisContainer, Generic[T]):
     def is_watched(self) -> bool:
         return self._watchers > self._own_watchers
 
-    def _told(self, kind: str, key: str = "", event: int | None = None) -> str:
+    def _change_message(self, kind: str, key: str = "", event: int | None = None) -> str:
         """The message that tells other processes of a `LogChange` by this one."""
         return f"{self._process} {kind} {'' if event is None else event} {key}"
 
@@ -279,7 +279,7 @@ class RedisLog(RedisContainer, Generic[T]):
                 uncounted, self._uncounted = self._uncounted, 0
         last = uncounted, change, self._registers.version
         try:
-            number, self._watchers, refreshed = await self._client.call(
+            number, self._watchers, refresh = await self._client.call(
                 script, self._keys_to_append, *entry, *last
             )
         except BaseException:
@@ -288,8 +288,8 @@ class RedisLog(RedisContainer, Generic[T]):
             raise
         # The entry is written, whatever happens to these.
         with suppress(APIError):
-            if refreshed != 1:
-                await self._registers.refreshed(refreshed)
+            if refresh != 1:
+                await self._registers.apply_refresh(refresh)
             if self._life.is_due:
                 await self._life.renew()
         return int(number)
@@ -313,7 +313,7 @@ class RedisLog(RedisContainer, Generic[T]):
             return
         # Where another task waits for Redis, this one does not wait for that task.
         self._client.check()
-        async with self._turn:
+        async with self._write_lock:
             while True:
                 with self._lock:
                     if not self._late:

@@ -42,8 +42,8 @@ def _as_failure(error: ResponseError) -> Exception:
 
 
 class RedisPool:
-    """The connections of the running event loop. What is called within one step of the loop is sent
-    together: that is one round trip."""
+    """The connections of one event loop, that which runs when this is made. What is called within
+    one step of the loop is sent together: that is one round trip."""
 
     def __init__(self, url: str) -> None:
         self.loop = asyncio.get_running_loop()
@@ -67,6 +67,7 @@ class RedisPool:
         self._tasks: set[asyncio.Task[None]] = set()
         """Send commands to a cluster."""
         self._spawned: set[asyncio.Task[None]] = set()
+        """Run beside the calls, until this is closed."""
 
     def call(
         self,
@@ -79,7 +80,7 @@ class RedisPool:
         """The future of the reply to *script*, which is sent at once, or *soon*: with the next one
         that is."""
         reply = self.loop.create_future()
-        parts = self._packer.packed(script, keys, arguments)
+        parts = self._packer.pack(script, keys, arguments)
         self._waiting.append(RedisCommand(parts, script, keys, arguments, reply))
         if soon:
             self._timer = self._timer or self.loop.call_later(SOON_SECONDS, self._start)

@@ -14,7 +14,7 @@ from images_emulator.state.redis_container import (
     microseconds,
     pairs,
     size_of,
-    unpacked,
+    unpack_value,
 )
 from images_emulator.state.store import Codec, Size
 
@@ -61,7 +61,7 @@ class RedisRecords(RedisContainer, Generic[T]):
 
     async def get(self, key: str) -> T | None:
         text, data = await self._call(scripts.GET_VALUE, self._keys, key)
-        return None if text is None else unpacked(self._codec, text, data)
+        return None if text is None else unpack_value(self._codec, text, data)
 
     async def delete(self, key: str) -> bool:
         count = await self._call(scripts.DELETE_RECORD, self._keys, self._life_seconds, key)
@@ -69,7 +69,7 @@ class RedisRecords(RedisContainer, Generic[T]):
 
     async def all(self) -> list[T]:
         flat = await self._call(scripts.ALL_VALUES, self._keys)
-        return [unpacked(self._codec, *pair) for pair in pairs(flat)]
+        return [unpack_value(self._codec, *pair) for pair in pairs(flat)]
 
     async def expiries(self, now: datetime) -> list[datetime]:
         texts = await self._call(scripts.RECORD_TIMES, self._keys)

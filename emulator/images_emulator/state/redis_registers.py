@@ -11,7 +11,7 @@ from images_emulator.contract.refusal import APIError
 from images_emulator.state import redis_scripts as scripts
 from images_emulator.state.identity import random_digits
 from images_emulator.state.redis_client import RedisClient
-from images_emulator.state.redis_container import pairs, unpacked
+from images_emulator.state.redis_container import pairs, unpack_value
 from images_emulator.state.redis_counters import RedisCounters
 from images_emulator.state.store import Codec
 
@@ -31,7 +31,7 @@ class RedisRegister(Generic[T]):
         self._lock = Lock()
         """Held while value and version are changed."""
 
-    def packed(self) -> tuple[str, str, str, bytes]:
+    def pack(self) -> tuple[str, str, str, bytes]:
         """Name, version, JSON and bytes of the copy."""
         with self._lock:
             value, version = self.value, self.version
@@ -44,7 +44,7 @@ class RedisRegister(Generic[T]):
         with self._lock:
             if version <= self.version:
                 return False
-            self.value, self.version = unpacked(self._codec, text, data), version
+            self.value, self.version = unpack_value(self._codec, text, data), version
             return True
 
     async def update_soon(self, change: Callable[[T], T]) -> None:
@@ -68,7 +68,7 @@ class RedisRegister(Generic[T]):
             with self._lock:
                 if newest > self.version:
                     self.value, self.version = value, newest
-            self._registers.replaced(newest)
+            self._registers.note_replacement(newest)
             self._registers.changed(self._name)
             return value
 
@@ -112,9 +112,9 @@ class RedisRegisters:
     async def refresh(self) -> None:
         """Adopt what other processes have written, and restore what Redis has lost. Raises
         APIError."""
-        await self.refreshed(await self.client.call(scripts.REFRESH, self._keys, self.version))
+        await self.apply_refresh(await self.client.call(scripts.REFRESH, self._keys, self.version))
 
-    async def refreshed(self, reply: Any) -> None:
+    async def apply_refresh(self, reply: Any) -> None:
         """Do what the *reply* of `redis_scripts.REFRESH` says. Raises APIError."""
         if reply != 1:
             await self._adopt_or_restore(reply)
@@ -133,16 +133,16 @@ class RedisRegisters:
             return None
         return reply.decode()
 
-    def replaced(self, newest: str) -> None:
-        """Note that a copy has the value of a new version."""
-        if _turn(newest) == _turn(self.version or newest) + 1:
+    def note_replacement(self, newest: str) -> None:
+        """Note that a copy has the value of version *newest*."""
+        if _number(newest) == _number(self.version or newest) + 1:
             # Nobody else came between.
             self.version = newest
 
     async def share(self) -> None:
         """Give Redis the registers that it does not have, or has lost, and adopt those of others.
         Raises APIError."""
-        values = [part for each in [*self._copies.values()] for part in each.packed()]
+        values = [part for each in [*self._copies.values()] for part in each.pack()]
         keys: tuple[str, ...] = self._keys
         counts: list[str | int] = []
         for counters in self._counters:
@@ -196,9 +196,10 @@ def _stamp() -> str:
 
 
 def _era(version: str) -> str:
+    """The number of losses that were restored before this *version*, as 6 digits."""
     return version[:6]
 
 
-def _turn(version: str) -> int:
+def _number(version: str) -> int:
     """The era and the number of a *version*, as one number."""
     return int(version[:20])

@@ -208,6 +208,7 @@ local function drop(key)
   return 1
 end
 """
+"""The sum of the weights, the weight and the expiry of a record, and how one is dropped."""
 
 PUT_RECORDS: Final = _script(
     _LIVE,
@@ -341,6 +342,7 @@ local function claim(counts, order, effects, recent, at)
   return {granted, found, asked}
 end
 """
+"""A claim on counters with these keys, whose arguments begin *at* an index. See `CLAIM`."""
 
 CLAIM: Final = _script(
     _LIVE, _CLAIM, "return claim(counts, order, effects, recent, 2)", keys=COUNTERS_KEYS
@@ -447,6 +449,7 @@ local function take(buckets, order)
   return {1, used + amount, -1}
 end
 """
+"""A take from buckets with these keys. See `TAKE`."""
 
 TAKE: Final = _script(_LIVE, _TAKE, "return take(buckets, order)", keys=BUCKETS_KEYS)
 """Arguments: the seconds to live, the most buckets, the key, the amount, the limit, the
@@ -496,6 +499,8 @@ local function shrink(weight, number)
   redis.call('HSET', entries, 'weight', weight)
 end
 """
+"""The arguments of `APPEND` and `AMEND`, how the watchers are told, and how a log of this *weight*
+and *number* of entries is brought into its bounds: bytes go before entries, old ones first."""
 
 APPEND: Final = _script(
     _LOG,
@@ -582,6 +587,7 @@ local function list(keys)
   return values
 end
 """
+"""The JSON of an entry, in two lines where it was amended; JSON and bytes of several."""
 
 GET_ENTRY: Final = _script(
     _ENTRY,

@@ -107,14 +107,14 @@ class RedisStore:
         return RedisRecords(self.client, keys, self._life_seconds, budget, codec)
 
     def counters(
-        self, name: str, revoked: Callable[[str], Coroutine[Any, Any, None]] | None = None
+        self, name: str, on_revocation: Callable[[str], Coroutine[Any, Any, None]] | None = None
     ) -> Counters:
         keys = self._keys_of(RedisCounters, name)
         counters = RedisCounters(
             self.client,
             keys,
             self._life_seconds,
-            revoked=revoked,
+            on_revocation=on_revocation,
             registers_key=self._registers.key,
             registers_version=lambda: self._registers.version,
         )

@@ -197,8 +197,9 @@ class Replay:
 
     async def reset(self) -> None:
         """Play each recording anew."""
-        await self._run.update(lambda run: run + 1)
+        # First, so that no claim of the new run is forgotten. Those of the old one have other keys.
         await self._counters.clear()
+        await self._run.update(lambda run: run + 1)
 
 
 def _resolver(

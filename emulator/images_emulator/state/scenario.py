@@ -133,7 +133,7 @@ class Scenario:
         self._store = store
         self._answers: Sequence[NamedStep] = ()
         self.read_pictures()
-        self._steps = store.register("scenario", self._begun(self._initial), CODEC)
+        self._steps = store.register("scenario", self._new_steps(self._initial), CODEC)
         self._counters = store.counters("scenario", self._revive)
         self._scans: tuple[Steps, dict[MatchInput, _Scan]] = self._steps.value, {}
 
@@ -161,7 +161,7 @@ class Scenario:
     @property
     def is_at_its_start(self) -> bool:
         """Whether it has the steps of the settings alone, be they met or not. It is slow."""
-        steps, start = self._steps.value, self._begun(self._initial)
+        steps, start = self._steps.value, self._new_steps(self._initial)
         documents = [
             [(step.name, step.step.packed({})) for step in each.planned] for each in (steps, start)
         ]
@@ -266,7 +266,7 @@ class Scenario:
 
     async def _revive(self, key: str) -> None:
         """Let the step of this *key* be met again, whose last grant was revoked."""
-        if any(step.key == key for step in self._steps.value.over()):
+        if any(step.key == key for step in self._steps.value.exhausted()):
             await self._steps.update(lambda steps: steps.with_revived(key))
 
     def expects(self, call: MatchInput) -> bool:
@@ -374,7 +374,7 @@ class Scenario:
     def as_json(self) -> dict[str, Any]:
         """The steps, and how many calls have met each of them; keys are redacted. Injected ones
         come first, spent ones last."""
-        return {"steps": [step.as_json(count) for step, count in self._counted()]}
+        return {"steps": [step.as_json(count) for step, count in self._steps_with_counts()]}
 
     def step(self, identity: str) -> ScenarioStep | None:
         """The step with that id; None where there is none."""
@@ -394,24 +394,25 @@ class Scenario:
         names = {each.name for each in self._answers}
         return [
             UnmetStep(step.key, step.title, step.match_as_json(), step.times, count.grants)
-            for step, count in self._counted()
+            for step, count in self._steps_with_counts()
             if step.is_unmet(count) and step.name not in names
         ]
 
-    def _counted(self) -> list[tuple[ScenarioStep, Count]]:
+    def _steps_with_counts(self) -> list[tuple[ScenarioStep, Count]]:
         """The steps with their counts."""
         steps = self._steps.value.listed()
         counts = self._store.run(self._counters.counts([step.key for step in steps]))
         return [*zip(steps, counts, strict=True)]
 
     def _begin(self, steps: Sequence[Step]) -> None:
-        self._store.run(self._replace(self._begun(steps)))
+        self._store.run(self._replace(self._new_steps(steps)))
 
     async def _replace(self, steps: Steps) -> None:
-        await self._steps.update(lambda _: steps)
+        # First, so that no claim on a new step is forgotten. Those on the old ones have other keys.
         await self._counters.clear()
+        await self._steps.update(lambda _: steps)
 
-    def _begun(self, steps: Sequence[Step]) -> Steps:
+    def _new_steps(self, steps: Sequence[Step]) -> Steps:
         """*steps*, and after them the answers in the folder of pictures, with new counters: calls
         that are under way count for the old ones."""
         run = random_id(8)

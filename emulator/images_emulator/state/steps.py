@@ -315,14 +315,14 @@ class Steps(Immutable):
             if (step.answer is not None) is call.validated:
                 yield step
 
-    def over(self) -> Iterator[ScenarioStep]:
+    def exhausted(self) -> Iterator[ScenarioStep]:
         """The steps that no call is compared with, because they have met all their calls."""
         live = {step.key for step in self.live}
         return chain(self.spent, (step for step in self.planned if step.key not in live))
 
     def with_revived(self, key: str) -> Steps:
         """The steps when that of this *key* may be met again, though it was over."""
-        step = next((each for each in self.over() if each.key == key), None)
+        step = next((each for each in self.exhausted() if each.key == key), None)
         if step is None:
             return self
         if not step.is_injected:
@@ -342,9 +342,9 @@ class Steps(Immutable):
         if step.paths:
             paths = _paths((*(each.text for each in paths), *step.paths))
         steps = replace(self, injected=injected, reads=self.reads | step.reads, paths=paths)
-        return steps._counted(step, 1)
+        return steps._with_more_of_kind(step, 1)
 
-    def _counted(self, step: ScenarioStep, number: int) -> Steps:
+    def _with_more_of_kind(self, step: ScenarioStep, number: int) -> Steps:
         """The steps with so many more of the kind of *step*."""
         if step.answer is None:
             return replace(self, faults=self.faults + number)
@@ -359,7 +359,7 @@ class Steps(Immutable):
         if injected is self.injected:
             return self  # it was removed meanwhile
         spent = (*self.spent, step)[-MAX_SPENT_STEPS:]
-        return replace(self, injected=injected, spent=spent)._counted(step, -1)
+        return replace(self, injected=injected, spent=spent)._with_more_of_kind(step, -1)
 
     def without(self, key: str) -> Steps:
         """The steps without that of this *key*. Raises KeyError where there is none."""
@@ -367,7 +367,7 @@ class Steps(Immutable):
         if step is None:
             raise KeyError(key)
         is_open = step in self.injected or step in self.planned
-        return self._counted(step, -1 if is_open else 0)._without(key)
+        return self._with_more_of_kind(step, -1 if is_open else 0)._without(key)
 
     def _without(self, key: str) -> Steps:
         return replace(

@@ -5,9 +5,10 @@ A store hands out five kinds of containers, each under a name:
 
 - `Register`: one value that every call reads: the clock's setting, the changed settings, the
   account, the steps of the scenario with the files of their answers.
-- `Records`: values by key within a budget of bytes: hosted pictures, uploaded files.
+- `Records`: values by key within a budget of bytes: hosted pictures, uploaded files, the names of
+  namespaces.
 - `Counters`: the number of calls that each step of the scenario has matched, and has given its
-  fault.
+  fault or its answer; the recordings that were played.
 - `Buckets`: token buckets of the rate limit.
 - `Log`: entries in their order, within a number and a budget of bytes: the journal.
 
@@ -446,10 +447,10 @@ class Store(Protocol):
         ...
 
     def counters(
-        self, name: str, revoked: Callable[[str], Coroutine[Any, Any, None]] | None = None
+        self, name: str, on_revocation: Callable[[str], Coroutine[Any, Any, None]] | None = None
     ) -> Counters:
-        """Counters, all of which are at zero until their first claim. *revoked* is awaited with the
-        key of each quota whose grant was revoked."""
+        """Counters, all of which are at zero until their first claim. *on_revocation* is awaited
+        with the key of each quota whose grant was revoked."""
         ...
 
     def buckets(self, name: str, most: int) -> Buckets:
