@@ -389,6 +389,19 @@ def test_port_in_use_is_an_error_of_one_line() -> None:
     )
 
 
+def test_store_that_is_not_there_is_an_error_of_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    done = run_command("serve", "--store", f"redis://127.0.0.1:{port}", "--port", "0")
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        f"images-emulator: store: The store redis://127.0.0.1:{port} cannot be used: "
+    )
+    hint = "; --store is the URL of a Redis that runs, and without it the server has its own memory"
+    assert done.stderr.endswith(f"{hint}\n")
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "variables", "words"),
     [
@@ -402,6 +415,24 @@ def test_port_in_use_is_an_error_of_one_line() -> None:
         ),
         (("serve",), {"IMAGES_EMULATOR_PORT": "x"}, "IMAGES_EMULATOR_PORT must be a number"),
         (("serve", "--colour", "red"), {}, "unrecognized arguments: --colour red"),
+        (
+            ("serve", "--asof", "today", "--wokers", "2"),
+            {},
+            "today --wokers 2; --as-of is probably meant; --workers is probably meant\n",
+        ),
+        (("inject",), {}, "the following arguments are required: FAULT\n"),
+        (
+            ("serve", "--deployment", "a=gpt-image-9"),
+            {},
+            "deployment: 'a' is to be 'gpt-image-9', which is no model; ",
+        ),
+        (
+            ("serve", "--scenario", "none"),
+            {},
+            "none: No such file or directory; 'images-emulator scenario list' lists the ready "
+            "scenarios\n",
+        ),
+        (("serve", "--scenario", "none.toml"), {}, "none.toml: No such file or directory\n"),
         (("serve", "--store-name", "ci"), {}, "--store-name has no effect without --store\n"),
         (
             ("serve", "--store-name", "ci", "--speed", "2"),

@@ -380,8 +380,16 @@ def test_file_goes_before_a_ready_scenario_of_its_name(
 @pytest.mark.parametrize(
     ("part", "sentence"),
     [
-        ("show", "images-emulator: there is no ready scenario 'outge'; 'outage' is probably meant"),
-        ("check", "outge: No such file or directory; 'outage' is probably meant"),
+        (
+            "show",
+            "images-emulator: there is no ready scenario 'outge'; 'outage' is probably meant; "
+            "'images-emulator scenario list' lists them",
+        ),
+        (
+            "check",
+            "outge: No such file or directory; 'outage' is probably meant; "
+            "'images-emulator scenario list' lists the ready scenarios",
+        ),
     ],
 )
 def test_misspelt_ready_scenario_names_the_one_meant(

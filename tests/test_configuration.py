@@ -92,6 +92,7 @@ def test_file_has_values_in_the_types_of_toml(
         ("page = 1", "page must be true or false, not 1"),
         ("api_key = [1]", "api_key must be an array of texts, not [1]"),
         ("port = ]", "Invalid value"),
+        ("port = [", "Invalid value at the end of the file"),
         ("\udcff", "this is no UTF-8 text"),
         pytest.param(f"a = {'[' * 9000}", "this is nested too deeply", id="nested"),
     ],

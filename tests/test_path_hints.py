@@ -80,6 +80,12 @@ def test_path_hint_for_a_trailing_slash(http: httpx2.Client) -> None:
         assert f"; {path} is probably meant" in answer.headers[NOTICE]
 
 
+def test_the_path_of_metrics_says_how_to_have_them(http: httpx2.Client) -> None:
+    answer = http.get("/metrics")
+    assert answer.status_code == 404
+    assert answer.headers[NOTICE] == "There are no metrics: start the server with --metrics."
+
+
 def test_path_outside_its_period_gets_no_hint(http: httpx2.Client) -> None:
     answer = http.post("/v1/images/variations", headers={"x-emulator-as-of": "2026-11-01"})
     assert answer.status_code == 404

@@ -225,7 +225,7 @@ def test_invalid_marker_arguments_are_errors_of_one_line(session: pytest.Pyteste
         "validation: expected 'strict' or 'lenient', not 'mild'",
         "*none.toml: No such file or directory",
         "step 1: fault*rain*",
-        "*outtage: No such file or directory; 'outage' is probably meant",
+        "*outtage: No such file or directory; 'outage' is probably meant*",
     ):
         result.stdout.fnmatch_lines([f"pytest.mark.images_emulator: {words}"])
 

@@ -548,7 +548,8 @@ def test_commands_are_for_one_namespace(
 
 def test_namespaces_are_listed_and_forgotten(capsys: pytest.CaptureFixture[str]) -> None:
     with Server() as own:
-        assert output(capsys, "namespaces", "--url", own.url) == ""
+        assert main(["namespaces", "--url", own.url]) == 0
+        assert capsys.readouterr() == ("", "(no namespaces beside the default one)\n")
         for name, calls in {"one": 1, "a/b": 2}.items():
             for _ in range(calls):
                 headers = {"Authorization": "Bearer sk-x", "x-emulator-namespace": name}

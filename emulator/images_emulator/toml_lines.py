@@ -6,11 +6,13 @@ import re
 from tomllib import TOMLDecodeError
 
 
-def line_of_mistake(error: TOMLDecodeError) -> tuple[int, str]:
-    """The line of a mistake, from 1, and the sentence about it without its place; 1 where it has
-    none, as at the end of the document."""
-    sentence, _, place = str(error).partition(" (at line ")
-    return int(place.partition(",")[0] or 1), sentence
+def line_of_mistake(text: str, error: TOMLDecodeError) -> tuple[int, str]:
+    """The line of a mistake in the document *text*, from 1, and the sentence about it without its
+    place. A mistake without one is at the end of the document."""
+    sentence, _, place = str(error).partition(" (at ")
+    if place.startswith("line "):
+        return int(place.removeprefix("line ").partition(",")[0]), sentence
+    return len(text.splitlines()) or 1, f"{sentence} at the end of the file"
 
 
 def line_of_key(text: str, key: str) -> int:

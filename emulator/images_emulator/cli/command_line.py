@@ -123,7 +123,7 @@ class ArgumentParser(argparse.ArgumentParser):
         options, extra = self.parse_known_args(args, namespace)
         if extra:
             hints = (suggestion(each.partition("=")[0], self.flags()) for each in extra)
-            meant = next(filter(None, hints), "")
+            meant = "".join(dict.fromkeys(hints))
             self.error(f"unrecognized arguments: {' '.join(extra)}{meant}")
         return options
 

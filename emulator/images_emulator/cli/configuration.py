@@ -287,7 +287,7 @@ def _read_file(path: str, *, check: bool) -> tuple[dict[str, Any], dict[str, int
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from None
     except tomllib.TOMLDecodeError as error:
-        line, sentence = line_of_mistake(error)
+        line, sentence = line_of_mistake(text, error)
         raise ValueError(f"{path}:{line}: {sentence}") from None
     except UnicodeDecodeError:
         raise ValueError(f"{path}:1: this is no UTF-8 text") from None

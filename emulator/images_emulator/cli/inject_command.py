@@ -26,7 +26,7 @@ EXAMPLES: Final = """\
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("fault", metavar="FAULT", help="Name of a fault or of an error")
     parser.add_argument(
-        "settings", metavar="SETTING=VALUE", nargs="*", help="Settings of the fault"
+        "settings", metavar="SETTING=VALUE", nargs="*", default=(), help="Settings of the fault"
     )
     add_step_options(parser, times=1)
     add_address(parser)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime
 from typing import Any, Final
 
@@ -40,6 +41,8 @@ def run(*, delete: str | None, **options: Any) -> int:
         )
         for each in client.get("namespaces")["namespaces"]
     ]
+    if not rows:
+        print("(no namespaces beside the default one)", file=sys.stderr)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for name, calls, time in rows:
         print(f"{name:{widths[0]}}  {calls:>{widths[1]}}  {time}")

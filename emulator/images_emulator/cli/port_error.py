@@ -13,7 +13,17 @@ PORT_HINT: Final = (
 """Ends the sentence about a port that is taken."""
 
 
+STORE_HINT: Final = (
+    "; --store is the URL of a Redis that runs, and without it the server has its own memory"
+)
+"""Ends the sentence about a store that cannot be had."""
+
+
 def port_error(error: OSError) -> CommandError:
     """The sentence about a port or a store that cannot be had."""
-    hint = PORT_HINT if error.errno == errno.EADDRINUSE else ""
-    return CommandError(f"{error.strerror}{hint}")
+    sentence = (error.strerror or str(error)).removesuffix(".")
+    if error.errno == errno.EADDRINUSE:
+        sentence += PORT_HINT
+    elif sentence.startswith("store: "):
+        sentence += STORE_HINT
+    return CommandError(sentence)

@@ -54,7 +54,8 @@ def _ready(name: str) -> str:
     ready = ready_scenarios()
     if name not in ready:
         meant = suggestion(name, ready, quote="'")
-        raise CommandError(f"there is no ready scenario '{name}'{meant}")
+        listed = "'images-emulator scenario list' lists them"
+        raise CommandError(f"there is no ready scenario '{name}'{meant}; {listed}")
     return ready[name].read_text(encoding="utf-8")
 
 

@@ -18,6 +18,9 @@ MODEL_SHUT_DOWN: Final = "{model} was shut down on {day}; use {replacement}"
 NO_NAMESPACE: Final = "There is no namespace '{name}': no call has named it yet."
 """For a call that looks into a namespace that has not begun, and finds it empty."""
 
+NO_METRICS: Final = "There are no metrics: start the server with --metrics."
+"""For a call to the path of the metrics where the setting is off."""
+
 PAST_LIMIT: Final = "The emulator refuses {what} that the API might take: it is past {limit}."
 """For a call with an image or a body that is past a limit of the settings. Such an image is refused
 as none."""

@@ -164,7 +164,7 @@ def read_document(model: type[D], name: str, path: str) -> D:
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}:{error.lineno}: {error.msg}") from None
     except tomllib.TOMLDecodeError as error:
-        line, sentence = line_of_mistake(error)
+        line, sentence = line_of_mistake(text, error)
         raise ValueError(f"{path}:{line}: {sentence}") from None
     except UnicodeDecodeError:
         raise ValueError(f"{path}:1: this is no UTF-8 text") from None
@@ -172,6 +172,8 @@ def read_document(model: type[D], name: str, path: str) -> D:
         raise ValueError(f"{path}:1: this is nested too deeply") from None
     except OSError as error:
         meant = suggestion(Path(name).name, ready_scenarios(), quote="'")
+        if model is ScenarioDocument and name == Path(name).stem:
+            meant += "; 'images-emulator scenario list' lists the ready scenarios"
         raise ValueError(f"{name}: {error.strerror}{meant}") from None
 
 

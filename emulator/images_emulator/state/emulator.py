@@ -16,6 +16,7 @@ from images_emulator.observers import add_observer
 from images_emulator.rendering.cores import spare_cores
 from images_emulator.rendering.renderer import Renderer
 from images_emulator.settings import Settings, all_settings
+from images_emulator.spelling import suggestion
 from images_emulator.state import account, hosted_picture
 from images_emulator.state.clock import Clock
 from images_emulator.state.files import Files
@@ -93,7 +94,11 @@ class Emulator:
         """The names of Azure's deployments, with their models."""
         for name, model in self.deployments.items():
             if model not in MODELS:
-                raise ValueError(f"deployment: '{name}' is to be '{model}', which is no model")
+                meant = suggestion(model, MODELS, quote="'")
+                raise ValueError(
+                    f"deployment: '{name}' is to be '{model}', which is no model{meant}; "
+                    "'images-emulator models' lists them"
+                )
         self._account = self.store.register("account", account.random_account(), account.CODEC)
         self.clock = Clock(self.store)
         """The clock for the expiry of URLs, the refill of rate limits, and dates of answers."""

@@ -9,10 +9,11 @@ from typing import Final
 from urllib.parse import quote
 
 from images_emulator.contract import azure
-from images_emulator.contract.notices import WRONG_PATH
+from images_emulator.contract.notices import NO_METRICS, WRONG_PATH
 from images_emulator.contract.operations import AZURE_PREFIX
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
+from images_emulator.web.metric_table import METRICS_PATH
 from images_emulator.web.route import Route
 
 MAX_PATH_CHARS: Final = 256
@@ -39,12 +40,16 @@ class PathHints:
         self._fixed = [route.path for route in self._routes if not route.has_parameters]
 
     def hint(self, path: str) -> bytes | None:
-        """The sentence for a call to *path*, which is logged once until a reset; None where the
-        path is served, or none is like it."""
+        """The sentence for a call to *path*, which is logged once until a reset: that of metrics
+        without the setting, or of another path that is like it; None where there is neither, or the
+        path is served."""
         suggestion = self.suggest(path)
-        if suggestion is None:
+        if suggestion is not None:
+            notice = WRONG_PATH.format(path=quote(path), suggestion=quote(suggestion))
+        elif path == METRICS_PATH:
+            notice = NO_METRICS
+        else:
             return None
-        notice = WRONG_PATH.format(path=quote(path), suggestion=quote(suggestion))
         self._log(notice)
         return notice.encode()
 
