@@ -306,6 +306,32 @@ async def test_head_that_is_held_leaves_where_the_end_of_its_call_cannot_be_reco
     emulator.close()
 
 
+def test_pool_that_got_no_thread_once_starts_it_for_a_later_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pool = DaemonThreadPool(2, thread_name_prefix="test")
+    begun, release = threading.Event(), threading.Event()
+
+    def wait() -> int:
+        begun.set()
+        release.wait(30)
+        return 1
+
+    first = pool.submit(wait)
+    begun.wait(30)
+    with monkeypatch.context() as patch:
+        error = RuntimeError("can't start new thread")
+        patch.setattr(threading.Thread, "start", once(threading.Thread.start, error))
+        second = pool.submit(lambda: 2)
+    release.set()
+    assert (first.result(30), second.result(30)) == (1, 2)
+    # Each of the two waits for the other.
+    both = threading.Barrier(2, timeout=30)
+    calls = [pool.submit(both.wait) for _ in range(2)]
+    assert sorted(call.result(30) for call in calls) == [0, 1]
+    pool.shutdown()
+
+
 @pytest.mark.parametrize("headers", [{}, {"x-emulator-fault": "latency;seconds=60"}])
 async def test_failure_to_hear_of_the_client_is_no_client_that_left(
     headers: dict[str, str],

@@ -43,7 +43,7 @@ class Server(ThreadedServer, ServerControl):
             client = OpenAI(base_url=server.base_url, api_key="sk-test")
 
     *changes* are settings by their names, and override *settings*. An *emulator* has settings of
-    its own. Port 0, the default, takes a free port.
+    its own, and is closed with the server. Port 0, the default, takes a free port.
 
     The constructor opens the port, and connections queue. `run` serves them in the calling thread.
     As a context manager, synchronous or asynchronous, the server serves them in its own thread.

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
-from threading import Lock, Semaphore, Thread
+from threading import Lock, Thread
 from typing import Any, ParamSpec, TypeVar
 from weakref import ref
 
@@ -19,6 +19,20 @@ T = TypeVar("T")
 
 _Queue = SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]
 """Calls with their futures; None ends one thread."""
+
+
+class _Unfinished:
+    """The number of calls that were submitted and have not ended."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._lock = Lock()
+
+    def add(self, change: int) -> int:
+        """Add *change*, and return the sum."""
+        with self._lock:
+            self._count += change
+            return self._count
 
 
 class DaemonThreadPool(ThreadPoolExecutor):
@@ -42,7 +56,7 @@ class DaemonThreadPool(ThreadPoolExecutor):
         self._name = thread_name_prefix
         self._prepare = initializer
         self._queue: _Queue = SimpleQueue()
-        self._free = Semaphore(0)
+        self._unfinished = _Unfinished()
         self._guard = Lock()
         self._started = 0
         self._closed = False
@@ -54,8 +68,12 @@ class DaemonThreadPool(ThreadPoolExecutor):
         with self._guard:
             if self._closed:
                 raise RuntimeError("cannot schedule new futures after shutdown")
-            if not self._free.acquire(blocking=False) and self._started < self._limit:
-                self._start()
+            if self._unfinished.add(1) > self._started and self._started < self._limit:
+                try:
+                    self._start()
+                except BaseException:
+                    self._unfinished.add(-1)
+                    raise
             self._queue.put((future, partial(fn, *args, **kwargs)))
         return future
 
@@ -63,7 +81,7 @@ class DaemonThreadPool(ThreadPoolExecutor):
         """Start one more thread. Raises RuntimeError or MemoryError where the system allows none,
         and there is no other."""
         name = f"{self._name}_{self._started}"
-        arguments = self._queue, self._free, self._prepare, self._end_with_pool()
+        arguments = self._queue, self._unfinished, self._prepare, self._end_with_pool()
         try:
             Thread(target=_run, args=arguments, name=name, daemon=True).start()
         except (RuntimeError, MemoryError):
@@ -91,7 +109,7 @@ class DaemonThreadPool(ThreadPoolExecutor):
 
 def _run(
     queue: _Queue,
-    free: Semaphore,
+    unfinished: _Unfinished,
     prepare: Callable[[], object] | None,
     pool: ref[DaemonThreadPool],
 ) -> None:
@@ -112,4 +130,4 @@ def _run(
                 future.set_exception(error)
         # Otherwise a waiting thread would keep arguments and results alive.
         del job, future, call
-        free.release()
+        unfinished.add(-1)
