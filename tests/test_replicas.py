@@ -1225,6 +1225,25 @@ def test_store_is_the_master_that_sentinels_name(
     assert b"images-emulator" in redis_server.command("KEYS *")
 
 
+async def test_a_sentinel_that_does_not_reply_is_not_waited_for(
+    redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+
+    monkeypatch.setattr("images_emulator.state.redis_address.SENTINEL_SECONDS", 0.05)
+    port, sentinel_port = free_ports(2)
+    redis_server.command(f"CONFIG SET bind 127.0.0.1 port {port}")
+    sentinel = Sentinel(tmp_path, sentinel_port, "images", port)
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            hosts = f"127.0.0.1:{silent.getsockname()[1]},127.0.0.1:{sentinel_port}"
+            store = RedisStore(f"redis+sentinel://{hosts}/images/0")
+            assert await store.counters("x").counts(["a"]) == [Count()]
+            await store.disconnect()
+    finally:
+        sentinel.close()
+
+
 def test_store_is_a_cluster(http: httpx2.Client) -> None:
     port, bus_port = free_ports(2)
     cluster = ("--cluster-enabled", "yes", "--cluster-port", str(bus_port))

@@ -22,6 +22,11 @@ DEFAULT_SENTINEL_PORT: Final = 26379
 """The port of a sentinel whose address has none."""
 
 
+SENTINEL_SECONDS: Final = 0.25
+"""Seconds that a sentinel may take to accept a connection and to reply, before the next one is
+asked: two of three may be away where a connection to Redis has a second."""
+
+
 class RedisAddress:
     """The URL of a store, taken apart. Raises ValueError for one that redis-py does not know."""
 
@@ -73,7 +78,12 @@ class RedisAddress:
             known.pop(name, None)
         secure = {"ssl": True} if self._is_secure else {}
         # One that is away must not be waited for.
-        asked = {"retry": Retry(NoBackoff(), 0), **secure}
+        asked = {
+            "retry": Retry(NoBackoff(), 0),
+            "socket_connect_timeout": SENTINEL_SECONDS,
+            "socket_timeout": SENTINEL_SECONDS,
+            **secure,
+        }
         sentinel: Any = Sentinel(self._sentinels, sentinel_kwargs=asked)  # type: ignore[no-untyped-call] # it has no types
         master: Redis = sentinel.master_for(self._service, **{**known, **options, **secure})
         return master
