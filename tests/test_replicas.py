@@ -1225,6 +1225,22 @@ def test_store_is_the_master_that_sentinels_name(
     assert b"images-emulator" in redis_server.command("KEYS *")
 
 
+async def test_a_subscription_is_made_at_the_node_of_a_cluster_that_is_there(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from images_emulator.state.redis_subscription import messages  # noqa: PLC0415 - an extra
+
+    monkeypatch.setattr("images_emulator.state.redis_subscription.RECONNECT_SECONDS", 0)
+    port, nobody = free_ports(2)
+    redis_server.command(f"CONFIG SET bind 127.0.0.1 port {port}")
+    hosts = f"127.0.0.1:{nobody},127.0.0.1:{port}"
+    subscription = messages(f"redis+cluster://{hosts}", "channel")
+    assert await anext(subscription) is None
+    redis_server.command("PUBLISH channel x")
+    assert await anext(subscription) == b"x"
+    await subscription.aclose()
+
+
 async def test_a_sentinel_that_does_not_reply_is_not_waited_for(
     redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1245,13 +1261,14 @@ async def test_a_sentinel_that_does_not_reply_is_not_waited_for(
 
 
 def test_store_is_a_cluster(http: httpx2.Client) -> None:
-    port, bus_port = free_ports(2)
+    port, bus_port, nobody = free_ports(3)
     cluster = ("--cluster-enabled", "yes", "--cluster-port", str(bus_port))
     node = RedisServer("--port", str(port), "--bind", "127.0.0.1", *cluster)
     try:
         assert node.command("CLUSTER ADDSLOTSRANGE 0 16383") == b"+OK\r\n"
         until(lambda: b"cluster_state:ok" in node.command("CLUSTER INFO"))
-        for one, other in replicas_of(f"redis+cluster://127.0.0.1:{port}", rate_limit="9/min"):
+        url = f"redis+cluster://127.0.0.1:{nobody},127.0.0.1:{port}"
+        for one, other in replicas_of(url, rate_limit="9/min"):
             one.inject("server_error", times=1)
             assert generate(http, other).status_code == 500
             url = generate(http, one).json()["data"][0]["url"]

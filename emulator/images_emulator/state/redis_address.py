@@ -7,6 +7,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from redis.asyncio import Redis, RedisCluster, Sentinel
+from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.connection import ConnectionPool, parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -17,6 +18,9 @@ perhaps a number of a database."""
 
 CLUSTER: Final = "+cluster"
 """Ends the scheme of a URL whose hosts are nodes of a cluster."""
+
+DEFAULT_PORT: Final = 6379
+"""The port of a node of a cluster whose address has none."""
 
 DEFAULT_SENTINEL_PORT: Final = 26379
 """The port of a sentinel whose address has none."""
@@ -40,9 +44,12 @@ class RedisAddress:
         if self._kind == SENTINEL:
             self._service, _, database = path.strip("/").partition("/")
             path = f"/{database}"
-        self._sentinels = [_host_and_port(host) for host in hosts]
-        first = f"{credentials}{at}{hosts[0]}"
-        self._url = urlunsplit((scheme, first, path, parts.query, parts.fragment))
+        self._hosts = hosts
+        self._urls = [
+            urlunsplit((scheme, f"{credentials}{at}{host}", path, parts.query, parts.fragment))
+            for host in hosts
+        ]
+        """The URL with each of the hosts alone."""
         self._is_secure = scheme == "rediss"
 
     @property
@@ -55,25 +62,26 @@ class RedisAddress:
         options: dict[str, Any] = {"retry": Retry(NoBackoff(), 0), "protocol": 2}
         if self._kind == SENTINEL:
             return self._master(**options).connection_pool
-        return ConnectionPool.from_url(self._url, **options)
+        return ConnectionPool.from_url(self._urls[0], **options)
 
     def cluster(self) -> RedisCluster:
         """A client of the cluster. It sends a command again whose reply was lost, which may then
         be done twice: without its retries redis-py does not find the cluster's new nodes, and
         leaves a connection open."""
-        return RedisCluster.from_url(self._url, protocol=2)
+        nodes = [ClusterNode(*_host_and_port(host, DEFAULT_PORT)) for host in self._hosts]
+        return RedisCluster.from_url(self._urls[0], protocol=2, startup_nodes=nodes)
 
-    def subscriber(self, **options: Any) -> Redis:
-        """A client for subscriptions: of the master, or of one node of a cluster, each of which
-        tells what is published on any."""
+    def subscriber(self, attempt: int = 0, **options: Any) -> Redis:
+        """A client for subscriptions: of the master, or of a node of a cluster, each of which tells
+        what is published on any. The next *attempt* (from 0) is another node's."""
         options = {"retry": Retry(NoBackoff(), 0), "protocol": 2, **options}
         if self._kind == SENTINEL:
             return self._master(**options)
-        return Redis.from_url(self._url, **options)
+        return Redis.from_url(self._urls[attempt % len(self._urls)], **options)
 
     def _master(self, **options: Any) -> Redis:
         """A client of the master that the sentinels name."""
-        known: dict[str, Any] = dict(parse_url(self._url))
+        known: dict[str, Any] = dict(parse_url(self._urls[0]))
         for name in ("host", "port", "connection_class"):
             known.pop(name, None)
         secure = {"ssl": True} if self._is_secure else {}
@@ -84,7 +92,8 @@ class RedisAddress:
             "socket_timeout": SENTINEL_SECONDS,
             **secure,
         }
-        sentinel: Any = Sentinel(self._sentinels, sentinel_kwargs=asked)  # type: ignore[no-untyped-call] # it has no types
+        sentinels = [_host_and_port(host, DEFAULT_SENTINEL_PORT) for host in self._hosts]
+        sentinel: Any = Sentinel(sentinels, sentinel_kwargs=asked)  # type: ignore[no-untyped-call] # it has no types
         master: Redis = sentinel.master_for(self._service, **{**known, **options, **secure})
         return master
 
@@ -96,6 +105,6 @@ async def close_sentinels(pool: ConnectionPool) -> None:
         await sentinel.aclose()
 
 
-def _host_and_port(text: str) -> tuple[str, int]:
+def _host_and_port(text: str, default_port: int) -> tuple[str, int]:
     parts = urlsplit(f"//{text}")
-    return parts.hostname or "localhost", parts.port or DEFAULT_SENTINEL_PORT
+    return parts.hostname or "localhost", parts.port or default_port

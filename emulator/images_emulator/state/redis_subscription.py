@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import suppress
+from itertools import count
 from typing import Final
 
 from redis.asyncio.client import PubSub
@@ -28,9 +29,10 @@ after which it connects anew."""
 async def messages(url: str, channel: str) -> AsyncGenerator[bytes | None, None]:
     """What is published from now on at the Redis at *url*, on *channel*, without end. None where
     there was no connection, or was none meanwhile, so that messages may be missed."""
-    while True:
+    address = RedisAddress(url)
+    for attempt in count():
         # A connection that is made anew in silence would miss messages: it makes none.
-        redis = RedisAddress(url).subscriber(socket_connect_timeout=CONNECT_SECONDS)
+        redis = address.subscriber(attempt, socket_connect_timeout=CONNECT_SECONDS)
         try:
             async with redis, redis.pubsub() as subscription:
                 await subscription.subscribe(channel)
