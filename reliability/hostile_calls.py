@@ -127,7 +127,7 @@ def _schemas() -> Sequence[tuple[str, str, Mapping[str, Any]]]:
     """The JSON Schemas of the bodies: path, media type and properties."""
     return [
         (path, kind, {**schema["properties"], "model": {"const": model}})
-        for model, row in model_listing.as_json().items()
+        for model, row in model_listing.models_json().items()
         for path, bodies in row["endpoints"].items()
         for kind, schema in bodies.items()
     ]

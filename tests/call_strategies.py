@@ -13,7 +13,7 @@ import httpx2
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from images_emulator.contract.model_listing import as_json
+from images_emulator.contract.model_listing import models_json
 from images_emulator.contract.operations import FORM, JSON
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Upload
@@ -21,12 +21,12 @@ from images_emulator.contract.rules import (
     Choice,
     Flag,
     Integer,
-    Narrowed,
     Object,
     Rule,
     Rules,
     Text,
-    Unsupported,
+    TwoStepRule,
+    UnsupportedParameter,
 )
 from images_emulator.contract.sizes import FlexibleSize, ListedServiceSize
 from reliability.broken_pictures import corpus
@@ -103,9 +103,9 @@ def _small(sizes: tuple[str, ...]) -> list[str]:
 def usual_value(rule: Rule) -> st.SearchStrategy[Any]:
     """Values that *rule* takes, and that are quick to draw."""
     match rule:
-        case Narrowed():
+        case TwoStepRule():
             return usual_value(rule.own)
-        case Unsupported():
+        case UnsupportedParameter():
             return st.nothing()
         case Choice():
             words = (*rule.words, *rule.unlisted)
@@ -145,7 +145,7 @@ def wrong_value(name: str, rule: Rule) -> st.SearchStrategy[Any]:
 @cache
 def _validator(body: Body) -> Draft202012Validator:
     model, operation, media_type = body
-    return Draft202012Validator(as_json()[model]["endpoints"][operation.path][media_type])
+    return Draft202012Validator(models_json()[model]["endpoints"][operation.path][media_type])
 
 
 def _shown(value: Any) -> Any:
@@ -193,7 +193,9 @@ def valid_calls(draw: st.DrawFn) -> SentCall:
     body = draw(st.sampled_from([*bodies()]))
     fields: dict[str, Any] = {} if body[1].only_model else {"model": body[0]}
     rules = {
-        name: rule for name, rule in accepted(body).items() if not isinstance(rule, Unsupported)
+        name: rule
+        for name, rule in accepted(body).items()
+        if not isinstance(rule, UnsupportedParameter)
     }
     for name in (*(n for n, rule in rules.items() if rule.required), *rules):
         if name not in fields and (rules[name].required or draw(st.booleans())):
@@ -214,7 +216,7 @@ def any_calls(draw: st.DrawFn) -> SentCall:
         kind = draw(st.sampled_from(["usual", "usual", "edge", "wrong", "none", "none"]))
         if kind == "none" and not rule.required:
             continue
-        if kind == "usual" and not isinstance(rule, Unsupported):
+        if kind == "usual" and not isinstance(rule, UnsupportedParameter):
             fields[name] = draw(usual_value(rule))
         elif kind == "edge":
             fields[name] = draw(edge_value(rule))

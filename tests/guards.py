@@ -70,8 +70,8 @@ GUARDS: Final = (
     Guard(
         "a session begins with the admin token alone",
         "web/session_api.py",
-        "if not is_same(",
-        "if False and not is_same(",
+        "if not are_same(",
+        "if False and not are_same(",
         "test_admin_auth.py::test_a_wrong_token_begins_no_session",
     ),
     Guard(
@@ -216,7 +216,7 @@ GUARDS: Final = (
     ),
     Guard(
         "a form has no more parts than the setting says",
-        "exchange/form.py",
+        "exchange/form_parser.py",
         "not parser.done or parser.has_too_many_parts",
         "not parser.done",
         "test_limits.py::test_a_form_of_more_parts_than_the_setting_is_refused",

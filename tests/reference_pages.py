@@ -65,12 +65,12 @@ def settings_table() -> str:
 
 def models_tables() -> str:
     """What `images-emulator models --markdown` prints, with a heading for each endpoint."""
-    return re.sub(r"^(`POST .*`)$", r"## \1", model_listing.as_markdown(), flags=re.MULTILINE)
+    return re.sub(r"^(`POST .*`)$", r"## \1", model_listing.models_markdown(), flags=re.MULTILINE)
 
 
 def faults_table() -> str:
     """The first table that `images-emulator faults --markdown` prints."""
-    return fault_tables.as_markdown().partition("\n\n")[0] + "\n"
+    return fault_tables.faults_markdown().partition("\n\n")[0] + "\n"
 
 
 def errors_table() -> str:

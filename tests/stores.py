@@ -14,7 +14,7 @@ from typing import Any, Final, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 from images_emulator.exchange.exchange import Exchange
-from images_emulator.exchange.packed import CompletionPacker, pack_arrival
+from images_emulator.exchange.exchange_packing import CompletionPacker, pack_arrival
 from images_emulator.state.memory_store import MemoryStore
 from images_emulator.state.store import (
     Buckets,

@@ -17,7 +17,7 @@ from PIL import Image
 
 from images_emulator import Server, Settings
 from images_emulator.contract.refusal import APIError
-from images_emulator.exchange.form import MAX_ITEMS, MAX_NAMES, PIECE_BYTES, read_form
+from images_emulator.exchange.form_parser import MAX_ITEMS, MAX_NAMES, PIECE_BYTES, read_form
 from tests.answers import error_of, verdict
 from tests.conftest import KEY
 from tests.pictures import encoded, half_clear, opened, png

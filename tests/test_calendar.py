@@ -455,10 +455,10 @@ def test_rule_and_message_that_change_twice_have_three_versions(
     day: date | None, version: int
 ) -> None:
     rule = Text(max_length=2, earlier=versions(lambda number: Text(max_length=number)))
-    assert rule.at(day) == (rule if version == 2 else Text(max_length=version))
+    assert rule.version_on(day) == (rule if version == 2 else Text(max_length=version))
     refusal = Refusal("2", earlier=versions(lambda number: Refusal(str(number))))
-    assert refusal.on(day).message == str(version)
-    assert refusal().on(day).message == str(version)
+    assert refusal.version_on(day).message == str(version)
+    assert refusal().answer_on(day).message == str(version)
 
 
 @pytest.fixture

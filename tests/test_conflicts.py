@@ -12,7 +12,7 @@ import pytest
 from images_emulator.contract.availability import availability_on
 from images_emulator.contract.calendar import Policy
 from images_emulator.contract.conflicts import Above, Conflict, Equal, OtherThan, Present
-from images_emulator.contract.model_listing import as_markdown, as_text, schema_of
+from images_emulator.contract.model_listing import models_markdown, models_text, schema_of
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import FORM
 from images_emulator.contract.refusal import APIError, Refusal
@@ -133,8 +133,8 @@ def test_lenient_validation_drops_the_first_parameter_of_a_conflict(
 
 
 def test_tables_list_the_refused_combinations() -> None:
-    assert "| `background` transparent with `output_format` jpeg | refused |" in as_markdown()
+    assert "| `background` transparent with `output_format` jpeg | refused |" in models_markdown()
     assert "| `frame_count` with `output_format` other than gif |  |  |  | refused |" in (
-        as_markdown()
+        models_markdown()
     )
-    assert "    refused together:\n      n above 1 with stream true\n" in as_text()
+    assert "    refused together:\n      n above 1 with stream true\n" in models_text()

@@ -22,7 +22,7 @@ from images_emulator import Server, Settings
 from images_emulator.cli.command_line import COMMANDS
 from images_emulator.setting_definition import ENVIRONMENT_PREFIX
 from images_emulator.settings import command_settings
-from images_emulator.web.admin_auth import OPEN
+from images_emulator.web.admin_auth import OPEN_PATHS
 from tests.programs import ROOT
 from tests.proxies import fill_in
 from tests.redis_server import RedisServer, missing_part
@@ -129,7 +129,7 @@ def test_commands_of_containers_are_those_of_the_command_line() -> None:
 
 def test_probes_ask_paths_that_need_no_token() -> None:
     probed = {get["path"] for get in values_of(MANIFESTS, "httpGet")}
-    assert probed == {*OPEN}
+    assert probed == {*OPEN_PATHS}
     with Server(admin_token="secret") as server:
         for path in probed:
             until(lambda: httpx2.get(server.url + path).status_code == 200)  # noqa: B023

@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from images_emulator.contract import admin_errors
 from images_emulator.contract.admin_errors import AdminRefusal
 from images_emulator.contract.api_document import api_document
-from images_emulator.contract.model_listing import as_json
+from images_emulator.contract.model_listing import models_json
 from images_emulator.contract.operations import FORM, JSON, OPERATIONS
 from images_emulator.web.admin_api import create_admin_api
 from reliability.documented_answers import mistake_of
@@ -226,7 +226,7 @@ def test_schemas_of_the_document_of_the_api_take_what_is_whole(name: str, good: 
 
 def test_document_of_the_api_has_the_bodies_of_each_model() -> None:
     operations = described()
-    for model, row in as_json().items():
+    for model, row in models_json().items():
         for name, operation in operations.items():
             for media_type, schema in row["endpoints"].get(OPERATIONS[name].path, {}).items():
                 body = operation["requestBody"]["content"][media_type]["schema"]["anyOf"]

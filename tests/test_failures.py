@@ -22,7 +22,7 @@ from starlette.types import Message
 from images_emulator import Emulator, Server, create_app
 from images_emulator.exchange.connection import Connection
 from images_emulator.exchange.exchange import Exchange
-from images_emulator.exchange.head import RequestHead
+from images_emulator.exchange.request_head import RequestHead
 from images_emulator.protocol import Protocol, _Corked
 from images_emulator.rendering.job_queue import JobQueue
 from images_emulator.threads import DaemonThreadPool

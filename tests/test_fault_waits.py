@@ -17,7 +17,7 @@ from openai import AsyncOpenAI, OpenAI
 
 from images_emulator import Emulator, Server, create_app
 from images_emulator.exchange.exchange import Exchange
-from images_emulator.exchange.head import RequestHead
+from images_emulator.exchange.request_head import RequestHead
 from images_emulator.exchange.waits import Waits
 from images_emulator.state import clock as clock_module
 from images_emulator.state.clock import Clock

@@ -18,7 +18,7 @@ from images_emulator.contract.models import MODELS, words_of
 from images_emulator.contract.operations import GENERATIONS
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.rules import Choice
-from images_emulator.exchange.sent import SentResponse
+from images_emulator.exchange.sent_response import SentResponse
 from images_emulator.file_types import FILE_TYPES, FileType
 from images_emulator.imaging.formats import OUTPUT_FORMATS, Format, format_of, frame_delay
 from images_emulator.imaging.recipe import recipe_json

@@ -25,9 +25,9 @@ from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import GENERATIONS
 from images_emulator.contract.request import Call, ImageRequest
 from images_emulator.contract.validation import validate
+from images_emulator.exchange.body_parser import parse_body
 from images_emulator.exchange.exchange import Exchange
-from images_emulator.exchange.head import RequestHead
-from images_emulator.exchange.parsing import parse_body
+from images_emulator.exchange.request_head import RequestHead
 from images_emulator.exchange.retention import compact
 from images_emulator.imaging.image_loader import PillowImageLoader
 from images_emulator.state.journal import Journal

@@ -20,7 +20,7 @@ from images_emulator import Emulator, Server, Settings
 from images_emulator.contract.operations import EDITS, GENERATIONS
 from images_emulator.exchange.encoded_file import without_base64
 from images_emulator.exchange.exchange import Exchange
-from images_emulator.exchange.head import RequestHead
+from images_emulator.exchange.request_head import RequestHead
 from images_emulator.imaging.decoder import pixels_of
 from images_emulator.state.retry_chain import possible_attempts, retry_chain
 from images_emulator.state.store import Store

@@ -12,7 +12,7 @@ import pytest
 
 from images_emulator import Server
 from images_emulator.exchange.exchange import Exchange
-from images_emulator.exchange.head import RequestHead
+from images_emulator.exchange.request_head import RequestHead
 from images_emulator.faults import FAULTS
 from images_emulator.recordings.document import from_document
 from images_emulator.recordings.recorded_files import MemoryFiles

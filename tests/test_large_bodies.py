@@ -16,9 +16,9 @@ from images_emulator import Server
 from images_emulator.contract.operations import EDITS, GENERATIONS
 from images_emulator.contract.request import Call, Upload
 from images_emulator.exchange.exchange import Exchange
-from images_emulator.exchange.head import RequestHead
 from images_emulator.exchange.json_body import parse_json
-from images_emulator.web.release import large_parts, release
+from images_emulator.exchange.request_head import RequestHead
+from images_emulator.web.memory_release import large_parts, release_memory
 from tests.answers import error_of
 from tests.conftest import KEY
 from tests.pictures import opened, png
@@ -120,7 +120,7 @@ def test_all_that_a_large_call_held_is_released() -> None:
     parts = large_parts(exchange)
     del exchange
     assert len(parts) == 3
-    release(parts)
+    release_memory(parts)
     assert not parts
     assert [getrefcount(each) for each in (file, chunk, text)] == alone
 
@@ -134,7 +134,7 @@ def test_a_large_body_that_cannot_be_read_is_parsed_once(
         parsed.append(len(body))
         return parse_json(body)
 
-    monkeypatch.setattr("images_emulator.exchange.parsing.parse_json", parse)
+    monkeypatch.setattr("images_emulator.exchange.body_parser.parse_json", parse)
     server.inject("server_error", match={"prompt": "a hare"})
     body = b'{"prompt": "[[emulator: slow_down]]' + b" " * 300_000
     answer = http.post(

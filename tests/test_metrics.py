@@ -28,7 +28,7 @@ from images_emulator import Emulator, Server, Settings
 from images_emulator.cli.start_text import start_text
 from images_emulator.contract.operations import image_operation_at
 from images_emulator.exchange.exchange import Exchange
-from images_emulator.exchange.head import RequestHead
+from images_emulator.exchange.request_head import RequestHead
 from images_emulator.settings import LogSettings
 from images_emulator.web.app import create_app
 from images_emulator.web.metrics import SAMPLE_SECONDS, Metrics, _sizes, endpoint_of

@@ -23,7 +23,12 @@ from images_emulator.contract.calendar import AsOf, Policy
 from images_emulator.contract.families import FLEXIBLE_SIZE
 from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT, InputImages, OverlayRule
 from images_emulator.contract.message_format import Words
-from images_emulator.contract.model_listing import TERMINAL_COLUMNS, as_json, as_markdown, as_text
+from images_emulator.contract.model_listing import (
+    TERMINAL_COLUMNS,
+    models_json,
+    models_markdown,
+    models_text,
+)
 from images_emulator.contract.models import LISTED_MODEL, MODEL_RULE, MODELS
 from images_emulator.contract.operations import (
     EDITS,
@@ -40,12 +45,12 @@ from images_emulator.contract.rules import (
     Choice,
     Flag,
     Integer,
-    Narrowed,
     Object,
     Rule,
     Rules,
     Text,
-    Unsupported,
+    TwoStepRule,
+    UnsupportedParameter,
 )
 from images_emulator.contract.sizes import (
     FlexibleSize,
@@ -124,7 +129,7 @@ def sizes_at_the_limits(rule: FlexibleSize) -> tuple[list[str], list[str]]:
 
 RULE_CLASSES = (
     *(Choice, ListedServiceSize, Flag, FlexibleSize, GatewaySizeWithAuto, ImageReferences, Integer),
-    *(GatewaySize, Narrowed, Object, ReferencedOverlay, SquarePNG, Text, Unsupported),
+    *(GatewaySize, TwoStepRule, Object, ReferencedOverlay, SquarePNG, Text, UnsupportedParameter),
     *(UploadedImages, UploadedOverlay),
 )
 """The classes of rules for which `legal` and `illegal` have values. A subclass is a class of its
@@ -142,7 +147,7 @@ def legal(rule: Rule) -> Iterator[Any]:  # noqa: PLR0912 - one for each rule
     """The default, the smallest and the largest value."""
     check_class(rule)
     match rule:
-        case Narrowed():
+        case TwoStepRule():
             yield from legal(rule.own)
         case Choice():
             yield from (*rule.words, *rule.unlisted)
@@ -170,7 +175,7 @@ def legal(rule: Rule) -> Iterator[Any]:  # noqa: PLR0912 - one for each rule
             yield from ([{"file_id": str(IMAGE_BYTES_LIMIT - 1)}], [{"image_url": LONG_URL}])
         case ReferencedOverlay():
             yield from (REFERENCE, {"file_id": str(rule.size_limit - 1)})
-        case Unsupported():
+        case UnsupportedParameter():
             return
 
 
@@ -178,9 +183,9 @@ def illegal(name: str, rule: Rule) -> Iterator[tuple[Any, str]]:  # noqa: PLR091
     """The first values that are too much, with the code of the refusal."""
     check_class(rule)
     match rule:
-        case Narrowed():
+        case TwoStepRule():
             yield from illegal(name, rule.own)
-        case Unsupported():
+        case UnsupportedParameter():
             yield next(legal(rule.like)), f"invalid_{name}_model"
         case Choice(refusal=refusal) if refusal:
             word = "no-such-word"
@@ -372,7 +377,7 @@ IMAGE_OF_DALLE = MODELS["dall-e-2"].accepts[EDITS]["image"]
     ("rule", "size_limit", "max_items"),
     [
         (IMAGE_OF_GPT, 52_428_800, 16),
-        (IMAGE_OF_GPT.at(date(2025, 6, 1)), 26_214_400, 16),
+        (IMAGE_OF_GPT.version_on(date(2025, 6, 1)), 26_214_400, 16),
         (IMAGE_OF_DALLE, 4_194_304, 1),
         (MODELS["gpt-image-2"].accepts[EDITS]["mask"], 4_194_304, None),
     ],
@@ -470,7 +475,7 @@ def test_dated_rule_holds_before_and_on_its_day(
     as_of = day - before
     model, operation, media_type = body
     dated = MODELS[model].accepts[operation][name]
-    rule = dated.at(as_of)
+    rule = dated.version_on(as_of)
     if media_type == JSON and isinstance(rule, OverlayRule):
         rule = rule.json_rule()
     if as_of not in dated.period:
@@ -520,7 +525,7 @@ def test_schema_of_a_parameter_takes_what_its_rules_take(name: str) -> None:
             continue
         meets = Draft202012Validator(schema).is_valid
         assert meets(schema.get("default", next(legal(rule), None))) != (
-            isinstance(rule, Unsupported)
+            isinstance(rule, UnsupportedParameter)
         )
         for value in legal(rule):
             assert meets(value), value
@@ -550,7 +555,7 @@ def test_model_that_does_not_support_the_operation_is_refused(
 
 def test_admin_api_gives_the_table_as_json_schema(http: httpx2.Client) -> None:
     models = http.get("/_emulator/models").json()
-    assert models == json.loads(json.dumps(as_json()))
+    assert models == json.loads(json.dumps(models_json()))
     dates = ("released", "shutdown", "replacement")
     assert [models["gpt-image-1"][key] for key in dates] == [
         "2025-04-23",
@@ -592,12 +597,12 @@ def test_admin_api_gives_the_table_as_json_schema(http: httpx2.Client) -> None:
 
 
 def test_text_and_markdown_list_every_model() -> None:
-    for text in (as_text(), as_markdown()):
+    for text in (models_text(), models_markdown()):
         assert all(model in text for model in MODELS)
 
 
 def test_text_of_the_table_fits_a_terminal_and_lists_every_parameter() -> None:
-    text = as_text()
+    text = models_text()
     assert max(map(len, text.splitlines())) <= TERMINAL_COLUMNS == 100
     _, *parts = text.split("POST ")
     assert len(parts) == len(IMAGE_OPERATIONS)
@@ -621,7 +626,7 @@ def test_text_of_the_table_fits_a_terminal_and_lists_every_parameter() -> None:
 def test_tables_have_what_is_answered_where_a_parameter_is_left_out(
     model: str, client: OpenAI
 ) -> None:
-    _, part = as_markdown().split("`POST /v1/images/generations`")
+    _, part = models_markdown().split("`POST /v1/images/generations`")
     lines = part[part.index("| left out |") :].split("\n\n")[0].splitlines()
     head, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
     column = next(at for at, models in enumerate(head) if model in models.split("<br>"))

@@ -16,7 +16,7 @@ from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import EDITS, GENERATIONS, VARIATIONS
 from images_emulator.contract.own_picture import OwnPicture
 from images_emulator.contract.request import ImageRequest
-from images_emulator.exchange.packed import pack_request, unpack_request
+from images_emulator.exchange.exchange_packing import pack_request, unpack_request
 from images_emulator.file_types import FILE_TYPES
 from images_emulator.imaging import fitting
 from images_emulator.imaging.decoder import decode, needs_decoding, weight_of, without_pixels

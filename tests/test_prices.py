@@ -77,7 +77,7 @@ def test_a_million_tokens_cost_what_the_page_of_prices_says(
     assert isinstance(entry, TokenPrices)
     kinds = ("input_text", "input_image", "output_image", "output_text")
     none = dict.fromkeys(kinds, 0)
-    assert tuple(entry.of(**{**none, kind: 1_000_000}) for kind in kinds) == prices
+    assert tuple(entry.price(**{**none, kind: 1_000_000}) for kind in kinds) == prices
 
 
 def test_partial_images_cost_their_tokens() -> None:
@@ -115,4 +115,4 @@ def test_price_of_dall_e_images_goes_by_size_and_quality(
 ) -> None:
     prices = MODELS[model].prices
     assert isinstance(prices, ImagePrices)
-    assert prices.of(size, quality, count) == price
+    assert prices.price(size, quality, count) == price

@@ -187,7 +187,7 @@ def test_a_wrong_type_is_refused_in_the_words_of_the_day(
 ) -> None:
     with pytest.raises(APIError) as refused:
         rule.check_at_gateway("x", ["é"])
-    today, older = (refused.value.on(day) for day in (None, OLDER_STACK_UNTIL))
+    today, older = (refused.value.answer_on(day) for day in (None, OLDER_STACK_UNTIL))
     assert today.message == f"Invalid type for 'x': expected {expected}, but got an array instead."
     assert older.message == f"['é'] is not of type '{kind}' - 'x'"
 
@@ -201,7 +201,7 @@ def test_a_text_that_is_of_no_type_is_refused_in_the_words_of_the_day(
 ) -> None:
     with pytest.raises(APIError) as refused:
         rule.from_form("x", "é")
-    today, older = (refused.value.on(day) for day in (None, OLDER_STACK_UNTIL))
+    today, older = (refused.value.answer_on(day) for day in (None, OLDER_STACK_UNTIL))
     assert today.message == (
         f"Invalid type for 'x': expected {expected}, but got a string value that could not be "
         f"converted into {expected}."
@@ -223,7 +223,7 @@ def test_what_is_no_file_is_refused_in_words_for_its_place(
     with pytest.raises(APIError) as refused:
         UploadedImages().check_at_gateway("image", value)
     name, expected, got = words
-    assert refused.value.on(None).message == (
+    assert refused.value.answer_on(None).message == (
         f"Invalid type for '{name}': expected {expected}, but got {got} instead."
     )
 
@@ -238,7 +238,7 @@ def test_an_error_repeats_4096_characters_of_a_value_at_most(value: Any) -> None
 def test_an_error_looks_at_4096_bytes_of_a_file_without_a_name() -> None:
     with pytest.raises(APIError) as refused:
         UploadedImages().check_at_gateway("image", Upload("", None, b"a" * 4095 + b"bc", 4097))
-    older = refused.value.on(OLDER_STACK_UNTIL).message or ""
+    older = refused.value.answer_on(OLDER_STACK_UNTIL).message or ""
     assert older.endswith("ab' is not of type 'file' - 'image'")
 
 
@@ -294,22 +294,22 @@ THREE_VERSIONS = Refusal(
     ],
 )
 def test_error_message_is_that_of_the_day(day: date | None, message: str) -> None:
-    assert THREE_VERSIONS(fact="in full").on(day).message == message
+    assert THREE_VERSIONS(fact="in full").answer_on(day).message == message
 
 
 def test_an_error_in_the_older_envelope_keeps_message_status_and_headers() -> None:
     refusal = Refusal("x", "p", "c", type=SERVICE_TYPE, status=413, headers={"retry-after": "1"})
     error = refusal()
     error.is_of_operation = True
-    older = error.on(OLDER_STACK_UNTIL)
+    older = error.answer_on(OLDER_STACK_UNTIL)
     assert (older.message, older.status, older.headers) == ("x", 413, {"retry-after": "1"})
     assert (older.type, older.param, older.code) == (GATEWAY_TYPE, None, None)
     assert older.envelope == OLDER_ENVELOPE
-    assert error.on(None).envelope == TODAYS_ENVELOPE
+    assert error.answer_on(None).envelope == TODAYS_ENVELOPE
     # Azure's proxy has had one envelope on all days.
     other = Refusal("x", envelope=API_MANAGEMENT_ENVELOPE)()
     other.is_of_operation = True
-    assert other.on(OLDER_STACK_UNTIL).envelope == API_MANAGEMENT_ENVELOPE
+    assert other.answer_on(OLDER_STACK_UNTIL).envelope == API_MANAGEMENT_ENVELOPE
 
 
 OLDER_DAY = "2026-07-01"

@@ -17,7 +17,7 @@ from images_emulator import Server
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import GENERATIONS
 from images_emulator.contract.request import ImageRequest
-from images_emulator.exchange.sent import MAX_KEPT_EVENTS, SentResponse
+from images_emulator.exchange.sent_response import MAX_KEPT_EVENTS, SentResponse
 from tests.conftest import KEY
 
 BODY = {"model": "gpt-image-2", "prompt": "a lighthouse", "quality": "low"}

@@ -16,7 +16,7 @@ from redis.asyncio.client import PubSub
 from images_emulator import Server
 from images_emulator.contract.operations import GENERATIONS
 from images_emulator.exchange.exchange import Exchange
-from images_emulator.exchange.head import RequestHead
+from images_emulator.exchange.request_head import RequestHead
 from images_emulator.state import redis_client, redis_subscription
 from images_emulator.state.journal import Journal
 from images_emulator.state.redis_address import RedisAddress

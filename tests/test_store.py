@@ -24,10 +24,10 @@ from images_emulator.contract.operations import OPERATIONS
 from images_emulator.contract.request import ImageRequest
 from images_emulator.exchange.encoded_file import EncodedFile
 from images_emulator.exchange.exchange import Exchange
-from images_emulator.exchange.head import RequestHead
-from images_emulator.exchange.packed import unpack_exchange
-from images_emulator.exchange.sent import SentResponse
+from images_emulator.exchange.exchange_packing import unpack_exchange
+from images_emulator.exchange.request_head import RequestHead
 from images_emulator.exchange.sent_images import SentImage
+from images_emulator.exchange.sent_response import SentResponse
 from images_emulator.faults.scenario_document import parse_step
 from images_emulator.imaging.decoder import decode
 from images_emulator.state import account, clock, files, hosted_picture, steps

@@ -68,7 +68,7 @@ async def _send_server_error(path: str, send: Send) -> None:
     """Answer a call of *path* of which no more is known."""
     dialect = dialect_at(path)
     request_id = dialect.request_id(random_digits())
-    answer = dialect.refusal("server_error")(request_id=request_id).on(None)
+    answer = dialect.refusal("server_error")(request_id=request_id).answer_on(None)
     body = dialect.error_body(answer)
     headers = [
         (b"content-type", b"application/json"),
@@ -111,7 +111,7 @@ class HTTPServer(uvicorn.Server):
             timeout_keep_alive=limits.idle_seconds,
             ws="none",
             lifespan="off",
-            proxy_headers=False,  # see web/forwarded.py
+            proxy_headers=False,  # see web/forwarded_headers.py
             log_config=None,
             access_log=False,
             server_header=False,

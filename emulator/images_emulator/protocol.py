@@ -346,7 +346,7 @@ class Protocol(HttpToolsProtocol):
                 self.transport.close()
                 return
         # No day is known before the head is read.
-        answer = error.on(None)
+        answer = error.answer_on(None)
         body = pretty(answer.body())
         if cycle and not cycle.response_complete and self._corked:
             self._corked.answer = ProtocolAnswer(answer.status, body)

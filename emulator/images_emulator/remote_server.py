@@ -16,7 +16,7 @@ from images_emulator.call_list import CallFilters
 from images_emulator.changeable_settings import CHANGEABLE, SettingChanges, new_values
 from images_emulator.contract.message_format import mask_key
 from images_emulator.exchange.exchange import Exchange
-from images_emulator.exchange.packed import unpack_redacted
+from images_emulator.exchange.exchange_packing import unpack_redacted
 from images_emulator.namespace_names import DEFAULT_NAMESPACE, check_name
 from images_emulator.server_control import ServerControl
 from images_emulator.server_errors import ServerError, UnreachableError

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from PIL import Image
 
 from images_emulator.contract.refusal import APIError
-from images_emulator.exchange.form import MAX_LISTED_PARTS, list_parts, read_form
+from images_emulator.exchange.form_parser import MAX_LISTED_PARTS, list_parts, read_form
 from images_emulator.imaging.decoder import decode, pixel_digest, pixels_of
 from images_emulator.imaging.thumbnails import upload_thumbnails
 

@@ -31,5 +31,5 @@ def run(*, markdown: bool, json: bool) -> int:
     if json:
         print(dumps(asdict(fault_tables.fault_list()), indent=2))
     else:
-        print(fault_tables.as_markdown() if markdown else fault_tables.as_text(), end="")
+        print(fault_tables.faults_markdown() if markdown else fault_tables.faults_text(), end="")
     return 0

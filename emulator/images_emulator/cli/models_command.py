@@ -28,7 +28,7 @@ def run(*, markdown: bool, json: bool) -> int:
     from images_emulator.contract import model_listing  # noqa: PLC0415 - --help does without it
 
     if json:
-        print(dumps(model_listing.as_json(), indent=2))
+        print(dumps(model_listing.models_json(), indent=2))
     else:
-        print(model_listing.as_markdown() if markdown else model_listing.as_text(), end="")
+        print(model_listing.models_markdown() if markdown else model_listing.models_text(), end="")
     return 0

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from images_emulator.contract import emulator_errors, errors, service_errors
 from images_emulator.contract.file_objects import PURPOSE
-from images_emulator.contract.model_listing import as_json
+from images_emulator.contract.model_listing import models_json
 from images_emulator.contract.operations import (
     CREATE_FILE,
     DOWNLOAD_FILE,
@@ -94,7 +94,7 @@ def _bodies(operation: Operation) -> dict[str, Any]:
     if operation is CREATE_FILE:
         return {media_type: {"schema": _UPLOAD} for media_type in operation.bodies}
     bodies: dict[str, Any] = {}
-    for model, row in as_json().items():
+    for model, row in models_json().items():
         for media_type, schema in row["endpoints"].get(operation.path, {}).items():
             properties = {**schema["properties"], "model": {"const": model}}
             required = ["model", *schema["required"]]

@@ -62,7 +62,7 @@ class Availability:
         for name, dated in model.accepts[call.operation].items():
             if self.as_of not in dated.period:
                 continue
-            rule = self.dialect.adapt_rule(name, dated.at(self.day))
+            rule = self.dialect.adapt_rule(name, dated.version_on(self.day))
             if call.form:
                 rules[name] = rule
             elif isinstance(rule, InputImages):
@@ -94,9 +94,9 @@ class Availability:
                 forgive(error)
             else:
                 return str(name)
-        return self.default(call)
+        return self.default_model(call)
 
-    def default(self, call: Call) -> str | None:
+    def default_model(self, call: Call) -> str | None:
         """The model of a call that names none: the first default model, or a later one if the call
         has a parameter that only the later one takes. None where there is no default model."""
         periods = call.operation.bodies[FORM if call.form else JSON].default_models

@@ -39,8 +39,8 @@ from images_emulator.contract.rules import (
     Object,
     Rules,
     Text,
-    Unsupported,
-    narrowed,
+    UnsupportedParameter,
+    two_step_rule,
 )
 from images_emulator.contract.sizes import (
     FlexibleSize,
@@ -58,12 +58,12 @@ def since(year: int, month: int, day: int) -> Period:
     return Period(since=date(year, month, day))
 
 
-def prompt(max_chars: int) -> Text:
+def prompt_rule(max_chars: int) -> Text:
     """The rule of `prompt`."""
     return Text(required=True, nullable=False, min_length=1, max_length=max_chars)
 
 
-def count(maximum: int) -> Integer:
+def count_rule(maximum: int) -> Integer:
     """The rule of `n`."""
     return Integer(minimum=1, maximum=maximum, default=1)
 
@@ -78,12 +78,12 @@ RESPONSE_FORMAT: Final = Choice(("url", "b64_json"), default="url")
 
 SHARED_SCHEMA_SINCE: Final = date(2023, 11, 6)
 """The first day on which the older stack had one schema for both DALL·E models. Each model then
-checked values by its own rules, too: see `Narrowed`."""
+checked values by its own rules, too: see `TwoStepRule`."""
 
 OWN_SIZES_SINCE: Final = date(2024, 11, 1)
 """About the day from which the older stack listed the sizes of the model alone."""
 
-SHARED_PROMPT: Final = prompt(4000)
+SHARED_PROMPT: Final = prompt_rule(4000)
 """`prompt` in the schema that both DALL·E models shared, and of dall-e-3."""
 
 SHARED_SIZES: Final = GatewaySize(
@@ -92,28 +92,31 @@ SHARED_SIZES: Final = GatewaySize(
 """`size` in the schema that both DALL·E models shared."""
 
 
-def dalle_size(*sizes: str) -> GatewaySize:
+def dalle_size_rule(*sizes: str) -> GatewaySize:
     """The rule of `size` of a DALL·E model; refusals list *sizes* in their order."""
     return GatewaySize(sizes, default="1024x1024")
 
 
 DALLE_2_PROMPT: Final = replace(
-    prompt(1000),
+    prompt_rule(1000),
     earlier=(
-        (SHARED_SCHEMA_SINCE, prompt(1000)),
-        (GATEWAY_SINCE, narrowed(SHARED_PROMPT, prompt(1000), errors.older_prompt_too_long)),
+        (SHARED_SCHEMA_SINCE, prompt_rule(1000)),
+        (
+            GATEWAY_SINCE,
+            two_step_rule(SHARED_PROMPT, prompt_rule(1000), errors.older_prompt_too_long),
+        ),
     ),
 )
 """`prompt` of dall-e-2."""
 
-DALLE_2_SIZE: Final = dalle_size("256x256", "512x512", "1024x1024")
+DALLE_2_SIZE: Final = dalle_size_rule("256x256", "512x512", "1024x1024")
 """`size` of dall-e-2 but for `earlier`."""
 
 DALLE_QUALITY: Final = Choice(("standard", "hd"), unlisted=("auto",), auto="standard")
 """`quality` of dall-e-3, and once of dall-e-2."""
 
 DALLE_2_RULES: Final[Rules] = {
-    "n": count(10),
+    "n": count_rule(10),
     # Accepted in a recording of 2024-02-27; unknown to the gateway, by reports from 2025-05-10 on
     # (powerdalle#9) and a recording of 2026-03-31.
     "quality": Choice(
@@ -129,7 +132,7 @@ DALLE_2_RULES: Final[Rules] = {
             (SHARED_SCHEMA_SINCE, DALLE_2_SIZE),
             (
                 OWN_SIZES_SINCE,
-                narrowed(SHARED_SIZES, DALLE_2_SIZE, errors.older_size_unsupported),
+                two_step_rule(SHARED_SIZES, DALLE_2_SIZE, errors.older_size_unsupported),
             ),
         ),
     ),
@@ -167,7 +170,7 @@ DALLE_2_ACCEPTS: Final[Mapping[Operation, Rules]] = {
 }
 """The `accepts` of dall-e-2."""
 
-DALLE_3_SIZE: Final = dalle_size("1024x1024", "1024x1792", "1792x1024")
+DALLE_3_SIZE: Final = dalle_size_rule("1024x1024", "1024x1792", "1792x1024")
 """`size` of dall-e-3 but for `earlier`."""
 
 DALLE_3_RULES: Final[Rules] = {
@@ -176,7 +179,12 @@ DALLE_3_RULES: Final[Rules] = {
         minimum=1,
         maximum=1,
         default=1,
-        earlier=((GATEWAY_SINCE, narrowed(count(10), count(1), errors.older_more_than_one)),),
+        earlier=(
+            (
+                GATEWAY_SINCE,
+                two_step_rule(count_rule(10), count_rule(1), errors.older_more_than_one),
+            ),
+        ),
     ),
     "quality": DALLE_QUALITY,
     "size": replace(
@@ -184,9 +192,9 @@ DALLE_3_RULES: Final[Rules] = {
         earlier=(
             (
                 OWN_SIZES_SINCE,
-                narrowed(SHARED_SIZES, DALLE_3_SIZE, errors.older_size_unsupported),
+                two_step_rule(SHARED_SIZES, DALLE_3_SIZE, errors.older_size_unsupported),
             ),
-            (GATEWAY_SINCE, dalle_size("1024x1024", "1792x1024", "1024x1792")),
+            (GATEWAY_SINCE, dalle_size_rule("1024x1024", "1792x1024", "1024x1792")),
         ),
     ),
     "style": Choice(("vivid", "natural"), default="vivid"),
@@ -197,7 +205,7 @@ DALLE_3_RULES: Final[Rules] = {
 
 # --- GPT image: base64, streams, tokens ----------------------------------------------------------
 
-GPT_IMAGE_PROMPT: Final = prompt(32_000)
+GPT_IMAGE_PROMPT: Final = prompt_rule(32_000)
 """`prompt` of every GPT image model."""
 
 GPT_1_SIZES: Final = ("1024x1024", "1024x1536", "1536x1024")
@@ -264,7 +272,7 @@ def gpt_image_rules(
     on gpt-image-2.5)."""
     words = ("low", "medium", "high", "auto")
     return {
-        "n": count(10),
+        "n": count_rule(10),
         "quality": Choice(words, unlisted=unlisted_qualities, auto=auto_quality),
         "background": Choice(("transparent", "opaque", "auto"), auto="opaque"),
         "output_format": Choice(STILL_FORMATS, default="png"),
@@ -308,7 +316,7 @@ LOW_INPUT_FIDELITY: Final = Choice(("low",), default="low", refusal=errors.unkno
 """`input_fidelity` of gpt-image-1-mini: documented as `low` only, and recorded as refused like an
 unknown parameter."""
 
-NO_INPUT_FIDELITY: Final = Unsupported(like=INPUT_FIDELITY)
+NO_INPUT_FIDELITY: Final = UnsupportedParameter(like=INPUT_FIDELITY)
 """`input_fidelity` from gpt-image-2 on, which refuse it."""
 
 PERIODS_AT_EDITS: Final[Mapping[str, Period]] = {
@@ -389,7 +397,7 @@ MARKUP_WITH_MASK: Final = Conflict(
 """A call has one overlay at most."""
 
 
-def only_with(output_format: str, *names: str) -> tuple[Conflict, ...]:
+def only_with_format(output_format: str, *names: str) -> tuple[Conflict, ...]:
     """Conflicts of the parameters *names* with every other *output_format*."""
     return tuple(
         Conflict(
@@ -399,7 +407,7 @@ def only_with(output_format: str, *names: str) -> tuple[Conflict, ...]:
     )
 
 
-def not_with(output_format: str, **conditions: Condition) -> tuple[Conflict, ...]:
+def not_with_format(output_format: str, **conditions: Condition) -> tuple[Conflict, ...]:
     """The conflicts of *output_format* with parameters: one for each of *conditions*."""
     return tuple(
         Conflict({name: condition, "output_format": Equal(output_format)}, errors.not_with_format)
@@ -410,7 +418,7 @@ def not_with(output_format: str, **conditions: Condition) -> tuple[Conflict, ...
 UNSTREAMED: Final = tuple(
     conflict
     for output_format in UNSTREAMED_FORMATS
-    for conflict in not_with(
+    for conflict in not_with_format(
         output_format,
         stream=Equal(True),
         partial_images=Above(0),
@@ -424,10 +432,10 @@ CONFLICTS: Final = (
     TRANSPARENT_JPEG,
     COMPRESSED_PNG,
     MARKUP_WITH_MASK,
-    *only_with("gif", "frame_count", "frame_duration_ms"),
-    *only_with("svg", "svg"),
+    *only_with_format("gif", "frame_count", "frame_duration_ms"),
+    *only_with_format("svg", "svg"),
     *UNSTREAMED,
-    *not_with("gif", mask=Present()),
-    *not_with("svg", n=Above(1)),
+    *not_with_format("gif", mask=Present()),
+    *not_with_format("svg", n=Above(1)),
 )
 """The conflicts of the GPT image models, in the order in which they are checked."""

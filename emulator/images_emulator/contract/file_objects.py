@@ -41,7 +41,7 @@ def check_upload(fields: Mapping[str, Any]) -> tuple[Upload, str]:
     try:
         return _checked_upload(fields)
     except APIError as error:
-        raise APIError(error.on(OLDER_STACK_UNTIL)) from None
+        raise APIError(error.answer_on(OLDER_STACK_UNTIL)) from None
 
 
 def _checked_upload(fields: Mapping[str, Any]) -> tuple[Upload, str]:

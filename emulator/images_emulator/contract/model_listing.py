@@ -45,7 +45,7 @@ def _schemas(model: Model, operation: Operation) -> dict[str, Any]:
     return schemas
 
 
-def as_json() -> dict[str, Any]:
+def models_json() -> dict[str, Any]:
     """The dates of each model, and its JSON Schemas by path and media type."""
     return {
         model.id: {
@@ -182,7 +182,7 @@ def _default_list(operation: Operation) -> Iterator[str]:
         yield _wrapped(f"left out, of {names}: {values}", "  ", "    ")
 
 
-def as_markdown() -> str:
+def models_markdown() -> str:
     """Tables of the models' dates, of the values that they accept at each operation (an empty cell:
     an unknown parameter), of those that they take for what is left out, and of the combinations
     that they refuse."""
@@ -234,7 +234,7 @@ def _parameter_list(operation: Operation) -> Iterator[str]:
         yield "\n".join(lines)
 
 
-def as_text() -> str:
+def models_text() -> str:
     """The models' dates, accepted values, refused combinations and what they take for what is left
     out, in columns for a terminal."""
     parts = ["\n".join(_text_table(list(_date_rows())))]

@@ -22,7 +22,7 @@ class TokenPrices(Immutable):
     output_image: float
     output_text: float = 0.0
 
-    def of(
+    def price(
         self, *, input_text: int, input_image: int, output_image: int, output_text: int
     ) -> float:
         """US dollars for so many tokens."""
@@ -41,7 +41,7 @@ class ImagePrices(Immutable):
 
     rows: Mapping[str, Mapping[Pixels, float]]
 
-    def of(self, size: Pixels, quality: str | None, images: int) -> float | None:
+    def price(self, size: Pixels, quality: str | None, images: int) -> float | None:
         """US dollars for so many *images*; None for a size or a quality without a price."""
         price = self.rows.get(quality or "standard", {}).get(size)
         return None if price is None else round(images * price, 8)

@@ -117,9 +117,9 @@ class APIError(Exception):
         """Let the answer have the emulator's own *notice*, in a header."""
         self.headers = {**self.headers, NOTICE_HEADER.decode(): notice}
 
-    def on(self, day: AsOf) -> ErrorAnswer:
+    def answer_on(self, day: AsOf) -> ErrorAnswer:
         """The answer in the words and the envelope of *day*; None: the newest ones."""
-        answer = self.refusal.on(day).answer(self.values) if self.refusal else self.newest
+        answer = self.refusal.version_on(day).answer(self.values) if self.refusal else self.newest
         if self.headers:
             answer = replace(answer, headers={**answer.headers, **self.headers})
         if self.is_of_operation and day and day < GATEWAY_SINCE:
@@ -168,7 +168,7 @@ class Refusal(Immutable):
     envelope: Envelope = TODAYS_ENVELOPE
     earlier: tuple[tuple[date, Refusal], ...] = ()
 
-    def on(self, day: AsOf) -> Refusal:
+    def version_on(self, day: AsOf) -> Refusal:
         """The version of *day*; None for the newest one."""
         return version_on(day, self, self.earlier)
 

@@ -80,7 +80,7 @@ class Rule(Immutable, kw_only=True):
         values that were sent."""
         return self.default if value is None else value
 
-    def at(self, day: AsOf) -> Rule:
+    def version_on(self, day: AsOf) -> Rule:
         """The version of the rule that held on *day*; None for the newest one."""
         return version_on(day, self, self.earlier)
 
@@ -238,7 +238,7 @@ class Object(Rule):
         }
 
 
-class Unsupported(Rule, kw_only=True):
+class UnsupportedParameter(Rule, kw_only=True):
     """A parameter that the model refuses with any value. Before that, the gateway checks the value
     by the rule *like*."""
 
@@ -257,7 +257,7 @@ class Unsupported(Rule, kw_only=True):
         return {"not": {}}
 
 
-class Narrowed(Rule, kw_only=True):
+class TwoStepRule(Rule, kw_only=True):
     """A parameter that the older stack checked twice: by the rule *shared* of all models, then by
     the model's *own* rule. A value that only *shared* accepts is refused with *refusal*, which may
     name the values of the error that *own* raises."""
@@ -293,9 +293,9 @@ Rules = Mapping[str, Rule]
 order."""
 
 
-def narrowed(shared: Rule, own: Rule, refusal: Refusal) -> Narrowed:
-    """A `Narrowed` rule that takes *required*, *nullable* and *default* from *own*."""
-    return Narrowed(
+def two_step_rule(shared: Rule, own: Rule, refusal: Refusal) -> TwoStepRule:
+    """A `TwoStepRule` that takes *required*, *nullable* and *default* from *own*."""
+    return TwoStepRule(
         required=own.required,
         nullable=own.nullable,
         default=own.default,

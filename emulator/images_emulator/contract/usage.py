@@ -41,7 +41,7 @@ class Usage(Immutable):
 
     def price(self, prices: TokenPrices) -> float:
         """US dollars at these *prices*."""
-        return prices.of(
+        return prices.price(
             input_text=self.input_text,
             input_image=self.input_image,
             output_image=self.output_image,

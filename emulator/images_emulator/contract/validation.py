@@ -62,7 +62,7 @@ class Validation:
             self.forgive(errors.value_not_the_only_one(name="model", value=name, listed=listed))
             model = None
         if not model and self.policy.lenient:
-            model = self.available.models.get(self.available.default(self.call) or "")
+            model = self.available.models.get(self.available.default_model(self.call) or "")
         # The gateway does not know the models. It checks the call of an unknown model by the rules
         # of the newest model.
         model = model or self.available.newest_model(self.call.operation)

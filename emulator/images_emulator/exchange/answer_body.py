@@ -18,7 +18,7 @@ from images_emulator.contract.dialect import Dialect
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.usage import Usage
 from images_emulator.exchange.encoded_file import EncodedFile
-from images_emulator.exchange.sent import SentResponse
+from images_emulator.exchange.sent_response import SentResponse
 
 _CREATED: Final = re.compile(rb'"created_at":(\d+)')
 

@@ -34,6 +34,7 @@ from images_emulator.contract.request import Call, ImageRequest
 from images_emulator.contract.usage import Usage, read_usage, usage_of
 from images_emulator.exchange.answer_body import images_body, stream_body
 from images_emulator.exchange.answer_json import error_in
+from images_emulator.exchange.body_parser import MAX_BYTES_ON_LOOP, parse_body
 from images_emulator.exchange.call_details import (
     CallDetails,
     FormPart,
@@ -42,13 +43,12 @@ from images_emulator.exchange.call_details import (
     form_parts,
 )
 from images_emulator.exchange.encoded_file import EncodedFile
-from images_emulator.exchange.form import list_parts
-from images_emulator.exchange.head import RawHeaders, RequestHead
+from images_emulator.exchange.form_parser import list_parts
 from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.exchange.outcome import Outcome, outcome_of
-from images_emulator.exchange.parsing import MAX_BYTES_ON_LOOP, parse_body
-from images_emulator.exchange.sent import SentEvent, SentResponse
+from images_emulator.exchange.request_head import RawHeaders, RequestHead
 from images_emulator.exchange.sent_images import ImageParameters, SentImage, price_of, sent_images
+from images_emulator.exchange.sent_response import SentEvent, SentResponse
 from images_emulator.exchange.trace_context import trace_id_in
 
 if TYPE_CHECKING:
@@ -234,7 +234,9 @@ class Exchange:
     def error_answer(self, error: APIError) -> ErrorAnswer:
         """The answer of *error* in the words of the day that the call is judged by. Every error of
         the API is answered through this method."""
-        return error.on(self.operation.day_of_words(self.day) if self.operation else self.day)
+        return error.answer_on(
+            self.operation.day_of_words(self.day) if self.operation else self.day
+        )
 
     def dialect_values(self, deployment: str, model: str) -> Mapping[str, str]:
         """The values that only this dialect's error messages name. On Azure they are the

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from images_emulator.exchange.sent import SentResponse
+from images_emulator.exchange.sent_response import SentResponse
 
 Outcome = Literal["answered", "refused", "failed", "cut", "gone", "waiting"]
 """What became of a call: `answered`, its answer left whole with a status below 400; `refused`, with

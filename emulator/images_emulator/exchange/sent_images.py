@@ -77,7 +77,7 @@ def price_of(
     if model is None or (parameters and parameters.output_format == WRITTEN_FORMAT):
         return None
     if isinstance(model.prices, ImagePrices) and parameters:
-        return model.prices.of(parameters.size, parameters.quality, count)
+        return model.prices.price(parameters.size, parameters.quality, count)
     if isinstance(model.prices, TokenPrices) and usage:
         return usage.price(model.prices)
     return None

@@ -123,7 +123,7 @@ def _table(head: list[str], rows: Iterable[list[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def as_markdown() -> str:
+def faults_markdown() -> str:
     """A table of the faults with their settings and defaults, and one of the named errors."""
     listed = fault_list()
     faults = (
@@ -145,7 +145,7 @@ def as_markdown() -> str:
     )
 
 
-def as_text() -> str:
+def faults_text() -> str:
     """The faults with their settings, and the errors by name, for a terminal."""
     listed = fault_list()
     parts = [

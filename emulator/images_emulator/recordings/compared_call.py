@@ -30,10 +30,10 @@ from images_emulator.contract.references import is_data_url
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Call, ImageRequest, Upload
 from images_emulator.contract.validation import validate
+from images_emulator.exchange.body_parser import parse_body
 from images_emulator.exchange.credentials import is_secret
-from images_emulator.exchange.form import boundary_of, read_form
+from images_emulator.exchange.form_parser import boundary_of, read_form
 from images_emulator.exchange.json_body import parse_json
-from images_emulator.exchange.parsing import parse_body
 
 MAX_SHOWN_CHARS: Final = 80
 """Characters of a value in the words of a difference."""

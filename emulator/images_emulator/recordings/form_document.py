@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from images_emulator.exchange.form import boundary_of
+from images_emulator.exchange.form_parser import boundary_of
 from images_emulator.recordings.content_document import (
     Document,
     content_document,

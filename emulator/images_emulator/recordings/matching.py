@@ -25,7 +25,7 @@ from typing import Any, Final, NamedTuple
 from images_emulator.contract.operations import JSON, image_operation_at
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Call, ImageRequest
-from images_emulator.exchange.parsing import parse_body
+from images_emulator.exchange.body_parser import parse_body
 from images_emulator.recordings.compared_call import (
     UPLOAD_FIELDS,
     CallDifference,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from images_emulator.contract.request import ImageRequest
-from images_emulator.exchange.packed import pack_request, unpack_request
+from images_emulator.exchange.exchange_packing import pack_request, unpack_request
 from images_emulator.state.store import Codec, Packed
 
 

@@ -7,7 +7,11 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from images_emulator.exchange.exchange import Exchange
-from images_emulator.exchange.packed import CompletionPacker, pack_arrival, unpack_exchange
+from images_emulator.exchange.exchange_packing import (
+    CompletionPacker,
+    pack_arrival,
+    unpack_exchange,
+)
 from images_emulator.exchange.retention import compact, drop_body
 from images_emulator.state.query import ALL_CALLS, Query
 from images_emulator.state.retry_chain import possible_attempts, retry_chain

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from images_emulator.exchange.exchange import Exchange
-from images_emulator.exchange.form import boundary_of
+from images_emulator.exchange.form_parser import boundary_of
 
 _LENGTH: Final = b"content-length"
 

@@ -21,7 +21,7 @@ from starlette.responses import Response
 from images_emulator.changeable_settings import CHANGEABLE, SettingChanges
 from images_emulator.contract import admin_errors
 from images_emulator.contract.api_document import api_document
-from images_emulator.contract.model_listing import as_json
+from images_emulator.contract.model_listing import models_json
 from images_emulator.contract.refusal import APIError
 from images_emulator.distribution import DISTRIBUTION
 from images_emulator.web.admin_audit import note_detail
@@ -153,7 +153,7 @@ class AdminAPI(AdminHandlers):
 
     async def models(self) -> dict[str, Any]:
         """Each model's dates, and its JSON Schema for each endpoint."""
-        return as_json()
+        return models_json()
 
     async def api(self) -> dict[str, Any]:
         """The API as an OpenAPI document: what the models take at each path, and what can come."""

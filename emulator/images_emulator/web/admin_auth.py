@@ -17,21 +17,21 @@ from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.credentials import bearer_token
 from images_emulator.settings import Settings
 from images_emulator.web.admin_audit import RefusalLog
-from images_emulator.web.forwarded import is_forwarded
+from images_emulator.web.forwarded_headers import is_forwarded
 from images_emulator.web.json_responses import admin_error_response
 from images_emulator.web.recorder import ADMIN_PREFIX
 
-OPEN: Final = (f"{ADMIN_PREFIX}/health", f"{ADMIN_PREFIX}/ready")
+OPEN_PATHS: Final = (f"{ADMIN_PREFIX}/health", f"{ADMIN_PREFIX}/ready")
 """The paths for probes, which need no token: they show no data and change nothing."""
 
 SESSION_PATH: Final = f"{ADMIN_PREFIX}/session"
 """The path at which a page of this server gets its cookie. It sends the token in the body."""
 
-PRIVATE: Final = (".localhost", ".local", ".internal", ".test", ".svc", ".home.arpa")
+PRIVATE_SUFFIXES: Final = (".localhost", ".local", ".internal", ".test", ".svc", ".home.arpa")
 """Endings of names that no one can register, so that no other site can have them."""
 
 
-def is_same(secret: str, other: str) -> bool:
+def are_same(secret: str, other: str) -> bool:
     """Whether the two secrets are equal; it takes as long whichever character differs."""
     return hmac.compare_digest(
         secret.encode("utf-8", "surrogatepass"), other.encode("utf-8", "surrogatepass")
@@ -53,7 +53,7 @@ class SessionCookie:
 
     def is_in(self, header: str) -> bool:
         """Whether the *header* `Cookie` has it."""
-        return is_same(cookie_parser(header).get(self.name, ""), self.value)
+        return are_same(cookie_parser(header).get(self.name, ""), self.value)
 
 
 class AdminAuth:
@@ -75,7 +75,7 @@ class AdminAuth:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            if scope["path"] not in OPEN:
+            if scope["path"] not in OPEN_PATHS:
                 self._check(scope)
         except APIError as error:
             self._refusals.log(scope, error.newest.status, self._reason(scope, error))
@@ -88,7 +88,7 @@ class AdminAuth:
         headers = Headers(scope=scope)
         if self.token is not None and self.cookie is not None:
             # No other site can know it, wherever the call comes from.
-            if is_same(bearer_token(headers.get("authorization", "")), self.token):
+            if are_same(bearer_token(headers.get("authorization", "")), self.token):
                 return
             has_cookie = self.cookie.is_in(headers.get("cookie", ""))
             if not has_cookie and scope["path"] != SESSION_PATH:
@@ -121,7 +121,7 @@ class AdminAuth:
         try:
             ip_address(name)
         except ValueError:
-            return "." not in name or name.endswith(PRIVATE) or name in self.names
+            return "." not in name or name.endswith(PRIVATE_SUFFIXES) or name in self.names
         return True
 
     def _same_origin(self, origin: str, headers: Headers, scope: Scope) -> bool:

@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, Response
 from images_emulator.contract import admin_errors, emulator_errors, errors
 from images_emulator.contract.operations import JSON
 from images_emulator.contract.refusal import Refusal
-from images_emulator.web.admin_auth import OPEN
+from images_emulator.web.admin_auth import OPEN_PATHS
 from images_emulator.web.recorder import ADMIN_PREFIX
 
 CONTENT_SECURITY_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
@@ -78,7 +78,7 @@ def file_response(*media_types: str) -> Responses:
 
 def _common_refusals(path: str, operation: dict[str, Any]) -> Iterator[Refusal]:
     """The errors of every route with such parameters and such a body."""
-    if path not in OPEN:
+    if path not in OPEN_PATHS:
         yield from (admin_errors.no_token, admin_errors.foreign_host, admin_errors.foreign_origin)
     if "requestBody" in operation:
         yield from (errors.malformed_json, errors.not_an_object, errors.body_too_large)

@@ -15,8 +15,8 @@ from images_emulator.exchange.exchange import Exchange
 from images_emulator.state.account import Account
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.journal import Journal
+from images_emulator.web.memory_release import large_parts
 from images_emulator.web.policy import read_policy
-from images_emulator.web.release import large_parts
 
 ORIGIN: Final = b"origin"
 """The header that browsers send to another origin."""

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from images_emulator.contract.blob_storage import preflight_failure
 from images_emulator.contract.cors import preflight_headers
 from images_emulator.exchange.connection import CONNECTION
-from images_emulator.exchange.head import RequestHead
+from images_emulator.exchange.request_head import RequestHead
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
 from images_emulator.state.identity import random_uuid

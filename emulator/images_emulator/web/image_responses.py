@@ -28,12 +28,12 @@ from images_emulator.contract.usage import Usage, usage_of
 from images_emulator.exchange.call_details import CallDetails
 from images_emulator.exchange.encoded_file import EncodedFile
 from images_emulator.exchange.exchange import Exchange, exchange_of
-from images_emulator.exchange.head import RawHeaders
+from images_emulator.exchange.request_head import RawHeaders
 from images_emulator.rendering.renderer import Renderer
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosted_picture import HostedPicture
 from images_emulator.web.disconnect import watch_disconnect
-from images_emulator.web.forwarded import base_url, is_forwarded
+from images_emulator.web.forwarded_headers import base_url, is_forwarded
 from images_emulator.web.json_responses import json_response
 
 logger = logging.getLogger("images_emulator")
@@ -120,7 +120,7 @@ class ImageResponses:
         if prepared.request.own_pictures:
             headers = [*headers, *await self._notices(request, prepared)]
         if prepared.request.stream:
-            from images_emulator.web.stream import EventStream  # noqa: PLC0415 - it delays the start
+            from images_emulator.web.event_stream import EventStream  # noqa: PLC0415 - it delays the start
 
             response: Response = EventStream(
                 self._events(prepared, request), is_forwarded=is_forwarded(request.scope)

@@ -25,7 +25,7 @@ from images_emulator.contract.request import Call, ImageRequest
 from images_emulator.contract.validation import validate
 from images_emulator.exchange.call_details import details_of
 from images_emulator.exchange.exchange import MAX_LATE_PARSE_BYTES, Exchange, exchange_of
-from images_emulator.exchange.head import RawHeaders
+from images_emulator.exchange.request_head import RawHeaders
 from images_emulator.settings import shown_setting
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.rate_limits import Admission

@@ -18,8 +18,8 @@ from images_emulator.changeable_settings import changeable_values
 from images_emulator.contract import admin_errors
 from images_emulator.contract.operations import JSON
 from images_emulator.exchange.exchange import CallKind, Exchange
+from images_emulator.exchange.exchange_packing import pack_redacted
 from images_emulator.exchange.outcome import Outcome
-from images_emulator.exchange.packed import pack_redacted
 from images_emulator.exchange.upload_data import upload_data
 from images_emulator.file_types import SIGNATURE_BYTES
 from images_emulator.recordings.document import to_document
@@ -33,7 +33,7 @@ from images_emulator.web.admin_docs import error_responses, file_response
 from images_emulator.web.admin_handlers import AdminHandlers
 from images_emulator.web.code_samples.sdk_call import SampleSource
 from images_emulator.web.disconnect import watch_disconnect
-from images_emulator.web.forwarded import base_url
+from images_emulator.web.forwarded_headers import base_url
 from images_emulator.web.journal_json import (
     CallDetail,
     Calls,

@@ -57,7 +57,7 @@ def error_response(error: APIError, exchange: Exchange, settings: Settings) -> R
 def admin_error_response(error: APIError) -> Response:
     """The answer of the admin API to *error*, whose words are the same on all days."""
     error.__traceback__ = None
-    return _response(error.on(None), OPENAI)
+    return _response(error.answer_on(None), OPENAI)
 
 
 def _response(answer: ErrorAnswer, dialect: Dialect) -> Response:

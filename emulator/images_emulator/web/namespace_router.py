@@ -13,7 +13,7 @@ from images_emulator.contract import emulator_errors
 from images_emulator.contract.cors import ALLOW_ORIGIN
 from images_emulator.contract.notices import NO_NAMESPACE, NOTICE_HEADER
 from images_emulator.contract.refusal import APIError
-from images_emulator.exchange.head import RequestHead
+from images_emulator.exchange.request_head import RequestHead
 from images_emulator.namespace_names import (
     DEFAULT_NAMESPACE,
     NAMESPACE_HEADER,

@@ -13,7 +13,7 @@ from images_emulator.contract import emulator_errors
 from images_emulator.contract.calendar import Policy
 from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.exchange import Exchange
-from images_emulator.exchange.head import RequestHead
+from images_emulator.exchange.request_head import RequestHead
 from images_emulator.setting_values import parse_as_of, parse_lenient
 from images_emulator.settings import Settings
 

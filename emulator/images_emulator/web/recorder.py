@@ -14,7 +14,7 @@ from images_emulator.contract.operations import image_operation_at
 from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.connection import CONNECTION
 from images_emulator.exchange.exchange import EXCHANGE, Exchange
-from images_emulator.exchange.head import RequestHead
+from images_emulator.exchange.request_head import RequestHead
 from images_emulator.exchange.trace_context import CALL_ID
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
@@ -25,8 +25,8 @@ from images_emulator.web.answer_recorder import (
     StandardHeaders,
 )
 from images_emulator.web.fault_middleware import FaultMiddleware
+from images_emulator.web.memory_release import release_memory
 from images_emulator.web.page_files import is_opened_in_browser
-from images_emulator.web.release import release
 
 ADMIN_PREFIX: Final = "/_emulator"
 """Path prefix of the admin API."""
@@ -106,7 +106,7 @@ class Recorder:
     def _release(self, parts: list[Any]) -> None:
         """Give the memory of *parts* back, in another thread."""
         with suppress(RuntimeError):  # the server ends
-            self.emulator.renderer.parser.submit(lambda _: release(parts))
+            self.emulator.renderer.parser.submit(lambda _: release_memory(parts))
 
     async def _enter(self, exchange: Exchange, receive: Receive) -> asyncio.Task[None] | None:
         """Enter a download, or any exchange on a shared store, in the journal.

@@ -43,7 +43,7 @@ from images_emulator.state.emulator import Emulator
 from images_emulator.state.replay import HostedRecording, Replay
 from images_emulator.web.authentication import authenticate, file_owner
 from images_emulator.web.described_answer import EmulatorAnswer, described_answer
-from images_emulator.web.forwarded import base_url
+from images_emulator.web.forwarded_headers import base_url
 from images_emulator.web.json_responses import error_response
 from images_emulator.web.match_input import input_of_request
 from images_emulator.web.playback import OVERHEAD_BYTES, Playback, playback, sent_headers

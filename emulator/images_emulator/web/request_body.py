@@ -15,10 +15,10 @@ from images_emulator.contract.notices import PAST_LIMIT
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Call
+from images_emulator.exchange.body_parser import MAX_BYTES_ON_LOOP, parse_body
 from images_emulator.exchange.exchange import Exchange
-from images_emulator.exchange.form import FormLimits
+from images_emulator.exchange.form_parser import FormLimits
 from images_emulator.exchange.json_body import parse_json
-from images_emulator.exchange.parsing import MAX_BYTES_ON_LOOP, parse_body
 from images_emulator.setting_values import size_text
 from images_emulator.state.emulator import Emulator
 

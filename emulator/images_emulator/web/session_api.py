@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from images_emulator.contract import admin_errors
-from images_emulator.web.admin_auth import SESSION_PATH, SessionCookie, is_same
+from images_emulator.web.admin_auth import SESSION_PATH, SessionCookie, are_same
 from images_emulator.web.admin_body import AdminBody
 from images_emulator.web.admin_docs import error_responses, json_body_schema
 from images_emulator.web.admin_handlers import AdminHandlers
@@ -46,7 +46,7 @@ class SessionAPI(AdminHandlers):
         response = Response(status_code=204)
         token = self.emulator.settings.admin_token
         if token is not None:
-            if not is_same(sent.token, token):
+            if not are_same(sent.token, token):
                 raise admin_errors.wrong_token()
             cookie = SessionCookie(token)
             response.set_cookie(

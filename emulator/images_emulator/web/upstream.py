@@ -372,7 +372,7 @@ def _body(data: bytes, *, more: bool) -> Message:
 
 
 def _error_messages(error: APIError) -> Sequence[Message]:
-    answer = error.on(None)
+    answer = error.answer_on(None)
     body = json.dumps(answer.body()).encode()
     headers = [(b"content-type", JSON.encode()), (b"content-length", b"%d" % len(body))]
     start = {"type": "http.response.start", "status": answer.status, "headers": headers}

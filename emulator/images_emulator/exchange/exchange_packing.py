@@ -25,9 +25,9 @@ from images_emulator.contract.usage import Usage
 from images_emulator.exchange.call_details import CallDetails, UploadDetails
 from images_emulator.exchange.encoded_file import EncodedFile
 from images_emulator.exchange.exchange import ENTRY_OVERHEAD_BYTES, Exchange
-from images_emulator.exchange.head import RawHeaders, RequestHead
 from images_emulator.exchange.near_miss import NearMiss
-from images_emulator.exchange.sent import SentEvent, SentResponse
+from images_emulator.exchange.request_head import RawHeaders, RequestHead
+from images_emulator.exchange.sent_response import SentEvent, SentResponse
 from images_emulator.lru_cache import LRUCache
 
 PackedValue = tuple[Mapping[str, Any], bytes]

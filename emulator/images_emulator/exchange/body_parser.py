@@ -6,7 +6,7 @@ from typing import Final
 
 from images_emulator.contract.operations import FORM, Operation
 from images_emulator.contract.request import Call
-from images_emulator.exchange.form import DEFAULT_LIMITS, FormLimits, read_form
+from images_emulator.exchange.form_parser import DEFAULT_LIMITS, FormLimits, read_form
 from images_emulator.exchange.json_body import parse_json
 
 MAX_BYTES_ON_LOOP: Final = 2**18

@@ -27,7 +27,7 @@ def large_parts(exchange: Exchange) -> list[Any]:
     return parts
 
 
-def release(parts: list[Any]) -> None:
+def release_memory(parts: list[Any]) -> None:
     """Empty *parts*. For a thread: others have their turn after each of them."""
     while parts:
         parts.pop()

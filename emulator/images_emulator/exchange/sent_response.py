@@ -9,7 +9,7 @@ from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.usage import Usage
 from images_emulator.exchange.answer_json import image_items, is_image, json_value, usage_in
 from images_emulator.exchange.encoded_file import without_base64
-from images_emulator.exchange.head import RawHeaders
+from images_emulator.exchange.request_head import RawHeaders
 
 if TYPE_CHECKING:
     from images_emulator.exchange.known_answer import KnownAnswer
