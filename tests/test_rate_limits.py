@@ -175,6 +175,13 @@ def test_azure_has_its_own_rate_limit_error(fresh: Server) -> None:
     assert answers[1].headers["retry-after-ms"]
 
 
+def test_azure_asks_a_call_for_too_many_images_to_wait_for_a_whole_period(fresh: Server) -> None:
+    body = {"model": "gpt-image-2", "prompt": "x", "n": 6}
+    path = "/openai/v1/images/generations"
+    answer = httpx2.post(f"{fresh.url}{path}", json=body, headers={"api-key": "k"})
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "60")
+
+
 def test_the_sdk_retries_after_a_rate_limit() -> None:
     with (
         Server(Settings(port=0, rate_limit="20/s")) as server,

@@ -874,7 +874,7 @@ def test_recordings_of_a_folder_are_played(server: Server, tmp_path: Path) -> No
     ("files", "sentence"),
     [
         (None, "replay: .*: No such file or directory"),
-        ({}, "replay: .*: there is no recording in it"),
+        ({}, "replay: .*: there is no recording in it$"),
         ({"0001-fox.json": "{\n}"}, r"0001-fox.json:1: .*"),
     ],
     ids=["missing", "empty", "mistake"],
