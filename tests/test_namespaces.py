@@ -1010,6 +1010,18 @@ def test_metrics_are_of_all_namespaces() -> None:
         assert figure(server, 'cache_bytes{cache="requests"}') == weight
 
 
+@NO_REDIS
+def test_namespaces_of_a_shared_store_are_counted_by_each_process() -> None:
+    settings: dict[str, Any] = {"store": shared_redis().url, "store_name": new_store_name()}
+    with Server(**settings, metrics=True) as one, Server(**settings) as other:
+        for name in ("a", "b"):
+            call(other, name)
+        assert figure(one, "namespaces") == 2
+        # To look at one does not count.
+        assert calls(one, "c") == 0
+        assert figure(one, "namespaces") == 2
+
+
 def test_samples_are_not_taken_by_threads_in_which_namespaces_begin(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

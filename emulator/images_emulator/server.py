@@ -94,6 +94,7 @@ class Server(ThreadedServer, ServerControl):
             failure.pop_all()
         for each in self._instruments:
             each.count_connections(self._http.connections)
+            each.count_namespaces(self.namespaces.count)
 
     async def _finish(self) -> None:
         """Give back what belongs to the event loop, once all calls have ended."""

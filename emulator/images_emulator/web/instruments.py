@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import ExitStack
 from typing import Protocol
 
@@ -29,6 +29,10 @@ class Instrument(Protocol):
 
     def count_connections(self, connections: Callable[[], int]) -> None:
         """Count the open *connections* of a server from now on."""
+        ...
+
+    def count_namespaces(self, namespaces: Callable[[], Awaitable[int]]) -> None:
+        """Count the *namespaces* of a server from now on."""
         ...
 
     async def stop(self) -> None:

@@ -147,7 +147,7 @@ METRICS: Final[Mapping[str, MetricRow]] = {
         MetricRow(
             "namespaces",
             _GAUGE,
-            "Namespaces beside the default one that are open in the process which was asked last.",
+            "Namespaces beside the default one, as the admin API lists them.",
             mode="livemostrecent",
         ),
         MetricRow(

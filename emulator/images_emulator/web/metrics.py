@@ -12,7 +12,7 @@ import asyncio
 import os
 import platform
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import Context
 from functools import cache
@@ -116,6 +116,7 @@ class Metrics:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._namespaces: Callable[[], Awaitable[int]] | None = None
         self._open_connections: Callable[[], int] | None = None
         """None where another server serves the application."""
         self._emulators: WeakSet[Emulator] = WeakSet()
@@ -208,6 +209,10 @@ class Metrics:
     def count_connections(self, connections: Callable[[], int]) -> None:
         """Tell the number of open *connections* from now on."""
         self._open_connections = connections
+
+    def count_namespaces(self, namespaces: Callable[[], Awaitable[int]]) -> None:
+        """Tell the number of *namespaces* from now on."""
+        self._namespaces = namespaces
 
     async def stop(self) -> None:
         """End the gauges of this process, which others would go on to tell."""
@@ -365,9 +370,10 @@ class Metrics:
         processes that have ended."""
         self._sample()
         emulators = self._open_emulators()
-        self._set(sum(each.namespace is not None for each in emulators), "namespaces")
         # Where the store is away, they stay as they were.
         with suppress(APIError):
+            if self._namespaces:
+                self._set(await self._namespaces(), "namespaces")
             # Together, so that they are few round trips to a shared store.
             journals = await asyncio.gather(*(each.journal.size() for each in emulators))
             self._set(sum(each.calls for each in journals), "journal_calls")

@@ -181,17 +181,24 @@ class Namespaces:
             else:
                 self._forget(namespace)
 
-    async def all(self) -> list[NamespaceState]:
-        """The namespaces beside the default one, in the order of their names."""
+    async def _all_uses(self) -> list[_Use]:
+        """The last uses of the namespaces beside the default one."""
         self._sweep()
         if self._uses:
             oldest = time() - self._idle_seconds
-            uses = [use for use in await self._uses.all() if use.time >= oldest]
-        else:
-            uses = [
-                _Use(each.name, each.last_used) for each in [*self._open.values()] if each.has_begun
-            ]
-        last_used = {use.name: use.time for use in uses}
+            return [use for use in await self._uses.all() if use.time >= oldest]
+        return [
+            _Use(each.name, each.last_used) for each in [*self._open.values()] if each.has_begun
+        ]
+
+    async def count(self) -> int:
+        """The number of namespaces beside the default one. Raises APIError where the store is
+        away."""
+        return len(await self._all_uses())
+
+    async def all(self) -> list[NamespaceState]:
+        """The namespaces beside the default one, in the order of their names."""
+        last_used = {use.name: use.time for use in await self._all_uses()}
         names = sorted(last_used)
         counts = await asyncio.gather(*(self._count(name) for name in names))
         return [

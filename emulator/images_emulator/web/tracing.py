@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from importlib.metadata import version
 from threading import Thread
@@ -155,6 +155,9 @@ class Tracing:
 
     def count_connections(self, connections: Callable[[], int]) -> None:
         """Nothing: a connection has no span."""
+
+    def count_namespaces(self, namespaces: Callable[[], Awaitable[int]]) -> None:
+        """Traces have no number of namespaces."""
 
     async def stop(self) -> None:
         """Send the last spans."""
