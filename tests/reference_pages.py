@@ -25,6 +25,7 @@ from pydantic import BaseModel
 
 import images_emulator
 from images_emulator import Emulator, RemoteServer, Server, pytest_plugin
+from images_emulator.admin_prefix import ADMIN_PREFIX
 from images_emulator.answers.answer_document import Answer, Raw
 from images_emulator.changeable_settings import SettingChanges
 from images_emulator.contract import admin_errors, emulator_errors, model_listing
@@ -40,7 +41,6 @@ from images_emulator.state.clock import Clock
 from images_emulator.state.scenario import UnmetStep
 from images_emulator.web.admin_api import create_admin_api
 from images_emulator.web.metric_table import METRICS
-from images_emulator.web.recorder import ADMIN_PREFIX
 from tests.clients.results import clients_code, clients_table
 from tests.fault_outcomes import ANSWERS, CODES, NODE, STREAMS, WHOLE, Seen
 from tests.guards import GUARDS

@@ -19,7 +19,7 @@ from images_emulator.contract.models import MODELS
 
 ROOT = Path(__file__).parent.parent
 LAYERS = (
-    ("immutable", "observers", "spelling", "toml_lines", "distribution"),
+    ("immutable", "admin_prefix", "observers", "spelling", "toml_lines", "distribution"),
     (
         "file_types",
         "setting_values",

@@ -18,7 +18,7 @@ from images_emulator import Server, Settings
 from images_emulator.cli.command_line import main
 from images_emulator.recordings.drift import (
     MAX_ATTEMPTS,
-    Outcome,
+    DriftResult,
     answer_of,
     drift,
     reason_to_skip,
@@ -115,7 +115,7 @@ def folder(recorded: dict[str, Recording], tmp_path_factory: pytest.TempPathFact
 
 def outcomes(
     recordings: Sequence[Recording], server: Server, *, costs: bool = True
-) -> list[Outcome]:
+) -> list[DriftResult]:
     return [*drift(recordings, UpstreamAPI(server.url, KEY), costs=costs)]
 
 

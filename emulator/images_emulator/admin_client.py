@@ -10,13 +10,11 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnec
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
+from images_emulator.admin_prefix import ADMIN_PREFIX
 from images_emulator.environment import API_KEY
 from images_emulator.namespace_names import DEFAULT_NAMESPACE, path_of, split_path
 from images_emulator.server_errors import ServerError, UnreachableError
 from images_emulator.setting_definition import ENVIRONMENT_PREFIX
-
-ADMIN_PREFIX: Final = "/_emulator"
-"""Path prefix of the admin API, as in `web/recorder.py`, which clients do not load."""
 
 TIMEOUT_SECONDS: Final = 60
 """For an answer; a fault may let a call wait."""

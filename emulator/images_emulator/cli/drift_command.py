@@ -19,7 +19,7 @@ from images_emulator.cli.configuration import (
 from images_emulator.cli.terminal import printable
 
 if TYPE_CHECKING:
-    from images_emulator.recordings.drift import Outcome
+    from images_emulator.recordings.drift import DriftResult
     from images_emulator.recordings.recording import Recording
 
 USAGE: Final = "DIR --upstream URL [OPTIONS]"
@@ -125,7 +125,7 @@ class _Tally:
         self.places: dict[str, Counter[str]] = defaultdict(Counter)
         """The numbers of differences by their kinds and places."""
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: DriftResult) -> None:
         self.same += outcome.is_same
         self.different += bool(outcome.differences)
         self.failed += bool(outcome.failed)
@@ -149,7 +149,7 @@ class _Tally:
         return 0 if self.same and not (self.different or self.failed) else 1
 
 
-def _text_report(outcomes: Iterator[Outcome]) -> int:
+def _text_report(outcomes: Iterator[DriftResult]) -> int:
     tally = _Tally()
     for outcome in outcomes:
         tally.add(outcome)
@@ -185,7 +185,7 @@ def _advice(reason: str) -> str:
     return "; --costs sends it" if reason == COSTS_MONEY else ""
 
 
-def _json_report(outcomes: Iterator[Outcome]) -> int:
+def _json_report(outcomes: Iterator[DriftResult]) -> int:
     tally = _Tally()
     exchanges: list[dict[str, Any]] = []
     for outcome in outcomes:

@@ -397,7 +397,7 @@ MARKUP_WITH_MASK: Final = Conflict(
 """A call has one overlay at most."""
 
 
-def only_with_format(output_format: str, *names: str) -> tuple[Conflict, ...]:
+def conflicts_without_format(output_format: str, *names: str) -> tuple[Conflict, ...]:
     """Conflicts of the parameters *names* with every other *output_format*."""
     return tuple(
         Conflict(
@@ -407,7 +407,7 @@ def only_with_format(output_format: str, *names: str) -> tuple[Conflict, ...]:
     )
 
 
-def not_with_format(output_format: str, **conditions: Condition) -> tuple[Conflict, ...]:
+def conflicts_with_format(output_format: str, **conditions: Condition) -> tuple[Conflict, ...]:
     """The conflicts of *output_format* with parameters: one for each of *conditions*."""
     return tuple(
         Conflict({name: condition, "output_format": Equal(output_format)}, errors.not_with_format)
@@ -418,7 +418,7 @@ def not_with_format(output_format: str, **conditions: Condition) -> tuple[Confli
 UNSTREAMED: Final = tuple(
     conflict
     for output_format in UNSTREAMED_FORMATS
-    for conflict in not_with_format(
+    for conflict in conflicts_with_format(
         output_format,
         stream=Equal(True),
         partial_images=Above(0),
@@ -432,10 +432,10 @@ CONFLICTS: Final = (
     TRANSPARENT_JPEG,
     COMPRESSED_PNG,
     MARKUP_WITH_MASK,
-    *only_with_format("gif", "frame_count", "frame_duration_ms"),
-    *only_with_format("svg", "svg"),
+    *conflicts_without_format("gif", "frame_count", "frame_duration_ms"),
+    *conflicts_without_format("svg", "svg"),
     *UNSTREAMED,
-    *not_with_format("gif", mask=Present()),
-    *not_with_format("svg", n=Above(1)),
+    *conflicts_with_format("gif", mask=Present()),
+    *conflicts_with_format("svg", n=Above(1)),
 )
 """The conflicts of the GPT image models, in the order in which they are checked."""

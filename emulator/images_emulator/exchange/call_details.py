@@ -104,7 +104,7 @@ def form_parts(
     parts: Iterable[tuple[str, str | Upload]], fields: Mapping[str, Any]
 ) -> tuple[FormPart, ...]:
     """The *parts* of a form in their order, whose values are the same objects as in *fields*."""
-    indexes = {id(item): index for index, (_, _, item) in enumerate(image_items(fields))}
+    indexes = {id(item): index for index, (_, _, item) in enumerate(input_image_items(fields))}
     return tuple(
         FormPart(
             _shortened(name),
@@ -182,7 +182,7 @@ def _uploads(sent: Mapping[str, Any], request: ImageRequest | None) -> Iterator[
         "markup": (request.markup,) if request and request.markup else (),
     }
     opened = {name: iter(items) for name, items in pictures.items()}
-    for parameter, where, item in image_items(sent):
+    for parameter, where, item in input_image_items(sent):
         pixels = _pixels(next(opened[parameter.removesuffix("s")], None))
         if isinstance(item, Mapping):
             yield _reference(where, item, pixels)
@@ -193,7 +193,7 @@ def _uploads(sent: Mapping[str, Any], request: ImageRequest | None) -> Iterator[
             )
 
 
-def image_items(
+def input_image_items(
     sent: Mapping[str, Any],
 ) -> Iterator[tuple[str, str, Upload | Mapping[str, Any]]]:
     """The files and references of images among the fields *sent*: each with its parameter and its

@@ -8,7 +8,7 @@ from itertools import islice
 from images_emulator import imaging
 from images_emulator.contract.references import data_of_url, is_data_url
 from images_emulator.contract.request import Upload
-from images_emulator.exchange.call_details import UploadDetails, image_items
+from images_emulator.exchange.call_details import UploadDetails, input_image_items
 from images_emulator.exchange.exchange import Exchange
 
 
@@ -40,7 +40,7 @@ def uploads_data(exchange: Exchange, file: Callable[[str], bytes | None]) -> Ite
         yield from opened
         return
     call = exchange.parsed
-    for _, _, item in image_items(call.fields) if call else ():
+    for _, _, item in input_image_items(call.fields) if call else ():
         if isinstance(item, Upload):
             yield item.data
             continue

@@ -64,7 +64,7 @@ def _quoted(settings: Mapping[Any, Any]) -> str:
     return ", ".join(f"'{key}'" for key in settings) or "nothing"
 
 
-def settings_of(fault: Any) -> Collection[str]:
+def fault_settings(fault: Any) -> Collection[str]:
     """The names of the settings of a *fault* in JSON or TOML; none of what is no fault."""
     kind = fault.get("kind") if isinstance(fault, Mapping) else fault
     if not isinstance(kind, str):

@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from images_emulator.answers.answer_document import Answer
 from images_emulator.answers.picture_files import NO_FILES, ReadingContext
-from images_emulator.faults import Fault, settings_of
+from images_emulator.faults import Fault, fault_settings
 from images_emulator.faults.base import StrictModel
 from images_emulator.faults.match import Match
 from images_emulator.faults.messages import message
@@ -52,7 +52,7 @@ class Step(StrictModel):
         that is written. It is not taken beside the fault, as `after` is a key of a step and a
         setting of faults."""
         fault = document.get("fault")
-        names = settings_of(fault)
+        names = fault_settings(fault)
         if key not in names:
             return super()._unknown(key, document)
         settings = {"kind": fault} if isinstance(fault, str) else {**(fault or {})}

@@ -135,7 +135,7 @@ def _frame(file: Image.Image, number: int) -> Image.Image:
     return image.convert("RGBA" if image.has_transparency_data else "RGB")
 
 
-def decoded(data: bytes) -> Image.Image:
+def decoded_picture(data: bytes) -> Image.Image:
     """The image in the file *data*, of an animation the first frame. Raises ValueError as
     `_mistakes`."""
     with _opened(data) as file:
@@ -148,7 +148,7 @@ def facts_of(data: bytes, digest: str) -> FileFacts:
     facts: FileFacts | None = _facts.get(digest)
     if facts is None:
         try:
-            facts = FileFacts(_format_word(data), decoded(data).size)
+            facts = FileFacts(_format_word(data), decoded_picture(data).size)
         except ValueError as error:
             facts = FileFacts(_format_word(data), None, str(error))
         _facts.put(digest, facts, 1)
@@ -314,7 +314,7 @@ def draw_partial(
     own = request.own_picture(index)
     assert own, "the request has own pictures"
     if partial < len(own.partials):
-        return _fitted(decoded(own.partials[partial]), own, request)
+        return _fitted(decoded_picture(own.partials[partial]), own, request)
     (preview,) = partial_images(draw(request, index), mode_of(request), partial, partial + 1)
     return preview
 
@@ -326,7 +326,7 @@ def view(request: ImageRequest, index: int, partial: int | None = None) -> Image
     assert own, "the request has own pictures"
     try:
         if file := own.verbatim_file(partial):
-            return decoded(file)
+            return decoded_picture(file)
         draw = OwnDrawing()
         if partial is None:
             return draw(request, index)

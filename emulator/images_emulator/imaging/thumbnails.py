@@ -73,11 +73,11 @@ def upload_thumbnails(data: bytes, limits: DecodeLimits = DEFAULT_LIMITS) -> Thu
 def own_picture_thumbnails(data: bytes) -> Thumbnails | None:
     """The thumbnails of an own picture as it is in its file; None where no decoder opens it."""
     with suppress(ValueError):
-        return _files(fitting.decoded(data))
+        return _files(fitting.decoded_picture(data))
     return None
 
 
-def media_type(thumbnail: bytes) -> str:
+def thumbnail_media_type(thumbnail: bytes) -> str:
     """The media type of the file *thumbnail*."""
     return "image/jpeg" if thumbnail.startswith(JPEG_START) else "image/webp"
 

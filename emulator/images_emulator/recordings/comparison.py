@@ -115,7 +115,7 @@ class AnswerDifference(Immutable):
         return f"{self.where}: {self.actual}, recorded {self.recorded}"
 
 
-class Rules(Immutable, kw_only=True):
+class ComparisonRules(Immutable, kw_only=True):
     """The rules of a comparison. Without any, every value but `ANY` must be the recorded one."""
 
     later_keys: frozenset[str] = frozenset()
@@ -128,7 +128,7 @@ class Rules(Immutable, kw_only=True):
     these are compared by type."""
 
 
-EXACT: Final = Rules()
+EXACT: Final = ComparisonRules()
 """The rules by which values must be the same."""
 
 
@@ -137,11 +137,11 @@ def answer_differences(
 ) -> Iterator[AnswerDifference]:
     """The differences of *actual* from the answer of *recording*, which has one: its status, or
     else the API's headers that it lacks, and its body. The layout of JSON is not compared;
-    *only_forms* as in `Rules`."""
+    *only_forms* as in `ComparisonRules`."""
     recorded = recording.response
     assert recorded
     gains_keys = recording.expectation and recorded.status < 400
-    rules = Rules(
+    rules = ComparisonRules(
         later_keys=LATER_KEYS if gains_keys else frozenset(),
         only_forms=only_forms,
         chosen_keys=_chosen_keys(recording) if only_forms else frozenset(),
@@ -194,7 +194,7 @@ def _header_differences(
 
 
 def _body_differences(
-    recorded: RecordedResponse, actual: RecordedResponse, rules: Rules
+    recorded: RecordedResponse, actual: RecordedResponse, rules: ComparisonRules
 ) -> Iterator[AnswerDifference]:
     was, now = _body(recorded), _body(actual)
     want, got = _json(was), _json(now)
@@ -206,7 +206,7 @@ def _body_differences(
 
 
 def _stream_differences(
-    recorded: RecordedResponse, actual: RecordedResponse, rules: Rules
+    recorded: RecordedResponse, actual: RecordedResponse, rules: ComparisonRules
 ) -> Iterator[AnswerDifference]:
     """Differences of streams. How many events of one name follow each other is not compared, as the
     number of partial images is up to the API; each is compared with the recorded one in its
@@ -244,7 +244,7 @@ def _runs(body: bytes) -> list[tuple[str, list[Any]]]:
 
 
 def differences(
-    want: Any, got: Any, where: str, *, rules: Rules = EXACT, key: str = ""
+    want: Any, got: Any, where: str, *, rules: ComparisonRules = EXACT, key: str = ""
 ) -> Iterator[AnswerDifference]:
     """The differences of the JSON value *got* from *want*, in which `ANY` stands for any value.
     *key* is the one under which they are."""
@@ -266,7 +266,7 @@ def differences(
 
 
 def _object_differences(
-    want: Mapping[str, Any], got: Mapping[str, Any], where: str, rules: Rules
+    want: Mapping[str, Any], got: Mapping[str, Any], where: str, rules: ComparisonRules
 ) -> Iterator[AnswerDifference]:
     for key in (key for key in got if key not in want and key not in rules.later_keys):
         yield AnswerDifference("key", f"{where}.{key}", shown(got[key]), "no such key")
@@ -281,7 +281,7 @@ def _object_differences(
 
 
 def _list_differences(
-    want: Sequence[Any], got: Sequence[Any], where: str, rules: Rules, key: str
+    want: Sequence[Any], got: Sequence[Any], where: str, rules: ComparisonRules, key: str
 ) -> Iterator[AnswerDifference]:
     wanted, gotten = _items_by_id(want), _items_by_id(got)
     if wanted is None or gotten is None:
@@ -314,7 +314,7 @@ def _items_by_id(items: Sequence[Any]) -> dict[str, Any] | None:
 
 
 def _text_differences(
-    want: str, got: str, where: str, rules: Rules, key: str
+    want: str, got: str, where: str, rules: ComparisonRules, key: str
 ) -> Iterator[AnswerDifference]:
     if ANY in want:
         pattern = ".*".join(re.escape(part) for part in want.split(ANY))

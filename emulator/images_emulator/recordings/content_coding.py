@@ -20,7 +20,7 @@ WINDOW_BITS: Final[Mapping[str, Sequence[int]]] = {
 without the head that it should have."""
 
 
-def decoded(coding: str, read: Callable[[zlib._Decompress], T]) -> T | None:
+def decoded_content(coding: str, read: Callable[[zlib._Decompress], T]) -> T | None:
     """What *read* returns for a decompressor of *coding*, a key of `WINDOW_BITS`. Where it raises
     zlib.error, it is called with the next decompressor of that coding; None without a further
     one."""

@@ -12,7 +12,7 @@ from datetime import datetime
 from math import isfinite
 from typing import Any, Final
 
-from images_emulator.recordings.content_coding import WINDOW_BITS, decoded
+from images_emulator.recordings.content_coding import WINDOW_BITS, decoded_content
 from images_emulator.recordings.content_document import (
     Document,
     content_document,
@@ -148,7 +148,7 @@ def decoded_body(body: bytes, encoding: str) -> bytes | None:
         data = decompressor.decompress(body, MAX_DECODED_BODY_BYTES)
         return data if decompressor.eof and not decompressor.unused_data else None
 
-    return decoded(encoding, read) if encoding in WINDOW_BITS else None
+    return decoded_content(encoding, read) if encoding in WINDOW_BITS else None
 
 
 def _response_document(

@@ -75,7 +75,7 @@ _ACCOUNT_PATHS: Final = ("/v1/files", f"{AZURE_PREFIX}v1/files", f"{AZURE_PREFIX
 """Paths of files: another account has others, and some calls would delete one."""
 
 
-class Outcome(Immutable):
+class DriftResult(Immutable):
     """The outcome of one recording: it was skipped for a reason, or it failed, or the key was
     refused, or its answer was compared."""
 
@@ -100,7 +100,7 @@ def drift(
     costs: bool = False,
     timeout: float = TIMEOUT_SECONDS,
     concurrency: int = CONCURRENCY,
-) -> Iterator[Outcome]:
+) -> Iterator[DriftResult]:
     """The outcome of each of *recordings* at *upstream*, in their order, as soon as it is known.
     With *costs* it is asked for pictures, too. *timeout* are the seconds to wait for its next byte,
     and *concurrency* is how many requests are under way at the same time. Raises ValueError without
@@ -109,23 +109,23 @@ def drift(
     today = datetime.now(UTC).date()
     limits = library.Limits(max_connections=concurrency)
 
-    def outcome(recording: Recording) -> Outcome:
+    def outcome(recording: Recording) -> DriftResult:
         if reason := reason_to_skip(recording, today, costs=costs):
-            return Outcome(recording, skipped=reason)
+            return DriftResult(recording, skipped=reason)
         actual = answer_of(recording, upstream, client)
         if upstream.key and _is_key_refused(recording, actual):
             sentence = redacted_text(error_text(actual), upstream.key)
-            return Outcome(recording, key_refused=sentence or "401")
+            return DriftResult(recording, key_refused=sentence or "401")
         differences = answer_differences(recording, actual, only_forms=True)
-        return Outcome(recording, differences=tuple(differences))
+        return DriftResult(recording, differences=tuple(differences))
 
-    def outcome_or_failure(recording: Recording) -> Outcome:
+    def outcome_or_failure(recording: Recording) -> DriftResult:
         try:
             return outcome(recording)
         except (library.HTTPError, library.InvalidURL, OSError) as error:
-            return Outcome(recording, failed=f"no answer: {str(error) or type(error).__name__}")
+            return DriftResult(recording, failed=f"no answer: {str(error) or type(error).__name__}")
         except ValueError as error:
-            return Outcome(recording, failed=str(error))
+            return DriftResult(recording, failed=str(error))
 
     with (
         library.Client(timeout=timeout, limits=limits) as client,

@@ -22,7 +22,7 @@ from typing import Final, NamedTuple
 from urllib.parse import quote, quote_plus, unquote_plus, urlsplit
 
 from images_emulator.exchange.credentials import bearer_token, is_secret
-from images_emulator.recordings.content_coding import WINDOW_BITS, decoded
+from images_emulator.recordings.content_coding import WINDOW_BITS, decoded_content
 from images_emulator.recordings.png_checksums import write_checksums
 from images_emulator.recordings.recording import (
     Headers,
@@ -447,7 +447,7 @@ def _decoded(body: bytes, headers: Headers) -> tuple[bytes, str]:
             )
         return data
 
-    data = decoded(coding, read)
+    data = decoded_content(coding, read)
     if data is None:
         raise UnreadableBodyError(f"its body is no {coding}, and cannot be searched for keys")
     return data, coding

@@ -7,13 +7,13 @@ from functools import cached_property
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from images_emulator.admin_prefix import ADMIN_PREFIX
 from images_emulator.state.emulator import Emulator
 from images_emulator.web.admin_audit import AdminAudit
 from images_emulator.web.admin_auth import AdminAuth
 from images_emulator.web.health import HEALTH
 from images_emulator.web.namespaces import Namespaces
 from images_emulator.web.page_files import PageFiles
-from images_emulator.web.recorder import ADMIN_PREFIX
 
 
 class Admin:

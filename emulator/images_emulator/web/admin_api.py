@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from images_emulator.admin_prefix import ADMIN_PREFIX
 from images_emulator.changeable_settings import CHANGEABLE, SettingChanges
 from images_emulator.contract import admin_errors
 from images_emulator.contract.api_document import api_document
@@ -33,7 +34,6 @@ from images_emulator.web.health import HEALTH
 from images_emulator.web.journal_api import JournalAPI
 from images_emulator.web.json_responses import admin_error_response
 from images_emulator.web.namespaces_api import NamespacesAPI
-from images_emulator.web.recorder import ADMIN_PREFIX
 from images_emulator.web.request_body import read_admin_json
 from images_emulator.web.scenario_api import BODIES, ScenarioAPI
 from images_emulator.web.session_api import SessionAPI, Token

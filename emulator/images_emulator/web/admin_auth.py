@@ -12,6 +12,7 @@ from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from images_emulator.admin_prefix import ADMIN_PREFIX
 from images_emulator.contract import admin_errors
 from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.credentials import bearer_token
@@ -19,7 +20,6 @@ from images_emulator.settings import Settings
 from images_emulator.web.admin_audit import RefusalLog
 from images_emulator.web.forwarded_headers import is_forwarded
 from images_emulator.web.json_responses import admin_error_response
-from images_emulator.web.recorder import ADMIN_PREFIX
 
 OPEN_PATHS: Final = (f"{ADMIN_PREFIX}/health", f"{ADMIN_PREFIX}/ready")
 """The paths for probes, which need no token: they show no data and change nothing."""

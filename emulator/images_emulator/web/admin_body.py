@@ -25,11 +25,11 @@ class AdminBody(BaseModel):
         keys = [*cls.model_fields]
         for key in value if isinstance(value, dict) else ():
             if key not in keys:
-                raise unknown_input(key, keys)
+                raise unknown_input_error(key, keys)
         return value
 
 
-def unknown_input(name: str, names: Sequence[str]) -> APIError:
+def unknown_input_error(name: str, names: Sequence[str]) -> APIError:
     """The error of *name*, which is none of the *names* that are taken."""
     meant = suggestion(name, names, quote="'")
     return admin_errors.unknown_input(name=name, meant=meant, listed=quoted_list(names))

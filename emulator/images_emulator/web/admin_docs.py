@@ -12,11 +12,11 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.responses import HTMLResponse, Response
 
+from images_emulator.admin_prefix import ADMIN_PREFIX
 from images_emulator.contract import admin_errors, emulator_errors, errors
 from images_emulator.contract.operations import JSON
 from images_emulator.contract.refusal import Refusal
 from images_emulator.web.admin_auth import OPEN_PATHS
-from images_emulator.web.recorder import ADMIN_PREFIX
 
 CONTENT_SECURITY_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 """The policy of the page, which loads nothing."""

@@ -29,7 +29,7 @@ from images_emulator.web.endpoints import Handler, OpenAIEndpoints
 from images_emulator.web.files_api import FilesAPI
 from images_emulator.web.images_api import ImagesAPI
 from images_emulator.web.route import Route
-from images_emulator.web.unserved import not_served
+from images_emulator.web.unserved import unserved_handler
 
 
 def _handlers(emulator: Emulator) -> Mapping[Operation, Handler]:
@@ -98,7 +98,7 @@ def routes(emulator: Emulator) -> list[Route]:
             yield Route(mount.prefix + route, endpoint)
 
     def unserved(mount: Mount) -> Iterator[Route]:
-        refuse = not_served(paths_of(mount.service))
+        refuse = unserved_handler(paths_of(mount.service))
         endpoint = endpoints[mount.service].endpoint_of(dict.fromkeys(map(str, HTTPMethod), refuse))
         for route in UNSERVED_ROUTES:
             for rest in ("", "/{rest:path}"):

@@ -10,6 +10,7 @@ from typing import Final
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from images_emulator.admin_prefix import ADMIN_PREFIX
 from images_emulator.contract.blob_storage import preflight_failure
 from images_emulator.contract.cors import preflight_headers
 from images_emulator.exchange.connection import CONNECTION
@@ -19,7 +20,6 @@ from images_emulator.state.hosting import DOWNLOAD_PREFIX
 from images_emulator.state.identity import random_uuid
 from images_emulator.web.answer_recorder import ORIGIN
 from images_emulator.web.blob_responses import storage_error_response
-from images_emulator.web.recorder import ADMIN_PREFIX
 
 REQUEST_METHOD: Final = b"access-control-request-method"
 REQUEST_HEADERS: Final = b"access-control-request-headers"

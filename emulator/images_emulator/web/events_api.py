@@ -9,10 +9,10 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.requests import Request
 from starlette.responses import Response
 
+from images_emulator.admin_prefix import ADMIN_PREFIX
 from images_emulator.exchange.connection import CONNECTION, Connection
 from images_emulator.web.admin_handlers import AdminHandlers
 from images_emulator.web.live_feed import Reader
-from images_emulator.web.recorder import ADMIN_PREFIX
 
 PING_SECONDS: Final = 15
 """Between the comments that keep a quiet stream open, through proxies as well."""

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from images_emulator import imaging
+from images_emulator.admin_prefix import ADMIN_PREFIX
 from images_emulator.changeable_settings import changeable_values
 from images_emulator.contract import admin_errors
 from images_emulator.contract.operations import JSON
@@ -28,7 +29,7 @@ from images_emulator.state.journal import Journal
 from images_emulator.state.query import FILTER_NAMES, FilterError, Has, Query
 from images_emulator.web import code_samples
 from images_emulator.web.admin_audit import note_detail
-from images_emulator.web.admin_body import unknown_input
+from images_emulator.web.admin_body import unknown_input_error
 from images_emulator.web.admin_docs import error_responses, file_response
 from images_emulator.web.admin_handlers import AdminHandlers
 from images_emulator.web.code_samples.sdk_call import SampleSource
@@ -44,7 +45,6 @@ from images_emulator.web.journal_json import (
     summary,
 )
 from images_emulator.web.journal_recording import NotHeldError, pictures_of, recording_of
-from images_emulator.web.recorder import ADMIN_PREFIX
 
 PAGING: Final = ("limit", "since", "before", "counts")
 """The query's names that are no filters."""
@@ -85,7 +85,7 @@ def journal_query(  # noqa: PLR0917 - one for each filter
     names = [*FILTER_NAMES, *PAGING]
     for name in request.query_params:
         if name not in names:
-            raise unknown_input(name, names)
+            raise unknown_input_error(name, names)
     try:
         return Query(
             method=method,

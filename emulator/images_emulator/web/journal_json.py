@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from images_emulator import imaging
+from images_emulator.admin_prefix import ADMIN_PREFIX
 from images_emulator.contract.rules import Pixels
 from images_emulator.contract.usage import Usage
 from images_emulator.exchange.call_details import FormPart, UploadDetails, UploadSource
@@ -21,7 +22,6 @@ from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.exchange.outcome import Outcome
 from images_emulator.exchange.upload_data import keeps_upload, uploads_data
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
-from images_emulator.web.recorder import ADMIN_PREFIX
 
 THUMBNAIL_EDGE: Final = imaging.thumbnails.EDGES[0]
 """Longest edge of the thumbnails that calls link to, in pixels."""

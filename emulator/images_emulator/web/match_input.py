@@ -9,7 +9,7 @@ from typing import Any
 
 from images_emulator.contract.references import data_of_url, is_data_url
 from images_emulator.contract.request import Call, ImageRequest, Upload
-from images_emulator.exchange.call_details import image_items, values_in_force
+from images_emulator.exchange.call_details import input_image_items, values_in_force
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.field_path import FieldPath
 from images_emulator.exchange.prompts import prompt_name
@@ -157,7 +157,9 @@ def _number(value: object) -> int | None:
 
 def _input_images(fields: Mapping[str, Any]) -> list[Upload | Mapping[str, Any]]:
     """The input images in *fields*, without mask and markup."""
-    return [item for parameter, _, item in image_items(fields) if parameter.startswith("image")]
+    return [
+        item for parameter, _, item in input_image_items(fields) if parameter.startswith("image")
+    ]
 
 
 def _digests(fields: Mapping[str, Any], emulator: Emulator) -> tuple[str, ...]:

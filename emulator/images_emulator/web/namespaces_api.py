@@ -7,11 +7,11 @@ from datetime import datetime
 
 from fastapi import APIRouter
 
+from images_emulator.admin_prefix import ADMIN_PREFIX
 from images_emulator.contract import admin_errors
 from images_emulator.namespace_names import DEFAULT_NAMESPACE
 from images_emulator.web.admin_docs import error_responses
 from images_emulator.web.admin_handlers import AdminHandlers
-from images_emulator.web.recorder import ADMIN_PREFIX
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Final
 
 from images_emulator.contract.dialect import Header
 from images_emulator.exchange.known_answer import KnownAnswer, known_answer
-from images_emulator.recordings.content_coding import WINDOW_BITS, decoded
+from images_emulator.recordings.content_coding import WINDOW_BITS, decoded_content
 from images_emulator.recordings.document import header
 from images_emulator.recordings.recording import End, Headers, RecordedPart, Recording
 from images_emulator.recordings.sendable import check_status, sendable_headers
@@ -140,7 +140,7 @@ def _decompressed(parts: Sequence[bytes], coding: str) -> list[bytes] | None:
         decompressed = [decompressor.decompress(part) for part in parts]
         return [*decompressed[:-1], decompressed[-1] + decompressor.flush()] if parts else []
 
-    return decoded(coding, read) if coding in WINDOW_BITS else None
+    return decoded_content(coding, read) if coding in WINDOW_BITS else None
 
 
 def _moved(body: bytes, moves: Mapping[str, str]) -> bytes:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from images_emulator.admin_prefix import ADMIN_PREFIX
 from images_emulator.contract.azure import dialect_at
 from images_emulator.contract.operations import image_operation_at
 from images_emulator.contract.refusal import APIError
@@ -27,9 +28,6 @@ from images_emulator.web.answer_recorder import (
 from images_emulator.web.fault_middleware import FaultMiddleware
 from images_emulator.web.memory_release import release_memory
 from images_emulator.web.page_files import is_opened_in_browser
-
-ADMIN_PREFIX: Final = "/_emulator"
-"""Path prefix of the admin API."""
 
 READING_METHODS: Final = ("GET", "HEAD", "OPTIONS")
 """The methods of the admin API that change nothing."""

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 from fastapi import APIRouter
 from starlette.requests import Request
 
+from images_emulator.admin_prefix import ADMIN_PREFIX
 from images_emulator.contract import admin_errors
 from images_emulator.contract.message_format import quoted_list
 from images_emulator.faults.fault_tables import FaultList, fault_list
@@ -22,7 +23,6 @@ from images_emulator.state.scenario import Scenario
 from images_emulator.web.admin_audit import note_detail
 from images_emulator.web.admin_docs import error_responses, json_body_schema
 from images_emulator.web.admin_handlers import AdminHandlers
-from images_emulator.web.recorder import ADMIN_PREFIX
 from images_emulator.web.request_body import read_admin_json
 from images_emulator.web.state_json import (
     InjectedState,

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from images_emulator import imaging
+from images_emulator.admin_prefix import ADMIN_PREFIX
 from images_emulator.contract import admin_errors
 from images_emulator.contract.request import ImageRequest
 from images_emulator.exchange.exchange import Exchange
@@ -21,7 +22,6 @@ from images_emulator.web.admin_docs import error_responses, file_response
 from images_emulator.web.admin_handlers import AdminHandlers
 from images_emulator.web.disconnect import watch_disconnect
 from images_emulator.web.journal_api import SANDBOX
-from images_emulator.web.recorder import ADMIN_PREFIX
 
 HEADERS: Final = {**SANDBOX, "Cache-Control": "private, max-age=31536000, immutable"}
 """Headers of answers that never change under their address, which has the id of a call: a year, as
@@ -109,7 +109,9 @@ class ThumbnailsAPI(AdminHandlers):
                 file = await self.emulator.renderer.upload_thumbnail(data, edge, limits, disconnect)
         if file is None:
             raise admin_errors.no_such_part(id=id, part=f"image as upload {index}")
-        return Response(file, headers=HEADERS, media_type=imaging.thumbnails.media_type(file))
+        return Response(
+            file, headers=HEADERS, media_type=imaging.thumbnails.thumbnail_media_type(file)
+        )
 
     async def own_thumbnail(self, id: str, index: int, edge: Edge, request: Request) -> Response:
         """The thumbnail of a picture that a step of the scenario answers with, by its place in the
@@ -128,7 +130,7 @@ class ThumbnailsAPI(AdminHandlers):
                 )
         if thumbnail is None:
             raise admin_errors.no_such_picture(id=id, index=str(index))
-        media_type = imaging.thumbnails.media_type(thumbnail)
+        media_type = imaging.thumbnails.thumbnail_media_type(thumbnail)
         return Response(thumbnail, headers=HEADERS, media_type=media_type)
 
     async def _thumbnail(
@@ -136,4 +138,6 @@ class ThumbnailsAPI(AdminHandlers):
     ) -> Response:
         with watch_disconnect(request) as disconnect:
             file = await self.emulator.renderer.thumbnail(drawn, index, partial, edge, disconnect)
-        return Response(file, headers=HEADERS, media_type=imaging.thumbnails.media_type(file))
+        return Response(
+            file, headers=HEADERS, media_type=imaging.thumbnails.thumbnail_media_type(file)
+        )

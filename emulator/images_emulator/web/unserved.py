@@ -12,7 +12,7 @@ from images_emulator.contract.calendar import Policy
 from images_emulator.web.endpoints import Handler
 
 
-def not_served(paths: Sequence[str]) -> Handler:
+def unserved_handler(paths: Sequence[str]) -> Handler:
     """A handler that refuses every call with a 404 that names the *paths* that are served."""
 
     async def refuse(request: Request, policy: Policy) -> Response:

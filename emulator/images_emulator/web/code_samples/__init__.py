@@ -11,16 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from images_emulator.web.code_samples.curl_code import curl
-from images_emulator.web.code_samples.javascript_code import javascript
-from images_emulator.web.code_samples.pytest_code import pytest
-from images_emulator.web.code_samples.python_code import python
+from images_emulator.web.code_samples.curl_code import curl_code
+from images_emulator.web.code_samples.javascript_code import javascript_code
+from images_emulator.web.code_samples.pytest_code import pytest_code
+from images_emulator.web.code_samples.python_code import python_code
 from images_emulator.web.code_samples.sdk_call import SampleSource
 
 LANGUAGES: Final[Mapping[str, Callable[[SampleSource], str]]] = {
-    "curl": curl,
-    "python": python,
-    "javascript": javascript,
-    "pytest": pytest,
+    "curl": curl_code,
+    "python": python_code,
+    "javascript": javascript_code,
+    "pytest": pytest_code,
 }
 """The functions that write the code, by the value of `language` in the admin API."""

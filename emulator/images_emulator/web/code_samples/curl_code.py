@@ -7,7 +7,7 @@ import shlex
 from images_emulator.web.code_samples.sdk_call import SampleSource
 
 
-def curl(source: SampleSource) -> str:
+def curl_code(source: SampleSource) -> str:
     """A command for a shell. A body that is no short text comes from the journal."""
     exchange = source.exchange
     method = ["--head"] if exchange.method == "HEAD" else ["-X", exchange.method]

@@ -87,7 +87,7 @@ def _save(source: SampleSource, data: str) -> str:
     return f'await writeFile(`picture-${{number}}.{source.picture_suffix}`, {data}, "base64");'
 
 
-def javascript(source: SampleSource) -> str:
+def javascript_code(source: SampleSource) -> str:
     """A module for Node.js."""
     sdk = sdk_call(source)
     if not sdk or not _has_safe_numbers(sdk.arguments):

@@ -32,7 +32,7 @@ ERROR_CLASSES: Final[Mapping[int, str]] = {
 """The exceptions of openai-python by the status; `InternalServerError` from 500 on."""
 
 
-def pytest(source: SampleSource) -> str:
+def pytest_code(source: SampleSource) -> str:
     """A test with the fixture of the pytest plugin, which expects what the call was answered."""
     sdk = sdk_call(source)
     sdk = sdk and _with_models(sdk, source.deployments)

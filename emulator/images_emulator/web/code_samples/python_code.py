@@ -122,7 +122,7 @@ def python_imports(*names: str, code: str) -> str:
     return "\n".join([*lines, *([""] if lines and names else []), *names])
 
 
-def python(source: SampleSource) -> str:
+def python_code(source: SampleSource) -> str:
     """A program in Python."""
     sdk = sdk_call(source)
     if not sdk or not (sdk.is_json_edit or REQUIRED[sdk.operation] <= sdk.arguments.keys()):

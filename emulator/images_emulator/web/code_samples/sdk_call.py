@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, quote
 
+from images_emulator.admin_prefix import ADMIN_PREFIX
 from images_emulator.contract.azure import deployment_in
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import (
@@ -20,10 +21,9 @@ from images_emulator.contract.operations import (
 )
 from images_emulator.contract.request import Call, Upload
 from images_emulator.contract.rules import Flag, Integer
-from images_emulator.exchange.call_details import image_items
+from images_emulator.exchange.call_details import input_image_items
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.file_types import FILE_TYPES
-from images_emulator.web.recorder import ADMIN_PREFIX
 
 MAX_ARGUMENT_BYTES: Final = 100_000
 """Bytes of a body that stands in the code; a longer one comes from the journal. Linux takes 128 KB
@@ -205,7 +205,7 @@ def sdk_call(source: SampleSource) -> SDKCall | None:
 
 def _form_arguments(call: Call) -> dict[str, Any] | None:
     """The arguments of a form; None where it has what the SDKs do not send."""
-    items = {id(item): index for index, (_, _, item) in enumerate(image_items(call.fields))}
+    items = {id(item): index for index, (_, _, item) in enumerate(input_image_items(call.fields))}
     classes = SDK_PARAMETERS[call.operation]
 
     def argument(name: str, value: Any) -> Any:
