@@ -583,6 +583,16 @@ def test_to_look_at_a_namespace_takes_no_place_of_another(time: list[float]) -> 
         assert calls(server, "b") == 1
 
 
+def test_an_open_page_of_no_namespace_takes_no_place() -> None:
+    with Server(max_namespaces=2) as server:
+        call(server, "a")
+        with httpx2.stream("GET", f"{server.url}/ns/b/_emulator/events") as events:
+            lines = events.iter_lines()
+            next(lines)
+            assert call(server, "c").status_code == 200
+            assert names(server) == ["a", "c"]
+
+
 @pytest.mark.not_on_redis("a process makes room at any time, the store keeps what they have")
 def test_a_namespace_that_cannot_begin_is_still_looked_at(time: list[float]) -> None:
     with Server(max_namespaces=1) as server:

@@ -251,7 +251,7 @@ def test_action_starts_a_server_for_later_steps(tmp_path: Path, unused_tcp_port:
 def test_action_shows_why_its_server_does_not_start(tmp_path: Path) -> None:
     done = run_action(tmp_path, arguments="--as-of once")
     assert done.returncode == 1
-    assert done.stdout.startswith("images-emulator serve: as_of: expected")
+    assert done.stdout.startswith("images-emulator serve: --as-of: expected")
     assert (tmp_path / "env").read_text() == ""
 
 
