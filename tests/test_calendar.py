@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import chain
 from typing import Any, TypeVar
 
 import httpx2
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
 
-from images_emulator import Emulator, Server, Settings
+from images_emulator import Emulator, Server, Settings, create_app
 from images_emulator.contract import azure, errors, service_errors
 from images_emulator.contract.availability import availability_on
 from images_emulator.contract.calendar import GATEWAY_SINCE, KNOWN_UNTIL, Period, Policy
 from images_emulator.contract.conflicts import Above, Conflict
 from images_emulator.contract.dialect import OPENAI_HEADERS
 from images_emulator.contract.models import MODEL_RULE, MODELS
-from images_emulator.contract.operations import GENERATIONS, OPERATIONS
+from images_emulator.contract.operations import (
+    DELETE_FILE,
+    GENERATIONS,
+    OPERATIONS,
+    RETRIEVE_FILE,
+    Mount,
+    Service,
+)
 from images_emulator.contract.refusal import Refusal
 from images_emulator.contract.request import Model
 from images_emulator.contract.rules import Integer, Text
 from images_emulator.contract.wire import KEY_PERIODS
 from images_emulator.setting_values import API_SINCE
+from images_emulator.web import api
 from tests.answers import verdict
 from tests.pictures import half_clear, png
 
@@ -255,12 +267,45 @@ def test_default_model_of_form_edits_depends_on_as_of(http: httpx2.Client) -> No
     assert verdict(refused) == "missing_required_parameter model"
 
 
+async def answer_ok(request: Request, policy: Policy) -> Response:
+    return Response()
+
+
 def test_form_edits_without_a_model_went_to_the_model_that_had_their_parameters(
     http: httpx2.Client,
 ) -> None:
     answer = ask(http, "2026-02-09", "edits", form=True, prompt="x", image=MASK, quality="high")
     assert verdict(answer) == "ok"
     assert answer.json()["quality"] == "high"
+
+
+def test_a_method_of_a_path_is_there_on_its_days_and_the_path_on_those_of_any(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ended = replace(DELETE_FILE, period=Period(until=date(2025, 1, 1)))
+    begun = replace(RETRIEVE_FILE, period=Period(since=date(2024, 1, 1)))
+    mount = Mount("/v1", Service.OPENAI, [ended, begun])
+    monkeypatch.setattr(api, "MOUNTS", [mount])
+    monkeypatch.setattr(api, "_handlers", lambda emulator: dict.fromkeys((ended, begun), answer_ok))
+
+    async def statuses(day: str) -> tuple[int, ...]:
+        transport = httpx2.ASGITransport(create_app())
+        headers = {"authorization": "Bearer x", "x-emulator-as-of": day}
+        async with httpx2.AsyncClient(
+            base_url="http://emulator", transport=transport, headers=headers
+        ) as http:
+            path = "/v1/files/file-1"
+            return tuple(
+                [(await http.request(each, path)).status_code for each in ("DELETE", "GET", "PUT")]
+            )
+
+    assert asyncio.run(statuses("2023-12-31")) == (200, 405, 405)
+    assert asyncio.run(statuses("2024-12-31")) == (200, 200, 405)
+    assert asyncio.run(statuses("2025-01-01")) == (405, 200, 405)
+    ended_path = [replace(ended, period=Period(until=date(2024, 1, 1)))]
+    monkeypatch.setattr(api, "MOUNTS", [mount._replace(operations=ended_path)])
+    monkeypatch.setattr(api, "_handlers", lambda emulator: dict.fromkeys(ended_path, answer_ok))
+    assert asyncio.run(statuses("2025-01-01")) == (404, 404, 404)
 
 
 def test_response_keys_appear_on_their_day(http: httpx2.Client) -> None:

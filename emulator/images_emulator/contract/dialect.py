@@ -113,8 +113,10 @@ OPENAI_HEADERS: Final[Sequence[tuple[Period, Header]]] = (
     (ALLOW_ORIGIN_DAYS, ALLOW_ORIGIN),
 )
 """The headers of OpenAI's answers on these days, beside request id, duration and account. Azure's
-answers have their own (`azure.py`), downloads those of the blob storage. None are on the answers to
-preflights, nor on those of the HTTP server itself: invalid HTTP (400), too large headers (431)."""
+answers have their own (`azure.py`), downloads those of the blob storage, played recordings those
+that were recorded. None are on the answers to preflights, on those of `/_emulator` and `/metrics`,
+on refused namespaces, nor on those of the HTTP server itself: 400 (invalid HTTP), 408, 431 (too
+large headers), 500 and 503."""
 
 _PROJECT_SINCE: Final = Period(since=date(2025, 8, 1))
 """The days on which the account's headers have `openai-project`, as recorded."""

@@ -88,8 +88,8 @@ class Operation(Immutable, kw_only=True, eq=False):
     period: Period = ALWAYS
     """The days on which it is there; on others its path answers an empty 404, to any key."""
     older_stack: bool = False
-    """Whether it never moved to the gateway. Then its errors have the older stack's messages, key
-    order and final newline on all days."""
+    """Whether it is an image operation that never moved to the gateway. Then its errors have the
+    older stack's messages, key order and final newline on all days."""
     azure: AzureOperation | None = None
     """This operation at Azure, if Azure has it under a deployment's path."""
     azure_v1: bool = False
@@ -258,7 +258,8 @@ UNSERVED_ROUTES: Final = (
     *("/audio", "/batches", "/uploads", "/fine_tuning", "/assistants", "/threads"),
     *("/vector_stores", "/evals", "/realtime", "/containers", "/conversations", "/videos"),
 )
-"""OpenAI's other paths behind a prefix, which the emulator refuses together with all below them."""
+"""OpenAI's other paths behind a prefix, which the emulator refuses together with all below them. A
+new endpoint at one of these takes it out of here."""
 
 _ON_AZURE: Final = [operation for operation in OPERATIONS.values() if operation.azure]
 

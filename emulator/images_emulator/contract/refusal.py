@@ -91,7 +91,7 @@ class ErrorAnswer:
 
 
 class APIError(Exception):
-    """A call is refused. The exception has no body: `on` makes the `ErrorAnswer` of a day.
+    """A call is refused. The exception has no body: `answer_on` makes the `ErrorAnswer` of a day.
 
     *newest* is the answer in the newest words. *refusal* made it, with *values* for its fields; it
     is None where nothing but *newest* is known.

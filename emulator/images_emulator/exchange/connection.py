@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol
 
 CONNECTION: Final = "connection"
-"""The key of an ASGI scope under which the `Connection` of the call is found."""
+"""The key of the `state` of an ASGI scope under which the `Connection` of the call is found."""
 
 
 class ProtocolAnswer(NamedTuple):

@@ -21,9 +21,8 @@ RawHeaders = Sequence[tuple[bytes, bytes]]
 
 
 class RequestHead:
-    """Method, path, query string and headers of a call: the one place that reads a header.
-
-    Of a header that came twice, the first counts.
+    """Method, path, query string and headers of a call, by which it is judged and recorded. Of a
+    header that came twice, the first counts.
     """
 
     __slots__ = ("_by_name", "_packed", "_pairs", "method", "path", "query_string")

@@ -234,7 +234,8 @@ class Emulator:
     def reset(self) -> None:
         """Forget calls, pictures, files, injected faults and answers, and spent limits. Clock,
         settings and scenario return to their start; the account stays. Any thread may call this.
-        Raises ValueError, and resets nothing, where the folder of pictures has mistakes by now."""
+        It is no single step: a call that arrives meanwhile may find some of it done. Raises
+        ValueError, and resets nothing, where the folder of pictures has mistakes by now."""
         self.scenario.read_pictures()
         self.store.run(self._reset())
         self.clock.reset()

@@ -65,7 +65,7 @@ class _Record(NamedTuple, Generic[T]):
 
 
 class MemoryRecords(Generic[T]):
-    """`Records` of one process. Reading takes no lock."""
+    """`Records` of one process. To read one takes no lock."""
 
     def __init__(self, budget: int) -> None:
         self.weight = 0
@@ -151,7 +151,10 @@ class MemoryCounters:
         with self._lock:
             for quota in quotas:
                 before = self._counts.get(quota.key, Count())
-                count = self._counts[quota.key] = before.claim(quota)
+                count = before.claim(quota)
+                if count is before:
+                    continue
+                self._counts[quota.key] = count
                 self._counts.move_to_end(quota.key)
                 if len(self._counts) > MAX_COUNTS:
                     self._counts.popitem(last=False)

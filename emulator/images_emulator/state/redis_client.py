@@ -85,7 +85,7 @@ class RedisClient:
         """Runs what synchronous callers ask for; None until one does, and when it was closed."""
         self._lock = Lock()
         """Held while work is submitted to `_thread` and while that is replaced, so that no work is
-        submitted to a thread that ends; and while the four values below are changed."""
+        submitted to a thread that ends; and while what is known of an outage changes."""
         self._recoveries: WeakSet[Recovery] = WeakSet()
         """What recovers when Redis replies again."""
         self._recovery: asyncio.Task[None] | None = None

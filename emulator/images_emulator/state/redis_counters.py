@@ -61,7 +61,7 @@ class RedisCounters(RedisContainer):
         self._known: dict[str, Count] = {}
         """The last counts in replies, by their keys."""
         self._lock = Lock()
-        """Held while these three are changed."""
+        """Held while the known counts and the claims to be revoked are changed."""
 
     def known(self) -> list[tuple[str, Count]]:
         """The counts that this process knows, by the keys of their quotas."""

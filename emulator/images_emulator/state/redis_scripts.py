@@ -13,10 +13,11 @@ comes between its steps.
 | registers and counters | | | `CLAIM_IF_FRESH`, `SHARE` |
 | buckets and counters | | | `TAKE_AND_CLAIM` |
 | buckets | `RedisBuckets` | `BUCKETS_KEYS` | `TAKE` |
-| all but the log | | | `CLEAR` |
+| records, counters, buckets | | | `CLEAR` |
 | all of a store | `RedisStore` | | `TOUCH` |
 
-A script gets all keys of its container, and has them in variables of the names in the table. One of
+A script gets all keys of its container, and has them in variables of the names that these constants
+have. One of
 several containers says in its docstring which keys it gets. All keys of an emulator are in one slot
 of a cluster. Each script that writes gives its keys a time to live: those of a container expire
 within a few milliseconds.

@@ -1,8 +1,10 @@
 """The store of several processes: the containers of `state/store.py` in Redis, or in another server
 that has its commands.
 
-Each operation is one Lua script, and one round trip, except an update that another process comes
-before. Values are JSON, with their bytes beside them. All keys begin with `images-emulator`, the
+Each operation is one Lua script, and one round trip. There are more for an update that another
+process comes before, for claims that are revoked, for keys whose time to live is renewed, and for
+what is restored after Redis was away. What need not be at once goes along with the next operation.
+Values are JSON, with their bytes beside them. All keys begin with `images-emulator`, the
 number of their layout and the name of the state; `redis_scripts` has the keys of each kind of
 container.
 """

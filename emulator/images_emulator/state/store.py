@@ -4,7 +4,8 @@ a store that implements its protocol.
 A store hands out five kinds of containers, each under a name:
 
 - `Register`: one value that every call reads: the clock's setting, the changed settings, the
-  account, the steps of the scenario with the files of their answers.
+  account, the steps of the scenario with the files of their answers, the number of resets, the
+  number of times that the recordings were begun anew.
 - `Records`: values by key within a budget of bytes: hosted pictures, uploaded files, the names of
   namespaces.
 - `Counters`: the number of calls that each step of the scenario has matched, and has given its
@@ -17,6 +18,10 @@ Operations are coroutines, because the client of a shared store waits on the eve
 without waiting, because each call reads several. A shared store keeps copies of its registers. When
 a call arrives, its entry in a log brings the copies up to date, or `Store.refresh`. A thread
 without an event loop (a test's, the image decoder's) calls `Store.run`.
+
+Each method of a container is atomic: nobody sees half of it, and no other one comes between its
+steps. Two calls together are not, but for a claim with tokens (`Taking`). A reset consists of many,
+so calls may come between.
 
 Values are Python objects. `MemoryStore` keeps the objects. A store outside the process uses a
 `Codec`, which turns them into JSON and bytes, never into a pickle.
@@ -244,15 +249,15 @@ class Counters(Protocol):
         if_fresh: Callable[[], bool] | None = None,
     ) -> Claim[Q]:
         """Make a claim on one quota after the other until one grants it. Return that quota and its
-        count; or else None, and the counts of the keys *counted*. The whole method is atomic: a
-        quota of *n* times grants exactly *n* claims to any number of threads.
+        count; or else None, and the counts of the keys *counted*. A quota of *n* times grants
+        exactly *n* claims to any number of threads and processes.
 
-        With *taking*, nothing is claimed unless the bucket grants that. With *if_fresh*, nothing is
-        done unless it is true, and the process has the newest value of each register. Otherwise
-        raises StaleRegistersError.
+        With *taking*, nothing is claimed unless the bucket grants that; a shared store does both in
+        one step. With *if_fresh*, which is asked first, nothing is done unless it is true, and the
+        process has the newest value of each register. Otherwise raises StaleRegistersError.
 
         A claim whose outcome did not reach the caller, because the store did not reply or the
-        caller was cancelled, is revoked as soon as the store replies.
+        caller was cancelled, is revoked as soon as the store replies. Its tokens stay taken.
         """
         ...
 
@@ -291,7 +296,8 @@ class Buckets(Protocol):
 
 
 class Taking(NamedTuple):
-    """Tokens to be taken from one of *buckets*, with the arguments of `Buckets.take`."""
+    """Tokens to be taken from one of *buckets*, which are of the same store as the counters, with
+    the arguments of `Buckets.take`."""
 
     buckets: Buckets
     key: str

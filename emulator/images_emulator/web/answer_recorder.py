@@ -28,7 +28,7 @@ class StandardHeaders:
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
         self._account: Account | None = None
-        """The account from which the next two were made; None before the first answer."""
+        """That of the newest headers; None before the first answer."""
         self._organization = self._project = b""
         """Organization and project of the account, as the headers of answers have them."""
 
@@ -75,8 +75,8 @@ class AnswerRecorder:
         self._headers = headers
         self._send = send
         self.large_parts: list[Any] = []
-        """The chunks, long strings and files of a large call that is completed: see `release.py`.
-        They are freed in another thread."""
+        """The chunks, long strings and files of a large call that is completed, which are freed in
+        another thread: see `memory_release.py`."""
 
     async def send(self, message: Message) -> None:
         """Record *message*, and pass it on."""

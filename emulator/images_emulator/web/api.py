@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPMethod
 
-from images_emulator.contract.calendar import Period
 from images_emulator.contract.operations import (
     CREATE_FILE,
     DELETE_FILE,
@@ -25,7 +24,7 @@ from images_emulator.state.hosting import DOWNLOAD_PREFIX
 from images_emulator.web import models_api
 from images_emulator.web.azure_endpoints import AzureEndpoints
 from images_emulator.web.downloads_api import DownloadsAPI
-from images_emulator.web.endpoints import Handler, OpenAIEndpoints
+from images_emulator.web.endpoints import Handler, Method, OpenAIEndpoints
 from images_emulator.web.files_api import FilesAPI
 from images_emulator.web.images_api import ImagesAPI
 from images_emulator.web.route import Route
@@ -52,16 +51,6 @@ def _by_route(operations: Sequence[Operation]) -> Mapping[str, Sequence[Operatio
     for operation in operations:
         by_route.setdefault(operation.route, []).append(operation)
     return by_route
-
-
-def _period(operations: Sequence[Operation]) -> Period:
-    """The days on which any of *operations*, and so their path, is there."""
-    starts = [each.period.since for each in operations]
-    ends = [each.period.until for each in operations]
-    return Period(
-        None if None in starts else min(day for day in starts if day),
-        None if None in ends else max(day for day in ends if day),
-    )
 
 
 def paths_of(service: Service) -> list[str]:
@@ -91,14 +80,16 @@ def routes(emulator: Emulator) -> list[Route]:
 
     def served(mount: Mount) -> Iterator[Route]:
         for route, operations in _by_route(mount.operations).items():
-            by_method = {each.method: handler(mount, each) for each in operations}
-            endpoint = endpoints[mount.service].endpoint_of(by_method, _period(operations))
+            methods = {
+                each.method: Method(handler(mount, each), each.period) for each in operations
+            }
+            endpoint = endpoints[mount.service].endpoint_of(methods)
             if mount.names_deployment:
                 endpoint = azure.require_api_version(operations, endpoint)
             yield Route(mount.prefix + route, endpoint)
 
     def unserved(mount: Mount) -> Iterator[Route]:
-        refuse = unserved_handler(paths_of(mount.service))
+        refuse = Method(unserved_handler(paths_of(mount.service)))
         endpoint = endpoints[mount.service].endpoint_of(dict.fromkeys(map(str, HTTPMethod), refuse))
         for route in UNSERVED_ROUTES:
             for rest in ("", "/{rest:path}"):

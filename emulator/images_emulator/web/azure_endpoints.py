@@ -12,13 +12,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from images_emulator.contract import azure
-from images_emulator.contract.calendar import ALWAYS, Period, Policy
+from images_emulator.contract.calendar import Policy
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.request import Call
 from images_emulator.exchange.exchange import Exchange, exchange_of
 from images_emulator.web.authentication import authenticate
-from images_emulator.web.endpoints import Endpoint, Handler, OpenAIEndpoints
+from images_emulator.web.endpoints import Endpoint, Handler, Method, OpenAIEndpoints
 
 
 def deployment_of(exchange: Exchange, model: object) -> str:
@@ -35,25 +35,27 @@ class AzureEndpoints(OpenAIEndpoints):
             raise azure.access_denied()
         exchange.past_api_management = True
 
-    def endpoint_of(self, handlers: Mapping[str, Handler], period: Period = ALWAYS) -> Endpoint:
-        """The endpoint of a path with these *handlers*. For any other method it raises the
+    def endpoint_of(self, methods: Mapping[str, Method]) -> Endpoint:
+        """The endpoint of a path with these *methods*. For any other method it raises the
         error of a path that does not exist."""
-        endpoint = super().endpoint_of(handlers, period)
+        endpoint = super().endpoint_of(methods)
 
         async def with_method(request: Request) -> Response:
-            if ("GET" if request.method == "HEAD" else request.method) not in handlers:
+            if ("GET" if request.method == "HEAD" else request.method) not in methods:
                 raise azure.not_found()
             return await endpoint(request)
 
         return with_method
 
     def require_api_version(self, operations: Sequence[Operation], endpoint: Endpoint) -> Endpoint:
-        """*endpoint*, behind a check of the call's `api-version`. For a version that has
-        none of *operations* it raises the error of a path that does not exist."""
+        """*endpoint*, behind a check of the call's `api-version`. For a method that is none of the
+        *operations* of that version it raises the error of a path that does not exist."""
+        by_method = {each.method: each for each in operations}
 
         async def with_version(request: Request) -> Response:
+            operation = by_method.get("GET" if request.method == "HEAD" else request.method)
             version = exchange_of(request.scope).head.api_version
-            if not any(azure.serves(each, version) for each in operations):
+            if not (operation and azure.serves(operation, version)):
                 raise azure.not_found()
             return await endpoint(request)
 

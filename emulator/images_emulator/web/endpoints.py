@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -33,18 +34,25 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 """Answers all calls to one path."""
 
 
+class Method(NamedTuple):
+    """A method of a path: its *handler*, and the days on which it is there."""
+
+    handler: Handler
+    period: Period = ALWAYS
+
+
 class OpenAIEndpoints:
     """Makes the endpoints of OpenAI's paths."""
 
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
 
-    def endpoint_of(self, handlers: Mapping[str, Handler], period: Period = ALWAYS) -> Endpoint:
-        """The endpoint of a path that exists in *period*. It calls the handler of the method.
+    def endpoint_of(self, methods: Mapping[str, Method]) -> Endpoint:
+        """The endpoint of a path with these *methods*. It calls the handler of the call's method.
 
-        Outside *period* the endpoint raises HTTPException 404. Within it, it checks the key, then
-        the method. It lets an APIError pass, and turns any other exception of the handler into the
-        API's error 500.
+        On days on which no method is there, the endpoint raises HTTPException 404. On others, it
+        checks the key, then the method. It lets an APIError pass, and turns any other exception of
+        the handler into the API's error 500.
         """
 
         async def endpoint(request: Request) -> Response:
@@ -56,15 +64,16 @@ class OpenAIEndpoints:
                 # clients with a key only.
                 self.check_key(exchange)
                 raise
-            if policy.as_of not in period:
+            # The handler of GET answers a HEAD request, too.
+            method = methods.get("GET" if exchange.method == "HEAD" else exchange.method)
+            is_there = method is not None and policy.as_of in method.period
+            if not (is_there or any(policy.as_of in each.period for each in methods.values())):
                 raise HTTPException(404)
             try:
                 self.check_key(exchange)
-                # The handler of GET answers a HEAD request, too.
-                method = "GET" if exchange.method == "HEAD" else exchange.method
-                if method not in handlers:
+                if method is None or not is_there:
                     raise HTTPException(405)
-                return await handlers[method](request, policy)
+                return await method.handler(request, policy)
             except (APIError, HTTPException, ClientDisconnect):
                 raise
             except Exception as error:

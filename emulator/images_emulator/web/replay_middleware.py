@@ -165,7 +165,7 @@ class ReplayMiddleware:
         content_type = exchange.head.header(b"content-type")
         # Namespaces have caches of their own, and may record for each other.
         count = len(self.replay.recordings)
-        key = exchange.method, _target(scope), content_type, policy.as_of, chunks, count
+        key = exchange.method, _target(scope), content_type, policy, chunks, count
         result: _SearchResult | None = self._results.get(key)
         if result is None:
             result = await self._search(exchange, scope, receive, chunks, policy)
