@@ -34,7 +34,7 @@ from images_emulator.contract.request import Model
 from images_emulator.contract.rules import Integer, Text
 from images_emulator.contract.wire import KEY_PERIODS
 from images_emulator.setting_values import API_SINCE
-from images_emulator.web import api
+from images_emulator.web import routes
 from tests.answers import verdict
 from tests.pictures import half_clear, png
 
@@ -285,8 +285,10 @@ def test_a_method_of_a_path_is_there_on_its_days_and_the_path_on_those_of_any(
     ended = replace(DELETE_FILE, period=Period(until=date(2025, 1, 1)))
     begun = replace(RETRIEVE_FILE, period=Period(since=date(2024, 1, 1)))
     mount = Mount("/v1", Service.OPENAI, [ended, begun])
-    monkeypatch.setattr(api, "MOUNTS", [mount])
-    monkeypatch.setattr(api, "_handlers", lambda emulator: dict.fromkeys((ended, begun), answer_ok))
+    monkeypatch.setattr(routes, "MOUNTS", [mount])
+    monkeypatch.setattr(
+        routes, "_handlers", lambda emulator: dict.fromkeys((ended, begun), answer_ok)
+    )
 
     async def statuses(day: str) -> tuple[int, ...]:
         transport = httpx2.ASGITransport(create_app())
@@ -303,8 +305,8 @@ def test_a_method_of_a_path_is_there_on_its_days_and_the_path_on_those_of_any(
     assert asyncio.run(statuses("2024-12-31")) == (200, 200, 405)
     assert asyncio.run(statuses("2025-01-01")) == (405, 200, 405)
     ended_path = [replace(ended, period=Period(until=date(2024, 1, 1)))]
-    monkeypatch.setattr(api, "MOUNTS", [mount._replace(operations=ended_path)])
-    monkeypatch.setattr(api, "_handlers", lambda emulator: dict.fromkeys(ended_path, answer_ok))
+    monkeypatch.setattr(routes, "MOUNTS", [mount._replace(operations=ended_path)])
+    monkeypatch.setattr(routes, "_handlers", lambda emulator: dict.fromkeys(ended_path, answer_ok))
     assert asyncio.run(statuses("2025-01-01")) == (404, 404, 404)
 
 

@@ -30,7 +30,7 @@ from images_emulator.web.answer_recorder import HeldAnswerRecorder, StandardHead
 from images_emulator.web.app import Router
 from images_emulator.web.cors_middleware import CORSMiddleware
 from images_emulator.web.images_api import ImagesAPI
-from images_emulator.web.recorder import Recorder
+from images_emulator.web.journal_middleware import JournalMiddleware
 
 OPENAI = "/v1/images/generations"
 AZURE = "/openai/deployments/x/images/generations?api-version=2025-04-01-preview"
@@ -82,8 +82,8 @@ def answer_of(server: Server, path: str = OPENAI, **changes: str) -> bytes:
     [
         (CORSMiddleware, "__call__", OPENAI),
         (CORSMiddleware, "__call__", AZURE),
-        (Recorder, "__call__", OPENAI),
-        (Recorder, "__call__", AZURE),
+        (JournalMiddleware, "__call__", OPENAI),
+        (JournalMiddleware, "__call__", AZURE),
         (Router, "_endpoint", OPENAI),
         (Router, "_endpoint", AZURE),
         (ImagesAPI, "_prepare", OPENAI),

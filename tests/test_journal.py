@@ -59,7 +59,7 @@ def only(emulator: Emulator) -> Exchange:
 def arrived(journal: Journal, identity: str, **state: Any) -> Exchange:
     headers = [(b"authorization", b"Bearer sk-test"), (b"user-agent", b"x" * 100)]
     head = RequestHead("POST", "/v1/images/generations", b"", headers)
-    exchange = Exchange(head, identity, datetime.now(UTC), operation=GENERATIONS)
+    exchange = Exchange(head, identity, datetime.now(UTC), image_operation=GENERATIONS)
     exchange.keep_body(state.pop("chunks", (BODY,)))
     for name, value in state.items():
         setattr(exchange, name, value)
@@ -260,7 +260,7 @@ def test_a_reader_sees_a_call_whole_whose_answer_ends_meanwhile(
         RequestHead("POST", GENERATIONS.path, b"", headers),
         "req_1",
         datetime.now(UTC),
-        operation=GENERATIONS,
+        image_operation=GENERATIONS,
         call=Call(GENERATIONS, form=False, fields=json.loads(body)),
         fault=fault,
     )

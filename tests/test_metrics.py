@@ -135,7 +135,7 @@ def test_a_call_counts_by_endpoint_model_status_outcome_and_fault(
 )
 def test_the_endpoint_of_a_path_is_a_word_of_few(path: str, endpoint: str) -> None:
     head = RequestHead("GET", path, b"", ())
-    call = Exchange(head, "req_1", datetime.now(UTC), operation=image_operation_at(path))
+    call = Exchange(head, "req_1", datetime.now(UTC), image_operation=image_operation_at(path))
     assert endpoint_of(call) == endpoint
 
 

@@ -19,7 +19,7 @@ from jsonschema import Draft202012Validator
 from openai import OpenAI
 
 from images_emulator.contract.availability import availability_on
-from images_emulator.contract.calendar import AsOf, Policy
+from images_emulator.contract.calendar import Day, Policy
 from images_emulator.contract.families import FLEXIBLE_SIZE
 from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT, InputImages, OverlayRule
 from images_emulator.contract.message_format import Words
@@ -55,8 +55,8 @@ from images_emulator.contract.rules import (
 from images_emulator.contract.sizes import (
     FlexibleSize,
     GatewaySize,
-    GatewaySizeWithAuto,
     ListedServiceSize,
+    TwiceListedSize,
 )
 from images_emulator.contract.uploads import SquarePNG, UploadedImages, UploadedOverlay
 from images_emulator.contract.validation import validate
@@ -128,7 +128,7 @@ def sizes_at_the_limits(rule: FlexibleSize) -> tuple[list[str], list[str]]:
 
 
 RULE_CLASSES = (
-    *(Choice, ListedServiceSize, Flag, FlexibleSize, GatewaySizeWithAuto, ImageReferences, Integer),
+    *(Choice, ListedServiceSize, Flag, FlexibleSize, TwiceListedSize, ImageReferences, Integer),
     *(GatewaySize, TwoStepRule, Object, ReferencedOverlay, SquarePNG, Text, UnsupportedParameter),
     *(UploadedImages, UploadedOverlay),
 )
@@ -266,13 +266,13 @@ Body = tuple[str, Operation, str]
 """A model, an operation, and the media type of what is sent there."""
 
 
-def accepted(body: Body, as_of: AsOf = None) -> Rules:
+def accepted(body: Body, as_of: Day = None) -> Rules:
     """What *body* may hold. Raises APIError where the model takes none such."""
     model, operation, media_type = body
     return availability_on(as_of).rules(MODELS[model], Call(operation, media_type == FORM, {}))
 
 
-def is_read(body: Body, as_of: AsOf = None) -> bool:
+def is_read(body: Body, as_of: Day = None) -> bool:
     """Whether the model takes such a body, by its row for pictures."""
     model, operation, media_type = body
     image = MODELS[model].accepts[operation].get("image")
@@ -293,7 +293,7 @@ def case_id(value: Any) -> str:
 
 
 def validated(
-    body: Body, fields: dict[str, Any], as_of: AsOf = None, *, policy: Policy | None = None
+    body: Body, fields: dict[str, Any], as_of: Day = None, *, policy: Policy | None = None
 ) -> ImageRequest:
     """What becomes of a call that is right but for *fields*."""
     model, operation, media_type = body
@@ -304,7 +304,7 @@ def validated(
     return validate(call, LOADER, policy or Policy(as_of))
 
 
-def beside(body: Body, name: str, value: Any, as_of: AsOf) -> dict[str, Any]:
+def beside(body: Body, name: str, value: Any, as_of: Day) -> dict[str, Any]:
     """Other parameters with which that *value* has no conflict."""
     model, operation, media_type = body
     rules = accepted(body, as_of)
@@ -336,7 +336,7 @@ def no_mistake_in_a_form(rule: Rule, value: Any, code: str) -> bool:
     return text and (code == "invalid_type" or not value)
 
 
-def passes(body: Body, name: str, rule: Rule, as_of: AsOf = None) -> None:
+def passes(body: Body, name: str, rule: Rule, as_of: Day = None) -> None:
     """Assert that each legal value of *rule* does."""
     for value in legal(rule):
         request = validated(body, beside(body, name, value, as_of) | {name: value}, as_of)
@@ -346,7 +346,7 @@ def passes(body: Body, name: str, rule: Rule, as_of: AsOf = None) -> None:
         validated(body, {}, as_of)
 
 
-def is_refused(body: Body, name: str, rule: Rule, as_of: AsOf = None) -> None:
+def is_refused(body: Body, name: str, rule: Rule, as_of: Day = None) -> None:
     """Assert that each illegal value of *rule* is."""
     for value, code in illegal(name, rule):
         if body[2] == FORM and no_mistake_in_a_form(rule, value, code):

@@ -23,7 +23,7 @@ from images_emulator.imaging.decoder import decode, needs_decoding, weight_of, w
 from images_emulator.imaging.formats import OUTPUT_FORMATS
 from images_emulator.imaging.render import render_image, render_stream
 from images_emulator.imaging.thumbnails import EDGES, thumbnails
-from images_emulator.rendering.process import RenderProcess
+from images_emulator.rendering.render_process import RenderProcess
 from tests.pictures import (
     BLUE,
     GREEN,

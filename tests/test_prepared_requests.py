@@ -16,7 +16,7 @@ from images_emulator import Emulator, Server, Settings, create_app
 from images_emulator.contract.azure import AZURE
 from images_emulator.contract.dialect import OPENAI
 from images_emulator.contract.validation import validate
-from images_emulator.web import recorder
+from images_emulator.web import journal_middleware
 from tests.answers import error_of
 from tests.test_streams import frames
 
@@ -80,7 +80,7 @@ def test_dialect_is_a_part_of_the_cache_key(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for dialect in (OPENAI, AZURE) * 2:
-        monkeypatch.setattr(recorder, "dialect_at", lambda path, dialect=dialect: dialect)
+        monkeypatch.setattr(journal_middleware, "dialect_at", lambda path, dialect=dialect: dialect)
         assert again().status_code == 200
     assert len(validations) == 2
 

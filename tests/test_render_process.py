@@ -25,8 +25,8 @@ from images_emulator.imaging.decoder import decode, without_pixels
 from images_emulator.imaging.formats import OUTPUT_FORMATS
 from images_emulator.imaging.render import render_image
 from images_emulator.rendering.cores import spare_cores
-from images_emulator.rendering.pool import BUSY_JOBS, RenderPool
-from images_emulator.rendering.process import Rendered, RenderProcess, render_files
+from images_emulator.rendering.render_pool import BUSY_JOBS, RenderPool
+from images_emulator.rendering.render_process import Rendered, RenderProcess, render_files
 from tests.pictures import RED, encoded, half_clear, halves, plain, png
 
 pytestmark = pytest.mark.not_on_redis("is about drawing")
@@ -108,7 +108,7 @@ def test_a_process_that_is_at_work_is_killed_by_close(
     process: RenderProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "images_emulator.rendering.process._COMMAND", "{}\nimport time; time.sleep(60)"
+        "images_emulator.rendering.render_process._COMMAND", "{}\nimport time; time.sleep(60)"
     )
     at_work = process._started()
     process.close()
@@ -135,7 +135,7 @@ def test_a_failed_rendering_raises_and_the_process_goes_on(process: RenderProces
 
 def test_a_program_that_closes_no_process_ends_all_the_same() -> None:
     program = (
-        "from images_emulator.rendering.process import RenderProcess\n"
+        "from images_emulator.rendering.render_process import RenderProcess\n"
         "process = RenderProcess()\n"
         "assert process.start()\n"
         "print(process.is_running)\n"

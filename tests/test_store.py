@@ -539,7 +539,7 @@ def test_settings_outside_the_process_have_no_keys_and_tokens() -> None:
 
 def test_a_packed_exchange_without_its_bytes_is_one_without_body_and_uploads() -> None:
     head = RequestHead("POST", "/v1/images/edits", b"a=%20b", [(b"x-a", b"\xff"), (b"x-a", b"2")])
-    exchange = Exchange(head, "req_1", NOW, operation=OPERATIONS["edits"], fault="latency")
+    exchange = Exchange(head, "req_1", NOW, image_operation=OPERATIONS["edits"], fault="latency")
     exchange.keep_body((b"--b", b"--"))
     exchange.request = _request(images=tuple(IMAGES), mask=MASK)
     exchange.number, exchange.files = 7, {0: EncodedFile(1648, b"iVBORw0K", 1234)}

@@ -1,5 +1,5 @@
 """The settings: each field is a flag, an environment variable, a key of the settings file and a row
-of the docs' table."""
+of the docs' table. A new setting is a new field."""
 
 from __future__ import annotations
 

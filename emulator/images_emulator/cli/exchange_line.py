@@ -57,7 +57,7 @@ def line_of(exchange: Exchange, time: datetime, *, brief: bool = False) -> CallL
     request = exchange.request if brief else None
     details = None if request else exchange.details
     pictures, error = exchange.pictures, exchange.error
-    is_plain = brief and exchange.operation is not None and error is None
+    is_plain = brief and exchange.image_operation is not None and error is None
     key = "" if is_plain else exchange.head.api_key
     model = request.model.id if request else details and details.model
     line = CallLine(
@@ -140,7 +140,7 @@ def _notice(exchange: Exchange) -> str | None:
     # The error that refuses a miss says the same.
     if exchange.recording_miss and exchange.error_code != no_recording.code:
         return redacted_text(exchange.recording_miss, exchange.head.api_key)
-    is_refused = exchange.operation and exchange.outcome == "refused"
+    is_refused = exchange.image_operation and exchange.outcome == "refused"
     if is_refused and not exchange.recording_miss and (notices := exchange.notices):
         return redacted_text(notices[0], exchange.head.api_key)
     request = exchange.request if exchange.kind == "call" else None

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from images_emulator.contract import errors
-from images_emulator.contract.calendar import AsOf
+from images_emulator.contract.calendar import Day
 from images_emulator.contract.conflicts import Conflict, conflicts_within
 from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.image_rules import InputImages, OverlayRule
@@ -27,7 +27,7 @@ class Availability:
     Rules that change have the version of *day*: where *as_of* is `any`, a change to come waits.
     """
 
-    def __init__(self, as_of: AsOf, dialect: Dialect = OPENAI, day: AsOf = None) -> None:
+    def __init__(self, as_of: Day, dialect: Dialect = OPENAI, day: Day = None) -> None:
         self.as_of = as_of
         self.dialect = dialect
         self.day = as_of or day
@@ -138,7 +138,7 @@ class Availability:
 
 
 @lru_cache(maxsize=64)
-def availability_on(as_of: AsOf, dialect: Dialect = OPENAI, day: AsOf = None) -> Availability:
+def availability_on(as_of: Day, dialect: Dialect = OPENAI, day: Day = None) -> Availability:
     """The tables on the day *as_of* in a *dialect*, read once for all calls of that day. *day* is
     `Policy.day`; None for the newest version of every rule."""
     return Availability(as_of, dialect, day)

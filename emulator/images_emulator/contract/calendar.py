@@ -4,9 +4,9 @@ A thing that exists on some days only has a `Period`. The period is a field of a
 `Operation` or `RequestBody`. Keys of answers (`wire.KEY_PERIODS`), headers
 (`dialect.OPENAI_HEADERS`) and default models have theirs in a table.
 
-A thing that has changed has its former versions in `earlier` (`Rule`, `Refusal`), each as
-`(until, version)`; see `version_on`. A thing may have both. A model has `released` and `shutdown`,
-the dates that the API itself documents.
+A thing that has changed, such as the message of an error, has its former versions in `earlier`
+(`Rule`, `Refusal`), each as `(until, version)`; see `version_on`. A thing may have both. A model
+has `released` and `shutdown`, the dates that the API itself documents.
 """
 
 from __future__ import annotations
@@ -20,10 +20,9 @@ from images_emulator.immutable import Immutable
 
 T = TypeVar("T")
 
-AsOf = date | None
-"""The day that decides which models and parameters exist for a call. None is `any`: every model and
-parameter that was ever documented is accepted. Where two days contradict each other, the newer rule
-holds."""
+Day = date | None
+"""A day on which something is looked up in the contract. None stands for no day in particular: what
+was there on any, and the newest version of what has changed."""
 
 
 class Period(Immutable):
@@ -32,7 +31,7 @@ class Period(Immutable):
     since: date | None = None
     until: date | None = None
 
-    def __contains__(self, day: AsOf) -> bool:
+    def __contains__(self, day: Day) -> bool:
         """Whether *day* is in the period; `any` is in every one."""
         if day is None:
             return True
@@ -45,7 +44,7 @@ ALWAYS: Final = Period()
 """The period of all days."""
 
 
-def version_on(day: AsOf, newest: T, earlier: Sequence[tuple[date, T]]) -> T:
+def version_on(day: Day, newest: T, earlier: Sequence[tuple[date, T]]) -> T:
     """The version of *day*: one of *earlier*, or the *newest*; None: the newest. The items of
     *earlier* are `(until, version)`, the oldest first; the day *until* is not included."""
     if day is None:
@@ -75,15 +74,17 @@ class Policy:
     """The policy for one call: the day that it is judged by, and whether *lenient* validation
     forgives mistakes.
 
-    *today* is the day by the emulator's clock.
+    *as_of* is the day that decides which models and parameters exist for the call. None is `any`:
+    every model and parameter that was ever documented is accepted, and where two days contradict
+    each other, the newer rule holds. *today* is the day by the emulator's clock.
     """
 
-    as_of: AsOf = None
+    as_of: Day = None
     lenient: bool = False
-    today: AsOf = None
+    today: Day = None
 
     @property
-    def day(self) -> AsOf:
+    def day(self) -> Day:
         """The day that decides the versions of rules, messages, keys and headers; None: the newest
         ones.
 

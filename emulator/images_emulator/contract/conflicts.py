@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from images_emulator.contract.calendar import ALWAYS, AsOf, Period
+from images_emulator.contract.calendar import ALWAYS, Day, Period
 from images_emulator.contract.refusal import APIError, Refusal
 from images_emulator.contract.rules import Choice, Rule, Rules
 from images_emulator.immutable import Immutable
@@ -138,7 +138,7 @@ class Conflict(Immutable):
         """The parameter that is dropped where mistakes are forgiven: the first one."""
         return next(iter(self.when))
 
-    def is_in_force(self, day: AsOf) -> bool:
+    def is_in_force(self, day: Day) -> bool:
         """Whether the model refuses the combination on *day*. Under `any` only a conflict without
         an end is in force, because every call is accepted that was ever accepted."""
         return day in self.period and (day is not None or self.period.until is None)
@@ -181,6 +181,6 @@ class Conflict(Immutable):
         }
 
 
-def conflicts_within(rules: Rules, conflicts: Iterable[Conflict], day: AsOf) -> list[Conflict]:
+def conflicts_within(rules: Rules, conflicts: Iterable[Conflict], day: Day) -> list[Conflict]:
     """The *conflicts* that are in force on *day* and possible in a call that *rules* accept."""
     return [each for each in conflicts if each.is_in_force(day) and each.schema(rules)]

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from images_emulator.contract import errors
-from images_emulator.contract.calendar import ALWAYS, AsOf, Period
+from images_emulator.contract.calendar import ALWAYS, Day, Period
 from images_emulator.contract.cors import ALLOW_ORIGIN, ALLOW_ORIGIN_DAYS
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.refusal import ErrorAnswer, Refusal
@@ -41,7 +41,7 @@ class AnswerFacts(NamedTuple):
     """The account's organization; empty for none."""
     project: bytes
     """The account's project."""
-    day: AsOf = None
+    day: Day = None
     """The day that the call is judged by."""
     client_request_id: bytes | None = None
     """The value of `x-ms-client-request-id`, if the call has one."""
@@ -123,7 +123,7 @@ _PROJECT_SINCE: Final = Period(since=date(2025, 8, 1))
 
 
 @lru_cache
-def _constant_headers(day: AsOf, organization: bytes, project: bytes) -> tuple[Header, ...]:
+def _constant_headers(day: Day, organization: bytes, project: bytes) -> tuple[Header, ...]:
     """The headers that all answers of a *day* share, with the account's where *organization* is
     not empty. Only the arguments decide them, so nothing has to empty the cache."""
     headers = [header for period, header in OPENAI_HEADERS if day in period]

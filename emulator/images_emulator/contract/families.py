@@ -45,10 +45,10 @@ from images_emulator.contract.rules import (
 from images_emulator.contract.sizes import (
     FlexibleSize,
     GatewaySize,
-    GatewaySizeWithAuto,
     ListedServiceSize,
     ServiceSize,
     SheetLayouts,
+    TwiceListedSize,
 )
 from images_emulator.contract.uploads import SquarePNG, UploadedImages, UploadedOverlay
 
@@ -215,7 +215,7 @@ FIXED_SIZE: Final = ListedServiceSize(
     GPT_1_SIZES,
     auto="1024x1536",
     # The day is not known: after 2025-11-05, and before 2026-08.
-    earlier=((date(2026, 2, 1), GatewaySizeWithAuto(GPT_1_SIZES, auto="1024x1536")),),
+    earlier=((date(2026, 2, 1), TwiceListedSize(GPT_1_SIZES, auto="1024x1536")),),
 )
 """`size` of the first GPT image models; without it, gpt-image-1 was seen to choose 1024x1536."""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from images_emulator.contract import errors
-from images_emulator.contract.calendar import AsOf
+from images_emulator.contract.calendar import Day
 from images_emulator.contract.picture import ImageLoader, Picture
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.rules import Rule
@@ -68,7 +68,7 @@ class InputImages(Rule, ABC, kw_only=True):
         """The mask of a call without `mask`, or None."""
         return None
 
-    def json_rule(self, as_of: AsOf) -> InputImages | None:
+    def json_rule(self, as_of: Day) -> InputImages | None:
         """The rule for a JSON body, or None where the model reads none on that day."""
         return self
 

@@ -279,5 +279,5 @@ NEWEST_MODEL: Final = newest_of(MODELS.values())
 """The newest model of the table. Three places use it where no call names a known model, and change
 with it: the errors of faults (`faults/error_fault.py`), the placeholder of a remote image that is
 not fetched (`imaging/image_loader.py`), and the rendering that warms up a process
-(`rendering/process.py`). Validation judges an unknown model by the newest one of the call's day
-instead: see `Availability.newest_model`."""
+(`rendering/render_process.py`). Validation judges an unknown model by the newest one of the call's
+day instead: see `Availability.newest_model`."""

@@ -20,7 +20,7 @@ from images_emulator.contract.calendar import (
     ALWAYS,
     JSON_EDITS_SINCE,
     OLDER_STACK_UNTIL,
-    AsOf,
+    Day,
     Period,
 )
 from images_emulator.contract.message_format import Words
@@ -80,7 +80,7 @@ class Operation(Immutable, kw_only=True, eq=False):
     """The request bodies that it reads, by media type."""
     image_kind: ImageKind | None = None
     """How its pictures are made. None where it makes none: then it is no image operation, whatever
-    its path, and a handler of its own in `web/api.py` serves it."""
+    its path, and a handler of its own in `web/routes.py` serves it."""
     event_name: str | None = None
     """The beginning of the names of its events; None where it has no streams."""
     only_model: str | None = None
@@ -111,7 +111,7 @@ class Operation(Immutable, kw_only=True, eq=False):
         """Whether calls carry files."""
         return FORM in self.bodies
 
-    def media_type(self, content_type: str, as_of: AsOf) -> str:
+    def media_type(self, content_type: str, as_of: Day) -> str:
         """The media type that the header *content_type* names, in lower case. Raises APIError where
         no such body is read on that day."""
         name = content_type.partition(";")[0].strip()
@@ -121,7 +121,7 @@ class Operation(Immutable, kw_only=True, eq=False):
         accepted = Words(each for each, body in self.bodies.items() if as_of in body.period)
         raise errors.unsupported_content_type(content_type=name, listed=accepted)
 
-    def day_of_words(self, day: AsOf) -> AsOf:
+    def day_of_words(self, day: Day) -> Day:
         """The day that decides the messages of errors on *day*; None for the newest ones."""
         return min(day or OLDER_STACK_UNTIL, OLDER_STACK_UNTIL) if self.older_stack else day
 
@@ -196,7 +196,7 @@ DELETE_FILE: Final = Operation(
 DOWNLOAD_FILE: Final = Operation(
     name="download_file", method="GET", route="/files/{file}/content", azure_v1=True
 )
-"""The rows of Models and Files. Their handlers are in `web/api.py`."""
+"""The rows of Models and Files. Their handlers are in `web/routes.py`."""
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
     operation.name: operation

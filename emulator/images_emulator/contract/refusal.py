@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, Final
 
-from images_emulator.contract.calendar import GATEWAY_SINCE, AsOf, version_on
+from images_emulator.contract.calendar import GATEWAY_SINCE, Day, version_on
 from images_emulator.contract.notices import NOTICE_HEADER
 from images_emulator.immutable import Immutable
 
@@ -117,7 +117,7 @@ class APIError(Exception):
         """Let the answer have the emulator's own *notice*, in a header."""
         self.headers = {**self.headers, NOTICE_HEADER.decode(): notice}
 
-    def answer_on(self, day: AsOf) -> ErrorAnswer:
+    def answer_on(self, day: Day) -> ErrorAnswer:
         """The answer in the words and the envelope of *day*; None: the newest ones."""
         answer = self.refusal.version_on(day).answer(self.values) if self.refusal else self.newest
         if self.headers:
@@ -168,7 +168,7 @@ class Refusal(Immutable):
     envelope: Envelope = TODAYS_ENVELOPE
     earlier: tuple[tuple[date, Refusal], ...] = ()
 
-    def version_on(self, day: AsOf) -> Refusal:
+    def version_on(self, day: Day) -> Refusal:
         """The version of *day*; None for the newest one."""
         return version_on(day, self, self.earlier)
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Final
 
-from images_emulator.contract.calendar import AsOf, Period
+from images_emulator.contract.calendar import Day, Period
 from images_emulator.contract.conflicts import Conflict
 from images_emulator.contract.field_codecs import (
     ADDED_LATER,
@@ -106,11 +106,11 @@ class Model(Immutable):
     def __str__(self) -> str:
         return self.id
 
-    def is_shut_down_by(self, day: AsOf) -> bool:
+    def is_shut_down_by(self, day: Day) -> bool:
         """Whether the model no longer exists on *day*. On `any` every model exists."""
         return bool(self.shutdown and day and self.shutdown <= day)
 
-    def exists_on(self, day: AsOf) -> bool:
+    def exists_on(self, day: Day) -> bool:
         """Whether the model exists on *day*. On `any` every model exists."""
         return day in Period(self.released, self.shutdown)
 
@@ -155,9 +155,9 @@ class ImageRequest:
     forgiven: tuple[Violation, ...] = field(
         default=(), compare=False, metadata=DELIVERY | VIOLATIONS
     )
-    as_of: AsOf = field(default=None, compare=False, metadata=DELIVERY | DAY)
+    as_of: Day = field(default=None, compare=False, metadata=DELIVERY | DAY)
     """The date that judges the call. It decides which parameters and models exist."""
-    day: AsOf = field(default=None, compare=False, metadata=DELIVERY | DAY)
+    day: Day = field(default=None, compare=False, metadata=DELIVERY | DAY)
     """`Policy.day`: the day whose versions of rules, messages, keys and headers the call meets."""
 
     @property

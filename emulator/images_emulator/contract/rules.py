@@ -14,7 +14,7 @@ from datetime import date
 from typing import Any
 
 from images_emulator.contract import errors
-from images_emulator.contract.calendar import ALWAYS, AsOf, Period, version_on
+from images_emulator.contract.calendar import ALWAYS, Day, Period, version_on
 from images_emulator.contract.message_format import Words, json_type, python_repr, quoted_list
 from images_emulator.contract.refusal import APIError, Refusal
 from images_emulator.immutable import Immutable
@@ -80,7 +80,7 @@ class Rule(Immutable, kw_only=True):
         values that were sent."""
         return self.default if value is None else value
 
-    def version_on(self, day: AsOf) -> Rule:
+    def version_on(self, day: Day) -> Rule:
         """The version of the rule that held on *day*; None for the newest one."""
         return version_on(day, self, self.earlier)
 

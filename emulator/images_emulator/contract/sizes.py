@@ -81,7 +81,7 @@ class ListedServiceSize(ServiceSize):
         return {"type": "string", "enum": [*self.sizes, "auto"], "default": "auto"}
 
 
-class GatewaySizeWithAuto(ListedServiceSize):
+class TwiceListedSize(ListedServiceSize):
     """One of *sizes* or `auto`, on the days on which the gateway checked the list, and then the
     service."""
 

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from images_emulator.contract import errors
-from images_emulator.contract.calendar import AsOf, Period
+from images_emulator.contract.calendar import Day, Period
 from images_emulator.contract.image_rules import (
     IMAGE_BYTES_LIMIT,
     MB,
@@ -89,7 +89,7 @@ class UploadedImages(InputImages, kw_only=True):
             raise errors.image_undecodable(number=index + 1)
         return picture
 
-    def json_rule(self, as_of: AsOf) -> InputImages | None:
+    def json_rule(self, as_of: Day) -> InputImages | None:
         if self.json is None or as_of not in self.json:
             return None
         return ImageReferences(max_items=self.max_items)

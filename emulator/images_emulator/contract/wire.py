@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from images_emulator.contract.answer_overrides import NO_OVERRIDES, AnswerOverrides
-from images_emulator.contract.calendar import ALWAYS, AsOf, Period
+from images_emulator.contract.calendar import ALWAYS, Day, Period
 from images_emulator.contract.events import event
 from images_emulator.contract.request import ImageRequest, Model
 from images_emulator.contract.templates import SlotValues, Template, number_slot, string_slot
@@ -44,7 +44,7 @@ MAX_CACHED_TEMPLATE_CHARS: Final = 4096
 """The longest body, without its images, whose template is cached."""
 
 
-def _keys_of_day(values: dict[str, Any], day: AsOf) -> dict[str, Any]:
+def _keys_of_day(values: dict[str, Any], day: Day) -> dict[str, Any]:
     """*values* without the keys that answers did not have on that day."""
     return {key: value for key, value in values.items() if day in KEY_PERIODS.get(key, ALWAYS)}
 
@@ -58,7 +58,7 @@ def pretty(body: Any) -> bytes:
     return _indented(body).encode()
 
 
-def _usage(usage: Usage, day: AsOf) -> dict[str, Any]:
+def _usage(usage: Usage, day: Day) -> dict[str, Any]:
     values = {
         "input_tokens": usage.input_tokens,
         "input_tokens_details": {

@@ -24,7 +24,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from images_emulator.contract.answer_overrides import NO_OVERRIDES, AnswerOverrides
-from images_emulator.contract.calendar import AsOf, Policy
+from images_emulator.contract.calendar import Day, Policy
 from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.notices import NOTICE_HEADER
@@ -114,7 +114,7 @@ class Exchange:
     store could not be reached when the call arrived, so that the journal got it later. None until
     the call is entered in the journal, and for a call of another process until it is over."""
     dialect: Dialect = OPENAI
-    operation: Operation | None = None
+    image_operation: Operation | None = None
     """The image operation that the path leads to; None for every other path."""
     connection: Connection | None = None
     clock: WaitClock | None = None
@@ -226,7 +226,7 @@ class Exchange:
     # --- while it is answered; for the server's thread
 
     @property
-    def day(self) -> AsOf:
+    def day(self) -> Day:
         """The day that decides messages and headers of the answer. Where the emulator's own
         headers are invalid, it is the day of `any`."""
         return (self.policy or Policy(today=self.time.date())).day
@@ -235,14 +235,14 @@ class Exchange:
         """The answer of *error* in the words of the day that the call is judged by. Every error of
         the API is answered through this method."""
         return error.answer_on(
-            self.operation.day_of_words(self.day) if self.operation else self.day
+            self.image_operation.day_of_words(self.day) if self.image_operation else self.day
         )
 
     def dialect_values(self, deployment: str, model: str) -> Mapping[str, str]:
         """The values that only this dialect's error messages name. On Azure they are the
         *deployment*, the *model* behind it and the API version."""
         version = self.head.api_version
-        return self.dialect.message_values(self.operation, deployment, model, version)
+        return self.dialect.message_values(self.image_operation, deployment, model, version)
 
     @property
     def is_large(self) -> bool:
@@ -267,7 +267,7 @@ class Exchange:
         is_call = self.kind == "call"
         request = self.request if is_call and not self.is_raw else None
         # The text of an answer is kept, except of those to image operations.
-        keep_body = is_call and (self.operation is None or self.is_raw)
+        keep_body = is_call and (self.image_operation is None or self.is_raw)
         self.sent.start(
             status,
             request,
@@ -320,10 +320,10 @@ class Exchange:
 
     def _parsed(self, call: Call | None, chunks: tuple[bytes, ...] | None) -> Call | None:
         """The parsed body; None where there is none or it cannot be parsed."""
-        if call or not chunks or not self.operation:
+        if call or not chunks or not self.image_operation:
             return call
         with suppress(APIError):
-            return parse_body(self.head.header(b"content-type"), chunks, self.operation)
+            return parse_body(self.head.header(b"content-type"), chunks, self.image_operation)
         return None
 
     @property

@@ -95,8 +95,8 @@ def pack_arrival(exchange: Exchange) -> PackedValue:
         "query": head.query_string.decode("latin-1"),
         "headers": _header_text(head.pairs),
     }
-    if exchange.operation:
-        document["operation"] = exchange.operation.name
+    if exchange.image_operation:
+        document["operation"] = exchange.image_operation.name
     if exchange.namespace:
         document["namespace"] = exchange.namespace
     return document, b""
@@ -299,7 +299,7 @@ def unpack_exchange(document: Mapping[str, Any], data: bytes) -> Exchange:
         datetime.fromisoformat(document["time"]),
         document["kind"],
         dialect=dialect_at(document["path"]),
-        operation=OPERATIONS[document["operation"]] if "operation" in document else None,
+        image_operation=OPERATIONS[document["operation"]] if "operation" in document else None,
         number=get("number"),
         namespace=get("namespace"),
         overrides=_overrides(document["overrides"]) if "overrides" in document else NO_OVERRIDES,

@@ -9,7 +9,7 @@ from threading import Lock
 from typing import Any, TypeVar
 
 from images_emulator.imaging.memory import keep_memory
-from images_emulator.rendering.process import RenderFunction, render_files
+from images_emulator.rendering.render_process import RenderFunction, render_files
 from images_emulator.threads import DaemonThreadPool
 
 T = TypeVar("T")

@@ -18,8 +18,8 @@ from images_emulator.contract.usage import usage_of
 from images_emulator.imaging.memory import trim_memory
 from images_emulator.lru_cache import LRUCache
 from images_emulator.rendering.job_queue import JobQueue
-from images_emulator.rendering.pool import RenderPool
-from images_emulator.rendering.process import WARM_UP, RenderFunction
+from images_emulator.rendering.render_pool import RenderPool
+from images_emulator.rendering.render_process import WARM_UP, RenderFunction
 
 if TYPE_CHECKING:
     from images_emulator.imaging.decode_limits import DecodeLimits

@@ -1,5 +1,5 @@
-"""Which store the URL of the setting `store` stands for. A store of another backend is added here,
-and its schemes to `setting_values.STORE_SCHEMES`."""
+"""Which store the URL of the setting `store` stands for. A new store, of another database, is added
+here, and its schemes to `setting_values.STORE_SCHEMES`."""
 
 from __future__ import annotations
 

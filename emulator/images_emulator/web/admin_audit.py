@@ -16,7 +16,7 @@ from images_emulator.exchange.credentials import redacted_text
 from images_emulator.namespace_names import name_of_key
 from images_emulator.setting_values import NamespaceBy
 from images_emulator.settings import Settings
-from images_emulator.web.recorder import READING_METHODS
+from images_emulator.web.journal_middleware import READING_METHODS
 
 logger: Final = logging.getLogger("images_emulator.admin")
 

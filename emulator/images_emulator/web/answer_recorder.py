@@ -16,7 +16,7 @@ from images_emulator.state.account import Account
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.journal import Journal
 from images_emulator.web.memory_release import large_parts
-from images_emulator.web.policy import read_policy
+from images_emulator.web.policy import set_valid_policy
 
 ORIGIN: Final = b"origin"
 """The header that browsers send to another origin."""
@@ -35,7 +35,7 @@ class StandardHeaders:
     def of(self, exchange: Exchange, status: int) -> list[Header]:
         """The headers of an answer with *status*. Sets `Exchange.policy`, unless it is set or the
         emulator's own headers are invalid."""
-        read_policy(exchange, self._emulator.settings)
+        set_valid_policy(exchange, self._emulator.settings)
         head, account = exchange.head, self._emulator.account
         if account is not self._account:
             self._organization = account.organization.encode()

@@ -16,16 +16,16 @@ from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.exchange import Exchange, exchange_of
 from images_emulator.state.emulator import Emulator
 from images_emulator.web.admin import Admin
-from images_emulator.web.api import routes
 from images_emulator.web.cors_middleware import CORSMiddleware
 from images_emulator.web.endpoints import Endpoint
 from images_emulator.web.fault_middleware import FaultMiddleware
 from images_emulator.web.instruments import Instrument, instruments_of
+from images_emulator.web.journal_middleware import JournalMiddleware
 from images_emulator.web.json_responses import error_response, server_error
 from images_emulator.web.namespaces import Namespaces
 from images_emulator.web.path_hints import PathHints
-from images_emulator.web.recorder import Recorder
 from images_emulator.web.route import Route
+from images_emulator.web.routes import routes
 
 logger = logging.getLogger("images_emulator")
 
@@ -106,6 +106,10 @@ def create_app(
     *instruments* (metrics, traces) observe its calls; None: those of its settings. The admin API
     lists the *namespaces* of the server, if it has any.
 
+    A call passes, outermost first: `outside` of each instrument, `CORSMiddleware`,
+    `JournalMiddleware`, `inside` of each instrument, `FaultMiddleware`, `ReplayMiddleware`,
+    `Router`. A server has a `NamespaceRouter` in front of the applications of its namespaces.
+
     FastAPI serves the admin API alone, and is loaded with its first call. Loading it takes half of
     a server's start, and the API's own paths need no more than Starlette, because their bodies are
     read by hand.
@@ -122,7 +126,8 @@ def create_app(
     for each in instruments:
         each.observe(emulator)
         app = each.inside(app)
-    app = CORSMiddleware(Recorder(app, Admin(emulator, namespaces), emulator, faults), emulator)
+    app = JournalMiddleware(app, Admin(emulator, namespaces), emulator, faults)
+    app = CORSMiddleware(app, emulator)
     for each in instruments:
         app = each.outside(app)
     return app

@@ -96,7 +96,7 @@ class FaultMiddleware:
     async def read(self, exchange: Exchange, receive: Receive) -> tuple[bool, bool]:
         """Read the body of a call. Whether the call may have a fault, and whether its prompt has a
         directive."""
-        if exchange.operation:
+        if exchange.image_operation:
             await self._read_body(exchange, receive)
         may_fail = authenticate(exchange, self.emulator.settings)
         chunks = exchange.chunks if may_fail else None
@@ -132,7 +132,7 @@ class FaultMiddleware:
                 return
             # The whole body is read first. An answer before the end of a request would reset the
             # connection.
-            await (self._call if exchange.operation else self._read_body)(exchange, receive)
+            await (self._call if exchange.image_operation else self._read_body)(exchange, receive)
             exchange.fault, exchange.body_may_change = fault.label, fault.changes_body
             exchange.clock = self.emulator.clock
             exchange.message_values = {
@@ -199,9 +199,9 @@ class FaultMiddleware:
 
     async def _call(self, exchange: Exchange, receive: Receive) -> Call | None:
         """The parsed call; None at other paths and where the body cannot be parsed."""
-        if exchange.operation:
+        if exchange.image_operation:
             with suppress(APIError, ClientDisconnect):
-                return await read_call(exchange, receive, exchange.operation, self.emulator)
+                return await read_call(exchange, receive, exchange.image_operation, self.emulator)
         return None
 
     async def _take_directive(self, exchange: Exchange, receive: Receive) -> str | None:

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from images_emulator import imaging
 from images_emulator.contract.answer_overrides import RawAnswer
-from images_emulator.contract.calendar import AsOf, Policy
+from images_emulator.contract.calendar import Day, Policy
 from images_emulator.contract.dialect import Dialect
 from images_emulator.contract.notices import MODEL_SHUT_DOWN, NOTICE_HEADER, PAST_LIMIT
 from images_emulator.contract.operations import Operation
@@ -26,6 +26,7 @@ from images_emulator.contract.validation import validate
 from images_emulator.exchange.call_details import details_of
 from images_emulator.exchange.exchange import MAX_LATE_PARSE_BYTES, Exchange, exchange_of
 from images_emulator.exchange.request_head import RawHeaders
+from images_emulator.setting_values import RemoteImages
 from images_emulator.settings import shown_setting
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.rate_limits import Admission
@@ -175,14 +176,14 @@ class ImagesAPI:
         """The validated *call*, which has uploads."""
         # Validation decodes the uploads, so it runs in the renderer's decoder thread. Where it may
         # fetch images, it runs in another thread, because it waits for the network.
-        if self.emulator.settings.remote_images == "fetch":
+        if self.emulator.settings.remote_images == RemoteImages.FETCH:
             return await asyncio.to_thread(validate, call, loader, policy, dialect)
         with watch_disconnect(request) as disconnect:
             return await self.emulator.renderer.decode(
                 lambda: validate(call, loader, policy, dialect), disconnect
             )
 
-    def _emulator_headers(self, image_request: ImageRequest, day: AsOf) -> RawHeaders:
+    def _emulator_headers(self, image_request: ImageRequest, day: Day) -> RawHeaders:
         """The emulator's own headers: the violations that it forgave, and a notice if the model is
         shut down on *day*. The first notice of a model is also logged."""
         headers = []

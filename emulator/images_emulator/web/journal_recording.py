@@ -22,7 +22,7 @@ from images_emulator.recordings.recording import (
     Recording,
 )
 from images_emulator.recordings.redaction import Redactor
-from images_emulator.rendering.process import render_files
+from images_emulator.rendering.render_process import render_files
 from images_emulator.rendering.renderer import Renderer
 
 SOURCE: Final = "the journal of an images-emulator, call {id}"
@@ -41,15 +41,15 @@ class NotHeldError(ValueError):
     """The journal does not hold a call as it was; the message is the end of a sentence about it."""
 
 
-PictureKey = tuple[int, int | None]
+PictureOfCall = tuple[int, int | None]
 """Which picture of a call it is: its index, and the number of the partial image or None."""
 
 
-Pictures = Mapping[PictureKey, bytes]
+Pictures = Mapping[PictureOfCall, bytes]
 """The base64 of pictures."""
 
 
-def pictures_of(entry: Exchange) -> Iterator[tuple[ImageRequest, PictureKey]]:
+def pictures_of(entry: Exchange) -> Iterator[tuple[ImageRequest, PictureOfCall]]:
     """The pictures that `recording_of` needs, each with the request from which it is drawn."""
     request = entry.request
     if request is None or entry.kind != "call" or entry.status != 200 or entry.is_raw:
@@ -64,7 +64,7 @@ def pictures_of(entry: Exchange) -> Iterator[tuple[ImageRequest, PictureKey]]:
 
 def drawn_pictures(entry: Exchange, renderer: Renderer) -> Pictures:
     """These pictures, drawn in the calling thread, or from the cache of *renderer*."""
-    pictures: dict[PictureKey, bytes] = {}
+    pictures: dict[PictureOfCall, bytes] = {}
     for request, (index, partial) in pictures_of(entry):
         cached = renderer.cached(request, index, partial)
         if cached is not None:
@@ -146,7 +146,7 @@ def _with_pictures(entry: Exchange, body: bytes, pictures: Pictures) -> bytes:
 
     def picture(match: re.Match[bytes]) -> bytes:
         nonlocal count
-        key: PictureKey = (count, None)
+        key: PictureOfCall = (count, None)
         if entry.sent.is_stream:
             # A fault may have kept the last partial images back.
             start = body.rfind(b"\n\n", 0, match.start())

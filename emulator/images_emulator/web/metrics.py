@@ -73,8 +73,8 @@ _PREFIXES: Final = sorted({mount.prefix for mount in MOUNTS}, key=len, reverse=T
 def endpoint_of(exchange: Exchange) -> str:
     """The endpoint of a call in a word: an image operation, `downloads`, `models`, `files` or
     `other`."""
-    if exchange.operation:
-        return exchange.operation.name
+    if exchange.image_operation:
+        return exchange.image_operation.name
     if exchange.kind == "download":
         return DOWNLOADS
     prefix = next(each for each in _PREFIXES if exchange.path.startswith(f"{each}/") or not each)

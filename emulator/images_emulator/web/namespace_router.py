@@ -26,10 +26,10 @@ from images_emulator.namespace_names import (
 from images_emulator.setting_values import NamespaceBy
 from images_emulator.web.answer_recorder import ORIGIN
 from images_emulator.web.image_responses import header_value
+from images_emulator.web.journal_middleware import READING_METHODS
 from images_emulator.web.json_responses import admin_error_response
 from images_emulator.web.metric_table import METRICS_PATH
 from images_emulator.web.namespaces import Namespace, Namespaces
-from images_emulator.web.recorder import READING_METHODS
 
 _NAME: Final = itemgetter(0)
 """The name of a raw header."""

@@ -36,7 +36,7 @@ def policy_of(exchange: Exchange, settings: Settings) -> Policy:
     return exchange.policy
 
 
-def read_policy(exchange: Exchange, settings: Settings) -> None:
+def set_valid_policy(exchange: Exchange, settings: Settings) -> None:
     """Set `Exchange.policy`, unless it is set already or the headers are invalid."""
     if exchange.policy is None:
         with suppress(APIError):

@@ -158,7 +158,7 @@ class ReplayMiddleware:
             chunks = await read_body(exchange, receive, settings.max_body)
         except (APIError, ClientDisconnect):
             return None
-        operation = exchange.operation
+        operation = exchange.image_operation
         may_come_again = exchange.body_bytes <= MAX_LATE_PARSE_BYTES
         if not may_come_again or (operation and operation.reads_uploads):
             return await self._search(exchange, scope, receive, chunks, policy)
@@ -181,7 +181,7 @@ class ReplayMiddleware:
         policy: Policy,
     ) -> _SearchResult:
         """Compare a call whose body is *chunks* with the recordings."""
-        operation = exchange.operation
+        operation = exchange.image_operation
         call: Call | None = None
         if operation:
             with suppress(APIError):

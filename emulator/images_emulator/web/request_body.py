@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 from images_emulator.contract import errors
-from images_emulator.contract.calendar import AsOf
+from images_emulator.contract.calendar import Day
 from images_emulator.contract.notices import PAST_LIMIT
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.refusal import APIError
@@ -61,7 +61,7 @@ async def read_call(
     receive: Receive,
     operation: Operation,
     emulator: Emulator,
-    as_of: AsOf = None,
+    as_of: Day = None,
 ) -> Call:
     """The parsed call to an image *operation*. The first caller parses the body, later ones get
     the same call or error. Raises APIError where the body is longer than the settings allow, has a
@@ -85,7 +85,7 @@ async def read_fields(
     receive: Receive,
     operation: Operation,
     emulator: Emulator,
-    as_of: AsOf = None,
+    as_of: Day = None,
 ) -> Mapping[str, Any]:
     """The fields of the JSON or form body of a call to an *operation* that makes no images. They
     are not in the exchange, so the journal does not show them. Raises the same as `read_call`."""
@@ -94,7 +94,7 @@ async def read_fields(
 
 
 async def _body(
-    exchange: Exchange, receive: Receive, operation: Operation, emulator: Emulator, as_of: AsOf
+    exchange: Exchange, receive: Receive, operation: Operation, emulator: Emulator, as_of: Day
 ) -> tuple[bytes, ...]:
     body = await read_body(exchange, receive, emulator.settings.max_body)
     operation.media_type(exchange.head.header(b"content-type"), as_of)

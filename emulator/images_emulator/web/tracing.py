@@ -122,7 +122,7 @@ def route_of(exchange: Exchange) -> str | None:
     path = exchange.path
     if exchange.kind == "download":
         return f"{DOWNLOAD_PREFIX}{{name}}"
-    if exchange.operation and not path.startswith(DEPLOYMENTS_PREFIX):
+    if exchange.image_operation and not path.startswith(DEPLOYMENTS_PREFIX):
         return path
     return next((template for template, each in _ROUTES if each.fullmatch(path)), None)
 
@@ -288,14 +288,14 @@ def _last_attributes(exchange: Exchange) -> Iterator[tuple[str, Any]]:
             yield f"{IMPORT_NAME}.{name}", value
     if exchange.body_bytes:
         yield "http.request.body.size", exchange.body_bytes
-    if exchange.operation:
+    if exchange.image_operation:
         yield from _generation_attributes(exchange)
 
 
 def _generation_attributes(exchange: Exchange) -> Iterator[tuple[str, Any]]:
     """The attributes of generative AI: those of a call that asks for pictures."""
-    assert exchange.operation
-    yield "gen_ai.operation.name", f"image_{exchange.operation.name.removesuffix('s')}"
+    assert exchange.image_operation
+    yield "gen_ai.operation.name", f"image_{exchange.image_operation.name.removesuffix('s')}"
     is_azure = exchange.path.startswith(AZURE_PREFIX)
     yield "gen_ai.provider.name", "azure.ai.openai" if is_azure else "openai"
     yield "gen_ai.output.type", "image"

@@ -43,7 +43,8 @@ _PIPE_ERRORS: Final = (EOFError, OSError, ValueError)
 """Raised by a pipe whose other end has gone, between two messages or within one."""
 
 _COMMAND: Final = (
-    "import sys; sys.path[:] = {!r}; from images_emulator.rendering import process; process.run()"
+    "import sys; sys.path[:] = {!r}; "
+    "from images_emulator.rendering import render_process; render_process.run()"
 )
 
 Message = tuple[dict[str, Any], list[bytes]]

@@ -7,7 +7,7 @@ from typing import Final
 
 from images_emulator.contract.request import ImageRequest
 from images_emulator.rendering.job_queue import JobQueue
-from images_emulator.rendering.process import (
+from images_emulator.rendering.render_process import (
     ProcessGoneError,
     Rendered,
     RenderFunction,

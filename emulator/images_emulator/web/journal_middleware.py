@@ -38,7 +38,7 @@ store, where the scenario has faults. With the body, one round trip enters the c
 fault; without it, that takes two."""
 
 
-class Recorder:
+class JournalMiddleware:
     """The middleware inside that of CORS.
 
     It passes calls to `/_emulator` on to *admin*, and those of a browser that opens `/`, where the
@@ -177,7 +177,7 @@ class Recorder:
             dialect.request_id(random_digits()),
             time,
             dialect=dialect,
-            operation=image_operation_at(path),
+            image_operation=image_operation_at(path),
             connection=connection,
             clock_progress=progress,
             namespace=self.emulator.namespace,

@@ -71,7 +71,7 @@ def routes(emulator: Emulator) -> list[Route]:
     def handler(mount: Mount, operation: Operation) -> Handler:
         if not operation.image_kind:
             if operation not in handlers:
-                raise LookupError(f"`_handlers` of web/api.py needs an entry for {operation}")
+                raise LookupError(f"`_handlers` of web/routes.py needs an entry for {operation}")
             return handlers[operation]
         if mount.service is Service.OPENAI:
             return images.handler(operation)
