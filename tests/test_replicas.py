@@ -11,6 +11,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -1141,6 +1142,28 @@ def test_server_does_not_start_without_its_store() -> None:
     with pytest.raises(OSError, match="The store unix:///nowhere/at/all cannot") as error:
         Server(store="unix:///nowhere/at/all")
     assert error.value.strerror
+
+
+def test_a_server_that_ends_closes_what_was_opened_while_it_did(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Without it, because an event loop of uvloop says nothing of what it leaves open.
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    tasks: list[asyncio.Task[None]] = []
+
+    async def ask_on() -> None:
+        while True:
+            await emulator.store.refresh()
+            await asyncio.sleep(0)
+
+    async def begin() -> None:
+        tasks.append(asyncio.create_task(ask_on()))
+
+    with Server(store=shared_redis().url, store_name=new_store_name()) as server:
+        emulator = server.emulator
+        emulator.finishers += (begin,)
+    assert tasks[0].cancelled()
+    gc.collect()
 
 
 def test_store_that_is_garbage_leaves_no_thread() -> None:

@@ -19,7 +19,7 @@ from images_emulator.call_list import CallFilters
 from images_emulator.changeable_settings import SettingChanges, changeable_values
 from images_emulator.environment import sdk_environment
 from images_emulator.exchange.exchange import Exchange
-from images_emulator.http_server import HTTPServer
+from images_emulator.http_server import GRACE_SECONDS, HTTPServer
 from images_emulator.protocol import ConnectionLimits
 from images_emulator.server_control import ServerControl
 from images_emulator.settings import Settings
@@ -100,9 +100,20 @@ class Server(ThreadedServer, ServerControl):
         """Give back what belongs to the event loop, once all calls have ended."""
         self._is_finished = True
         async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._end_tasks)
             for each in self._instruments:
                 stack.push_async_callback(each.stop)
             await self.namespaces.stop()
+
+    async def _end_tasks(self) -> None:
+        """Cancel what is left on the event loop, which ends now, and close the connections that it
+        has opened since those of the store were closed."""
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for each in tasks:
+            each.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=GRACE_SECONDS)
+        await self.emulator.store.disconnect()
 
     def close(self) -> None:
         """Stop for good. Open answers have half a second to end. Then connections and port are

@@ -282,6 +282,11 @@ class RedisConnection(asyncio.Protocol):
             command.settle(error)
         self._tell_closer()
 
+    def abort(self) -> None:
+        """Close the connection at once, unless it is closed."""
+        if self.is_open:
+            self._fail(RedisConnectionError("the connection was closed"))
+
     async def close(self) -> None:
         """Close the connection, when all commands have their replies."""
         if self._pending:

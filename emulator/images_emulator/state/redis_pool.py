@@ -175,8 +175,13 @@ class RedisPool:
             if busy := {*self._tasks, *filter(None, (self._opening,))}:
                 await asyncio.wait(busy)
             connections, self._connections = self._connections, []
-            for connection in connections:
-                await connection.close()
+            try:
+                for connection in connections:
+                    await connection.close()
+            finally:
+                # Where this is cancelled.
+                for connection in connections:
+                    connection.abort()
         with suppress(*FAILURES):
             await close_sentinels(self._pool)
         if self._cluster:
