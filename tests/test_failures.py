@@ -23,7 +23,7 @@ from images_emulator import Emulator, Server, create_app
 from images_emulator.exchange.connection import Connection
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.request_head import RequestHead
-from images_emulator.protocol import Protocol, _Corked
+from images_emulator.protocol import HTTPProtocol, _Corked
 from images_emulator.rendering.job_queue import JobQueue
 from images_emulator.threads import DaemonThreadPool
 from images_emulator.web.answer_recorder import HeldAnswerRecorder, StandardHeaders
@@ -105,9 +105,9 @@ def test_failure_is_answered_as_the_api_does_with_a_notice(
     ("owner", "name"),
     [
         (_Corked, "__init__"),
-        (Protocol, "on_message_begin"),
-        (Protocol, "on_headers_complete"),
-        (Protocol, "on_body"),
+        (HTTPProtocol, "on_message_begin"),
+        (HTTPProtocol, "on_headers_complete"),
+        (HTTPProtocol, "on_body"),
     ],
 )
 def test_failure_in_the_protocol_closes_the_connection(

@@ -35,6 +35,8 @@ from images_emulator.settings import LogSettings
 from images_emulator.state.scenario import Scenario
 from images_emulator.state.steps import MatchInput, ScenarioStep
 from images_emulator.state.store import (
+    NUMBER_CODEC,
+    Claim,
     Codec,
     Count,
     Log,
@@ -442,6 +444,50 @@ async def test_a_container_from_which_a_record_is_deleted_has_a_time_to_live() -
     assert "records:files:meta" in lives
     assert min(lives.values()) > 0
     await store.disconnect()
+
+
+@pytest.mark.parametrize("times", [1, None])
+async def test_a_claim_that_a_cluster_sends_again_counts_once_and_has_its_outcome(
+    times: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+
+    counters_module = "images_emulator.state.redis_counters"
+    monkeypatch.setattr(f"{counters_module}.random_digits", iter("1122").__next__)
+    store = RedisStore(shared_redis().url, new_store_name())
+    counters = store.counters("steps")
+    late, step = (
+        ScenarioStep(parse_step({"fault": "timeout", **fields}), "step", key)
+        for key, fields in (("a", {"after": 3}), ("b", {"times": times}))
+    )
+    claims = [await counters.claim([late, step], ["c"]) for _ in range(2)]
+    assert claims == 2 * [Claim((step, Count(1, 1)))]
+    assert await counters.counts("ab") == [Count(1), Count(1, 1)]
+    claims = [await counters.claim([late], ["b", "c"]) for _ in range(2)]
+    assert claims == 2 * [Claim(None, [Count(1, 1), Count()])]
+    assert await counters.counts("ab") == [Count(2), Count(1, 1)]
+    await store.disconnect()
+
+
+async def test_a_write_of_a_register_that_a_cluster_sends_again_is_made_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from images_emulator.state.redis_client import RedisClient  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis_scripts import REPLACE  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+
+    call = RedisClient.call
+
+    async def call_twice(client: RedisClient, script: Any, *arguments: Any) -> Any:
+        reply = await call(client, script, *arguments)
+        return await call(client, script, *arguments) if script is REPLACE else reply
+
+    monkeypatch.setattr(RedisClient, "call", call_twice)
+    store = RedisStore(shared_redis().url, new_store_name())
+    number = await asyncio.to_thread(store.register, "number", 1, NUMBER_CODEC)
+    assert [await number.update(lambda value: value + 1) for _ in range(2)] == [2, 3]
+    await store.disconnect()
+    store.close()
 
 
 async def test_revoking_a_claim_whose_count_was_dropped_lowers_no_other(

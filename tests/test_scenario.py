@@ -19,7 +19,7 @@ from images_emulator.faults.base import BaseFault
 from images_emulator.faults.scenario_document import read_scenario
 from images_emulator.scenarios import ready_scenarios
 from images_emulator.state.memory_store import MemoryStore
-from images_emulator.state.scenario import MAX_NEAR_MISSES, MAX_SCANS, Scenario
+from images_emulator.state.scenario import MAX_CACHED_SCANS, MAX_NEAR_MISSES, Scenario
 from images_emulator.state.steps import MAX_SPENT_STEPS, MatchInput
 from images_emulator.state.store import Count
 from tests.answers import error_of, messages_for
@@ -268,11 +268,11 @@ def test_near_misses_of_the_same_call_change_with_the_calls_before_it() -> None:
 def test_a_scenario_remembers_few_calls() -> None:
     scenario = scenario_of({"match": {"prompt": "no such thing"}})
     sizes = []
-    for number in range(3 * MAX_SCANS):
+    for number in range(3 * MAX_CACHED_SCANS):
         assert meet(scenario, CALL._replace(prompt=f"{number}"))[1]
         _, scans = scenario._scans
         sizes.append(len(scans))
-    assert max(sizes) == MAX_SCANS
+    assert max(sizes) == MAX_CACHED_SCANS
 
 
 def test_another_scenario_counts_anew() -> None:

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from images_emulator.contract.azure import dialect_at
 from images_emulator.contract.notices import EMULATOR_FAILED, NOTICE_HEADER
 from images_emulator.listening_socket import BACKLOG
-from images_emulator.protocol import TICK_SECONDS, ConnectionLimits, LimitedConfig, Protocol
+from images_emulator.protocol import TICK_SECONDS, ConnectionLimits, HTTPProtocol, LimitedConfig
 from images_emulator.settings import Settings
 from images_emulator.shared_listener import SharedListener
 from images_emulator.state.identity import random_digits
@@ -42,7 +42,7 @@ MAX_THREADS: Final = 32
 """Threads for calls that block, such as fetching a remote image; asyncio's own default at most."""
 
 
-class _Outermost:
+class _LastResort:
     """Ends a cancelled call without a log entry, where uvicorn would log a traceback. Only the stop
     of the server cancels calls, after it has closed their connections.
 
@@ -96,14 +96,14 @@ class HTTPServer(uvicorn.Server):
         ready: Callable[[], None],
         *,
         limits: ConnectionLimits | None = None,
-        protocol: type[Protocol] = Protocol,
+        protocol: type[HTTPProtocol] = HTTPProtocol,
         dated: bool = True,
         finish: Callable[[], Awaitable[None]] | None = None,
         shared: SharedListener | None = None,
     ) -> None:
         limits = limits or ConnectionLimits.of(Settings())
         config = LimitedConfig(
-            _Outermost(app),
+            _LastResort(app),
             limits,
             http=protocol,
             date_header=dated,
@@ -136,7 +136,7 @@ class HTTPServer(uvicorn.Server):
         if counter % TICKS == 0:
             for connection in [*self.server_state.connections]:
                 try:
-                    cast("Protocol", connection).tick()
+                    cast("HTTPProtocol", connection).tick()
                 except Exception:
                     # uvicorn would end the server.
                     logger.exception("an idle connection could not be closed")
@@ -184,7 +184,7 @@ class HTTPServer(uvicorn.Server):
         while (connections or tasks) and clock() < end:  # noqa: ASYNC110 - uvicorn has no event
             await asyncio.sleep(POLL_SECONDS)
         for connection in [*connections]:
-            cast("Protocol", connection).cut()
+            cast("HTTPProtocol", connection).cut()
         # After the connections: a call that is cancelled on an open connection is answered 500.
         for task in [*tasks]:
             task.cancel()
@@ -199,7 +199,7 @@ class HTTPServer(uvicorn.Server):
         self._config.is_draining = True
         connections = self.server_state.connections
         for connection in [*connections]:
-            cast("Protocol", connection).drain()
+            cast("HTTPProtocol", connection).drain()
         loop = asyncio.get_running_loop()
         await asyncio.gather(
             *(loop.connect_accepted_socket(self._new_protocol, each) for each in waiting),

@@ -24,7 +24,7 @@ MAX_COPIED_BYTES: Final = 32 * 1024
 """An answer up to this length is joined to its head: copying it costs less than a second buffer."""
 
 TICK_SECONDS: Final = 1
-"""Seconds between two calls of `Protocol.tick`."""
+"""Seconds between two calls of `HTTPProtocol.tick`."""
 
 LINGER_SECONDS: Final = 5.0
 """Seconds for which the server still reads, and discards, the bytes of a refused client."""
@@ -166,7 +166,7 @@ class _Corked:
         self._transport.close()
 
 
-class Protocol(HttpToolsProtocol):
+class HTTPProtocol(HttpToolsProtocol):
     """HTTP/1.1 without upgrades, within the limits of a `LimitedConfig`.
 
     The header `upgrade` of a request is ignored. The JDK's client sends `upgrade: h2c` by default,
@@ -388,7 +388,7 @@ class Protocol(HttpToolsProtocol):
         self._restart = b"".join((*head, b"\r\n")), upgrade.args[0]
 
 
-class CasedProtocol(Protocol):
+class CasedProtocol(HTTPProtocol):
     """The protocol of `record`: names of headers have the case in which they are sent. An
     application that is served by it looks names up in any case."""
 

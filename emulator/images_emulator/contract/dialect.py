@@ -118,7 +118,7 @@ that were recorded. None are on the answers to preflights, on those of `/_emulat
 on refused namespaces, nor on those of the HTTP server itself: 400 (invalid HTTP), 408, 431 (too
 large headers), 500 and 503."""
 
-_PROJECT_SINCE: Final = Period(since=date(2025, 8, 1))
+_PROJECT_DAYS: Final = Period(since=date(2025, 8, 1))
 """The days on which the account's headers have `openai-project`, as recorded."""
 
 
@@ -129,7 +129,7 @@ def _constant_headers(day: Day, organization: bytes, project: bytes) -> tuple[He
     headers = [header for period, header in OPENAI_HEADERS if day in period]
     if organization:
         headers.append((b"openai-organization", organization))
-        if day in _PROJECT_SINCE:
+        if day in _PROJECT_DAYS:
             headers.append((b"openai-project", project))
     return tuple(headers)
 

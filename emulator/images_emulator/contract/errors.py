@@ -1,4 +1,5 @@
-"""The error messages of the API, each a `Refusal`.
+"""The error messages of the API, each a `Refusal`. A new error is one here; the words that it had
+until some day are in its `earlier`.
 
 The words are the API's own, as recorded. Where no recording shows them, they follow the form of
 recorded ones, and a comment says so.

@@ -211,7 +211,7 @@ GPT_IMAGE_PROMPT: Final = prompt_rule(32_000)
 GPT_1_SIZES: Final = ("1024x1024", "1024x1536", "1536x1024")
 """The sizes of the first GPT image models, in the order of refusals."""
 
-FIXED_SIZE: Final = ListedServiceSize(
+LISTED_SIZE: Final = ListedServiceSize(
     GPT_1_SIZES,
     auto="1024x1536",
     # The day is not known: after 2025-11-05, and before 2026-08.

@@ -1,6 +1,6 @@
 """Metadata of the fields of an `ImageRequest`: the files that a field decides, and the form of its
 value in a key, in the recipe of a file, and in JSON. A new parameter that changes the picture is a
-field of that class with a mark, beside its rule in `families.py`.
+field of it (`request.py`) with a mark.
 
 A field declares them by `field(metadata=…)`: one of the marks `DRAWING`, `ENCODING`, `ANIMATION`
 and `DELIVERY`, and a codec (`PIXELS`, `PICTURES` …) for a value that is not JSON. Keys, recipes and

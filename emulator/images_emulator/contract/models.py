@@ -1,7 +1,8 @@
 """The table of models, one row for each: its dates, what it accepts, token rates, prices, seconds.
 
 A new model is a row here. Dates are those of OpenAI's deprecations page and changelog. A model
-that takes what another takes is that one's row with another name. A test tells what a row lacks.
+that takes what another takes is that one's row with another name. `test_models` tells what a row
+lacks.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from images_emulator.contract.families import (
     CONFLICTS,
     DALLE_2_ACCEPTS,
     DALLE_3_RULES,
-    FIXED_SIZE,
     FLEXIBLE_SIZE,
     FLEXIBLE_SIZE_WITH_GIF,
     FORMATS_WITH_SVG_AT_EDITS,
@@ -23,6 +23,7 @@ from images_emulator.contract.families import (
     GPT_2_5_EDIT_RULES,
     GPT_2_5_RULES,
     INPUT_FIDELITY,
+    LISTED_SIZE,
     LOW_INPUT_FIDELITY,
     NO_INPUT_FIDELITY,
     TRANSPARENT_NOT_YET,
@@ -135,7 +136,7 @@ GPT_1: Final = Model(
     replacement="gpt-image-2.5-sunburst",
     # Without `quality`, `high` was recorded.
     accepts=at_generations_and_edits(
-        gpt_image_rules(size=FIXED_SIZE, auto_quality="high"),
+        gpt_image_rules(size=LISTED_SIZE, auto_quality="high"),
         edits={"input_fidelity": INPUT_FIDELITY},
     ),
     conflicts=CONFLICTS,
@@ -151,7 +152,7 @@ GPT_1_5: Final = replace(
     replacement=GPT_2_6_TIERS,
     # Without `quality`, `medium` was recorded, and never `high`.
     accepts=at_generations_and_edits(
-        gpt_image_rules(size=FIXED_SIZE, auto_quality="medium"),
+        gpt_image_rules(size=LISTED_SIZE, auto_quality="medium"),
         edits={"input_fidelity": INPUT_FIDELITY},
     ),
     token_rates=TILE_RATES_WITH_OUTPUT_TEXT,
@@ -225,7 +226,7 @@ MODELS: Final[Mapping[str, Model]] = {
             shutdown=date(2026, 12, 1),
             replacement=GPT_2_6_TIERS,
             accepts=at_generations_and_edits(
-                gpt_image_rules(size=FIXED_SIZE, auto_quality="high"),
+                gpt_image_rules(size=LISTED_SIZE, auto_quality="high"),
                 edits={"input_fidelity": LOW_INPUT_FIDELITY},
             ),
             conflicts=CONFLICTS,

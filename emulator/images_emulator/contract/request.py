@@ -122,8 +122,12 @@ class ImageRequest:
     Only the fields with the mark `DRAWING`, `ENCODING` or `ANIMATION` decide the files. Two
     requests with the same values in these fields get the same bytes, in any process. A field
     without a mark raises at import; see `field_codecs`.
+
+    A new parameter is a field here, a rule in `families.py` and a filter of calls in
+    `state/query.py`; one that openai-python lacks is named in `web/code_samples/sdk_call.py`, too.
     """
 
+    # The first fields are in every key. A new one that decides a file is `ADDED_LATER`, too.
     operation: Operation = field(metadata=DRAWING | OPERATION_NAME)
     model: Model = field(metadata=DRAWING | MODEL_ID)
     prompt: str = field(default="", metadata=DRAWING)

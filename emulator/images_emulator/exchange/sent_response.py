@@ -97,7 +97,7 @@ class SentResponse:
         self.error_body = b""
         self.is_whole = False
         self.listens = False
-        """Whether the recorder has to call `add` for the parts of the body."""
+        """Whether `AnswerRecorder` has to call `add` for the parts of the body."""
         self.kept_events: Sequence[SentEvent] = ()
         self.body_may_change = False
         """Whether the body is another one than the emulator makes of the request: a fault may have

@@ -1,5 +1,6 @@
 """Faults: what can go wrong on request. Each is a class with its settings, which are its JSON form,
-and one method that wraps an ASGI application. A new fault is a class in one of `_MODULES`."""
+and one method that wraps an ASGI application. A new fault is a class in one of `_MODULES`, and
+what clients make of it a row in `tests/fault_outcomes.py`."""
 
 from __future__ import annotations
 

@@ -83,7 +83,8 @@ SLOPE: Final = tuple(part * part * (3 - 2 * part) for part in (step / 24 for ste
 
 
 class Scene(Immutable):
-    """The random parts of an image, which its request seeds."""
+    """The random parts of an image, which its request seeds. `_landscape` draws them as pixels, and
+    that of `svg.py` as shapes."""
 
     colours: bytes
     """The palette below the mixtures of edges, in RGBA."""

@@ -65,9 +65,9 @@ class RedisAddress:
         return ConnectionPool.from_url(self._urls[0], **options)
 
     def cluster(self) -> RedisCluster:
-        """A client of the cluster. It sends a command again whose reply was lost, which may then
-        be done twice: without its retries redis-py does not find the cluster's new nodes, and
-        leaves a connection open."""
+        """A client of the cluster. It sends a command again whose reply was lost, because without
+        its retries redis-py does not find the cluster's new nodes, and leaves a connection open.
+        Entries, claims and registers are made once all the same; tokens may be taken twice."""
         nodes = [ClusterNode(*_host_and_port(host, DEFAULT_PORT)) for host in self._hosts]
         return RedisCluster.from_url(self._urls[0], protocol=2, startup_nodes=nodes)
 

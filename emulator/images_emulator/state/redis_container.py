@@ -83,6 +83,6 @@ def size_of(reply: tuple[int, bytes]) -> Size:
     return Size(number, int(float(weight)))
 
 
-def microseconds(time: datetime | None) -> str:
+def time_text(time: datetime | None) -> str:
     """*time* as 20 digits, which compare as texts; empty for None."""
     return "" if time is None else f"{(time - EPOCH) // timedelta(microseconds=1):020d}"

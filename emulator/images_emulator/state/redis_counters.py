@@ -80,6 +80,7 @@ class RedisCounters(RedisContainer):
         version = self._registers_version() if if_fresh else None
         if if_fresh and not if_fresh():
             raise StaleRegistersError
+        assert not (taking and if_fresh), "no script does both"
         candidates, asked = [*quotas], [*counted]
         if not candidates and not asked:
             return Claim(None, [], await taking.take() if taking else None)

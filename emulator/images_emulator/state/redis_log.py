@@ -46,7 +46,7 @@ def _texts(packed: Packed) -> tuple[str, bytes]:
     return packed.json(), packed.data
 
 
-class _LateWrite(NamedTuple):
+class _Write(NamedTuple):
     """A write to a log that Redis has not got yet: its *script*, key, JSON, bytes and weight of the
     entry, whether the bytes are detachable, and the change for the watchers."""
 
@@ -163,7 +163,7 @@ class RedisLog(RedisContainer, Generic[T]):
         self._registers = registers
         self._keys_to_append = *keys, registers.key
         self._life = life
-        self._late: deque[_LateWrite] = deque()
+        self._late: deque[_Write] = deque()
         """The writes that Redis has not confirmed, in their order."""
         self._late_bytes = 0
         self._uncounted = 0
@@ -181,7 +181,7 @@ class RedisLog(RedisContainer, Generic[T]):
     async def append(self, key: str, entry: T, weight: int) -> int:
         text, data = _texts(self._codec.pack_new(entry))
         change = self._change_message("added", key)
-        write = _LateWrite(scripts.APPEND, key, text, data, weight, False, change)
+        write = _Write(scripts.APPEND, key, text, data, weight, False, change)
         # The entries that Redis never got are counted with the next one.
         return await self._write(write) or 0
 
@@ -190,7 +190,7 @@ class RedisLog(RedisContainer, Generic[T]):
     ) -> None:
         text, data = _texts(self._codec.pack_amended(entry))
         change = self._change_message("amended", key, event)
-        await self._write(_LateWrite(scripts.AMEND, key, text, data, weight, detachable, change))
+        await self._write(_Write(scripts.AMEND, key, text, data, weight, detachable, change))
 
     async def get(self, key: str) -> T | None:
         await self.catch_up()
@@ -256,7 +256,7 @@ class RedisLog(RedisContainer, Generic[T]):
         """The message that tells other processes of a `LogChange` by this one."""
         return f"{self._process} {kind} {'' if event is None else event} {key}"
 
-    async def _write(self, write: _LateWrite) -> int | None:
+    async def _write(self, write: _Write) -> int | None:
         """Write an entry after those that are late. Return the reply of its script; None where the
         write is late, too."""
         try:
@@ -267,7 +267,7 @@ class RedisLog(RedisContainer, Generic[T]):
             self._keep(write)
             return None
 
-    async def _send(self, write: _LateWrite) -> int:
+    async def _send(self, write: _Write) -> int:
         script, key, text, data, weight, detachable, change = write
         entry = *self._limits, key, text, data, weight
         if script is not scripts.APPEND:
@@ -294,7 +294,7 @@ class RedisLog(RedisContainer, Generic[T]):
                 await self._life.renew()
         return int(number)
 
-    def _keep(self, write: _LateWrite) -> None:
+    def _keep(self, write: _Write) -> None:
         dropped = 0
         with self._lock:
             self._late.append(write)

@@ -11,9 +11,9 @@ from images_emulator.state.redis_client import RedisClient
 from images_emulator.state.redis_container import (
     EPOCH,
     RedisContainer,
-    microseconds,
     pairs,
     size_of,
+    time_text,
     unpack_value,
 )
 from images_emulator.state.store import Codec, Size
@@ -54,7 +54,7 @@ class RedisRecords(RedisContainer, Generic[T]):
         for key, value in values.items():
             packed = self._codec.pack(value)
             arguments += key, packed.json(), packed.data
-        times = microseconds(now), microseconds(expiry)
+        times = time_text(now), time_text(expiry)
         limits = weight, self._budget
         call = self._client.call_soon if soon else self._call
         await call(scripts.PUT_RECORDS, self._keys, self._life_seconds, *times, *limits, *arguments)

@@ -16,11 +16,10 @@ comes between its steps.
 | records, counters, buckets | | | `CLEAR` |
 | all of a store | `RedisStore` | | `TOUCH` |
 
-A script gets all keys of its container, and has them in variables of the names that these constants
-have. One of
-several containers says in its docstring which keys it gets. All keys of an emulator are in one slot
-of a cluster. Each script that writes gives its keys a time to live: those of a container expire
-within a few milliseconds.
+A script gets all keys of its container, in variables that have the names in these constants. A
+script of several containers says in its docstring which keys it gets. The scripts count on the
+number of keys that each container has. All keys of an emulator are in one slot of a cluster. Each
+script that writes renews the time to live of its keys: those of a container expire together.
 """
 
 from __future__ import annotations
@@ -175,7 +174,9 @@ REPLACE: Final = _script(
     _VERSIONS,
     """
 local name = ARGV[3]
-if redis.call('HGET', registers, 'v:' .. name) ~= ARGV[4] then
+local kept = redis.call('HGET', registers, 'v:' .. name)
+if kept and string.sub(kept, 21) == ARGV[2] then return kept end
+if kept ~= ARGV[4] then
   return redis.call('HGETALL', registers)
 end
 local version = following(newest, ARGV[2])
@@ -188,7 +189,8 @@ return version
 )
 """Replaces the value of one register if it has the version that the process knows. Arguments: the
 seconds to live, 20 digits, the name, the known version, the new JSON and bytes. Returns the new
-version, or all registers where another process came first or Redis has lost that version."""
+version, also where this is sent again; or all registers where another process came first or Redis
+has lost that version."""
 
 _RECORDS: Final = """
 local weight = tonumber(redis.call('HGET', meta, 'weight') or '0')
@@ -287,7 +289,26 @@ SIZE: Final = _script(
 _CLAIM: Final = """
 local function claim(counts, order, effects, recent, at)
   local most, id, most_claims = tonumber(ARGV[at]), ARGV[at + 1], tonumber(ARGV[at + 2])
-  if redis.call('HEXISTS', effects, id) == 1 then return {-1, {}, {}} end
+  local asked_from = at + 4
+  local first = asked_from + tonumber(ARGV[at + 3])
+  local function asked()
+    local found = {}
+    for place = asked_from, first - 1 do
+      found[#found + 1] = redis.call('HGET', counts, ARGV[place])
+    end
+    return found
+  end
+  local effect = redis.call('HGET', effects, id)
+  if effect == '' then return {-1, {}, {}} end
+  if effect then
+    local last = string.sub(effect, 1, 1) == '1' and string.match(effect, '[^ ]+$')
+    local found = {}
+    for place = first, #ARGV, 5 do
+      found[#found + 1] = redis.call('HGET', counts, ARGV[place])
+      if ARGV[place] == last then return {(place - first) / 5, found, {}} end
+    end
+    return {-1, found, asked()}
+  end
   local function lucky(probability, seed, number)
     if probability >= 1 then return true end
     local digest = redis.sha1hex(seed .. ' ' .. string.format('%.0f', number))
@@ -296,8 +317,6 @@ local function claim(counts, order, effects, recent, at)
   local newest = redis.call('ZREVRANGE', order, 0, 0, 'WITHSCORES')
   local turn = tonumber(newest[2] or '0')
   local granted = -1
-  local asked_from = at + 4
-  local first = asked_from + tonumber(ARGV[at + 3])
   local counted, found = {}, {}
   for place = first, #ARGV, 5 do
     local key, after, times = ARGV[place], tonumber(ARGV[place + 1]), tonumber(ARGV[place + 2])
@@ -334,13 +353,7 @@ local function claim(counts, order, effects, recent, at)
     end
     live(tonumber(ARGV[1]))
   end
-  local asked = {}
-  if granted < 0 then
-    for place = asked_from, first - 1 do
-      asked[#asked + 1] = redis.call('HGET', counts, ARGV[place])
-    end
-  end
-  return {granted, found, asked}
+  return {granted, found, granted < 0 and asked() or {}}
 end
 """
 """A claim on counters with these keys, whose arguments begin *at* an index. See `CLAIM`."""
@@ -353,7 +366,8 @@ most ids, the number of the keys whose counts are asked for and these keys, and 
 key (without spaces), `after`, `times` (-1: any number), probability and seed. Returns the place of
 the quota that grants the claim, or -1; the counts of the quotas up to that one, and where there is
 none those that are asked for, each as one text or nothing. A claim that was revoked before is
-granted nothing. See `store.Count.claim` and `store.is_lucky`."""
+granted nothing. One that is sent again counts once, and has the outcome that it had. See
+`store.Count.claim` and `store.is_lucky`."""
 
 CLAIM_IF_FRESH: Final = _script(
     _LIVE,
@@ -364,8 +378,9 @@ return claim(counts, order, effects, recent, 3)
 """,
     keys=(*REGISTERS_KEYS, *COUNTERS_KEYS),
 )
-"""As `CLAIM`, but does nothing and returns -2 where the version of all registers, which is an
-argument before those of the claim, is not the newest."""
+"""The keys are that of the registers and those of counters. As `CLAIM`, but does nothing and
+returns -2 where the version of all registers, which is an argument before those of the claim, is
+not the newest."""
 
 REVOKE: Final = _script(
     _LIVE,

@@ -31,7 +31,7 @@ FaultMeeting: TypeAlias = "tuple[BaseFault | None, list[NearMiss]]"
 MAX_NEAR_MISSES: Final = 20
 """The most near misses of one call: those of the first steps."""
 
-MAX_SCANS: Final = 32
+MAX_CACHED_SCANS: Final = 32
 """Entries of the cache of scans."""
 
 MAX_SCAN_CHARS: Final = 4096
@@ -281,7 +281,7 @@ class Scenario:
         if scan is None:
             scan = _Scan(steps, call)
             if call.chars <= MAX_SCAN_CHARS:
-                if len(scans) >= MAX_SCANS:
+                if len(scans) >= MAX_CACHED_SCANS:
                     scans.clear()
                 scans[call] = scan
         return scan

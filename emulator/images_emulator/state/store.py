@@ -19,9 +19,12 @@ without waiting, because each call reads several. A shared store keeps copies of
 a call arrives, its entry in a log brings the copies up to date, or `Store.refresh`. A thread
 without an event loop (a test's, the image decoder's) calls `Store.run`.
 
-Each method of a container is atomic: nobody sees half of it, and no other one comes between its
-steps. Two calls together are not, but for a claim with tokens (`Taking`). A reset consists of many,
-so calls may come between.
+What is atomic:
+
+- Each method of a container, among threads and, in a shared store, among processes: nobody sees
+  half of it.
+- A claim with tokens (`Taking`), in a shared store.
+- No other two calls together. A reset consists of many, so calls may come between.
 
 Values are Python objects. `MemoryStore` keeps the objects. A store outside the process uses a
 `Codec`, which turns them into JSON and bytes, never into a pickle.
@@ -253,8 +256,9 @@ class Counters(Protocol):
         exactly *n* claims to any number of threads and processes.
 
         With *taking*, nothing is claimed unless the bucket grants that; a shared store does both in
-        one step. With *if_fresh*, which is asked first, nothing is done unless it is true, and the
-        process has the newest value of each register. Otherwise raises StaleRegistersError.
+        one step. With *if_fresh*, which is asked first, nothing is done unless it is true, and,
+        where there is anything to ask the store, the process has the newest value of each register.
+        Otherwise raises StaleRegistersError. Not both.
 
         A claim whose outcome did not reach the caller, because the store did not reply or the
         caller was cancelled, is revoked as soon as the store replies. Its tokens stay taken.
@@ -445,7 +449,8 @@ class Store(Protocol):
     it, or in `refresh` if another process did. `add_observer` adds to them in any thread."""
 
     def register(self, name: str, initial: T, codec: Codec[T]) -> Register[T]:
-        """A register; its value is *initial* where the store has none yet."""
+        """A register; its value is *initial* where the store has none yet. Another call with the
+        name gives the same one. Raises OSError where a shared store does not reply."""
         ...
 
     def records(self, name: str, budget: int, codec: Codec[T]) -> Records[T]:

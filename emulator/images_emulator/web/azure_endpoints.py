@@ -18,7 +18,7 @@ from images_emulator.contract.operations import Operation
 from images_emulator.contract.request import Call
 from images_emulator.exchange.exchange import Exchange, exchange_of
 from images_emulator.web.authentication import authenticate
-from images_emulator.web.endpoints import Endpoint, Handler, Method, OpenAIEndpoints
+from images_emulator.web.endpoints import Endpoint, Handler, OpenAIEndpoints, ServedMethod
 
 
 def deployment_of(exchange: Exchange, model: object) -> str:
@@ -35,7 +35,7 @@ class AzureEndpoints(OpenAIEndpoints):
             raise azure.access_denied()
         exchange.past_api_management = True
 
-    def endpoint_of(self, methods: Mapping[str, Method]) -> Endpoint:
+    def endpoint_of(self, methods: Mapping[str, ServedMethod]) -> Endpoint:
         """The endpoint of a path with these *methods*. For any other method it raises the
         error of a path that does not exist."""
         endpoint = super().endpoint_of(methods)

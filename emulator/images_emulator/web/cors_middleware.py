@@ -31,9 +31,10 @@ accept such targets, and some ASGI servers pass them on unchanged."""
 
 
 class CORSMiddleware:
-    """The middleware around the recorder. It answers a preflight before the journal, the faults and
-    the check of the key. The API allows every preflight. The blob storage refuses every preflight,
-    because it has no CORS rules. The admin API gets its own preflights, and refuses them.
+    """The middleware around `JournalMiddleware`. It answers a preflight before the journal, the
+    faults and the check of the key. The API allows every preflight. The blob storage refuses every
+    preflight, because it has no CORS rules. The admin API gets its own preflights, and refuses
+    them.
     """
 
     def __init__(self, app: ASGIApp, emulator: Emulator) -> None:

@@ -34,7 +34,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 """Answers all calls to one path."""
 
 
-class Method(NamedTuple):
+class ServedMethod(NamedTuple):
     """A method of a path: its *handler*, and the days on which it is there."""
 
     handler: Handler
@@ -47,7 +47,7 @@ class OpenAIEndpoints:
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
 
-    def endpoint_of(self, methods: Mapping[str, Method]) -> Endpoint:
+    def endpoint_of(self, methods: Mapping[str, ServedMethod]) -> Endpoint:
         """The endpoint of a path with these *methods*. It calls the handler of the call's method.
 
         On days on which no method is there, the endpoint raises HTTPException 404. On others, it

@@ -49,7 +49,7 @@ DIRECTIVE: Final = re.compile(r"\[\[emulator:([^\[\]]*)\]\]")
 
 
 class FaultMiddleware:
-    """The middleware inside the recorder and around the router, or with `--replay` around
+    """The middleware inside `JournalMiddleware` and around the router, or with `--replay` around
     the replay middleware.
 
     A call without an accepted API key is never given a fault. Otherwise a web page of another site

@@ -20,7 +20,8 @@ class Instrument(Protocol):
         ...
 
     def inside(self, app: ASGIApp) -> ASGIApp:
-        """Wrap the application within the recorder: there the exchange of a call is known."""
+        """Wrap the application within `JournalMiddleware`, where the exchange of a call is
+        known."""
         ...
 
     def outside(self, app: ASGIApp) -> ASGIApp:

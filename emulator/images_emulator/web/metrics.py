@@ -408,8 +408,8 @@ def _forget_process(pid: int, folder: Path) -> None:
 
 
 class _MeasuredApp:
-    """The application within the recorder, with the bytes and the streams that it sends counted
-    before they leave."""
+    """The application within `JournalMiddleware`, with the bytes and the streams that it sends
+    counted before they leave."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app = app

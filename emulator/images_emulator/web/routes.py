@@ -24,7 +24,7 @@ from images_emulator.state.hosting import DOWNLOAD_PREFIX
 from images_emulator.web import models_api
 from images_emulator.web.azure_endpoints import AzureEndpoints
 from images_emulator.web.downloads_api import DownloadsAPI
-from images_emulator.web.endpoints import Handler, Method, OpenAIEndpoints
+from images_emulator.web.endpoints import Handler, OpenAIEndpoints, ServedMethod
 from images_emulator.web.files_api import FilesAPI
 from images_emulator.web.images_api import ImagesAPI
 from images_emulator.web.route import Route
@@ -81,7 +81,7 @@ def routes(emulator: Emulator) -> list[Route]:
     def served(mount: Mount) -> Iterator[Route]:
         for route, operations in _by_route(mount.operations).items():
             methods = {
-                each.method: Method(handler(mount, each), each.period) for each in operations
+                each.method: ServedMethod(handler(mount, each), each.period) for each in operations
             }
             endpoint = endpoints[mount.service].endpoint_of(methods)
             if mount.names_deployment:
@@ -89,7 +89,7 @@ def routes(emulator: Emulator) -> list[Route]:
             yield Route(mount.prefix + route, endpoint)
 
     def unserved(mount: Mount) -> Iterator[Route]:
-        refuse = Method(unserved_handler(paths_of(mount.service)))
+        refuse = ServedMethod(unserved_handler(paths_of(mount.service)))
         endpoint = endpoints[mount.service].endpoint_of(dict.fromkeys(map(str, HTTPMethod), refuse))
         for route in UNSERVED_ROUTES:
             for rest in ("", "/{rest:path}"):

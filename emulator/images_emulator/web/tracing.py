@@ -316,7 +316,7 @@ def _generation_attributes(exchange: Exchange) -> Iterator[tuple[str, Any]]:
 
 
 class _TracedApp:
-    """The application within the recorder, with the span of the call as the current one."""
+    """The application within `JournalMiddleware`, with the span of the call as the current one."""
 
     def __init__(self, app: ASGIApp, tracing: Tracing) -> None:
         self.app = app
