@@ -21,20 +21,6 @@ _Queue = SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]
 """Calls with their futures; None ends one thread."""
 
 
-class _Unfinished:
-    """The number of calls that were submitted and have not ended."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._lock = Lock()
-
-    def add(self, change: int) -> int:
-        """Add *change*, and return the sum."""
-        with self._lock:
-            self._count += change
-            return self._count
-
-
 class DaemonThreadPool(ThreadPoolExecutor):
     """A pool of up to *max_workers* daemon threads, started as they are needed; *initializer* runs
     in each, and one that fails is logged. They end with `shutdown`, or when the pool is garbage.
@@ -56,7 +42,10 @@ class DaemonThreadPool(ThreadPoolExecutor):
         self._name = thread_name_prefix
         self._prepare = initializer
         self._queue: _Queue = SimpleQueue()
-        self._unfinished = _Unfinished()
+        self._unfinished = 0
+        """Calls that were submitted, and had not ended when that was last looked at."""
+        self._ended: SimpleQueue[None] = SimpleQueue()
+        """An item for each that has ended since then."""
         self._guard = Lock()
         self._started = 0
         self._closed = False
@@ -68,20 +57,20 @@ class DaemonThreadPool(ThreadPoolExecutor):
         with self._guard:
             if self._closed:
                 raise RuntimeError("cannot schedule new futures after shutdown")
-            if self._unfinished.add(1) > self._started and self._started < self._limit:
-                try:
-                    self._start()
-                except BaseException:
-                    self._unfinished.add(-1)
-                    raise
+            while not self._ended.empty():
+                self._ended.get()
+                self._unfinished -= 1
+            if self._started <= self._unfinished and self._started < self._limit:
+                self._start()
             self._queue.put((future, partial(fn, *args, **kwargs)))
+            self._unfinished += 1
         return future
 
     def _start(self) -> None:
         """Start one more thread. Raises RuntimeError or MemoryError where the system allows none,
         and there is no other."""
         name = f"{self._name}_{self._started}"
-        arguments = self._queue, self._unfinished, self._prepare, self._end_with_pool()
+        arguments = self._queue, self._ended, self._prepare, self._end_with_pool()
         try:
             Thread(target=_run, args=arguments, name=name, daemon=True).start()
         except (RuntimeError, MemoryError):
@@ -109,7 +98,7 @@ class DaemonThreadPool(ThreadPoolExecutor):
 
 def _run(
     queue: _Queue,
-    unfinished: _Unfinished,
+    ended: SimpleQueue[None],
     prepare: Callable[[], object] | None,
     pool: ref[DaemonThreadPool],
 ) -> None:
@@ -130,4 +119,5 @@ def _run(
                 future.set_exception(error)
         # Otherwise a waiting thread would keep arguments and results alive.
         del job, future, call
-        unfinished.add(-1)
+        # No function of Python's: what fails here would end the thread, and its queue would wait.
+        ended.put(None)
