@@ -42,6 +42,10 @@ STEP: Final = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_GEN
 """Flags of functions that run in steps; what one raises reaches who waits for it."""
 
 
+THREAD_SECONDS: Final = 30
+"""Seconds in which a thread of the renderer has to run what it is given; else it has ended."""
+
+
 class Entries:
     """Counts the entries into functions of the emulator in one thread, also each step of a
     coroutine, and lets the one *at* that number raise an exception.
@@ -171,7 +175,7 @@ class Probe:
             done.wait()
         else:
             executor = getattr(self._renderer, self._thread).executor
-            executor.submit(sys.setprofile, function).result()
+            executor.submit(sys.setprofile, function).result(THREAD_SECONDS)
 
     def _serve(self) -> None:
         """Answer until the other side closes the connection."""
