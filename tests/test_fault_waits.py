@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -53,6 +54,24 @@ def test_advance_ends_a_latency_of_an_hour(
     server.clock.advance(seconds=60)
     assert answer.result(timeout=30).data
     assert (call.status, call.fault) == (200, "latency")
+
+
+def test_an_advance_counts_for_a_call_that_is_just_entered_in_the_journal(
+    server: Server, client: OpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = server.emulator.journal
+    enter = {"append": journal.append, "arrived": journal.arrived}
+
+    async def entered(name: str, exchange: Exchange) -> int | None:
+        number = await enter[name](exchange)
+        # As another thread does that has found the entry in a shared store.
+        await asyncio.to_thread(server.clock.advance, seconds=HOUR)
+        return number
+
+    for name in enter:
+        monkeypatch.setattr(journal, name, partial(entered, name))
+    server.inject({"kind": "latency", "seconds": HOUR})
+    assert draw(client.with_options(timeout=20, max_retries=0)).data
 
 
 def test_advance_over_http_ends_a_latency(

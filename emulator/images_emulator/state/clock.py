@@ -103,8 +103,11 @@ class Clock:
         self._setting = store.register("clock", ClockSetting(), CODEC)
         self._waits: set[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = set()
         """The futures of waits, which an advance wakes, each with its event loop."""
+        self.own_progress: float = 0
+        """The seconds of `progress` that this object was told to advance, counted before they are
+        there."""
         self._lock = Lock()
-        """Held while `_waits` is changed or read."""
+        """Held while `_waits` is changed or read, and while `own_progress` is changed."""
 
     @property
     def frozen(self) -> bool:
@@ -161,6 +164,8 @@ class Clock:
             step = timedelta(seconds=seconds, minutes=minutes, hours=hours)
         except OverflowError:
             raise ValueError(OUT_OF_YEARS) from None
+        with self._lock:
+            self.own_progress += max(step.total_seconds(), 0)
         self._store.run(self._setting.update(lambda setting: setting.advanced(step)))
         with self._lock:
             waits = [*self._waits]

@@ -119,6 +119,8 @@ class JournalMiddleware:
             await self._note_picture(exchange)
             exchange.number = await journal.arrived(exchange)
             return None
+        clock = self.emulator.clock
+        own_progress = clock.own_progress
         early: asyncio.Task[None] | None = None
         if exchange.kind == "download":
             exchange.number, _ = await asyncio.gather(
@@ -133,8 +135,10 @@ class JournalMiddleware:
                 raise
         else:
             exchange.number = await journal.append(exchange)
-        clock = self.emulator.clock
-        exchange.time, exchange.clock_progress = clock.now(), clock.progress
+        exchange.time = clock.now()
+        # Who has found the entry may have advanced the clock meanwhile: that counts for this call.
+        own_progress = clock.own_progress - own_progress
+        exchange.clock_progress = max(exchange.clock_progress, clock.progress - own_progress)
         journal.tell_arrival(exchange)
         return early
 
