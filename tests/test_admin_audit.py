@@ -65,7 +65,7 @@ STEP = {"fault": "server_error", "times": 2}
         ("PUT", "scenario", {"steps": [STEP]}, "200 PUT /_emulator/scenario  1 step"),
         ("DELETE", "scenario", None, "200 DELETE /_emulator/scenario"),
         ("DELETE", "requests", None, "200 DELETE /_emulator/requests  0 calls"),
-        ("DELETE", "namespaces/none", None, "404 DELETE /_emulator/namespaces/none  not_found"),
+        ("DELETE", "namespaces/unused", None, "404 DELETE /_emulator/namespaces/unused  not_found"),
         ("POST", "nothing", None, "404 POST /_emulator/nothing  not_found"),
         ("POST", "clock", {"advance": 60}, "200 POST /_emulator/clock  advance=60.0"),
         ("POST", "clock", {"resume": True}, "200 POST /_emulator/clock  resume"),

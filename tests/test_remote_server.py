@@ -227,7 +227,7 @@ def test_a_file_that_is_not_there_is_told(remote: RemoteServer) -> None:
 
 
 def test_settings_and_scenario_change_until_a_reset(
-    remote: RemoteServer, sdk: OpenAI, tmp_path: Path, running: Server
+    remote: RemoteServer, sdk: OpenAI, tmp_path: Path, server: Server
 ) -> None:
     (tmp_path / "fox.png").write_bytes(png(colour=(255, 0, 0)))
     (tmp_path / "s.toml").write_text(
@@ -247,7 +247,7 @@ def test_settings_and_scenario_change_until_a_reset(
     remote.begin_scenario("outage")
     assert remote.unmet_steps()
     remote.reset()
-    assert remote.changeable_settings == running.changeable_settings
+    assert remote.changeable_settings == server.changeable_settings
     assert (remote.unmet_steps(), remote.requests) == ([], [])
     for wrong in ({"as_of": "never"}, {"validation": "loose"}):
         with pytest.raises(ValueError, match="expected"):

@@ -105,6 +105,7 @@ def test_a_server_that_cannot_be_made_closes_its_own_emulator_alone(
         assert httpx2.get(f"{server.url}/_emulator/health").status_code == 200
 
 
+@pytest.mark.not_on_redis("it watches the store in memory")
 def test_an_emulator_that_cannot_be_made_closes_its_own_store_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
