@@ -231,28 +231,6 @@ def test_jobs_submitted_as_another_ends_are_scheduled_once(
     queue.close()
 
 
-@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't start new thread")])
-def test_pool_that_gets_no_more_threads_uses_those_that_it_has(
-    error: Exception, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pool = DaemonThreadPool(2, thread_name_prefix="test")
-    begun, release = threading.Event(), threading.Event()
-
-    def wait() -> int:
-        begun.set()
-        release.wait(30)
-        return 1
-
-    first = pool.submit(wait)
-    begun.wait(30)
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", once(threading.Thread.start, error))
-        second = pool.submit(lambda: 2)
-    release.set()
-    assert (first.result(30), second.result(30)) == (1, 2)
-    pool.shutdown()
-
-
 async def test_reset_of_a_connection_that_is_closed_already_raises_nothing() -> None:
     left, right = socket.socketpair()
     loop = asyncio.get_running_loop()
@@ -306,8 +284,9 @@ async def test_head_that_is_held_leaves_where_the_end_of_its_call_cannot_be_reco
     emulator.close()
 
 
-def test_pool_that_got_no_thread_once_starts_it_for_a_later_call(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't start new thread")])
+def test_pool_that_gets_no_more_threads_uses_those_that_it_has_and_starts_one_later(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool = DaemonThreadPool(2, thread_name_prefix="test")
     begun, release = threading.Event(), threading.Event()
@@ -320,7 +299,6 @@ def test_pool_that_got_no_thread_once_starts_it_for_a_later_call(
     first = pool.submit(wait)
     begun.wait(30)
     with monkeypatch.context() as patch:
-        error = RuntimeError("can't start new thread")
         patch.setattr(threading.Thread, "start", once(threading.Thread.start, error))
         second = pool.submit(lambda: 2)
     release.set()
