@@ -97,7 +97,7 @@ GUARDS: Final = (
     ),
     Guard(
         "what comes over HTTP names no file of the server",
-        "answers/picture_files.py",
+        "own_answers/picture_files.py",
         "if folder is None:",
         "if False:",
         "test_answer_steps.py::test_the_admin_api_reads_no_path_of_the_server",

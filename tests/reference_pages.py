@@ -26,7 +26,6 @@ from pydantic import BaseModel
 import images_emulator
 from images_emulator import Emulator, RemoteServer, Server, pytest_plugin
 from images_emulator.admin_prefix import ADMIN_PREFIX
-from images_emulator.answers.answer_document import Answer, Raw
 from images_emulator.changeable_settings import SettingChanges
 from images_emulator.contract import admin_errors, emulator_errors, model_listing
 from images_emulator.contract.refusal import Refusal
@@ -35,6 +34,7 @@ from images_emulator.exchange.exchange import Exchange
 from images_emulator.faults import fault_tables
 from images_emulator.faults.match import Match
 from images_emulator.faults.scenario_document import Step
+from images_emulator.own_answers.answer_document import Answer, Raw
 from images_emulator.recordings.document_check import schema
 from images_emulator.settings import command_settings
 from images_emulator.state.clock import Clock

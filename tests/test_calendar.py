@@ -27,7 +27,7 @@ from images_emulator.contract.operations import (
     OPERATIONS,
     RETRIEVE_FILE,
     Mount,
-    Service,
+    Provider,
 )
 from images_emulator.contract.refusal import Refusal
 from images_emulator.contract.request import Model
@@ -284,7 +284,7 @@ def test_a_method_of_a_path_is_there_on_its_days_and_the_path_on_those_of_any(
 ) -> None:
     ended = replace(DELETE_FILE, period=Period(until=date(2025, 1, 1)))
     begun = replace(RETRIEVE_FILE, period=Period(since=date(2024, 1, 1)))
-    mount = Mount("/v1", Service.OPENAI, [ended, begun])
+    mount = Mount("/v1", Provider.OPENAI, [ended, begun])
     monkeypatch.setattr(routes, "MOUNTS", [mount])
     monkeypatch.setattr(
         routes, "_handlers", lambda emulator: dict.fromkeys((ended, begun), answer_ok)

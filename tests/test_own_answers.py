@@ -17,13 +17,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from images_emulator import Emulator, read_recipe
-from images_emulator.answers.picture_files import PictureFile
 from images_emulator.contract.answer_overrides import NO_OVERRIDES, AnswerOverrides, RawAnswer
 from images_emulator.contract.own_picture import OwnPicture
 from images_emulator.contract.request import Upload
 from images_emulator.exchange.exchange_packing import unpack_exchange
 from images_emulator.exchange.retention import drop_body
 from images_emulator.imaging.decoder import decode
+from images_emulator.own_answers.picture_files import PictureFile
 from images_emulator.web.image_responses import ImageResponses, PreparedRequest
 from tests.answers import error_of
 from tests.pictures import BLUE, GREEN, RED, encoded, halves, opened, plain, png

@@ -12,8 +12,8 @@ from openai import OpenAI
 from PIL import Image
 
 from images_emulator import Emulator, Server, Settings
-from images_emulator.answers.pictures_folder import PicturesFolder
 from images_emulator.cli import main
+from images_emulator.own_answers.pictures_folder import PicturesFolder
 from tests.conftest import KEY
 from tests.pictures import BLUE, GREEN, RED, answered, encoded, plain, png
 

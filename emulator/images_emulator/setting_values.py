@@ -9,7 +9,7 @@ from enum import StrEnum
 from importlib.util import find_spec
 from math import inf
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from images_emulator.immutable import Immutable
 
@@ -170,29 +170,37 @@ def without_credentials(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-STORE_SCHEMES: Final = (
-    *("redis", "rediss", "unix"),
-    *("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"),
-)
-"""Schemes of the URLs of the `store` setting."""
-
-
-def check_store(text: str) -> None:
-    """Raises ValueError where *text* is no URL of a store, or its extra is missing."""
-    parts = urlsplit(text)
-    if parts.scheme not in STORE_SCHEMES or not (parts.netloc or parts.path):
-        raise ValueError(
-            "expected a URL that begins with redis://, rediss:// or unix://, or with"
-            " redis+sentinel:// or redis+cluster://"
-        )
-    for host in parts.netloc.rpartition("@")[2].split(","):
+def _check_redis(url: SplitResult) -> None:
+    """Raises ValueError where *url* names no Redis, or its extra is missing."""
+    for host in url.netloc.rpartition("@")[2].split(","):
         if urlsplit(f"//{host}").port == 0:  # a port that is none raises ValueError
             raise ValueError("port 0 is none")
-    if parts.scheme.endswith("+sentinel") and not parts.path.strip("/"):
+    if url.scheme.endswith("+sentinel") and not url.path.strip("/"):
         raise ValueError("the path of sentinels is the name of the master, such as /mymaster")
     if not (find_spec("redis") and find_spec("hiredis")):
         command = "pip install 'openai-images-emulator[redis]'"
         raise ValueError(f"it needs a client of Redis: {command}")
+
+
+REDIS_SCHEMES: Final = (
+    *("redis", "rediss", "unix"),
+    *("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"),
+)
+"""Schemes of URLs that name Redis, some of several nodes."""
+
+STORE_CHECKS: Final = dict.fromkeys(REDIS_SCHEMES, _check_redis)
+"""What raises ValueError for a URL that the `store` setting cannot have, by the URL's scheme."""
+
+
+def check_store(text: str) -> None:
+    """Raises ValueError where *text* is no URL of a store, or its extra is missing."""
+    url = urlsplit(text)
+    if url.scheme not in STORE_CHECKS or not (url.netloc or url.path):
+        raise ValueError(
+            "expected a URL that begins with redis://, rediss:// or unix://, or with"
+            " redis+sentinel:// or redis+cluster://"
+        )
+    STORE_CHECKS[url.scheme](url)
 
 
 def check_metrics(on: bool) -> None:

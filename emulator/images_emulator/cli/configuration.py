@@ -279,20 +279,12 @@ def _read_file(path: str, *, check: bool) -> tuple[dict[str, Any], dict[str, int
     the file and the line; see `parse_document`."""
     import tomllib  # noqa: PLC0415 - few starts have such a file
 
-    from images_emulator.toml_lines import line_of_key, line_of_mistake  # noqa: PLC0415 - as above
+    from images_emulator.document_file import line_of_key, parse_file  # noqa: PLC0415 - as above
 
     try:
-        text = Path(path).read_text(encoding="utf-8")
-        document = tomllib.loads(text)
+        text, document = parse_file(path, tomllib.loads)
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from None
-    except tomllib.TOMLDecodeError as error:
-        line, sentence = line_of_mistake(text, error)
-        raise ValueError(f"{path}:{line}: {sentence}") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"{path}:1: this is no UTF-8 text") from None
-    except RecursionError:
-        raise ValueError(f"{path}:1: this is nested too deeply") from None
     lines = {key: line_of_key(text, key) for key in document}
     values = parse_document(document, check=check, place=lambda key: f"{path}:{lines[key]}: ")
     for each in command_settings():

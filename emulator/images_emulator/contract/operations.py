@@ -74,7 +74,7 @@ class Operation(Immutable, kw_only=True, eq=False):
     method: str
     """The HTTP method, in capitals. A GET row answers HEAD too."""
     route: str
-    """The path behind a service's prefix (see `MOUNTS`), with parameters as in Starlette's
+    """The path behind a provider's prefix (see `MOUNTS`), with parameters as in Starlette's
     routes: `/files/{file}`."""
     bodies: Mapping[str, RequestBody] = field(default_factory=dict)
     """The request bodies that it reads, by media type."""
@@ -232,19 +232,19 @@ DEPLOYMENTS_PREFIX: Final = f"{AZURE_PREFIX}deployments/"
 """The part of a path before the name of the deployment."""
 
 
-class Service(Enum):
-    """A service that serves the API, with its own way to check keys and to refuse."""
+class Provider(Enum):
+    """Who serves the API: with its own paths, its own way to check keys and to refuse."""
 
     OPENAI = "OpenAI"
     AZURE = "Azure"
 
 
 class Mount(NamedTuple):
-    """A prefix under which a service serves operations. `{deployment}` stands for one segment, the
+    """A prefix under which a provider serves operations. `{deployment}` stands for one segment, the
     name of a deployment of one model; there `api-version` is required."""
 
     prefix: str
-    service: Service
+    provider: Provider
     operations: Sequence[Operation]
 
     @property
@@ -264,13 +264,13 @@ new endpoint at one of these takes it out of here."""
 _ON_AZURE: Final = [operation for operation in OPERATIONS.values() if operation.azure]
 
 MOUNTS: Final[Sequence[Mount]] = (
-    Mount("/v1", Service.OPENAI, [*OPERATIONS.values()]),
+    Mount("/v1", Provider.OPENAI, [*OPERATIONS.values()]),
     # For clients whose base URL lacks the version.
-    Mount("", Service.OPENAI, [*OPERATIONS.values()]),
-    Mount(f"{DEPLOYMENTS_PREFIX}{{deployment}}", Service.AZURE, _ON_AZURE),
+    Mount("", Provider.OPENAI, [*OPERATIONS.values()]),
+    Mount(f"{DEPLOYMENTS_PREFIX}{{deployment}}", Provider.AZURE, _ON_AZURE),
     Mount(
         f"{AZURE_PREFIX}v1",
-        Service.AZURE,
+        Provider.AZURE,
         [operation for operation in OPERATIONS.values() if operation.azure_v1],
     ),
 )

@@ -13,15 +13,15 @@ from typing import Any, Final, TypeVar
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from images_emulator.answers.answer_document import Answer
-from images_emulator.answers.picture_files import NO_FILES, ReadingContext
+from images_emulator.document_file import parse_file
 from images_emulator.faults import Fault, fault_settings
 from images_emulator.faults.base import StrictModel
 from images_emulator.faults.match import Match
 from images_emulator.faults.messages import message
+from images_emulator.own_answers.answer_document import Answer
+from images_emulator.own_answers.picture_files import NO_FILES, ReadingContext
 from images_emulator.scenarios import ready_scenarios, scenario_file
 from images_emulator.spelling import suggestion
-from images_emulator.toml_lines import line_of_mistake
 
 
 class Step(StrictModel):
@@ -146,12 +146,12 @@ def read_document(model: type[D], name: str, path: str) -> D:
     """The document of that *model* in the file *path*, which people know by its *name*. The files
     that it names are seen from its folder. Raises ValueError, with a line `FILE:LINE: mistake` for
     each mistake, or `FILE: reason` where it cannot be read."""
+    is_json = path.endswith(".json")
     try:
-        text = Path(path).read_text(encoding="utf-8")
-        document = json.loads(text) if path.endswith(".json") else tomllib.loads(text)
+        text, document = parse_file(path, json.loads if is_json else tomllib.loads)
         return model.model_validate(document, context=ReadingContext(Path(path).parent))
     except ValidationError as error:
-        starts = _json_steps(text) if path.endswith(".json") else _toml_steps(text)
+        starts = _json_steps(text) if is_json else _toml_steps(text)
         prompts = document.get("prompts", ()) if isinstance(document, dict) else ()
         lines = (
             _line(text, starts, prompts, each["loc"], each.get("ctx", {}))
@@ -161,15 +161,6 @@ def read_document(model: type[D], name: str, path: str) -> D:
         raise ValueError(
             "\n".join(f"{path}:{line}: {sentence}" for line, sentence in pairs)
         ) from None
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}:{error.lineno}: {error.msg}") from None
-    except tomllib.TOMLDecodeError as error:
-        line, sentence = line_of_mistake(text, error)
-        raise ValueError(f"{path}:{line}: {sentence}") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"{path}:1: this is no UTF-8 text") from None
-    except RecursionError:
-        raise ValueError(f"{path}:1: this is nested too deeply") from None
     except OSError as error:
         meant = suggestion(Path(name).name, ready_scenarios(), quote="'")
         if model is ScenarioDocument and name == Path(name).stem:

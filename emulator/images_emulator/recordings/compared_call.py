@@ -22,7 +22,7 @@ from images_emulator.contract.operations import (
     FORM,
     JSON,
     Operation,
-    Service,
+    Provider,
     image_operation_at,
 )
 from images_emulator.contract.picture import ImageLoader, Picture
@@ -116,7 +116,7 @@ class ComparedCall:
     """Names and values in the order of the names, without credentials."""
     operation: Operation | None
     """The image operation at the path; None for every other path."""
-    service: Service
+    provider: Provider
     deployment: str | None
     """The Azure deployment in the path."""
     fields: Fields | None
@@ -139,9 +139,9 @@ class ComparedCall:
     @property
     def scope(self) -> tuple[str, str, str]:
         """The properties that a recording shares with a call at every level: the method, and the
-        operation of one service or the path."""
+        operation of one provider or the path."""
         place = self.operation.name if self.operation else self.path
-        return self.method, place, self.service.value
+        return self.method, place, self.provider.value
 
     @property
     def title(self) -> str:
@@ -248,7 +248,7 @@ def compared_call(
     """The call of *method* at the *target*, a path with its query, with the chunks of its *body*;
     *fields* are those in it, where it was parsed before."""
     raw_path, _, query = target.partition("?")
-    path, operation, service, deployment = _place_of(raw_path)
+    path, operation, provider, deployment = _place_of(raw_path)
     is_form = content_type[: len(FORM)].lower() == FORM
     values = body_sha256 = None
     try:
@@ -264,7 +264,7 @@ def compared_call(
         path=path,
         query=tuple(sorted(pair for pair in pairs if not is_secret(pair[0]))),
         operation=operation,
-        service=service,
+        provider=provider,
         deployment=deployment,
         fields=values,
         is_form=is_form,
@@ -282,12 +282,12 @@ def _body_hash(content_type: str, body: bytes) -> str:
 
 
 @lru_cache(maxsize=256)
-def _place_of(raw_path: str) -> tuple[str, Operation | None, Service, str | None]:
-    """A path as it was sent, unescaped, with its image operation, its service and its deployment.
+def _place_of(raw_path: str) -> tuple[str, Operation | None, Provider, str | None]:
+    """A path as it was sent, unescaped, with its image operation, its provider and its deployment.
     The path alone decides them, so nothing has to empty the cache."""
     path = unquote(raw_path)
-    service = Service.AZURE if path.startswith(AZURE_PREFIX) else Service.OPENAI
-    return path, image_operation_at(path), service, deployment_in(path)
+    provider = Provider.AZURE if path.startswith(AZURE_PREFIX) else Provider.OPENAI
+    return path, image_operation_at(path), provider, deployment_in(path)
 
 
 def _fields(
@@ -342,7 +342,7 @@ class Resolver:
         return request
 
     def _request(self, compared: ComparedCall, call: Call) -> ImageRequest | None:
-        if compared.service is Service.AZURE:
+        if compared.provider is Provider.AZURE:
             name = compared.deployment or str(call.fields.get("model") or "")
             model = self._deployments.get(name, name)
             call = replace(call, fields={**call.fields, "model": model})

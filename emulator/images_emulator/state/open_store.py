@@ -1,5 +1,5 @@
 """Which store the URL of the setting `store` stands for. A new store, of another database, is added
-here, and its schemes to `STORE_SCHEMES` and `check_store` of `setting_values.py`."""
+here, and what checks its URLs to `STORE_CHECKS` of `setting_values.py`."""
 
 from __future__ import annotations
 

@@ -19,11 +19,11 @@ from images_emulator.state.steps import CODEC, INJECTED, MatchInput, ScenarioSte
 from images_emulator.state.store import Count, StaleRegistersError, Store, is_exhausted
 
 if TYPE_CHECKING:
-    from images_emulator.answers.own_answer import OwnAnswer
-    from images_emulator.answers.picture_files import PictureFile
-    from images_emulator.answers.pictures_folder import NamedStep, PicturesFolder
     from images_emulator.faults.base import BaseFault
     from images_emulator.faults.scenario_document import Step
+    from images_emulator.own_answers.own_answer import OwnAnswer
+    from images_emulator.own_answers.picture_files import PictureFile
+    from images_emulator.own_answers.pictures_folder import NamedStep, PicturesFolder
 
 FaultMeeting: TypeAlias = "tuple[BaseFault | None, list[NearMiss]]"
 """The fault that a call meets; or None, and the near misses."""
@@ -115,7 +115,7 @@ class Scenario:
 
             self._initial = read_scenario(path).steps
         if pictures is not None:
-            from images_emulator.answers.pictures_folder import PicturesFolder  # noqa: PLC0415 - most servers have none
+            from images_emulator.own_answers.pictures_folder import PicturesFolder  # noqa: PLC0415 - most servers have none
 
             self._folder = PicturesFolder(pictures)
         self._open(store)
@@ -326,8 +326,8 @@ class Scenario:
     def add(self, document: Mapping[str, Any], folder: Path | None = None) -> str:
         """Inject a step as a scenario has it; its id. The paths in it are seen from *folder*; None
         refuses them. Raises ValueError."""
-        from images_emulator.answers.picture_files import ReadingContext  # noqa: PLC0415 - most servers need none
         from images_emulator.faults.scenario_document import parse_step  # noqa: PLC0415 - it loads pydantic
+        from images_emulator.own_answers.picture_files import ReadingContext  # noqa: PLC0415 - most servers need none
 
         step = parse_step(document, ReadingContext(folder))
         self._check([step])
@@ -350,8 +350,8 @@ class Scenario:
     def load(self, document: Mapping[str, Any], folder: Path | None = None) -> None:
         """Begin another scenario; injected steps are gone. The paths in it are seen from *folder*;
         None refuses them. Raises ValueError."""
-        from images_emulator.answers.picture_files import ReadingContext  # noqa: PLC0415 - most servers need none
         from images_emulator.faults.scenario_document import parse_scenario  # noqa: PLC0415 - it loads pydantic
+        from images_emulator.own_answers.picture_files import ReadingContext  # noqa: PLC0415 - most servers need none
 
         steps = parse_scenario(document, ReadingContext(folder)).steps
         self._check(steps)

@@ -410,8 +410,8 @@ def _pack(steps: Steps) -> Packed:
 
 
 def _unpack(packed: Packed) -> Steps:
-    from images_emulator.answers.picture_files import ReadingContext  # noqa: PLC0415 - most servers need none
     from images_emulator.faults.scenario_document import parse_step  # noqa: PLC0415 - it loads pydantic
+    from images_emulator.own_answers.picture_files import ReadingContext  # noqa: PLC0415 - most servers need none
 
     files, at = {}, 0
     for digest, length in packed.document["files"]:

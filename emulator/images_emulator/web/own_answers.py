@@ -8,13 +8,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from images_emulator.answers.own_answer import OwnAnswer
-from images_emulator.answers.picture_files import ReadingContext, base_name, read_files
 from images_emulator.contract import emulator_errors
 from images_emulator.contract.answer_overrides import RawAnswer
 from images_emulator.contract.own_picture import OwnPicture
 from images_emulator.contract.request import ImageRequest
 from images_emulator.exchange.exchange import Exchange
+from images_emulator.own_answers.own_answer import OwnAnswer
+from images_emulator.own_answers.picture_files import ReadingContext, base_name, read_files
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.rate_limits import Admission
 from images_emulator.web.image_responses import PreparedRequest

@@ -1,4 +1,4 @@
-"""The API's routes: each operation of each mount, with the endpoint that its service makes."""
+"""The API's routes: each operation of each mount, with the endpoint of the mount's provider."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from images_emulator.contract.operations import (
     UNSERVED_ROUTES,
     Mount,
     Operation,
-    Service,
+    Provider,
 )
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
@@ -53,10 +53,10 @@ def _by_route(operations: Sequence[Operation]) -> Mapping[str, Sequence[Operatio
     return by_route
 
 
-def paths_of(service: Service) -> list[str]:
-    """The paths at which *service* serves operations, with parameters in braces, each once. Left
+def paths_of(provider: Provider) -> list[str]:
+    """The paths at which *provider* serves operations, with parameters in braces, each once. Left
     out are OpenAI's paths without a prefix, which are the same operations again."""
-    mounts = [mount for mount in MOUNTS if mount.service is service and mount.prefix]
+    mounts = [mount for mount in MOUNTS if mount.provider is provider and mount.prefix]
     paths = (mount.prefix + each.route for mount in mounts for each in mount.operations)
     return [*dict.fromkeys(path.replace(":path", "") for path in paths)]
 
@@ -66,14 +66,14 @@ def routes(emulator: Emulator) -> list[Route]:
     and LookupError for an operation without a handler."""
     images, handlers = ImagesAPI(emulator), _handlers(emulator)
     azure = AzureEndpoints(emulator)
-    endpoints = {Service.OPENAI: OpenAIEndpoints(emulator), Service.AZURE: azure}
+    endpoints = {Provider.OPENAI: OpenAIEndpoints(emulator), Provider.AZURE: azure}
 
     def handler(mount: Mount, operation: Operation) -> Handler:
         if not operation.image_kind:
             if operation not in handlers:
                 raise LookupError(f"`_handlers` of web/routes.py needs an entry for {operation}")
             return handlers[operation]
-        if mount.service is Service.OPENAI:
+        if mount.provider is Provider.OPENAI:
             return images.handler(operation)
         with_model = images.handler(operation, azure.model_of_deployment)
         return azure.require_deployment(with_model) if mount.names_deployment else with_model
@@ -83,14 +83,16 @@ def routes(emulator: Emulator) -> list[Route]:
             methods = {
                 each.method: ServedMethod(handler(mount, each), each.period) for each in operations
             }
-            endpoint = endpoints[mount.service].endpoint_of(methods)
+            endpoint = endpoints[mount.provider].endpoint_of(methods)
             if mount.names_deployment:
                 endpoint = azure.require_api_version(operations, endpoint)
             yield Route(mount.prefix + route, endpoint)
 
     def unserved(mount: Mount) -> Iterator[Route]:
-        refuse = ServedMethod(unserved_handler(paths_of(mount.service)))
-        endpoint = endpoints[mount.service].endpoint_of(dict.fromkeys(map(str, HTTPMethod), refuse))
+        refuse = ServedMethod(unserved_handler(paths_of(mount.provider)))
+        endpoint = endpoints[mount.provider].endpoint_of(
+            dict.fromkeys(map(str, HTTPMethod), refuse)
+        )
         for route in UNSERVED_ROUTES:
             for rest in ("", "/{rest:path}"):
                 yield Route(f"{mount.prefix}{route}{rest}", endpoint)

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Final
 
-from images_emulator.answers.picture_files import PictureFile
 from images_emulator.contract.answer_overrides import NO_OVERRIDES, AnswerOverrides, RawAnswer
 from images_emulator.contract.own_picture import Fit, OwnPicture
 from images_emulator.contract.request import ImageRequest
 from images_emulator.immutable import Immutable
+from images_emulator.own_answers.picture_files import PictureFile
 
 MAX_PICTURES: Final = 16
 """More pictures than any answer has."""

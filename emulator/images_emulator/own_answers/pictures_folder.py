@@ -8,13 +8,13 @@ from typing import Annotated, Any, Final, NamedTuple
 
 from pydantic import BeforeValidator, Field
 
-from images_emulator.answers.answer_document import Answer
-from images_emulator.answers.picture_files import PictureFile
 from images_emulator.contract.own_picture import OWN_PICTURE_FORMATS
 from images_emulator.exchange.prompts import name_pattern
 from images_emulator.faults.base import StrictModel
 from images_emulator.faults.match import Match
 from images_emulator.faults.scenario_document import Step, read_document
+from images_emulator.own_answers.answer_document import Answer
+from images_emulator.own_answers.picture_files import PictureFile
 
 DOCUMENT: Final = "pictures.toml"
 """The file in the folder that says more than names can."""

@@ -19,8 +19,6 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from images_emulator.answers.own_answer import OwnAnswer, PictureFunction
-from images_emulator.answers.picture_files import PictureFile, ReadingContext, read_files
 from images_emulator.contract.answer_overrides import (
     NO_OVERRIDES,
     AnswerOverrides,
@@ -30,6 +28,8 @@ from images_emulator.contract.answer_overrides import (
 from images_emulator.contract.own_picture import Fit
 from images_emulator.contract.wire import pretty
 from images_emulator.faults.base import StrictModel
+from images_emulator.own_answers.own_answer import OwnAnswer, PictureFunction
+from images_emulator.own_answers.picture_files import PictureFile, ReadingContext, read_files
 
 MAX_SHOWN_BODY_CHARS: Final = 1000
 """Characters of a raw body that the admin API shows."""
