@@ -141,6 +141,14 @@ def test_the_diffs_apply_one_after_the_other_and_what_they_add_works(tmp_path: P
             parts = re.split(f"^{re.escape(old)}", path.read_text(), flags=re.MULTILINE)
             assert len(parts) == 2, f"{name} has not once:\n{old}"
             path.write_text(new.join(parts))
+    linted = subprocess.run(
+        [sys.executable, "-m", "ruff", "check", "--select=F", "emulator"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert not linted.returncode, linted.stdout
     ran = subprocess.run(
         [sys.executable, "-W", "error", "-c", SCRIPT],
         env=os.environ | {"PYTHONPATH": str(tmp_path / "emulator")},

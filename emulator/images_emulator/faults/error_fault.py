@@ -52,7 +52,7 @@ def _count(n: Any) -> int:
 def _model_name(exchange: Exchange) -> str | None:
     """The name of the model that the call goes to; None where it has none."""
     policy = exchange.policy
-    available = availability_on(policy.as_of if policy else None, exchange.dialect)
+    available = availability_on(policy.as_of if policy else None, exchange.dialect, exchange.day)
     return available.model_name(exchange.call) if exchange.call else None
 
 

@@ -182,7 +182,6 @@ class RedisLog(RedisContainer, Generic[T]):
         text, data = _texts(self._codec.pack_new(entry))
         change = self._change_message("added", key)
         write = _Write(scripts.APPEND, key, text, data, weight, False, change)
-        # The entries that Redis never got are counted with the next one.
         return await self._write(write) or 0
 
     async def amend(
@@ -273,6 +272,7 @@ class RedisLog(RedisContainer, Generic[T]):
         if script is not scripts.APPEND:
             arguments = *entry, int(detachable), change
             return int(await self._client.call(script, self._keys, *arguments))
+        # The entries that Redis never got are counted with the next one that it gets.
         uncounted = 0
         if self._uncounted:
             with self._lock:

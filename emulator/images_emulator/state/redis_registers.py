@@ -49,7 +49,7 @@ class RedisRegister(Generic[T]):
 
     async def update_soon(self, change: Callable[[T], T]) -> None:
         async def update() -> None:
-            # It is made by the next call that finds the value so again.
+            # A change that fails is given up: the next call that needs it asks for it again.
             with suppress(APIError):
                 await self.update(change, soon=True)
 

@@ -442,7 +442,8 @@ it. It returns at once and raises nothing."""
 
 class Store(Protocol):
     """Hands out containers by kind and name. One name stands for one container in all processes
-    that share the store."""
+    that share the store. Each but a register is handed out once a process, and its owner keeps
+    it."""
 
     observers: tuple[RegisterObserver, ...]
     """The observers that are called after each change of a register: at once if this process made

@@ -108,7 +108,9 @@ def create_app(
 
     A call passes, outermost first: `outside` of each instrument, `CORSMiddleware`,
     `JournalMiddleware`, `inside` of each instrument, `FaultMiddleware`, `ReplayMiddleware`,
-    `Router`. A server has a `NamespaceRouter` in front of the applications of its namespaces.
+    `Router`. On a shared store `JournalMiddleware` has `FaultMiddleware.meet_early` find the fault
+    before, because the claim on the scenario goes to the store beside the entry of the journal. A
+    server has a `NamespaceRouter` in front of the applications of its namespaces.
 
     FastAPI serves the admin API alone, and is loaded with its first call. Loading it takes half of
     a server's start, and the API's own paths need no more than Starlette, because their bodies are
