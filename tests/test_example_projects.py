@@ -121,13 +121,14 @@ def test_example_passes_its_tests(name: str, run_example: Callable[..., None]) -
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_each_test_file_of_the_nextjs_example_has_a_namespace(
-    server: Server, run_example: Callable[..., None]
+    run_example: Callable[..., None],
 ) -> None:
-    run_example("nextjs", IMAGES_EMULATOR_URL=server.url)
-    with urlopen(f"{server.url}/_emulator/namespaces") as answer:
-        namespaces = json.load(answer)["namespaces"]
-    assert len(namespaces) == len([*(EXAMPLES / "nextjs").glob("*.test.ts")])
-    assert server.calls() == []
+    with Server() as server:
+        run_example("nextjs", IMAGES_EMULATOR_URL=server.url)
+        with urlopen(f"{server.url}/_emulator/namespaces") as answer:
+            namespaces = json.load(answer)["namespaces"]
+        assert len(namespaces) == len([*(EXAMPLES / "nextjs").glob("*.test.ts")])
+        assert server.calls() == []
 
 
 def test_node_example_of_testcontainers_can_be_parsed() -> None:

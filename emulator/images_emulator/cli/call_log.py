@@ -114,10 +114,12 @@ class LineLog(Generic[Item]):
             print_if_read(text())
             self.start()
 
-        server.run(start)
-        # There is nothing left that a second Ctrl-C could stop.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        self.close()
+        try:
+            server.run(start)
+        finally:
+            # There is nothing left that a second Ctrl-C could stop.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            self.close()
 
     # --- on the writer's thread
 
