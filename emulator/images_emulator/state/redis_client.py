@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -44,6 +45,16 @@ _NAMES: Final[Mapping[str, str]] = {
 
 NO_MEMORY: Final = "OOM"
 """The first word of the error of a Redis that has no more memory."""
+
+
+def _reason(error: Exception) -> str:
+    """Why Redis does not do what it was asked to: in the system's words, where that is a reason to
+    get no connection; else in those of Redis or of its client."""
+    cause = error.__context__
+    if isinstance(cause, OSError) and cause.errno and cause.strerror:
+        # The system's own numbers begin at 1. asyncio has put the address in place of its words.
+        return os.strerror(cause.errno) if cause.errno > 0 else cause.strerror
+    return str(error).rstrip(".") or type(error).__name__
 
 
 @dataclass(slots=True)
@@ -156,7 +167,7 @@ class RedisClient:
     def _note_failure(self, error: Exception) -> None:
         """Note that Redis has not done what it was asked to, and wait until it does."""
         with self._lock:
-            self._reason = str(error).rstrip(".") or type(error).__name__
+            self._reason = _reason(error)
             self._next_attempt = monotonic() + RETRY_SECONDS
             begins = self._outage is None
             if begins:
