@@ -277,6 +277,27 @@ async def test_an_advance_by_another_process_ends_a_wait(monkeypatch: pytest.Mon
     await asyncio.wait_for(task, 30)
 
 
+class CountingStore(JSONStore):
+    """A shared store that counts how often it was asked for the writes of other processes."""
+
+    refreshes = 0
+
+    async def refresh(self) -> None:
+        self.refreshes += 1
+        await super().refresh()
+
+
+async def test_many_waits_ask_the_store_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock_module, "POLL_SECONDS", 0.05)
+    memory = MemoryStore()
+    store = CountingStore(memory)
+    clock = Clock(store)
+    tasks = [await waiting(clock, HOUR) for _ in range(100)]
+    Clock(JSONStore(memory)).advance(hours=1)
+    await asyncio.wait_for(asyncio.gather(*tasks), 30)
+    assert 0 < store.refreshes < 10
+
+
 def test_an_advance_is_not_held_up_by_a_loop_that_is_closed() -> None:
     clock = Clock(MemoryStore())
     loop = asyncio.new_event_loop()

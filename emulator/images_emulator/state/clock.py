@@ -23,7 +23,8 @@ OUT_OF_YEARS: Final = f"the clock goes from {YEARS.start} to {YEARS.stop - 1}"
 """The sentence of a time that the clock cannot show."""
 
 POLL_SECONDS: Final = 0.1
-"""Seconds between two checks of a wait for an advance by another process that shares the store."""
+"""Seconds between two checks of the waits for an advance by another process that shares the
+store."""
 
 
 class ClockSetting(NamedTuple):
@@ -106,6 +107,9 @@ class Clock:
         self.own_progress: float = 0
         """The seconds of `progress` that this object was told to advance, counted before they are
         there."""
+        self._next_check = 0.0
+        """The time of the next check for an advance by another process, by `perf_counter`. The wait
+        that ends first then makes it for all."""
         self._lock = Lock()
         """Held while `_waits` is changed or read, and while `own_progress` is changed."""
 
@@ -154,7 +158,8 @@ class Clock:
             finally:
                 with self._lock:
                     self._waits.discard((loop, woken))
-            if is_shared:
+            if is_shared and perf_counter() >= self._next_check:
+                self._next_check = perf_counter() + POLL_SECONDS
                 await self._store.refresh()
 
     def advance(self, *, seconds: float = 0, minutes: float = 0, hours: float = 0) -> None:
