@@ -131,15 +131,17 @@ def test_a_form_of_more_parts_than_the_setting_is_refused(http: httpx2.Client) -
     most = (*FORM, *texts, part("output_compression", b""))
     assert len(most) == 12
     assert posted_form(http, *most).status_code == 200
-    error = error_of(posted_form(http, *most, part("moderation", b"")))
-    assert error["message"] == "Could not parse multipart form"
+    answer = posted_form(http, *most, part("moderation", b""))
+    assert error_of(answer)["message"] == "Could not parse multipart form"
+    assert answer.headers["x-emulator-notice"] == past("--max-parts 12", "a form")
 
 
 def test_an_image_in_a_part_for_each_byte_is_refused_in_the_words_of_the_api() -> None:
     with Server(max_parts=300) as server, httpx2.Client(base_url=server.url) as client:
         client.headers["Authorization"] = f"Bearer {KEY}"
-        error = error_of(posted_form(client, *FORM[1:], *[part("image[]", b"7")] * 301))
-    assert error["message"].startswith("Invalid type for 'image[0]'")
+        answer = posted_form(client, *FORM[1:], *[part("image[]", b"7")] * 301)
+    assert error_of(answer)["message"].startswith("Invalid type for 'image[0]'")
+    assert "x-emulator-notice" not in answer.headers
 
 
 @pytest.mark.parametrize(("more", "accepted"), [(0, True), (1, False)])
@@ -153,6 +155,7 @@ def test_headers_of_a_part_are_as_large_as_the_setting_says(
         assert answer.status_code == 200
     else:
         assert error_of(answer)["message"] == "Could not parse multipart form"
+        assert answer.headers["x-emulator-notice"] == past("--max-part-head 256", "a form")
 
 
 # --- connections
@@ -309,9 +312,9 @@ def test_a_picture_past_a_limit_is_refused_as_no_image(
     assert answer.headers["x-emulator-notice"] == past(limit)
 
 
-def past(limit: str) -> str:
-    """The notice of an image that is past a *limit*."""
-    return f"The emulator refuses an image that the API might take: it is past {limit}."
+def past(limit: str, what: str = "an image") -> str:
+    """The notice for *what* is past a *limit*."""
+    return f"The emulator refuses {what} that the API might take: it is past {limit}."
 
 
 def test_the_line_of_a_picture_past_a_limit_names_it(http: httpx2.Client, narrow: Server) -> None:
@@ -341,9 +344,7 @@ def test_the_notice_of_a_body_past_a_limit_names_it() -> None:
         body = {"model": "gpt-image-2", "prompt": "x" * 100}
         answer = httpx2.post(f"{server.base_url}/images/generations", json=body, headers=headers)
     assert answer.status_code == 413
-    assert answer.headers["x-emulator-notice"] == (
-        "The emulator refuses a body that the API might take: it is past --max-body 100."
-    )
+    assert answer.headers["x-emulator-notice"] == past("--max-body 100", "a body")
 
 
 def test_pixels_of_a_call_are_counted_together(http: httpx2.Client) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from images_emulator.settings import Settings, shown_setting
+
 NOTICE_HEADER: Final = b"x-emulator-notice"
 """The header of an answer with the notices of its call."""
 
@@ -22,8 +24,8 @@ NO_METRICS: Final = "There are no metrics: start the server with --metrics."
 """For a call to the path of the metrics where the setting is off."""
 
 PAST_LIMIT: Final = "The emulator refuses {what} that the API might take: it is past {limit}."
-"""For a call with an image or a body that is past a limit of the settings. Such an image is refused
-as none."""
+"""For a call with an image, a form or a body that is past a limit of the settings. Such an image or
+form is refused as none."""
 
 TOO_MANY_AT_ONCE: Final = (
     "No wait helps: the call asks for {requested} images, and {limit} never grants so many at once."
@@ -35,3 +37,8 @@ EMULATOR_FAILED: Final = "the emulator itself has failed; the reason stands in i
 
 OTHER_PICTURE: Final = "'{name}' is sent as it is: it {difference}"
 """For a call that a verbatim own picture answers which is not what the call asks for."""
+
+
+def past_limit(what: str, settings: Settings, name: str) -> str:
+    """The notice for *what* is past the limit that the setting *name* sets."""
+    return PAST_LIMIT.format(what=what, limit=shown_setting(settings, name))

@@ -6,8 +6,9 @@ from typing import Final
 
 from images_emulator.contract.operations import FORM, Operation
 from images_emulator.contract.request import Call
-from images_emulator.exchange.form_parser import DEFAULT_LIMITS, FormLimits, read_form
+from images_emulator.exchange.form_parser import DEFAULT_SETTINGS, read_form
 from images_emulator.exchange.json_body import parse_json
+from images_emulator.settings import Settings
 
 MAX_BYTES_ON_LOOP: Final = 2**18
 """A body up to this length is parsed on the event loop; that takes at most 5 ms."""
@@ -17,11 +18,11 @@ def parse_body(
     content_type: str,
     body: tuple[bytes, ...],
     operation: Operation,
-    limits: FormLimits = DEFAULT_LIMITS,
+    settings: Settings = DEFAULT_SETTINGS,
 ) -> Call:
     """The call to *operation* with these chunks as *body*. Raises APIError where the operation does
-    not read the media type, and for a body that cannot be parsed, or is a form past the
-    *limits*."""
+    not read the media type, and for a body that cannot be parsed, or is a form past a
+    limit of the *settings*."""
     if operation.media_type(content_type, None) == FORM:
-        return Call(operation, form=True, fields=read_form(content_type, body, limits))
+        return Call(operation, form=True, fields=read_form(content_type, body, settings))
     return Call(operation, form=False, fields=parse_json(b"".join(body)))

@@ -7,13 +7,14 @@ from codecs import getincrementaldecoder
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import cached_property
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from python_multipart.multipart import parse_options_header
 
 from images_emulator.contract import errors
 from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT
 from images_emulator.contract.models import FILE_PARAMETERS
+from images_emulator.contract.notices import past_limit
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Upload
 from images_emulator.settings import Settings
@@ -45,21 +46,9 @@ _BOUNDARY_END_BEGUN: Final = re.compile(rb"-?|[ \t]{0,%d}\r?" % MAX_PADDING_BYTE
 _NAME: Final = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 
 
-class FormLimits(NamedTuple):
-    """The limits of a form; see the settings `max_parts` and `max_part_head`."""
-
-    parts: int
-    part_head: int
-    """Bytes of the headers of one part."""
-
-    @classmethod
-    def of(cls, settings: Settings) -> FormLimits:
-        """The limits that the *settings* set."""
-        return cls(settings.max_parts, settings.max_part_head)
-
-
-DEFAULT_LIMITS: Final = FormLimits.of(Settings())
-"""The limits where no setting decides: of recordings, and of what the journal shows."""
+DEFAULT_SETTINGS: Final = Settings()
+"""The settings whose limits hold where no server reads the form: in recordings, and in what the
+journal shows."""
 
 
 class _Part:
@@ -114,8 +103,8 @@ class _Parser:
     """Takes a body in chunks of any size. What stands before the first boundary and after the last
     one is passed over."""
 
-    def __init__(self, boundary: bytes, limits: FormLimits) -> None:
-        self._limits = limits
+    def __init__(self, boundary: bytes, settings: Settings) -> None:
+        self._settings = settings
         self.fields: dict[str, Any] = {}
         self.listed: list[tuple[str, str | Upload]] | None = None
         """The first parts in the order of the form; None where the caller does not need them."""
@@ -139,18 +128,24 @@ class _Parser:
     @property
     def done(self) -> bool:
         """Whether later bytes cannot change the result."""
-        return self.complete or self.names > MAX_NAMES or self.parts > self._limits.parts
+        return self.complete or self.names > MAX_NAMES or self.parts > self._settings.max_parts
 
     @property
     def has_too_many_parts(self) -> bool:
         """Whether there are more parts than the limit, and what was read of them is no reason to
         refuse the call: no array has more items than are kept."""
-        return self.parts > self._limits.parts and not any(
+        return self.parts > self._settings.max_parts and not any(
             isinstance(value, list) and len(value) >= MAX_ITEMS for value in self.fields.values()
         )
 
+    def past(self, setting: str) -> APIError:
+        """The error of a form that is past the limit that the *setting* sets."""
+        error = errors.malformed_form()
+        error.add_notice(past_limit("a form", self._settings, setting))
+        return error
+
     def write(self, chunk: bytes) -> None:
-        """Read on. Raises APIError where the form is malformed."""
+        """Read on. Raises APIError where the form is malformed, or past a limit."""
         self._buffer, self._at = self._buffer[self._at :] + chunk, 0
         while not self.done and (self._read_head() if self._in_head else self._read_data()):
             pass
@@ -160,8 +155,8 @@ class _Parser:
         # Without headers, the empty line comes at once.
         bare = self._buffer.startswith(b"\r\n", self._at)
         end = self._at if bare else self._buffer.find(b"\r\n\r\n", self._at)
-        if (end if end >= 0 else len(self._buffer)) - self._at > self._limits.part_head:
-            raise errors.malformed_form()
+        if (end if end >= 0 else len(self._buffer)) - self._at > self._settings.max_part_head:
+            raise self.past("max_part_head")
         if end < 0:
             return False
         self._part = _Part(self._buffer[self._at : end])
@@ -261,30 +256,32 @@ def boundary_of(content_type: str) -> bytes:
     return options.get(b"boundary", b"")
 
 
-def _parser_for(content_type: str, limits: FormLimits) -> _Parser:
+def _parser_for(content_type: str, settings: Settings) -> _Parser:
     """Raises APIError where the type has no boundary, or one that is too long."""
     boundary = boundary_of(content_type)
     if not boundary or len(boundary) > MAX_BOUNDARY_BYTES:
         raise errors.malformed_form()
-    return _Parser(boundary, limits)
+    return _Parser(boundary, settings)
 
 
 def _read(parser: _Parser, body: Iterable[bytes]) -> None:
-    """Raises APIError where *body* is malformed."""
+    """Raises APIError where *body* is malformed, or past a limit."""
     for chunk in body:
         if parser.done:
             break
         parser.write(chunk)
-    if not parser.done or parser.has_too_many_parts:
+    if not parser.done:
         raise errors.malformed_form()
+    if parser.has_too_many_parts:
+        raise parser.past("max_parts")
 
 
 def read_form(
-    content_type: str, body: Iterable[bytes], limits: FormLimits = DEFAULT_LIMITS
+    content_type: str, body: Iterable[bytes], settings: Settings = DEFAULT_SETTINGS
 ) -> dict[str, Any]:
     """The fields of a multipart *body*, in its order. Raises APIError where it is malformed, or
-    past the *limits*."""
-    parser = _parser_for(content_type, limits)
+    past a limit of the *settings*."""
+    parser = _parser_for(content_type, settings)
     _read(parser, body)
     return parser.fields
 
@@ -294,7 +291,7 @@ def list_parts(
 ) -> tuple[list[tuple[str, str | Upload]], dict[str, Any]]:
     """The first `MAX_LISTED_PARTS` parts of a multipart *body* by their names, and the same values
     as fields; of a malformed body those before the mistake. Raises APIError where it has none."""
-    parser = _parser_for(content_type, DEFAULT_LIMITS)
+    parser = _parser_for(content_type, DEFAULT_SETTINGS)
     parser.listed = []
     with suppress(APIError):
         _read(parser, body)

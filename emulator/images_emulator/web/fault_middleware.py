@@ -192,7 +192,7 @@ class FaultMiddleware:
 
     async def _read_body(self, exchange: Exchange, receive: Receive) -> None:
         try:
-            await read_body(exchange, receive, self.emulator.settings.max_body)
+            await read_body(exchange, receive, self.emulator.settings)
         except (APIError, ClientDisconnect):
             # The endpoint reads the body again and answers with the error.
             return

@@ -17,7 +17,7 @@ from images_emulator import imaging
 from images_emulator.contract.answer_overrides import RawAnswer
 from images_emulator.contract.calendar import Day, Policy
 from images_emulator.contract.dialect import Dialect
-from images_emulator.contract.notices import MODEL_SHUT_DOWN, NOTICE_HEADER, PAST_LIMIT
+from images_emulator.contract.notices import MODEL_SHUT_DOWN, NOTICE_HEADER, past_limit
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.picture import ImageLoader
 from images_emulator.contract.refusal import APIError
@@ -27,7 +27,6 @@ from images_emulator.exchange.call_details import details_of
 from images_emulator.exchange.exchange import MAX_LATE_PARSE_BYTES, Exchange, exchange_of
 from images_emulator.exchange.request_head import RawHeaders
 from images_emulator.setting_values import RemoteImages
-from images_emulator.settings import shown_setting
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.rate_limits import Admission
 from images_emulator.web.authentication import file_owner
@@ -120,7 +119,7 @@ class ImagesAPI:
         """
         body = exchange.chunks
         if body is None:
-            body = await read_body(exchange, request.receive, self.emulator.settings.max_body)
+            body = await read_body(exchange, request.receive, self.emulator.settings)
         key = None
         if not (operation.reads_uploads or model_of or exchange.is_large):
             content_type = exchange.head.by_name.get(b"content-type")
@@ -161,8 +160,8 @@ class ImagesAPI:
             return await self._decoded(request, call, policy, dialect, loader)
         except APIError as error:
             if loader.passed_setting:
-                limit = shown_setting(self.emulator.settings, loader.passed_setting)
-                error.add_notice(PAST_LIMIT.format(what="an image", limit=limit))
+                settings = self.emulator.settings
+                error.add_notice(past_limit("an image", settings, loader.passed_setting))
             raise
 
     async def _decoded(

@@ -155,7 +155,7 @@ class ReplayMiddleware:
             return None
         try:
             policy = policy_of(exchange, settings)
-            chunks = await read_body(exchange, receive, settings.max_body)
+            chunks = await read_body(exchange, receive, settings)
         except (APIError, ClientDisconnect):
             return None
         operation = exchange.image_operation

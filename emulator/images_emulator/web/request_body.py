@@ -11,15 +11,14 @@ from starlette.types import Receive
 
 from images_emulator.contract import errors
 from images_emulator.contract.calendar import Day
-from images_emulator.contract.notices import PAST_LIMIT
+from images_emulator.contract.notices import past_limit
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Call
 from images_emulator.exchange.body_parser import MAX_BYTES_ON_LOOP, parse_body
 from images_emulator.exchange.exchange import Exchange
-from images_emulator.exchange.form_parser import FormLimits
 from images_emulator.exchange.json_body import parse_json
-from images_emulator.setting_values import size_text
+from images_emulator.settings import Settings
 from images_emulator.state.emulator import Emulator
 
 MAX_ADMIN_STRUCTURE: Final = 1_000_000
@@ -43,15 +42,14 @@ async def _chunks(receive: Receive, max_bytes: int) -> tuple[bytes, ...] | None:
     return tuple(chunks) if size <= max_bytes else None
 
 
-async def read_body(exchange: Exchange, receive: Receive, max_bytes: int) -> tuple[bytes, ...]:
-    """The chunks of the body, which is read once. Raises APIError where it is longer than
-    *max_bytes*, and ClientDisconnect."""
+async def read_body(exchange: Exchange, receive: Receive, settings: Settings) -> tuple[bytes, ...]:
+    """The chunks of the body, which is read once. Raises APIError where it is longer than the
+    *settings* allow, and ClientDisconnect."""
     if exchange.chunks is None and not exchange.is_too_long:
-        exchange.keep_body(await _chunks(receive, max_bytes))
+        exchange.keep_body(await _chunks(receive, settings.max_body))
     if exchange.chunks is None:
         error = errors.body_too_large()
-        limit = f"--max-body {size_text(max_bytes)}"
-        error.add_notice(PAST_LIMIT.format(what="a body", limit=limit))
+        error.add_notice(past_limit("a body", settings, "max_body"))
         raise error
     return exchange.chunks
 
@@ -96,7 +94,7 @@ async def read_fields(
 async def _body(
     exchange: Exchange, receive: Receive, operation: Operation, emulator: Emulator, as_of: Day
 ) -> tuple[bytes, ...]:
-    body = await read_body(exchange, receive, emulator.settings.max_body)
+    body = await read_body(exchange, receive, emulator.settings)
     operation.media_type(exchange.head.header(b"content-type"), as_of)
     return body
 
@@ -104,8 +102,8 @@ async def _body(
 async def _parsed(
     exchange: Exchange, body: tuple[bytes, ...], operation: Operation, emulator: Emulator
 ) -> Call:
-    limits = FormLimits.of(emulator.settings)
-    parse = partial(parse_body, exchange.head.header(b"content-type"), body, operation, limits)
+    content_type = exchange.head.header(b"content-type")
+    parse = partial(parse_body, content_type, body, operation, emulator.settings)
     return await emulator.renderer.parse(parse) if exchange.is_large else parse()
 
 
