@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.client import HTTPResponse
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from time import time
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +20,7 @@ from benchmarks.measure import Bench, Effort, Probe, probe
 from benchmarks.servers import GENERATIONS, HEALTH, TIMEOUT_SECONDS, Crowd, Process, crowd
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Playwright
 
 ENTRIES: Final = 5_000
 """Calls in the journal that the page opens with."""
@@ -48,6 +51,17 @@ LOADED: Final = """() => document.images.length > 1 &&
 
 
 @contextmanager
+def _born_on(core: int) -> Iterator[None]:
+    """Let processes that begin meanwhile stay on that *core*, with all that they begin."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+@contextmanager
 def _open(effort: Effort) -> Iterator[Sequence[Probe]]:
     """Nothing is measured where there is no Chromium, or no Playwright."""
     program = shutil.which("chromium") or shutil.which("google-chrome")
@@ -64,18 +78,39 @@ def _open(effort: Effort) -> Iterator[Sequence[Probe]]:
         crowd() as clients,
         Process.emulator(*flags) as full,
         Process.emulator(*flags) as server,
+        _apart(playwright, program, effort) as beside,
     ):
         browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
         for each in (full, server):
             each.ask(HEALTH)
         clients.pictures(full, SMALL, 4, effort.calls(ENTRIES))
         clients.pictures(server, USUAL, 1, 1)
-
         yield [
             probe("page painted s", lambda: _painted(browser, full)),
             probe("page picture ms", lambda: _picture(browser, server)),
-            _beside(browser, clients, server, effort),
+            beside,
         ]
+        browser.close()
+
+
+@contextmanager
+def _apart(playwright: Playwright, program: str, effort: Effort) -> Iterator[Probe]:
+    """The probe of calls beside an open page, whose browser has a core for itself: client and
+    server share another one, with and without the page. Where all three shared the cores, the
+    figure would tell how many there are."""
+    cores = sorted(os.sched_getaffinity(0))
+    command = f'#!/bin/sh\nexec taskset --cpu-list {cores[-1]} {program} "$@"\n'
+    with ExitStack() as stack:
+        script = Path(stack.enter_context(TemporaryDirectory()), "chromium")
+        script.write_text(command)
+        script.chmod(0o700)
+        with _born_on(cores[0]):
+            clients = stack.enter_context(crowd())
+            server = stack.enter_context(Process.emulator("--journal-entries", str(ENTRIES)))
+            server.ask(HEALTH)
+            clients.pictures(server, USUAL, 1, 1)
+        browser = playwright.chromium.launch(executable_path=script, args=FLAGS)
+        yield _beside(browser, clients, server, effort)
         browser.close()
 
 
@@ -159,4 +194,4 @@ def _beside(browser: Browser, clients: Crowd, server: Process, effort: Effort) -
     return Probe((*names, "page cores"), measure)
 
 
-PAGE: Final = Bench((20,), _open)
+PAGE: Final = Bench((20,), _open, linux=True)

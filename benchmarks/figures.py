@@ -285,7 +285,8 @@ FIGURES: Final = (
     *(
         Figure(
             number=20,
-            words=f"time of a {words} call beside an open page ÷ without one",
+            words=f"time of a {words} call beside an open page, whose browser has a core of its own, "
+            "÷ without one",
             over=f"{name} beside page ms",
             under=f"{name} alone ms",
             most=1.05,
