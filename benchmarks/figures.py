@@ -285,7 +285,7 @@ FIGURES: Final = (
     *(
         Figure(
             number=20,
-            words=f"time of a {words} call beside an open page, whose browser has a core of its own, "
+            words=f"time of a {words} call beside an open page, whose browser has its own core, "
             "÷ without one",
             over=f"{name} beside page ms",
             under=f"{name} alone ms",

@@ -17,7 +17,9 @@ from images_emulator.contract.azure import AZURE
 from images_emulator.contract.dialect import OPENAI
 from images_emulator.contract.validation import validate
 from images_emulator.web import journal_middleware
+from images_emulator.web.image_responses import PreparedRequest
 from tests.answers import error_of
+from tests.pictures import png
 from tests.test_streams import frames
 
 GENERATIONS = "/v1/images/generations"
@@ -223,6 +225,28 @@ def test_streams_of_the_same_request_share_the_bytes_of_an_event_for_a_second(
     assert emulator.prepared_requests.weight == weight
     emulator.clock.advance(seconds=1)
     assert again(stream).content != first.content
+
+
+def test_a_stream_that_no_other_call_can_share_is_not_kept(
+    emulator: Emulator, http: httpx2.Client
+) -> None:
+    weight = emulator.prepared_requests.weight
+    fields = {"model": "gpt-image-2", "prompt": "a fox", "stream": "true", "partial_images": "1"}
+    files = {"image": ("a.png", png(), "image/png")}
+    with http.stream("POST", "/v1/images/edits", data=fields, files=files) as answer:
+        events = answer.read()
+    assert b"image_edit.completed" in events
+    assert emulator.prepared_requests.weight == weight
+
+
+def test_events_in_the_cache_keep_no_request(
+    emulator: Emulator, again: Callable[..., httpx2.Response]
+) -> None:
+    stream = {"model": "gpt-image-2", "prompt": "a fox of its own", "stream": True}
+    again(stream)
+    keys = [key for key in emulator.prepared_requests._entries if isinstance(key, tuple)]
+    assert keys
+    assert not any(isinstance(part, PreparedRequest) for key in keys for part in key)
 
 
 def test_a_prepared_request_weighs_its_body(

@@ -67,6 +67,9 @@ class PreparedRequest:
     notices: RawHeaders | None = None
     """The headers that tell of own pictures which are not what the call asks for. None until the
     own pictures were checked."""
+    event_key: object | None = None
+    """What stands for this object in the keys of its events in `Emulator.prepared_requests`, which
+    would keep body and uploads otherwise. None where no other call has this object."""
     _answered: PreparedRequest | None = None
 
     def with_answer(
@@ -81,7 +84,13 @@ class PreparedRequest:
         if last and last.request.own_pictures is pictures and last.overrides is overrides:
             return last
         request = replace(self.request, own_pictures=pictures)
-        answered = PreparedRequest(request, self.chunks, details=self.details, overrides=overrides)
+        answered = PreparedRequest(
+            request,
+            self.chunks,
+            details=self.details,
+            overrides=overrides,
+            event_key=self.event_key and object(),
+        )
         self._answered = answered
         return answered
 
@@ -234,18 +243,19 @@ class ImageResponses:
     async def _event(self, prepared: PreparedRequest, request: Request, number: int) -> bytes:
         """The event with that *number*.
 
-        Streams of the same request share the bytes of an event for a second, in
-        `Emulator.prepared_requests`: a thousand slow streams would hold a thousand copies.
+        Streams of calls that share the *prepared* request share the bytes of an event for a second,
+        in `Emulator.prepared_requests`: a thousand slow streams would hold a thousand copies.
         """
+        cache = self.emulator.prepared_requests
         created = self.emulator.clock.now().replace(microsecond=0)
-        key = prepared, number, created
-        event: bytes | None = self.emulator.prepared_requests.get(key)
+        key = prepared.event_key, number, created
+        event: bytes | None = cache.get(key) if prepared.event_key else None
         if event is None:
             template, encoded = await self._event_parts(prepared, request, number)
             created_at = prepared.overrides.created_on(created)
             event = template.fill(wire.slot_values(created_at, [encoded]))
-            weight = len(event) + EVENT_OVERHEAD_BYTES
-            self.emulator.prepared_requests.put(key, event, weight)
+            if prepared.event_key:
+                cache.put(key, event, len(event) + EVENT_OVERHEAD_BYTES)
         return event
 
     async def _event_parts(

@@ -145,6 +145,7 @@ class ImagesAPI:
             # The body, its texts in the request (up to four times its length), and the same texts
             # in the templates.
             weight = PREPARED_OVERHEAD_BYTES + 8 * length
+            prepared.event_key = object()
             self.emulator.prepared_requests.put(key, prepared, weight)
         return prepared
 
