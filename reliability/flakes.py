@@ -83,7 +83,7 @@ def run_tests(seed: int, arguments: Sequence[str], clock: Mapping[str, str]) -> 
             env={**os.environ, **clock},
         )
         failures = failures_in(report.read_text()) if report.exists() else []
-    printed = done.stdout + done.stderr
+    printed = done.stderr + done.stdout
     return Run(done.returncode, failures, printed[-MAX_FAILURE_CHARS:])
 
 

@@ -20,7 +20,7 @@ from images_emulator import Emulator, Server, Settings, create_app
 from images_emulator.contract import admin_errors
 from images_emulator.contract.models import NEWEST_MODEL
 from images_emulator.contract.operations import EDITS, GENERATIONS
-from images_emulator.contract.service_errors import ERRORS_BY_NAME
+from images_emulator.contract.service_errors import AZURE_ERRORS_BY_NAME, ERRORS_BY_NAME
 from images_emulator.exchange.credentials import is_secret
 from images_emulator.faults import FAULTS, parse_fault
 from images_emulator.setting_definition import Setting
@@ -169,9 +169,8 @@ def test_faults_are_listed_with_their_settings(admin: httpx2.Client) -> None:
     name, status, *_ = faults["error"]["fields"]
     assert (status["type"], status["default"], status["maximum"]) == ("integer", None, 599)
     assert name["choices"] == [each["name"] for each in listed["errors"]] == [*ERRORS_BY_NAME]
-    assert [each["name"] for each in listed["errors"] if each["for_azure"]] == [
-        "temporarily_blocked"
-    ]
+    for_azure = [each["name"] for each in listed["errors"] if each["for_azure"]]
+    assert for_azure == [*AZURE_ERRORS_BY_NAME]
 
 
 def test_ready_answers_200_once_the_renderer_is_warm() -> None:

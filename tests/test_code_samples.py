@@ -238,7 +238,7 @@ def essence(call: Exchange) -> dict[str, Any]:
         "model": details.model,
         "prompt": details.prompt,
         "parameters": details.parameters,
-        "sent": {*details.sent},
+        "sent": {*details.sent_names},
         "uploads": [(each.field, each.name, each.type, each.bytes) for each in details.uploads],
     }
 

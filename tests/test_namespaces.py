@@ -825,6 +825,9 @@ def test_idle_namespaces_are_listed_no_more_on_a_shared_store(time: list[float])
         call(one, "a")
         time[0] += 3601
         assert names(other) == names(one) == []
+        # To look at one that was forgotten does not begin it again.
+        calls(other, "a")
+        assert names(other) == []
 
 
 def test_the_one_called_longest_ago_makes_room(time: list[float]) -> None:

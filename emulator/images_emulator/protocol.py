@@ -61,7 +61,9 @@ class LimitedConfig(uvicorn.Config):
 
 class _Corked:
     """A transport that sends the head of an answer and the first part of its body in one write.
-    uvicorn writes them one by one, and a write takes as long as most other work for an answer."""
+    uvicorn writes them one by one, and a write takes as long as most other work for an answer.
+
+    It is the `Connection` of all calls on it, too: see `exchange/connection.py`."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport

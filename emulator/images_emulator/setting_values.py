@@ -196,10 +196,8 @@ def check_store(text: str) -> None:
     """Raises ValueError where *text* is no URL of a store, or its extra is missing."""
     url = urlsplit(text)
     if url.scheme not in STORE_CHECKS or not (url.netloc or url.path):
-        raise ValueError(
-            "expected a URL that begins with redis://, rediss:// or unix://, or with"
-            " redis+sentinel:// or redis+cluster://"
-        )
+        *others, last = (f"{scheme}://" for scheme in STORE_CHECKS)
+        raise ValueError(f"expected a URL that begins with {', '.join(others)} or {last}")
     STORE_CHECKS[url.scheme](url)
 
 

@@ -214,8 +214,8 @@ class Settings(Immutable, kw_only=True):
     rate_limit_keys: int = setting(
         100_000,
         "COUNT",
-        "Keys and models whose rate limits are counted. Past it the one that was used longest ago "
-        "is forgotten, and has its limit anew.",
+        "Keys and models whose rate limits are counted. Past it the one that was last granted "
+        "images longest ago is forgotten, and has its limit anew.",
         minimum=1,
         needs=[Need("rate_limit")],
     )

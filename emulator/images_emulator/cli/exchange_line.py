@@ -90,7 +90,11 @@ def line_of(exchange: Exchange, time: datetime, *, brief: bool = False) -> CallL
         retries=exchange.retries,
         prompt=redacted_text(details.prompt, key) if details.prompt else None,
         sent=_redacted(
-            {name: details.parameters[name] for name in details.sent if name in details.parameters},
+            {
+                name: details.parameters[name]
+                for name in details.sent_names
+                if name in details.parameters
+            },
             key,
         ),
         uploads=[

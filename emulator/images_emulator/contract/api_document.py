@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from types import ModuleType
 from typing import Any, Final
@@ -46,14 +46,21 @@ _IMAGES: Final = {
     "required": ["created", "data"],
 }
 
-_UPLOAD: Final = {
-    "type": "object",
-    "properties": {
-        "file": {"type": "string", "format": "binary"},
-        "purpose": {"type": "string", "enum": [*PURPOSE.words]},
-    },
-    "required": ["file", "purpose"],
+BODY_SCHEMAS: Final[Mapping[Operation, Mapping[str, Any]]] = {
+    CREATE_FILE: {
+        "type": "object",
+        "properties": {
+            "file": {"type": "string", "format": "binary"},
+            "purpose": {"type": "string", "enum": [*PURPOSE.words]},
+        },
+        "required": ["file", "purpose"],
+    }
 }
+"""The bodies of operations that read some and are no image operation. Those of image operations
+follow from the rules of the models."""
+
+ANSWER_TYPES: Final[Mapping[Operation, str]] = {DOWNLOAD_FILE: "application/octet-stream"}
+"""The media types of answers that are no JSON."""
 
 
 def _statuses(module: ModuleType) -> Iterator[int]:
@@ -72,13 +79,12 @@ def error_statuses() -> list[int]:
 
 def _answers(operation: Operation) -> dict[str, Any]:
     """The answers to *operation*, by status."""
-    media_types: dict[str, Any] = {JSON: {"schema": {"type": "object"}}}
-    if operation.image_kind:
-        media_types = {JSON: {"schema": _IMAGES}}
+    schema = _IMAGES if operation.image_kind else {"type": "object"}
+    media_types: dict[str, Any] = {JSON: {"schema": schema}}
     if operation.event_name:
         media_types[EVENTS] = {"schema": {"type": "string"}}
-    if operation is DOWNLOAD_FILE:
-        media_types = {"application/octet-stream": {"schema": {"type": "string"}}}
+    if operation in ANSWER_TYPES:
+        media_types = {ANSWER_TYPES[operation]: {"schema": {"type": "string"}}}
     error = {JSON: {"schema": {"$ref": "#/components/schemas/Error"}}}
     return {
         "200": {"description": "OK", "content": media_types},
@@ -90,9 +96,12 @@ def _answers(operation: Operation) -> dict[str, Any]:
 
 
 def _bodies(operation: Operation) -> dict[str, Any]:
-    """The schemas of the bodies of *operation*, by media type: what any of the models takes."""
-    if operation is CREATE_FILE:
-        return {media_type: {"schema": _UPLOAD} for media_type in operation.bodies}
+    """The schemas of the bodies of *operation*, by media type; of an image operation what any of
+    the models takes. Raises LookupError where it is none and `BODY_SCHEMAS` lacks it."""
+    if not operation.image_kind:
+        if operation not in BODY_SCHEMAS:
+            raise LookupError(f"BODY_SCHEMAS of {__name__} needs an entry for {operation}")
+        return {key: {"schema": BODY_SCHEMAS[operation]} for key in operation.bodies}
     bodies: dict[str, Any] = {}
     for model, row in models_json().items():
         for media_type, schema in row["endpoints"].get(operation.path, {}).items():

@@ -123,8 +123,9 @@ class ImageRequest:
     requests with the same values in these fields get the same bytes, in any process. A field
     without a mark raises at import; see `field_codecs`.
 
-    A new parameter is a field here, a rule in `families.py` and a filter of calls in
-    `state/query.py`; one that openai-python lacks is named in `web/code_samples/sdk_call.py`, too.
+    A new parameter is a rule in `families.py` and a filter of calls in `state/query.py`; one that
+    changes the answer is a field here, too, and one that openai-python lacks is named in
+    `web/code_samples/sdk_call.py`.
     """
 
     # The first fields are in every key. A new one that decides a file is `ADDED_LATER`, too.

@@ -79,7 +79,8 @@ class UploadDetails:
 @dataclass(frozen=True, slots=True)
 class CallDetails:
     """Model, prompt and parameters: those of a validated call with their defaults, those of another
-    one as they were sent. *sent* are the names in the body, in their order, at most `MAX_NAMES`.
+    one as they were sent. *sent_names* are the names in the body, in their order, at most
+    `MAX_NAMES`.
     *violations* are the mistakes that lenient validation forgave, as `param: code`."""
 
     model: str | None = None
@@ -87,7 +88,7 @@ class CallDetails:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     uploads: tuple[UploadDetails, ...] = ()
     violations: tuple[str, ...] = ()
-    sent: tuple[str, ...] = ()
+    sent_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ def details_of(call: Call | None, request: ImageRequest | None) -> CallDetails:
         _shortened(prompt, MAX_PROMPT_CHARS) if isinstance(prompt, str) else None,
         parameters,
         uploads,
-        sent=names,
+        sent_names=names,
     )
 
 

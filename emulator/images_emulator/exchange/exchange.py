@@ -1,8 +1,8 @@
 """The exchange: one call and its answer, as one typed value.
 
-The recorder makes the exchange when the call arrives. The fault middleware and the endpoints fill
-it in. Faults read it, and the journal keeps it. What can be told of an answer that has left is in
-modules of its own: `outcome.py`, `sent_images.py` (with the price), `answer_body.py`.
+`JournalMiddleware` makes the exchange when the call arrives. The fault middleware and the endpoints
+fill it in. Faults read it, and the journal keeps it. What can be told of an answer that has left is
+in modules of its own: `outcome.py`, `sent_images.py` (with the price), `answer_body.py`.
 """
 
 from __future__ import annotations
@@ -98,8 +98,9 @@ class Exchange:
     - all properties from `details` on, those of the call and its answer. Each may be newer than the
       one that was read before it, until `duration_ms` is set.
 
-    The other attributes and properties are for the server's thread. A shared store gives each
-    reader a copy of the calls that are over, of which all is for the reader's thread.
+    The other attributes and properties are for the server's thread. A shared store makes new
+    objects of the calls that are over, of which all may be read in the reader's thread. Several
+    readers may have the same ones, those of `Log.heads`, so a reader changes none.
     """
 
     head: RequestHead
@@ -199,8 +200,9 @@ class Exchange:
     given up. None until then."""
     pending_write: asyncio.Future[None] | None = None
     """A write to the store that must succeed before the answer begins to leave."""
-    complete: Callable[[], Awaitable[None]] | None = None
-    """Ends the call and completes it in the journal; None where no journal has it."""
+    finish: Callable[[], Awaitable[None]] | None = None
+    """Ends the call, and returns the write that completes it in the journal; None where no journal
+    has it."""
     weight: int = ENTRY_OVERHEAD_BYTES
     """Bytes that the journal counts for it, about."""
     dropped: Sequence[str] = ()
@@ -216,8 +218,7 @@ class Exchange:
     _start: float = field(default_factory=perf_counter)
 
     def __eq__(self, other: object) -> bool:
-        """Whether both are the same call: a shared store makes a new object of an entry for each
-        reader."""
+        """Whether both are the same call: a shared store may make another object of it."""
         return isinstance(other, Exchange) and self.id == other.id
 
     def __hash__(self) -> int:
@@ -391,7 +392,7 @@ class Exchange:
     @property
     def sent_names(self) -> Sequence[str]:
         """The names in the body, as far as they are known: `parameters` has defaults, too."""
-        return self.details.sent
+        return self.details.sent_names
 
     @property
     def uploads(self) -> Sequence[UploadDetails]:

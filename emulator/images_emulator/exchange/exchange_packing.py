@@ -371,5 +371,6 @@ def _details(document: Mapping[str, Any]) -> CallDetails:
         UploadDetails(**{**each, "pixels": each["pixels"] and tuple(each["pixels"])})
         for each in document["uploads"]
     )
-    violations, sent = tuple(document["violations"]), tuple(document["sent"])
-    return CallDetails(**{**document, "uploads": uploads, "violations": violations, "sent": sent})
+    violations, names = tuple(document["violations"]), tuple(document["sent_names"])
+    members = {"uploads": uploads, "violations": violations, "sent_names": names}
+    return CallDetails(**{**document, **members})

@@ -63,8 +63,8 @@ async def hang_up(exchange: Exchange, receive: Receive, *, reset: bool) -> None:
     exchange.is_hung_up = True
     exchange.is_reset = reset
     connection = exchange.connection  # a complete exchange has none
-    if exchange.complete and exchange.duration_ms is None:
-        await exchange.complete()
+    if exchange.finish and exchange.duration_ms is None:
+        await exchange.finish()
     if connection is not None:
         await connection.hang_up(reset=reset)
         await wait_for_disconnect(receive)

@@ -174,7 +174,7 @@ class DecodedImage(Immutable):
 
     @cached_property
     def has_transparent_pixels(self) -> bool:
-        """Whether any pixel is not opaque."""
+        """Whether any pixel is fully transparent."""
         if not self.has_alpha:
             return False
         if self.has_clear is not None:

@@ -61,6 +61,14 @@ class JournalSize(NamedTuple):
     dropped: int
 
 
+class UnknownCallError(LookupError):
+    """The journal has no call with that *id*."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id)
+        self.id = id
+
+
 class JournalObserver(Protocol):
     """Observes the progress of each call. Its methods are called on the event loop of the server,
     so they must return at once and raise nothing. The exchange is the server's own: see its
@@ -276,7 +284,7 @@ class Journal:
 
         The calls are the newest ones; with *since* the first that came after the call of that id,
         with *before* the last that came before it. With these two, the number is of the calls that
-        match between them. Raises KeyError for an id that is not in the journal.
+        match between them. Raises UnknownCallError for an id that is not in the journal.
         """
         if not query.has_filters and since is None and before is None and limit > 0:
             return self._as_they_are(self._log.newest(limit)), len(self)
@@ -284,6 +292,9 @@ class Journal:
         start, end = 0, len(calls)
         if since is not None or before is not None:
             places = {call.id: place for place, call in enumerate(calls)}
+            for identity in (since, before):
+                if identity is not None and identity not in places:
+                    raise UnknownCallError(identity)
             start = places[since] + 1 if since is not None else start
             end = places[before] if before is not None else end
         matching = query.of_all(calls[start:end])

@@ -87,16 +87,17 @@ class RedisClient:
 
     def __init__(self, url: str) -> None:
         self.observers: tuple[OperationObserver, ...] = ()
-        """Observe each operation by the name of its script. Any thread may replace the tuple."""
+        """Observe each operation by the name of its script; see `add_observer`."""
         self.event_observers: tuple[StoreEventObserver, ...] = ()
-        """Are told that Redis goes, is back, and is restored. Any thread may replace the tuple."""
+        """Are told that Redis goes, is back, and is restored; see `observe_events`."""
         self._url = url
         self._pools = RedisPools(url)
         self._thread: EventLoopThread | None = None
         """Runs what synchronous callers ask for; None until one does, and when it was closed."""
         self._lock = Lock()
         """Held while work is submitted to `_thread` and while that is replaced, so that no work is
-        submitted to a thread that ends; and while what is known of an outage changes."""
+        submitted to a thread that ends; and while observers are added, and `_outage`, `_recovery`
+        and `_is_restored` change."""
         self._recoveries: WeakSet[Recovery] = WeakSet()
         """What recovers when Redis replies again."""
         self._recovery: asyncio.Task[None] | None = None
@@ -106,7 +107,8 @@ class RedisClient:
         self._is_restored = False
         """Whether registers were restored of which nobody was told."""
         self._reason = ""
-        """Why the last operation failed; empty where it did not."""
+        """Why the last operation failed; empty where it did not. Each operation sets it without a
+        lock, in any loop: the last one counts. So it is with `_next_attempt`."""
         self._next_attempt = 0.0
         """The time of `monotonic` from which on Redis is asked again after a failure."""
 
@@ -175,6 +177,11 @@ class RedisClient:
         if begins:
             self._tell(StoreAway(without_credentials(self._url), self._reason))
         self._recover_soon()
+
+    def observe_events(self, observer: StoreEventObserver) -> None:
+        """Tell *observer* of each outage from now on. Any thread may call this."""
+        with self._lock:
+            self.event_observers = (*self.event_observers, observer)
 
     def recover_later(self, recovery: Recovery) -> None:
         """Let *recovery* recover whenever Redis replies again, as long as it is no garbage."""

@@ -18,6 +18,7 @@ from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 from images_emulator.contract.refusal import APIError
+from images_emulator.observers import add_observer
 from images_emulator.state.redis_buckets import RedisBuckets
 from images_emulator.state.redis_client import RedisClient
 from images_emulator.state.redis_container import RedisContainer, TimeToLive
@@ -153,11 +154,10 @@ class RedisStore:
             return self._logs[name]
 
     def observe_operations(self, observer: OperationObserver) -> None:
-        if observer not in self.client.observers:
-            self.client.observers = (*self.client.observers, observer)
+        add_observer(self.client, observer)
 
     def observe_events(self, observer: StoreEventObserver) -> None:
-        self.client.event_observers = (*self.client.event_observers, observer)
+        self.client.observe_events(observer)
 
     def of_namespace(self, name: str, life_seconds: int) -> RedisStore:
         """A store with the connections of this one."""

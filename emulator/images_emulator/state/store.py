@@ -149,7 +149,8 @@ class Records(Protocol[T]):
         ...
 
     async def get(self, key: str) -> T | None:
-        """The value; None where there is none."""
+        """The value, also one that has expired and was not dropped yet; None where there is
+        none."""
         ...
 
     async def delete(self, key: str) -> bool:
@@ -442,8 +443,8 @@ it. It returns at once and raises nothing."""
 
 class Store(Protocol):
     """Hands out containers by kind and name. One name stands for one container in all processes
-    that share the store. Each but a register is handed out once a process, and its owner keeps
-    it."""
+    that share the store. An owner asks for each but a register once: a second call may give
+    another object with the same data."""
 
     observers: tuple[RegisterObserver, ...]
     """The observers that are called after each change of a register: at once if this process made
@@ -466,8 +467,8 @@ class Store(Protocol):
         ...
 
     def buckets(self, name: str, most: int) -> Buckets:
-        """Token buckets, all of which are full until they are first used. Beyond *most* of them the
-        least recently used are dropped."""
+        """Token buckets, all of which are full until they are first used. Beyond *most* of them
+        those are dropped from which tokens were last taken longest ago."""
         ...
 
     def log(
@@ -517,8 +518,8 @@ class Store(Protocol):
         ...
 
     async def refresh(self) -> None:
-        """Bring the registers up to date with the writes of other processes. The recorder awaits it
-        at the start of each call of the admin API, if the store is shared."""
+        """Bring the registers up to date with the writes of other processes. `JournalMiddleware`
+        awaits it at the start of each call of the admin API, if the store is shared."""
         ...
 
     async def disconnect(self) -> None:

@@ -91,12 +91,13 @@ class AnswerRecorder:
             if not message.get("more_body") and exchange.duration_ms is None:
                 if leaves:
                     exchange.sent.end()
-                await self.complete()
+                await self.finish()
         await self._send(message)
 
-    def complete(self) -> Awaitable[None]:
-        """End the exchange, and complete it in the journal: before the last part of the answer is
-        sent, or when the application has returned without one."""
+    def finish(self) -> Awaitable[None]:
+        """End the exchange at once, and return the write that completes it in the journal. It is
+        awaited before the last part of the answer is sent, or when the application has returned
+        without one."""
         exchange = self._exchange
         exchange.end()
         if exchange.is_large:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -48,6 +48,14 @@ DIRECTIVE: Final = re.compile(r"\[\[emulator:([^\[\]]*)\]\]")
 """A directive: `[[emulator: FAULT]]`."""
 
 
+class FaultEligibility(NamedTuple):
+    """Whether a call may have a fault, because its key is accepted, and whether its prompt has a
+    directive."""
+
+    may_fail: bool
+    has_directive: bool
+
+
 class FaultMiddleware:
     """The middleware inside `JournalMiddleware` and around the router, or with `--replay` around
     the replay middleware.
@@ -55,6 +63,9 @@ class FaultMiddleware:
     A call without an accepted API key is never given a fault. Otherwise a web page of another site
     could use up the faults that a test has injected. A download has no API key. It is given a fault
     if its URL has a valid signature.
+
+    The body of each call to an image operation is read here, also where no fault waits: the
+    directive stands in it, and the journal has it of calls without a key, too.
     """
 
     def __init__(self, app: ASGIApp, emulator: Emulator) -> None:
@@ -82,7 +93,7 @@ class FaultMiddleware:
             await self.app(scope, receive, send)
 
     async def meet_early(
-        self, exchange: Exchange, receive: Receive, reading: Awaitable[tuple[bool, bool]]
+        self, exchange: Exchange, receive: Receive, reading: Awaitable[FaultEligibility]
     ) -> None:
         """Find the fault of a call by the scenario at the time at which the store is refreshed,
         with one round trip for both. *reading* is what `read` is doing."""
@@ -93,14 +104,14 @@ class FaultMiddleware:
         if met:
             self._met_early[exchange.id] = met
 
-    async def read(self, exchange: Exchange, receive: Receive) -> tuple[bool, bool]:
-        """Read the body of a call. Whether the call may have a fault, and whether its prompt has a
-        directive."""
+    async def read(self, exchange: Exchange, receive: Receive) -> FaultEligibility:
+        """Read the body of a call to an image operation, and tell what faults the call may have."""
         if exchange.image_operation:
             await self._read_body(exchange, receive)
         may_fail = authenticate(exchange, self.emulator.settings)
         chunks = exchange.chunks if may_fail else None
-        return may_fail, bool(chunks) and await self._has_directive(exchange, chunks or ())
+        has_directive = bool(chunks) and await self._has_directive(exchange, chunks or ())
+        return FaultEligibility(may_fail, has_directive)
 
     def _is_signed_download(self, exchange: Exchange) -> bool:
         """Whether the URL has a valid signature, or is that of a recorded picture."""

@@ -25,7 +25,7 @@ from images_emulator.exchange.upload_data import upload_data
 from images_emulator.file_types import SIGNATURE_BYTES
 from images_emulator.recordings.document import to_document
 from images_emulator.recordings.folder import document_text
-from images_emulator.state.journal import Journal
+from images_emulator.state.journal import Journal, UnknownCallError
 from images_emulator.state.query import FILTER_NAMES, FilterError, Has, Query
 from images_emulator.web import code_samples
 from images_emulator.web.admin_audit import note_detail
@@ -159,8 +159,8 @@ class JournalAPI(AdminHandlers):
     ) -> tuple[list[Exchange], int]:
         try:
             return self.journal.page(query, limit, since=since, before=before)
-        except KeyError as error:
-            raise admin_errors.no_such_request(id=error.args[0]) from None
+        except UnknownCallError as error:
+            raise admin_errors.no_such_request(id=error.id) from None
 
     async def _entry(self, identity: str) -> Exchange:
         entry = await self.journal.get(identity)

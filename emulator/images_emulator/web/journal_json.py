@@ -284,7 +284,7 @@ def _summary_fields(entry: Exchange) -> dict[str, Any]:
         "model": details.model,
         "prompt": details.prompt,
         "parameters": details.parameters,
-        "sent": details.sent,
+        "sent": details.sent_names,
         "uploads": [*_uploads(entry, details.uploads)],
         "status": entry.status,
         "outcome": entry.outcome,

@@ -1,5 +1,5 @@
-"""The recorder. It makes the `Exchange` of each call, enters it in the journal on arrival, and ends
-it. An `AnswerRecorder` records the answer."""
+"""The middleware that makes the `Exchange` of each call, enters it in the journal on arrival, and
+ends it. An `AnswerRecorder` records the answer."""
 
 from __future__ import annotations
 
@@ -73,15 +73,15 @@ class JournalMiddleware:
         else:
             exchange.number = await journal.arrived(exchange)
         answer = self._answer_recorder(exchange, journal, self._headers, send)
-        exchange.complete = answer.complete
+        exchange.finish = answer.finish
         try:
             if early:
                 await early
             await self.app(scope, receive, answer.send)
         finally:
-            exchange.pending_write = exchange.complete = None
+            exchange.pending_write = exchange.finish = None
             if exchange.duration_ms is None:
-                await answer.complete()
+                await answer.finish()
             # The server may keep the scope for a while. It must not keep body and pictures.
             del scope["state"][EXCHANGE]
             if answer.large_parts:
@@ -109,11 +109,10 @@ class JournalMiddleware:
     async def _enter(self, exchange: Exchange, receive: Receive) -> asyncio.Task[None] | None:
         """Enter a download, or any exchange on a shared store, in the journal.
 
-        On a shared store the same round trip refreshes the registers, the clock's among them, and
-        finds the fault that the call meets by the scenario, which the task that is returned awaits,
-        where there are any. The entry is written before that: until
-        the exchange is completed, its time is by the clock's earlier setting, and a download has no
-        picture."""
+        On a shared store the same round trip brings the registers up to date, that of the clock
+        among them. Where the scenario has faults, it also claims the call's: the task that is
+        returned ends with that. The entry has the time by the clock of before the round trip, and a
+        download no picture, until the exchange is completed."""
         journal, store = self.emulator.journal, self._shared_store
         if not store:
             await self._note_picture(exchange)

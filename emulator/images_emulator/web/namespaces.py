@@ -134,9 +134,14 @@ class Namespaces:
         that is away this process alone is asked."""
         if self._uses:
             with suppress(APIError):
-                return await self._uses.get(name) is not None
+                use = await self._uses.get(name)
+                return use is not None and use.time >= self._oldest_use()
         namespace = self._open.get(name)
         return namespace is not None and namespace.has_begun
+
+    def _oldest_use(self) -> float:
+        """The time of `time` before which a namespace that was last used is forgotten."""
+        return time() - self._idle_seconds
 
     async def get(self, name: str, *, reads: bool = False) -> Namespace:
         """The namespace *name*, with one more open call, which the caller has to `release`. It
@@ -185,7 +190,7 @@ class Namespaces:
         """The last uses of the namespaces beside the default one."""
         self._sweep()
         if self._uses:
-            oldest = time() - self._idle_seconds
+            oldest = self._oldest_use()
             return [use for use in await self._uses.all() if use.time >= oldest]
         return [
             _Use(each.name, each.last_used) for each in [*self._open.values()] if each.has_begun
