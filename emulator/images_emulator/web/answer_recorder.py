@@ -127,8 +127,9 @@ class AnswerRecorder:
 
 
 class HeldAnswerRecorder(AnswerRecorder):
-    """Holds an answer back until `Exchange.pending_write` is done. An answer without such a write
-    passes at once."""
+    """The recorder on a shared store. It holds back an answer with an `Exchange.pending_write`, that
+    of the pictures behind its URLs, until the write is done. Of every answer it holds back the head
+    while the last part is recorded, which waits for the store."""
 
     __slots__ = ("_held", "_send_on", "_start_message")
 
