@@ -127,9 +127,9 @@ class AnswerRecorder:
 
 
 class HeldAnswerRecorder(AnswerRecorder):
-    """The recorder on a shared store. It holds back an answer with an `Exchange.pending_write`, that
-    of the pictures behind its URLs, until the write is done. Of every answer it holds back the head
-    while the last part is recorded, which waits for the store."""
+    """The recorder on a shared store. An answer with an `Exchange.pending_write`, which hosts the
+    pictures behind its URLs, is held back until the write is done. The head of any answer is held
+    back while its last part is recorded, because that waits for the store."""
 
     __slots__ = ("_held", "_send_on", "_start_message")
 
