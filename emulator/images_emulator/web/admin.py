@@ -17,10 +17,12 @@ from images_emulator.web.page_files import PageFiles
 
 
 class Admin:
-    """ASGI application for `/_emulator`, and for a browser at `/`. It answers the liveness probe
-    and sends the page's files itself, and imports FastAPI for the first other call, since that
-    takes a tenth of a second. It is the API of one *emulator*; *namespaces* are those of its
-    server, None without one."""
+    """ASGI application for `/_emulator` of one *emulator*, and for a browser at `/`. *namespaces*
+    are the namespaces of the server; None without a server.
+
+    It answers the liveness probe and sends the page's files itself. It imports FastAPI at the first
+    other call, because the import takes a tenth of a second.
+    """
 
     def __init__(self, emulator: Emulator, namespaces: Namespaces | None) -> None:
         self.emulator = emulator

@@ -51,7 +51,7 @@ logger = logging.getLogger("images_emulator")
 
 class ClockMove(AdminBody, strict=False):
     """Body of `POST /_emulator/clock`, with one of four keys: `advance` by seconds, `freeze` at a
-    moment, which is in UTC where it names no zone, `resume`, or `reset` to the machine's time."""
+    moment (in UTC where it names no zone), `resume`, or `reset` to the machine's time."""
 
     advance: Annotated[float, Field(allow_inf_nan=False)] | None = None
     freeze: datetime | None = None
@@ -83,7 +83,7 @@ class AdminAPI(AdminHandlers):
     """Handlers that concern the emulator as a whole."""
 
     def router(self) -> APIRouter:
-        """The routes of these paths."""
+        """The routes of the handlers."""
         router = APIRouter(prefix=ADMIN_PREFIX, tags=["emulator"])
         router.get("/health")(self.health)
         router.get("/ready", responses=error_responses(admin_errors.not_ready))(self.ready)
@@ -111,8 +111,8 @@ class AdminAPI(AdminHandlers):
         return HEALTH
 
     async def ready(self) -> dict[str, str]:
-        """503 until everything is loaded that the first picture needs, and while the store is
-        away. The first question begins to load it; of several workers each loads its own."""
+        """503 until everything that the first picture needs is loaded, and while the store is away.
+        The first question begins to load it; each worker loads its own."""
         # First, so that the first question begins to load.
         is_warm = self.emulator.renderer.is_warm()
         if failure := self.emulator.store.failure:
@@ -130,7 +130,7 @@ class AdminAPI(AdminHandlers):
         }
 
     async def settings(self) -> dict[str, Any]:
-        """The settings as they are now, keys redacted; `changed` names those that are not as at the
+        """The current settings, with keys redacted; `changed` names those that differ from the
         start."""
         return settings_json(self.emulator)
 
@@ -156,7 +156,8 @@ class AdminAPI(AdminHandlers):
         return models_json()
 
     async def api(self) -> dict[str, Any]:
-        """The API as an OpenAPI document: what the models take at each path, and what can come."""
+        """The API as an OpenAPI document: what the models take at each path, and the possible
+        answers."""
         return api_document(version(DISTRIBUTION))
 
     async def clock(self) -> ClockState:
@@ -233,7 +234,7 @@ async def _unrouted(request: Request, error: Exception) -> Response:
 
 
 async def _gone(request: Request, error: Exception) -> Response:
-    """The client left in the middle of its request, and no one reads this."""
+    """The client left in the middle of its request. Nobody reads this response."""
     return Response(status_code=499)
 
 
@@ -245,7 +246,7 @@ async def _broken(request: Request, error: Exception) -> Response:
 @cache
 def create_admin_api() -> FastAPI:
     """The admin API as an application, with its own OpenAPI document. It is called through
-    `ContextMiddleware`, which says of which emulator."""
+    `ContextMiddleware`, which sets the emulator."""
     app = FastAPI(
         title="openai-images-emulator",
         version=version(DISTRIBUTION),

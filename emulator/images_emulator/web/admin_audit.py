@@ -1,5 +1,5 @@
-"""The audit of the admin API: a record of the log for each call that changes something, and for
-each that is refused access. What only reads has none."""
+"""The audit of the admin API: a log record for each call that changes something, and for each call
+that is refused access. A call that only reads has none."""
 
 from __future__ import annotations
 
@@ -21,19 +21,20 @@ from images_emulator.web.journal_middleware import READING_METHODS
 logger: Final = logging.getLogger("images_emulator.admin")
 
 REPEAT_SECONDS: Final = 60.0
-"""For so long a client's further refusals for the same reason are counted, not told."""
+"""Seconds for which a client's further refusals for the same reason are counted, not logged."""
 
 MAX_REPEATS: Final = 100
-"""Clients and reasons whose refusals are counted."""
+"""The most pairs of a client and a reason whose refusals are counted."""
 
 _NAMESPACES: Final = f"{ADMIN_PREFIX}/namespaces/"
 
 
 class AdminAction(NamedTuple):
-    """A call of the admin API, as the attribute `action` of its record. It tells no credentials."""
+    """A call of the admin API, as the attribute `action` of its log record. It has no
+    credentials."""
 
     time: float
-    """When its answer began, in seconds since the epoch."""
+    """The time at which its answer began, in seconds since the epoch."""
     client: str | None
     """The address of the peer; None for a socket that has none."""
     method: str
@@ -44,7 +45,7 @@ class AdminAction(NamedTuple):
     """The status of the answer; None where the client left before."""
     duration_ms: float
     detail: str | None
-    """What it did, or why it was refused; None where the path says all."""
+    """The change that it made, or why it was refused; None where the path says all."""
 
 
 class _Note:
@@ -57,15 +58,15 @@ _NOTE: Final = ContextVar[_Note | None]("note of the audit", default=None)
 
 
 def note_detail(text: str | None) -> None:
-    """Tell the audit what the call that is being handled does. *text* has no credentials; it may
-    have texts of the client."""
+    """Tell the audit what the current call does. *text* has no credentials; it may have texts of
+    the client."""
     if note := _NOTE.get():
         note.text = text
 
 
 class AdminAudit:
-    """Wraps the admin API of one emulator, behind the check of access: logs the calls that may have
-    changed something. *namespace* is its name; None for the default one."""
+    """Wraps the admin API of one emulator, behind the check of access. It logs the calls that may
+    have changed something. *namespace* is the emulator's namespace; None for the default one."""
 
     def __init__(self, app: ASGIApp, settings: Settings, namespace: str | None) -> None:
         self.app = app
@@ -85,7 +86,7 @@ class AdminAudit:
             _log(scope, self.settings, self.namespace, status, seconds, note.text)
 
         async def send_logged(message: Message) -> None:
-            # Before it leaves: who has the answer finds the record.
+            # Before the answer leaves: a client that has the answer finds the record.
             if message["type"] == "http.response.start":
                 log(message["status"])
             await send(message)
@@ -100,14 +101,15 @@ class AdminAudit:
 
 
 class RefusalLog:
-    """Logs the calls that are refused access, those of one client for one reason once in
-    `REPEAT_SECONDS`: a page that has no token yet asks for several things at once."""
+    """Logs the calls that are refused access. Refusals of one client for one reason are logged once
+    in `REPEAT_SECONDS`: a page that has no token yet asks for several things at once."""
 
     def __init__(self, settings: Settings, namespace: str | None) -> None:
         self.settings = settings
         self.namespace = namespace
         self._told: dict[tuple[str | None, str], tuple[float, int]] = {}
-        """By client and reason the time of the last record, and how many calls had none since."""
+        """By client and reason: the time of the last record, and the number of refusals since
+        then."""
 
     def log(self, scope: Scope, status: int, reason: str) -> None:
         """Log a call that was refused with *status*."""
@@ -156,7 +158,7 @@ def _client(scope: Scope) -> str | None:
 
 
 def _shown_path(path: str, settings: Settings) -> str:
-    """The *path* without API keys, which may be names of namespaces."""
+    """The *path* without API keys: the name of a namespace may be one."""
     name = path.removeprefix(_NAMESPACES)
     if name != path and settings.namespace_by == NamespaceBy.KEY:
         return _NAMESPACES + name_of_key(name, mask_key(name))

@@ -1,5 +1,6 @@
 """Access to `/_emulator`. Without an admin token every client has access, except pages of other
-sites. With one, only clients that send the token, and pages of this server that have its cookie."""
+sites. With a token, only clients that send it have access, and pages of this server that have its
+cookie."""
 
 from __future__ import annotations
 
@@ -25,14 +26,15 @@ OPEN_PATHS: Final = (f"{ADMIN_PREFIX}/health", f"{ADMIN_PREFIX}/ready")
 """The paths for probes, which need no token: they show no data and change nothing."""
 
 SESSION_PATH: Final = f"{ADMIN_PREFIX}/session"
-"""The path at which a page of this server gets its cookie. It sends the token in the body."""
+"""The path at which a page of this server gets its cookie. The page sends the token in the body."""
 
 PRIVATE_SUFFIXES: Final = (".localhost", ".local", ".internal", ".test", ".svc", ".home.arpa")
-"""Endings of names that no one can register, so that no other site can have them."""
+"""Endings of names that no one can register, and so no other site can have."""
 
 
 def are_same(secret: str, other: str) -> bool:
-    """Whether the two secrets are equal; it takes as long whichever character differs."""
+    """Whether the two secrets are equal. The time taken does not depend on which character
+    differs."""
     return hmac.compare_digest(
         secret.encode("utf-8", "surrogatepass"), other.encode("utf-8", "surrogatepass")
     )
@@ -41,9 +43,9 @@ def are_same(secret: str, other: str) -> bool:
 class SessionCookie:
     """The cookie that stands for an admin *token*: `NAME=VALUE`.
 
-    It is derived from the token and does not tell it, so that each process accepts it, and a server
-    that is started again. A browser has the cookies of all ports of a host together: servers with
-    different tokens have cookies of different names.
+    It is derived from the token without revealing it. So every process accepts it, and so does a
+    server that is started again. A browser shares the cookies of a host between all its ports, so
+    servers with different tokens have cookies of different names.
     """
 
     def __init__(self, token: str) -> None:
@@ -52,16 +54,18 @@ class SessionCookie:
         self.value = digest[8:]
 
     def is_in(self, header: str) -> bool:
-        """Whether the *header* `Cookie` has it."""
+        """Whether the *header* `Cookie` has this cookie."""
         return are_same(cookie_parser(header).get(self.name, ""), self.value)
 
 
 class AdminAuth:
-    """Wraps the admin API of a server or of its *namespace*, and logs what it refuses.
+    """Wraps the admin API of a server or of its *namespace*, and logs the calls that it refuses.
 
-    A page of another site reaches a server of this machine in two ways: under the server's own
-    name, and then the browser says whose page it is; or under a name of the site's that is made to
-    point here, and then that name is the `Host`. Under that name it would not have the cookie.
+    A page of another site can reach a server of this machine under two names:
+
+    - The server's own name. Then the browser says from which site the page is.
+    - A name of the other site that is made to point here. Then that name is the `Host`, and the
+      browser does not send the cookie.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings, namespace: str | None = None) -> None:
@@ -87,7 +91,7 @@ class AdminAuth:
         """Raises APIError for a call without access."""
         headers = Headers(scope=scope)
         if self.token is not None and self.cookie is not None:
-            # No other site can know it, wherever the call comes from.
+            # No other site can know the token, wherever the call comes from.
             if are_same(bearer_token(headers.get("authorization", "")), self.token):
                 return
             has_cookie = self.cookie.is_in(headers.get("cookie", ""))
@@ -116,8 +120,8 @@ class AdminAuth:
         return "a wrong admin token" if sends_one else "no admin token"
 
     def _own(self, name: str) -> bool:
-        """Whether a *name* can be this server's: an address, a name without a dot, as containers
-        have, one that is private, or one that the settings say."""
+        """Whether a *name* can be this server's: an address, a name without a dot (as containers
+        have), a private name, or a name in the settings."""
         try:
             ip_address(name)
         except ValueError:
@@ -125,9 +129,12 @@ class AdminAuth:
         return True
 
     def _same_origin(self, origin: str, headers: Headers, scope: Scope) -> bool:
-        """Whether a page of *origin* came from this server. Another port is another origin. A
-        browser leaves out the default port alone, and a proxy may leave out any: there is one where
-        a header says so, or where the page came by TLS, which this server has not."""
+        """Whether a page of *origin* came from this server. Another port is another origin.
+
+        A browser leaves out only the default port; a proxy may leave out any port. There is a proxy
+        where a header says so, or where the page came by TLS, which this server does not speak. An
+        *origin* that is the public URL's tells of a proxy, too.
+        """
         host = headers.get("host", "")
         scheme, _, authority = origin.partition("://")
         if _name(authority) != _name(host):
@@ -149,7 +156,7 @@ def _port(authority: str) -> int | None:
 
 
 def _name(authority: str) -> str:
-    """The host of `HOST:PORT`; nothing that is a name where it is malformed."""
+    """The host of `HOST:PORT`; a dot, which is no name, where it is malformed."""
     try:
         return (urlsplit(f"//{authority}").hostname or "").rstrip(".")
     except ValueError:

@@ -1,4 +1,4 @@
-"""Bodies of the admin API: their models, and the error of a name that there is not."""
+"""Bodies of the admin API: their models, and the error for an unknown name."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from images_emulator.spelling import suggestion
 
 
 class AdminBody(BaseModel):
-    """A body of the admin API. It converts no types. Raises APIError for a key that there is
-    not."""
+    """A body of the admin API. It converts no types. Raises APIError for an unknown key."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -30,6 +29,6 @@ class AdminBody(BaseModel):
 
 
 def unknown_input_error(name: str, names: Sequence[str]) -> APIError:
-    """The error of *name*, which is none of the *names* that are taken."""
+    """The error for *name*, which is not among the accepted *names*."""
     meant = suggestion(name, names, quote="'")
     return admin_errors.unknown_input(name=name, meant=meant, listed=quoted_list(names))

@@ -1,4 +1,4 @@
-"""The admin API's OpenAPI document, with the errors that each route answers, and an HTML page of it
+"""The admin API's OpenAPI document, with the errors that each route answers. An HTML page shows it,
 without scripts or other requests."""
 
 from __future__ import annotations
@@ -45,19 +45,19 @@ _ERROR_SCHEMA: Final = {
 """JSON Schema of the body of every error."""
 
 Responses = dict[int | str, dict[str, Any]]
-"""What FastAPI adds to the answers of a route, by status."""
+"""Descriptions of answers, by status, which FastAPI adds to a route."""
 
 
 def json_body_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """The entry of the document for a route whose handler reads its JSON body, a *model*, itself;
-    FastAPI describes the bodies that it reads."""
+    """The entry of the document for a route whose handler itself reads the JSON body, a *model*.
+    FastAPI describes only the bodies that it reads."""
     schema = {"$ref": _SCHEMAS + model.__name__}
     return {"requestBody": {"content": {"application/json": {"schema": schema}}, "required": True}}
 
 
 def error_responses(*refusals: Refusal) -> Responses:
-    """The entry of the document for a route that answers with these *refusals*, beside those of
-    every route: see `_common_refusals`."""
+    """The entry of the document for a route that answers with these *refusals*. The refusals of
+    every route are in `_common_refusals`."""
     by_status: dict[int | str, list[Refusal]] = {}
     for refusal in refusals:
         by_status.setdefault(refusal.status, []).append(refusal)
@@ -77,7 +77,7 @@ def file_response(*media_types: str) -> Responses:
 
 
 def _common_refusals(path: str, operation: dict[str, Any]) -> Iterator[Refusal]:
-    """The errors of every route with such parameters and such a body."""
+    """The errors of the route at *path* that do not depend on the handler of its *operation*."""
     if path not in OPEN_PATHS:
         yield from (admin_errors.no_token, admin_errors.foreign_host, admin_errors.foreign_origin)
     if "requestBody" in operation:

@@ -17,7 +17,7 @@ from images_emulator.web.namespaces import Namespaces
 
 class AdminContext:
     """An emulator whose admin API is called, its live feeds, and the *namespaces* of its server;
-    None without one."""
+    None without a server."""
 
     def __init__(self, emulator: Emulator, namespaces: Namespaces | None) -> None:
         self.emulator = emulator

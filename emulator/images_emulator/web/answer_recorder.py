@@ -28,7 +28,7 @@ class StandardHeaders:
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
         self._account: Account | None = None
-        """That of the newest headers; None before the first answer."""
+        """The account in the newest headers; None before the first answer."""
         self._organization = self._project = b""
         """Organization and project of the account, as the headers of answers have them."""
 
@@ -61,8 +61,8 @@ class StandardHeaders:
 
 
 class AnswerRecorder:
-    """Records the answer of one call in its exchange, and passes it on to *send*. What the client
-    does not get, because its connection is closed or the protocol has answered, is not recorded."""
+    """Records the answer of one call in its exchange, and passes it on to *send*. Messages that the
+    client does not get are not recorded: its connection is closed, or the protocol has answered."""
 
     __slots__ = ("_connection", "_exchange", "_headers", "_journal", "_send", "large_parts")
 
@@ -75,7 +75,7 @@ class AnswerRecorder:
         self._headers = headers
         self._send = send
         self.large_parts: list[Any] = []
-        """The chunks, long strings and files of a large call that is completed, which are freed in
+        """The chunks, long strings and files of a large call that is completed. They are freed in
         another thread: see `memory_release.py`."""
 
     async def send(self, message: Message) -> None:
@@ -95,9 +95,9 @@ class AnswerRecorder:
         await self._send(message)
 
     def finish(self) -> Awaitable[None]:
-        """End the exchange at once, and return the write that completes it in the journal. It is
-        awaited before the last part of the answer is sent, or when the application has returned
-        without one."""
+        """End the exchange at once, and return the write that completes it in the journal. The
+        write is awaited before the last part of the answer is sent. Where no last part comes, it is
+        awaited when the application has returned."""
         exchange = self._exchange
         exchange.end()
         if exchange.is_large:
@@ -105,7 +105,8 @@ class AnswerRecorder:
         return self._journal.completed(exchange, exchange.pending_write)
 
     def _start(self, message: Message, leaves: bool) -> None:
-        """Add the standard headers to the beginning of an answer, and note it where it *leaves*."""
+        """Add the standard headers to the beginning of an answer. Record the beginning where it
+        *leaves*."""
         exchange = self._exchange
         if exchange.has_recorded_headers:
             _complete_recorded(exchange, message)
@@ -141,7 +142,7 @@ class HeldAnswerRecorder(AnswerRecorder):
         self._start_message: Message | None = None
         """The beginning of the answer, which is recorded when its first part is there."""
         self._held: list[Message] | None = None
-        """What is recorded while the answer is held back; None while it is not."""
+        """The recorded messages of an answer that is held back; None while none is held back."""
 
     async def send(self, message: Message) -> None:
         """Record *message*, and pass it on unless it is held back. Raises the APIError of the
@@ -171,8 +172,8 @@ class HeldAnswerRecorder(AnswerRecorder):
             await self._send_on(each)
 
     async def _send_unheld(self, message: Message) -> None:
-        """Record *message*, and pass it on. To record the last part takes a while; the head leaves
-        with it, because it is all that a client waits for where there is no body."""
+        """Record *message*, and pass it on. Recording the last part takes a while. The head is held
+        back until then, because without a body it is all that a client waits for."""
         is_last = message["type"] == "http.response.body" and not message.get("more_body")
         connection = self._exchange.connection if is_last else None
         if not connection:
@@ -182,11 +183,11 @@ class HeldAnswerRecorder(AnswerRecorder):
         try:
             await super().send(message)
         finally:
-            # Also where the store fails or the call is cancelled: it has begun to leave.
+            # Also where the store fails or the call is cancelled: the answer has begun to leave.
             connection.release_head()
 
     async def _pass_on(self, message: Message) -> None:
-        """Send *message*, which is recorded, or keep it while the answer is held back."""
+        """Send the recorded *message*, or keep it while the answer is held back."""
         if self._held is None:
             await self._send_on(message)
         else:
@@ -194,8 +195,8 @@ class HeldAnswerRecorder(AnswerRecorder):
 
 
 def _complete_recorded(exchange: Exchange, start: Message) -> None:
-    """Add to the recorded headers of an answer the CORS header that a web page needs to read it,
-    and leave out the server's own `date` where there is a recorded one."""
+    """Add the CORS header that a web page needs to the recorded headers of an answer. Leave out the
+    server's own `date` where there is a recorded one."""
     headers = [*start.get("headers", ())]
     names = {name for name, _ in headers}
     if exchange.kind == "call" and ORIGIN in exchange.head and ALLOW_ORIGIN[0] not in names:

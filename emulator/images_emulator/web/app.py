@@ -68,7 +68,7 @@ class Router:
         try:
             await response(scope, receive, send)
         except APIError as error:
-            # Of a write to the store, without which the answer does not begin.
+            # A write to the store has failed, and the answer does not begin without it.
             await self._refuse(error, exchange)(scope, receive, send)
 
     def _endpoint(self, scope: Scope) -> Endpoint:
@@ -108,13 +108,13 @@ def create_app(
 
     A call passes, outermost first: `outside` of each instrument, `CORSMiddleware`,
     `JournalMiddleware`, `inside` of each instrument, `FaultMiddleware`, `ReplayMiddleware`,
-    `Router`. On a shared store `JournalMiddleware` has `FaultMiddleware.meet_early` find the fault
-    before, because the claim on the scenario goes to the store beside the entry of the journal. A
-    server has a `NamespaceRouter` in front of the applications of its namespaces.
+    `Router`. On a shared store `JournalMiddleware` calls `FaultMiddleware.meet_early` first: the
+    claim on the scenario then goes to the store together with the entry of the journal. A server
+    has a `NamespaceRouter` in front of the applications of its namespaces.
 
     FastAPI serves the admin API alone, and is loaded with its first call. Loading it takes half of
-    a server's start, and the API's own paths need no more than Starlette, because their bodies are
-    read by hand.
+    a server's start. The API's own paths need no more than Starlette, because their bodies are read
+    by hand.
     """
     emulator = emulator or Emulator()
     app: ASGIApp = Router(routes(emulator), emulator)

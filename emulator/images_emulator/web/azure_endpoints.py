@@ -1,7 +1,7 @@
 """The endpoints of Azure's paths. They check what Azure API Management checks in front of the
 service: the operation, `api-version`, `api-key`, and the deployment in the path or in the body.
 
-Its messages, headers and bodies are in `emulator/images_emulator/contract/azure.py`.
+Azure's messages, headers and bodies are in `emulator/images_emulator/contract/azure.py`.
 """
 
 from __future__ import annotations
@@ -48,8 +48,9 @@ class AzureEndpoints(OpenAIEndpoints):
         return with_method
 
     def require_api_version(self, operations: Sequence[Operation], endpoint: Endpoint) -> Endpoint:
-        """*endpoint*, behind a check of the call's `api-version`. For a method that is none of the
-        *operations* of that version it raises the error of a path that does not exist."""
+        """*endpoint*, behind a check of the call's `api-version`. Where that version has none of
+        the *operations* for the method, the endpoint raises the error of a path that does not
+        exist."""
         by_method = {each.method: each for each in operations}
 
         async def with_version(request: Request) -> Response:

@@ -63,8 +63,8 @@ class CORSMiddleware:
 
 
 def _own_scope(scope: Scope) -> Scope:
-    """The *scope* for the application within, with a state of its own: where the application is
-    mounted in another one, that of *scope* belongs to the host."""
+    """The *scope* for the application within, with a state of its own. Where the application is
+    mounted in another application, the state of *scope* belongs to the host."""
     host = scope.get("state", {})
     state = {CONNECTION: host[CONNECTION]} if CONNECTION in host else {}
     path = scope["path"]

@@ -55,8 +55,8 @@ class DescribedAnswer(NamedTuple):
 
 
 def described_answer(recording: Recording, own: EmulatorAnswer) -> DescribedAnswer:
-    """The answer that *recording* describes. Raises ValueError where *own* does not have what it
-    leaves open."""
+    """The answer that *recording* describes. Raises ValueError where *own* lacks a value that the
+    recording leaves open."""
     response, expectation = recording.response, recording.expectation
     assert response
     assert expectation

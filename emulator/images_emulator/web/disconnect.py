@@ -17,9 +17,9 @@ def watch_disconnect(request: Request) -> Iterator[asyncio.Future[None]]:
     """A future that is done when the client of *request* disconnects. The body of *request* has
     been read.
 
-    Raises ClientDisconnect where the work inside was withdrawn because of it. The future needs a
-    task that waits for `http.disconnect`. Use it for calls that wait: an answer that is ready takes
-    less time than the task.
+    Raises ClientDisconnect where the work inside was withdrawn because of the disconnect. Use the
+    future only for calls that wait. It needs a task that waits for `http.disconnect`, and an answer
+    that is ready takes less time than the task.
     """
     task = asyncio.ensure_future(_disconnected(request.receive))
     try:

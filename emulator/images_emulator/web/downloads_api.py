@@ -18,8 +18,7 @@ from images_emulator.web.image_responses import render_for_client
 
 
 class DownloadsAPI:
-    """The handler of the blob storage: a URL is all the key that a download needs, and it can only
-    be read."""
+    """The handler of the blob storage. A download needs no key but its URL, and can only read."""
 
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator

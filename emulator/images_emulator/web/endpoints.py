@@ -28,7 +28,7 @@ from images_emulator.web.policy import policy_of
 logger = logging.getLogger("images_emulator")
 
 Handler = Callable[[Request, Policy], Awaitable[Response]]
-"""Answers a call of one operation. The `Policy` is that of the call."""
+"""Answers a call of one operation, by the `Policy` of the call."""
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 """Answers all calls to one path."""

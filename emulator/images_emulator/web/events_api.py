@@ -15,7 +15,7 @@ from images_emulator.web.admin_handlers import AdminHandlers
 from images_emulator.web.live_feed import Reader
 
 PING_SECONDS: Final = 15
-"""Between the comments that keep a quiet stream open, through proxies as well."""
+"""Seconds between the comments that keep a quiet stream open, also through proxies."""
 
 _DOCUMENT: Final[dict[int | str, dict[str, Any]]] = {
     200: {
@@ -39,14 +39,14 @@ class EventsAPI(AdminHandlers):
         last_event_id: str | None = None,
         last_event_id_header: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
     ) -> Response:
-        """What happens from now on, or since the event with that id, as server-sent events:
+        """Stream what happens from now on, or since the event with that id, as server-sent events.
 
-        `arrived` and `completed` with a call as in `requests`, `event` with an event of its stream;
-        `skipped` with the `count` of calls that were too many to tell; `cleared` with `what`:
-        `requests` or `all`; `settings`, `clock` and `scenario` as their paths give them; and
-        `restart` where the id is not known any more, so that everything is to be asked anew. What
-        happens within 100 ms is told together, in a rush of calls within half a second; of a call
-        that is over by then only `completed`.
+        `arrived` and `completed` have a call as in `requests`; `event` has an event of its stream.
+        `skipped` has the `count` of calls that were too many to tell. `cleared` has `what`:
+        `requests` or `all`. `settings`, `clock` and `scenario` are as their paths give them.
+        `restart` comes where the id is not known any more, so that everything is to be asked anew.
+        What happens within 100 ms is told together, in a rush of calls within half a second. A call
+        that is over by then is told by `completed` alone.
         """
         reader = Reader()
         connection: Connection | None = request.scope.get("state", {}).get(CONNECTION)

@@ -49,8 +49,8 @@ DIRECTIVE: Final = re.compile(r"\[\[emulator:([^\[\]]*)\]\]")
 
 
 class FaultEligibility(NamedTuple):
-    """Whether a call may have a fault, because its key is accepted, and whether its prompt has a
-    directive."""
+    """Whether a call may have a fault, because its key is accepted, and whether a directive begins
+    in its body."""
 
     may_fail: bool
     has_directive: bool
@@ -64,15 +64,15 @@ class FaultMiddleware:
     could use up the faults that a test has injected. A download has no API key. It is given a fault
     if its URL has a valid signature.
 
-    The body of each call to an image operation is read here, also where no fault waits: the
-    directive stands in it, and the journal has it of calls without a key, too.
+    The body of each call to an image operation is read here, also where no fault waits. The
+    directive stands in the body, and the journal has the bodies of calls without a key, too.
     """
 
     def __init__(self, app: ASGIApp, emulator: Emulator) -> None:
         self.app = app
         self.emulator = emulator
         self._met_early: dict[str, FaultMeeting] = {}
-        """What calls have met before they came here, by their ids."""
+        """The faults and near misses that `meet_early` has found, by the ids of the calls."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -95,8 +95,8 @@ class FaultMiddleware:
     async def meet_early(
         self, exchange: Exchange, receive: Receive, reading: Awaitable[FaultEligibility]
     ) -> None:
-        """Find the fault of a call by the scenario at the time at which the store is refreshed,
-        with one round trip for both. *reading* is what `read` is doing."""
+        """Find the fault of a call by the scenario while the store is refreshed, with one round
+        trip for both. *reading* is the call's `read`, which is running."""
         may_fail, directive = await reading
         if not may_fail or directive or _FAULT_HEADER in exchange.head:
             return
@@ -114,7 +114,7 @@ class FaultMiddleware:
         return FaultEligibility(may_fail, has_directive)
 
     def _is_signed_download(self, exchange: Exchange) -> bool:
-        """Whether the URL has a valid signature, or is that of a recorded picture."""
+        """Whether the URL has a valid signature, or belongs to a recorded picture."""
         query = exchange.head.query_string.decode("latin-1")
         replay = self.emulator.replay
         return exchange.method in ("GET", "HEAD") and (
@@ -132,8 +132,8 @@ class FaultMiddleware:
         directive: bool,
         met: FaultMeeting | None,
     ) -> None:
-        """Answer the call with its fault, or without one where it has none. What it has *met* by
-        the scenario is known already where it is not None."""
+        """Answer the call with its fault, or without one where it has none. *met* is the result of
+        `meet_early`; None where that found nothing."""
         fault: BaseFault | None = None
         is_in_process = exchange.connection is None
         try:

@@ -1,8 +1,11 @@
-"""What proxies say of a call in its headers: that they forwarded it, and by which URL.
+"""The headers in which proxies say that they forwarded a call, and by which URL.
 
-They are believed whoever sends them. All they decide is the URLs in the answer to the same call,
-whether that answer may be buffered, and whether the port of an `Origin` is compared. A page of
-another site cannot send them (see `FORWARDED`).
+They are believed whoever sends them. A page of another site cannot send them (see `FORWARDED`).
+They decide no more than
+
+- the URLs in the answer to the same call,
+- whether that answer may be buffered, and
+- whether the port of an `Origin` is compared.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ FORWARDED: Final = frozenset(
     )
 )
 """Headers that proxies add to the calls that they forward. A page of another origin could send one
-only after a preflight, which has none of them and is refused."""
+only after a preflight. The preflight itself has none of them, and is refused."""
 
 _HOST: Final = re.compile(
     r"(?:[\w.-]{1,255}|\[[0-9a-f:.]{2,45}\])(?::\d{1,5})?", re.ASCII | re.IGNORECASE
@@ -29,24 +32,24 @@ _HOST: Final = re.compile(
 """A host, as a name or an address, and perhaps a port."""
 
 _PAIR: Final = re.compile(r'\s*([\w-]+)=(?:"([^"\\]*)"|([^\s";,]*))\s*(?:[;,]|$)', re.ASCII)
-"""A parameter of the header `Forwarded`, with what ends it."""
+"""A parameter of the header `Forwarded`, and the separator after it."""
 
 
 def is_forwarded(scope: Scope) -> bool:
-    """Whether a proxy forwarded this call: it has a header of one, or is HTTP/1.0, which nginx
-    speaks where its configuration says nothing, and no client of the API does."""
+    """Whether a proxy forwarded this call: it has a proxy's header, or is HTTP/1.0. nginx speaks
+    HTTP/1.0 unless its configuration says otherwise; no client of the API does."""
     return scope.get("http_version") == "1.0" or any(
         name in FORWARDED for name, _ in scope["headers"]
     )
 
 
 def base_url(request: Request, public_url: str | None) -> str:
-    """The URL at which the client of *request* reaches the server, without a slash at the end:
-    *public_url*, or else the URL of *request*, with the scheme and the host of `Forwarded`, or of
-    `X-Forwarded-Proto` and `X-Forwarded-Host`. Of several proxies, the first speaks.
+    """The URL at which the client of *request* reaches the server, without a slash at the end.
 
-    `X-Forwarded-Port` does not count: the port that the client knows is in its `Host`, and that of
-    the proxy may be another one, behind a published port.
+    It is *public_url*, or else the URL of *request* with the scheme and the host of `Forwarded`, or
+    of `X-Forwarded-Proto` and `X-Forwarded-Host`. Of several proxies, the first one counts.
+    `X-Forwarded-Port` does not count: `Host` has the port that the client knows, and behind a
+    published port the proxy's port may be another one.
     """
     if public_url:
         return public_url.rstrip("/")

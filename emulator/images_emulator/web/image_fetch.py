@@ -20,7 +20,7 @@ Fetch = Callable[[str], bytes | None]
 blocks, and is called in a thread without an event loop."""
 
 FETCH_TIMEOUT_SECONDS: Final = 10
-"""For all of a fetch: connections, redirects, headers and body."""
+"""Seconds for all of a fetch: connections, redirects, headers and body."""
 
 MAX_REDIRECTS: Final = 3
 """Redirects that one fetch follows."""
@@ -79,7 +79,8 @@ async def _fetch(url: str, is_allowed: Callable[[str], bool], seconds: float) ->
 
 
 async def _body(response: httpx2.Response) -> bytes:
-    """The body of a *response*. Raises APIError for an error's, and past the API's limit."""
+    """The body of a *response*. Raises APIError where the response is an error, and past the API's
+    limit."""
     if not response.is_success:
         raise errors.download_failed(status=response.status_code)
     data = bytearray()

@@ -56,20 +56,21 @@ class PreparedRequest:
     request: ImageRequest
     chunks: tuple[bytes, ...]
     templates: dict[int | None, Template] = field(default_factory=dict)
-    """The templates that were needed so far: that of a JSON body under None, that of an event under
-    its number."""
+    """The templates that were needed so far: the template of a JSON body under None, the template
+    of an event under its number."""
     files: dict[int, EncodedFile] = field(default_factory=dict)
     """The files that were drawn so far; see `Exchange.files`."""
     details: CallDetails | None = None
     """The details for the journal, where the body is too long for the journal to parse it again."""
     overrides: AnswerOverrides = NO_OVERRIDES
-    """The values of the answers that stand in place of the emulator's."""
+    """The values of the answers in place of the emulator's own."""
     notices: RawHeaders | None = None
     """The headers that tell of own pictures which are not what the call asks for. None until the
     own pictures were checked."""
     event_key: object | None = None
-    """What stands for this object in the keys of its events in `Emulator.prepared_requests`, which
-    would keep body and uploads otherwise. None where no other call has this object."""
+    """The stand-in for this object in the keys of its events in `Emulator.prepared_requests`. With
+    the object itself, a key would keep body and uploads. None where no other call has this
+    object."""
     _answered: PreparedRequest | None = None
 
     def with_answer(
@@ -156,8 +157,8 @@ class ImageResponses:
         return response
 
     async def _notices(self, request: Request, prepared: PreparedRequest) -> RawHeaders:
-        """`PreparedRequest.notices`. The own pictures are checked where no call did it before.
-        Raises APIError for one that cannot answer the call."""
+        """The `PreparedRequest.notices`. The own pictures are checked where no earlier call did it.
+        Raises APIError for a picture that cannot answer the call."""
         if prepared.notices is None:
             try:
                 with watch_disconnect(request) as disconnect:

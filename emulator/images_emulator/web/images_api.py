@@ -94,7 +94,8 @@ class ImagesAPI:
         return create_images
 
     def _admission(self, exchange: Exchange, image_request: ImageRequest) -> Admission | None:
-        """The images, which the rate limit of the API key or the deployment is to grant."""
+        """The admission of the images by the rate limit of the API key or the deployment; None
+        where there is no limit."""
         deployment = exchange.deployment
         values = exchange.dialect_values(deployment or "", image_request.model.id)
         refusal = exchange.dialect.refusal("rate_limit_exceeded", image_request.model)

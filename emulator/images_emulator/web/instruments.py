@@ -1,4 +1,4 @@
-"""The instruments of a server: what observes its calls for somebody else, such as Prometheus."""
+"""The instruments of a server: observers of its calls for somebody else, such as Prometheus."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from images_emulator.state.emulator import Emulator
 
 
 class Instrument(Protocol):
-    """One instrument. It is of a server, and may observe several emulators."""
+    """One instrument of a server, which may observe several emulators."""
 
     def observe(self, emulator: Emulator) -> None:
         """Observe *emulator* from now on."""
@@ -37,11 +37,11 @@ class Instrument(Protocol):
         ...
 
     async def stop(self) -> None:
-        """Give away what is left, in a bounded time. The server awaits it when it stops."""
+        """Send or remove what is left, in a bounded time. The server awaits it when it stops."""
         ...
 
     def close(self) -> None:
-        """Give back what the instrument has, where the server has not run."""
+        """Release what the instrument holds, where the server has not run."""
         ...
 
 

@@ -80,8 +80,8 @@ def journal_query(  # noqa: PLR0917 - one for each filter
     has: Annotated[Values, _filter(" ".join(get_args(Has)))],
     kind: Annotated[Values, _filter(" ".join(get_args(CallKind)))],
 ) -> Query:
-    """The filters in the address; of one that is given several times one value has to match.
-    Raises APIError for one that there is not, and for a value without meaning."""
+    """The filters in the query of *request*. Of a filter that is given several times, one value has
+    to match. Raises APIError for an unknown name, and for a value without meaning."""
     names = [*FILTER_NAMES, *PAGING]
     for name in request.query_params:
         if name not in names:
@@ -176,8 +176,8 @@ class JournalAPI(AdminHandlers):
         before: str | None = None,
         counts: bool = False,
     ) -> Response:
-        """The newest calls and downloads of hosted pictures, or those since or before the one of
-        that id; newest last. `?kind=call` leaves the downloads out."""
+        """The newest calls and downloads of hosted pictures, or those since or before the call with
+        that id; the newest is last. `?kind=call` leaves the downloads out."""
 
         def page() -> bytes:
             entries, total = self._page(query, limit, since, before)
@@ -194,7 +194,7 @@ class JournalAPI(AdminHandlers):
         return Response(await asyncio.to_thread(page), media_type=JSON)
 
     async def clear(self) -> dict[str, int]:
-        """Forget all calls; how many they were."""
+        """Forget all calls, and answer their number."""
         deleted = await asyncio.to_thread(self.journal.reset)
         note_detail("1 call" if deleted == 1 else f"{deleted} calls")
         return {"deleted": deleted}
@@ -278,13 +278,13 @@ class JournalAPI(AdminHandlers):
         since: str | None = None,
         before: str | None = None,
     ) -> Gallery:
-        """The pictures that the same calls were answered with; newest last."""
+        """The pictures that the calls of `requests` were answered with; the newest is last."""
 
         def page() -> Gallery:
             entries, _ = self._page(query, limit, since, before)
             images = [image for entry in entries for image in pictures(entry)]
             calls = [call for call in self.journal.heads(query) if call.images]
-            # The pictures of a call with uploads are drawn from these.
+            # These may lack the uploads from which their pictures are drawn.
             without = [call for call in calls if not call.drawn]
             calls = [call for call in calls if call.drawn] + self.journal.whole(without)
             return Gallery(images, sum(len([*pictures(call)]) for call in calls))
@@ -292,7 +292,7 @@ class JournalAPI(AdminHandlers):
         return await asyncio.to_thread(page)
 
     async def image(self, id: str, index: int, request: Request) -> Response:
-        """One of these pictures, or that of a download, drawn again: the same bytes."""
+        """A picture of an answer or of a download, drawn again: the same bytes."""
         entry = await self._entry(id)
         image_request = entry.picture_request(index)
         if not image_request:

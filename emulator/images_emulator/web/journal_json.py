@@ -29,8 +29,8 @@ THUMBNAIL_EDGE: Final = imaging.thumbnails.EDGES[0]
 
 @dataclass(frozen=True, slots=True)
 class UploadSummary:
-    """An image that came with a call. *url* leads to its bytes while they are kept, *thumbnail* to
-    a small picture of it where it was opened."""
+    """An image that came with a call. *url* leads to its bytes while they are kept. *thumbnail*
+    leads to a small picture of it while they are, where its *pixels* are known."""
 
     field: str
     name: str
@@ -44,8 +44,8 @@ class UploadSummary:
 
 @dataclass(frozen=True, slots=True)
 class PictureSummary:
-    """A picture that left whole. *url* leads to it, drawn again, and is null where that is not
-    possible any more. *bytes* is null for one that was sent by URL."""
+    """A picture that left whole. *url* leads to the picture, drawn again; null where it cannot be
+    drawn any more. *bytes* is null for a picture that was sent by URL."""
 
     index: int
     url: str | None
@@ -71,11 +71,13 @@ class UsageSummary:
 
 @dataclass(frozen=True, slots=True)
 class CallSummary:
-    """One call, or one download of a hosted picture, which has that picture's model and prompt. Of
-    a refused call, model, prompt and parameters are as they were sent; *sent* are the names that
-    were sent. *number* counts the calls in the order of arrival since the last reset, from 1: see
-    `Exchange.number`. *recording* names the recording that answered. *notices* are those of the
-    headers `x-emulator-notice`."""
+    """One call, or one download of a hosted picture. A download has the model and the prompt of its
+    picture. A refused call has model, prompt and parameters as they were sent.
+
+    *number* counts the calls in the order of arrival since the last reset, from 1: see
+    `Exchange.number`. *sent* are the names in the body that was sent. *recording* names the
+    recording that answered. *notices* are the values of the headers `x-emulator-notice`.
+    """
 
     id: str
     number: int | None
@@ -110,9 +112,9 @@ class CallSummary:
 
 @dataclass(frozen=True, slots=True)
 class AnswerDetail:
-    """The part of an answer that has left. *body* is its text, of each image only the beginning;
-    null where there is none, or it is not kept any more. *headers* are without those of the HTTP
-    server."""
+    """The part of an answer that has left. *body* is its text, with only the beginning of each
+    image. It is null where there is no body, or the body is not kept any more. *headers* are
+    without those of the HTTP server."""
 
     headers: Mapping[str, str]
     body: str | None
@@ -122,7 +124,7 @@ class AnswerDetail:
 @dataclass(frozen=True, slots=True)
 class StreamEvent:
     """An event of a stream that was sent, *ms* milliseconds after the call's arrival. *partial* and
-    *thumbnail* lead to its partial image, where it has one that is kept."""
+    *thumbnail* lead to its partial image; null where it has none that is kept."""
 
     index: int
     type: str
@@ -165,8 +167,8 @@ class CallDetail(CallSummary):
 
 @dataclass(frozen=True, slots=True)
 class CallCounts:
-    """How many calls have each value, of all that are kept and of the kind that was asked for, and
-    what they cost together."""
+    """The numbers of calls with each value, over all kept calls of the kind that was asked for.
+    *pictures* and *price_usd* are sums over the same calls."""
 
     model: Mapping[str, int]
     status: Mapping[int, int]
@@ -180,8 +182,9 @@ class CallCounts:
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """Some of the calls that were asked for, newest last, and how many there are of them.
-    *dropped* calls were let go since the last reset. *counts* is null unless it was asked for."""
+    """Some of the calls that were asked for, newest last. *total* is the number of all of them.
+    *dropped* is the number of calls that were let go since the last reset. *counts* is null unless
+    it was asked for."""
 
     requests: Sequence[CallSummary]
     total: int
@@ -203,7 +206,8 @@ class AnsweredImage:
 
 @dataclass(frozen=True, slots=True)
 class Gallery:
-    """The pictures of some of the calls, newest last, and how many there are of all."""
+    """The pictures of some of the calls, newest last. *total* is the number of pictures of all the
+    calls."""
 
     images: Sequence[AnsweredImage]
     total: int
@@ -310,8 +314,8 @@ def summary(entry: Exchange) -> CallSummary:
 
 
 def counts_of(entries: Iterable[Exchange]) -> CallCounts:
-    """The counts over *entries*. Each value is first in its mapping as it came. Downloads, whose
-    paths all differ, are counted by the pattern of theirs."""
+    """The counts over *entries*. The values are in the order in which they first came. Downloads
+    all have different paths, so they are counted under one pattern."""
     tallies: dict[str, Counter[Any]] = {
         name: Counter() for name in ("model", "status", "outcome", "fault", "key", "path")
     }
@@ -344,7 +348,7 @@ def stream_events(entry: Exchange) -> list[StreamEvent]:
 
 
 def _measured(entry: Exchange, file: Callable[[str], bytes | None]) -> Iterator[UploadDetails]:
-    """The uploads of a call, with the pixels that the files tell where none were opened."""
+    """The uploads of a call. Pixels that are not known yet are read from the files."""
     uploads = entry.uploads
     unknown = any(each.pixels is None and keeps_upload(entry, each) for each in uploads)
     files = uploads_data(entry, file) if unknown else iter(())

@@ -39,10 +39,10 @@ fault; without it, that takes two."""
 
 
 class JournalMiddleware:
-    """The middleware inside that of CORS.
+    """The middleware inside `CORSMiddleware`.
 
-    It passes calls to `/_emulator` on to *admin*, and those of a browser that opens `/`, where the
-    page is served. They are not entered in the journal.
+    It passes calls to `/_emulator` on to *admin*, and where the page is served, also calls of a
+    browser that opens `/`. Such calls are not entered in the journal.
     """
 
     def __init__(
@@ -109,10 +109,11 @@ class JournalMiddleware:
     async def _enter(self, exchange: Exchange, receive: Receive) -> asyncio.Task[None] | None:
         """Enter a download, or any exchange on a shared store, in the journal.
 
-        On a shared store the same round trip brings the registers up to date, that of the clock
-        among them. Where the scenario has faults, it also claims the call's: the task that is
-        returned ends with that. The entry has the time by the clock of before the round trip, and a
-        download no picture, until the exchange is completed."""
+        On a shared store the same round trip brings the registers up to date, the clock's among
+        them. Where the scenario has faults, it also claims the fault of the call. The returned task
+        ends when the fault is claimed. Until the exchange is completed, its entry has the time by
+        the clock before the round trip, and the entry of a download has no picture.
+        """
         journal, store = self.emulator.journal, self._shared_store
         if not store:
             await self._note_picture(exchange)
@@ -135,15 +136,17 @@ class JournalMiddleware:
         else:
             exchange.number = await journal.append(exchange)
         exchange.time = clock.now()
-        # Who has found the entry may have advanced the clock meanwhile: that counts for this call.
+        # A client that has found the entry may have advanced the clock meanwhile. That advance
+        # counts for this call.
         own_progress = clock.own_progress - own_progress
         exchange.clock_progress = max(exchange.clock_progress, clock.progress - own_progress)
         journal.tell_arrival(exchange)
         return early
 
     async def _begin_to_meet(self, exchange: Exchange, receive: Receive) -> asyncio.Task[None]:
-        """A task that finds the fault of a call: together with the next round trip to the store, or
-        where the body takes longer than `BODY_SECONDS`, after the body."""
+        """A task that finds the fault of a call, together with the next round trip to the store.
+        Where the body takes longer than `BODY_SECONDS`, the task does so after the body has
+        come."""
         reading = asyncio.ensure_future(self._faults.read(exchange, receive))
         try:
             await asyncio.wait({reading}, timeout=BODY_SECONDS)

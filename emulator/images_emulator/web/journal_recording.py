@@ -38,11 +38,12 @@ _PATH_CHARACTERS: Final = "/:@!$&'()*+,;=~-._"
 
 
 class NotHeldError(ValueError):
-    """The journal does not hold a call as it was; the message is the end of a sentence about it."""
+    """The journal does not hold a call as it was. The message is the end of a sentence about the
+    call."""
 
 
 PictureOfCall = tuple[int, int | None]
-"""Which picture of a call it is: its index, and the number of the partial image or None."""
+"""One picture of a call: its index, and the number of the partial image or None."""
 
 
 Pictures = Mapping[PictureOfCall, bytes]
@@ -55,7 +56,7 @@ def pictures_of(entry: Exchange) -> Iterator[tuple[ImageRequest, PictureOfCall]]
     if request is None or entry.kind != "call" or entry.status != 200 or entry.is_raw:
         return
     if entry.sent.is_stream:
-        # One more than those that left whole: a fault may have cut it.
+        # One more than the partial images that left whole: a fault may have cut the last one.
         for partial in range(min(request.partial_images, entry.partials + 1)):
             yield request, (0, partial)
     for index in range(1 if entry.sent.is_stream else request.n):
@@ -63,7 +64,8 @@ def pictures_of(entry: Exchange) -> Iterator[tuple[ImageRequest, PictureOfCall]]
 
 
 def drawn_pictures(entry: Exchange, renderer: Renderer) -> Pictures:
-    """These pictures, drawn in the calling thread, or from the cache of *renderer*."""
+    """The pictures that `recording_of` needs, drawn in the calling thread or from the cache of
+    *renderer*."""
     pictures: dict[PictureOfCall, bytes] = {}
     for request, (index, partial) in pictures_of(entry):
         cached = renderer.cached(request, index, partial)
@@ -96,8 +98,8 @@ def recording_of(entry: Exchange, pictures: Pictures) -> Recording:
     )
     redacted = Redactor([entry.head.api_key]).redacted(recording)
     if redacted.request.body == recording.request.body:
-        # The answer has nothing that came with the call but what its body has. Names of accounts
-        # are no secrets here: they are the emulator's own.
+        # The body has no credentials, and the answer repeats nothing of the call but its body.
+        # Names of accounts are no secrets here: they are the emulator's own.
         return replace(redacted, response=response, downloads=recording.downloads)
     return redacted
 
@@ -141,7 +143,7 @@ def _response(entry: Exchange, pictures: Pictures) -> RecordedResponse | None:
 
 
 def _with_pictures(entry: Exchange, body: bytes, pictures: Pictures) -> bytes:
-    """*body* with its *pictures* in place of what is shown of them."""
+    """*body* with its whole *pictures* in place of their shown beginnings."""
     count = 0
 
     def picture(match: re.Match[bytes]) -> bytes:
@@ -153,7 +155,8 @@ def _with_pictures(entry: Exchange, body: bytes, pictures: Pictures) -> bytes:
             name = body[0 if start < 0 else start + 2 : match.start()].partition(b"\n")[0]
             key = (0, count if name.endswith(b".partial_image") else None)
         count += 1
-        # A fault may have let only the beginning of it leave. None changes it otherwise.
+        # A fault may have let only the beginning of the picture leave. No fault changes it
+        # otherwise.
         encoded = pictures.get(key, b"")[: int(match[3].replace(b",", b""))]
         if not encoded.startswith(match[2]) or f"{len(encoded):,}".encode() != match[3]:
             raise NotHeldError("has a picture that the journal does not hold")

@@ -23,7 +23,7 @@ class JSONBytes(Response):
     """An answer with status 200 whose body is JSON already.
 
     It writes its two headers itself. Starlette's own response also handles background tasks and
-    websockets, and adds half of the time that the rest of a repeated call's answer takes.
+    websockets. That takes half as long as all the rest of the answer to a repeated call.
     """
 
     def __init__(self, body: bytes) -> None:
@@ -65,8 +65,8 @@ def _response(answer: ErrorAnswer, dialect: Dialect) -> Response:
 
 
 def server_error(exchange: Exchange) -> APIError:
-    """The answer to a call in which the emulator itself fails. Its notice tells it from a fault of
-    that name."""
+    """The answer to a call in which the emulator itself fails. Its notice tells it from the fault
+    `server_error`."""
     error = exchange.dialect.refusal("server_error")(request_id=exchange.id)
     error.add_notice(EMULATOR_FAILED)
     return error

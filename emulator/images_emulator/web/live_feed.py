@@ -1,12 +1,12 @@
 """The live feed: what happens at an emulator, as server-sent events for any number of readers.
 
 It observes the journal and the registers of the store while it has readers, and for
-`LINGER_SECONDS` after the last one has left. The calls that other processes answer are read from a
-shared store, which tells of them. What happens is gathered for `GATHER_SECONDS` and told
-as one batch; after a batch of many calls the next one is gathered for longer. The events of a batch
-are built once, in a thread, and all readers get the same bytes.
-A reader has no queue, only a position in the `EventLog`, and starts again where it reads so slowly
-that events after its position are not kept any more.
+`LINGER_SECONDS` after the last one has left. A shared store tells of the calls that other processes
+answer, and they are read from it. What happens is gathered for `GATHER_SECONDS` and told as one
+batch; after a batch of many calls the next one is gathered for longer. The events of a batch are
+built once, in a thread, and all readers get the same bytes. A reader has no queue, only a position
+in the `EventLog`. A reader that reads too slowly starts again, once events after its position are
+not kept any more.
 """
 
 from __future__ import annotations
@@ -31,36 +31,38 @@ from images_emulator.web.journal_json import stream_events, summary
 from images_emulator.web.state_json import clock_state, scenario_state, settings_json
 
 GATHER_SECONDS: Final = 0.1
-"""How long a batch is gathered at least."""
+"""The shortest time for which a batch is gathered, in seconds."""
 
 SECONDS_PER_CALL: Final = 0.025
-"""How long after a batch the next one ends, for each call that was told: a rush of calls pays for
-40 of them a second, and not for more."""
+"""The shortest time between the ends of two batches, in seconds for each call that the first one
+told. So a rush of calls pays for telling 40 of them a second, and no more."""
 
 MAX_BATCH_CALLS: Final = 20
 """The most calls of a batch that are told one by one: the newest. The others are counted."""
 
 MAX_GATHERED_CALLS: Final = 100
-"""Notes of more calls than these are not kept until the end of a batch."""
+"""The most calls whose notes a batch keeps while it is gathered."""
 
 REFRESH_SECONDS: Final = 1.0
-"""How often a shared store, whose registers other processes change, is refreshed for readers."""
+"""Seconds between two refreshes of a shared store for readers, because other processes change its
+registers."""
 
 WATCH_SECONDS: Final = 1.0
-"""How long the first reader waits at most until a shared store tells of the other processes."""
+"""The longest time for which the first reader waits until a shared store tells of the other
+processes, in seconds."""
 
 LINGER_SECONDS: Final = 10.0
-"""How long a reader who has left may come back and miss nothing."""
+"""Seconds within which a reader that has left may come back and miss nothing."""
 
 MAX_EVENTS: Final = 1000
 MAX_EVENT_BYTES: Final = 4 * 2**20
-"""Number and bytes of the events that are kept for a reader who comes back."""
+"""Number and bytes of the events that are kept for a reader that comes back."""
 
 MAX_CHUNK_BYTES: Final = 256 * 1024
-"""Bytes that a reader is sent at once, about; it may have no more unread."""
+"""Bytes that a reader is sent at once, about. A reader may have no more unread."""
 
 RETRY_MS: Final = 1000
-"""After how many milliseconds a browser connects again."""
+"""Milliseconds after which a browser connects again."""
 
 MAX_DIGITS: Final = 18
 """Digits of the number in an id."""
@@ -103,8 +105,8 @@ class EventLog:
         )
 
     def position_of(self, identity: str) -> int | None:
-        """The number in an id. None where it is none of this log's, or what came after that event
-        is not kept any more."""
+        """The number in the id *identity*. None where the id is not of this log, or where the
+        events after it are not all kept any more."""
         run, _, number = identity.rpartition("-")
         is_number = number.isascii() and number.isdigit() and len(number) <= MAX_DIGITS
         if run != self.run or not is_number:
@@ -113,8 +115,9 @@ class EventLog:
         return position if self._oldest <= position + 1 <= self.last + 1 else None
 
     def after(self, position: int) -> tuple[bytes, int] | None:
-        """The next events after number *position*, and the number of the last of them. No bytes
-        where there are none yet; None where some are not kept any more."""
+        """The next events after number *position*, and the number of the last of them. The bytes
+        are empty where there are no such events yet. None where some of them are not kept any
+        more."""
         start = position + 1 - self._oldest
         if start < 0:
             return None
@@ -134,7 +137,7 @@ class EventLog:
 
 @dataclass(slots=True)
 class _CallNotes:
-    """The notes of a batch on one call. The exchange of another process is None."""
+    """The notes of a batch on one call. *exchange* is None for a call of another process."""
 
     exchange: Exchange | None
     arrived: bool = False
@@ -144,9 +147,9 @@ class _CallNotes:
 
 @dataclass(slots=True)
 class _Batch:
-    """The notes that were gathered: calls by id in the order of their first note, names of changed
-    registers, and what was cleared. *skipped* calls are not among them any more. *missed* is
-    whether there may have been others."""
+    """The notes that were gathered: calls by id in the order of their first notes, names of changed
+    registers, and what was cleared. *skipped* is the number of calls whose notes were removed.
+    *missed* says whether there may have been changes without a note."""
 
     calls: dict[str, _CallNotes] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)
@@ -169,13 +172,13 @@ class _Batch:
         return notes
 
     def clear(self, what: Cleared) -> None:
-        # The notes stay: there may be some of calls since. Those of others are told to nobody, as
-        # the journal has no such calls any more.
+        # The notes stay: some may be of calls after the clearing. Notes of earlier calls are told
+        # to nobody, because the journal has no such calls any more.
         self.skipped = 0
         self.cleared = "all" if "all" in (what, self.cleared) else what
 
     def shrink(self) -> None:
-        """Keep only the calls that could be told."""
+        """Keep only the newest calls, which can be told, and count the others."""
         calls = [*self.calls.items()]
         self.skipped += max(0, len(calls) - MAX_BATCH_CALLS)
         self.calls = dict(calls[-MAX_BATCH_CALLS:])
@@ -195,15 +198,15 @@ class Reader:
 
 
 class LiveFeed:
-    """The feed of one emulator to the readers on one event loop, that of the first of them; see
-    `AdminContext.feed`. What happens in other threads, on the event loop of another server for
-    instance, is noted on that loop. A `JournalObserver`."""
+    """The feed of one emulator to the readers on one event loop, the loop of the first reader: see
+    `AdminContext.feed`. What happens in other threads, such as the event loop of another server, is
+    noted on that loop. A `JournalObserver`."""
 
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
         self.readers: set[Reader] = set()
         self._log: EventLog | None = None
-        """None while nothing is observed."""
+        """The events that were told; None while nothing is observed."""
         self._batch = _Batch()
         self._rested_at = 0.0
         """The earliest time at which the next batch may end, by the loop's clock."""
@@ -216,14 +219,14 @@ class LiveFeed:
         self._refreshing: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._hears_others = asyncio.Event()
-        """Set once the store tells of the calls of other processes, or was not waited for longer:
-        what it has not told before, no reader misses."""
+        """Set once the store tells of the calls of other processes, or once the first reader waits
+        no longer for that. No reader misses what the store has not told before."""
 
     # --- readers
 
     async def read(self, reader: Reader, last_id: str | None) -> AsyncGenerator[bytes, None]:
-        """The events from now on, or after that with the id *last_id*, until *reader* ends. Where
-        what follows is not kept there is a `restart` in its place."""
+        """The events from now on, or after the event with the id *last_id*, until *reader* ends.
+        Where the events after that one are not all kept, a `restart` takes their place."""
         telling = self._telling
         log = self._join(reader)
         try:
@@ -235,7 +238,7 @@ class LiveFeed:
                 self._hears_others.set()
             position = log.position_of(last_id) if last_id else log.last
             if position is not None:
-                # An id without data is no event, but a reader who comes back has it.
+                # An id without data is no event, but a reader that comes back sends this id.
                 yield b"retry: %d\nid: %s-%d\n\n" % (RETRY_MS, log.run.encode(), position)
             while not reader.is_over:
                 reader.awake.clear()
@@ -267,7 +270,7 @@ class LiveFeed:
                 self._refreshing = asyncio.ensure_future(self._refresh())
                 self._watching = asyncio.ensure_future(self._watch())
         if self._batch.cleared:
-            # A reader who is new loads the calls after this, and would drop them once it is told.
+            # A new reader loads the calls after this, and would drop them at a later `cleared`.
             self._log.append("cleared", self._batch.cleared_json)
             self._batch.cleared = None
         self._schedule()
@@ -363,7 +366,7 @@ class LiveFeed:
         try:
             loop.call_soon_threadsafe(note, *values)
         except RuntimeError:
-            # It is closed: its server ended while a reader might have come back.
+            # The loop is closed: its server ended while a reader might have come back.
             self._close()
 
     # These are called on the event loop.
@@ -430,7 +433,7 @@ class LiveFeed:
             yield "restart", b"{}"
         if batch.cleared:
             yield "cleared", batch.cleared_json
-            # Calls may have come since, before this batch knew.
+            # Calls may have come after the clearing, before this batch noted it.
             told = [(batch.notes_of(entry.id, entry), entry) for entry in journal.find()]
             for notes, entry in told:
                 notes.arrived = True
@@ -444,7 +447,7 @@ class LiveFeed:
         if emulator.scenario and any(
             notes.completed and (exchange.fault or exchange.own_answer) for notes, exchange in told
         ):
-            # It may be one more call that a step has met.
+            # The call may be one more that has met a step.
             batch.changed.add("scenario")
         skipped = batch.skipped + max(0, len(told) - MAX_BATCH_CALLS)
         if skipped:
@@ -458,7 +461,7 @@ class LiveFeed:
 
 
 def _call_events(notes: _CallNotes, exchange: Exchange) -> Iterator[tuple[str, bytes]]:
-    """The events of one call. One that is over is told by that alone."""
+    """The events of one call. A call that is over is told by `completed` alone."""
     try:
         if notes.completed:
             yield "completed", _JSON.dump_json(summary(exchange))

@@ -30,8 +30,8 @@ def input_of_download(exchange: Exchange, emulator: Emulator) -> MatchInput:
 async def input_of_call(
     exchange: Exchange, call: Call | None, model: str | None, emulator: Emulator
 ) -> MatchInput:
-    """The values of a call as they were sent; None for a *call* whose body cannot be parsed. The
-    *model* is that behind an Azure deployment, whatever the call names."""
+    """The values of a call as they were sent. *call* is None where the body cannot be parsed. The
+    *model* behind an Azure deployment replaces the one that the call names."""
     fields = call.fields if call else _NOTHING
     values = _with_forms_of_prompt(_sent_values(exchange, call, model), emulator)
     if values.images and "image_sha256" in emulator.scenario.reads:
@@ -44,7 +44,7 @@ async def input_of_call(
 
 
 def _sent_values(exchange: Exchange, call: Call | None, model: str | None) -> MatchInput:
-    """The values of a call as they were sent, but for those of `EXPENSIVE_KEYS`."""
+    """The values of a call as they were sent, without those of `EXPENSIVE_KEYS`."""
     fields = call.fields if call else _NOTHING
     return MatchInput(
         path=exchange.path,
@@ -80,9 +80,9 @@ async def input_of_request(
 def input_of_answered(
     exchange: Exchange, paths: Sequence[str], emulator: Emulator, *, validated: bool
 ) -> MatchInput | None:
-    """All values of a call that has been answered, with those at *paths* in its body: as they were
-    sent, or where it was *validated* those in force. None for a call that was not. It may take as
-    long as `Exchange.parsed`."""
+    """All values of a call that has been answered, with the values at *paths* in its body.
+    *validated* asks for the values in force, which a call that was not validated lacks: then None.
+    Otherwise the values are as they were sent. It may take as long as `Exchange.parsed`."""
     call, request = exchange.parsed, exchange.request
     fields = call.fields if call else _NOTHING
     if not validated:
@@ -101,7 +101,7 @@ def input_of_answered(
 
 
 def _values_in_force(exchange: Exchange, request: ImageRequest) -> MatchInput:
-    """The values of a validated call, but for the forms of its prompt and the fields."""
+    """The values of a validated call, without the forms of its prompt and the fields."""
     return MatchInput(
         path=exchange.path,
         model=request.model.id,
@@ -168,7 +168,7 @@ def _digests(fields: Mapping[str, Any], emulator: Emulator) -> tuple[str, ...]:
 
 
 def _files(images: list[Upload | Mapping[str, Any]], emulator: Emulator) -> Iterator[bytes]:
-    """The files of *images*, but of those at an address."""
+    """The files of *images*, without the images at an address."""
     for image in images:
         if isinstance(image, Upload):
             yield image.data

@@ -47,7 +47,7 @@ class MetricRow(Immutable):
     """One metric."""
 
     name: str
-    """Its name without the prefix, and of a counter without `_total`."""
+    """The name without the prefix; the name of a counter is also without `_total`."""
     kind: MetricKind
     help: str
     """A sentence."""
@@ -55,12 +55,12 @@ class MetricRow(Immutable):
     buckets: tuple[float, ...] = ()
     """Upper bounds of a histogram's buckets, in seconds."""
     mode: Literal["livesum", "livemin", "livemax", "livemostrecent"] = "livesum"
-    """How the gauges of several processes become one. `livemostrecent` takes that of the process
-    which was asked last, for what all of them read from one store."""
+    """How the gauges of several processes become one. `livemostrecent` takes the gauge of the
+    process which was asked last, for values that all processes read from one store."""
 
     @property
     def full_name(self) -> str:
-        """The name that queries use, of a histogram its beginning."""
+        """The name that queries use; for a histogram, the beginning of that name."""
         end = "_total" if self.kind is MetricKind.COUNTER else ""
         return f"{PREFIX}_{self.name}{end}"
 

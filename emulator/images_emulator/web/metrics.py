@@ -1,9 +1,9 @@
-"""The metrics of a server for Prometheus: how calls become figures. `metric_table.py` has what they
-are called.
+"""The metrics of a server for Prometheus: how calls become figures. The names are in
+`metric_table.py`.
 
 Labels have bounded values: operations, models and sizes of the tables, statuses, names of faults.
-Under several processes prometheus-client keeps the figures in files of one folder, which
-`PROMETHEUS_MULTIPROC_DIR` names before this module is imported, and each process answers for all.
+Under several processes prometheus-client keeps the figures in files of one folder, and each process
+answers for all. `PROMETHEUS_MULTIPROC_DIR` names the folder before this module is imported.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from images_emulator.web.metric_table import FOLDER_VARIABLE, METRICS, PREFIX, M
 from images_emulator.web.metrics_endpoint import MetricsEndpoint
 
 OTHER: Final = "other"
-"""The value of a label in place of those that no table has."""
+"""The value of a label in place of a value that no table has."""
 
 SAMPLE_SECONDS: Final = 1.0
 """Seconds between two samples of the gauges of a process."""
@@ -126,7 +126,7 @@ class Metrics:
         # The library has looked for the folder when it was imported, and does not look again.
         self._folder = None if ValueClass is MutexValue else os.environ.get(FOLDER_VARIABLE)
         self.registry = CollectorRegistry()
-        """What is read for an answer."""
+        """The registry that is read for an answer."""
         if self._folder:
             if not Path(self._folder).is_dir():
                 raise ValueError(f"{FOLDER_VARIABLE} is no folder: '{self._folder}'")
@@ -138,7 +138,7 @@ class Metrics:
         self._metrics = {name: self._made(row) for name, row in METRICS.items()}
         self._known_series: dict[tuple[str, ...], Any] = {}
         self._counted: WeakKeyDictionary[object, dict[str, int]] = WeakKeyDictionary()
-        """What a cache had counted when it was last looked at, by the name of the metric."""
+        """The counts of a cache when it was last looked at, by the name of the metric."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._known_sizes = frozenset(_sizes())
 
@@ -195,7 +195,7 @@ class Metrics:
         add_observer(emulator.renderer, self._rendering)
         emulator.store.observe_operations(self._operation)
         if is_first:
-            # Those of namespaces begin in threads, beside which the event loop takes samples.
+            # The emulators of namespaces begin in threads, while the event loop takes samples.
             self._sample()
 
     def inside(self, app: ASGIApp) -> ASGIApp:
@@ -215,12 +215,12 @@ class Metrics:
         self._namespaces = namespaces
 
     async def stop(self) -> None:
-        """End the gauges of this process, which others would go on to tell."""
+        """End the gauges of this process, which other processes would go on to tell."""
         self._loop = None
         self.close()
 
     def close(self) -> None:
-        """As `stop`."""
+        """End the gauges of this process, as `stop` does."""
         if self._folder:
             _forget_process(os.getpid(), Path(self._folder))
 
@@ -315,12 +315,12 @@ class Metrics:
 
         def sample() -> None:
             if self._loop is loop:
-                # Also after one that fails, which the event loop logs.
+                # Also where this sample fails, which the event loop logs.
                 self._wait(loop)
                 self._observe(max(0.0, loop.time() - due), "event_loop_lag_seconds")
                 self._sample()
 
-        # A context of its own: that of the first call would live as long as the server.
+        # A context of its own: the context of the first call would live as long as the server.
         loop.call_at(due, sample, context=Context())
 
     def _open_emulators(self) -> list[Emulator]:
@@ -359,22 +359,22 @@ class Metrics:
             self._count("cache_misses", "pictures", renderer, renderer.misses)
 
     def _count(self, name: str, cache: str, subject: object, total: int) -> None:
-        """Add to the counter *name* of a *cache* by how much the *total* of *subject* has grown
-        since the last time."""
+        """Add to the counter *name* of a *cache* the growth of the *total* of *subject* since the
+        last time."""
         totals = self._counted.setdefault(subject, {})
         self._add(total - totals.get(name, 0), name, cache)
         totals[name] = total
 
     async def refresh(self) -> None:
-        """Bring the gauges up to date, those about the store among them, and forget those of
-        processes that have ended."""
+        """Bring the gauges up to date, also those about the store. Forget the gauges of processes
+        that have ended."""
         self._sample()
         emulators = self._open_emulators()
-        # Where the store is away, they stay as they were.
+        # Where the store is away, these gauges stay as they were.
         with suppress(APIError):
             if self._namespaces:
                 self._set(await self._namespaces(), "namespaces")
-            # Together, so that they are few round trips to a shared store.
+            # Together, which takes few round trips to a shared store.
             journals = await asyncio.gather(*(each.journal.size() for each in emulators))
             self._set(sum(each.calls for each in journals), "journal_calls")
             self._set(sum(each.bytes for each in journals), "journal_bytes")
@@ -387,8 +387,8 @@ class Metrics:
 
 
 def _forget_ended_processes(folder: Path) -> None:
-    """Remove the live gauges of processes that are no more from the *folder* of all; what they have
-    counted stays."""
+    """Remove the live gauges of ended processes from the *folder* of all processes. Their counters
+    stay."""
     if os.name == "nt":  # where a signal of 0 is Ctrl-C
         return
     names = [re.fullmatch(r"gauge_live\w*_(\d+)\.db", each.name) for each in folder.iterdir()]
@@ -408,7 +408,7 @@ def _forget_process(pid: int, folder: Path) -> None:
 
 
 class _MeasuredApp:
-    """The application within `JournalMiddleware`, with the bytes and the streams that it sends
+    """The application within `JournalMiddleware`. The bytes and the streams that it sends are
     counted before they leave."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:

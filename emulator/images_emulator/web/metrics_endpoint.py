@@ -19,7 +19,7 @@ from images_emulator.web.metric_table import METRICS_PATH
 
 
 class MetricsEndpoint:
-    """The middleware around that of CORS, of an application with metrics. It answers
+    """The middleware around `CORSMiddleware`, in an application with metrics. It answers a call to
     `GET /metrics`, which is no call to the API: it is not in the journal, and has no faults."""
 
     def __init__(

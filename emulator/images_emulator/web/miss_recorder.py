@@ -1,4 +1,4 @@
-"""Records what no recording answers: a missed call is forwarded to the upstream, and kept."""
+"""Records calls that no recording answers: a missed call is forwarded to the upstream, and kept."""
 
 from __future__ import annotations
 
@@ -18,19 +18,22 @@ from images_emulator.web.record_proxy import KeptCall, RecordProxy
 from images_emulator.web.upstream import Upstream
 
 logger = logging.getLogger("images_emulator.recordings")
-"""Tells what became of each miss."""
+"""The logger that tells what became of each miss."""
 
 _NOT_KEPT: Final = MOMENTARY | {401, 403, 409}
-"""Statuses of answers that are not kept: the client's next try is to have another one. Those about
-a key would be played for another key, too."""
+"""Statuses of answers that are not kept, so that the client's next try gets another answer. An
+answer about a key would also be played for another key."""
 
 
 class MissRecorder:
-    """An application that forwards calls to the upstream of the *settings*, and adds their
-    recordings to the folder and to *replay*; then it calls *on_kept*. The next call of the kind is
-    played. What another try may mend is passed on and not kept: answers about a key, those of a
-    moment, and connections that failed. Raises ValueError where the upstream is no URL, and where
-    there is no HTTP client."""
+    """An application that forwards calls to the upstream of the *settings*. It adds their
+    recordings to the folder and to *replay*, and then calls *on_kept*. The next call of the kind is
+    played.
+
+    What another try may mend is passed on and not kept: answers about a key, momentary answers, and
+    connections that failed. Raises ValueError where the upstream is no URL, and where there is no
+    HTTP client.
+    """
 
     def __init__(self, settings: Settings, replay: Replay, on_kept: Callable[[], None]) -> None:
         assert settings.upstream

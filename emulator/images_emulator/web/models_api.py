@@ -18,7 +18,7 @@ async def list_models(request: Request, policy: Policy) -> Response:
 
 
 async def retrieve_model(request: Request, policy: Policy) -> Response:
-    """Describe one model. Raises APIError where the call's day has none of that name."""
+    """Describe one model. Raises APIError where no model of the call's day has that name."""
     name = request.path_params["model"]
     model = availability_on(policy.as_of).models.get(name)
     if not model:

@@ -39,9 +39,12 @@ _PARAMETER: Final = f"{NAMESPACE_PARAMETER}=".encode()
 
 
 class NamespaceRouter:
-    """Leads a call to the application of its namespace, of *namespaces*. Its path names it, or else
-    its header, or the query of the admin API, or its API key where the settings say so. Any other
-    call goes to the default emulator, and costs one look at its headers."""
+    """Leads a call to the application of its namespace, one of *namespaces*.
+
+    The name of the namespace is in the path of the call, or else in its header, in the query of the
+    admin API, or in the API key where the settings say so. Any other call goes to the default
+    emulator, and costs one look at its headers.
+    """
 
     def __init__(self, namespaces: Namespaces) -> None:
         self.namespaces = namespaces
@@ -69,7 +72,7 @@ class NamespaceRouter:
         try:
             name, scope = await self._read(scope)
             if not scope["path"]:
-                # Relative, as the ways to the page are.
+                # Relative, as the redirects to the page are.
                 query = scope["query_string"].decode("latin-1")
                 target = f"{quote(name, safe='')}/{query and f'?{query}'}"
                 app: ASGIApp = RedirectResponse(target, 307)
@@ -96,11 +99,12 @@ class NamespaceRouter:
             self.namespaces.release(namespace)
 
     async def _read(self, scope: Scope) -> tuple[str, Scope]:
-        """The name of the call's namespace, and its scope without it: a path and a query as the
-        application knows them. Raises APIError for a name that is none."""
+        """The name of the call's namespace, and the scope without that name: with path and query as
+        the application knows them. Raises APIError for a text that is no name."""
         place = NAMESPACE_PREFIX
         if scope["path"] == self._metrics_path:
-            # They are of the server, and what comes with a scrape is the admin token.
+            # The metrics are of the server, and the key that comes with a scrape is the admin
+            # token.
             return DEFAULT_NAMESPACE, scope
         try:
             head = RequestHead("", scope["path"], b"", scope["headers"])

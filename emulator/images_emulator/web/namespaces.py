@@ -24,12 +24,12 @@ from images_emulator.state.emulator import Emulator
 from images_emulator.state.store import Codec, Packed, Records
 
 MIN_IDLE_SECONDS: Final = 60
-"""A namespace that was called since then does not make room for another one."""
+"""Seconds since its last call after which a namespace may make room for another one."""
 
 
 class NamespaceState(Immutable):
-    """A namespace as the admin API lists it. *calls* counts those since its last reset; *last_used*
-    is the machine's time of its last call, to the API or to the admin API."""
+    """A namespace as the admin API lists it. *calls* is the number of calls since its last reset.
+    *last_used* is the machine's time of its last call, to the API or to the admin API."""
 
     name: str
     calls: int
@@ -37,7 +37,7 @@ class NamespaceState(Immutable):
 
 
 class _Use(Immutable):
-    """The last use of a namespace, as a shared store has it: the seconds since 1970."""
+    """The last use of a namespace, as a shared store has it. *time* is in seconds since 1970."""
 
     name: str
     time: float
@@ -61,17 +61,18 @@ class Namespace:
         """The calls that are being answered, and the open pages."""
         self.last_used = time()
         self.has_begun = False
-        """Whether it is listed and kept. One that is only looked at has not begun, nor has one any
-        more that was deleted: it is there for its open calls alone."""
+        """Whether the namespace is listed and kept. A namespace that is only looked at has not
+        begun. Neither has one that was deleted: it is there for its open calls alone."""
 
 
 class Namespaces:
-    """The namespaces beside the one of the *default* emulator, whose settings say how many there
-    may be, and when an idle one is forgotten. *make_app* makes the application of an emulator.
+    """The namespaces beside the default one. The settings of the *default* emulator say how many
+    there may be, and when an idle one is forgotten. *make_app* makes the application of an
+    emulator.
 
     Where the store is shared, another process may have the same namespace open. The store has the
-    names of all, and the state. A process that forgets one leaves both: the store forgets them by
-    their time to live.
+    names and the state of all namespaces. A process that forgets a namespace leaves both: the store
+    forgets them by their time to live.
     """
 
     def __init__(
@@ -92,15 +93,15 @@ class Namespaces:
         self._opening = Lock()
         """Held while a namespace begins, which may take long."""
         self._lock = Lock()
-        """Held while open calls are counted, and while namespaces are forgotten that have none: a
-        thread in which one begins makes room for it."""
+        """Held while open calls are counted, and while namespaces without open calls are forgotten.
+        A thread that begins a namespace forgets some, too, to make room."""
         self._loop: asyncio.AbstractEventLoop | None = None
         """The server's event loop, once a namespace has begun."""
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        """Notes of uses in a shared store, and ends of namespaces that were forgotten."""
+        """The tasks that note uses in a shared store, or end namespaces that were forgotten."""
         self._openings: set[asyncio.Task[Namespace]] = set()
-        """Wait for the threads in which namespaces are opened."""
+        """The tasks that wait for the threads in which namespaces are opened."""
         store = default.store
         self._uses = (
             store.records("namespaces", self._max_count, _USE_CODEC) if store.is_shared else None
@@ -111,11 +112,19 @@ class Namespaces:
         return check_name(key if key == DEFAULT_NAMESPACE else name_of_key(key, mask_key(key)))
 
     async def named(self, text: str, key: str = "", *, is_key: bool = False) -> str:
-        """The name of the namespace that a call names by *text*. Where API keys have namespaces,
-        the text may be a key, whose name does not tell it: the *key* of the call, one of the
-        settings, one that looks like one or that has called already. Any other text is a name; with
-        *is_key* only one of a namespace that has begun, and else a key. Raises ValueError for a
-        text that is no name."""
+        """The name of the namespace that a call names by *text*. Raises ValueError for a text that
+        is no name.
+
+        Where API keys have namespaces, the text may be a key, and the name of the namespace does
+        not tell the key. The text is taken for a key where it
+
+        - is the *key* of the call, or a key of the settings,
+        - looks like a key,
+        - is a key that has called already, or
+        - with *is_key*, is not the name of a namespace that has begun.
+
+        Any other text is a name.
+        """
         if not self._by_key or text == DEFAULT_NAMESPACE:
             return check_name(text)
         name = name_of_key(text, mask_key(text))
@@ -130,8 +139,8 @@ class Namespaces:
         return check_name(text)
 
     async def _has_begun(self, name: str) -> bool:
-        """Whether there is a namespace *name*, in this process or in the shared store. Of a store
-        that is away this process alone is asked."""
+        """Whether there is a namespace *name*, in this process or in the shared store. Where the
+        store is away, only this process counts."""
         if self._uses:
             with suppress(APIError):
                 use = await self._uses.get(name)
@@ -140,13 +149,13 @@ class Namespaces:
         return namespace is not None and namespace.has_begun
 
     def _oldest_use(self) -> float:
-        """The time of `time` before which a namespace that was last used is forgotten."""
+        """The least time of last use, by `time`, at which a namespace is not forgotten yet."""
         return time() - self._idle_seconds
 
     async def get(self, name: str, *, reads: bool = False) -> Namespace:
-        """The namespace *name*, with one more open call, which the caller has to `release`. It
-        begins where there is none. A call that only *reads* begins none: it finds one that is empty
-        and is not kept. Raises APIError where it cannot begin."""
+        """The namespace *name*, with one more open call, which the caller has to `release`. Where
+        there is no such namespace, it begins. But a call that only *reads* begins none: it gets an
+        empty namespace that is not kept. Raises APIError where the namespace cannot begin."""
         namespace = await self._opened(name, begins=not reads)
         if reads and self._uses:
             # Another process may have begun it, or deleted it.
@@ -157,7 +166,7 @@ class Namespaces:
                 raise
         namespace.last_used = now = time()
         if self._uses and namespace.has_begun:
-            # It is sent with the first operations of the call, in one round trip.
+            # The note is sent with the first operations of the call, in one round trip.
             self._run(self._note(self._uses, name, now))
         return namespace
 
@@ -168,7 +177,7 @@ class Namespaces:
         task.add_done_callback(self._tasks.discard)
 
     async def _note(self, uses: Records[_Use], name: str, now: float) -> None:
-        """Tell the shared store that a namespace is used *now*."""
+        """Tell the shared store that the namespace *name* is used *now*."""
         moment = datetime.fromtimestamp(now, UTC)
         expiry = moment + timedelta(seconds=self._idle_seconds)
         # Where the store is away, the call says so, or goes on without it.
@@ -233,8 +242,8 @@ class Namespaces:
             self.release(namespace)
 
     async def stop(self) -> None:
-        """End what the emulators wait for; one that fails keeps no other from its end. The server
-        awaits this when it stops."""
+        """Stop all emulators; one that fails keeps no other from its stop. The server awaits this
+        when it stops."""
         if self._timer:
             self._timer.cancel()
         if self._openings:
@@ -253,11 +262,11 @@ class Namespaces:
         return await self.default.journal_of_namespace(name).count()
 
     async def _opened(self, name: str, *, begins: bool) -> Namespace:
-        """The namespace *name*, with one more open call, which *begins* it or not. Raises APIError
-        where it cannot begin."""
+        """The namespace *name*, with one more open call. *begins* says whether the call begins it.
+        Raises APIError where it cannot begin."""
         namespace = self._taken(name)
         if namespace is None or (begins and not namespace.has_begun):
-            # It reads files, or waits for a shared store.
+            # A thread, because this reads files, or waits for a shared store.
             self._loop = asyncio.get_running_loop()
             opening = asyncio.ensure_future(
                 asyncio.to_thread(self._open_namespace, name, begins=begins)
@@ -265,7 +274,8 @@ class Namespaces:
             self._openings.add(opening)
             opening.add_done_callback(self._openings.discard)
             try:
-                # Who is cancelled while it waits does not cancel the task: the thread goes on.
+                # A caller that is cancelled while it waits does not cancel the task: the thread
+                # goes on.
                 await asyncio.wait([opening])
             except asyncio.CancelledError:
                 opening.add_done_callback(self._release_unused)
@@ -292,8 +302,8 @@ class Namespaces:
             return namespace
 
     def _open_namespace(self, name: str, *, begins: bool) -> Namespace:
-        """The namespace *name*, with one more open call, which *begins* it or not. Blocks. Raises
-        APIError."""
+        """The namespace *name*, with one more open call. *begins* says whether the call begins it.
+        Blocks. Raises APIError."""
         with self._opening:
             namespace = self._taken(name)
             if namespace and (namespace.has_begun or not begins):
@@ -334,7 +344,7 @@ class Namespaces:
                 key=lambda each: each.last_used,
                 default=None,
             )
-            # A shared store keeps what it has.
+            # A shared store keeps the state of the namespace.
             min_idle = 0 if self._uses else MIN_IDLE_SECONDS
             if oldest is None or time() - oldest.last_used < min_idle:
                 raise emulator_errors.too_many_namespaces(count=str(self._max_count))

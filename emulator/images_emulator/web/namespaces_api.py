@@ -16,8 +16,8 @@ from images_emulator.web.admin_handlers import AdminHandlers
 
 @dataclass(frozen=True, slots=True)
 class NamespaceJSON:
-    """A namespace: its *calls* since the last reset, and the machine's time at which it was last
-    called, through the API or the admin API."""
+    """A namespace. *calls* is the number of its calls since the last reset. *last_used* is the
+    machine's time of its last call, to the API or to the admin API."""
 
     name: str
     calls: int
@@ -32,7 +32,7 @@ class NamespacesJSON:
 
 
 class NamespacesAPI(AdminHandlers):
-    """The handlers, which are of the server whichever namespace they are called in."""
+    """The handlers. They are of the server, whichever namespace they are called in."""
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix=ADMIN_PREFIX, tags=["namespaces"])
@@ -42,8 +42,8 @@ class NamespacesAPI(AdminHandlers):
         return router
 
     async def namespaces(self) -> NamespacesJSON:
-        """The namespaces beside the default one, with the number of their calls and the time of the
-        last."""
+        """The namespaces beside the default one, each with the number of its calls and the time of
+        the last one."""
         if self.context.namespaces is None:
             return NamespacesJSON([])
         states = await self.context.namespaces.all()

@@ -29,9 +29,9 @@ async def meet_answer(
     emulator: Emulator,
     admission: Admission | None,
 ) -> PreparedRequest | RawAnswer:
-    """The call as the answer that it meets wants it, or that answer where it is raw; *prepared*
-    where it meets none. Raises APIError where the call has no *admission*, and where the function
-    of an answer fails."""
+    """Find the answer of one's own that the call meets. Return a copy of *prepared* that the answer
+    changes, or the answer where it is raw, or *prepared* where there is none. Raises APIError where
+    the call has no *admission*, and where the function of an answer fails."""
     values = await input_of_request(exchange, prepared.request, emulator)
     met, misses = await emulator.scenario.meet_answer(values, admission)
     if met is None:
@@ -55,7 +55,7 @@ async def meet_answer(
 
 
 def _sentence(error: Exception) -> str:
-    """What the client is told of *error*: its message, where a file has no more than its name."""
+    """The message of *error* for the client. A file in it has only its name, without the folder."""
     if isinstance(error, OSError) and error.strerror:
         names = [base_name(os.fsdecode(name)) for name in _file_names(error)]
         return ": ".join([error.strerror, *names])

@@ -88,7 +88,8 @@ class PageFiles:
         await response(scope, receive, send)
 
     def _response(self, scope: Scope) -> Response:
-        """Raises APIError for a path that is no file's, and another method than GET and HEAD."""
+        """The response to a call. Raises APIError for a path without a file, and for a method other
+        than GET and HEAD."""
         path, method = scope["path"], scope["method"]
         if method not in ("GET", "HEAD"):
             error = admin_errors.wrong_method(path=path, method=method)
@@ -114,7 +115,7 @@ class PageFiles:
         return Response(file.content, headers=headers, media_type=media_type)
 
     def _file(self, name: str) -> PageFile:
-        """Raises OSError where there is none."""
+        """The file *name*. Raises OSError where there is none."""
         path = FOLDER / name
         changed = path.stat().st_mtime_ns
         file = self._files.get(name)

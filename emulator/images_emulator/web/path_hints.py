@@ -1,5 +1,5 @@
-"""Path hints: the 404 at a path that is almost one of the API's names the path that is probably
-meant, in the log and in the header `x-emulator-notice`."""
+"""Path hints: the 404 at a path that is almost a path of the API names the path that is probably
+meant. The hint is in the log and in the header `x-emulator-notice`."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class PathHints:
         self._fixed = [route.path for route in self._routes if not route.has_parameters]
 
     def hint(self, path: str) -> bytes | None:
-        """The sentence for a call to *path*, which is logged once until a reset: that of metrics
-        without the setting, or of another path that is like it; None where there is neither, or the
-        path is served."""
+        """The hint for a call to *path*: it names a similar path that is served, or the setting
+        that metrics need. It is logged once until a reset. None where there is no hint, or the path
+        is served."""
         suggestion = self.suggest(path)
         if suggestion is not None:
             notice = WRONG_PATH.format(path=quote(path), suggestion=quote(suggestion))
@@ -81,9 +81,9 @@ class PathHints:
 
 
 def _candidates(path: str, segments: Sequence[str]) -> Iterator[str]:
-    """Paths that may be meant by *path*, which has no superfluous slashes and these *segments*: the
-    path itself, then each of its ends, the longest first, behind the prefixes of the API's paths;
-    each as it is spelt and in lower case."""
+    """Paths that may be meant by *path*, which has no superfluous slashes and these *segments*. The
+    first is the path itself. Then each of its ends, the longest first, follows behind each prefix
+    of the API's paths, both as it is spelt and in lower case."""
     yield path
     prefixes = ["/v1"]
     if AZURE_PREFIX in f"{path}/":

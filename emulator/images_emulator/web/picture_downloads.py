@@ -23,7 +23,7 @@ MAX_DOWNLOADS: Final = 16
 """The most pictures of one answer that are downloaded; the API makes 10 at most."""
 
 DOWNLOAD_SECONDS: Final = 60
-"""For the download of one picture, with all of its body."""
+"""Seconds for the download of one picture, with all of its body."""
 
 CHUNK_BYTES: Final = 64 * 1024
 """Bytes that are read at a time."""
@@ -55,8 +55,8 @@ async def download(url: str, upstream: Upstream) -> RecordedDownload:
     """The bytes at *url*, without redirects and with at most `IMAGE_BYTES_LIMIT` bytes. Raises
     DownloadError.
 
-    An answer may be malicious, and is not to lead to the machines of a private network: the address
-    is the upstream's own, or one of the public network by TLS.
+    A malicious answer must not lead to the machines of a private network. So the address is the
+    upstream's own, or an address of the public network by TLS.
     """
     try:
         parts = urlsplit(url)
@@ -72,8 +72,8 @@ async def download(url: str, upstream: Upstream) -> RecordedDownload:
         if parts.scheme != "https" or parts.username is not None:
             raise DownloadError("is neither by TLS nor at the upstream")
         if not _goes_through_proxy(host):
-            # The address that was looked up is the one that is connected to: a second look-up might
-            # find another.
+            # The connection is to the address that was looked up: a second look-up might find
+            # another one.
             public = await _public_address(host, port)
             address = f"https://{public}:{port}"
             extensions["sni_hostname"] = host
@@ -103,8 +103,8 @@ async def _data(response: httpx2.Response) -> bytes:
 
 
 def _goes_through_proxy(host: str) -> bool:
-    """Whether the client sends a request to *host* to a proxy of the variables, which alone may
-    know its address."""
+    """Whether a request to *host* goes through a proxy of the environment variables. Then the proxy
+    alone may know the address of the host."""
     return "https" in getproxies() and not proxy_bypass(host)
 
 

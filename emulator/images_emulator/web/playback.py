@@ -36,15 +36,15 @@ class Playback:
     status: int | None
     """The status; None where the connection failed before an answer."""
     headers: Sequence[Header]
-    """As recorded, in their order, but for those of the connection. `content-length` is there where
-    it was recorded, and is that of this body."""
+    """The recorded headers in their order, without those of the connection. Where `content-length`
+    was recorded, it is adapted to this body."""
     parts: Sequence[tuple[float, bytes]]
-    """The seconds from the end of the request, and the bytes."""
+    """The parts of the body: the seconds from the end of the request, and the bytes."""
     end: End
     answer: KnownAnswer
-    """What the journal shows of it."""
+    """The answer as the journal shows it."""
     weight: int
-    """Bytes that it takes, about."""
+    """Bytes that the playback takes, about."""
 
 
 def accepts(accept_encoding: str, coding: str) -> bool:
@@ -57,9 +57,10 @@ def accepts(accept_encoding: str, coding: str) -> bool:
 
 
 def playback(recording: Recording, base_url: str, accept_encoding: str) -> Playback:
-    """The answer of *recording* at *base_url*, which takes the place of the hosts of its hosted
-    pictures. A compressed body that a client of this *accept_encoding* does not read is sent
-    uncompressed. Raises ValueError for a body that cannot be made of its files."""
+    """The answer of *recording* for this server. *base_url* replaces the hosts in the URLs of its
+    hosted pictures. A compressed body is sent uncompressed where it may have such URLs, or where a
+    client of this *accept_encoding* does not read it. Raises ValueError for a body that cannot be
+    made of its files."""
     response = recording.response
     if response is None:
         nothing = KnownAnswer(is_stream=False)
@@ -116,13 +117,13 @@ def _headers(recording: Recording, length: int, *, keeps_coding: bool) -> Iterat
         if name != CONTENT_LENGTH:
             yield _encoded(name, value)
         elif response.status not in _BODILESS:
-            # Of an answer without a body the server would wait for so many bytes.
+            # With the length, the server would wait for so many bytes of an answer without a body.
             yield b"content-length", _length(recording, value, length)
 
 
 def _length(recording: Recording, recorded: str, length: int) -> bytes:
-    """The value of `content-length`, which was *recorded*, with a body of *length* bytes. The
-    answer to HEAD, and one that was cut, tell another length than they have."""
+    """The value of `content-length`, which was *recorded*, for a body of *length* bytes. The answer
+    to HEAD, and an answer that was cut, tell a greater length than they have."""
     response = recording.response
     assert response
     is_whole = recording.request.method != "HEAD" and response.end == "complete"
@@ -133,8 +134,8 @@ def _length(recording: Recording, recorded: str, length: int) -> bytes:
 
 
 def _decompressed(parts: Sequence[bytes], coding: str) -> list[bytes] | None:
-    """*parts* without their content *coding*; None for one that is not known, and for bytes that
-    are not in it. What was cut off stays away."""
+    """*parts* without their content *coding*. None for an unknown coding, and for bytes that are
+    not in it. What was cut off stays away."""
 
     def read(decompressor: zlib._Decompress) -> list[bytes]:
         decompressed = [decompressor.decompress(part) for part in parts]
@@ -144,7 +145,7 @@ def _decompressed(parts: Sequence[bytes], coding: str) -> list[bytes] | None:
 
 
 def _moved(body: bytes, moves: Mapping[str, str]) -> bytes:
-    """*body* with other URLs, by *moves*; also where JSON has them with escapes."""
+    """*body* with its URLs replaced by *moves*, also where JSON has them with escapes."""
     for old, new in moves.items():
         for escape in _ESCAPES:
             body = body.replace(escape(old).encode(), escape(new).encode())

@@ -27,8 +27,8 @@ DOWNLOADS_GRACE_SECONDS: Final = 5.0
 """Seconds that downloads of pictures get to finish when the server stops."""
 
 Keep = Callable[[Recording], Path | None]
-"""Keeps a recording that has no credentials; the file that it is in, or None where it is not to be
-kept. It may raise OSError, and is called in one thread."""
+"""Keeps a recording that has no credentials. Returns its file, or None where it is not to be kept.
+It may raise OSError, and is called in one thread."""
 
 
 class KeptCall(NamedTuple):
@@ -42,16 +42,16 @@ class KeptCall(NamedTuple):
     file: Path | None
     """The file; None where it was not kept."""
     problem: str = ""
-    """The sentence about a recording that was to be kept, and could not be."""
+    """Why a recording that was to be kept could not be, in a sentence; else empty."""
 
 
 class RecordProxy:
-    """An ASGI application that forwards calls to *upstream*. Their recordings, without credentials,
-    are given to *keep*, one after the other; then *tell* is called with the result, in the same
-    thread. Credentials in *keys* are searched for in all of them. A call that did not reach the
+    """An ASGI application that forwards calls to *upstream*. It gives their recordings, without
+    credentials, to *keep*, one after the other. Then it calls *tell* with the result, in the same
+    thread. All recordings are searched for the credentials in *keys*. A call that did not reach the
     upstream is not kept.
 
-    A call that an end of the server interrupts is kept as far as it came.
+    A call that the stop of the server interrupts is kept as far as it came.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class RecordProxy:
         self._writer = DaemonThreadPool(1, thread_name_prefix="recordings")
         self._keeping: set[asyncio.Future[None]] = set()
         self._last: asyncio.Future[None] | None = None
-        """The one of `_keeping` that was added last, which may have ended."""
+        """The future that was added to `_keeping` last; it may have ended."""
         self._downloading: set[asyncio.Future[RecordedDownload]] = set()
         self._is_finishing = False
 
@@ -102,12 +102,13 @@ class RecordProxy:
         self._writer.shutdown()
 
     async def _record(self, call: ForwardedCall, before: asyncio.Future[None] | None) -> None:
-        """Download the pictures that the answer of *call* names, and keep the call when *before* is
-        kept: recordings are in the order in which their answers ended."""
+        """Download the pictures that the answer of *call* names. Then keep the call, once *before*
+        is kept: recordings are in the order in which their answers ended."""
         loop = asyncio.get_running_loop()
         recording = call.recording()
         if "json" in call.content_type:
-            # Of another recording: this one is not to have its bodies in memory while it waits.
+            # The URLs of a second recording: the first one must not have its bodies in memory while
+            # it waits.
             urls = await loop.run_in_executor(self._writer, picture_urls, call.recording())
             results = [await self._download(url) for url in urls]
             problems = [each for each in results if isinstance(each, str)]

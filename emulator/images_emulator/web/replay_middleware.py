@@ -65,23 +65,23 @@ MAX_NOTICE_CHARS: Final = 1024
 """The longest notice of a miss, in a header."""
 
 _STRICT: Final = (ReplayMatch.EXACT, ReplayMatch.REQUEST)
-"""The levels at which a recording is of the very call."""
+"""The levels at which a recording matches only the very same call."""
 
 _REPEATED_TEXTS: Final = ("quality", "background", "output_format")
 """The parameters that an answer repeats as texts."""
 
 
 class _SearchResult(NamedTuple):
-    """The match or the miss of a call, and the request of the call; None where that is invalid, or
-    makes no images."""
+    """The match or the miss of a call, and the request of the call. *request* is None where the
+    call is invalid, or makes no images."""
 
     outcome: RecordingMatch | Miss
     request: ImageRequest | None
 
 
 class ReplayMiddleware:
-    """The middleware inside that of faults and around the router; there is none without the
-    setting `replay`.
+    """The middleware inside `FaultMiddleware` and around the router. Without the setting `replay`
+    there is none.
 
     A call without an accepted key is refused by the application, and uses up no recording. Faults
     apply to a recorded answer as to any other.
@@ -134,7 +134,8 @@ class ReplayMiddleware:
             await self._miss(result.outcome, exchange, self.app)(scope, receive, send)
 
     async def _has_own_answer(self, result: _SearchResult, exchange: Exchange) -> bool:
-        """Whether a step of the scenario has an answer for the call. It goes before a recording."""
+        """Whether a step of the scenario has an answer for the call. Such an answer goes before a
+        recording."""
         scenario = self.emulator.scenario
         if result.request is None or not scenario.has_answers:
             return False
@@ -145,8 +146,8 @@ class ReplayMiddleware:
     async def _find(
         self, exchange: Exchange, scope: Scope, receive: Receive
     ) -> _SearchResult | None:
-        """The match or the miss of a call; None for one that the application is to refuse: without
-        an accepted key, with invalid headers of the emulator, or with too long a body."""
+        """The match or the miss of a call. None for a call that the application is to refuse: it
+        has no accepted key, invalid headers of the emulator, or too long a body."""
         settings = self.emulator.settings
         if self.replay.failure:
             sentence = f"the recordings cannot be read: {self.replay.failure}"
@@ -208,14 +209,14 @@ class ReplayMiddleware:
             return await self.emulator.renderer.decode(search)
         if not exchange.is_large and self.replay.find_exact(compare(), day):
             return search()
-        # A search for others may read the files of recordings.
+        # A search for less exact matches may read the files of recordings.
         return await self.emulator.renderer.parse(search)
 
     def _find_redacted(
         self, exchange: Exchange, scope: Scope, chunks: Sequence[bytes], day: str | None
     ) -> RecordingMatch | None:
-        """The match of a call with credentials in its query or body, when they are redacted as
-        those of recordings are; None where it has none, or matches nothing."""
+        """The match of a call whose credentials in query and body are redacted as in recordings.
+        None where the call has no such credentials, or matches nothing."""
         headers = tuple(
             (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
         )
@@ -241,8 +242,8 @@ class ReplayMiddleware:
         receive: Receive,
         send: Send,
     ) -> None:
-        """Answer the call with the next of the recordings that it matches. One that cannot be made
-        of its files is a miss."""
+        """Answer the call with the next of the recordings that it matches. A recording that cannot
+        be made of its files is a miss."""
         position = await self.replay.next_of(match.positions)
         try:
             played = await self._playable(position, Request(scope, receive), exchange)
@@ -263,8 +264,8 @@ class ReplayMiddleware:
     async def _send(
         self, played: Playback, exchange: Exchange, receive: Receive, send: Send
     ) -> None:
-        """Send a recorded answer, with `delay` each part as late as it came, until the client
-        leaves. End the connection as it ended."""
+        """Send a recorded answer, until the client leaves. With the setting `delay` each part is as
+        late as it was recorded. End the connection as the recorded one ended."""
         settings = self.emulator.settings
         waits = None
         if settings.delay:
@@ -295,8 +296,8 @@ class ReplayMiddleware:
     async def _play_described(
         self, recording: Recording, exchange: Exchange, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Play a recording whose answer is described: what it leaves open is filled in from the
-        emulator's own answer. Where that is not possible, it is a miss."""
+        """Play a recording whose answer is described. Values that it leaves open are filled in from
+        the emulator's own answer. Where that is not possible, the call is a miss."""
         own = EmulatorAnswer()
         await self.app(scope, receive, own.receive)
         try:
@@ -318,8 +319,9 @@ class ReplayMiddleware:
     async def _playable(
         self, position: int, request: Request, exchange: Exchange
     ) -> Playback | Recording:
-        """The recording as it is sent to this client; one whose answer is described as it is.
-        Raises OSError and ValueError where it cannot be made of its files."""
+        """The recording in the form that is sent to this client. A recording whose answer is
+        described stays as it is. Raises OSError and ValueError where it cannot be made of its
+        files."""
         base = ""
         if self.replay.hosts(position):
             base = base_url(request, self.emulator.settings.public_url)
@@ -341,8 +343,8 @@ class ReplayMiddleware:
         return playable
 
     def _note(self, played: Playback, request: ImageRequest | None, exchange: Exchange) -> None:
-        """Note in *exchange* what the journal shows of the answer: unless a fault changes it, that
-        of the recording."""
+        """Note in *exchange* what the journal shows of the answer: its pictures, and unless a fault
+        changes it, the recorded answer."""
         answer = played.answer
         if request and played.status == HTTPStatus.OK:
             exchange.request = request = _as_answered(request, answer)
@@ -359,8 +361,8 @@ class ReplayMiddleware:
             exchange.known_answer, exchange.body_may_change = answer, True
 
     async def _keep_file(self, played: Playback, exchange: Exchange, receive: Receive) -> None:
-        """Keep the file of an upload under the id that the recorded answer gives it: a call that no
-        recording answers may name it."""
+        """Keep the file of an upload under its id in the recorded answer: a call that no recording
+        answers may name that id."""
         file_object = json_value(b"".join(data for _, data in played.parts))
         identity = file_object.get("id") if isinstance(file_object, Mapping) else None
         if played.status != HTTPStatus.OK or not isinstance(identity, str):
@@ -405,8 +407,9 @@ class ReplayMiddleware:
     # --- a miss
 
     def _miss(self, miss: Miss, exchange: Exchange, app: ASGIApp) -> ASGIApp:
-        """The application that answers a call which no recording answers: *app*, with a notice in
-        its answer, or one that refuses the call."""
+        """The application that answers a call which no recording answers. The setting `on_miss`
+        decides: it refuses the call, forwards it to the upstream, or is *app* with a notice in its
+        answer."""
         misses = [
             NearMiss(each.name, "recording", each.name, "recording", each.reason, spent=False)
             for each in miss.nearest
@@ -444,8 +447,8 @@ def _target(scope: Scope) -> str:
 
 
 def _as_answered(request: ImageRequest, answer: KnownAnswer) -> ImageRequest:
-    """*request* with the pictures of the answer, and with the values that it repeats: for `auto`
-    the API may have chosen others than the emulator."""
+    """*request* with the pictures of the answer, and with the parameters that the answer repeats.
+    For `auto` the API may have chosen other values than the emulator."""
     values = answer.parameters
     changes: dict[str, Any] = {name: values[name] for name in _REPEATED_TEXTS if name in values}
     if size := _pixels(values.get("size", "")):

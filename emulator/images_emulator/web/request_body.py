@@ -22,7 +22,7 @@ from images_emulator.settings import Settings
 from images_emulator.state.emulator import Emulator
 
 MAX_ADMIN_STRUCTURE: Final = 1_000_000
-"""See `json_body.MAX_STRUCTURE`: a scenario may have many thousand steps."""
+"""The `json_body.MAX_STRUCTURE` of the admin API: a scenario may have many thousand steps."""
 
 
 async def _chunks(receive: Receive, max_bytes: int) -> tuple[bytes, ...] | None:
@@ -61,10 +61,10 @@ async def read_call(
     emulator: Emulator,
     as_of: Day = None,
 ) -> Call:
-    """The parsed call to an image *operation*. The first caller parses the body, later ones get
-    the same call or error. Raises APIError where the body is longer than the settings allow, has a
-    media type that the operation does not read on the day *as_of*, or cannot be parsed; and
-    ClientDisconnect."""
+    """The parsed call to an image *operation*. The first caller parses the body, later ones get the
+    same call or error. Raises ClientDisconnect. Raises APIError where the body is longer than the
+    settings allow, cannot be parsed, or has a media type that the operation does not read on the
+    day *as_of*."""
     body = await _body(exchange, receive, operation, emulator, as_of)
     if exchange.call_error:
         raise exchange.call_error

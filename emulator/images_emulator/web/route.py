@@ -13,7 +13,7 @@ _PARAMETER: Final = re.compile(r"\{(\w+)(:path)?\}")
 
 
 class Route:
-    """The *path* and its *endpoint*, which takes every method: it refuses some, after it has
+    """A *path* and its *endpoint*. The endpoint takes every method, and refuses some after it has
     checked the key.
 
     In *path*, `{name}` stands for one segment, and `{name:path}` for any text, also an empty one.

@@ -46,7 +46,7 @@ def _handlers(emulator: Emulator) -> Mapping[Operation, Handler]:
 
 
 def _by_route(operations: Sequence[Operation]) -> Mapping[str, Sequence[Operation]]:
-    """*operations* by their paths, which they share where their methods differ."""
+    """*operations* by their paths. Operations with different methods may share a path."""
     by_route: dict[str, list[Operation]] = {}
     for operation in operations:
         by_route.setdefault(operation.route, []).append(operation)
@@ -54,8 +54,8 @@ def _by_route(operations: Sequence[Operation]) -> Mapping[str, Sequence[Operatio
 
 
 def paths_of(provider: Provider) -> list[str]:
-    """The paths at which *provider* serves operations, with parameters in braces, each once. Left
-    out are OpenAI's paths without a prefix, which are the same operations again."""
+    """The paths at which *provider* serves operations, with parameters in braces, each once.
+    OpenAI's paths without a prefix are left out, because they are the same operations again."""
     mounts = [mount for mount in MOUNTS if mount.provider is provider and mount.prefix]
     paths = (mount.prefix + each.route for mount in mounts for each in mount.operations)
     return [*dict.fromkeys(path.replace(":path", "") for path in paths)]

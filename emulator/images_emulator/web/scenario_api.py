@@ -63,7 +63,8 @@ BODIES: Final = (ScenarioDocument, Step)
 
 
 class ScenarioAPI(AdminHandlers):
-    """Handlers around the scenario of one emulator. To change it blocks, see `Store.run`."""
+    """Handlers around the scenario of one emulator. Changing the scenario blocks: see
+    `Store.run`."""
 
     @property
     def scenario(self) -> Scenario:
@@ -96,8 +97,8 @@ class ScenarioAPI(AdminHandlers):
         return router
 
     async def show(self) -> ScenarioState:
-        """The steps, and how many calls have met each: injected ones first, and last the 20 that
-        were injected and have met all their calls."""
+        """The steps, and how many calls have met each. Injected steps come first; the last 20
+        injected steps that have met all their calls come at the end."""
         return await asyncio.to_thread(scenario_state, self.emulator)
 
     async def unmet(self) -> UnmetSteps:
@@ -134,9 +135,9 @@ class ScenarioAPI(AdminHandlers):
 
     async def inject(self, request: Request) -> InjectedState:
         """Inject the step in the body, before those of the scenario; `injected` is its id. A fault
-        goes after those injected earlier, and is met once where it has no `times`; an answer is met
-        always, and then goes before the earlier ones of its kind. The step goes when it has met all
-        its calls. A picture is a `data:` URL: a path is refused."""
+        goes after those injected earlier, and is met once where it has no `times`. An answer
+        without `times` is met always; any answer goes before the earlier ones of that kind. The
+        step goes when it has met all its calls. A picture is a `data:` URL: a path is refused."""
 
         def add(step: Mapping[str, Any]) -> str:
             return self.scenario.add({"times": None if "answer" in step else 1, **step})

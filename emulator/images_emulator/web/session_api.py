@@ -17,7 +17,7 @@ from images_emulator.web.admin_handlers import AdminHandlers
 from images_emulator.web.request_body import read_admin_json
 
 COOKIE_PATH: Final = "/"
-"""The path of the cookie: pages of namespaces have others than `/_emulator/`."""
+"""The path of the cookie. Pages of namespaces have other paths than `/_emulator/`."""
 
 
 class Token(AdminBody):
@@ -27,7 +27,7 @@ class Token(AdminBody):
 
 
 class SessionAPI(AdminHandlers):
-    """Handlers of one emulator's session. Where it has no admin token, none is needed."""
+    """Handlers of one emulator's session. An emulator without an admin token needs no session."""
 
     def router(self) -> APIRouter:
         router = APIRouter(tags=["emulator"])
@@ -40,8 +40,8 @@ class SessionAPI(AdminHandlers):
         return router
 
     async def begin(self, request: Request) -> Response:
-        """Set a cookie that does as well as the header with the admin token, for the pages of this
-        server, until the browser is closed."""
+        """Set a cookie that does as well as the header with the admin token. It is for the pages of
+        this server, until the browser is closed."""
         sent = Token.model_validate(await read_admin_json(request.receive, self.emulator))
         response = Response(status_code=204)
         token = self.emulator.settings.admin_token

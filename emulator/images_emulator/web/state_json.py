@@ -17,8 +17,8 @@ from images_emulator.state.emulator import Emulator
 
 @dataclass(frozen=True, slots=True)
 class ClockState:
-    """The emulator's time. *offset_seconds* is how far it is ahead of the machine's: 0 where it was
-    never moved or frozen."""
+    """The emulator's time. *offset_seconds* is how far it is ahead of the machine's; 0 where the
+    clock was never moved or frozen."""
 
     now: datetime
     frozen: bool
@@ -35,10 +35,13 @@ class HostingState:
 
 @dataclass(frozen=True, slots=True)
 class StepState:
-    """A step of the scenario. *title* is its *name* with that of its fault or its answer, of which
-    it has one. *fault* and *match* are as they are written in a scenario, the API key redacted.
-    *answer* is, too, but for its files, of which it has name, SHA-256, bytes, size and format.
-    *met* calls have met it, and once *spent* no more do."""
+    """A step of the scenario, which has either a *fault* or an *answer*. *title* is its *name* with
+    the name of the fault or the answer.
+
+    *fault*, *match* and *answer* are as they are written in a scenario, with the API key redacted.
+    In place of its files *answer* has their names, SHA-256, bytes, sizes and formats. *met* is the
+    number of calls that have met the step. Once it is *spent*, no more do.
+    """
 
     id: str
     name: str
@@ -57,7 +60,7 @@ class StepState:
 
 @dataclass(frozen=True, slots=True)
 class ScenarioState:
-    """The steps: injected ones, those of the scenario, and the last that were injected and are
+    """The steps: the injected ones, those of the scenario, and the last injected ones that are
     spent."""
 
     steps: list[StepState]
@@ -65,15 +68,15 @@ class ScenarioState:
 
 @dataclass(frozen=True, slots=True)
 class InjectedState(ScenarioState):
-    """The steps with a new one among them, and the id of that, *injected*."""
+    """The steps, and *injected*, the id of the new one among them."""
 
     injected: str
 
 
 @dataclass(frozen=True, slots=True)
 class UnmetStepState:
-    """A step that still waits for a call: *met* calls have met it, of its *times*; null for any
-    number."""
+    """A step that still waits for a call. *met* is the number of calls that have met it, of its
+    *times*; null for any number."""
 
     id: str
     title: str
@@ -90,16 +93,15 @@ class UnmetSteps:
 
 
 def settings_json(emulator: Emulator) -> dict[str, Any]:
-    """The settings by name, secrets redacted, and as `changed` those that are not as at the
-    start."""
+    """The settings by name, secrets redacted. `changed` names those that differ from the start."""
     values = {each.name: _shown(each, emulator.settings) for each in all_settings()}
     return {**values, "changed": [*emulator.changed_settings]}
 
 
 def _shown(setting: Setting, settings: Settings) -> Any:
-    """The value of *setting*. Of a secret that several callers may have, each value is masked as
-    error messages mask API keys, so that they can be told apart; the only value of another is
-    hidden. The URL of the store has no password."""
+    """The value of *setting*, without secrets. Where a secret has several values, for several
+    callers, each is masked as in error messages, so that they can be told apart. A secret with one
+    value is hidden. The URL of the store has no password."""
     value = getattr(settings, setting.name)
     if setting.name == "store" and value is not None:
         return without_credentials(value)
@@ -115,13 +117,13 @@ def clock_state(emulator: Emulator) -> ClockState:
 
 
 def scenario_state(emulator: Emulator) -> ScenarioState:
-    """Blocks; see `Store.run`."""
+    """The steps of the scenario. Blocks; see `Store.run`."""
     steps = emulator.scenario.as_json()["steps"]
     return ScenarioState([StepState(**step) for step in steps])
 
 
 def unmet_steps(emulator: Emulator) -> UnmetSteps:
-    """Blocks; see `Store.run`."""
+    """The steps that still wait for a call. Blocks; see `Store.run`."""
     return UnmetSteps(
         [
             UnmetStepState(each.id, each.title, each.match, each.times, each.met)

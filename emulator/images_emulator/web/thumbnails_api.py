@@ -24,8 +24,8 @@ from images_emulator.web.disconnect import watch_disconnect
 from images_emulator.web.journal_api import SANDBOX
 
 HEADERS: Final = {**SANDBOX, "Cache-Control": "private, max-age=31536000, immutable"}
-"""Headers of answers that never change under their address, which has the id of a call: a year, as
-long as a cache may keep it."""
+"""Headers of answers that never change under their address, which has the id of a call or a step. A
+cache may keep them for a year, as long as it may keep any."""
 
 
 class Edge(IntEnum):
@@ -61,7 +61,8 @@ class ThumbnailsAPI(AdminHandlers):
         return entry
 
     async def _streamed(self, identity: str, index: int, partial: int) -> ImageRequest:
-        """The request of the stream that has sent that partial image, be it over or not."""
+        """The request of the stream that has sent that partial image, also before the stream is
+        over."""
         entry = await self._entry(identity)
         request = entry.request if entry.kind == "call" else None
         # Partial images leave in their order; a fault may have kept the last ones back.
@@ -72,7 +73,7 @@ class ThumbnailsAPI(AdminHandlers):
 
     async def thumbnail(self, id: str, index: int, edge: Edge, request: Request) -> Response:
         """A picture of the answer, its longest edge 96 or 480 pixels at most; JPEG, or WebP where
-        it is transparent. Of an animation it is the first frame."""
+        it is transparent. An animation is shown by its first frame."""
         entry = await self._entry(id)
         drawn = entry.picture_request(index)
         if not drawn:
@@ -92,13 +93,13 @@ class ThumbnailsAPI(AdminHandlers):
     async def partial_thumbnail(
         self, id: str, index: int, partial: int, edge: Edge, request: Request
     ) -> Response:
-        """The thumbnail of that partial image."""
+        """The thumbnail of a partial image that the stream has sent."""
         streamed = await self._streamed(id, index, partial)
         return await self._thumbnail(request, streamed, index, partial, edge)
 
     async def upload_thumbnail(self, id: str, index: int, edge: Edge, request: Request) -> Response:
-        """The thumbnail of an image that came with the call, by its place in `uploads`. There is
-        none of a file that is no image which the API accepts."""
+        """The thumbnail of an image that came with the call, by its place in `uploads`. Only an
+        image that the API accepts has one."""
         entry = await self._entry(id)
         # The body may be long; see `upload_data`.
         data = await asyncio.to_thread(upload_data, entry, index, self.emulator.files.data)

@@ -1,4 +1,4 @@
-"""Traces of calls by OpenTelemetry. A call is one span, with spans below it for its validation, for
+"""Traces of calls by OpenTelemetry. A call is one span. Spans below it are for its validation, for
 the pictures that are drawn for it, and for operations on a store outside the process.
 
 The span is a child of the client's own where the call has a `traceparent`. Attributes have the
@@ -54,13 +54,14 @@ PROTOCOL_VARIABLES: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTE
 """The variables that name the protocol; the first one counts."""
 
 SERVER_ERROR: Final = 500
-"""The least status of an answer that makes a server's span one of an error."""
+"""The least status of an answer that marks a server's span as an error."""
 
 _NO_SPAN: Final = nullcontext()
 
 
 def _exporters() -> list[str]:
-    """The exporters by the variables. Raises ValueError for one that there is not."""
+    """The exporters that the variables name. Raises ValueError for an unknown exporter or
+    protocol."""
     names = os.environ.get("OTEL_TRACES_EXPORTER", "").strip() or "otlp"
     exporters = [name.strip() for name in names.split(",")]
     for name in exporters:
@@ -75,7 +76,7 @@ def _exporters() -> list[str]:
 
 
 def _provider() -> TracerProvider:
-    """A provider of the server's own: that of the process may be another library's. Raises
+    """A provider of the server's own: the provider of the process may be another library's. Raises
     ValueError for a variable that it cannot follow."""
     exporters = _exporters()
     values = {"service.name": SERVICE, "service.version": version(DISTRIBUTION)}
@@ -118,7 +119,7 @@ _ROUTES: Final = tuple(_routes())
 
 
 def route_of(exchange: Exchange) -> str | None:
-    """The template of the path, such as `/v1/files/{file}`; None for a path that nothing has."""
+    """The template of the path, such as `/v1/files/{file}`; None for an unknown path."""
     path = exchange.path
     if exchange.kind == "download":
         return f"{DOWNLOAD_PREFIX}{{name}}"
@@ -157,7 +158,7 @@ class Tracing:
         """Nothing: a connection has no span."""
 
     def count_namespaces(self, namespaces: Callable[[], Awaitable[int]]) -> None:
-        """Traces have no number of namespaces."""
+        """Nothing: traces have no number of namespaces."""
 
     async def stop(self) -> None:
         """Send the last spans."""
@@ -176,7 +177,7 @@ class Tracing:
             await asyncio.wait_for(sent.wait(), FLUSH_SECONDS)
 
     def close(self) -> None:
-        """End the thread that sends spans; there are none."""
+        """End the thread that sends spans, where there are no spans."""
         self._provider.shutdown()
 
     # --- the span of a call
@@ -195,13 +196,13 @@ class Tracing:
         return trace.set_span_in_context(span, parent)
 
     def arrived(self, exchange: Exchange) -> None:
-        """The span begins later, with the way to the endpoint."""
+        """Nothing: `begin` begins the span, on the way to the endpoint."""
 
     def sent_event(self, exchange: Exchange, index: int) -> None:
-        """The journal has the times of events."""
+        """Nothing: the journal has the times of events."""
 
     def cleared(self) -> None:
-        """Spans go on after a reset."""
+        """Nothing: spans go on after a reset."""
 
     def completed(self, exchange: Exchange) -> None:
         """End the span of a call."""
@@ -218,7 +219,7 @@ class Tracing:
     # --- spans below it
 
     def _step(self, name: str) -> AbstractContextManager[object]:
-        """A span around a part of the call that this code runs for. A refusal is no error of it."""
+        """A span around a part of the current call. A refusal is no error of the span."""
         if not trace.get_current_span().is_recording():
             return _NO_SPAN
         return self._tracer.start_as_current_span(
@@ -234,8 +235,8 @@ class Tracing:
     def _render_span(
         self, parent: context.Context, request: ImageRequest, queued: float
     ) -> Iterator[None]:
-        """A span while a picture is drawn, below *parent*. It was *queued* at that time of
-        `perf_counter`."""
+        """A span below *parent* while a picture is drawn. *queued* is the time, by `perf_counter`,
+        at which its job was queued."""
         attributes: dict[str, AttributeValue] = {
             f"{IMPORT_NAME}.size": "{}x{}".format(*request.size),
             f"{IMPORT_NAME}.output_format": request.output_format,
@@ -316,7 +317,7 @@ def _generation_attributes(exchange: Exchange) -> Iterator[tuple[str, Any]]:
 
 
 class _TracedApp:
-    """The application within `JournalMiddleware`, with the span of the call as the current one."""
+    """The application within `JournalMiddleware`. The span of the call is the current one there."""
 
     def __init__(self, app: ASGIApp, tracing: Tracing) -> None:
         self.app = app

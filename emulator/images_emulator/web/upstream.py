@@ -1,5 +1,5 @@
-"""The upstream: another server of the API, to which a call is forwarded as it is, and whose answer
-is passed on as it comes."""
+"""The upstream: another server of the API. A call is forwarded to it as it is, and its answer is
+passed on as it comes."""
 
 from __future__ import annotations
 
@@ -44,21 +44,21 @@ CONNECT_SECONDS: Final = 10
 """Seconds for the connection to the upstream, with its TLS."""
 
 TIMEOUT_SECONDS: Final = 600
-"""Default of the seconds for which the upstream may send nothing; the SDKs wait as long."""
+"""Seconds for which the upstream may send nothing, by default. The SDKs wait as long."""
 
 SAME_MOMENT_SECONDS: Final = 0.0005
 """Chunks of an answer that arrive within this time have one time in the recording."""
 
 _EVENT_END: Final = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
-"""The end of a line, and the empty line behind it."""
+"""The end of an event: the end of a line, and the empty line behind it."""
 
 CasedHeaders = Iterable[tuple[bytes, bytes]]
-"""Headers in their order, each with its name in the case in which it was sent; see
+"""Headers in their order, with their names in the case in which they were sent: see
 `protocol.CasedProtocol`. Elsewhere names are in lower case (`exchange.head.RawHeaders`)."""
 
 
 class Upstream:
-    """The server of the API at *url*, which may end in `/v1`. An *api_key* replaces that of each
+    """The server of the API at *url*, which may end in `/v1`. An *api_key* replaces the key of each
     call. An answer fails when nothing of it arrives for *timeout* seconds.
 
     Raises ValueError for a text that is no URL of a server, and where no HTTP client is installed.
@@ -71,8 +71,8 @@ class Upstream:
         self.api = UpstreamAPI(url, api_key or "")
         self.timeout = timeout
         self.library = http_client_library()
-        # Without connections that are kept, none can turn out to be closed just when a call is
-        # sent: the client would see a cut that was none.
+        # No connections are kept. A kept one may turn out to be closed just when a call is sent,
+        # and the client would see a cut that was none.
         limits = self.library.Limits(max_connections=None, max_keepalive_connections=0)
         times = self.library.Timeout(timeout, connect=min(CONNECT_SECONDS, timeout), pool=None)
         self.client: httpx2.AsyncClient = self.library.AsyncClient(limits=limits, timeout=times)
@@ -86,9 +86,9 @@ class Upstream:
         await self.client.aclose()
 
     def headers(self, headers: CasedHeaders, target: bytes) -> list[tuple[bytes, bytes]]:
-        """The *headers* of a call to *target*, as they are sent to the upstream: with its host,
-        with the API key, if there is one, and without compression of the answer, so that people can
-        read what is recorded."""
+        """The *headers* of a call to *target*, as they are sent to the upstream. They have the
+        upstream's host and, if there is one, its API key. They ask for no compression of the
+        answer, so that people can read what is recorded."""
         pairs = [*headers]
         names = {name.lower() for name, _ in pairs}
         sent = [(b"Host", self.api.host.encode())]
@@ -132,8 +132,8 @@ class ForwardedCall:
         self._answer_headers: Headers = ()
         self._answer = Spool()
         self._arrivals: list[tuple[float, int]] = []
-        """By chunk of the answer: the seconds since the request was sent, and how many bytes
-        there were then."""
+        """For each chunk of the answer: the seconds since the request was sent, and the bytes of
+        the answer by then."""
         self._end: End = "cut"
         self._error = ""
         self.has_reached = True
@@ -228,7 +228,7 @@ class ForwardedCall:
             self._end = "complete"
             await send(_body(b"", more=False))
         finally:
-            # Where the client has left, or the disk is full, the upstream sends on.
+            # Where the client has left, or the disk is full, the upstream would send on.
             await response.aclose()
 
     def _add(self, chunk: bytes) -> None:
@@ -241,7 +241,7 @@ class ForwardedCall:
             arrivals.append((seconds, len(self._answer)))
 
     async def _fail(self, error: Exception, receive: Receive, send: Send) -> None:
-        """End the call, to which no answer came, because of *error*."""
+        """End the call, which got no answer because of *error*."""
         library = self._upstream.library
         self._error = _reason(error)
         if isinstance(error, library.ReadError):
@@ -348,8 +348,8 @@ def _stream(library: ModuleType, chunks: AsyncIterator[bytes]) -> httpx2.AsyncBy
 
 
 def _end_to_end(headers: CasedHeaders, but: Iterable[str] = ()) -> list[tuple[bytes, bytes]]:
-    """*headers* without those of one connection, which `connection` may name, and those in *but*;
-    white space around a value is no part of it."""
+    """*headers* without those of one connection, which `connection` may name, and without those in
+    *but*. White space around a value is removed."""
     pairs = [*headers]
     names = {
         token.strip().lower()
@@ -380,7 +380,8 @@ def _error_messages(error: APIError) -> Sequence[Message]:
 
 
 def _reason(error: BaseException) -> str:
-    """The message of *error*. The library's own words may be fewer than those of what it hides."""
+    """The message of *error*, or that of the system's error behind it, which may say more than the
+    library's."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.strerror:

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from typing import Final
 
 MAX_LINE_CHARS: Final = 72
-"""Characters of a group of values that stands in one line of the code."""
+"""The most characters of a group of values in one line of the code."""
 
 
 def group(opening: str, items: Iterable[str], closing: str, pad: str = "") -> str:
-    """*items* between brackets, in one line with *pad* inside of it where that is short."""
+    """*items* between brackets. Where that is short, it is one line, with *pad* inside the
+    brackets."""
     items = [*items]
     if not items:
         return f"{opening}{closing}"
@@ -23,8 +24,8 @@ def group(opening: str, items: Iterable[str], closing: str, pad: str = "") -> st
 
 
 def indented(text: str) -> str:
-    """*text* with its lines indented. Its literals may have separators that other functions take
-    for ends of lines."""
+    """*text* with its lines indented. `str.splitlines` would also split at separators inside
+    literals."""
     return "\n".join(f"    {line}" if line else line for line in text.split("\n"))
 
 

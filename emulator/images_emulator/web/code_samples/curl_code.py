@@ -12,7 +12,7 @@ def curl_code(source: SampleSource) -> str:
     exchange = source.exchange
     method = ["--head"] if exchange.method == "HEAD" else ["-X", exchange.method]
     words = ["curl", "-g", *method, f"{source.base}{source.target}"]
-    # Without a value the header is left out; curl would say that this is a form.
+    # Without a value curl leaves the header out; otherwise it would say that the body is a form.
     for name, value in ({"content-type": ""} | dict(source.headers)).items():
         words += ["-H", f"{name}: {value}".rstrip()]
     line = shlex.join(words)

@@ -29,7 +29,7 @@ JAVASCRIPT_METHODS: Final[Mapping[Operation, str]] = {
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 _PROTOTYPE: Final = "__proto__"
-"""A name that sets something else in an object of JavaScript."""
+"""A name that sets the prototype of an object in JavaScript, and no property."""
 
 JAVASCRIPT_KEY: Final = 'process.env.OPENAI_API_KEY ?? "sk-test"'
 """The expression of the API key."""
@@ -76,7 +76,7 @@ def _has_safe_numbers(value: Any) -> bool:
 
 
 def _download(source: SampleSource, url: str) -> str:
-    """The expression of the bytes at *url*, an expression of JavaScript."""
+    """The expression of the bytes at *url*, itself an expression."""
     bearer = "`Bearer ${process.env.IMAGES_EMULATOR_ADMIN_TOKEN}`"
     options = f", {{ headers: {{ authorization: {bearer} }} }}" if source.needs_token else ""
     return f"(await fetch({url}{options})).arrayBuffer()"
@@ -114,7 +114,7 @@ def javascript_code(source: SampleSource) -> str:
     if sdk.uses_uploads:
         url = f"`{source.journal_url}/uploads/${{index}}`"
         lines.append("// An image of the call, from the emulator's journal.")
-        # The default tells the type, without words that JavaScript does not have.
+        # The default value tells the type to TypeScript, in the syntax of JavaScript.
         lines.append("const upload = async (index = 0) => {")
         lines.append(f"    const url = {url};")
         lines.append(f"    return {_download(source, 'url')};")
@@ -161,7 +161,7 @@ def _http(source: SampleSource) -> str:
         f"headers: {group('{', headers, '}', pad=' ')}",
     ]
     if exchange.body and exchange.method not in {"GET", "HEAD"}:
-        # A text without a type would get one.
+        # `fetch` would give a text without a `content-type` one.
         is_text = source.text is not None and "content-type" in source.headers
         url = literal(f"{source.journal_url}/body")
         body = literal(source.text or "") if is_text else f"await {_download(source, url)}"

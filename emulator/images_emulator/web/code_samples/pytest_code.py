@@ -33,7 +33,7 @@ ERROR_CLASSES: Final[Mapping[int, str]] = {
 
 
 def pytest_code(source: SampleSource) -> str:
-    """A test with the fixture of the pytest plugin, which expects what the call was answered."""
+    """A test with the fixture of the pytest plugin. It expects the answer that the call got."""
     sdk = sdk_call(source)
     sdk = sdk and _with_models(sdk, source.deployments)
     if not sdk or not (sdk.is_json_edit or REQUIRED[sdk.operation] <= sdk.arguments.keys()):
@@ -71,8 +71,8 @@ def _marker(source: SampleSource) -> str:
 
 
 def _with_models(sdk: SDKCall, deployments: Mapping[str, str]) -> SDKCall:
-    """The call *sdk* to the models behind *deployments*. The server of a test has none, and takes a
-    model's name for that of its deployment."""
+    """The call *sdk* to the models behind *deployments*. The server of a test has no deployments,
+    and takes the name of a model in place of a deployment's."""
     arguments = dict(sdk.arguments)
     if sdk.prefix.startswith(AZURE_PREFIX) and isinstance(name := arguments.get("model"), str):
         arguments["model"] = deployments.get(name, name)
@@ -81,8 +81,8 @@ def _with_models(sdk: SDKCall, deployments: Mapping[str, str]) -> SDKCall:
 
 
 def _fault(source: SampleSource) -> str:
-    """A statement that injects the fault of the call, with its defaults; an error of one's own with
-    status and message."""
+    """A statement that injects the fault of the call, with the fault's defaults; an error of one's
+    own with status and message. Empty where there is no fault, or the call itself asks for it."""
     exchange = source.exchange
     asks = "x-emulator-fault" in exchange.headers or b"[[emulator:" in (exchange.body or b"")
     if exchange.fault is None or asks:

@@ -1,4 +1,4 @@
-"""The call of the journal that code is made of, and what of it OpenAI's SDKs can make."""
+"""The call of the journal that code is made of, and the part of it that OpenAI's SDKs can make."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from images_emulator.exchange.exchange import Exchange
 from images_emulator.file_types import FILE_TYPES
 
 MAX_ARGUMENT_BYTES: Final = 100_000
-"""Bytes of a body that stands in the code; a longer one comes from the journal. Linux takes 128 KB
+"""The most bytes of a body in the code; a longer body comes from the journal. Linux takes 128 KB
 for one argument of a command."""
 
 PYTHON_METHODS: Final[Mapping[Operation, str]] = {
@@ -52,8 +52,8 @@ NOT_IN_SDK: Final[Mapping[Operation, frozenset[str]]] = {
 
 
 def _parameters(operation: Operation) -> Mapping[str, set[type]]:
-    """The parameters of *operation* that the SDKs' methods have, each with the classes of its
-    rules, of all models."""
+    """The parameters of *operation* that the SDKs' methods have, each with the classes of its rules
+    in all models."""
     classes: dict[str, set[type]] = {"model": set()}
     for model in MODELS.values():
         for name, rule in model.accepts.get(operation, {}).items():
@@ -84,7 +84,7 @@ class SampleSource:
     needs_token: bool = False
     """Whether `/_emulator` wants the admin token."""
     changeable_settings: Mapping[str, Any] = field(default_factory=dict)
-    """The server's settings that change at run time, as they are."""
+    """The current values of the server's settings that change at run time."""
     deployments: Mapping[str, str] = field(default_factory=dict)
     """Azure's deployments of the server, with their models."""
 
@@ -117,7 +117,7 @@ class SampleSource:
 
     @property
     def key_header(self) -> tuple[str, str] | None:
-        """The header of the API key, and what stands before the key in it; None without a key."""
+        """The header of the API key, and the text before the key in it; None without a key."""
         if not self.exchange.head.api_key:
             return None
         for name, scheme in (("api-key", ""), ("authorization", "Bearer ")):
@@ -155,11 +155,11 @@ class SDKCall:
     """Whether it is an edit or a variation with a JSON body, for which the SDKs have no method."""
     streams: bool
     prefix: str
-    """The path before that of the operation."""
+    """The part of the path before the operation's route."""
     deployment: str | None
     api_version: str | None
     query: Mapping[str, str]
-    """The query beside `api-version` of a deployment."""
+    """The query without the `api-version` of a deployment."""
 
     @property
     def uses_uploads(self) -> bool:
@@ -204,7 +204,7 @@ def sdk_call(source: SampleSource) -> SDKCall | None:
 
 
 def _form_arguments(call: Call) -> dict[str, Any] | None:
-    """The arguments of a form; None where it has what the SDKs do not send."""
+    """The arguments of a form; None where the form has a value that the SDKs do not send."""
     items = {id(item): index for index, (_, _, item) in enumerate(input_image_items(call.fields))}
     classes = SDK_PARAMETERS[call.operation]
 
