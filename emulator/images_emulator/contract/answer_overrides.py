@@ -1,5 +1,4 @@
-"""Values of an answer that stand in place of those that the emulator would write, and answers that
-it does not write at all."""
+"""Replacements for values of an answer, and for whole answers."""
 
 from __future__ import annotations
 
@@ -31,12 +30,13 @@ def _check_headers(headers: HeaderPairs) -> None:
 
 
 class AnswerOverrides(Immutable):
-    """Values of an answer. What is None stays as the emulator writes it.
+    """Values of an answer, each in place of the emulator's value. None keeps the emulator's value.
 
-    *usage* is the whole `usage` of the body, or of the last event; models that count no tokens have
-    it, too. *created* is `created` of the body and `created_at` of events, in seconds since 1970.
-    Each image has the *revised_prompt*; events have none. *headers* stand in place of those of the
-    same names, also of the API's standard ones.
+    - *usage*: the whole `usage` of the body, or of the last event, also for models that count no
+      tokens.
+    - *created*: `created` of the body and `created_at` of events, in seconds since 1970.
+    - *revised_prompt*: the revised prompt of each image; events have none.
+    - *headers*: headers that replace headers of the same names, the API's standard ones included.
 
     Raises ValueError for a *created* out of range and for headers that an answer cannot have.
     """
@@ -52,7 +52,7 @@ class AnswerOverrides(Immutable):
         _check_headers(self.headers)
 
     def created_on(self, time: datetime) -> datetime:
-        """The time that an answer at *time* tells."""
+        """The time in `created` of an answer at *time*."""
         return time if self.created is None else datetime.fromtimestamp(self.created, UTC)
 
 
@@ -61,11 +61,11 @@ NO_OVERRIDES: Final = AnswerOverrides()
 
 
 class RawAnswer(Immutable):
-    """An answer that is sent as it is: no picture is drawn, and nothing is added but the API's
-    standard headers whose names are not among *headers*.
+    """An answer that is sent as it is. No picture is drawn. Only the API's standard headers are
+    added, except those whose names are among *headers*.
 
-    Raises ValueError for a *status* out of 200 to 599, for a *body* beside one that has none, and
-    for headers that an answer cannot have.
+    Raises ValueError for a *status* out of 200 to 599, for a *body* with a status that has none,
+    and for headers that an answer cannot have.
     """
 
     status: int = 200

@@ -1,4 +1,4 @@
-"""Reference: the API as an OpenAPI document, of the tables of operations, models and errors."""
+"""Reference: the API as an OpenAPI document, from the tables of operations, models and errors."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ BODY_SCHEMAS: Final[Mapping[Operation, Mapping[str, Any]]] = {
         "required": ["file", "purpose"],
     }
 }
-"""The bodies of operations that read some and are no image operation. Those of image operations
-follow from the rules of the models."""
+"""The bodies of the operations that read a body and are no image operation. The rules of the models
+give the bodies of image operations."""
 
 ANSWER_TYPES: Final[Mapping[Operation, str]] = {DOWNLOAD_FILE: "application/octet-stream"}
 """The media types of answers that are no JSON."""
@@ -96,8 +96,9 @@ def _answers(operation: Operation) -> dict[str, Any]:
 
 
 def _bodies(operation: Operation) -> dict[str, Any]:
-    """The schemas of the bodies of *operation*, by media type; of an image operation what any of
-    the models takes. Raises LookupError where it is none and `BODY_SCHEMAS` lacks it."""
+    """The schemas of the bodies of *operation*, by media type. The schema of an image operation has
+    an alternative for each model. Raises LookupError for another operation that `BODY_SCHEMAS`
+    lacks."""
     if not operation.image_kind:
         if operation not in BODY_SCHEMAS:
             raise LookupError(f"BODY_SCHEMAS of {__name__} needs an entry for {operation}")
@@ -140,8 +141,8 @@ def _path(operation: Operation) -> str:
 
 
 def api_document(version: str) -> dict[str, Any]:
-    """The OpenAPI document of OpenAI's paths, without those of Azure; *version* is that of the
-    emulator."""
+    """The OpenAPI document of OpenAI's paths, without Azure's. *version* is the emulator's
+    version."""
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS.values():
         described = _described(operation)

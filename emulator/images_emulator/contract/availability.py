@@ -24,7 +24,8 @@ class Availability:
     """The tables on one day: the models of *as_of* and their rules in a *dialect*. Immutable, so
     that one instance serves all calls of that day: see `availability_on`.
 
-    Rules that change have the version of *day*: where *as_of* is `any`, a change to come waits.
+    Each rule has its version of *day*. Where *as_of* is `any`, an announced change waits for its
+    day.
     """
 
     def __init__(self, as_of: Day, dialect: Dialect = OPENAI, day: Day = None) -> None:
@@ -116,7 +117,8 @@ class Availability:
         return first.id
 
     def _takes(self, model: Model, call: Call, name: str, value: Any) -> bool:
-        """Whether *model* has a parameter *name*, and accepts its word or number of files."""
+        """Whether *model* takes *value* for the parameter *name*. Only words, sizes and numbers of
+        files are checked."""
         rule = self.rules(model, call).get(name)
         if isinstance(rule, InputImages):
             return not isinstance(value, list) or 1 < rule.max_items >= len(value)

@@ -1,13 +1,13 @@
-"""Azure OpenAI's dialect: Azure errors with their messages and bodies, headers, URLs, and what its
-models refuse. A new Azure error of API Management is a `Refusal` here.
+"""Azure OpenAI's dialect: error messages and bodies, headers, URLs, and the values that models at
+Azure refuse. A new Azure error of API Management is a `Refusal` here.
 
 Sources: the recordings of `Azure/azure-sdk-assets`, Azure's documentation, and reports of its
 users, which comments name.
 
-Most errors here are those of Azure API Management, the proxy in front of Azure's service. An error
-that only a fault sends is in `service_errors.py`, also where Azure alone has it
-(`AZURE_ERRORS_BY_NAME`). Azure's words for an error that OpenAI has, too, are in `error_overrides`
-of `AZURE`.
+Most errors here come from Azure API Management, the proxy in front of Azure's service. An error
+that only a fault sends is in `service_errors.py`, even where Azure alone has it
+(`AZURE_ERRORS_BY_NAME`). `error_overrides` of `AZURE` has Azure's words for errors that OpenAI has,
+too.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ rate_limited = Refusal(
     status=429,
     envelope=API_MANAGEMENT_ENVELOPE,
 )
-# Azure sends one version on all days, so neither has the earlier ones of OpenAI's.
+# Azure sends one version on all days, so neither error has OpenAI's earlier versions.
 content_policy = replace(
     service_errors.content_policy_dalle_2,
     code="content_policy_violation",
@@ -130,8 +130,8 @@ def _headers(facts: AnswerFacts) -> Sequence[Header]:
 def _message_values(
     operation: Operation | None, deployment: str, model: str, version: str
 ) -> Mapping[str, str]:
-    """Values that error messages name of a call. No message is known for a call without a
-    deployment or an operation: the emulator's leaves out what the call does not have."""
+    """The values of a call that error messages name. No real message is known for a call without a
+    deployment or an operation, so the emulator's message leaves out the missing value."""
     names = {"deployment": deployment, "model": model} if deployment else {}
     return {
         **names,
@@ -157,9 +157,9 @@ def _annotations(request: ImageRequest) -> Mapping[str, Any]:
 
 
 def _adapt_rule(name: str, rule: Rule) -> Rule:
-    """*rule* without WebP, and with the quality `high` by default: Azure documents of every GPT
-    image model that "WEBP images are not supported" and that "the default value is `high`".
-    Recorded on gpt-image-2: `'png' and 'jpeg'`."""
+    """*rule* without WebP, and with the quality `high` by default. Azure documents both of every
+    GPT image model: "WEBP images are not supported" and "the default value is `high`". Recorded on
+    gpt-image-2: `'png' and 'jpeg'`."""
     if not isinstance(rule, Choice):
         return rule
     if name == "output_format":
@@ -232,8 +232,8 @@ _VERSION: Final = re.compile(r"(\d{4}-\d\d-\d\d)(-preview)?", re.ASCII)
 
 
 def serves(operation: Operation, version: str) -> bool:
-    """Whether the `api-version` *version* has *operation*: the version of its first day or a later
-    one. A text that is no version has no operations."""
+    """Whether the `api-version` *version* has *operation*: whether it is the operation's first
+    version or a later one. A text that is no version has no operations."""
     match = _VERSION.fullmatch(version)
     if match is None or operation.azure is None:
         return False

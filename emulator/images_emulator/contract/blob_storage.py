@@ -1,7 +1,7 @@
 """Blob storage, where hosted images are: its errors, their XML and their headers.
 
-It is Azure Storage. Source: "Common REST API error codes" and "Blob service error codes" of its
-reference, and recordings of expired and unsigned URLs.
+The storage is Azure Storage. Sources: "Common REST API error codes" and "Blob service error codes"
+of its reference, and recordings of expired and unsigned URLs.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class StorageError(Exception):
     """An error of the blob storage: HTTP *status*, *code*, *message*, and for failed authentication
     a *detail*.
 
-    *anonymous* calls, which carry no signature, get the headers of the service's first versions.
-    *headers* go out beside those.
+    *anonymous*: the call has no signature, so the answer has the headers of the service's first
+    versions. *headers* are added to the answer's other headers.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class StorageError(Exception):
     def response_headers(self, request_id: str) -> dict[str, str]:
         """The headers of the answer, but for its content type and length."""
         if self.anonymous:
-            # Recorded of such calls, with no `x-ms-error-code` beside it.
+            # Recorded of anonymous calls, without `x-ms-error-code`.
             return {"Server": _ANONYMOUS_SERVER, "x-ms-request-id": request_id, **self.headers}
         return {
             "Server": _SERVER,
@@ -105,7 +105,7 @@ def _error_of_status(status: int) -> StorageError:
 
 
 def unsigned_url() -> StorageError:
-    """For a URL without a signature."""
+    """The error for a URL without a signature."""
     return StorageError(409, *_ERRORS[409], anonymous=True)
 
 
@@ -115,8 +115,8 @@ def signature_mismatch() -> StorageError:
 
 
 def outside_validity(start: str | None, expiry: str, now: datetime) -> StorageError:
-    """For a URL that is not valid yet, or no longer: *start* and *expiry* are ISO 8601 times, as
-    the URL has them."""
+    """The error for a URL that is not valid yet, or no longer. *start* and *expiry* are ISO 8601
+    times, as the URL has them."""
     begins = _http_date(start) if start is not None else _http_date(now)
     ends, current = _http_date(expiry), _http_date(now)
     if start is None:
@@ -136,12 +136,13 @@ def blob_not_found() -> StorageError:
 
 
 def unsupported_verb() -> StorageError:
-    """For every method but GET and HEAD."""
+    """The error for every method but GET and HEAD."""
     return _error_of_status(405)
 
 
 def preflight_failure() -> StorageError:
-    """For a CORS preflight: the storage has no rules for other origins (Azure/Azurite#729)."""
+    """The error for a CORS preflight: the storage has no rules for other origins
+    (Azure/Azurite#729)."""
     return StorageError(
         403,
         "CorsPreflightFailure",
@@ -153,7 +154,7 @@ def error_in_place_of(
     status: int, code: str | None, message: str | None, headers: Mapping[str, str]
 ) -> StorageError:
     """The blob storage's error where the API would answer with *status*. *code* and *message*
-    replace its own; of *headers* those are kept that say when to retry."""
+    replace the storage's own. Of *headers*, only those that say when to retry are kept."""
     status = _STATUS_OF_API.get(status, status)
     own_code, own_message = _ERRORS.get(status, _ERRORS[500 if status >= 500 else 400])
     waits = {name: value for name, value in headers.items() if name.startswith("retry-after")}

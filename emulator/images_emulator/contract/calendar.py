@@ -1,12 +1,12 @@
 """Dates: the day that a call is judged by, periods, and the version of a thing on a day.
 
 A thing that exists on some days only has a `Period`. The period is a field of a `Rule`, `Conflict`,
-`Operation` or `RequestBody`. Keys of answers (`wire.KEY_PERIODS`), headers
-(`dialect.OPENAI_HEADERS`) and default models have theirs in a table.
+`Operation` or `RequestBody`. The periods of answer keys (`wire.KEY_PERIODS`), headers
+(`dialect.OPENAI_HEADERS`) and default models are in tables.
 
 A thing that has changed, such as the message of an error, has its former versions in `earlier`
-(`Rule`, `Refusal`), each as `(until, version)`; see `version_on`. A thing may have both. A model
-has `released` and `shutdown`, the dates that the API itself documents.
+(`Rule`, `Refusal`), each as `(until, version)`; see `version_on`. A thing may have a period and
+former versions. A model has `released` and `shutdown`, the dates that the API itself documents.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from images_emulator.immutable import Immutable
 T = TypeVar("T")
 
 Day = date | None
-"""A day on which something is looked up in the contract. None stands for no day in particular: what
-was there on any, and the newest version of what has changed."""
+"""A day on which something is looked up in the contract. None stands for no day in particular: all
+that existed on any day is found, in its newest version."""
 
 
 class Period(Immutable):
@@ -32,7 +32,7 @@ class Period(Immutable):
     until: date | None = None
 
     def __contains__(self, day: Day) -> bool:
-        """Whether *day* is in the period; `any` is in every one."""
+        """Whether *day* is in the period. None, which stands for `any`, is in every period."""
         if day is None:
             return True
         return (self.since is None or self.since <= day) and (
@@ -45,7 +45,7 @@ ALWAYS: Final = Period()
 
 
 def version_on(day: Day, newest: T, earlier: Sequence[tuple[date, T]]) -> T:
-    """The version of *day*: one of *earlier*, or the *newest*; None: the newest. The items of
+    """The version of *day*: one of *earlier*, or the *newest*. None gives the newest. The items of
     *earlier* are `(until, version)`, the oldest first; the day *until* is not included."""
     if day is None:
         return newest
@@ -53,16 +53,16 @@ def version_on(day: Day, newest: T, earlier: Sequence[tuple[date, T]]) -> T:
 
 
 GATEWAY_SINCE: Final = date(2025, 4, 16)
-"""The first day on which the gateway judged calls: a week before gpt-image-1, and "since yesterday"
-on 2025-04-17 (openai-node#1468, go-openai#967). Before that day the older stack judged all calls.
-Its errors have other messages, another order of keys, and no `param`."""
+"""The first day on which the gateway judged calls, a week before gpt-image-1. Reports of 2025-04-17
+say "since yesterday" (openai-node#1468, go-openai#967). Until then the older stack judged all
+calls. Its errors have other messages, another order of keys, and no `param`."""
 
 JSON_EDITS_SINCE: Final = date(2026, 2, 9)
 """The first day on which edits read JSON. On the same day forms were first read in a new way."""
 
 OLDER_STACK_UNTIL: Final = GATEWAY_SINCE - timedelta(days=1)
-"""The last day of the older stack: the day of the messages of operations that never moved to the
-gateway."""
+"""The last day of the older stack. Operations that never moved to the gateway have the messages of
+this day."""
 
 KNOWN_UNTIL: Final = date(2026, 11, 25)
 """The last day for which this contract has recordings and documentation. Changes of later days are

@@ -17,8 +17,8 @@ from images_emulator.immutable import Immutable
 
 
 class Condition(Immutable, ABC):
-    """A test of one parameter's value, after defaults and `auto` are resolved; None where the call
-    has no such value."""
+    """A test of one parameter's value, after defaults and `auto` are resolved. The value is None
+    where the call has none."""
 
     @abstractmethod
     def holds(self, value: Any) -> bool:
@@ -26,7 +26,7 @@ class Condition(Immutable, ABC):
 
     @abstractmethod
     def schema(self) -> dict[str, Any]:
-        """JSON Schema of the values, other than null, that meet it."""
+        """JSON Schema of the values, other than null, that meet the condition."""
 
     @abstractmethod
     def __str__(self) -> str:
@@ -121,8 +121,9 @@ class Present(Condition):
 class Conflict(Immutable):
     """Parameters that exclude each other: a call in which all conditions of *when* hold is refused.
 
-    *refusal* may name the first parameter of *when* as `{name}`, and a value by its parameter.
-    Outside its *period* the parameters do not exclude each other.
+    *refusal* may name the first parameter of *when* as `{name}`. It may also name the value of an
+    `Equal` or `OtherThan` by its parameter. Outside its *period* the parameters do not exclude each
+    other.
     """
 
     when: Mapping[str, Condition]
@@ -140,7 +141,7 @@ class Conflict(Immutable):
 
     def is_in_force(self, day: Day) -> bool:
         """Whether the model refuses the combination on *day*. Under `any` only a conflict without
-        an end is in force, because every call is accepted that was ever accepted."""
+        an end is in force, because `any` accepts every call that was accepted on some day."""
         return day in self.period and (day is not None or self.period.until is None)
 
     def check(self, values: Mapping[str, Any]) -> None:

@@ -21,8 +21,8 @@ MAX_AGE_SECONDS: Final = 86_400
 """Time for which a browser may cache the answer to a preflight."""
 
 ALLOW_ORIGIN_DAYS: Final = Period(until=date(2025, 9, 18))
-"""The days on which answers had `ALLOW_ORIGIN` without an `Origin` in the call, too: the last such
-recording is of 2025-09-17, the first without the header of 2026-03-31."""
+"""The days on which even answers to calls without an `Origin` had `ALLOW_ORIGIN`. The last such
+recording is of 2025-09-17. The first recording without the header is of 2026-03-31."""
 
 
 def preflight_headers(method: str, headers: str | None) -> dict[str, str]:

@@ -88,7 +88,7 @@ class Dialect(Immutable, kw_only=True, eq=False):
     adapt_rule: Callable[[str, Rule], Rule] = lambda name, rule: rule
     """Makes the service's rule for a parameter, from its name and the rule of the model."""
     annotations: Callable[[ImageRequest], Mapping[str, Any]] = lambda request: {}
-    """Makes the keys that each image of an answer has beside OpenAI's."""
+    """Makes the keys of each image of an answer that only this service has."""
     message_values: Callable[[Operation | None, str, str, str], Mapping[str, str]] = lambda *_: {}
     """Makes the values that only this service's error messages name, from the operation, the
     deployment, the model and the API version of the call."""
@@ -102,8 +102,8 @@ class Dialect(Immutable, kw_only=True, eq=False):
 
 _EXPOSE_HEADERS: Final = b"access-control-expose-headers"
 _EXPOSE_HEADERS_DAYS: Final = Period(since=date(2026, 6, 1))
-"""The days on which answers have this header. It was recorded from 2026-06 on, and was absent in
-2025-09."""
+"""The days on which answers have this header. The header was recorded from 2026-06 on, and was
+absent in 2025-09."""
 
 OPENAI_HEADERS: Final[Sequence[tuple[Period, Header]]] = (
     (ALWAYS, (b"openai-version", b"2020-10-01")),
@@ -112,11 +112,16 @@ OPENAI_HEADERS: Final[Sequence[tuple[Period, Header]]] = (
     (_EXPOSE_HEADERS_DAYS, (_EXPOSE_HEADERS, b"CF-Ray")),
     (ALLOW_ORIGIN_DAYS, ALLOW_ORIGIN),
 )
-"""The headers of OpenAI's answers on these days, beside request id, duration and account. Azure's
-answers have their own (`azure.py`), downloads those of the blob storage, played recordings those
-that were recorded. None are on the answers to preflights, on those of `/_emulator` and `/metrics`,
-on refused namespaces, nor on those of the HTTP server itself: 400 (invalid HTTP), 408, 431 (too
-large headers), 500 and 503."""
+"""The headers of OpenAI's answers on these days, beside request id, duration and account.
+
+Azure's answers have their own headers (`azure.py`), downloads have the blob storage's, and played
+recordings have the recorded ones. These answers have no such headers:
+
+- answers to preflights
+- answers of `/_emulator` and `/metrics`
+- answers that refuse a namespace
+- answers of the HTTP server itself: 400 (invalid HTTP), 408, 431 (too large headers), 500 and 503
+"""
 
 _PROJECT_DAYS: Final = Period(since=date(2025, 8, 1))
 """The days on which the account's headers have `openai-project`, as recorded."""
@@ -124,8 +129,9 @@ _PROJECT_DAYS: Final = Period(since=date(2025, 8, 1))
 
 @lru_cache
 def _constant_headers(day: Day, organization: bytes, project: bytes) -> tuple[Header, ...]:
-    """The headers that all answers of a *day* share, with the account's where *organization* is
-    not empty. Only the arguments decide them, so nothing has to empty the cache."""
+    """The headers that all answers of a *day* share. They include the account's headers where
+    *organization* is not empty. Only the arguments decide them, so nothing has to empty the
+    cache."""
     headers = [header for period, header in OPENAI_HEADERS if day in period]
     if organization:
         headers.append((b"openai-organization", organization))

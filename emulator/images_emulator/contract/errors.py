@@ -1,8 +1,8 @@
-"""The error messages of the API, each a `Refusal`. A new error is one here; the words that it had
-until some day are in its `earlier`.
+"""The error messages of the API, each a `Refusal`. A new error is a `Refusal` here. `earlier` has
+the words that an error had until some day.
 
-The words are the API's own, as recorded. Where no recording shows them, they follow the form of
-recorded ones, and a comment says so.
+The words are the API's own, as recorded. Words that no recording shows follow the form of recorded
+ones, and a comment says so.
 """
 
 from __future__ import annotations
@@ -133,8 +133,8 @@ array_too_long = Refusal(
     param="{name}",
     code="array_above_max_length",
 )
-# Recorded on 2026-07-28, without a code. Until some day after 2025-05 such a part was a text. The
-# oldest version was not recorded, and has the form of `_NOT_OF_TYPE`.
+# Recorded on 2026-07-28, without a code. Until some day after 2025-05 a part without a file name
+# was a text. The oldest version was not recorded; it has the form of `_NOT_OF_TYPE`.
 missing_filename = Refusal(
     "Invalid file '{name}': missing filename",
     param="{name}",
@@ -195,7 +195,7 @@ no_such_file = Refusal(
 )
 # The checks of files for dall-e-2, until it was retired. They had no `param`.
 _NOT_PNG: Final = "Uploaded image must be a PNG and less than 4 MB."
-# It had no code at first. The day of the change is not known; this one is dall-e-3's release.
+# The error had no code at first. The day of the change is not known; here it is dall-e-3's release.
 upload_not_png = Refusal(
     _NOT_PNG,
     code="invalid_image_format",
@@ -223,7 +223,8 @@ upload_wrong_mode = Refusal(
     _WRONG_MODE,
     earlier=older_stack_versions(_WRONG_MODE),
 )
-# Errors of one model of the older stack, for values that the schema shared by its models accepts.
+# Errors of a model's own rules at the older stack, for values that the schema of all models
+# accepts.
 older_prompt_too_long = Refusal(
     "Prompt must be length {limit} or less. Your prompt length is {length}. Please "
     "reduce your prompt length.",
@@ -278,7 +279,7 @@ size_edge_too_short = Refusal(
     code="invalid_value",
     type=SERVICE_TYPE,
 )
-# Not recorded; the words are those of clients that check it themselves.
+# Not recorded. The words are from clients that check the ratio themselves.
 size_too_elongated = Refusal(
     "Invalid size '{value}'. Long-edge to short-edge ratio must be less than or equal "
     "to {ratio}:1.",
@@ -411,8 +412,8 @@ overlay_undecodable = Refusal(
 # --- before the gateway: keys, methods and bodies
 _ACCOUNT = "https://platform.openai.com/account/api-keys"
 _AUTHENTICATE = {"WWW-Authenticate": 'Bearer realm="OpenAI API"'}
-# Recorded in 2022. Spelling and address are those of later copies; the day of their change is not
-# known.
+# Recorded in 2022. The spelling and the address are from later copies; the day on which they
+# changed is not known.
 missing_key = Refusal(
     "You didn't provide an API key. You need to provide your API key in an "
     "Authorization header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY), or "

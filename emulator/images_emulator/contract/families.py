@@ -1,8 +1,8 @@
 """The families: rules and conflicts that several models of the table share.
 
-Rules are checked in their order. Facts are from OpenAI's documentation
-(the specification of August 2026 and openai-python 3.52.0) except where a comment names another
-source; what was recorded on the wire goes before what is documented.
+Rules are checked in their order. Facts are from OpenAI's documentation (the specification of August
+2026 and openai-python 3.52.0) except where a comment names another source. A recording goes before
+the documentation.
 """
 
 from __future__ import annotations
@@ -74,17 +74,17 @@ USER: Final = Text(any_scalar=True, nullable=False)
 """The rule of `user`; `user: 123` was seen to pass."""
 
 RESPONSE_FORMAT: Final = Choice(("url", "b64_json"), default="url")
-"""The rule of `response_format`, which GPT image models have not."""
+"""The rule of `response_format`, a parameter that GPT image models do not have."""
 
 SHARED_SCHEMA_SINCE: Final = date(2023, 11, 6)
 """The first day on which the older stack had one schema for both DALL·E models. Each model then
 checked values by its own rules, too: see `TwoStepRule`."""
 
 OWN_SIZES_SINCE: Final = date(2024, 11, 1)
-"""About the day from which the older stack listed the sizes of the model alone."""
+"""The approximate day from which the older stack listed only the sizes of the called model."""
 
 SHARED_PROMPT: Final = prompt_rule(4000)
-"""`prompt` in the schema that both DALL·E models shared, and of dall-e-3."""
+"""`prompt` of dall-e-3, and of the schema that both DALL·E models shared."""
 
 SHARED_SIZES: Final = GatewaySize(
     ("256x256", "512x512", "1024x1024", "1024x1792", "1792x1024"), default="1024x1024"
@@ -110,10 +110,10 @@ DALLE_2_PROMPT: Final = replace(
 """`prompt` of dall-e-2."""
 
 DALLE_2_SIZE: Final = dalle_size_rule("256x256", "512x512", "1024x1024")
-"""`size` of dall-e-2 but for `earlier`."""
+"""The newest `size` of dall-e-2; `DALLE_2_RULES` adds the earlier versions."""
 
 DALLE_QUALITY: Final = Choice(("standard", "hd"), unlisted=("auto",), auto="standard")
-"""`quality` of dall-e-3, and once of dall-e-2."""
+"""`quality` of dall-e-3, and formerly of dall-e-2."""
 
 DALLE_2_RULES: Final[Rules] = {
     "n": count_rule(10),
@@ -150,7 +150,7 @@ DALLE_2_ACCEPTS: Final[Mapping[Operation, Rules]] = {
     GENERATIONS: {"prompt": DALLE_2_PROMPT, **DALLE_2_RULES},
     EDITS: {
         "prompt": DALLE_2_PROMPT,
-        # The modes were more from about 2023-04 on.
+        # More modes were accepted from about 2023-04 on.
         "image": replace(
             PNG_WITH_OWN_MASK,
             earlier=(
@@ -171,7 +171,7 @@ DALLE_2_ACCEPTS: Final[Mapping[Operation, Rules]] = {
 """The `accepts` of dall-e-2."""
 
 DALLE_3_SIZE: Final = dalle_size_rule("1024x1024", "1024x1792", "1792x1024")
-"""`size` of dall-e-3 but for `earlier`."""
+"""The newest `size` of dall-e-3; `DALLE_3_RULES` adds the earlier versions."""
 
 DALLE_3_RULES: Final[Rules] = {
     "prompt": SHARED_PROMPT,
@@ -222,7 +222,7 @@ LISTED_SIZE: Final = ListedServiceSize(
 GIF_SHEETS: Final = SheetLayouts(
     "gif", frames=9, auto="512x512", layouts=((8, 4, 2), (9, 3, 3), (12, 4, 3), (16, 4, 4))
 )
-"""How the frames of a GIF lie on one sheet."""
+"""The layouts of the frames of a GIF on one sheet."""
 
 FLEXIBLE_SIZE: Final = FlexibleSize(
     examples=(
@@ -257,7 +257,7 @@ SVG: Final = Object(
 """`svg`: the model that writes the SVG."""
 
 STREAM_DAYS: Final = since(2025, 7, 16)
-"""The days on which answers could be streamed; `input_fidelity` came with it."""
+"""The days on which answers can be streamed. `input_fidelity` came on the same day."""
 
 
 STILL_FORMATS: Final = ("png", "webp", "jpeg")
@@ -267,9 +267,9 @@ STILL_FORMATS: Final = ("png", "webp", "jpeg")
 def gpt_image_rules(
     *, size: ServiceSize, auto_quality: str, unlisted_qualities: tuple[str, ...] = ()
 ) -> Rules:
-    """The rules that every GPT image model has at every endpoint. `quality` comes to *auto_quality*
-    where it is `auto` or absent; *unlisted_qualities* pass though refusals do not list them (seen
-    on gpt-image-2.5)."""
+    """The rules that every GPT image model has at every endpoint. A `quality` that is `auto` or
+    absent resolves to *auto_quality*. *unlisted_qualities* are accepted, though refusals do not
+    list them (seen on gpt-image-2.5)."""
     words = ("low", "medium", "high", "auto")
     return {
         "n": count_rule(10),
@@ -317,7 +317,7 @@ LOW_INPUT_FIDELITY: Final = Choice(("low",), default="low", refusal=errors.unkno
 unknown parameter."""
 
 NO_INPUT_FIDELITY: Final = UnsupportedParameter(like=INPUT_FIDELITY)
-"""`input_fidelity` from gpt-image-2 on, which refuse it."""
+"""`input_fidelity` of gpt-image-2 and later models, which refuse the parameter."""
 
 PERIODS_AT_EDITS: Final[Mapping[str, Period]] = {
     "background": since(2025, 5, 2),
@@ -353,8 +353,8 @@ def at_generations_and_edits(
     rules: Rules, *, generations: Rules = NO_RULES, edits: Rules = NO_RULES
 ) -> Mapping[Operation, Rules]:
     """The `accepts` of a GPT image model: *rules* and the prompt at both operations, uploads at
-    edits. The rules of one operation only, *generations* and *edits*, are checked last. A rule for
-    a name that *rules* has replaces that one."""
+    edits. *generations* and *edits* are the rules of one operation only. Such a rule is checked
+    last, unless it replaces a rule of the same name: then it takes that rule's place."""
     with_uploads: Rules = {
         "prompt": GPT_IMAGE_PROMPT,
         "image": INPUT_IMAGES,

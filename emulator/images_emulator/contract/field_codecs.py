@@ -1,17 +1,17 @@
-"""Metadata of the fields of an `ImageRequest`: the files that a field decides, and the form of its
-value in a key, in the recipe of a file, and in JSON. A new parameter that changes the picture is a
-field of it (`request.py`) with a mark.
+"""Metadata of the fields of an `ImageRequest`. It tells the part of a file that a field decides,
+and the form of its value in keys, in the recipe of a file, and in JSON. A new parameter that
+changes the picture is a field of `ImageRequest` (`request.py`) with a mark.
 
-A field declares them by `field(metadata=…)`: one of the marks `DRAWING`, `ENCODING`, `ANIMATION`
-and `DELIVERY`, and a codec (`PIXELS`, `PICTURES` …) for a value that is not JSON. Keys, recipes and
-JSON are derived from the metadata, once, when the class is made.
+A field has `field(metadata=…)` with one of the marks `DRAWING`, `ENCODING`, `ANIMATION` and
+`DELIVERY`. A codec (`PIXELS`, `PICTURES` …) is added for a value that is not JSON. Keys, recipes
+and JSON are derived from the metadata, once, when the class is made.
 
 A new field that decides a file is `ADDED_LATER`, too, and None by default:
 
     glow: str | None = field(default=None, metadata=DRAWING | ADDED_LATER)
 
-Then the files of calls without it stay as they are, byte for byte. That holds only where no rule
-gives the field a value in such calls: its rule has no `default` for models that are there already.
+Then the files of calls without the field stay as they are, byte for byte. This holds only where no
+rule gives the field a value in such calls: for existing models, the rule has no `default`.
 """
 
 from __future__ import annotations
@@ -53,8 +53,9 @@ DELIVERY: Final[Metadata] = {_DECIDES_KEY: Decides.DELIVERY}
 """The marks, as metadata of fields; see `Decides`."""
 
 ADDED_LATER: Final[Metadata] = {_LATER_KEY: True}
-"""A mark beside one of the others. The value None is not in a key; any other value is, with the
-field's name. A field without this mark has a fixed place in the keys, whatever its value."""
+"""A mark in addition to one of the others. A key leaves the field out where its value is None, and
+has its name and its value otherwise. A field without this mark has a fixed place in the keys,
+whatever its value."""
 
 
 class _HasId(Protocol):
@@ -65,9 +66,13 @@ class _HasId(Protocol):
 
 
 class Resolvers(Immutable):
-    """Values that the JSON of a request refers to: the models by id, a function that makes a
-    picture from its description (the attributes of `Picture`; the digest names the file), and one
-    that gives a file of an own picture by its digest."""
+    """Values that the JSON of a request refers to.
+
+    - *models*: the models by id.
+    - *picture*: makes a picture from its description, the attributes of `Picture`. The digest names
+      the file.
+    - *file*: gives a file of an own picture by its digest.
+    """
 
     models: Mapping[str, _HasId]
     picture: Callable[[Mapping[str, Any]], Picture]
@@ -75,11 +80,11 @@ class Resolvers(Immutable):
 
 
 class FieldCodec:
-    """Writes and reads the values of a field. This one is for values that are JSON as they stand.
+    """Writes and reads the values of a field. This codec is for values that are JSON as they stand.
 
-    *key_expression* is Python for the text of a value in a key, with `{}` for the value: `{}.id`
-    makes `request.model.id` of the field `model`. One that begins with a star makes any number of
-    texts: `*[each.digest for each in {}]`.
+    *key_expression* is Python code for the text of a value in a key, with `{}` for the value:
+    `{}.id` becomes `request.model.id` for the field `model`. An expression that begins with a star
+    makes any number of texts: `*[each.digest for each in {}]`.
     """
 
     key_expression: str = "str({})"
@@ -227,8 +232,8 @@ DAY: Final[Metadata] = {_CODEC_KEY: _DayCodec()}
 
 
 def codecs_of(request_type: type[DataclassInstance], *marks: Decides) -> dict[str, FieldCodec]:
-    """The fields of *request_type* that decide one of *marks*, or all, with their codecs, in the
-    order of declaration. Raises TypeError where a field has no mark."""
+    """The codecs of the fields of *request_type*, by name, in the order of declaration: of the
+    fields with one of *marks*, or of all fields. Raises TypeError where a field has no mark."""
     codecs = {}
     for each in fields(request_type):
         if _DECIDES_KEY not in each.metadata:
@@ -241,8 +246,8 @@ def codecs_of(request_type: type[DataclassInstance], *marks: Decides) -> dict[st
 def key_function(
     request_type: type[DataclassInstance], *marks: Decides
 ) -> Callable[[Any], tuple[str, ...]]:
-    """Returns the texts of a request's fields that decide one of *marks*. Raises TypeError where a
-    field that was added later has another default than None."""
+    """A function that returns the key texts of a request's fields with one of *marks*. Raises
+    TypeError where a field that was added later has another default than None."""
     codecs = codecs_of(request_type, *marks)
     texts = []
     for each in fields(request_type):
@@ -255,7 +260,7 @@ def key_function(
                 raise TypeError(f"{request_type.__name__}.{each.name} is not None by default")
             text = f"*(() if {value} is None else ({each.name!r}, {text}))"
         texts.append(text)
-    # Written out: a call for each field takes twice as long, and each request needs its key.
+    # One expression: a call for each field takes twice as long, and each request needs its key.
     function: Callable[[Any], tuple[str, ...]] = eval(  # noqa: S307 - our own names
         f"lambda request: ({', '.join(texts)},)"
     )
@@ -263,14 +268,13 @@ def key_function(
 
 
 def recipe_of(codecs: Mapping[str, FieldCodec], request: Any) -> dict[str, Any]:
-    """The values of these fields by name, as a file's recipe has them, without those that are null
-    or empty."""
+    """The values of these fields in a file's recipe, by name, without null and empty values."""
     values = ((name, codec.to_recipe(getattr(request, name))) for name, codec in codecs.items())
     return {name: value for name, value in values if value is not None}
 
 
 def json_of(codecs: Mapping[str, FieldCodec], request: Any) -> dict[str, Any]:
-    """The values of these fields by name, in JSON, without those that are null or empty."""
+    """The values of these fields in JSON, by name, without null and empty values."""
     values = ((name, codec.to_json(getattr(request, name))) for name, codec in codecs.items())
     return {name: value for name, value in values if value is not None}
 
@@ -278,5 +282,6 @@ def json_of(codecs: Mapping[str, FieldCodec], request: Any) -> dict[str, Any]:
 def values_of(
     codecs: Mapping[str, FieldCodec], values: Mapping[str, Any], resolvers: Resolvers
 ) -> dict[str, Any]:
-    """The values of the JSON of `json_of`. Other JSON raises KeyError, TypeError or ValueError."""
+    """The values of fields from *values*, the JSON of `json_of`. Raises KeyError, TypeError or
+    ValueError for other JSON."""
     return {name: codecs[name].from_json(value, resolvers) for name, value in values.items()}

@@ -15,8 +15,8 @@ from images_emulator.contract.rules import Choice
 PURPOSE: Final = Choice(
     ("fine-tune", "assistants", "batch", "user_data", "responses", "vision", "evals")
 )
-"""The parameter `purpose`: the words that the refusal of another one lists (irudnyts/openai#66),
-and `evals`, from the specification of `POST /files`."""
+"""The parameter `purpose`. Its words are those that the refusal of an unknown word lists
+(irudnyts/openai#66), and `evals`, from the specification of `POST /files`."""
 
 
 class File(Protocol):
@@ -35,9 +35,9 @@ class File(Protocol):
 
 
 def check_upload(fields: Mapping[str, Any]) -> tuple[Upload, str]:
-    """The file and the purpose in the form fields of `POST /files`. Raises APIError where one of
-    them is missing, is none, or is too large. The operation never moved to the gateway, so the
-    error has the words of the older stack on all days."""
+    """The file and the purpose in the form fields of `POST /files`. Raises APIError where the file
+    or the purpose is missing or invalid, or the file is too large. The operation never moved to the
+    gateway, so the error has the words of the older stack on all days."""
     try:
         return _checked_upload(fields)
     except APIError as error:

@@ -1,4 +1,4 @@
-"""What HTTP itself says of statuses and headers: which an answer can have, and which are about one
+"""Rules of HTTP itself: the statuses and headers that an answer can have, and the headers of one
 connection."""
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ import re
 from typing import Final
 
 STATUSES: Final = range(200, 600)
-"""The statuses that the last answer to a call can have."""
+"""The statuses that the final answer to a call can have."""
 
 HOP_BY_HOP: Final = frozenset(
     {
@@ -15,13 +15,13 @@ HOP_BY_HOP: Final = frozenset(
         *("proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
     }
 )
-"""Headers of one connection, in lower case (RFC 9110 §7.6.1). The next one has its own."""
+"""Headers of one connection, in lower case (RFC 9110 §7.6.1). The next connection has its own."""
 
 FRAMING_HEADERS: Final = frozenset({"connection", "content-length", "transfer-encoding"})
 """Headers that only the server can write, because they tell how a body is sent."""
 
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""RFC 9110 §5.6.2."""
+"""The name of a header (RFC 9110 §5.6.2)."""
 
 _VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 

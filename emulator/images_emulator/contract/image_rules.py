@@ -1,4 +1,4 @@
-"""Rules for images that come with a call: what those for forms and those for JSON share."""
+"""Rules for images that come with a call: the common part for forms and for JSON."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ MAX_INPUT_IMAGES: Final = 16
 """Input images of one edit."""
 
 Forgive = Callable[[APIError], None]
-"""Raises the error of an image, or forgives it. A blank image replaces a forgiven one."""
+"""Raises the error of an image, or forgives it. A blank image then replaces the image."""
 
 
 class InputImages(Rule, ABC, kw_only=True):
     """`image` or `images`: the images to edit, at most *max_items*. A form carries files, a JSON
-    body references; each has its own rule, and `json_rule` gives that for JSON."""
+    body carries references. Each has its own rule; `json_rule` gives the rule for JSON."""
 
     required: bool = True
     nullable: bool = False
@@ -37,8 +37,8 @@ class InputImages(Rule, ABC, kw_only=True):
         return text
 
     def named_items(self, name: str, value: Any) -> Iterator[tuple[str, Any]]:
-        """The items of *value* with their names in errors: `image[0]`, or `image` of a single one.
-        Raises APIError for too many."""
+        """The items of *value*, each with its name in errors: `image[0]`, or `image` for a single
+        item. Raises APIError for too many items."""
         items = value if isinstance(value, list) else [value]
         if len(items) > self.max_items:
             raise errors.array_too_long(name=name, limit=self.max_items, length=len(items))
@@ -62,14 +62,14 @@ class InputImages(Rule, ABC, kw_only=True):
 
     @abstractmethod
     def load_one(self, name: str, index: int, item: Any, loader: ImageLoader) -> Picture:
-        """The decoded image of one *item*. Raises APIError where it is none."""
+        """The decoded image of one *item*. Raises APIError where *item* is no image."""
 
     def mask_of(self, images: tuple[Picture, ...], forgive: Forgive) -> Picture | None:
         """The mask of a call without `mask`, or None."""
         return None
 
     def json_rule(self, as_of: Day) -> InputImages | None:
-        """The rule for a JSON body, or None where the model reads none on that day."""
+        """The rule for a JSON body, or None where the model reads no JSON on that day."""
         return self
 
 
@@ -88,8 +88,8 @@ class OverlayRule(Rule, ABC, kw_only=True):
 
     @abstractmethod
     def decode(self, name: str, value: Any, first: Picture, loader: ImageLoader) -> Picture | None:
-        """The decoded image of *value*, or None where it is none; *first* is the first input
-        image."""
+        """The decoded image of *value*, or None where *value* is no image. *first* is the first
+        input image."""
 
     def load(self, name: str, value: Any, first: Picture, loader: ImageLoader) -> Picture:
         """The decoded image of the checked *value*. Raises APIError where it does not fit over

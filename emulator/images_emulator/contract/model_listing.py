@@ -119,7 +119,7 @@ def _conflicts(model: Model, operation: Operation) -> list[Conflict]:
 
 
 def _parameter_rows(operation: Operation) -> Iterator[list[str]]:
-    """Rows of a table: for each parameter what the groups of models accept."""
+    """Rows of a table: for each parameter, the values that the groups of models accept."""
     groups = _model_groups(operation)
     yield ["parameter", *("<br>".join(model.id for model in group) for group in groups)]
     names = dict.fromkeys(name for group in groups for name in group[0].accepts[operation])
@@ -129,7 +129,7 @@ def _parameter_rows(operation: Operation) -> Iterator[list[str]]:
 
 
 def _conflict_rows(operation: Operation) -> Iterator[list[str]]:
-    """Rows of a table: for each conflict which groups of models have it; none without conflicts."""
+    """Rows of a table: for each conflict, the groups of models with it; none without conflicts."""
     refused = {
         "<br>".join(model.id for model in group): [*map(str, _conflicts(group[0], operation))]
         for group in _model_groups(operation)
@@ -143,8 +143,8 @@ def _conflict_rows(operation: Operation) -> Iterator[list[str]]:
 
 
 def _defaults(model: Model, operation: Operation) -> dict[str, str]:
-    """What *model* takes at *operation* for each parameter that a call leaves out, as text. For the
-    size of an edit that is what it takes where its images say nothing."""
+    """The values that *model* uses at *operation* for omitted parameters, by name, as text. The
+    size of an edit is the size without an input image."""
     resolved = {
         name: rule.resolve(None, None, {}) for name, rule in model.accepts[operation].items()
     }
@@ -158,7 +158,7 @@ def _as_text(value: Any) -> str:
 
 
 def _default_groups(operation: Operation) -> Iterator[tuple[list[Model], dict[str, str]]]:
-    """The models of *operation* that take the same for what is left out, with what they take."""
+    """Groups of the models of *operation*, each with its common values for omitted parameters."""
     groups: dict[str, list[Model]] = {}
     for model in MODELS.values():
         if operation in model.accepts:
@@ -167,7 +167,7 @@ def _default_groups(operation: Operation) -> Iterator[tuple[list[Model], dict[st
 
 
 def _default_rows(operation: Operation) -> Iterator[list[str]]:
-    """Rows of a table: for each parameter what the groups of models take where it is left out."""
+    """Rows of a table: for each parameter, the values that the groups of models use without it."""
     groups = [*_default_groups(operation)]
     yield ["left out", *("<br>".join(model.id for model in models) for models, _ in groups)]
     for name in dict.fromkeys(name for _, defaults in groups for name in defaults):
@@ -175,7 +175,7 @@ def _default_rows(operation: Operation) -> Iterator[list[str]]:
 
 
 def _default_list(operation: Operation) -> Iterator[str]:
-    """For each group of models that take the same for what is left out: their names, and that."""
+    """For each group of `_default_groups`: the names of the models, and the values."""
     for models, defaults in _default_groups(operation):
         names = ", ".join(model.id for model in models)
         values = ", ".join(f"{name} {value}" for name, value in defaults.items())
@@ -183,9 +183,13 @@ def _default_list(operation: Operation) -> Iterator[str]:
 
 
 def models_markdown() -> str:
-    """Tables of the models' dates, of the values that they accept at each operation (an empty cell:
-    an unknown parameter), of those that they take for what is left out, and of the combinations
-    that they refuse."""
+    """Tables of the models, in Markdown:
+
+    - their dates
+    - the values that they accept at each operation; an empty cell is an unknown parameter
+    - the values that they use for omitted parameters
+    - the combinations that they refuse
+    """
     parts = ["\n".join(_markdown_table(_date_rows()))]
     for operation in IMAGE_OPERATIONS.values():
         parts.append(f"`POST {operation.path}`")
@@ -204,7 +208,8 @@ def _text_table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 
 def _wrapped(text: str, first: str, rest: str) -> str:
-    """*text* in lines, the first one after *first*, the others after *rest*; no name is broken."""
+    """*text* in lines. The first line begins with *first*, the others with *rest*. No name is
+    broken."""
     return fill(
         text,
         TERMINAL_COLUMNS,
@@ -215,8 +220,8 @@ def _wrapped(text: str, first: str, rest: str) -> str:
 
 
 def _parameter_list(operation: Operation) -> Iterator[str]:
-    """For each group of models that accept the same at *operation*: their names, and a line for
-    each parameter and each conflict."""
+    """For each group of models that accept the same calls at *operation*: their names, and a line
+    for each parameter and each conflict."""
     for models in _model_groups(operation):
         rules = models[0].accepts[operation]
         indent = " " * (4 + max(map(len, rules)) + 2)
@@ -235,8 +240,8 @@ def _parameter_list(operation: Operation) -> Iterator[str]:
 
 
 def models_text() -> str:
-    """The models' dates, accepted values, refused combinations and what they take for what is left
-    out, in columns for a terminal."""
+    """The models' dates, accepted values, refused combinations, and values for omitted parameters,
+    in columns for a terminal."""
     parts = ["\n".join(_text_table(list(_date_rows())))]
     for operation in IMAGE_OPERATIONS.values():
         parts += [

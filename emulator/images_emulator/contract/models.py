@@ -1,7 +1,7 @@
-"""The table of models, one row for each: its dates, what it accepts, token rates, prices, seconds.
+"""The table of models, one row for each: dates, rules, token rates, prices, seconds.
 
-A new model is a row here. Dates are those of OpenAI's deprecations page and changelog. A model
-that takes what another takes is that one's row with another name. `test_models` tells what a row
+A new model is a row here. Dates are from OpenAI's deprecations page and changelog. A model with the
+rules of another model is a copy of that row with another name. `test_models` tells what a row
 lacks.
 """
 
@@ -64,8 +64,8 @@ TILE_RATES_WITH_OUTPUT_TEXT: Final = replace(
     output_text={"low": (143, 143), "medium": (334, 335), "high": (334, 335)},
     output_text_of_edits={"low": (143, 143), "medium": (262, 308), "high": (262, 308)},
 )
-"""Token rates of gpt-image-1.5. Recorded on edits: 143 at low, 262 and 308 at medium; without
-uploads 334 and 335 at medium. The others are taken to be as those."""
+"""Token rates of gpt-image-1.5. Recorded on edits: 143 at low, 262 and 308 at medium. Recorded
+without uploads: 334 and 335 at medium. The other values are assumed to equal these."""
 
 MINI_RATES: Final = TokenRates(OUTPUT_RATES, InputTiles())
 """Token rates of gpt-image-1-mini."""
@@ -78,8 +78,8 @@ def patch_rates(**factors: int) -> TokenRates:
 
 
 GPT_2_5_RATES: Final = patch_rates(low=16, medium=24, high=48, xhigh=64, max=96)
-"""Token rates from gpt-image-2.5 on; 2.6 publishes no factors, and was seen to count as 2.5 does
-from `high` on."""
+"""Token rates from gpt-image-2.5 on. No factors are published for gpt-image-2.6; from `high` on, it
+was seen to count like gpt-image-2.5."""
 
 GPT_1_PRICES: Final = TokenPrices(input_text=5, input_image=10, output_image=40)
 """Prices of gpt-image-1."""
@@ -107,27 +107,28 @@ DALLE_3_PRICES: Final = ImagePrices(
 """Prices of an image of dall-e-3."""
 
 DALLE_2_SECONDS: Final = {"standard": 9.0}
-"""Seconds of a call, as all of these from `openai-processing-ms`; recorded: 8.9 for two images."""
+"""Seconds of a call to dall-e-2. Recorded: 8.9 for two images. All recorded seconds here are from
+`openai-processing-ms`."""
 
 DALLE_3_SECONDS: Final = {"standard": 13.0, "hd": 26.0}
-"""Seconds of dall-e-3. Recorded: 11.5 and 14.4. `hd` was not recorded and counts twice, as its
-price does."""
+"""Seconds of dall-e-3. Recorded: 11.5 and 14.4. `hd` was not recorded and counts twice, like its
+price."""
 
 GPT_1_SECONDS: Final = {"low": 15.0, "medium": 26.0, "high": 34.0}
-"""Seconds of gpt-image-1 and of models like it. Recorded: 14.9 at low, 34.3 at high, and at medium
-21.7, and 30.5 for two images."""
+"""Seconds of gpt-image-1 and of models like it. Recorded: 14.9 at low, 34.3 at high. Recorded at
+medium: 21.7, and 30.5 for two images."""
 
 GPT_2_SECONDS: Final = {"low": 15.0, "medium": 65.0, "high": 235.0}
-"""Seconds of gpt-image-2. No recording, but a relay's log of 15 at low and 235 at high
-(https://help.apiyi.com/en?p=30724); between them as the output tokens grow, also for the models
-after it."""
+"""Seconds of gpt-image-2. There is no recording, only a relay's log of 15 at low and 235 at high
+(https://help.apiyi.com/en?p=30724). Between them the seconds grow with the output tokens, also for
+later models."""
 
 GPT_2_5_SECONDS: Final = {"low": 15.0, "medium": 23.0, "high": 65.0, "xhigh": 110.0, "max": 235.0}
 """Seconds from gpt-image-2.5 on; see `GPT_2_SECONDS`."""
 
 GPT_2_6_TIERS: Final = "gpt-image-2.6-sunburst or gpt-image-2.6-flare"
-"""The replacement of the models that are shut down on 2026-12-01, as the deprecations page words
-it."""
+"""The replacement of the models that are shut down on 2026-12-01, in the words of the deprecations
+page."""
 
 GPT_1: Final = Model(
     "gpt-image-1",
@@ -267,18 +268,23 @@ def words_of(parameter: str) -> set[str]:
 
 
 LISTED_MODEL: Final = "dall-e-2"
-"""The model that a refusal lists where a call names one that its endpoint does not take: recorded
-for gpt-image-1 at edits."""
+"""The model that a refusal lists where the endpoint does not take the named model. Recorded for
+gpt-image-1 at edits."""
 
 
 def newest_of(models: Iterable[Model]) -> Model:
-    """The newest of *models*; of several of one day, the first."""
+    """The newest of *models*. Of several models of the same day, the first one."""
     return max(models, key=lambda model: model.released)
 
 
 NEWEST_MODEL: Final = newest_of(MODELS.values())
-"""The newest model of the table. Three places use it where no call names a known model, and change
-with it: the errors of faults (`faults/error_fault.py`), the placeholder of a remote image that is
-not fetched (`imaging/image_loader.py`), and the rendering that warms up a process
-(`rendering/render_process.py`). Validation judges an unknown model by the newest one of the call's
-day instead: see `Availability.newest_model`."""
+"""The newest model of the table. Three places change with it, because they use it where no call
+names a known model:
+
+- the errors of faults (`faults/error_fault.py`)
+- the placeholder of a remote image that is not fetched (`imaging/image_loader.py`)
+- the rendering that warms up a process (`rendering/render_process.py`)
+
+Validation judges an unknown model by the newest model of the call's day instead: see
+`Availability.newest_model`.
+"""

@@ -15,7 +15,7 @@ WRONG_PATH: Final = (
 """For a call of a path that is almost one of the API's."""
 
 MODEL_SHUT_DOWN: Final = "{model} was shut down on {day}; use {replacement}"
-"""For a call that a model answers which is shut down by the day of the call."""
+"""For a call that is answered by a model that is shut down by the day of the call."""
 
 NO_NAMESPACE: Final = "There is no namespace '{name}': no call has named it yet."
 """For a call that looks into a namespace that has not begun, and finds it empty."""
@@ -24,8 +24,8 @@ NO_METRICS: Final = "There are no metrics: start the server with --metrics."
 """For a call to the path of the metrics where the setting is off."""
 
 PAST_LIMIT: Final = "The emulator refuses {what} that the API might take: it is past {limit}."
-"""For a call with an image, a form or a body that is past a limit of the settings. Such an image or
-form is refused as none."""
+"""For a call with an image, a form or a body that is past a limit of the settings. Such an image
+gets the error of a file that is no image, such a form the error of a malformed form."""
 
 TOO_MANY_AT_ONCE: Final = (
     "No wait helps: the call asks for {requested} images, and {limit} never grants so many at once."
@@ -33,12 +33,12 @@ TOO_MANY_AT_ONCE: Final = (
 """For a call that asks for more images than the rate limit has room for."""
 
 EMULATOR_FAILED: Final = "the emulator itself has failed; the reason stands in its log"
-"""For a call whose `server_error` is no fault of the scenario and none of the API's."""
+"""For a call whose `server_error` comes neither from a fault of the scenario nor from the API."""
 
 OTHER_PICTURE: Final = "'{name}' is sent as it is: it {difference}"
-"""For a call that a verbatim own picture answers which is not what the call asks for."""
+"""For a call that a verbatim own picture answers, though it is not what the call asks for."""
 
 
 def past_limit(what: str, settings: Settings, name: str) -> str:
-    """The notice for *what* is past the limit that the setting *name* sets."""
+    """The notice that *what* is past the limit that the setting *name* sets."""
     return PAST_LIMIT.format(what=what, limit=shown_setting(settings, name))

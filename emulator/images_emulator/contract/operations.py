@@ -1,10 +1,10 @@
-"""The operations table: one row for each operation of the API: an HTTP method at a path, which
-documentation calls an endpoint. A new endpoint begins here.
+"""The operations table, with one row for each operation of the API. An operation is an HTTP method
+at a path, which documentation calls an endpoint. A new endpoint begins here.
 
-A row has the path of its operation, the media types that it reads, the model of a call that names
-none, the names of its events, and the days on which all of that holds. Routes, validation, faults,
-journal, schemas and tests read it. `MOUNTS` has the prefixes under which OpenAI and Azure serve
-operations. What a model accepts at an operation is in `models.py`.
+A row has its path, the media types of bodies, default models, event names, and the days on which
+all of that holds. Routes, validation, faults, journal, schemas and tests read it. `MOUNTS` has the
+prefixes under which OpenAI and Azure serve operations. What a model accepts at an operation is in
+`models.py`.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ JSON_EDITS: Final = Period(since=JSON_EDITS_SINCE)
 """The days on which edits read JSON."""
 
 DefaultModels = Sequence[tuple[Period, tuple[str, ...]]]
-"""The models of a call that names none, by period: the first one, or a later one where the call has
-a parameter that only the later one takes. Under `any` the first period counts; on a day in no
-period, `model` is required."""
+"""The default models of calls that name no model, by period. A call gets the first model, or a
+later one where it has a parameter that only the later one takes. Under `any` the first period
+counts. On a day in no period, `model` is required."""
 
 
 class ImageKind(Enum):
@@ -51,8 +51,8 @@ class ImageKind(Enum):
 
 
 class RequestBody(NamedTuple):
-    """A media type that an operation reads: the days on which it does, and the default models of
-    such bodies."""
+    """A media type that an operation reads: the days on which the operation reads it, and the
+    default models of such bodies."""
 
     period: Period = ALWAYS
     default_models: DefaultModels = ()
@@ -79,14 +79,15 @@ class Operation(Immutable, kw_only=True, eq=False):
     bodies: Mapping[str, RequestBody] = field(default_factory=dict)
     """The request bodies that it reads, by media type."""
     image_kind: ImageKind | None = None
-    """How its pictures are made. None where it makes none: then it is no image operation, whatever
-    its path, and a handler of its own in `web/routes.py` serves it."""
+    """How the operation's pictures are made. None for an operation that makes none: whatever its
+    path, it is no image operation, and a handler of its own in `web/routes.py` serves it."""
     event_name: str | None = None
     """The beginning of the names of its events; None where it has no streams."""
     only_model: str | None = None
     """The model that serves every call, whatever its `model`; None where `model` decides."""
     period: Period = ALWAYS
-    """The days on which it is there; on others its path answers an empty 404, to any key."""
+    """The days on which the operation exists. On other days its path answers an empty 404, to any
+    key."""
     older_stack: bool = False
     """Whether it is an image operation that never moved to the gateway. Then its errors have the
     older stack's messages, key order and final newline on all days."""
@@ -167,7 +168,7 @@ VARIATIONS: Final = Operation(
     route="/images/variations",
     bodies={FORM: RequestBody(default_models=[(_DALLE_DAYS, ("dall-e-2",))])},
     image_kind=ImageKind.VARIATION,
-    # It pays no heed to `model`, as recorded in 2025-05.
+    # The operation ignores `model`, as recorded in 2025-05.
     only_model="dall-e-2",
     period=_DALLE_DAYS,
     # Recorded until 2025-09.
@@ -233,15 +234,15 @@ DEPLOYMENTS_PREFIX: Final = f"{AZURE_PREFIX}deployments/"
 
 
 class Provider(Enum):
-    """Who serves the API: with its own paths, its own way to check keys and to refuse."""
+    """A service that serves the API, with its own paths, checks of keys, and refusals."""
 
     OPENAI = "OpenAI"
     AZURE = "Azure"
 
 
 class Mount(NamedTuple):
-    """A prefix under which a provider serves operations. `{deployment}` stands for one segment, the
-    name of a deployment of one model; there `api-version` is required."""
+    """A prefix under which a provider serves operations. In it, `{deployment}` stands for one
+    segment, the name of a deployment of one model. Paths of deployments need an `api-version`."""
 
     prefix: str
     provider: Provider
@@ -258,8 +259,8 @@ UNSERVED_ROUTES: Final = (
     *("/audio", "/batches", "/uploads", "/fine_tuning", "/assistants", "/threads"),
     *("/vector_stores", "/evals", "/realtime", "/containers", "/conversations", "/videos"),
 )
-"""OpenAI's other paths behind a prefix, which the emulator refuses together with all below them. A
-new endpoint at one of these takes it out of here."""
+"""OpenAI's other paths behind a prefix. The emulator refuses them together with all paths below
+them. A new endpoint at one of these paths is taken out of here."""
 
 _ON_AZURE: Final = [operation for operation in OPERATIONS.values() if operation.azure]
 
@@ -274,7 +275,7 @@ MOUNTS: Final[Sequence[Mount]] = (
         [operation for operation in OPERATIONS.values() if operation.azure_v1],
     ),
 )
-"""All paths of the API are one of these prefixes and a row's route."""
+"""The prefixes of the API. Each path of the API is one of these prefixes and a row's route."""
 
 _BY_PATH: Final[Mapping[str, Operation]] = {
     mount.prefix + operation.route: operation
@@ -287,8 +288,8 @@ _BY_ROUTE_OF_DEPLOYMENT: Final = {each.route: each for each in _ON_AZURE if each
 
 
 def image_operation_at(path: str) -> Operation | None:
-    """The image operation at *path*; None for every other path. The method of the call and its day
-    are not looked at."""
+    """The image operation at *path*; None for every other path. Neither the method nor the day of
+    the call is looked at."""
     operation = _BY_PATH.get(path)
     if operation is None and path.startswith(DEPLOYMENTS_PREFIX):
         deployment, slash, rest = path[len(DEPLOYMENTS_PREFIX) :].partition("/")

@@ -12,16 +12,16 @@ from images_emulator.file_types import FILE_TYPES
 from images_emulator.immutable import Immutable
 
 Fit = Literal["cover", "contain", "exact"]
-"""How a picture comes to the size that a call asks for. `cover` scales it until it fills the size
-and crops what is left over; `contain` scales it until it fits in, with borders in the background's
-colour; `exact` refuses a picture of any other size."""
+"""How a picture is brought to the size that a call asks for. `cover` scales it until it fills the
+size and crops the rest. `contain` scales it until it fits in, with borders in the background's
+colour. `exact` refuses a picture of any other size."""
 
 OWN_PICTURE_FORMATS: Final = tuple(FILE_TYPES[word] for word in ("png", "jpeg", "webp", "gif"))
 """The formats of own pictures that are not verbatim."""
 
 *_others, _last = (each.name for each in OWN_PICTURE_FORMATS)
 FORMATS_IN_WORDS: Final = f"{', '.join(_others)} or {_last}"
-"""Their names: `PNG, JPEG, WebP or GIF`."""
+"""The names of `OWN_PICTURE_FORMATS`: `PNG, JPEG, WebP or GIF`."""
 
 
 class OwnPicture(Immutable):
@@ -53,26 +53,26 @@ class OwnPicture(Immutable):
 
     @cached_property
     def key(self) -> str:
-        """A text of all that decides the files of an answer: for the keys of a request."""
+        """A text of everything that decides the files of an answer, for the keys of a request."""
         how = "verbatim" if self.verbatim else self.fit
         return " ".join((self.digest, how, *self.partial_digests))
 
     @property
     def weight(self) -> int:
-        """Bytes of its files."""
+        """Bytes of the picture's files."""
         return len(self.data) + sum(map(len, self.partials))
 
     def shared_weight(self) -> int:
-        """Bytes of its files that one more call counts, which holds this very object: the first
-        call all of them, the second a half, the third a third, and so on. So a thousand calls count
-        less than eight times what they hold, and those that are left when the first ones are
-        dropped count, too."""
+        """The part of `weight` that one more call with this very object counts. The first call
+        counts all of it, the second a half, the third a third, and so on. A thousand calls thus
+        count less than eight times what they hold. When the first calls are dropped, the calls that
+        are left still count something."""
         holders = self.__dict__["_holders"] = self.__dict__.get("_holders", 0) + 1
         return self.weight // int(holders)
 
     def verbatim_file(self, partial: int | None = None) -> bytes | None:
-        """The file that is sent as it is for the final image, or for its partial image *partial*
-        (from 0); None where a file is made."""
+        """The file that is sent as it is: for the final image, or for partial image *partial* (from
+        0). None where the emulator makes a file."""
         if not self.verbatim:
             return None
         if partial is None:
@@ -80,7 +80,7 @@ class OwnPicture(Immutable):
         return self.partials[partial] if partial < len(self.partials) else None
 
     def files(self) -> dict[str, bytes]:
-        """Its files by their digests."""
+        """The picture's files by their digests."""
         names = (self.digest, *self.partial_digests)
         return dict(zip(names, (self.data, *self.partials), strict=True))
 

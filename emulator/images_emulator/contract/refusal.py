@@ -1,11 +1,12 @@
-"""Errors of the API as values: `Refusal` is a message with its other fields, `APIError` the
-exception that it makes, `ErrorAnswer` what a client reads.
+"""Errors of the API as values. A `Refusal` is a message with its other fields. An `APIError` is the
+exception that a refusal makes. An `ErrorAnswer` is what a client reads.
 
 A refusal is a format. Code calls it with the values of its fields, and raises the `APIError` that
-it returns. A refusal whose words have changed has its earlier versions. The code that raises an
-error does not know the day that judges the call. An `APIError` has no body: `Exchange.error_answer`
-makes the `ErrorAnswer` in the words of that day, which is all that an answer or an event can be
-written from.
+the call returns. A refusal whose words have changed has its earlier versions.
+
+The code that raises an error does not know the day that judges the call, so an `APIError` has no
+body. `Exchange.error_answer` makes the `ErrorAnswer` in the words of that day. Answers and events
+are written from an `ErrorAnswer` alone.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ GATEWAY_TYPE: Final = "invalid_request_error"
 """The `type` of errors of the gateway, which checks names, types, ranges and words."""
 
 SERVICE_TYPE: Final = "image_generation_user_error"
-"""The `type` of errors of the image service behind it, which checks models, sizes, files, and how
-parameters combine."""
+"""The `type` of errors of the image service behind the gateway, which checks models, sizes, files,
+and how parameters combine."""
 
 
 class Envelope(Immutable):
@@ -37,14 +38,15 @@ class Envelope(Immutable):
     constants: Mapping[str, Any] = field(default_factory=dict)
     """The values of keys that are the same in all errors of this form."""
     blank_behind: str = ""
-    """The text behind which a body of Azure, compact otherwise, has a blank; empty for none."""
+    """The text behind which an Azure body has a blank; empty for none. Such bodies are compact
+    otherwise."""
 
 
 TODAYS_ENVELOPE: Final = Envelope()
-"""The gateway's."""
+"""The form of the gateway's errors."""
 
 OLDER_ENVELOPE: Final = Envelope(("code", "message", "param", "type"), "\n")
-"""The older stack's, recorded until 2025-08."""
+"""The form of the older stack's errors, recorded until 2025-08."""
 
 API_MANAGEMENT_ENVELOPE: Final = Envelope(("code", "message"))
 """The form of errors of Azure API Management, the proxy in front of Azure's service."""
@@ -78,7 +80,7 @@ class ErrorAnswer:
 
     def in_older_envelope(self) -> ErrorAnswer:
         """The answer in the envelope of the older stack, for a message whose older words are not
-        known; this object where its envelope is not today's."""
+        known. An answer whose envelope is not today's is returned unchanged."""
         if self.envelope != TODAYS_ENVELOPE:
             return self
         return ErrorAnswer(
@@ -93,8 +95,8 @@ class ErrorAnswer:
 class APIError(Exception):
     """A call is refused. The exception has no body: `answer_on` makes the `ErrorAnswer` of a day.
 
-    *newest* is the answer in the newest words. *refusal* made it, with *values* for its fields; it
-    is None where nothing but *newest* is known.
+    *newest* is the answer in the newest words. It was made by *refusal*, with *values* for the
+    fields. *refusal* is None where nothing but *newest* is known.
     """
 
     def __init__(
@@ -155,8 +157,8 @@ class Refusal(Immutable):
     """One error message with its other fields. *message*, *param* and *code* are formats.
 
     The answer has *headers* beside the standard ones. *earlier* has the former versions as `(until,
-    refusal)`, the oldest first; the day *until* is not included. Each is whole: it inherits
-    neither type, param, code, status, headers nor envelope.
+    refusal)`, the oldest first; the day *until* is not included. Each former version is complete:
+    it inherits neither type, param, code, status, headers nor envelope.
     """
 
     message: str
@@ -191,6 +193,6 @@ class Refusal(Immutable):
 
 
 def older_stack_versions(message: str, code: str | None = None) -> tuple[tuple[date, Refusal], ...]:
-    """`earlier` of a refusal with one earlier version, the older stack's *message*. It had no
+    """`earlier` of a refusal with one earlier version: the older stack's *message*, without a
     param."""
     return ((GATEWAY_SINCE, Refusal(message, None, code, envelope=OLDER_ENVELOPE)),)

@@ -1,5 +1,5 @@
 """The two forms of a call: the `Call`, which is parsed, and the `ImageRequest`, which is validated.
-The `Model` is here, too, because a request has one."""
+The `Model` of a request is here, too."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ from images_emulator.immutable import Immutable
 class Upload(Immutable):
     """A file of a form, as it was sent.
 
-    *filename* is empty where the part has none, and *content_type* is None. *size* counts all bytes
+    *filename* is empty and *content_type* None where the part has none. *size* counts all bytes
     that arrived. *data* may be cut where the file is larger than every rule allows.
     """
 
@@ -61,8 +61,9 @@ class Upload(Immutable):
 class Call:
     """One call whose body is parsed, and not yet validated.
 
-    *form* is true for a form, false for JSON. *fields* are in the order of the body. They are JSON
-    values; those of a form are texts, uploads, lists (`image[]`) and mappings (`svg[model]`).
+    *form* is true for a form, false for JSON. *fields* are in the order of the body. The fields of
+    JSON are JSON values. The fields of a form are texts, uploads, lists (`image[]`) and mappings
+    (`svg[model]`).
     """
 
     operation: Operation
@@ -123,9 +124,9 @@ class ImageRequest:
     requests with the same values in these fields get the same bytes, in any process. A field
     without a mark raises at import; see `field_codecs`.
 
-    A new parameter is a rule in `families.py` and a filter of calls in `state/query.py`; one that
-    changes the answer is a field here, too, and one that openai-python lacks is named in
-    `web/code_samples/sdk_call.py`.
+    A new parameter is a rule in `families.py` and a filter of calls in `state/query.py`. A
+    parameter that changes the answer is a field here, too. A parameter that openai-python lacks is
+    named in `web/code_samples/sdk_call.py`.
     """
 
     # The first fields are in every key. A new one that decides a file is `ADDED_LATER`, too.
@@ -155,8 +156,8 @@ class ImageRequest:
     own_pictures: tuple[OwnPicture, ...] | None = field(
         default=None, metadata=DRAWING | ADDED_LATER | OWN_PICTURES
     )
-    """The pictures that answer the call in place of drawings, at least one; None where it draws.
-    Image *index* is that of `own_picture`."""
+    """The pictures that answer the call in place of drawings, at least one. None where the emulator
+    draws. `own_picture` gives the picture of an image."""
     forgiven: tuple[Violation, ...] = field(
         default=(), compare=False, metadata=DELIVERY | VIOLATIONS
     )
@@ -176,8 +177,8 @@ class ImageRequest:
         return bool(self.images or self.own_pictures)
 
     def own_picture(self, index: int) -> OwnPicture | None:
-        """The own picture that is image *index* (from 0), one after the other and then from the
-        first again; None where the image is drawn."""
+        """The own picture of image *index* (from 0); None where the image is drawn. After the last
+        own picture the first one follows again."""
         own = self.own_pictures
         return own[index % len(own)] if own else None
 
@@ -203,9 +204,9 @@ class ImageRequest:
         return recipe_of(_RECIPE_FIELDS, self)
 
     def to_json(self) -> dict[str, Any]:
-        """The request as JSON for another process or a store, without null values. It has the
-        description of a picture (the attributes of `Picture`), not its file. The caller keeps the
-        file by its digest, and those of own pictures."""
+        """The request as JSON for another process or a store, without null values. A picture is
+        there as its description (the attributes of `Picture`), without its file. The caller keeps
+        the files of pictures and own pictures, by their digests."""
         return json_of(_FIELDS, self)
 
     @classmethod

@@ -2,7 +2,7 @@
 
 Two services check a value in turn: the gateway (`check_at_gateway`), then the image service behind
 it (`check_at_service`). Then `resolve` gives the value that the request has. Rules for `size` are
-in `sizes.py`, those for images in `image_rules.py`.
+in `sizes.py`, rules for images in `image_rules.py`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Pixels = tuple[int, int]
 
 def wrong_scalar(name: str, value: object, expected: str, older_name: str) -> APIError:
     """The error for a *value* whose type the parameter *name* does not take. *expected* is the
-    right type in today's words (`a string`), *older_name* that of the older stack (`string`)."""
+    right type in today's words (`a string`), *older_name* in the older stack's (`string`)."""
     return errors.wrong_scalar(
         name=name,
         expected=expected,
@@ -74,10 +74,10 @@ class Rule(Immutable, kw_only=True):
         value because of their size. Raises APIError."""
 
     def resolve(self, value: Any, source: Pixels | None, others: Values) -> Any:
-        """The value in the validated request: None becomes the default, `auto` the value that it
+        """The value in the validated request. None becomes the default, `auto` the value that it
         stands for. Called after both checks; refuses nothing. *source* is the size of the first
-        input image in pixels; None where there is none or it is not decoded yet. *others* are the
-        values that were sent."""
+        input image in pixels; None where no image is there or decoded yet. *others* are the values
+        that were sent."""
         return self.default if value is None else value
 
     def version_on(self, day: Day) -> Rule:

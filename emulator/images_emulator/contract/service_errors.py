@@ -1,7 +1,7 @@
-"""Service errors: what a call without a mistake can meet. Rate limits, credit, moderation, outages.
+"""Service errors, met by calls without a mistake: rate limits, credit, moderation, outages.
 
-A fault names one of them. The words are the API's own, as recorded; a comment marks those that no
-recording shows. `fixtures/exchanges/service-error-*` name the source of each.
+A fault names one of them. The words are the API's own, as recorded; a comment marks words that no
+recording shows. `fixtures/exchanges/service-error-*` name the source of each error.
 """
 
 from __future__ import annotations
@@ -49,8 +49,9 @@ rate_limited = Refusal(
         ),
     ),
 )
-# A client's test has the words of gpt-image-2, of an account whose limit is 0; it ends with advice
-# to such accounts. The end of other rate limits stands in its place. No wait helps: none is named.
+# A client's test has the words of gpt-image-2, of an account whose limit is 0. The test's message
+# ends with advice to such accounts; here it ends like other rate limits. No wait helps, so none is
+# named.
 request_too_large = replace(
     rate_limited,
     message="Request too large for {model} (for limit gpt-image) in organization {organization} on "
@@ -83,7 +84,7 @@ no_credit = Refusal(
     type=_NO_CREDIT,
     status=429,
 )
-# The codes were recorded on 2026-10-02 without their words, which are in the form of `no_credit`.
+# The codes were recorded on 2026-10-02 without words. The words have the form of `no_credit`.
 spend_limited = Refusal(
     f"You have reached your {{which}}. Raise it to continue using the API at {_BILLING}.",
     code="{code}",
@@ -223,8 +224,8 @@ this mapping."""
 def rate_limit_values(
     *, limit: int, used: int, requested: int, unit: str, wait_ms: int
 ) -> dict[str, object]:
-    """The values that the messages of a rate limit name: of *limit* images per *unit* (a key of
-    `RATE_UNITS`) *used* are gone, and *requested* more fit in after *wait_ms* milliseconds."""
+    """The values that the messages of a rate limit name. Of *limit* images per *unit* (a key of
+    `RATE_UNITS`), *used* are gone. After *wait_ms* milliseconds, *requested* more fit in."""
     seconds = f"{wait_ms / 1000:g}"
     return {
         "limit": limit,
@@ -252,7 +253,7 @@ def _whole_seconds(milliseconds: int) -> int:
 
 
 def safety_violations(categories: Sequence[str]) -> str:
-    """The end of the moderation message, which names the *categories*; a bare `other` was recorded
-    without it."""
+    """The end of the moderation message, which names the *categories*. It is empty for a bare
+    `other`, as recorded."""
     names = [category for category in categories if category != "other"]
     return f" safety_violations=[{', '.join(names)}]." if names else ""

@@ -40,7 +40,8 @@ def closest_size(sizes: tuple[str, ...], source: Pixels) -> str:
 
 
 class GatewaySize(Choice):
-    """A list of sizes, without `auto`, that the gateway checks: of the DALL·E models."""
+    """A size from a list without `auto`, which the gateway checks. The DALL·E models have such
+    sizes."""
 
     def check_at_gateway(self, name: str, value: Any) -> None:
         if not isinstance(value, str):
@@ -63,8 +64,8 @@ class ServiceSize(Rule, kw_only=True):
 
 
 class ListedServiceSize(ServiceSize):
-    """One of *sizes* or `auto`, which the image service checks. `auto` resolves to the size with
-    the proportions of the first input image."""
+    """One of *sizes* or `auto`, which the image service checks. `auto` resolves to the size whose
+    proportions are nearest to those of the first input image."""
 
     sizes: tuple[str, ...]
 
@@ -82,8 +83,8 @@ class ListedServiceSize(ServiceSize):
 
 
 class TwiceListedSize(ListedServiceSize):
-    """One of *sizes* or `auto`, on the days on which the gateway checked the list, and then the
-    service."""
+    """One of *sizes* or `auto`, on the days on which both the gateway and the service checked the
+    list."""
 
     def check_at_gateway(self, name: str, value: Any) -> None:
         super().check_at_gateway(name, value)
@@ -93,7 +94,7 @@ class TwiceListedSize(ListedServiceSize):
 
 
 class FrameSheet(NamedTuple):
-    """The sheet on which the frames of one animation lie, each of *frame* pixels."""
+    """The sheet on which the frames of one animation lie. Each frame has *frame* pixels."""
 
     frames: int
     columns: int
@@ -112,7 +113,7 @@ class FrameSheet(NamedTuple):
 
 
 class SheetLayouts(Immutable):
-    """The sheets of an output format that is an animation. Its `size` is that of one frame, and the
+    """The sheets of an output format that is an animation. `size` is the size of one frame. The
     sheet of all frames must keep the limits of an image (third-party measurements of
     gpt-image-2.6)."""
 
@@ -122,7 +123,7 @@ class SheetLayouts(Immutable):
     auto: str
     """The size of a frame that `auto` resolves to."""
     layouts: tuple[tuple[int, int, int], ...]
-    """`(frames, columns, rows)`: the columns and rows of a sheet of up to so many frames."""
+    """`(frames, columns, rows)`: the columns and rows of a sheet of up to *frames* frames."""
 
     def apply_to(self, others: Values) -> bool:
         """Whether a call with the parameters *others* makes an animation."""
@@ -143,8 +144,8 @@ class SheetLayouts(Immutable):
 class FlexibleSize(ServiceSize, kw_only=True):
     """WIDTHxHEIGHT or `auto`, within limits that are checked in the order of the fields.
 
-    With an input image, `auto` keeps its proportions, within *max_ratio* and *max_edge*, and
-    resolves to *auto_pixels* or a little less; the other limits do not hold for it.
+    With an input image, `auto` keeps the image's proportions, within *max_ratio* and *max_edge*. It
+    resolves to *auto_pixels* or a little less. The other limits do not hold for `auto`.
     """
 
     examples: tuple[str, ...]

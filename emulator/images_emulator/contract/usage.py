@@ -50,8 +50,8 @@ class Usage(Immutable):
 
 
 def read_usage(payload: Any) -> Usage | None:
-    """The usage in the `usage` of an answer; None where that is none. On days without
-    `output_tokens_details` all output is an image's."""
+    """The usage that *payload*, the `usage` of an answer, tells; None where it is no usage. On days
+    without `output_tokens_details` all output tokens are an image's."""
     if not isinstance(payload, Mapping):
         return None
     inputs = payload.get("input_tokens_details")
@@ -68,7 +68,7 @@ def read_usage(payload: Any) -> Usage | None:
 
 
 def usage_of(request: ImageRequest, partial_images: int = 0) -> Usage | None:
-    """The usage of the answer to *request*, in which so many *partial_images* were sent; None for a
+    """The usage of the answer to *request*, with *partial_images* partial images sent. None for a
     model that counts no tokens."""
     rates = request.model.token_rates
     if rates is None:
@@ -88,7 +88,7 @@ def usage_of(request: ImageRequest, partial_images: int = 0) -> Usage | None:
         input_text=request.n * text,
         input_image=request.n * image,
         output_image=request.n * output + PARTIAL_IMAGE_TOKENS * partial_images,
-        # Each image of several was billed its own number.
+        # Each of several images was billed its own number.
         output_text=sum(
             fewest + (seed >> 8 * index) % (most - fewest + 1) for index in range(request.n)
         ),

@@ -1,5 +1,4 @@
-"""Response bodies and stream events: their keys, the order of the keys, and since when each is
-there.
+"""Response bodies and stream events: their keys, the order of the keys, and the days of each key.
 
 In a body `created` comes first, in an event `created_at` and `type`; the other keys follow in
 alphabetical order. A key without a value is left out.
@@ -23,13 +22,13 @@ from images_emulator.contract.request import ImageRequest, Model
 from images_emulator.contract.templates import SlotValues, Template, number_slot, string_slot
 from images_emulator.contract.usage import SvgUsage, Usage, svg_usage_of
 
-# Recorded on that day; the SDK has them from the next one on.
+# Recorded on that day. The SDK has the keys from the next day on.
 _PARAMETERS_ECHOED: Final = Period(since=date(2025, 6, 25))
 
 KEY_PERIODS: Final[Mapping[str, Period]] = {
     "generation_id": Period(since=date(2026, 9, 16)),
-    # No event of a capture of 2025-10 has it, and all events of 2026 do. The day between is not
-    # known; this one is the turn of the year.
+    # No event of a capture of 2025-10 has the key, and all events of 2026 do. The day between is
+    # not known; the day here is the turn of the year.
     "sequence_number": Period(since=date(2026, 1, 1)),
     "background": _PARAMETERS_ECHOED,
     "output_format": _PARAMETERS_ECHOED,
@@ -38,7 +37,7 @@ KEY_PERIODS: Final[Mapping[str, Period]] = {
     "output_tokens_details": Period(since=date(2025, 12, 16)),
     "safety_identifier": Period(since=date(2026, 10, 16)),
 }
-"""The days on which answers have a key, for the keys that they have not always had."""
+"""The days on which answers have a key, for the keys that answers have not always had."""
 
 MAX_CACHED_TEMPLATE_CHARS: Final = 4096
 """The longest body, without its images, whose template is cached."""
@@ -100,8 +99,8 @@ def _parameters(request: ImageRequest) -> dict[str, Any]:
 
 def revised_prompt(request: ImageRequest) -> str:
     """The `revised_prompt` of an answer: a phrase for the style, and the prompt as it was sent. The
-    API had the prompt rewritten. The documentation calls the styles "hyper-real and dramatic" and
-    "more natural, less hyper-real looking"."""
+    API itself had the prompt rewritten. The documentation calls the styles "hyper-real and
+    dramatic" and "more natural, less hyper-real looking"."""
     phrase = "A vivid, hyper-real and dramatic picture"
     if request.style == "natural":
         phrase = "A natural, unembellished photograph"
@@ -116,10 +115,13 @@ def images_response(
     overrides: AnswerOverrides = NO_OVERRIDES,
 ) -> Template:
     """The body that answers *request*, with slots for `created`, each `image` (base64 or a URL, as
-    the call asks) and each `generation_id`. *usage* is None for models that count no tokens. The
-    *annotations* are further keys of every image, *size* is that of the first file in bytes, which
-    the usage of an SVG depends on. *overrides* stand in place of what the body would have; that of
-    `created` is the caller's."""
+    the call asks) and each `generation_id`.
+
+    - *usage* is None for models that count no tokens.
+    - *size* is the length of the first file in bytes. The usage of an SVG depends on it.
+    - *annotations* are further keys of every image.
+    - *overrides* replace values of the body. The caller itself overrides `created`.
+    """
     item: dict[str, Any] = {request.response_format: string_slot("image"), **annotations}
     if overrides.revised_prompt is not None:
         item["revised_prompt"] = overrides.revised_prompt
@@ -136,7 +138,7 @@ def images_response(
     if overrides.usage is not None:
         body["usage"] = overrides.usage
     body = {"created": number_slot("created")} | dict(sorted(body.items()))
-    # The older stack ends its bodies with a newline, as recorded to the last.
+    # The older stack ends its bodies with a newline, in all recordings.
     end = "\n" if request.operation.older_stack else ""
     unique = "generation_id" in item or request.response_format == "url"
     text = json.dumps(body, ensure_ascii=False)
@@ -150,8 +152,9 @@ def _template(text: str, end: str, unique: bool) -> Template:
 
 
 _cached_template = lru_cache(maxsize=256)(_template)
-"""Bodies of calls with different prompts are often equal, and indenting JSON takes longer than the
-rest of a new answer. The arguments decide the template alone, so nothing empties the cache."""
+"""Templates by their arguments. Bodies of calls with different prompts are often equal, and
+indenting JSON takes longer than the rest of a new answer. Nothing but the arguments decides a
+template, so nothing empties the cache."""
 
 
 def slot_values(
@@ -159,7 +162,7 @@ def slot_values(
 ) -> SlotValues:
     """The values for the slots of an answer or an event: the second of *created*, the *images* in
     their order (base64 or URLs), and with a *request_id* a `generation_id` for each image. The
-    *request_id* decides the latter, so that the journal can make the answer again."""
+    *request_id* decides these ids, so that the journal can make the answer again."""
     values: dict[str, Callable[[], bytes]] = {
         "created": lambda: b"%d" % created.timestamp(),
         "image": iter(images).__next__,
@@ -194,8 +197,8 @@ def partial_image_event(request: ImageRequest, index: int) -> Template:
 def completed_event(
     request: ImageRequest, usage: Usage | None, overrides: AnswerOverrides = NO_OVERRIDES
 ) -> Template:
-    """The last event of a stream, that of the final image. Its slots are `created` and `image`.
-    *usage* is None for models that count no tokens; that of *overrides* stands in its place."""
+    """The last event of a stream, which has the final image. Its slots are `created` and `image`.
+    *usage* is None for models that count no tokens. A usage in *overrides* replaces it."""
     values = _parameters(request)
     if usage:
         values["usage"] = _usage(usage, request.day)
@@ -208,7 +211,7 @@ def _image_event(
     request: ImageRequest, suffix: str, number: int, values: Mapping[str, Any]
 ) -> Template:
     """Event *number* (from 0) of a stream, with *values* beside its head and its image. *suffix* is
-    the end of its name."""
+    the end of the event's name."""
     name = f"{request.operation.event_name}.{suffix}"
     image = {"b64_json": string_slot("image"), "sequence_number": number}
     head = {"created_at": number_slot("created"), "type": name}

@@ -1,8 +1,7 @@
-"""The bodies of answers as the journal shows them: their text, with only the beginning of each
-image.
+"""The bodies of answers as the journal shows them: as text, with only the beginning of each image.
 
-The journal keeps no bodies with images. Where no fault could change it, a body is made again from
-the request, exactly as it left but for the images.
+The journal keeps no bodies with images. A body that no fault could change is made again from the
+request. But for the images, it is exactly the body that left.
 """
 
 from __future__ import annotations
@@ -33,8 +32,8 @@ def images_body(
     request_id: str,
     time: datetime,
 ) -> bytes:
-    """The body of an answer with *images*, which are files or URLs, to the call that arrived at
-    that *time*. *overrides* stand in place of what the body would have."""
+    """The body of the answer to the call that arrived at that *time*, with *images*, which are
+    files or URLs. *overrides* replace values of the body."""
     files = [image for image in images if isinstance(image, EncodedFile)]
     template = wire.images_response(
         request,
@@ -56,7 +55,7 @@ def stream_body(
     overrides: AnswerOverrides,
 ) -> bytes:
     """The events of a stream that have left. *files* are by the number of the event. *overrides*
-    stand in place of what the events would have."""
+    replace values of the events."""
     return b"".join(_events(request, files, usage, sent, overrides))
 
 

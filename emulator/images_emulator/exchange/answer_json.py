@@ -17,7 +17,7 @@ _SIGNATURE_CHARS: Final = SIGNATURE_BYTES // 3 * 4
 
 
 def json_value(text: bytes | bytearray) -> Any:
-    """The value in *text*; None where that is no JSON."""
+    """The value in *text*; None where *text* is no JSON."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -38,7 +38,7 @@ def usage_in(payload: Any) -> Usage | None:
 
 
 def error_in(text: bytes | None, *, is_stream: bool) -> Mapping[str, Any] | None:
-    """The `error` object of the body, or of the event of a stream, that *text* is."""
+    """The `error` object in *text*, which is a body, or an event of a stream; None without one."""
     if not text:
         return None
     payload = json_value(text.partition(b"data: ")[2] if is_stream else text)

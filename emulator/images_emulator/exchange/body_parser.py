@@ -21,8 +21,8 @@ def parse_body(
     settings: Settings = DEFAULT_SETTINGS,
 ) -> Call:
     """The call to *operation* with these chunks as *body*. Raises APIError where the operation does
-    not read the media type, and for a body that cannot be parsed, or is a form past a
-    limit of the *settings*."""
+    not read the media type, and where the body cannot be parsed. Raises APIError also for a form
+    past a limit of the *settings*."""
     if operation.media_type(content_type, None) == FORM:
         return Call(operation, form=True, fields=read_form(content_type, body, settings))
     return Call(operation, form=False, fields=parse_json(b"".join(body)))

@@ -50,7 +50,7 @@ PARAMETERS: Final = tuple(
         if name not in _NO_PARAMETERS
     )
 )
-"""The parameters of the API that the details can have, of all models."""
+"""The parameters that the details can have: the API's parameters of all models."""
 
 
 UploadSource = Literal["form", "data_url", "file_id", "address"]
@@ -78,10 +78,12 @@ class UploadDetails:
 
 @dataclass(frozen=True, slots=True)
 class CallDetails:
-    """Model, prompt and parameters: those of a validated call with their defaults, those of another
-    one as they were sent. *sent_names* are the names in the body, in their order, at most
-    `MAX_NAMES`.
-    *violations* are the mistakes that lenient validation forgave, as `param: code`."""
+    """The model, prompt, parameters and uploads of a call. A validated call has its parameters with
+    their defaults, any other call as they were sent.
+
+    - *violations* are the mistakes that lenient validation forgave, as `param: code`.
+    - *sent_names* are the names in the body, in their order, at most `MAX_NAMES`.
+    """
 
     model: str | None = None
     prompt: str | None = None
@@ -104,7 +106,8 @@ class FormPart:
 def form_parts(
     parts: Iterable[tuple[str, str | Upload]], fields: Mapping[str, Any]
 ) -> tuple[FormPart, ...]:
-    """The *parts* of a form in their order, whose values are the same objects as in *fields*."""
+    """The *parts* of a form, in their order. Their values have to be the same objects as in
+    *fields*."""
     indexes = {id(item): index for index, (_, _, item) in enumerate(input_image_items(fields))}
     return tuple(
         FormPart(
@@ -147,7 +150,7 @@ def details_of(call: Call | None, request: ImageRequest | None) -> CallDetails:
 
 
 def values_in_force(request: ImageRequest, sent: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields *sent*, with the values in force in place of them, defaults included."""
+    """The fields *sent*, with the values in force in place of the sent ones, defaults included."""
     values = {**sent, **dict(_parameters(request, sent)), "model": request.model.id}
     return {**values, "prompt": request.prompt} if request.prompt else values
 
@@ -161,7 +164,7 @@ def _resolved_parameters(
 
 
 def _parameters(request: ImageRequest, sent: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The values in force of the parameters but those that are none."""
+    """The values in force of the parameters, without parameters that have no value."""
     for name, rule in request.model.accepts[request.operation].items():
         if name in _NO_PARAMETERS or request.as_of not in rule.period:
             continue
@@ -209,7 +212,7 @@ def input_image_items(
 
 
 def _reference(where: str, item: Mapping[str, Any], pixels: Pixels | None) -> UploadDetails:
-    """An image that JSON refers to; of a data URL only what stands before the data."""
+    """An image that JSON refers to. Of a data URL it has only the text before the data."""
     file_id = item.get("file_id")
     reference = file_id or item.get("image_url") or ""
     name = reference if isinstance(reference, str) else reprlib.repr(reference)
@@ -233,14 +236,14 @@ def _shortened(text: str, max_chars: int = MAX_TEXT_CHARS) -> str:
 
 
 def kept_value(name: str, value: Any, depth: int = MAX_DEPTH) -> Any:
-    """The *value* of a parameter, abridged; a credential that was sent as one is redacted."""
+    """The *value* of a parameter, abridged; redacted where *name* is that of a credential."""
     abridged = _abridged(value, depth)
     if (
         isinstance(abridged, dict | list)
         and depth == MAX_DEPTH
         and len(repr(abridged)) > MAX_COLLECTION_CHARS
     ):
-        # A few levels of a few items each are many.
+        # A few levels of a few items each may still be long.
         abridged = reprlib.repr(value)
     if not is_secret(name) or abridged is None:
         return abridged
@@ -248,7 +251,8 @@ def kept_value(name: str, value: Any, depth: int = MAX_DEPTH) -> Any:
 
 
 def _abridged(value: Any, depth: int = MAX_DEPTH) -> Any:
-    """A *value* as it was sent, cut where it is long or deep; JSON has no other numbers."""
+    """A *value* as it was sent, cut where it is long or deep. NaN and infinite numbers become
+    texts, because JSON has none."""
     if isinstance(value, str):
         return _shortened(value)
     if isinstance(value, Mapping) and depth:

@@ -22,18 +22,18 @@ class Connection(Protocol):
     where another server serves the application, or where a test calls it in process."""
 
     answer: ProtocolAnswer | None
-    """What the protocol has answered in place of the application."""
+    """The error that the protocol has answered in place of the application, if any."""
 
     is_stopped: bool
-    """Whether the server has closed it because it stops."""
+    """Whether the server has closed the connection because it stops."""
 
     def is_closing(self) -> bool:
         """Whether the client or the server has ended the connection."""
         ...
 
     def on_stop(self, callback: Callable[[], None]) -> None:
-        """Call *callback* when the server stops, on its event loop: to end an answer that has no
-        end, which would hold up the stop."""
+        """Call *callback* when the server stops, on the server's event loop. The callback ends an
+        answer that has no end, which would hold up the stop."""
         ...
 
     def hold_head(self) -> None:
@@ -42,11 +42,12 @@ class Connection(Protocol):
         ...
 
     def release_head(self) -> None:
-        """Let it leave."""
+        """Let the held head leave."""
         ...
 
     def omit_date(self) -> None:
-        """Leave out the server's own `date` of the answer that begins next: it has one already."""
+        """Leave out the server's own `date` of the answer that begins next, which has a date
+        already."""
         ...
 
     async def hang_up(self, *, reset: bool) -> None:

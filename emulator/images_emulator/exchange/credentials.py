@@ -11,7 +11,7 @@ from images_emulator.contract.message_format import mask_key
 from images_emulator.contract.operations import AZURE_PREFIX
 
 HIDDEN: Final = "*" * 8
-"""Stands for a credential of which nothing is shown."""
+"""The text in place of a credential of which nothing is shown."""
 
 _KEY_LIKE: Final = re.compile(r"\bsk-[\w-]{10,}")
 _WITH_SCHEME: Final = re.compile(
@@ -35,10 +35,10 @@ def bearer_token(authorization: str) -> str:
 
 
 def api_key(path: str, header: Callable[[bytes], str]) -> str:
-    """The API key of a call to *path*, or nothing; *header* gives a header's value by its name in
-    lower case. It is the one that authentication, rate limits, scenarios and the journal go by.
+    """The API key of a call to *path*, or nothing. Authentication, rate limits, scenarios and the
+    journal go by this key. *header* gives a header's value by its name in lower case.
 
-    On Azure's paths `api-key` goes before a bearer token; elsewhere it is no key.
+    On Azure's paths `api-key` goes before a bearer token; elsewhere `api-key` is no key.
     """
     azure_key = header(b"api-key").strip() if path.startswith(AZURE_PREFIX) else ""
     return azure_key or bearer_token(header(b"authorization"))
@@ -65,8 +65,8 @@ def _plain(name: str) -> str:
 
 
 def redacted_secret(name: str, value: str, key: str = "") -> str:
-    """The redacted *value* of a header, parameter or cookie whose *name* `is_secret`: *key* and
-    long keys as `mask_key` makes them, passwords and short values as stars."""
+    """The redacted *value* of a header, parameter or cookie whose *name* `is_secret`. `mask_key`
+    masks *key* and long keys. Passwords and short values become stars."""
     if value == key or (_HOLDS_KEY.search(_plain(name)) and mask_key(value) != value):
         return mask_key(value)
     return HIDDEN if value else value
@@ -80,7 +80,7 @@ def redacted_text(text: str, key: str = "") -> str:
 
 
 def redacted_query(query: str, key: str = "") -> str:
-    """A *query* string without its credentials; what is none stays as it was sent."""
+    """A *query* string with its credentials redacted. The rest stays as it was sent."""
     return "&".join(_redacted_pair(pair, key) for pair in query.split("&"))
 
 
@@ -97,13 +97,13 @@ def _redacted_pair(pair: str, key: str) -> str:
 
 
 def redacted_header(name: str, value: str, key: str = "") -> str:
-    """The *value* of the header *name*, without credentials: a key as `mask_key` shows it, a cookie
-    or a password as stars."""
+    """The *value* of the header *name*, without credentials. `mask_key` masks a key. A cookie or a
+    password becomes stars."""
     if name in ("cookie", "cookie2"):
         return "; ".join(_redacted_cookie(pair) for pair in value.split(";"))
     if match := _WITH_SCHEME.fullmatch(value):
         scheme, space, rest = match.groups()
-        # A bearer token is a key under whatever name.
+        # A bearer token is a key, whatever the name of the header.
         redacted = redacted_secret("token", rest, key) if scheme.lower() == "bearer" else HIDDEN
         return scheme + space + redacted
     if is_secret(name):

@@ -1,4 +1,4 @@
-"""Image files of an answer, of which the journal keeps the length and the first characters."""
+"""Image files of an answer. The journal keeps only their length and their first characters."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The exchange: one call and its answer, as one typed value.
 
 `JournalMiddleware` makes the exchange when the call arrives. The fault middleware and the endpoints
-fill it in. Faults read it, and the journal keeps it. What can be told of an answer that has left is
-in modules of its own: `outcome.py`, `sent_images.py` (with the price), `answer_body.py`.
+fill it in. Faults read it, and the journal keeps it. Separate modules describe an answer that has
+left: `outcome.py`, `sent_images.py` (with the price), `answer_body.py`.
 """
 
 from __future__ import annotations
@@ -67,15 +67,15 @@ parsed body may take 24 times its length, so it is not kept. Of a longer body th
 the details, if the body was parsed to answer the call."""
 
 CallKind = Literal["call", "download"]
-"""The kind of a call: one to the API, or a request for a hosted picture."""
+"""The kind of a call: a call to the API, or a request for a hosted picture."""
 
 
 class WaitClock(Protocol):
-    """The clock by which an answer waits: for its fault, or as its recording did."""
+    """The clock by which an answer waits: for its fault, or as long as its recording did."""
 
     async def wait_until(self, moment: float) -> None:
-        """Wait until the machine's `perf_counter()` and all that the clock was ever advanced by are
-        *moment* together, in seconds."""
+        """Wait until *moment*, in seconds. The time is the machine's `perf_counter()` plus all
+        seconds by which the clock was ever advanced."""
         ...
 
 
@@ -83,24 +83,24 @@ class WaitClock(Protocol):
 class Exchange:
     """One call and its answer. It is filled in step by step, and becomes an entry of the journal.
 
-    Its writers are on the thread of the server's event loop: the middlewares and endpoints while
-    the call is answered, each of which sets the attributes that it finds, and then the journal,
-    which drops bodies and pictures (`retention.py`). `cached_usage` alone is set by any thread:
-    that which asks for the usage first.
+    Its writers are on the thread of the server's event loop. While the call is answered, each
+    middleware and endpoint sets the attributes that it finds out. Then the journal drops bodies and
+    pictures (`retention.py`). Only `cached_usage` is set by any thread: by the first thread that
+    asks for the usage.
 
-    Its readers are tests, observers of the journal, the thread of the log and handlers of the admin
-    API. They get this very object, also of a call that is still answered, and must change neither
-    an attribute nor what one holds. In any thread they may read
+    Its readers are tests, observers of the journal, the thread of the log, and handlers of the
+    admin API. They get this very object, even of a call that is still being answered. They must
+    change neither an attribute nor the value of an attribute. In any thread they may read
 
     - the attributes `id`, `time`, `kind`, `number`, `namespace`, `fault`, `own_answer`,
-      `recording`, `recording_miss`, `near_misses`, `duration_ms` and `dropped`, which are
-      replaced and never changed, and
-    - all properties from `details` on, those of the call and its answer. Each may be newer than the
-      one that was read before it, until `duration_ms` is set.
+      `recording`, `recording_miss`, `near_misses`, `duration_ms` and `dropped`, which are replaced
+      and never changed, and
+    - all properties from `details` on, which describe the call and its answer. Until `duration_ms`
+      is set, a property may be newer than one that was read before it.
 
     The other attributes and properties are for the server's thread. A shared store makes new
-    objects of the calls that are over, of which all may be read in the reader's thread. Several
-    readers may have the same ones, those of `Log.heads`, so a reader changes none.
+    objects of the calls that are over. A reader may read all of such an object in its own thread.
+    Several readers may share the objects of `Log.heads`, so a reader changes none of them.
     """
 
     head: RequestHead
@@ -112,18 +112,19 @@ class Exchange:
     """`call`, or `download` for a request for a hosted picture."""
     number: int | None = None
     """The call's number in the order of arrival since the last reset, from 1. 0 where the shared
-    store could not be reached when the call arrived, so that the journal got it later. None until
-    the call is entered in the journal, and for a call of another process until it is over."""
+    store could not be reached at the arrival, so that the journal got the call later. None until
+    the call is entered in the journal. None also for a call of another process, until it is
+    over."""
     dialect: Dialect = OPENAI
     image_operation: Operation | None = None
     """The image operation that the path leads to; None for every other path."""
     connection: Connection | None = None
     clock: WaitClock | None = None
-    """The clock by which the answer waits; None where it has neither a fault nor the times of a
-    recording."""
+    """The clock by which the answer waits. None where the answer has neither a fault nor the times
+    of a recording."""
     clock_progress: float = 0
-    """All seconds by which the clock had been advanced when the call arrived. What it is advanced
-    by since then shortens the waits of the answer."""
+    """All seconds by which the clock had been advanced when the call arrived. Later advances
+    shorten the waits of the answer."""
     policy: Policy | None = None
     """The policy that judges the call. None until its headers are read, and where the emulator's
     own headers are invalid."""
@@ -154,26 +155,27 @@ class Exchange:
     fault: str | None = None
     """The name of the fault that the call was given."""
     own_answer: str | None = None
-    """The name of the answer of one's own that the call was given: that of its picture, or
-    `answer`, `raw 503`, `function f`."""
+    """The name of the own answer that the call was given: the name of its picture, or `answer`,
+    `raw 503`, `function f`."""
     body_may_change: bool = False
-    """Whether the body may leave otherwise than the endpoint wrote it: by a fault or a
-    recording."""
+    """Whether a fault or a recording may change the body that the endpoint wrote."""
     recording: str | None = None
     """The name of the recording that answers the call."""
     has_recorded_headers: bool = False
-    """Whether the answer has the headers of that recording, in place of the API's standard ones."""
+    """Whether the answer has the recording's headers, in place of the API's standard ones."""
     known_answer: KnownAnswer | None = None
     """The answer as the journal will show it, until the call is completed."""
     recording_miss: str | None = None
-    """Why no recording answers the call, in a sentence; None where one does or there are none."""
+    """The reason why no recording answers the call, in a sentence. None where one does, and where
+    there are no recordings."""
     is_forwarded: bool = False
     """Whether the call is forwarded to the upstream, because no recording answers it."""
     message_values: Mapping[str, Any] | None = None
     """Values of the call that the message of a fault's error may name."""
     near_misses: Sequence[NearMiss] = ()
-    """Why the call did not meet the first steps of the scenario: none with a fault of a call that
-    has met one, and none with an answer of one that has met one."""
+    """The reasons why the call did not meet the first steps of the scenario. A call that has met a
+    fault has no near misses of steps with a fault. A call that has met an answer has none of steps
+    with an answer."""
     overrides: AnswerOverrides = NO_OVERRIDES
     """Values of the answer in place of the emulator's."""
     is_raw: bool = False
@@ -186,25 +188,25 @@ class Exchange:
     is_hung_up: bool = False
     """Whether a fault or a recording closed the connection."""
     is_reset: bool = False
-    """Whether it did so with a TCP reset."""
+    """Whether the connection was closed with a TCP reset."""
     is_stopped: bool = False
-    """Whether the stop of the server closed it, before all of the answer had left."""
+    """Whether the stop of the server closed the connection, before all of the answer had left."""
     files: Mapping[int, EncodedFile] = field(default_factory=dict)
     """The files in the answer: by the index of the image, or for a stream by the number of the
-    event. Calls with equal answers share the mapping, which is filled as they are drawn."""
+    event. Calls with equal answers share the mapping, which is filled as the images are drawn."""
     image_urls: Sequence[bytes] = ()
     """The URLs in the answer, in place of files."""
     sent: SentResponse = field(default_factory=SentResponse)
     duration_ms: float | None = None
-    """Milliseconds from arrival to end: when the last part of the answer is sent, or the call is
-    given up. None until then."""
+    """Milliseconds from arrival to end. The call ends when the last part of the answer is sent, or
+    when the call is given up. None until then."""
     pending_write: asyncio.Future[None] | None = None
     """A write to the store that must succeed before the answer begins to leave."""
     finish: Callable[[], Awaitable[None]] | None = None
     """Ends the call, and returns the write that completes it in the journal; None where no journal
     has it."""
     weight: int = ENTRY_OVERHEAD_BYTES
-    """Bytes that the journal counts for it, about."""
+    """Bytes that the journal counts for the exchange, about."""
     dropped: Sequence[str] = ()
     """The parts that are not kept any more: `body`, `pictures`."""
     cached_usage: Usage | None = None
@@ -228,8 +230,8 @@ class Exchange:
 
     @property
     def day(self) -> Day:
-        """The day that decides messages and headers of the answer. Where the emulator's own
-        headers are invalid, it is the day of `any`."""
+        """The day that decides messages and headers of the answer. It is the day of `any` where the
+        emulator's own headers are invalid."""
         return (self.policy or Policy(today=self.time.date())).day
 
     def error_answer(self, error: APIError) -> ErrorAnswer:
@@ -267,7 +269,7 @@ class Exchange:
         """Note how the answer begins, before the client can see it."""
         is_call = self.kind == "call"
         request = self.request if is_call and not self.is_raw else None
-        # The text of an answer is kept, except of those to image operations.
+        # The text of an answer is kept, except of answers that an image operation makes.
         keep_body = is_call and (self.image_operation is None or self.is_raw)
         self.sent.start(
             status,
@@ -279,20 +281,20 @@ class Exchange:
         )
 
     def await_write(self, write: Coroutine[Any, Any, None]) -> None:
-        """Hold the answer back until *write*, a write to the store, is done. Where it raises, the
-        exception is raised by the `send` of the answer, and nowhere else."""
+        """Hold the answer back until *write*, a write to the store, is done. An exception of
+        *write* is raised by the `send` of the answer, and nowhere else."""
         self.pending_write = asyncio.ensure_future(write)
         self.pending_write.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     def forget_answer(self) -> None:
-        """Forget the answer, of which nothing has left, because another one is sent in its
-        place."""
+        """Forget the answer, because another one is sent in its place. Nothing of it has left
+        yet."""
         self.sent, self.files, self.image_urls = SentResponse(), {}, ()
         self.duration_ms, self.weight = None, ENTRY_OVERHEAD_BYTES
 
     def end(self) -> None:
-        """Note the end of the answer: the last part that is sent, or where that did not come, the
-        end of the application's call."""
+        """Note the end of the answer: its last part is sent, or the application's call has ended
+        without a last part."""
         self.duration_ms = self.elapsed_ms
         answer = self.connection and self.connection.answer
         if answer and self.status is None:
@@ -360,7 +362,7 @@ class Exchange:
 
     @property
     def trace_id(self) -> str | None:
-        """The trace that the call belongs to: that of its span, or else of the client's header
+        """The trace that the call belongs to: the trace of its span, or else of the client's header
         `traceparent`."""
         return self.span_trace_id or trace_id_in(self.head.header(b"traceparent"))
 
@@ -376,7 +378,7 @@ class Exchange:
 
     @property
     def model(self) -> str | None:
-        """The model: the one that answers, or else as it was sent."""
+        """The model that answers, or else the model as it was sent."""
         return self.details.model
 
     @property
@@ -386,12 +388,13 @@ class Exchange:
 
     @property
     def parameters(self) -> Mapping[str, Any]:
-        """The other parameters: of a validated call with their defaults, of another one as sent."""
+        """The other parameters: for a validated call with their defaults, else as they were
+        sent."""
         return self.details.parameters
 
     @property
     def sent_names(self) -> Sequence[str]:
-        """The names in the body, as far as they are known: `parameters` has defaults, too."""
+        """The names in the body, as far as known. Unlike `parameters`, they leave out defaults."""
         return self.details.sent_names
 
     @property
@@ -406,14 +409,14 @@ class Exchange:
 
     @property
     def notices(self) -> Sequence[str]:
-        """The emulator's notices on the call, those of the headers `x-emulator-notice`: a path that
-        is probably meant, a model that was shut down, a picture that is not what was asked for."""
+        """The emulator's notices on the call, from the headers `x-emulator-notice`: a path that is
+        probably meant, a model that was shut down, a picture that is not what was asked for."""
         headers = self.sent.headers
         return [value.decode("latin-1") for name, value in headers if name == NOTICE_HEADER]
 
     @property
     def status(self) -> int | None:
-        """The status that was sent. None until then, and where the connection was cut before."""
+        """The status that was sent. None until then, and where the connection was cut earlier."""
         return self.sent.status
 
     @property
@@ -450,8 +453,8 @@ class Exchange:
         return self.request if self.images else None
 
     def picture_request(self, index: int) -> ImageRequest | None:
-        """The request from which picture *index* can be drawn again: one that was sent, or for a
-        download, its own. None for any other."""
+        """The request from which picture *index* can be drawn again: a picture that was sent, or
+        the picture of a download. None for any other."""
         if self.kind == "download":
             return self.request if index == self.hosted_index else None
         return self.drawn if index in self.images else None
@@ -462,7 +465,7 @@ class Exchange:
         request, parameters = self.request, self._image_parameters
         if parameters is None:
             return ()
-        # In a stream they are numbered by its events: the image comes after its partial images.
+        # A stream numbers files by its events: the partial images come before the image.
         number = parameters.partial_images if self.sent.is_stream else None
         files = {
             index: self.files.get(index if number is None else number) for index in self.images
@@ -481,8 +484,8 @@ class Exchange:
     @property
     def usage(self) -> Usage | None:
         """The tokens of the answer, as its `usage` tells them. None for a model that counts no
-        tokens, and where that was not sent."""
-        # The request is read first: `drop_body` sets `cached_usage` before it drops that.
+        tokens, and where no usage was sent."""
+        # The request is read first: `drop_body` sets `cached_usage` before it drops the request.
         request = self.request if self.images else None
         if usage := self.cached_usage or self.sent.usage:
             return usage
@@ -495,8 +498,8 @@ class Exchange:
 
     @property
     def price_usd(self) -> float | None:
-        """What the API would have charged for the answer, in US dollars. None where neither image
-        nor usage was sent, or no source tells the price, as for the model that writes an SVG."""
+        """The API's price for the answer, in US dollars. None where neither image nor usage was
+        sent. None where no source tells the price, as for the model that writes an SVG."""
         request = self.request
         model = request.model if request else MODELS.get(self.model or "")
         return price_of(model, len(self.images), self._image_parameters, self.usage)
@@ -519,8 +522,8 @@ class Exchange:
 
     @property
     def answer_headers(self) -> Mapping[str, str]:
-        """The headers of the answer by their names in lower case; those that came twice in one,
-        with a comma between. They are without those that the HTTP server adds (`date`)."""
+        """The headers of the answer by their names in lower case. The values of a header that came
+        twice are joined with a comma. Headers that the HTTP server adds (`date`) are left out."""
         headers: dict[str, str] = {}
         for raw_name, raw_value in self.sent.headers:
             name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
@@ -529,8 +532,8 @@ class Exchange:
 
     @property
     def answer_body(self) -> str | None:
-        """The body of the answer as far as it has left, of each image only the beginning:
-        `iVBORw0K… (57,344 characters)`. None where there is none, where it is not kept any more,
+        """The body of the answer as far as it has left, with only the beginning of each image:
+        `iVBORw0K… (57,344 characters)`. None where there is no body, where it is not kept any more,
         and for the bytes of a file."""
         body = self.answer_bytes
         return None if body is None else body.decode(errors="replace")
@@ -538,7 +541,7 @@ class Exchange:
     @property
     def answer_bytes(self) -> bytes | None:
         """`answer_body` as bytes."""
-        # The request is read first: `drop_body` sets `dropped` before it drops that.
+        # The request is read first: `drop_body` sets `dropped` before it drops the request.
         request, sent = self.request, self.sent
         if sent.body or sent.body_may_change:
             return bytes(sent.body)
@@ -547,10 +550,10 @@ class Exchange:
         if request is None or self.is_raw or self.kind != "call" or sent.status != 200:
             return None
         if "body" in self.dropped:
-            # What the answer repeats of the call goes with the body of that.
+            # An answer repeats values of its call, so it is dropped with the call's body.
             return None
         overrides = self.overrides
-        # A usage of one's own may have other keys than those of `Usage`.
+        # The usage of an own answer may have other keys than `Usage` has.
         usage = self.usage if overrides.usage is None else usage_of(request)
         if sent.is_stream:
             return stream_body(request, self.files, usage, sent, overrides)
@@ -576,8 +579,8 @@ class Exchange:
 
     @property
     def form(self) -> Sequence[FormPart] | None:
-        """The parts of a form in their order. None for another body, and where it is not kept. It
-        parses the body again."""
+        """The parts of a form in their order. None for another body, and where the body is not
+        kept. Each read parses the body again."""
         content_type, chunks = self.head.header(b"content-type"), self.chunks
         if not chunks or not content_type.lower().startswith(FORM):
             return None

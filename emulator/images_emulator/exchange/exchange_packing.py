@@ -37,7 +37,7 @@ MAX_SHARED_BYTES: Final = 2**20
 """Bytes of the texts that calls share."""
 
 SHARED_OVERHEAD_BYTES: Final = 1024
-"""Bytes that such a text takes beside its length, with what it is compared by, about."""
+"""Bytes that such a text takes beside its length, about, with the values that it is compared by."""
 
 _OPTIONAL: Final = (
     "fault",
@@ -51,12 +51,12 @@ _OPTIONAL: Final = (
     "is_raw",
     "span_trace_id",
 )
-"""Attributes of an exchange that JSON has as they are, where they are neither None nor False."""
+"""Attributes of an exchange that JSON has as they are. None and False are left out."""
 
 
 def pack_request(request: ImageRequest) -> PackedValue:
-    """The bytes are the uploads in the order of their descriptions, then the files of own pictures
-    in the order of their digests in `own_files`, each once."""
+    """The *request* as JSON and bytes. The bytes are the uploads in the order of their
+    descriptions, then the files of own pictures, each once, in the order of `own_files`."""
     files = imaging.decoder.upload_files_of(request) if request.images else []
     own = own_files_of(request.own_pictures)
     files += own.values()
@@ -84,7 +84,7 @@ def unpack_request(document: Mapping[str, Any], data: bytes) -> ImageRequest:
 
 
 def pack_arrival(exchange: Exchange) -> PackedValue:
-    """What is known of an exchange at its arrival. There are no bytes."""
+    """The facts of an exchange that are known at its arrival. There are no bytes."""
     head = exchange.head
     document = {
         "id": exchange.id,
@@ -129,13 +129,13 @@ def pack_redacted(exchange: Exchange) -> dict[str, Any]:
 
 
 def unpack_redacted(document: Mapping[str, Any]) -> Exchange:
-    """The exchange of `pack_redacted`. Raises KeyError, TypeError or ValueError for what another
-    version has packed."""
+    """The exchange of `pack_redacted`. Raises KeyError, TypeError or ValueError for a document that
+    another version has packed."""
     return unpack_exchange(document, b64decode(document["data"]))
 
 
 class CompletionPacker:
-    """Packs completed exchanges as `pack_completion` does, in less time: members that are equal in
+    """Packs completed exchanges as `pack_completion` does, in less time. Members that are equal in
     all calls with one request are made into JSON text once. The texts of the last requests are
     kept, up to `MAX_SHARED_BYTES`."""
 
@@ -150,7 +150,7 @@ class CompletionPacker:
         if request is None or request.has_files:
             files, shared = _shared_members(exchange)
             return own | shared, _bytes(exchange, files), ""
-        # A request that is cached is alive, so no other one has its identity.
+        # A cached request is alive, so no other request has its identity.
         known: _SharedText | None = self._texts.get(id(request))
         if known is None or not known.is_of(exchange):
             _, shared = _shared_members(exchange)
@@ -161,7 +161,7 @@ class CompletionPacker:
 
 
 class _SharedText(NamedTuple):
-    """The *text* of the members that exchanges share, and all that it was made of."""
+    """The *text* of the members that exchanges share, and the values from which it was made."""
 
     text: str
     request: ImageRequest | None
@@ -175,7 +175,7 @@ class _SharedText(NamedTuple):
 
     @staticmethod
     def facts_of(exchange: Exchange) -> tuple[Any, ...]:
-        """What decides the text, in the order of the fields."""
+        """The values that decide the text, in the order of the fields."""
         sent = exchange.sent
         return (
             *(exchange.request, exchange.chunks, exchange.files, len(exchange.files)),
@@ -184,7 +184,7 @@ class _SharedText(NamedTuple):
         )
 
     def is_of(self, exchange: Exchange) -> bool:
-        """Whether the text is that of this *exchange*, too."""
+        """Whether the text fits this *exchange*, too."""
         request, chunks, files, *rest = self.facts_of(exchange)
         return (
             self.request is request
@@ -195,8 +195,8 @@ class _SharedText(NamedTuple):
 
 
 def _shared_members(exchange: Exchange) -> tuple[bytes, dict[str, Any]]:
-    """The files of the request, and what is the same for all calls with the same request, body
-    and images."""
+    """The files of the request, and the members that are equal in all calls with the same request,
+    body and images."""
     files, members = b"", _set_members(usage=_as_json(exchange.usage))
     if exchange.request:
         members["request"], files = pack_request(exchange.request)
@@ -214,7 +214,7 @@ def _shared_members(exchange: Exchange) -> tuple[bytes, dict[str, Any]]:
 
 
 def _own_members(exchange: Exchange) -> dict[str, Any]:
-    """What differs between calls with the same request."""
+    """The members that differ between calls with the same request."""
     members: dict[str, Any] = {
         "time": exchange.time.isoformat(),
         "number": exchange.number,
@@ -257,7 +257,7 @@ def _sent_as_json(sent: SentResponse) -> dict[str, Any]:
 
 
 def _as_json(value: Usage | AnswerOverrides | NearMiss | None) -> dict[str, Any] | None:
-    """The fields of *value*, none of which holds a value with fields."""
+    """The fields of *value*. No field has a value with fields of its own."""
     return (
         None if value is None else {each.name: getattr(value, each.name) for each in fields(value)}
     )
@@ -282,8 +282,8 @@ def _header_text(pairs: Iterable[tuple[bytes, bytes]]) -> str:
 
 
 def unpack_exchange(document: Mapping[str, Any], data: bytes) -> Exchange:
-    """The exchange that `pack_arrival` packed, or the completed one, where *document* has the
-    members of `pack_completion`, too. Where *data* is empty because the bytes are gone, it has
+    """The exchange that `pack_arrival` packed. It is completed where *document* has the members of
+    `pack_completion`, too. Where *data* is empty because the bytes are gone, the exchange has
     neither body nor uploads, and `dropped` says so."""
     get = document.get
     head = RequestHead(

@@ -1,5 +1,5 @@
 """Paths to the values in the body of a call, a small part of JSONPath: `user`, `svg.model`,
-`images[0].file_id`, `images[*].image_url`. A `$.` before them may be there."""
+`images[0].file_id`, `images[*].image_url`. A path may begin with `$.`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WILDCARDS: Final = frozenset("*?[")
 
 
 class FieldPath:
-    """A path, read once. Raises ValueError for a *text* that is none."""
+    """A path, read once. Raises ValueError for a *text* that is no path."""
 
     def __init__(self, text: str) -> None:
         if not _PATH.fullmatch(text):
@@ -32,11 +32,11 @@ class FieldPath:
             part[0] if part[1] is None else None if part[1] == "*" else int(part[1])
             for part in _PART.finditer(text.removeprefix("$."))
         ]
-        """A key, an index, or None for each item."""
+        """The parts of the path: a key, an index, or None for each item."""
 
     def values(self, fields: Mapping[str, Any]) -> tuple[str, ...]:
-        """The values there, as JSON texts; none where there is nothing. An uploaded file counts as
-        the text of its name."""
+        """The values at the path in *fields*, as JSON texts; none where there is nothing. An
+        uploaded file counts as the text of its name."""
         return tuple(map(json_text, self._find(fields, 0)))
 
     def _find(self, value: Any, at: int) -> Iterator[Any]:
@@ -54,8 +54,7 @@ class FieldPath:
 
 
 def json_text(value: Any) -> str:
-    """The JSON text of *value*, by which values are compared: 1 and true are two, 1 and 1.0 are
-    one."""
+    """The JSON text of *value*, for comparisons: 1 and true differ, 1 and 1.0 are equal."""
     if isinstance(value, Upload):
         value = value.filename
     if isinstance(value, float) and value.is_integer():
@@ -64,13 +63,14 @@ def json_text(value: Any) -> str:
 
 
 def json_default(value: object) -> str:
-    """A file in an array of them."""
+    """The text of a *value* without a JSON type: the name of an uploaded file, or the `repr`."""
     return value.filename if isinstance(value, Upload) else repr(value)
 
 
 def is_found(wanted: Any, values: Sequence[str]) -> bool:
-    """Whether one of *values*, JSON texts, is the *wanted* one. A text may have the wildcards of
-    file names. A number or a boolean may be a text, as in a form. None wants no value, or null."""
+    """Whether one of *values*, JSON texts, is the *wanted* value. A *wanted* text may have the
+    wildcards of file names. A *wanted* number or boolean may be a text in *values*, as in a form.
+    None is found where there is no value, or null."""
     if wanted is None:
         return not values or "null" in values
     text = json_text(wanted)

@@ -39,7 +39,7 @@ PIECE_BYTES: Final = 2**20
 """Bytes of a text that are decoded at once. No other thread runs meanwhile, for up to 7 ms."""
 
 MAX_PADDING_BYTES: Final = 256
-"""Blanks after a boundary, which RFC 2046 allows; with more of them it is none."""
+"""Blanks after a boundary, which RFC 2046 allows. A line with more of them is no boundary."""
 
 _BOUNDARY_END: Final = re.compile(rb"--|[ \t]{0,%d}\r\n" % MAX_PADDING_BYTES)
 _BOUNDARY_END_BEGUN: Final = re.compile(rb"-?|[ \t]{0,%d}\r?" % MAX_PADDING_BYTES)
@@ -100,8 +100,8 @@ def _is_unnamed_file(name: str, content_type: str | None) -> bool:
 
 
 class _Parser:
-    """Takes a body in chunks of any size. What stands before the first boundary and after the last
-    one is passed over."""
+    """Takes a body in chunks of any size. Bytes before the first boundary and after the last one
+    are ignored."""
 
     def __init__(self, boundary: bytes, settings: Settings) -> None:
         self._settings = settings
@@ -121,8 +121,8 @@ class _Parser:
 
     @cached_property
     def _boundary(self) -> re.Pattern[bytes]:
-        """Passes over lines that only begin like a boundary. It is made where there are such: it
-        takes as long as a small form."""
+        """A pattern that passes over lines that only begin like a boundary. It is compiled where
+        there are such lines, because that takes as long as a small form."""
         return re.compile(re.escape(self._delimiter) + b"(?:" + _BOUNDARY_END.pattern + b")")
 
     @property
@@ -132,8 +132,8 @@ class _Parser:
 
     @property
     def has_too_many_parts(self) -> bool:
-        """Whether there are more parts than the limit, and what was read of them is no reason to
-        refuse the call: no array has more items than are kept."""
+        """Whether there are more parts than the limit, and the parts so far are no reason to refuse
+        the call. Such a reason is an array of `MAX_ITEMS` items, the most that are kept."""
         return self.parts > self._settings.max_parts and not any(
             isinstance(value, list) and len(value) >= MAX_ITEMS for value in self.fields.values()
         )
@@ -165,7 +165,7 @@ class _Parser:
         return True
 
     def _read_data(self) -> bool:
-        """Read up to the next boundary; False where that is to come, or was the last one."""
+        """Read up to the next boundary; False where none has come yet, or it was the last one."""
         start = self._buffer.find(self._delimiter, self._at)
         end = (
             _BOUNDARY_END.match(self._buffer, start + len(self._delimiter)) if start >= 0 else None
@@ -210,10 +210,11 @@ class _Parser:
 
 
 def place(fields: dict[str, Any], name: str, value: str | Upload) -> bool:
-    """Put one part under its *name*: `image`, `image[]`, `image[0]`, `svg[model]`; whether that is
-    a new one.
+    """Put one part under its *name*: `image`, `image[]`, `image[0]`, `svg[model]`. Return whether
+    the name is new.
 
-    Raises APIError where a name comes twice, with brackets and without, or has too many of them.
+    Raises APIError where a name comes twice, or with brackets and without, or has too many
+    brackets.
     """
     match = _NAME.fullmatch(name)
     root = match[1] if match else name
@@ -257,7 +258,7 @@ def boundary_of(content_type: str) -> bytes:
 
 
 def _parser_for(content_type: str, settings: Settings) -> _Parser:
-    """Raises APIError where the type has no boundary, or one that is too long."""
+    """The parser of a form. Raises APIError without a boundary, and for one that is too long."""
     boundary = boundary_of(content_type)
     if not boundary or len(boundary) > MAX_BOUNDARY_BYTES:
         raise errors.malformed_form()
@@ -279,7 +280,7 @@ def _read(parser: _Parser, body: Iterable[bytes]) -> None:
 def read_form(
     content_type: str, body: Iterable[bytes], settings: Settings = DEFAULT_SETTINGS
 ) -> dict[str, Any]:
-    """The fields of a multipart *body*, in its order. Raises APIError where it is malformed, or
+    """The fields of a multipart *body*, in its order. Raises APIError where *body* is malformed, or
     past a limit of the *settings*."""
     parser = _parser_for(content_type, settings)
     _read(parser, body)
@@ -289,8 +290,9 @@ def read_form(
 def list_parts(
     content_type: str, body: Iterable[bytes]
 ) -> tuple[list[tuple[str, str | Upload]], dict[str, Any]]:
-    """The first `MAX_LISTED_PARTS` parts of a multipart *body* by their names, and the same values
-    as fields; of a malformed body those before the mistake. Raises APIError where it has none."""
+    """The first `MAX_LISTED_PARTS` parts of a multipart *body* with their names, and the same
+    values as fields. A malformed body has the parts before the mistake. Raises APIError where
+    *content_type* has no valid boundary."""
     parser = _parser_for(content_type, DEFAULT_SETTINGS)
     parser.listed = []
     with suppress(APIError):

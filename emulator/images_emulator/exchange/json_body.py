@@ -1,5 +1,5 @@
-"""Reads a JSON body of any size. Python's parser lets no other thread run before it has ended, so
-a large body is given to it without its long strings, and not at all where it has too many parts."""
+"""Reads a JSON body of any size. Python's parser lets no other thread run before it has ended. It
+gets a large body without its long strings, and does not get a body with too many parts at all."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ MAX_STRUCTURE: Final = 100_000
 the table allows has about 200, and some clients send a picture as an array of numbers."""
 
 MAX_OUTSIDE_BYTES: Final = 2**22
-"""Bytes that a larger body may have outside of its strings, blanks among them: 40 for each of so
-many parts. The parser takes 5 ms for blanks of this length."""
+"""Bytes that a larger body may have outside of its strings, blanks among them: 40 for each part of
+`MAX_STRUCTURE`. The parser takes 5 ms for blanks of this length."""
 
 MAX_SHORT_BYTES: Final = 1024
 """Longer strings are removed from the text that Python's parser reads."""
@@ -36,9 +36,9 @@ _CONSTANT: Final = b"NaN"
 
 
 def parse_json(body: bytes, max_structure: int = MAX_STRUCTURE) -> dict[str, Any]:
-    """The object in *body*. Raises APIError where there is none, or where a large body has more
-    braces, brackets, colons, commas and strings than *max_structure*, or more bytes outside of its
-    strings than `MAX_OUTSIDE_BYTES`."""
+    """The object in *body*. Raises APIError where there is none. Raises APIError also for a large
+    body that has more braces, brackets, colons, commas and strings than *max_structure*, or more
+    than `MAX_OUTSIDE_BYTES` bytes outside of its strings."""
     try:
         value = _parse(body) if len(body) <= MAX_WHOLE_BYTES else _parse_large(body, max_structure)
     except (ValueError, RecursionError):
@@ -85,7 +85,7 @@ def _parse_large(body: bytes, max_structure: int) -> Any:
             rest.append(body[position:quote])
             position = end
             if _COLON.match(body, end):
-                # In the place of a name the parser takes no constant.
+                # The parser takes no constant in the place of a name.
                 rest.append(json.dumps(text).encode())
             else:
                 rest.append(_CONSTANT)
@@ -96,7 +96,7 @@ def _parse_large(body: bytes, max_structure: int) -> Any:
         raise errors.body_too_large()
     rest.append(body[position:])
     taken = iter(strings)
-    # The parser meets them in the order in which they were taken out.
+    # The parser meets the constants in the order in which the strings were taken out.
     decoder = json.JSONDecoder(parse_constant=lambda _: next(taken))
     return decoder.decode(b"".join(rest).decode())
 
@@ -128,7 +128,7 @@ def _string(body: bytes, start: int) -> tuple[str, int]:
                 text, end = _DECODER.raw_decode(quoted)
             except ValueError:
                 continue
-            # The other half of a pair may follow.
+            # The other half of a surrogate pair may follow.
             if end < len(quoted) or not "\ud800" <= text[-1:] <= "\udbff":
                 break
         else:

@@ -1,5 +1,4 @@
-"""An answer whose bytes are known before they are sent, as those of a recording are: what the
-journal shows of it."""
+"""An answer whose bytes are known before they are sent, such as a recording, in the journal."""
 
 from __future__ import annotations
 
@@ -26,8 +25,8 @@ class KnownAnswer:
     """The indexes of the images in it, when it has been sent whole."""
     usage: Usage | None = None
     texts: tuple[bytes, ...] = ()
-    """The text of each part of the body, of each image only the beginning; of a body that is no
-    text nothing."""
+    """The text of each part of the body, with only the beginning of each image; empty for a body
+    that is no text."""
     files: Mapping[int, EncodedFile] = field(default_factory=dict)
     """See `Exchange.files`."""
     urls: tuple[bytes, ...] = ()
@@ -41,8 +40,8 @@ class KnownAnswer:
 def known_answer(
     parts: Sequence[bytes], content_type: str, downloads: Mapping[str, bytes]
 ) -> KnownAnswer:
-    """The answer of that *content_type* as the journal shows it, in *parts*, which are not
-    compressed; those of a stream are its events. *downloads* are the files at its URLs."""
+    """The answer of that *content_type* as the journal shows it. *parts* are its body, not
+    compressed; the parts of a stream are its events. *downloads* are the files at its URLs."""
     if content_type.startswith("text/event-stream"):
         return _stream(parts)
     if not content_type.startswith(("application/json", "text/")):
@@ -62,7 +61,7 @@ def known_answer(
         texts=(without_base64(body),),
         files={index: EncodedFile.of(each.encode()) for index, each in files.items()},
         urls=tuple(map(str.encode, urls)),
-        # Only where each image has its own, because the pictures of a request go round.
+        # Only where each image has its own picture: a request repeats its pictures.
         pictures=tuple(OwnPicture(each, verbatim=True) for each in data if each)
         if all(data)
         else (),

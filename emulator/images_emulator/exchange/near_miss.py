@@ -30,9 +30,15 @@ NearMissKind = Literal[
     "recording",
 ]
 """The reason why a step did not match a call. All but the last five are keys of `match` that
-differ. `target`: the step is for downloads or for streams and the call is none, or the step has no
-path and the call is a download. `after`: the step skips the first calls. `chance`: its probability.
-`spent`: it has met all its calls. `recording`: it is no step, but a recording of another call."""
+differ.
+
+- `target`: the step is for downloads or for streams and the call is none, or the step has no path
+  and the call is a download.
+- `after`: the step skips the first calls.
+- `chance`: the step's probability.
+- `spent`: the step has met all its calls.
+- `recording`: a recording of another call, not a step.
+"""
 
 NEAR_MISS_OVERHEAD_BYTES: Final = 128
 """Bytes that a near miss takes beside its reason, about."""
@@ -42,11 +48,11 @@ class NearMiss(Immutable):
     """A step or a recording that did not match a call. Its text is one sentence with its title."""
 
     step: str
-    """The id of the step, the name of the recording."""
+    """The id of the step, or the name of the recording."""
     name: str
-    """`step 1` and so on for those of the scenario, `injected` for the others; `recording`."""
+    """`step 1` and so on for steps of the scenario, `injected` for other steps, or `recording`."""
     fault: str
-    """The label of the step's fault or of its answer, the name of the recording."""
+    """The label of the step's fault or answer, or the name of the recording."""
     kind: NearMissKind
     reason: str
     """The reason in words, such as `model 'dall-e-3' is not 'gpt-image-2'`."""
@@ -58,5 +64,5 @@ class NearMiss(Immutable):
 
     @property
     def weight(self) -> int:
-        """Bytes that it takes, about."""
+        """Bytes that the near miss takes, about."""
         return NEAR_MISS_OVERHEAD_BYTES + getsizeof(self.reason)

@@ -7,15 +7,20 @@ from typing import Literal
 from images_emulator.exchange.sent_response import SentResponse
 
 Outcome = Literal["answered", "refused", "failed", "cut", "gone", "waiting"]
-"""What became of a call: `answered`, its answer left whole with a status below 400; `refused`, with
-another status; `failed`, its stream ended with an error event; `cut`, a fault, a recording or the
-stop of the server closed the connection before the end; `gone`, the client left before the end;
-`waiting`, it is not over."""
+"""The outcome of a call.
+
+- `answered`: its answer left whole, with a status below 400.
+- `refused`: its answer left whole, with another status.
+- `failed`: its stream ended with an error event.
+- `cut`: a fault, a recording or the stop of the server closed the connection before the end.
+- `gone`: the client left before the end.
+- `waiting`: the call is not over.
+"""
 
 
 def outcome_of(sent: SentResponse, *, is_over: bool, is_closed: bool) -> Outcome:
-    """The outcome of a call to which *sent* has left. *is_closed*: the emulator closed the
-    connection, by a fault, a recording or its stop."""
+    """The outcome of a call. *sent* is the part of its answer that has left. *is_closed*: the
+    emulator closed the connection, by a fault, a recording or its stop."""
     if not is_over:
         return "waiting"
     if sent.is_stream and sent.error_body:

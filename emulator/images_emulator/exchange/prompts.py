@@ -15,22 +15,22 @@ _OTHER_SIGNS_BUT_WILDCARDS: Final = re.compile(r"[^\w*?]+|_+")
 
 
 def prompt_name(prompt: str) -> str:
-    """The name of *prompt*: its letters and digits in lower case, with a hyphen in place of all
-    that is between them. `A red fox!` has the name `a-red-fox`."""
+    """The name of *prompt*: its letters and digits in lower case, with a hyphen for everything
+    between them. `A red fox!` has the name `a-red-fox`."""
     return _OTHER_SIGNS.sub("-", normalize("NFC", prompt).lower()).strip("-")
 
 
 def name_pattern(text: str) -> str:
-    """The pattern of names that *text* means: written as a name is, with the wildcards `*` and
-    `?`."""
+    """The pattern of names that *text* means: *text* in the form of a name, but with its wildcards
+    `*` and `?`."""
     return _OTHER_SIGNS_BUT_WILDCARDS.sub("-", normalize("NFC", text).lower()).strip("-")
 
 
 class PromptPattern:
     """A regular expression, which is searched anywhere in a prompt. Raises ValueError for a *text*
-    that is none.
+    that is no regular expression.
 
-    The library is `regex`, because the one of Python cannot end a search that takes too long.
+    The library is `regex`, because Python's `re` cannot end a search that takes too long.
     """
 
     def __init__(self, text: str) -> None:
@@ -44,6 +44,6 @@ class PromptPattern:
             raise ValueError("this regular expression is nested too deeply") from None
 
     def matches(self, prompt: str) -> bool:
-        """Whether *prompt* has it. Raises TimeoutError where that is not known after
+        """Whether *prompt* has a match. Raises TimeoutError where that is not known after
         `MAX_SEARCH_SECONDS`."""
         return self._pattern.search(prompt, timeout=MAX_SEARCH_SECONDS) is not None

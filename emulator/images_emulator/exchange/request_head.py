@@ -36,10 +36,10 @@ class RequestHead:
         self._by_name: Mapping[bytes, bytes] | None = None
 
     def pack(self) -> int:
-        """Hold the headers in one piece and return the bytes that the head takes: the pieces of a
-        thousand heads are more than a processor's cache has room for."""
+        """Hold the headers in one piece, and return the bytes that the head takes. A processor's
+        cache has no room for the many pieces of a thousand heads."""
         if self._pairs is not None:
-            # In this order: a reader on another thread that finds no pairs finds them packed.
+            # Packed first: a reader on another thread that finds no pairs finds them packed.
             self._packed = b"\n".join(chain.from_iterable(self._pairs))
             self._pairs = self._by_name = None
         return len(self.path) + len(self.query_string) + len(self._packed)
@@ -88,8 +88,8 @@ class RequestHead:
 
     @property
     def retry_count(self) -> int:
-        """How often the SDK has tried before, by `x-stainless-retry-count`; 0 where that has more
-        than nine digits."""
+        """The number of times that the SDK has tried before, by `x-stainless-retry-count`; 0 where
+        the header has more than nine digits."""
         count = self.header(b"x-stainless-retry-count")
         return int(count) if count.isascii() and count.isdigit() and len(count) < 10 else 0
 
@@ -103,8 +103,8 @@ class RequestHead:
 
     @property
     def redacted_key(self) -> str | None:
-        """The API key with its middle hidden where it has more than 12 characters; None for a call
-        without."""
+        """The API key, with its middle hidden where it has more than 12 characters; None for a call
+        without a key."""
         return mask_key(self.api_key) or None
 
     @property

@@ -1,8 +1,8 @@
 """The parts of a completed call that the journal keeps, and their weight in bytes.
 
 The journal calls these functions: `compact` on the event loop of the server, `drop_body` where an
-entry is added or completed. Other threads may read the exchange meanwhile: the order in which these
-set its attributes is for them.
+entry is added or completed. Other threads may read the exchange meanwhile. The functions set its
+attributes in an order that is safe for these threads.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from images_emulator.exchange.exchange import (
 
 def compact(exchange: Exchange, *, copied: bool = False) -> int:
     """Drop everything that only the answer needed. Return the bytes that the journal still holds:
-    head, body and pictures. Where the journal keeps a copy, as in a shared store, *copied* is true:
-    own pictures then count whole, which calls share otherwise.
+    head, body and pictures. *copied* is true where the journal keeps a copy, as in a shared store.
+    Own pictures then count whole; otherwise calls share them.
 
     The parsed body is dropped. It is many times as large as the body, and perhaps no test ever
     reads it.
@@ -79,6 +79,6 @@ def _dropped(exchange: Exchange, request: ImageRequest | None) -> Iterator[str]:
 
 
 def _answer_bytes(exchange: Exchange) -> int:
-    """Bytes of what is kept of the answer, and of the near misses."""
+    """Bytes of the kept parts of the answer, and of the near misses."""
     urls = sum(map(getsizeof, exchange.image_urls))
     return exchange.sent.weight + urls + sum(miss.weight for miss in exchange.near_misses)

@@ -24,7 +24,7 @@ class SentImage:
     format: str
     """The value of `output_format`."""
     bytes: int | None
-    """The length of its file; None where that is not known, as of one by URL."""
+    """The length of its file; None where it is not known, as for an image by URL."""
 
 
 class ImageParameters(NamedTuple):
@@ -72,8 +72,8 @@ def sent_images(
 def price_of(
     model: Model | None, count: int, parameters: ImageParameters | None, usage: Usage | None
 ) -> float | None:
-    """The price in US dollars of *count* images of *model* with these *parameters*, or where the
-    model counts tokens, of the *usage*. None where no source tells it."""
+    """The price of an answer of *model*, in US dollars. A model that counts tokens charges for the
+    *usage*, any other for *count* images with these *parameters*. None where no source tells it."""
     if model is None or (parameters and parameters.output_format == WRITTEN_FORMAT):
         return None
     if isinstance(model.prices, ImagePrices) and parameters:

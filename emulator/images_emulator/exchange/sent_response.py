@@ -60,13 +60,14 @@ class SentEvent(NamedTuple):
 class SentResponse:
     """One answer while it is sent.
 
-    *event_count* is the number of server-sent events, in chunks of any length. *kept_events* has
-    the first `MAX_KEPT_EVENTS` of them. *image_indexes* are those, from 0, of the images that were
-    sent whole. *error_body* is the beginning of a refusal's body, or the `error` event that ended a
-    stream. *is_whole* is true where all of the answer was sent.
-
-    *body* is the text of a body that the journal cannot make again: of one that a fault may have
-    changed or that was recorded, without its base64, and the beginning of one that holds no images.
+    - *event_count*: the number of server-sent events, in chunks of any length.
+    - *kept_events*: the first `MAX_KEPT_EVENTS` events.
+    - *image_indexes*: the indexes, from 0, of the images that were sent whole.
+    - *error_body*: the beginning of a refusal's body, or the `error` event that ended a stream.
+    - *is_whole*: whether all of the answer was sent.
+    - *body*: the text of a body that the journal cannot make again. A body that was recorded, or
+      that a fault may have changed, has lost its base64. Of a body without images it is the
+      beginning.
     """
 
     __slots__ = (
@@ -100,10 +101,10 @@ class SentResponse:
         """Whether `AnswerRecorder` has to call `add` for the parts of the body."""
         self.kept_events: Sequence[SentEvent] = ()
         self.body_may_change = False
-        """Whether the body is another one than the emulator makes of the request: a fault may have
-        rewritten or cut it, or it was recorded."""
+        """Whether the body may be another one than the emulator makes of the request. A fault may
+        have rewritten or cut it, or it was recorded."""
         self.usage: Usage | None = None
-        """The usage in such a body."""
+        """The usage in the body, where `body_may_change`."""
         self._request: ImageRequest | None = None
         self._answer: KnownAnswer | None = None
         self._part_count = 0
@@ -125,7 +126,7 @@ class SentResponse:
         headers: RawHeaders = (),
         body: bytes = b"",
     ) -> SentResponse:
-        """An answer of which nothing more will leave."""
+        """An answer that has ended: nothing more of it will leave."""
         sent = cls()
         sent.status, sent.event_count, sent.image_indexes = status, event_count, image_indexes
         sent.error_body, sent._is_stream, sent.is_whole = error_body, is_stream, is_whole
@@ -158,9 +159,9 @@ class SentResponse:
         keep_body: bool = False,
         answer: KnownAnswer | None = None,
     ) -> None:
-        """Note *status* and *headers*. Where a fault may rewrite or cut the body, as
-        *body_may_change* says, it is read to find the images in it, unless *answer* has them. With
-        *keep_body* its beginning is kept."""
+        """Note *status* and *headers*. With *body_may_change* a fault may rewrite or cut the body,
+        so the body is read to find its images, unless *answer* has them. With *keep_body* the
+        beginning of the body is kept."""
         self.status = status
         self.headers = headers
         self._request = request if status == 200 else None
@@ -230,7 +231,7 @@ class SentResponse:
         if not pending and _is_event(part):
             self._add_event(part, ms)
             return
-        # An event may end on the seam of two parts.
+        # The end of an event may lie in two parts.
         place = max(0, len(pending) - 1)
         pending += part
         while (end := pending.find(b"\n\n", place)) >= 0:
@@ -263,8 +264,8 @@ class SentResponse:
 
 
 def _is_event(part: bytes) -> bool:
-    """Whether *part* is one whole event of two lines, as nearly always. A single byte is searched
-    for ten times as fast as two, and an event may have megabytes."""
+    """Whether *part* is one whole event of two lines, as it nearly always is. Searching for a
+    single byte is ten times as fast as for two, and an event may have megabytes."""
     first_end = part.find(b"\n")
     second_end = part.find(b"\n", first_end + 1)
     return first_end > 0 and second_end == len(part) - 2 and part.endswith(b"\n")

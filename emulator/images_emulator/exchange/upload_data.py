@@ -35,7 +35,7 @@ def upload_data(
 
 def uploads_data(exchange: Exchange, file: Callable[[str], bytes | None]) -> Iterator[bytes | None]:
     """The bytes of each of `uploads`, None where they are not known. *file* gives the content of a
-    file by its id. It may parse the body again, which takes a second for 200 MB."""
+    file by its id. The body may be parsed again, which takes a second for 200 MB."""
     if opened := _opened_files(exchange):
         yield from opened
         return
@@ -52,8 +52,8 @@ def uploads_data(exchange: Exchange, file: Callable[[str], bytes | None]) -> Ite
 
 
 def _opened_files(exchange: Exchange) -> Sequence[bytes]:
-    """The files that validation opened, by their order in `uploads`; none where some of them may
-    stand for others that it forgave."""
+    """The files that validation opened, in the order of `uploads`. Empty where some of them may
+    replace files that validation forgave."""
     request = exchange.request
     if request is None or request.forgiven or exchange.kind != "call":
         return ()

@@ -15,12 +15,12 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
 class Waits:
-    """The waits of a call's answer, one after the other, by the emulator's clock. All waits of
-    faults and of recordings are these.
+    """The waits of a call's answer, one after the other, by the emulator's clock. Faults and
+    recordings wait only in this way.
 
-    The first begins when the object is made. What the clock is advanced by counts from the arrival
-    of the call on, once for all waits: a test that finds a call in the journal and advances the
-    clock need not know whether the answer waits yet.
+    The first wait begins when the object is made. Advances of the clock count from the arrival of
+    the call on, once for all waits. A test that finds a call in the journal and advances the clock
+    need not know whether the answer waits yet.
     """
 
     def __init__(self, exchange: Exchange) -> None:
@@ -58,8 +58,10 @@ async def wait_for_disconnect(receive: Receive) -> None:
 
 async def hang_up(exchange: Exchange, receive: Receive, *, reset: bool) -> None:
     """Close the connection once all sent bytes have left, with a TCP RST where *reset*. Then wait
-    until the client has left. A call in process has no connection; for it the application raises
-    ConnectionResetError. The journal has the call whole before its client can see the end."""
+    until the client has left. The journal has the complete call before the client can see the end.
+
+    A call in process has no connection: the application raises ConnectionResetError instead.
+    """
     exchange.is_hung_up = True
     exchange.is_reset = reset
     connection = exchange.connection  # a complete exchange has none

@@ -1,6 +1,6 @@
-"""Faults: what can go wrong on request. Each is a class with its settings, which are its JSON form,
-and one method that wraps an ASGI application. A new fault is a class in one of `_MODULES`, and
-what clients make of it a row in `tests/fault_outcomes.py`."""
+"""Faults: failures on request. Each fault is a class. Its settings are its JSON form, and one
+method wraps an ASGI application. A new fault is a class in one of `_MODULES`. Its row in
+`tests/fault_outcomes.py` tells what clients make of it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from images_emulator.faults.messages import messages
 from images_emulator.spelling import suggestion
 
 _MODULES: Final = (error_fault, timing, connections, bodies, streams, downloads)
-"""The modules that define faults, in the order in which tables list these: a new one goes here."""
+"""The modules that define faults, in the order of the tables. A new module goes here."""
 
 
 def _faults() -> Iterator[tuple[str, type[BaseFault]]]:
@@ -37,7 +37,8 @@ FAULTS: Final[Mapping[str, type[BaseFault]]] = dict(_faults())
 
 
 def _with_kind(value: Any) -> Any:
-    """The mapping of a fault, from its name or from a mapping with the name of an error as kind."""
+    """The mapping of a fault, from its name, or from a mapping with the name of an error as
+    `kind`."""
     settings = {"kind": value} if isinstance(value, str) else value
     if not isinstance(settings, Mapping):
         raise PydanticCustomError("no_fault", "a fault is a name or a mapping with a 'kind'")
@@ -66,7 +67,7 @@ def _quoted(settings: Mapping[Any, Any]) -> str:
 
 
 def fault_settings(fault: Any) -> Collection[str]:
-    """The names of the settings of a *fault* in JSON or TOML; none of what is no fault."""
+    """The names of the settings of a *fault* in JSON or TOML; none where *fault* is no fault."""
     kind = fault.get("kind") if isinstance(fault, Mapping) else fault
     if not isinstance(kind, str):
         return ()

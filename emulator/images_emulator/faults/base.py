@@ -53,8 +53,8 @@ class StrictModel(BaseModel):
 
     @classmethod
     def _unknown(cls, key: str, document: Mapping[str, Any]) -> PydanticCustomError:
-        """The mistake of a *key* of *document* that the model does not have. Its `kind` is given
-        already."""
+        """The mistake of a *key* of *document* that the model does not have. The message leaves out
+        `kind`, which is given already."""
         keys = [name for name in cls.model_fields if name != "kind"]
         return PydanticCustomError(
             "unknown_key",

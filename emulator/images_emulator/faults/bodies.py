@@ -71,8 +71,8 @@ class BodyFault(BaseFault):
 
 
 def _holds_json(start: Message) -> bool:
-    """Whether the answer that *start* begins is a good one, in JSON that is not compressed: that
-    of a recording may be."""
+    """Whether the answer that *start* begins is a good one in JSON that is not compressed. The JSON
+    of a recording may be compressed."""
     headers: dict[bytes, bytes] = dict(start["headers"])
     content_type = headers.get(b"content-type", b"")
     is_json = content_type.startswith(b"application/json") and b"content-encoding" not in headers
@@ -86,8 +86,8 @@ def _with_length(headers: list[tuple[bytes, bytes]], body: bytes) -> list[tuple[
 
 
 def _rewrite_images(body: bytes, change: Callable[[JSONObject], None]) -> bytes:
-    """*body* after a *change* of the object in it, where that is an answer with images. That of a
-    recording may be anything."""
+    """*body* after a *change* of the object in it, where the object is an answer with images. The
+    body of a recording may be anything."""
     try:
         answer = json.loads(body)
     except ValueError:
@@ -167,7 +167,7 @@ class FewerImages(BodyFault):
 
 
 def _share(counts: Any, part: int, whole: int) -> Any:
-    """*counts*, which are sums over *whole* images, for *part* of them. What is no number stays."""
+    """The share of *counts* for *part* of *whole* images. Values that are no numbers stay."""
     if isinstance(counts, dict):
         return {name: _share(value, part, whole) for name, value in counts.items()}
     return counts * part // whole if isinstance(counts, int) else counts

@@ -21,8 +21,8 @@ async def _cut(  # noqa: PLR0917 - the three of ASGI, and where and how to cut
     after: int | None,
     reset: bool,
 ) -> None:
-    """Close the connection in the middle of the answer of *app*, after so many bytes of the body;
-    None: after half of its first message. A shorter body arrives whole."""
+    """Close the connection in the middle of the answer of *app*: after *after* bytes of the body,
+    or with None after half of its first message. A shorter body arrives whole."""
     left, ended = after, False
 
     async def wrapped_send(message: Message) -> None:

@@ -1,4 +1,4 @@
-"""The fault that refuses a call: with an error by name, or with one of one's own."""
+"""The fault that refuses a call, with a named error or with an error from its settings."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _count(n: Any) -> int:
 
 
 def _model_name(exchange: Exchange) -> str | None:
-    """The name of the model that the call goes to; None where it has none."""
+    """The name of the model that the call goes to; None where the call has no model."""
     policy = exchange.policy
     available = availability_on(policy.as_of if policy else None, exchange.dialect, exchange.day)
     return available.model_name(exchange.call) if exchange.call else None

@@ -16,9 +16,14 @@ from images_emulator.faults.base import BaseFault
 
 @dataclass(frozen=True, slots=True)
 class FaultField:
-    """One setting of a fault. *type* is a type of JSON, *minimum* and *maximum* are the bounds of a
-    number, *choices* the texts that it may be; None where there are none. A setting whose default
-    is None may be left out."""
+    """One setting of a fault.
+
+    - *type*: a type of JSON.
+    - *minimum*, *maximum*: the bounds of a number; None where it has none.
+    - *choices*: the texts that the setting may be; None where it may be any.
+
+    A setting whose default is None may be left out.
+    """
 
     name: str
     type: str
@@ -31,8 +36,8 @@ class FaultField:
 
 @dataclass(frozen=True, slots=True)
 class FaultKind:
-    """One fault with its settings. *for_downloads*: downloads of hosted pictures alone meet it.
-    *for_streams*: calls that ask for a stream alone meet it, and those that name it themselves."""
+    """One fault with its settings. *for_downloads*: only downloads of hosted pictures meet it.
+    *for_streams*: only calls that ask for a stream meet it, and calls that name it themselves."""
 
     kind: str
     summary: str
@@ -43,8 +48,9 @@ class FaultKind:
 
 @dataclass(frozen=True, slots=True)
 class NamedError:
-    """One error by its name, which is a fault, too. *type* is None where it has none, *summary* the
-    API's message, with the values of a call as `{names}`. *for_azure*: Azure alone sends it."""
+    """One error by its name, which is a fault, too. *type* is None where the error has none.
+    *summary* is the API's message, with the values of a call as `{names}`. *for_azure*: only Azure
+    sends it."""
 
     name: str
     status: int
@@ -63,7 +69,7 @@ class FaultList:
 
 def _field(name: str, schema: Mapping[str, Any]) -> FaultField:
     """The setting that the JSON *schema* of its class describes."""
-    # What may be left out is "anyOf" its own type and null.
+    # An optional setting is "anyOf" its own type and null.
     own = {**schema, **schema.get("anyOf", [{}])[0]}
     return FaultField(
         name,

@@ -22,10 +22,10 @@ def _check_path(text: str) -> str:
 
 
 class Match(StrictModel):
-    """The calls that a step is for; what is left out matches every call.
+    """The calls that a step is for. A key that is left out matches every call.
 
-    The values of a call that meets a fault are those that were sent; of one that meets an answer,
-    those in force, defaults included. A wildcard is one of file names: `*`, `?` or `[abc]`.
+    A step with a fault looks at the values that were sent. A step with an answer looks at the
+    values in force, defaults included. Wildcards are those of file names: `*`, `?` or `[abc]`.
     """
 
     path: str | None = Field(default=None, description="The path; it may have wildcards.")

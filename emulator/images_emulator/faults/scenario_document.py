@@ -1,5 +1,5 @@
-"""Scenario documents: steps in TOML or JSON, each a fault or an answer and the calls that it is
-for."""
+"""Scenario documents: steps in TOML or JSON. A step is a fault or an answer, and the calls that it
+is for."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ from images_emulator.spelling import suggestion
 
 
 class Step(StrictModel):
-    """A fault or an answer, and which calls meet it: of those that match, after the first *after*
-    and with *probability*, as often as *times* says. The same *seed* gives the same luck."""
+    """A fault or an answer, and the calls that meet it. Of the calls that match, the first *after*
+    pass. Each later one meets it with *probability*, until *times* calls have met it. The same
+    *seed* gives the same luck."""
 
     fault: Fault | None = Field(
         default=None, description="The fault: its name, or a mapping with it as `kind`."
@@ -48,9 +49,9 @@ class Step(StrictModel):
 
     @classmethod
     def _unknown(cls, key: str, document: Mapping[str, Any]) -> PydanticCustomError:
-        """The mistake of a *key* that no step has. Where it is a setting of the fault, it says how
-        that is written. It is not taken beside the fault, as `after` is a key of a step and a
-        setting of faults."""
+        """The mistake of a *key* that no step has. For a setting of the fault, the message shows
+        where it is written. A step does not take settings of its fault, because `after` is a key of
+        a step and a setting of faults."""
         fault = document.get("fault")
         names = fault_settings(fault)
         if key not in names:
@@ -77,14 +78,14 @@ class Step(StrictModel):
 
     @property
     def label(self) -> str:
-        """The name of its fault or its answer in the journal."""
+        """The name of the step's fault or answer in the journal."""
         if self.answer is not None:
             return self.answer.label
         assert self.fault is not None, "checked"
         return self.fault.label
 
     def fault_as_json(self) -> dict[str, Any] | None:
-        """The fault as it may be written, without what goes without saying."""
+        """The fault as a document has it, without settings that have their defaults."""
         if self.fault is None:
             return None
         return {"kind": self.fault.kind} | self.fault.model_dump(exclude_defaults=True)
@@ -93,7 +94,7 @@ class Step(StrictModel):
         """The step as the admin API takes it, which reads no files. Raises ValueError for an answer
         with a function."""
         document = self.model_dump(exclude={"fault", "answer"}, exclude_defaults=True)
-        # An injected fault without it would be for one call.
+        # Without `times`, an injected fault is for one call.
         document["times"] = self.times
         if self.answer is not None:
             return {"answer": self.answer.sendable()} | document
@@ -109,7 +110,7 @@ class Step(StrictModel):
 
 
 class ScenarioDocument(StrictModel):
-    """A scenario: of its steps the first that accepts a call wins."""
+    """A scenario. A call meets the first step that accepts it."""
 
     steps: list[Step]
 
@@ -137,15 +138,15 @@ def _parsed(model: type[D], document: Mapping[str, Any], context: ReadingContext
 
 
 def read_scenario(path: str) -> ScenarioDocument:
-    """The scenario in a file, or the ready one of that name. Raises ValueError as `read_document`
-    does."""
+    """The scenario in the file *path*, or the ready scenario of that name. Raises ValueError as
+    `read_document` does."""
     return read_document(ScenarioDocument, path, scenario_file(path))
 
 
 def read_document(model: type[D], name: str, path: str) -> D:
-    """The document of that *model* in the file *path*, which people know by its *name*. The files
-    that it names are seen from its folder. Raises ValueError, with a line `FILE:LINE: mistake` for
-    each mistake, or `FILE: reason` where it cannot be read."""
+    """The document of that *model* in the file *path*, which people know by its *name*. The paths
+    in the document start from its folder. Raises ValueError, with a line `FILE:LINE: mistake` for
+    each mistake, or `FILE: reason` where the file cannot be read."""
     is_json = path.endswith(".json")
     try:
         text, document = parse_file(path, json.loads if is_json else tomllib.loads)
@@ -207,8 +208,8 @@ def _json_steps(text: str) -> list[int]:
 
 
 def _toml_prompt(text: str, names: Collection[str], name: str) -> tuple[int, int]:
-    """The start and the end in *text* of the entry *name* of `prompts`, which has these *names*;
-    all of the text where it is not found."""
+    """The start and the end in *text* of the entry *name* of `prompts`; all of the text where it is
+    not found. *names* are all entries of `prompts`."""
 
     def offsets(names: Iterable[str]) -> Iterator[int]:
         keys = rf"""["']?(?:{"|".join(map(re.escape, names))})["']?[ \t]*[=\].]"""
@@ -230,8 +231,8 @@ def _line(
     place: tuple[int | str, ...],
     context: Mapping[str, Any],
 ) -> int:
-    """The line of the last key of *place* that stands in its step, or in its one of *prompts*; or
-    that of these."""
+    """The line of the last key of *place* that is found within its step or its entry of *prompts*.
+    The line of the step or the entry itself where no key is found."""
     start, end = 0, len(text)
     if len(place) > 1 and isinstance(place[1], int) and place[1] < len(starts):
         start = starts[place[1]]

@@ -1,4 +1,4 @@
-"""Faults of a stream. Each event is one message; those that are no stream pass untouched."""
+"""Faults of a stream. Each event is one message. Answers that are no streams pass untouched."""
 
 from __future__ import annotations
 

@@ -66,7 +66,8 @@ class Latency(BaseFault):
         await app(scope, receive, wrapped_send)
 
     def share(self, exchange: Exchange) -> float:
-        """Seconds before an answer, or before each event of one. Refusals are quick: none."""
+        """Seconds before an answer, or before each event of a stream. Refusals are quick: 0
+        seconds."""
         request = exchange.request
         if not request:
             return 0

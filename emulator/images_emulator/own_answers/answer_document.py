@@ -46,13 +46,13 @@ def _files(value: Any, info: ValidationInfo) -> tuple[PictureFile, ...] | Pictur
 
 
 def _check_function(function: Any) -> None:
-    """Raises ValueError for one that does not take what it will be given."""
+    """Raises ValueError for a function that does not take a request and an index."""
     try:
         signature(function).bind(None, 0)
     except TypeError:
         raise ValueError("the function does not take a request and an index") from None
     except ValueError:
-        return  # one of C, which has no signature
+        return  # a function of C, which has no signature
 
 
 def _file_list(value: Any, info: ValidationInfo) -> tuple[PictureFile, ...]:
@@ -66,7 +66,7 @@ def _file_list(value: Any, info: ValidationInfo) -> tuple[PictureFile, ...]:
 
 
 def _header_pairs(value: Any) -> Any:
-    """Headers by their names; one that comes several times has a list."""
+    """Headers by their names. A header that comes several times has a list."""
     if not isinstance(value, Mapping):
         raise ValueError("expected names with their values")
     pairs = []
@@ -80,7 +80,7 @@ def _header_pairs(value: Any) -> Any:
 
 
 def _seconds(value: Any) -> Any:
-    """Seconds since 1970, of a date and time; one without a time zone is UTC."""
+    """Seconds since 1970, of a date and time. A time without a time zone is UTC."""
     if not isinstance(value, datetime):
         return value
     return int((value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp())
@@ -277,7 +277,8 @@ class Answer(StrictModel, arbitrary_types_allowed=True):
 
     @property
     def label(self) -> str:
-        """Its name in the journal: that of the picture, or what else it is."""
+        """Its name in the journal: the name of its first picture, `function` with a name, `raw`
+        with a status, or `answer`."""
         if self.raw is not None:
             return f"raw {self.raw.status}"
         if self.function is not None:
@@ -320,8 +321,8 @@ class Answer(StrictModel, arbitrary_types_allowed=True):
         return document
 
     def sendable(self) -> dict[str, Any]:
-        """The answer as the admin API takes it: its files as `data:` URLs. Raises ValueError for
-        one with a function."""
+        """The answer as the admin API takes it: its files as `data:` URLs. Raises ValueError for an
+        answer with a function."""
         if self.function:
             raise ValueError(
                 "a function answers in its own process alone, and this server is in another"
@@ -329,8 +330,8 @@ class Answer(StrictModel, arbitrary_types_allowed=True):
         return self._document(lambda files: [file.as_url() for file in files])
 
     def packed(self, files: dict[str, bytes]) -> dict[str, Any]:
-        """The answer as a store keeps it. Its files are put among *files*, by their digests. One
-        with a function cannot be kept."""
+        """The answer as a store keeps it. Its files are put among *files*, by their digests. An
+        answer with a function cannot be kept."""
 
         def references(group: Iterable[PictureFile]) -> list[dict[str, str]]:
             files.update((file.digest, file.data) for file in group)
@@ -339,7 +340,7 @@ class Answer(StrictModel, arbitrary_types_allowed=True):
         return self._document(references)
 
     def _document(self, written: WriteFiles) -> dict[str, Any]:
-        """The answer as it may be written, without what goes without saying. *written* writes
+        """The answer as a document has it, without keys that were left out. *written* writes
         files."""
         document: dict[str, Any] = {}
         for name in type(self).model_fields:
@@ -371,5 +372,5 @@ class Answer(StrictModel, arbitrary_types_allowed=True):
 
 
 def _mistake(key: str, sentence: str, listed: str = "") -> PydanticCustomError:
-    """The *sentence*, with the *key* whose line it is about."""
+    """The *sentence*, with the *key* whose line the sentence is about."""
     return PydanticCustomError("answer", sentence, {"key": key, "listed": listed})

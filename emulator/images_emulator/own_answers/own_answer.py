@@ -22,14 +22,16 @@ PictureFunction = Callable[[ImageRequest, int], Any]
 class OwnAnswer(Immutable, eq=False):
     """An answer in place of a drawing.
 
-    Of several *files* image 0 of an answer has the first, image 1 the second, and after the last
-    comes the first again. Where they are *in_turn*, each call begins with the next one. The
-    *function* makes the pictures of each call anew. Without either the emulator draws. *raw* is an
-    answer as it is, beside which there is nothing else.
+    - *files*: image 0 of an answer has the first file, image 1 the second. After the last file the
+      first one follows again.
+    - *in_turn*: each call begins with the next file.
+    - *function*: makes the pictures of each call anew. Without *files* and *function* the emulator
+      draws.
+    - *raw*: an answer as it is. Then the other fields are empty.
     """
 
     label: str
-    """Its name in the journal, where all calls are given the same files."""
+    """The answer's name in the journal, where all calls are given the same files."""
     overrides: AnswerOverrides = NO_OVERRIDES
     files: Sequence[PictureFile] = ()
     in_turn: bool = False
@@ -45,19 +47,19 @@ class OwnAnswer(Immutable, eq=False):
         return OwnPicture(file.data, self.fit, self.verbatim, partials, file.base_name)
 
     def label_at(self, number: int) -> str:
-        """Its name in the journal at the call with that *number* (from 1): where files are given
-        *in_turn*, that of the file."""
+        """The answer's name in the journal at the call with that *number* (from 1). Where files are
+        given *in_turn*, it is the name of the file."""
         return self.files[(number - 1) % len(self.files)].name if self.in_turn else self.label
 
     def pictures(self, number: int) -> tuple[OwnPicture, ...] | None:
-        """The pictures of the call with that *number* (from 1) among those that met the answer;
-        None where the emulator draws. Those of a *function* are not here."""
+        """The pictures of the call with that *number* (from 1) among the calls that met the answer.
+        None where the emulator draws, and where a *function* makes the pictures."""
         return self._turns[(number - 1) % len(self._turns)] or None
 
     @cached_property
     def _turns(self) -> Sequence[tuple[OwnPicture, ...]]:
-        """The pictures of each call that has others. Calls with the same ones are given the same
-        object, by which caches know it."""
+        """The pictures of each call until they repeat. Calls with the same pictures are given the
+        same object, by which caches know it."""
         pictures = tuple(self.picture(file) for file in self.files)
         if not self.in_turn:
             return [pictures]

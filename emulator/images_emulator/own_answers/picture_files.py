@@ -24,13 +24,13 @@ MAX_NAME_CHARS: Final = 80
 
 DIGEST_KEY: Final = "sha256"
 NAME_KEY: Final = "name"
-"""The keys of a file in the document that a store keeps, whose bytes are beside it."""
+"""The keys of a file in the document that a store keeps. The bytes of the file are beside it."""
 
 
 class ReadingContext(Immutable):
-    """The places where the files of a document are. Paths are seen from *folder*; None where a
-    document may name no path, as one that comes over HTTP. *stored* are files by their digests, of
-    a document that a store has kept."""
+    """The places where the files of a document are. Paths start from *folder*; None where a
+    document may name no path, such as a document that comes over HTTP. *stored* are the files of a
+    document that a store has kept, by their digests."""
 
     folder: Path | None = None
     stored: Mapping[str, bytes] = field(default_factory=dict)
@@ -41,16 +41,16 @@ NO_FILES: Final = ReadingContext()
 
 
 class PictureFile(Immutable):
-    """A file of an answer. *name* is how people know it: a path as it was written, or what else it
-    came from."""
+    """A file of an answer. *name* is its name for people: a path as it was written, or a word for
+    another source."""
 
     name: str
     data: bytes = field(repr=False)
 
     @property
     def base_name(self) -> str:
-        """The name without the folders of a path: what the client of a call is told. Where the
-        files of the server are does not concern it."""
+        """The name without the folders of a path. It is the name that the client of a call is told:
+        the server's folders do not concern the client."""
         return base_name(self.name)
 
     @cached_property
@@ -60,7 +60,7 @@ class PictureFile(Immutable):
 
     @cached_property
     def mistake(self) -> str | None:
-        """Why it is no picture, a predicate of its name; None where it is one."""
+        """The reason why it is no picture, as a predicate of its name; None where it is one."""
         return imaging.fitting.head_of(self.data).mistake or None
 
     def as_url(self) -> str:
@@ -78,7 +78,7 @@ class PictureFile(Immutable):
 
 
 def base_name(path: str) -> str:
-    """The last part of a *path* of any system."""
+    """The last part of a *path* of any operating system."""
     return PureWindowsPath(path).name or path
 
 
@@ -103,7 +103,8 @@ def read_files(value: Any, context: ReadingContext) -> tuple[PictureFile, ...]:
 
 
 def _file_in_url(url: str) -> PictureFile:
-    """The file in a data URL, whose name may be there: `data:image/png;name=fox.png;base64,…`."""
+    """The file in a data URL, which may have the file's name:
+    `data:image/png;name=fox.png;base64,…`."""
     data = data_of_url(url)
     if not data:
         raise ValueError("this data: URL has no file in base64")

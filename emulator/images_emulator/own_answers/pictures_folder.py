@@ -1,4 +1,4 @@
-"""The folder of `--pictures`: files that answer the prompts which their names say."""
+"""The folder of `--pictures`: each file answers the prompts that its name stands for."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from images_emulator.own_answers.answer_document import Answer
 from images_emulator.own_answers.picture_files import PictureFile
 
 DOCUMENT: Final = "pictures.toml"
-"""The file in the folder that says more than names can."""
+"""The file in the folder for answers that file names cannot express."""
 
 PICTURE_SUFFIXES: Final = frozenset(
     suffix for each in OWN_PICTURE_FORMATS for suffix in each.suffixes
@@ -26,22 +26,22 @@ PICTURE_SUFFIXES: Final = frozenset(
 
 
 class NamedStep(NamedTuple):
-    """A step with the name by which people know it."""
+    """A step with its name for people."""
 
     name: str
     step: Step
 
 
 def _answer(value: Any) -> Any:
-    """An answer, of which a picture or several may be written alone."""
+    """The mapping of an answer. A text is the picture of an answer, a list its pictures."""
     if isinstance(value, str):
         return {"image": value}
     return {"images": value} if isinstance(value, list) else value
 
 
 class PicturesDocument(StrictModel):
-    """`pictures.toml`: answers by the names of prompts, and steps as a scenario has them, which go
-    first."""
+    """`pictures.toml`: answers by the names of prompts, and steps as a scenario has them. The steps
+    go first."""
 
     prompts: dict[str, Annotated[Answer, BeforeValidator(_answer)]] = Field(
         default={}, description="Answers by the names of prompts, which may have wildcards."
@@ -50,8 +50,8 @@ class PicturesDocument(StrictModel):
 
 
 class PicturesFolder:
-    """A folder of pictures. It remembers the files that it has read, and reads those again that
-    have another size or time of change."""
+    """A folder of pictures. It remembers the files that it has read. It reads a file again where
+    the size or the time of change differs."""
 
     def __init__(self, path: str) -> None:
         self._path = Path(path)
@@ -62,9 +62,9 @@ class PicturesFolder:
         """
 
     def read(self) -> Sequence[NamedStep]:
-        """The answers in it: first the steps of its document, then by the names of prompts, those
-        before the others that say more of the name. Raises ValueError, with a line for each
-        mistake."""
+        """The answers in the folder: first the steps of its document, then the answers by the names
+        of prompts. Of these, the ones whose patterns say more of the name go first. Raises
+        ValueError, with a line for each mistake."""
         try:
             files = sorted(self._path.iterdir())
         except OSError as error:
@@ -126,6 +126,6 @@ def _by_prompt(document: PicturesDocument) -> Iterator[NamedStep]:
 
 
 def _generality(pattern: str) -> tuple[bool, int]:
-    """The sort key of a pattern: those without wildcards first, then those with more letters."""
+    """The sort key of a pattern: patterns without wildcards first, then those with more letters."""
     letters = len(pattern) - pattern.count("*") - pattern.count("?")
     return "*" in pattern or "?" in pattern, -letters
