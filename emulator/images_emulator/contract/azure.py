@@ -115,7 +115,7 @@ def _headers(facts: AnswerFacts) -> Sequence[Header]:
     headers = [(b"apim-request-id", request_id)]
     if facts.status == 401:
         return headers
-    if facts.past_api_management:
+    if facts.passed_api_management:
         headers += [
             (b"x-content-type-options", b"nosniff"),
             (b"x-ms-region", REGION.encode()),

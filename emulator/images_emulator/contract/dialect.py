@@ -45,7 +45,7 @@ class AnswerFacts(NamedTuple):
     """The day that the call is judged by."""
     client_request_id: bytes | None = None
     """The value of `x-ms-client-request-id`, if the call has one."""
-    past_api_management: bool = False
+    passed_api_management: bool = False
     """Whether Azure API Management let the call pass."""
     deployment: str | None = None
     """The deployment that the call reached."""

@@ -133,7 +133,7 @@ class Exchange:
     call that authentication refuses."""
     deployment: str | None = None
     """The Azure deployment that the call reached."""
-    past_api_management: bool = False
+    passed_api_management: bool = False
     """Whether Azure API Management let the call pass. The answer then has the headers of the
     service behind it."""
     chunks: tuple[bytes, ...] | None = None

@@ -49,7 +49,7 @@ class StandardHeaders:
             project=self._project,
             day=exchange.day,
             client_request_id=head.by_name.get(b"x-ms-client-request-id"),
-            past_api_management=exchange.past_api_management,
+            passed_api_management=exchange.passed_api_management,
             deployment=exchange.deployment,
         )
         headers = [*exchange.dialect.headers(facts)]

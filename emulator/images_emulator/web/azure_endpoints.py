@@ -33,7 +33,7 @@ class AzureEndpoints(OpenAIEndpoints):
         """Raise APIError unless the call has an accepted key."""
         if not authenticate(exchange, self.emulator.settings):
             raise azure.access_denied()
-        exchange.past_api_management = True
+        exchange.passed_api_management = True
 
     def endpoint_of(self, methods: Mapping[str, ServedMethod]) -> Endpoint:
         """The endpoint of a path with these *methods*. For any other method it raises the

@@ -72,14 +72,14 @@ def described_answer(recording: Recording, own: EmulatorAnswer) -> DescribedAnsw
         body = _written(fill(described, json_value(text)), is_compact=is_compact)
         body += b"\n" if newline else b""
     headers = {name.lower().encode("latin-1"): value for name, value in response.headers}
-    headers_of_recording = [
+    own_headers = [
         header
         for header in own.headers
         if header[0] not in headers and header[0] != b"content-length"
     ]
     pairs = [(name, value.encode("latin-1")) for name, value in headers.items()]
     length = b"content-length", b"%d" % len(body)
-    return DescribedAnswer(response.status, [*headers_of_recording, *pairs, length], body)
+    return DescribedAnswer(response.status, [*own_headers, *pairs, length], body)
 
 
 def _written(value: Any, *, is_compact: bool) -> bytes:

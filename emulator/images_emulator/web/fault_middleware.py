@@ -168,7 +168,7 @@ class FaultMiddleware:
         values = exchange.message_values or {}
         # The deployment is sent in a header, so it must not be a name that a client made up.
         exchange.deployment = values["deployment"] if values.get("model") in MODELS else None
-        exchange.past_api_management = True
+        exchange.passed_api_management = True
         return error_response(error, exchange, self.emulator.settings)
 
     async def _fault(

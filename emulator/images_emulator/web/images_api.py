@@ -78,9 +78,9 @@ class ImagesAPI:
             if self.emulator.rate_limits.rate:
                 admission = self._admission(exchange, prepared.request)
             if self.emulator.scenario.has_answers:
-                from images_emulator.web.own_answers import meet_answer  # noqa: PLC0415 - it loads Pillow
+                from images_emulator.web.own_answers import apply_own_answer  # noqa: PLC0415 - it loads Pillow
 
-                met = await meet_answer(exchange, prepared, self.emulator, admission)
+                met = await apply_own_answer(exchange, prepared, self.emulator, admission)
                 if isinstance(met, RawAnswer):
                     exchange.request = prepared.request
                     return self.responses.respond_raw(exchange, met)

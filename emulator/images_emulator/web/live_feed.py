@@ -208,7 +208,7 @@ class LiveFeed:
         self._log: EventLog | None = None
         """The events that were told; None while nothing is observed."""
         self._batch = _Batch()
-        self._rested_at = 0.0
+        self._next_batch_at = 0.0
         """The earliest time at which the next batch may end, by the loop's clock."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
@@ -218,7 +218,7 @@ class LiveFeed:
         self._linger: asyncio.TimerHandle | None = None
         self._refreshing: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
-        self._hears_others = asyncio.Event()
+        self._watch_settled = asyncio.Event()
         """Set once the store tells of the calls of other processes, or once the first reader waits
         no longer for that. No reader misses what the store has not told before."""
 
@@ -234,8 +234,8 @@ class LiveFeed:
                 await asyncio.wait([telling])
             if self._watching:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._hears_others.wait(), WATCH_SECONDS)
-                self._hears_others.set()
+                    await asyncio.wait_for(self._watch_settled.wait(), WATCH_SECONDS)
+                self._watch_settled.set()
             position = log.position_of(last_id) if last_id else log.last
             if position is not None:
                 # An id without data is no event, but a reader that comes back sends this id.
@@ -290,7 +290,7 @@ class LiveFeed:
                 waiting.cancel()
         self._log = self._loop = self._timer = self._linger = None
         self._refreshing = self._watching = None
-        self._hears_others.clear()
+        self._watch_settled.clear()
         self._batch = _Batch()
 
     async def _refresh(self) -> None:
@@ -310,14 +310,14 @@ class LiveFeed:
         except Exception:
             logger.exception("the live feed cannot watch the store")
         finally:
-            self._hears_others.set()
+            self._watch_settled.set()
 
     # --- what happens
 
     def _changed_elsewhere(self, change: LogChange) -> None:
         if change.kind == "missed":
-            self._batch.missed |= self._hears_others.is_set()
-            self._hears_others.set()
+            self._batch.missed |= self._watch_settled.is_set()
+            self._watch_settled.set()
         elif change.kind == "cleared":
             self._batch.clear("requests")
         else:
@@ -396,7 +396,7 @@ class LiveFeed:
 
     def _schedule(self) -> None:
         if self._loop and self._batch and not (self._timer or self._telling):
-            at = max(self._loop.time() + GATHER_SECONDS, self._rested_at)
+            at = max(self._loop.time() + GATHER_SECONDS, self._next_batch_at)
             self._timer = self._loop.call_at(at, self._end_batch)
 
     def _end_batch(self) -> None:
@@ -415,7 +415,7 @@ class LiveFeed:
                 assert self._log
                 self._log.append(name, data)
             count = min(len(batch.calls), MAX_BATCH_CALLS)
-            self._rested_at = asyncio.get_running_loop().time() + count * SECONDS_PER_CALL
+            self._next_batch_at = asyncio.get_running_loop().time() + count * SECONDS_PER_CALL
             for reader in self.readers:
                 reader.awake.set()
         except Exception:

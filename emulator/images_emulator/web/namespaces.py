@@ -144,11 +144,11 @@ class Namespaces:
         if self._uses:
             with suppress(APIError):
                 use = await self._uses.get(name)
-                return use is not None and use.time >= self._oldest_use()
+                return use is not None and use.time >= self._idle_cutoff()
         namespace = self._open.get(name)
         return namespace is not None and namespace.has_begun
 
-    def _oldest_use(self) -> float:
+    def _idle_cutoff(self) -> float:
         """The least time of last use, by `time`, at which a namespace is not forgotten yet."""
         return time() - self._idle_seconds
 
@@ -199,7 +199,7 @@ class Namespaces:
         """The last uses of the namespaces beside the default one."""
         self._sweep()
         if self._uses:
-            oldest = self._oldest_use()
+            oldest = self._idle_cutoff()
             return [use for use in await self._uses.all() if use.time >= oldest]
         return [
             _Use(each.name, each.last_used) for each in [*self._open.values()] if each.has_begun

@@ -23,7 +23,7 @@ from images_emulator.web.match_input import input_of_request
 logger = logging.getLogger("images_emulator")
 
 
-async def meet_answer(
+async def apply_own_answer(
     exchange: Exchange,
     prepared: PreparedRequest,
     emulator: Emulator,
