@@ -36,7 +36,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """A public name. It is imported at its first use, because most commands need few of them."""
+    """Return a public name. It is imported at its first use, because most commands need few of
+    them."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

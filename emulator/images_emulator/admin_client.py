@@ -1,5 +1,5 @@
-"""A client of a running server, by the standard library alone: commands and pytest have to start
-fast."""
+"""A client of a running server. It needs the standard library alone, because commands and pytest
+have to start fast."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from images_emulator.server_errors import ServerError, UnreachableError
 from images_emulator.setting_definition import ENVIRONMENT_PREFIX
 
 TIMEOUT_SECONDS: Final = 60
-"""For an answer; a fault may let a call wait."""
+"""The seconds to wait for an answer. A fault may let a call wait."""
 
 
 class ServerAddress(NamedTuple):
     """The address of a server, with its admin token and an API key."""
 
     url: str
-    """Such as `http://127.0.0.1:8080`."""
+    """The URL, such as `http://127.0.0.1:8080`."""
     token: str | None = None
     """The admin token."""
     key: str = API_KEY
-    """An API key that it accepts."""
+    """An API key that the server accepts."""
     is_default: bool = False
-    """Whether neither the command line nor the variable names the server."""
+    """Whether neither the command line nor the variable named the server."""
     namespace: str = DEFAULT_NAMESPACE
-    """The namespace that is meant."""
+    """The name of the namespace."""
 
     @property
     def namespace_url(self) -> str:
@@ -41,8 +41,8 @@ class ServerAddress(NamedTuple):
 
 
 def parse_address(url: str) -> tuple[str, str]:
-    """The URL of a server without a path, and the namespace in its path. As often as not *url* is a
-    `base_url`. Raises ValueError."""
+    """Split *url*, often a `base_url`, into the URL of the server without a path, and the namespace
+    in the path. Raises ValueError."""
     parts = urlsplit(url if "://" in url else f"http://{url}")
     try:
         valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
@@ -64,28 +64,31 @@ class AdminClient:
         self.timeout = timeout
 
     def connect(self) -> None:
-        """Return where the server accepts connections. Raises UnreachableError."""
+        """Check that the server accepts connections. Raises UnreachableError where it does not."""
         with self._connection():
             pass
 
     def get(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
-        """The JSON at *path* of the admin API. Raises ServerError."""
+        """Get *path* of the admin API, and return the JSON of the answer. Raises ServerError."""
         return self._admin("GET", path, query)
 
     def post(self, path: str, body: Any = None) -> Any:
-        """The JSON that answers *body* at *path* of the admin API. Raises ServerError."""
+        """Post *body* to *path* of the admin API, and return the JSON of the answer. Raises
+        ServerError."""
         return self._admin("POST", path, body=body)
 
     def put(self, path: str, body: Any) -> Any:
-        """The JSON that answers *body*, put at *path* of the admin API. Raises ServerError."""
+        """Put *body* at *path* of the admin API, and return the JSON of the answer. Raises
+        ServerError."""
         return self._admin("PUT", path, body=body)
 
     def patch(self, path: str, body: Any) -> Any:
-        """The JSON that answers *body*, a change of *path* of the admin API. Raises ServerError."""
+        """Change *path* of the admin API by *body*, and return the JSON of the answer. Raises
+        ServerError."""
         return self._admin("PATCH", path, body=body)
 
     def delete(self, path: str) -> Any:
-        """The JSON that answers the deletion of *path* of the admin API. Raises ServerError."""
+        """Delete *path* of the admin API, and return the JSON of the answer. Raises ServerError."""
         return self._admin("DELETE", path)
 
     def _admin(
@@ -110,12 +113,12 @@ class AdminClient:
     @contextmanager
     def events(self, path: str) -> Iterator[Iterator[ServerSentEvent]]:
         """The server-sent events at *path* of the admin API from now on, until the server ends
-        them. Raises ServerError where it does not answer, or breaks off."""
+        them. Raises ServerError where the server does not answer, or the stream breaks off."""
         with self.request("GET", f"{ADMIN_PREFIX}/{path}", self._headers()) as response:
             if response.status >= 400:
                 document = parse_json(read(response, self.address.url))
                 raise ServerError(self._sentence(response.status, document), response.status)
-            # The server has its reader when it sends the first line, which is no event.
+            # The server has registered this reader once it sends the first line, which is no event.
             response.readline()
             yield server_sent_events(response, self.address.url)
 
@@ -127,7 +130,7 @@ class AdminClient:
     def request(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | None = None
     ) -> Iterator[HTTPResponse]:
-        """The answer to a call of any path in the namespace, whose body is not read. Raises
+        """The answer to a call of any path in the namespace, with its body unread. Raises
         ServerError where there is no answer, and UnreachableError where there is no server."""
         with self._connection() as connection:
             try:
@@ -167,14 +170,14 @@ class AdminClient:
 
 
 class ServerSentEvent(NamedTuple):
-    """One event of a stream: its name, and the JSON that it carries."""
+    """One event of a stream: its name and its JSON."""
 
     name: str
     data: Any
 
 
 def server_sent_events(response: HTTPResponse, url: str) -> Iterator[ServerSentEvent]:
-    """The events in the answer of *url*; comments are passed over. Raises ServerError where it
+    """The events in the answer of *url*, without comments. Raises ServerError where the answer
     breaks off."""
     name, data = "message", b""
     try:
@@ -192,7 +195,7 @@ def server_sent_events(response: HTTPResponse, url: str) -> Iterator[ServerSentE
 
 
 def read(response: HTTPResponse, url: str) -> bytes:
-    """The body of *response* from *url*. Raises ServerError where it breaks off."""
+    """The body of *response* from *url*. Raises ServerError where the response breaks off."""
     try:
         return response.read()
     except (OSError, HTTPException) as error:
@@ -200,7 +203,7 @@ def read(response: HTTPResponse, url: str) -> bytes:
 
 
 def parse_json(text: bytes) -> Any:
-    """*text* as JSON; None where it is none."""
+    """The value of JSON *text*; None where *text* is no JSON."""
     try:
         return json.loads(text)
     except ValueError:
@@ -208,6 +211,6 @@ def parse_json(text: bytes) -> Any:
 
 
 def _reason(error: Exception) -> str:
-    """Why a connection failed, in a few words."""
+    """The reason why a connection failed, in a few words."""
     strerror = error.strerror if isinstance(error, OSError) else None
     return strerror or str(error) or type(error).__name__

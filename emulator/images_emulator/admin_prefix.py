@@ -1,8 +1,8 @@
-"""The path of the admin API, for the server and for those who call it."""
+"""The path of the admin API, shared by the server and its callers."""
 
 from __future__ import annotations
 
 from typing import Final
 
 ADMIN_PREFIX: Final = "/_emulator"
-"""How the paths of the admin API begin."""
+"""The beginning of the paths of the admin API."""

@@ -1,5 +1,5 @@
-"""The calls that a test asks a server for: their filters, their lines, and the text of an assertion
-that fails."""
+"""The calls that a test asks a server for: their filters, their lines, and the text of a failed
+assertion."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from images_emulator.state.query import ParameterFilters, Query, Texts
 from images_emulator.state.scenario import UnmetStep
 
 MAX_SHOWN_PROMPT_CHARS: Final = 60
-"""Characters of a prompt that the line of a call has."""
+"""The most characters of a prompt in the line of a call."""
 
 MAX_SHOWN_CALLS: Final = 5
-"""Calls that a failed assertion shows: the latest of those that match, and of those nearest to."""
+"""The most calls that a failed assertion shows: the latest matching calls, and the latest nearest
+ones."""
 
 
 class CallFilters(ParameterFilters, total=False):
-    """The filters of `Server.calls`, for type checkers and editors: those of `Query.of`."""
+    """The filters of `Server.calls`, for type checkers and editors. They are the filters of
+    `Query.of`."""
 
     method: Texts
     path: Texts
@@ -36,8 +38,8 @@ class CallFilters(ParameterFilters, total=False):
 
 
 class CallList(list[Exchange]):
-    """Calls, oldest first. In a failed assertion, and printed, it shows each call's line and
-    prompt."""
+    """Calls, oldest first. In a failed assertion, and printed, the list shows the line and the
+    prompt of each call."""
 
     def __repr__(self) -> str:
         return f"[{', '.join(map(_line, self))}]"
@@ -49,8 +51,9 @@ class CallList(list[Exchange]):
 def failure_text(
     times: int | None, wanted: Query, calls: Sequence[Exchange], all_calls: Iterable[Exchange]
 ) -> str:
-    """Why *calls*, those of *all_calls* that match the *wanted*, are not as many as *times* (None:
-    one or more). Where they are too few, it has the calls that fail the fewest filters."""
+    """The reason why the number of *calls* is not *times* (None: one or more). *calls* are the
+    calls of *all_calls* that match *wanted*. Where they are too few, the text has the calls that
+    fail the fewest filters."""
     count = "a call or more" if times is None else f"{times or 'no'} call{'s'[times == 1 :]}"
     conditions = f" with {wanted}" if str(wanted) else ""
     number = "is 1" if len(calls) == 1 else f"are {len(calls) or 'none'}"
@@ -66,8 +69,8 @@ def unmet_text(
     calls: Sequence[Exchange],
     other_reason: Callable[[UnmetStep, Exchange], str | None],
 ) -> str:
-    """That the *unmet* steps still wait for a call, with the reasons why the latest *calls* did not
-    meet them: their near misses, or the *other_reason* of a call that has none."""
+    """The sentence that the *unmet* steps still wait for a call, with the reasons why the latest
+    *calls* did not meet them. A reason is a near miss of the call, or else its *other_reason*."""
     lines = ["these wait for a call:"]
     for step in unmet:
         lines.append(f"    {step}")

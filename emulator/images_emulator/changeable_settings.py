@@ -1,5 +1,5 @@
-"""The settings that may change while a server runs, until a reset. The admin API, the methods
-`configure`, the marker of the pytest plugin and the store take them from here."""
+"""The settings that may change while a server runs, until a reset. This module lists them for the
+admin API, the methods `configure`, the pytest plugin's marker and the store."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 class SettingChanges(TypedDict, total=False):
-    """New values of settings, each a field of `Settings` that cannot be None: None leaves one as it
-    is."""
+    """New values of settings. Each is a field of `Settings` that cannot be None, so None leaves a
+    setting unchanged."""
 
     as_of: str | None
     validation: str | None
@@ -25,8 +25,8 @@ CHANGEABLE: Final = tuple(SettingChanges.__annotations__)
 
 
 def new_values(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of *changes* that are not None, by their names. Raises TypeError for the name of
-    another setting, or of none."""
+    """The values of *changes* that are not None, by their names. Raises TypeError for any name that
+    is not in `CHANGEABLE`."""
     for name in changes:
         if name not in CHANGEABLE:
             meant = suggestion(name, CHANGEABLE, quote="'")
@@ -35,5 +35,5 @@ def new_values(changes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def changeable_values(settings: Settings) -> dict[str, Any]:
-    """The values that the settings of `CHANGEABLE` have, by their names."""
+    """The values of the settings in `CHANGEABLE`, by their names."""
     return {name: getattr(settings, name) for name in CHANGEABLE}

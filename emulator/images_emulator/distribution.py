@@ -1,11 +1,11 @@
-"""The distribution that the package is installed by."""
+"""The distribution that contains the package."""
 
 from __future__ import annotations
 
 from typing import Final
 
 DISTRIBUTION: Final = "openai-images-emulator"
-"""Its name on PyPI, by which `importlib.metadata` knows it."""
+"""The name of the distribution on PyPI and for `importlib.metadata`."""
 
 IMPORT_NAME: Final = "images_emulator"
-"""The name of the package, with which the names of metrics and of attributes of spans begin."""
+"""The name of the package. The names of metrics and of attributes of spans begin with it."""

@@ -1,4 +1,4 @@
-"""Files of TOML or JSON that people write by hand: their mistakes, with the line."""
+"""Files of TOML or JSON that people write by hand: finds the line of a mistake."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def parse_file(path: str, parse: Callable[[str], Any]) -> tuple[str, Any]:
-    """The text of a file, and what *parse* makes of it, which is `tomllib.loads` or `json.loads`.
+    """The text of a file, and its value by *parse*, which is `tomllib.loads` or `json.loads`.
     Raises OSError, and ValueError with `FILE:LINE: mistake`."""
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -29,7 +29,7 @@ def parse_file(path: str, parse: Callable[[str], Any]) -> tuple[str, Any]:
 
 def _line_of_mistake(text: str, error: TOMLDecodeError) -> tuple[int, str]:
     """The line of a mistake in TOML, from 1, and the sentence about it without its place. A mistake
-    without one is at the end of the document."""
+    without a place is at the end of the document."""
     sentence, _, place = str(error).partition(" (at ")
     if place.startswith("line "):
         return int(place.removeprefix("line ").partition(",")[0]), sentence
@@ -37,8 +37,8 @@ def _line_of_mistake(text: str, error: TOMLDecodeError) -> tuple[int, str]:
 
 
 def line_of_key(text: str, key: str) -> int:
-    """The line, from 1, on which the *key* or the table of that name begins in the TOML document
-    *text*; 1 where it is not found."""
+    """The line, from 1, that begins the *key* or the table of that name in the TOML document
+    *text*; 1 where there is none."""
     match = re.search(
         rf"""^[ \t]*\[*[ \t]*["']?{re.escape(key)}["']?[ \t]*[=.\]]""", text, re.MULTILINE
     )

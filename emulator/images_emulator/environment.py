@@ -11,26 +11,26 @@ from typing import Final
 from urllib.parse import urlsplit
 
 URL_VARIABLE: Final = "IMAGES_EMULATOR_URL"
-"""Variable with the address of the server that commands such as `requests` talk to, and that the
-pytest plugin uses."""
+"""The variable with the address of a server, for the pytest plugin and for commands such as
+`requests`."""
 
 TOKEN_VARIABLE: Final = "IMAGES_EMULATOR_ADMIN_TOKEN"  # noqa: S105 - no token
-"""Variable with the admin token of that server."""
+"""The variable with the admin token of that server."""
 
 API_KEY: Final = "sk-test"
-"""The key that is set where the server accepts any."""
+"""The key that is set for a server that accepts any key."""
 
 API_VERSION: Final = "2025-04-01-preview"
-"""An `api-version` of Azure's that has generations and edits."""
+"""An Azure `api-version` that has generations and edits."""
 
 MODULE_CLIENT: Final = ("_client", "api_type", "azure_endpoint", "api_version")
-"""The attributes of the module `openai` that hold its client, and what that has read of the
-variables."""
+"""The attributes of the module `openai` that hold its client, and the values that it has read from
+the variables."""
 
 
 def sdk_variables(url: str, api_key: str = API_KEY) -> dict[str, str]:
-    """The variables that `OpenAI()` and `AzureOpenAI()` read, for the server at *url*, which is
-    `http://HOST:PORT`, or for a namespace of it."""
+    """The variables from which `OpenAI()` and `AzureOpenAI()` find the server, or the namespace, at
+    *url*. A server's *url* is `http://HOST:PORT`."""
     return {
         "OPENAI_BASE_URL": f"{url}/v1",
         "OPENAI_API_KEY": api_key,
@@ -42,15 +42,16 @@ def sdk_variables(url: str, api_key: str = API_KEY) -> dict[str, str]:
 
 @contextmanager
 def sdk_environment(url: str, api_keys: Sequence[str] = ()) -> Iterator[None]:
-    """Set the variables by which SDKs find the server at *url*, which accepts these *api_keys*, or
-    any, and by which they ask no proxy for it. At the end they have their values from before."""
+    """Set the variables by which SDKs find the server at *url*, and ask no proxy for it. The server
+    accepts these *api_keys*, or any key where there are none. The variables get their old values
+    back at the end."""
     key = next(iter(api_keys), API_KEY)
     changes: dict[str, str | None] = {
         **sdk_variables(url, key),
         "AZURE_OPENAI_AD_TOKEN": None,  # it would go before the key
         **_proxy_exceptions(urlsplit(url).hostname or ""),
     }
-    # `openai.images` and its like refuse to choose between OpenAI's key and Azure's.
+    # The client of the module `openai` refuses to choose between OpenAI's key and Azure's.
     if not os.environ.get("OPENAI_API_TYPE"):
         changes["OPENAI_API_TYPE"] = "openai"
     before = {name: os.environ.get(name) for name in changes}
@@ -64,8 +65,8 @@ def sdk_environment(url: str, api_keys: Sequence[str] = ()) -> Iterator[None]:
 
 @contextmanager
 def _without_module_client() -> Iterator[None]:
-    """Let `openai.images` and its like make a client of their own, as they read the variables once.
-    At the end they have that from before, or make another one."""
+    """Make the module `openai` create a new client, because it reads the variables only once. At
+    the end the module gets its old client back, or creates another one."""
     sdk = sys.modules.get("openai")
     before = {name: getattr(sdk, name, None) for name in MODULE_CLIENT} if sdk else {}
     if sdk:
@@ -79,14 +80,14 @@ def _without_module_client() -> Iterator[None]:
 
 
 def _change(module: ModuleType, values: Mapping[str, object]) -> None:
-    """Set those attributes that *module* has."""
+    """Set the attributes that *module* has to *values*."""
     for name, value in values.items():
         if hasattr(module, name):
             setattr(module, name, value)
 
 
 def _proxy_exceptions(host: str) -> dict[str, str]:
-    """The variables that name the hosts for which no proxy is asked, with *host* among them."""
+    """The variables that exempt hosts from proxies, with *host* added."""
     direct = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     if direct == "*":
         return {}
@@ -95,7 +96,7 @@ def _proxy_exceptions(host: str) -> dict[str, str]:
 
 
 def _set(values: Mapping[str, str | None]) -> None:
-    """Set the variables to these *values*; None removes one."""
+    """Set the variables to *values*; None removes a variable."""
     for name, value in values.items():
         if value is None:
             os.environ.pop(name, None)

@@ -1,5 +1,5 @@
 """The types of files that are known by their first bytes (magic bytes, signatures), with media type
-and suffixes: those of pictures, and some that uploads and recordings may have."""
+and suffixes. They include pictures, and other files of uploads and recordings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Final
 from images_emulator.immutable import Immutable
 
 SIGNATURE_BYTES: Final = 48
-"""First bytes of a file that tell its type; 64 characters of base64."""
+"""The number of first bytes of a file that show its type; in base64 they are 64 characters."""
 
 PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 """The first bytes of a PNG."""
@@ -21,22 +21,23 @@ class FileType(Immutable):
     """A type of files."""
 
     name: str
-    """As people write it: `JPEG`."""
+    """The name of the type as people write it, such as `JPEG`."""
     media_type: str
-    """`image/jpeg`."""
+    """The media type, such as `image/jpeg`."""
     suffixes: tuple[str, ...]
-    """The suffixes of its files in lower case; the first one is that of files that are written."""
+    """The suffixes of its files, in lower case. Files that are written have the first one."""
     pattern: bytes
-    """The regular expression of `signature`, in which a dot is any byte."""
+    """The regular expression for the first bytes of its files, in which a dot is any byte."""
 
     @cached_property
     def signature(self) -> re.Pattern[bytes]:
-        """Matches the first bytes of its files."""
+        """The compiled *pattern*, which matches the first bytes of its files."""
         return re.compile(self.pattern, re.DOTALL)
 
 
 _SVG: Final = rb"\s*(?:(?:<[?!][^<]*)*<svg\b|<\?xml[^<]*(?:<[?!][^<]*)*<?s?v?\Z)"
-"""Declarations and comments may be before the root of an SVG, which may be behind those bytes."""
+"""Declarations and comments may precede the root of an SVG, so the root may come after those
+bytes."""
 
 FILE_TYPES: Final[Mapping[str, FileType]] = {
     "png": FileType("PNG", "image/png", (".png",), PNG_SIGNATURE),
@@ -50,15 +51,15 @@ FILE_TYPES: Final[Mapping[str, FileType]] = {
     "pdf": FileType("PDF", "application/pdf", (".pdf",), rb"%PDF-"),
     "gzip": FileType("gzip", "application/gzip", (".gz",), rb"\x1f\x8b"),
 }
-"""The types by their words, for pictures those of `output_format`."""
+"""The types by the words for them. For pictures, these are the values of `output_format`."""
 
 
 def file_type_of(beginning: bytes) -> FileType | None:
-    """The type of the file with that *beginning*; None where it is none of `FILE_TYPES`."""
+    """The type of a file with that *beginning*; None where `FILE_TYPES` has none."""
     return next((each for each in FILE_TYPES.values() if each.signature.match(beginning)), None)
 
 
 def file_type_of_suffix(suffix: str) -> FileType | None:
-    """The type of files with that *suffix*, which begins with a point; None for another one."""
+    """The type of files with that *suffix*, which begins with a point; None where there is none."""
     suffix = suffix.lower()
     return next((each for each in FILE_TYPES.values() if suffix in each.suffixes), None)

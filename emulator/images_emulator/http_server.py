@@ -1,4 +1,5 @@
-"""The HTTP server beneath `Server`: uvicorn on a socket of ours, with an end of ours."""
+"""The HTTP server beneath `Server`: uvicorn with its own listening socket and its own way to
+stop."""
 
 from __future__ import annotations
 
@@ -26,28 +27,30 @@ from images_emulator.threads import DaemonThreadPool
 logger = logging.getLogger("images_emulator")
 
 DRAIN_SECONDS: Final = 0.25
-"""Seconds for which connections stay open after SIGTERM, though no call is open on them. Behind a
-proxy a call may be under way on one, which nobody would send again."""
+"""The seconds for which idle connections stay open after SIGTERM. Behind a proxy a call may already
+be on its way on one, and nobody would send it again."""
 
 GRACE_SECONDS: Final = 0.5
-"""Seconds that open answers get to finish when the server stops."""
+"""The seconds that open answers get to finish when the server stops."""
 
 POLL_SECONDS: Final = 0.02
-"""Seconds between two checks whether the answers have ended."""
+"""The seconds between two checks whether the answers have ended."""
 
 TICKS: Final = 10 * TICK_SECONDS
-"""Calls of `HTTPServer.on_tick` in the time between two ticks of a connection."""
+"""The number of calls of `HTTPServer.on_tick` between two ticks of a connection."""
 
 MAX_THREADS: Final = 32
-"""Threads for calls that block, such as fetching a remote image; asyncio's own default at most."""
+"""The most threads for calls that block, such as fetching a remote image. It is the upper bound of
+asyncio's own default."""
 
 
 class _LastResort:
-    """Ends a cancelled call without a log entry, where uvicorn would log a traceback. Only the stop
-    of the server cancels calls, after it has closed their connections.
+    """Ends a cancelled call without a log entry, where uvicorn would log a traceback. Calls are
+    cancelled only when the server stops, after their connections are closed.
 
     A call that fails before its answer has begun is answered with the API's own error, where
-    uvicorn would send a text; uvicorn logs the failure, and closes the connection."""
+    uvicorn would send a text. uvicorn then logs the failure, and closes the connection.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -58,14 +61,14 @@ class _LastResort:
         except asyncio.CancelledError:
             pass
         except Exception:
-            # uvicorn raises it where an answer has begun.
+            # uvicorn raises RuntimeError where an answer has begun.
             with suppress(RuntimeError):
                 await _send_server_error(scope["path"], send)
             raise
 
 
 async def _send_server_error(path: str, send: Send) -> None:
-    """Answer a call of *path* of which no more is known."""
+    """Answer a call of *path* with the API's server error. Nothing else is known about the call."""
     dialect = dialect_at(path)
     request_id = dialect.request_id(random_digits())
     answer = dialect.refusal("server_error")(request_id=request_id).answer_on(None)
@@ -81,12 +84,12 @@ async def _send_server_error(path: str, send: Send) -> None:
 
 
 class HTTPServer(uvicorn.Server):
-    """Serves *app*; calls *ready* when connections are accepted, and stops in twice
-    `GRACE_SECONDS` whatever is open, after SIGTERM in `DRAIN_SECONDS` more. Then it calls *finish*,
-    if there is one, and waits for it.
+    """Serves *app*, and calls *ready* when it accepts connections. It stops within twice
+    `GRACE_SECONDS`, whatever is open; SIGTERM adds `DRAIN_SECONDS`. Then it calls *finish*, if
+    given, and waits for it.
 
-    *protocol* reads the requests within *limits*, which are by default those of the settings. Where
-    not *dated*, an answer has a `date` only if *app* gives it one. With *shared* it accepts
+    *protocol* reads the requests within *limits*, which are by default those of the settings.
+    Unless *dated*, an answer has a `date` only if *app* gives it one. With *shared* it accepts
     connections from that listener, as other processes do.
     """
 
@@ -119,7 +122,7 @@ class HTTPServer(uvicorn.Server):
         super().__init__(config)
         self._config = config
         self._drains = False
-        """Whether the stop leaves idle connections open for a while."""
+        """Whether a stop leaves idle connections open for a while."""
         self._ready = ready
         self._protocol = protocol
         self._finish = finish
@@ -132,25 +135,25 @@ class HTTPServer(uvicorn.Server):
         return len(self.server_state.connections)
 
     async def on_tick(self, counter: int) -> bool:
-        """Called ten times a second. Let each connection notice that it is idle."""
+        """Let each connection notice that it is idle. uvicorn calls this ten times a second."""
         if counter % TICKS == 0:
             for connection in [*self.server_state.connections]:
                 try:
                     cast("HTTPProtocol", connection).tick()
                 except Exception:
-                    # uvicorn would end the server.
+                    # An exception here would make uvicorn end the server.
                     logger.exception("an idle connection could not be closed")
         return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop, and forget the signal. uvicorn would raise it again after the stop: SIGTERM would
-        end the process before its children, Ctrl-C would print a traceback. A second signal makes
-        it quicker."""
+        """Stop, without keeping the signal. uvicorn would raise it again after the stop: SIGTERM
+        would end the process before its children, and Ctrl-C would print a traceback. A second
+        signal makes the stop quicker."""
         self._drains = sig == signal.SIGTERM and not self.should_exit
         self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, with threads of our own for `asyncio.to_thread`, and call *ready*."""
+        """Start, with a thread pool of its own for `asyncio.to_thread`, and call *ready*."""
         threads = DaemonThreadPool(MAX_THREADS, thread_name_prefix="images-emulator")
         asyncio.get_running_loop().set_default_executor(threads)
         await super().startup([] if self._shared else sockets)
@@ -163,10 +166,16 @@ class HTTPServer(uvicorn.Server):
         return self._protocol(self.config, self.server_state, self.lifespan.state)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept no more connections, after SIGTERM leave those that there are open for up to
-        `DRAIN_SECONDS`, wait up to `GRACE_SECONDS` for answers in progress, then close all
-        connections, as the end of the process would, and wait as long for their tasks."""
-        # Without any other work between the two: the system resets what waits on a closed listener.
+        """Stop in these steps:
+
+        - Accept no more connections.
+        - After SIGTERM, leave the open connections for up to `DRAIN_SECONDS`.
+        - Wait up to `GRACE_SECONDS` for answers in progress.
+        - Close all connections, as the end of the process would.
+        - Wait up to `GRACE_SECONDS` for their tasks.
+        """
+        # Nothing may come between the two: the system resets connections that wait on a closed
+        # listener.
         waiting = _accepted_from(sockets or ()) if self._drains else []
         for server in self.servers:
             server.close()
@@ -185,7 +194,7 @@ class HTTPServer(uvicorn.Server):
             await asyncio.sleep(POLL_SECONDS)
         for connection in [*connections]:
             cast("HTTPProtocol", connection).cut()
-        # After the connections: a call that is cancelled on an open connection is answered 500.
+        # The connections are closed first: a cancelled call on an open connection is answered 500.
         for task in [*tasks]:
             task.cancel()
         if tasks:
@@ -194,8 +203,8 @@ class HTTPServer(uvicorn.Server):
             await self._finish()
 
     async def _drain(self, waiting: Iterable[socket.socket]) -> None:
-        """Let each connection have one more answer, which says that it is the last, for up to
-        `DRAIN_SECONDS`; also the *waiting* ones, which have no protocol yet."""
+        """Let each connection have one more answer, for up to `DRAIN_SECONDS`. The answer says that
+        it is the last. The *waiting* connections, which have no protocol yet, have one, too."""
         self._config.is_draining = True
         connections = self.server_state.connections
         for connection in [*connections]:
@@ -211,7 +220,7 @@ class HTTPServer(uvicorn.Server):
 
 
 def _accepted_from(listeners: Iterable[socket.socket]) -> list[socket.socket]:
-    """The connections that wait to be accepted."""
+    """The connections that wait on *listeners* to be accepted."""
     waiting = []
     for listener in listeners:
         with suppress(OSError):  # none waits

@@ -1,4 +1,4 @@
-"""Immutable values: what `@dataclass(frozen=True)` makes, without code that is compiled for each
+"""Immutable values, as `@dataclass(frozen=True)` makes them, but without compiling code for each
 class."""
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ from images_emulator.spelling import suggestion
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 class Immutable:
-    """The base class of values with fields, such as the rows of the tables. A subclass declares
-    its fields as a dataclass does. With *kw_only* they are passed by name; without *eq* its objects
-    are compared by identity.
+    """The base class of values with fields, such as the rows of the tables. A subclass declares its
+    fields as a dataclass does. With *kw_only* they are passed by name; without *eq* its objects are
+    compared by identity.
 
-    The objects are frozen dataclasses to `replace`, `fields` and type checkers. But `@dataclass`
-    writes and compiles six methods for each class, which took a fifth of the server's start. Here
-    all classes share the same ones. An object takes more memory than one with slots, and more
-    time to make and to hash, so what each call makes, keeps or looks up is a
-    `@dataclass(slots=True)`.
+    For `replace`, `fields` and type checkers, the objects are frozen dataclasses. But `@dataclass`
+    writes and compiles six methods for each class, which took a fifth of the server's start; here
+    all classes share the same methods.
+
+    An object takes more memory than one with slots, and more time to make and to hash. A value that
+    each call makes, keeps or looks up is therefore a `@dataclass(slots=True)`.
     """
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
@@ -41,7 +42,8 @@ class Immutable:
             cls.__eq__, cls.__hash__ = object.__eq__, object.__hash__  # type: ignore[method-assign]
 
     def __init__(self, *values: Any, **keywords: Any) -> None:
-        """Raises TypeError unless every field has one value, and no other name has any."""
+        """Set the fields. Raises TypeError unless every field gets exactly one value, and no other
+        name gets any."""
         attributes = self.__dict__
         attributes.update(self._defaults)
         attributes.update(zip(self._positional, values, strict=False))
@@ -60,12 +62,12 @@ class Immutable:
 
     @classmethod
     def _unknown(cls, name: str) -> str:
-        """The sentence that refuses the *name* of a value, which is that of no field."""
+        """The sentence that refuses *name*, which is not the name of a field."""
         meant = suggestion(name, cls.__dataclass_fields__, quote="'")
         return f"{cls.__name__} has no field '{name}'{meant}"
 
     def __post_init__(self) -> None:
-        """Called when all fields have their values."""
+        """Check or complete the object. Called when all fields have their values."""
 
     def __setattr__(self, name: str, value: object) -> None:
         raise FrozenInstanceError(f"{type(self).__name__}.{name} cannot be set")

@@ -1,4 +1,4 @@
-"""The socket of a server, and the files that a server may open."""
+"""The listening socket of a server, and the limit of the files that it may open."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from contextlib import suppress
 from typing import Final
 
 BACKLOG: Final = 4096
-"""Connections that may wait to be accepted."""
+"""The number of connections that may wait to be accepted."""
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """A socket that listens on *host* and *port*. Raises OSError where it cannot be had.
+    """A socket that listens on *host* and *port*. Raises OSError where the port is not available.
 
-    It listens at once: two sockets may be bound to one port as long as neither does.
+    It listens at once, because two sockets can be bound to one port as long as neither listens.
     """
     try:
-        # A name in bytes is looked up as it stands; for a text Python loads its IDNA codec.
+        # A name in bytes is looked up unchanged; for a text, Python loads its IDNA codec.
         name = host.encode() if host.isascii() else host
         family, kind, protocol, _, address = socket.getaddrinfo(
             name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -42,18 +42,18 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 
 def http_url(host: str, port: int) -> str:
-    """`http://HOST:PORT`, with the brackets of IPv6."""
+    """The URL `http://HOST:PORT`, with brackets around an IPv6 address."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def raise_file_limit() -> None:
-    """Raise the limit of open files to the most that the system allows this process. With 256 files
-    the server resets three in four of a thousand streams."""
+    """Raise the limit of open files to the most that the system allows this process. With a limit
+    of 256, the server resets three in four of a thousand streams."""
     try:
         import resource  # noqa: PLC0415 - not on Windows, where there is no such limit
     except ImportError:
         return
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # macOS has hard limits that it does not take.
+    # macOS refuses some of its own hard limits.
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

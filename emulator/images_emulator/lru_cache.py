@@ -9,13 +9,13 @@ from typing import Any
 
 
 class LRUCache:
-    """Values by key. Past *budget* bytes the least recently used are evicted; a budget of 0 caches
-    nothing. Threads may share it."""
+    """A cache of values by key. Past *budget* bytes, the least recently used values are evicted; a
+    budget of 0 caches nothing. Threads may share it."""
 
     def __init__(self, budget: int) -> None:
         self.budget = budget
         self.weight = 0
-        """Bytes of all values: the sum of the weights that `put` received."""
+        """The bytes of all values: the sum of the weights that `put` got."""
         self._entries: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
         self._lock = Lock()
 
@@ -23,7 +23,7 @@ class LRUCache:
         return len(self._entries)
 
     def get(self, key: Hashable) -> Any:
-        """The value, or None where there is none."""
+        """The value of *key*; None where there is none."""
         with self._lock:
             entry = self._entries.get(key)
             if entry is None:
@@ -56,12 +56,12 @@ class CountingLRUCache(LRUCache):
     def __init__(self, budget: int) -> None:
         super().__init__(budget)
         self.hits = 0
-        """Look-ups that had a value."""
+        """The number of look-ups that found a value."""
         self.misses = 0
-        """Look-ups that had none."""
+        """The number of look-ups that found none."""
 
     def get(self, key: Hashable) -> Any:
-        """As `LRUCache.get`."""
+        """Look *key* up as `LRUCache.get` does, and count the look-up."""
         value = super().get(key)
         if value is None:
             self.misses += 1

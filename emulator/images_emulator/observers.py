@@ -1,4 +1,5 @@
-"""Observers of an object, in a tuple that is replaced as a whole: who tells them needs no lock."""
+"""Observers of an object. Their tuple is replaced as a whole, so that telling them needs no
+lock."""
 
 from __future__ import annotations
 
@@ -15,18 +16,18 @@ class Observed(Protocol[T]):
 
 
 _CHANGE = Lock()
-"""Held while a tuple is replaced: of two threads that read the same one, the observer of one would
-be lost."""
+"""Held while a tuple is replaced. Otherwise, of two threads that read the same tuple, one would
+lose its observer."""
 
 
 def add_observer(observed: Observed[T], observer: T) -> None:
-    """Let *observer* be told by *observed*, once, from now on. Any thread may call this."""
+    """Add *observer* to those that *observed* tells, once. Any thread may call this."""
     with _CHANGE:
         if observer not in observed.observers:
             observed.observers = (*observed.observers, observer)
 
 
 def remove_observer(observed: Observed[T], observer: T) -> None:
-    """Let *observer* be told no more. Any thread may call this."""
+    """Remove *observer* from those that *observed* tells. Any thread may call this."""
     with _CHANGE:
         observed.observers = tuple(each for each in observed.observers if each != observer)

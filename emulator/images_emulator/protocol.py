@@ -1,4 +1,4 @@
-"""HTTP/1.1 as it comes in on a connection."""
+"""HTTP/1.1 on the connections of the server."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from images_emulator.exchange.connection import CONNECTION, ProtocolAnswer
 from images_emulator.settings import Settings
 
 MAX_COPIED_BYTES: Final = 32 * 1024
-"""An answer up to this length is joined to its head: copying it costs less than a second buffer."""
+"""The longest answer that is joined to its head. Copying it costs less than a second buffer."""
 
 TICK_SECONDS: Final = 1
-"""Seconds between two calls of `HTTPProtocol.tick`."""
+"""The seconds between two calls of `HTTPProtocol.tick`."""
 
 LINGER_SECONDS: Final = 5.0
-"""Seconds for which the server still reads, and discards, the bytes of a refused client."""
+"""The seconds for which the server reads and discards the bytes of a refused client."""
 
 
 _DATE: Final = re.compile(rb"(?<=\r\n)date: [^\r]*\r\n")
-"""The header that uvicorn adds, before those of the application."""
+"""The header that uvicorn adds before the headers of the application."""
 
 
 class ConnectionLimits(NamedTuple):
@@ -39,7 +39,7 @@ class ConnectionLimits(NamedTuple):
     `idle_timeout`."""
 
     head: int
-    """Bytes of a request line with its headers."""
+    """The most bytes of a request line with its headers."""
     connections: int
     idle_seconds: int
 
@@ -56,14 +56,15 @@ class LimitedConfig(uvicorn.Config):
         super().__init__(app, **options)
         self.limits = limits
         self.is_draining = False
-        """Whether each answer is the last of its connection, because the server stops."""
+        """Whether each answer is the last of its connection, because the server is stopping."""
 
 
 class _Corked:
     """A transport that sends the head of an answer and the first part of its body in one write.
     uvicorn writes them one by one, and a write takes as long as most other work for an answer.
 
-    It is the `Connection` of all calls on it, too: see `exchange/connection.py`."""
+    It is also the `Connection` of all calls on it: see `exchange/connection.py`.
+    """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
@@ -72,7 +73,7 @@ class _Corked:
         self._stop_callbacks: list[Callable[[], None]] = []
         self._omits_date = False
         self._sending: asyncio.Handle | None = None
-        """Sends what is held, where nothing more comes."""
+        """Sends the held bytes if nothing more comes."""
         self.is_closing = transport.is_closing
         self.answer: ProtocolAnswer | None = None
         """See `Connection.answer`."""
@@ -84,7 +85,7 @@ class _Corked:
 
     def write(self, data: bytes) -> None:
         if self.is_closing():
-            # Some event loops raise an error for what others drop.
+            # Some event loops raise an error here, where others drop the bytes.
             self._held = b""
         elif self._held:
             held, self._held = self._held, b""
@@ -97,7 +98,7 @@ class _Corked:
                 self._omits_date = False
                 data = _DATE.sub(b"", data, count=1)
             self._held = data
-            # The body may be a while in coming.
+            # The body may take a while to come.
             self._sending = self._loop.call_soon(self._send)
         else:
             self._transport.write(data)
@@ -108,7 +109,8 @@ class _Corked:
             try:
                 self._transport.write(held)
             except Exception:
-                # Where the event loop calls it, nobody hears of it, and the client would wait.
+                # An error here, under the event loop, would reach nobody, and the client would
+                # wait.
                 self._transport.abort()
                 raise
 
@@ -130,18 +132,19 @@ class _Corked:
         self._stop_callbacks.append(callback)
 
     def stop(self) -> None:
-        """The server stops."""
+        """Tell the callbacks that the server stops."""
         callbacks, self._stop_callbacks = self._stop_callbacks, []
         for callback in callbacks:
             callback()
 
     def cut(self) -> None:
-        """Close the connection, because the server stops, with what has not left."""
+        """Close the connection without sending what is left, because the server stops."""
         self.is_stopped = not self.is_closing()
         self._transport.abort()
 
     async def hang_up(self, *, reset: bool) -> None:
-        """Close the connection when all that was written is out, with a TCP RST where *reset*."""
+        """Close the connection when everything written has been sent, with a TCP RST where
+        *reset*."""
         self._send()
         if not reset:
             self._transport.close()
@@ -171,32 +174,37 @@ class _Corked:
 class HTTPProtocol(HttpToolsProtocol):
     """HTTP/1.1 without upgrades, within the limits of a `LimitedConfig`.
 
-    The header `upgrade` of a request is ignored. The JDK's client sends `upgrade: h2c` by default,
-    and httptools would take the body for bytes of the other protocol.
+    The request header `upgrade` is ignored. The JDK's client sends `upgrade: h2c` by default, and
+    httptools would take the body for bytes of the other protocol.
 
-    A head, the trailers of a body and the extensions of a chunk may have `head` bytes each.
-    A longer one is answered 431: for a head before the application is called; otherwise the call
-    ends as if the client had left. So does one whose rest does not come in `idle_seconds`,
-    which is answered 408. What comes on a connection past `connections` is answered 503.
+    These limits hold:
+
+    - A head, the trailers of a body and the extensions of a chunk may have `head` bytes each. A
+      longer one is answered 431. A head is refused before the application is called; in the other
+      cases the call ends as if the client had left.
+    - A request whose rest does not come in `idle_seconds` is answered 408. Its call ends in that
+      way, too.
+    - A request on a connection past `connections` is answered 503.
     """
 
     _restart: tuple[bytes, int] | None = None
-    """The head of a request with an `upgrade` header, without that header, and the number of bytes
-    of the last chunk that the parser had read by then."""
+    """The head of a request with an `upgrade` header, without that header, and how many bytes of
+    the last chunk the parser had then read."""
 
     _framing = 0
-    """Bytes that came since the last byte of a body or the last end of a head."""
+    """The bytes that came since the last byte of a body or the last end of a head."""
 
     _refused = False
 
     _is_excess = False
-    """Whether there were as many connections as there may be when this one was made."""
+    """Whether the limit of connections was reached when this one was made."""
 
     _in_head = False
-    """Whether a head has begun, and not ended."""
+    """Whether a head has begun and not ended."""
 
     _quiet_ticks = 0
-    """Calls of `tick` since the last byte came, while the rest of a request, or another, may."""
+    """The number of calls of `tick` since the last byte came, while the rest of a request or
+    another request may come."""
 
     _corked: _Corked | None = None
     """The transport; None where there was no memory for it."""
@@ -208,7 +216,7 @@ class HTTPProtocol(HttpToolsProtocol):
             super().connection_made(transport)
             self._corked = _Corked(transport, self.loop)
         except Exception:
-            # The event loop would leave it open, with nobody to read it.
+            # The event loop would leave the connection open, with nobody to read it.
             self.connections.discard(self)
             transport.abort()
             raise
@@ -218,7 +226,8 @@ class HTTPProtocol(HttpToolsProtocol):
             self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def tick(self) -> None:
-        """End the connection where nothing has come on it for as long as it may be idle."""
+        """End the connection if nothing has come for as long as it may be idle. An unfinished
+        request is answered 408."""
         cycle = self.cycle
         is_over = cycle is None or cycle.response_complete
         if not (is_over or (cycle.more_body and not self.flow.read_paused)):
@@ -239,21 +248,21 @@ class HTTPProtocol(HttpToolsProtocol):
         self.scope["state"][CONNECTION] = self.transport
 
     def drain(self) -> None:
-        """Make the next answer that begins the last of the connection, which says so. What has no
-        end ends."""
+        """Make the next answer that begins the last one of the connection, and say so in it. An
+        answer that has no end is ended."""
         if self._corked:
             self._corked.stop()
         if self.cycle and not self.cycle.response_started:
             self.cycle.keep_alive = False
 
     def shutdown(self) -> None:
-        """Close the connection, if no answer is open on it, or else after the answer."""
+        """Close the connection: now if no answer is open on it, else after the answer."""
         if self._corked:
             self._corked.stop()
         super().shutdown()
 
     def cut(self) -> None:
-        """Close the connection, because the server stops, whatever is open on it."""
+        """Close the connection because the server stops, whatever is open on it."""
         (self._corked.cut if self._corked else self.transport.abort)()
 
     def data_received(self, data: bytes) -> None:
@@ -274,7 +283,7 @@ class HTTPProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         if self._framing > self._limits.head:
-            # All of the last chunk is among them, whatever else is in it.
+            # The count includes all of the last chunk, whatever else is in it.
             lines = sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
             if len(self.url) + lines > self._limits.head:
                 self._refuse_head()
@@ -284,7 +293,7 @@ class HTTPProtocol(HttpToolsProtocol):
         self.url = _origin_form(self.url)
         super().on_headers_complete()
         if not self.parser.should_upgrade():
-            # The parser adds the trailers of a body, which nobody reads here.
+            # The parser adds a body's trailers to them, which nobody reads here.
             self.headers = []
             if self._config.is_draining:
                 self.cycle.keep_alive = False
@@ -298,11 +307,13 @@ class HTTPProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer 400 to bytes that are no request, and close the connection. An answer that is
-        still to come to an earlier request comes first, and no other after it: a client would take
-        this one for that."""
-        # uvicorn calls it for the exceptions of the parser's callbacks, too: for a large head, for
-        # a mistake of the client, or where memory is short.
+        """Answer 400 to bytes that are no request, and close the connection.
+
+        An outstanding answer to an earlier request comes first, and this answer is then left out: a
+        client would take it for the answer to that request.
+        """
+        # uvicorn also calls this for exceptions of the parser's callbacks: a large head, a mistake
+        # of the client, or too little memory.
         if self._refused:
             return
         error = sys.exc_info()[1]
@@ -331,15 +342,15 @@ class HTTPProtocol(HttpToolsProtocol):
         self._refuse(emulator_errors.too_many_connections(count=count, limit=limit))
 
     def _refuse(self, error: APIError) -> None:
-        """Answer with *error*, or nothing where another answer has begun or is still to come, and
-        close the connection."""
+        """Answer with *error*, and close the connection. Where another answer has begun or is
+        outstanding, close it without this answer."""
         if self._refused:
             return
         self._refused = True
         cycle = self.cycle
         if cycle and not cycle.response_complete:
             if not cycle.more_body:
-                # It is an earlier request.
+                # The cycle is of an earlier request.
                 cycle.keep_alive = False
                 return
             cycle.disconnected = True
@@ -347,7 +358,7 @@ class HTTPProtocol(HttpToolsProtocol):
             if cycle.response_started or self.pipeline:
                 self.transport.close()
                 return
-        # No day is known before the head is read.
+        # The day is not known before the head is read.
         answer = error.answer_on(None)
         body = pretty(answer.body())
         if cycle and not cycle.response_complete and self._corked:
@@ -355,8 +366,8 @@ class HTTPProtocol(HttpToolsProtocol):
         self._end_with(answer.status, {"content-type": "application/json", **answer.headers}, body)
 
     def _end_with(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        """Send the last answer, and close the connection when the client has read it: closed at
-        once, with bytes of the request unread, it would be reset."""
+        """Send the last answer, and close the connection when the client has read it. Closing at
+        once, with bytes of the request unread, would reset the connection."""
         lines = "".join(f"{name.lower()}: {value}\r\n" for name, value in headers.items())
         usual = b"".join(b"%s: %s\r\n" % each for each in self.server_state.default_headers)
         self.transport.write(
@@ -370,7 +381,7 @@ class HTTPProtocol(HttpToolsProtocol):
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def _should_upgrade(self) -> bool:
-        # Then httptools does not begin the request, and raises HttpParserUpgrade.
+        # httptools then does not begin the request, and raises HttpParserUpgrade.
         return True
 
     def handle_websocket_upgrade(self) -> None:
@@ -379,7 +390,7 @@ class HTTPProtocol(HttpToolsProtocol):
         assert isinstance(upgrade, httptools.HttpParserUpgrade)
         headers = [(name, value) for name, value in self.headers if name != b"upgrade"]
         if len(headers) == len(self.headers):
-            # CONNECT stops it too.
+            # CONNECT stops the parser, too.
             self.send_400_response("Nothing is tunnelled here.")
             return
         version = self.parser.get_http_version().encode()
@@ -391,19 +402,19 @@ class HTTPProtocol(HttpToolsProtocol):
 
 
 class CasedProtocol(HTTPProtocol):
-    """The protocol of `record`: names of headers have the case in which they are sent. An
-    application that is served by it looks names up in any case."""
+    """The protocol of `record`: names of headers keep the case in which they were sent. Its
+    application looks names up in any case."""
 
     def on_header(self, name: bytes, value: bytes) -> None:
         super().on_header(name, value)
-        # `upgrade` is looked for in lower case.
+        # The base class looks for `upgrade` in lower case.
         if self.headers[-1][0] != b"upgrade":
             self.headers[-1] = (name, value)
 
 
 def _origin_form(target: bytes) -> bytes:
-    """The path and query that a request's *target* names, where httptools finds none: an absolute
-    form may end after the host, and one whose host is malformed is a path that nothing has."""
+    """The path and query of a request's *target* where httptools finds none. An absolute form may
+    end after the host. A *target* with a malformed host is taken for a path that does not exist."""
     if target.startswith(b"/") or target == b"*":
         return target
     try:

@@ -1,8 +1,8 @@
-"""The pytest plugin: fixtures, a marker, and what a failed test has called.
+"""The pytest plugin: fixtures, a marker, and the calls of a failed test.
 
-It is loaded wherever the package is installed, so the server is imported when a test wants it, or
-with `images_emulator = session` when pytest starts. With `images_emulator_url` there is none: tests
-have namespaces of a server that others have, too.
+The plugin is loaded wherever the package is installed. The server is therefore only imported when a
+test wants it, or when pytest starts with `images_emulator = session`. With `images_emulator_url` no
+server is started: tests have namespaces of a running server, which others use, too.
 """
 
 from __future__ import annotations
@@ -31,49 +31,51 @@ if TYPE_CHECKING:
     AnyServer: TypeAlias = Server | RemoteServer
 
 MARKER: Final = "images_emulator"
-"""Name of the marker."""
+"""The name of the marker."""
 
 FIXTURE: Final = "images_emulator"
-"""Name of the fixture of one test."""
+"""The name of the fixture for one test."""
 
 WIDER_FIXTURES: Final = tuple(f"{FIXTURE}_{scope}" for scope in ("class", "module", "session"))
-"""Names of the fixtures of wider scopes."""
+"""The names of the fixtures for wider scopes."""
 
 OPTION: Final = "images_emulator"
-"""Name of the option in pytest's settings."""
+"""The name of the option in pytest's settings."""
 
 URL_OPTION: Final = "images_emulator_url"
-"""Name of the option with the URL of a server that is there already."""
+"""The name of the option with the URL of a running server."""
 
 REMOTE_SETTINGS: Final = ("scenario", "api_key", "admin_token")
-"""The settings that tests on a server of `URL_OPTION` may have beside `CHANGEABLE`; it was started
-with the others."""
+"""The settings, in addition to `CHANGEABLE`, that tests on a server of `URL_OPTION` may have. The
+other settings are those with which it was started."""
 
 MAX_NAME_CHARS: Final = 80
-"""Characters of a test's id in the name of its namespace; the last ones."""
+"""The most characters of a test's id in the name of its namespace: the last ones."""
 
 TITLE: Final = "Calls to the images emulator"
 """Title of the calls in the report of a failed test."""
 
 MODES: Final = ("fixture", "session")
-"""When the server starts: with the first test that wants it, or before pytest looks for tests."""
+"""The times at which the server may start: with the first test that wants it, or before pytest
+looks for tests."""
 
 MAX_REPORTED_CALLS: Final = 50
-"""Calls that a report shows; the latest ones."""
+"""The most calls that a report shows: the latest ones."""
 
 MAX_REPORTED_PROMPT_CHARS: Final = 200
-"""Characters of a prompt that a report shows."""
+"""The most characters of a prompt that a report shows."""
 
 MAX_REPORTED_MESSAGE_CHARS: Final = 1000
-"""Characters of an error's message that a report shows: all of it, but for one that quotes."""
+"""The most characters of an error's message that a report shows. Only messages that quote are
+longer."""
 
 
 class _Session:
-    """The session's server, and how many fixtures have it at the moment."""
+    """The session's server, and the number of fixtures that have it at the moment."""
 
     def __init__(self, url: str | None) -> None:
         self.url = url
-        """The URL of the server that tests share with others; None for one of the session's own."""
+        """The URL of a server that others use, too; None where the session has its own server."""
         self.server: AnyServer | None = None
         self.early = False
         """Whether the server was started before the collection of tests."""
@@ -82,7 +84,7 @@ class _Session:
         self.users = 0
 
     def start(self, settings: Settings | None = None) -> AnyServer:
-        """Serve early, or with *settings* in place of those from before, on the same port."""
+        """Serve early, or serve again with other *settings* on the same port."""
         if self.url:
             from images_emulator.settings import Settings  # noqa: PLC0415 - most sessions start none
 
@@ -102,7 +104,7 @@ class _Session:
 
     def stop(self) -> None:
         self.environment.close()
-        # The server of a namespace may have gone.
+        # The server of a namespace may be gone.
         with suppress(ServerError):
             if self.server:
                 self.server.close()
@@ -148,13 +150,13 @@ def _start_early(config: pytest.Config, flag: str | None) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Before a conftest.py can make a client."""
+    """Start an early server before a conftest.py can make a client."""
     _start_early(early_config, getattr(early_config.known_args_namespace, OPTION))
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker, and start the server in session mode."""
-    # The second attempt is for a plugin that a conftest.py names.
+    # This second attempt is for a plugin that a conftest.py names.
     _start_early(config, config.getoption(OPTION))
     config.addinivalue_line(
         "markers",
@@ -165,20 +167,21 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    """The line with the server's address, where it is known."""
+    """The header line with the server's address, where it is known."""
     session = config.stash[_SESSION]
     url = session.server.url if session.early and session.server else session.url
     return f"images emulator: {url}" if url else None
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """A marked test has the fixture, also where it does not name it; with an early server each
-    test has it."""
+    """Give the fixture to a marked test that does not name it; with an early server, give it to
+    each test."""
     names = getattr(item, "fixturenames", None)
     if names is None or FIXTURE in names:
         return
     if item.config.stash[_SESSION].early or item.get_closest_marker(MARKER):
-        # After those of wider scope, so that the environment is restored in the reverse order.
+        # It follows the fixtures of wider scope, so that the environment is restored in reverse
+        # order.
         wider = [at for at, name in enumerate(names, 1) if name in WIDER_FIXTURES]
         names.insert(max(wider, default=0), FIXTURE)
 
@@ -211,7 +214,7 @@ def images_emulator_server(
 
 
 def _with_settings(session: _Session, server: AnyServer, settings: Settings) -> AnyServer:
-    """The early *server*, or another one in its place, with these *settings*."""
+    """The early *server* with these *settings*: the same server, or another one in its place."""
     if session.url:
         _apply(settings, server)
         return server
@@ -220,8 +223,8 @@ def _with_settings(session: _Session, server: AnyServer, settings: Settings) -> 
 
 
 def _namespace(url: str, title: str, settings: Settings) -> RemoteServer:
-    """A namespace of its own, with these *settings*, of the server at *url*. Fails the test where
-    the server does not answer."""
+    """A new namespace, with these *settings*, of the server at *url*. Fails the test where the
+    server does not answer."""
     from images_emulator.remote_server import RemoteServer  # noqa: PLC0415 - most sessions need none
 
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
@@ -239,8 +242,8 @@ def _namespace(url: str, title: str, settings: Settings) -> RemoteServer:
 
 
 def _apply(settings: Settings, server: AnyServer) -> None:
-    """Give a namespace these *settings*, which are back at those of its server after each reset.
-    Raises ValueError."""
+    """Give a namespace these *settings*. Each reset puts the settings of its server back. Raises
+    ValueError."""
     names = [
         each.name
         for each in fields(settings)
@@ -278,7 +281,7 @@ def _images_emulator(
             server = stack.enter_context(closing(_namespace(session.url, title, settings)))
             stack.callback(setattr, session, "server", None)
         session.server = server
-        # A server of another fixture has settings of its own.
+        # The server of an overridden fixture has settings of its own.
         own: Settings = getattr(server, "settings", settings)
         stack.enter_context(sdk_environment(server.url, own.api_key))
         yield from _prepared(request, session, server, settings)
@@ -287,10 +290,10 @@ def _images_emulator(
 def _prepared(
     request: pytest.FixtureRequest, session: _Session, server: AnyServer, settings: Settings
 ) -> Iterator[AnyServer]:
-    """The *server*, emptied and with the settings of the marker."""
+    """The *server*, emptied, with the settings of the marker."""
 
     def reset() -> None:
-        # Other namespaces than that of a session begin empty and are deleted.
+        # Namespaces other than the session's begin empty and are deleted.
         if session.early or not session.url:
             server.reset()
             if session.url:
@@ -320,7 +323,7 @@ images_emulator = pytest.fixture()(_images_emulator)
 images_emulator_class = pytest.fixture(scope="class")(_images_emulator)
 images_emulator_module = pytest.fixture(scope="module")(_images_emulator)
 images_emulator_session = pytest.fixture(scope="session")(_images_emulator)
-"""The fixtures, which are one function in four scopes: see `_images_emulator`."""
+"""The fixtures: one function in four scopes, see `_images_emulator`."""
 
 
 def _prepare_for(marker: pytest.Mark, server: AnyServer, root: Path) -> None:
@@ -329,7 +332,7 @@ def _prepare_for(marker: pytest.Mark, server: AnyServer, root: Path) -> None:
         _prepare(*arguments.args, **arguments.kwargs)
     except (TypeError, ValueError) as error:
         sentence = f"pytest.mark.{MARKER}: {error}"
-        # In place of `pytest.fail`, which would be raised "during handling of" the error.
+        # `pytest.fail` would raise this "during handling of" the error.
         raise pytest.fail.Exception(sentence, pytrace=False) from None
 
 
@@ -349,7 +352,7 @@ def _prepare(
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Remember which calls are not this test's."""
+    """Remember the calls that are not of this test."""
     server = item.config.stash[_SESSION].server
     item.stash[_BEFORE] = []
     if server:
@@ -366,7 +369,7 @@ def pytest_runtest_makereport(
     server = item.config.stash[_SESSION].server
     if not (report.failed and server):
         return report
-    # Another plugin's hook may have failed the test before its setup came here.
+    # Another plugin's hook may have failed the test before this plugin's setup.
     before = item.stash.get(_BEFORE, [])
     try:
         calls = _calls_since(before, server.requests)
@@ -385,7 +388,8 @@ def pytest_runtest_makereport(
 
 
 def _calls_since(before: list[Exchange], calls: list[Exchange]) -> list[Exchange]:
-    """The *calls* after those of *before*, some of which a reset may have removed from *calls*."""
+    """The *calls* that came after those in *before*. A reset may have removed some of *before* from
+    *calls*."""
     identities = [call.id for call in calls]
     if before and before[0].id in identities:
         return calls[identities.index(before[0].id) + 1 :]
@@ -393,7 +397,8 @@ def _calls_since(before: list[Exchange], calls: list[Exchange]) -> list[Exchange
 
 
 def _report_lines(call: Exchange) -> str:
-    """A call in a line. Indented lines have its prompt, error, fault and near misses."""
+    """A line about a call, followed by indented lines with its prompt, error, fault and near
+    misses."""
     error = call.error or {}
     fields = {
         "prompt": _report_text(call.prompt, MAX_REPORTED_PROMPT_CHARS),
@@ -408,7 +413,7 @@ def _report_lines(call: Exchange) -> str:
 
 
 def _report_text(text: str | None, max_chars: int) -> str | None:
-    """*text* in one line, without its end where it is longer than *max_chars*."""
+    """*text* in one line, cut to *max_chars*."""
     if text is None:
         return None
     line = " ".join(text.split())

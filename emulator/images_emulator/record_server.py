@@ -1,4 +1,4 @@
-"""The server of the proxy that records."""
+"""The server of the recording proxy."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from images_emulator.web.upstream import TIMEOUT_SECONDS, Upstream
 
 
 class RecordServer(ThreadedServer):
-    """A proxy in front of the API at the URL *upstream*, which gives a recording of each call to
-    *keep*, and then *tell* what became of it; see `RecordProxy`. With an *api_key*, that stands in
-    place of each call's own. *timeout* are the seconds for which the upstream may send nothing.
+    """A proxy in front of the API at the URL *upstream*. It gives a recording of each call to
+    *keep*, and the outcome to *tell*; see `RecordProxy`. An *api_key* replaces the key of each
+    call. *timeout* is the number of seconds for which the upstream may send nothing.
 
     Raises ValueError for a URL that cannot be one and where there is no HTTP client, OSError where
     the port is taken.

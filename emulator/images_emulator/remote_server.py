@@ -26,8 +26,8 @@ from images_emulator.state.scenario import UnmetStep
 
 
 class RemoteClock:
-    """The clock of a namespace, by which URLs expire, rate limits are refilled and faults wait. It
-    has the methods of `Server.clock`."""
+    """The clock of a namespace, which decides when URLs expire, rate limits are refilled and
+    waiting faults end. It has the methods of `Server.clock`."""
 
     def __init__(self, client: AdminClient) -> None:
         self._client = client
@@ -39,7 +39,7 @@ class RemoteClock:
 
     @property
     def offset(self) -> timedelta:
-        """How far the emulator's time is ahead of the server's, to the millisecond."""
+        """The time by which the emulator's clock is ahead of the server's, to the millisecond."""
         return timedelta(seconds=self._client.get("clock")["offset_seconds"])
 
     def now(self) -> datetime:
@@ -47,17 +47,17 @@ class RemoteClock:
         return datetime.fromisoformat(self._client.get("clock")["now"]).astimezone(UTC)
 
     def advance(self, *, seconds: float = 0, minutes: float = 0, hours: float = 0) -> None:
-        """Move the time on, for faults that wait, too; negative figures move it back. Raises
-        ValueError for a time out of the years 2000 to 8999."""
+        """Move the time forward, also for faults that wait; negative figures move it back. Raises
+        ValueError for a time outside of the years 2000 to 8999."""
         self._move({"advance": seconds + 60 * minutes + 3600 * hours})
 
     def freeze(self, at: datetime | None = None) -> None:
-        """Freeze the time at *at*, which is in UTC where it has no zone, or at the clock's own.
-        Raises ValueError for a time out of the years 2000 to 8999."""
+        """Freeze the time at *at*, which is in UTC where it has no zone; None is the clock's own
+        time. Raises ValueError for a time outside of the years 2000 to 8999."""
         self._move({"freeze": (at or self.now()).isoformat()})
 
     def resume(self) -> None:
-        """Let the time run again, from the time at which it is frozen."""
+        """Let the time run again, from the frozen time on."""
         self._move({"resume": True})
 
     def reset(self) -> None:
@@ -140,7 +140,7 @@ class RemoteServer(ServerControl):
     def _query(self, filters: Mapping[str, Any]) -> Query:
         keys = filters.get("key")
         if keys is not None:
-            # The server tells no keys.
+            # The server does not tell keys.
             keys = [keys] if isinstance(keys, str) else keys
             filters = {**filters, "key": [mask_key(key) for key in keys]}
         return super()._query(filters)
@@ -188,7 +188,7 @@ class RemoteServer(ServerControl):
     def begin_scenario(
         self, scenario: str | Path | Mapping[str, Any], folder: Path = Path()
     ) -> None:
-        # They load pydantic.
+        # These modules load pydantic.
         from images_emulator.faults.scenario_document import parse_scenario, read_scenario  # noqa: PLC0415
         from images_emulator.own_answers.picture_files import ReadingContext  # noqa: PLC0415
         from images_emulator.scenarios import scenario_file  # noqa: PLC0415
@@ -234,7 +234,7 @@ class RemoteServer(ServerControl):
         self._add({"answer": settings, "times": times, "match": dict(match or {})})
 
     def _add(self, document: Mapping[str, Any]) -> None:
-        # They load pydantic.
+        # These modules load pydantic.
         from images_emulator.faults.scenario_document import parse_step  # noqa: PLC0415
         from images_emulator.own_answers.picture_files import ReadingContext  # noqa: PLC0415
 
@@ -272,7 +272,7 @@ class RemoteServer(ServerControl):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # An error of the test goes before that of a server which has gone.
+        # An error of the test goes before the error of a server that is gone.
         with suppress(*([ServerError] if error else [])):
             self.close()
 

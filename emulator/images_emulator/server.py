@@ -1,4 +1,4 @@
-"""The emulator's server, and what tests ask of it."""
+"""The emulator's server, with the methods that tests use."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Server(ThreadedServer, ServerControl):
             each.count_namespaces(self.namespaces.count)
 
     async def _finish(self) -> None:
-        """Give back what belongs to the event loop, once all calls have ended."""
+        """Release what belongs to the event loop, once all calls have ended."""
         self._is_finished = True
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._end_tasks)
@@ -106,8 +106,8 @@ class Server(ThreadedServer, ServerControl):
             await self.namespaces.stop()
 
     async def _end_tasks(self) -> None:
-        """Cancel what is left on the event loop, which ends now, and close the connections that it
-        has opened since those of the store were closed."""
+        """Cancel the remaining tasks of the event loop, which is about to end. Close the
+        connections that it has opened since the store's connections were closed."""
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for each in tasks:
             each.cancel()
@@ -124,7 +124,7 @@ class Server(ThreadedServer, ServerControl):
     def _release(self) -> None:
         with ExitStack() as stack:
             if not self._is_finished:
-                # It has not run.
+                # The server has not run.
                 for each in self._instruments:
                     stack.callback(each.close)
             stack.callback(self.emulator.close)

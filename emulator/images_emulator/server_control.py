@@ -1,4 +1,4 @@
-"""What tests ask of a server and tell it, be it in their process or in another."""
+"""The methods by which tests use a server, be it in their process or in another one."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from images_emulator.state.scenario import UnmetStep
 
 
 class ServerControl(ABC):
-    """The base class of servers as tests have them."""
+    """The base class of the servers that tests use."""
 
     _poll_seconds: ClassVar[float] = 0.005
-    """Seconds between two searches of `wait_for_call`."""
+    """The seconds between two searches of `wait_for_call`."""
 
     @abstractmethod
     def _find(self, query: Query) -> list[Exchange]:
@@ -55,11 +55,11 @@ class ServerControl(ABC):
 
     @abstractmethod
     def _other_reason(self, unmet: UnmetStep, call: Exchange) -> str | None:
-        """Why *call* met another fault, or another answer, than that of the step; None where it met
-        none."""
+        """The reason why *call* met another fault or answer than that of the step; None where it
+        met none."""
 
     def _query(self, filters: Mapping[str, Any]) -> Query:
-        """The query of *filters*, of calls alone where they do not name a kind."""
+        """The query of *filters*. It finds only calls where they do not name a kind."""
         return Query.of({"kind": "call", **filters})
 
     def calls(self, **filters: Unpack[CallFilters]) -> CallList:

@@ -1,5 +1,5 @@
-"""The definition of a setting: the field of a class of settings, with its checks, and `Setting`, by
-which the command line, the variables, the settings file and the docs read and show it."""
+"""The definition of settings. A setting is a field of a class of settings, with its checks.
+`Setting` describes it to the command line, the variables, the settings file and the docs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from images_emulator.setting_values import BOOLEANS, Bounds, Need, parse_byte_si
 from images_emulator.spelling import suggestion
 
 ENVIRONMENT_PREFIX: Final = "IMAGES_EMULATOR_"
-"""Prefix of the environment variables."""
+"""The prefix of the environment variables."""
 
 
 def setting(
@@ -38,12 +38,15 @@ def setting(
 ) -> Any:
     """A field of a class of settings, with its *default*. *metavar* and *help* are for the help.
 
-    *command_default* is the default of the flag and the variable where it is another one; see
-    `command_defaults`. *minimum*, *maximum* and *above* bound a number: see `Bounds`. Without all
-    of its *needs* it has no effect on a server; one that the *command* of this name reads, too, has
-    one there. *parse* reads a text, each of a repeatable setting, and raises ValueError where it
-    cannot. *choices* are values that a shell completes. The admin API does not show the values of
-    a *secret* one. For *is_size* and *is_path* see `size_setting` and `path_setting`.
+    *command_default* is the default of the flag and the variable, if it differs; see
+    `command_defaults`. *minimum*, *maximum* and *above* bound a number: see `Bounds`.
+
+    A server ignores the setting unless all of its *needs* are met. The *command* of this name reads
+    it, too, whatever it needs. *parse* reads a text, each text of a repeatable setting, and raises
+    ValueError where it cannot.
+
+    *choices* are values that a shell completes. The admin API does not show the values of a
+    *secret* setting. For *is_size* and *is_path* see `size_setting` and `path_setting`.
     """
     shown = default if command_default is None else command_default
     metadata = {
@@ -63,13 +66,13 @@ def setting(
 
 
 def size_setting(default: int, help: str, *, minimum: int) -> Any:
-    """A field for a number of bytes. A text such as `64MB` is read as one."""
+    """A field for a number of bytes. A text such as `64MB` is converted to one."""
     return setting(default, "SIZE", help, minimum=minimum, is_size=True)
 
 
 def path_setting(metavar: str, help: str) -> Any:
-    """A field for the path of a file or folder, unset by default. In the settings file it is seen
-    from the folder of that file."""
+    """A field for the path of a file or folder, unset by default. A relative path in the settings
+    file starts at the folder of that file."""
     return setting(None, metavar, help, is_path=True)
 
 
@@ -83,42 +86,42 @@ _TYPES_IN_WORDS: Final[Mapping[type[Any], str]] = {
 
 
 class Setting(Immutable):
-    """One setting as the command line, the variables, the file and the docs show it."""
+    """One setting, as the command line, the variables, the file and the docs show it."""
 
     name: str
-    """Name of the field, and key of the settings file."""
+    """The name of the field, and the key in the settings file."""
     default: Any
-    """Default of the flag and the variable."""
+    """The default of the flag and the variable."""
     metavar: str
     """The word in capitals that stands for the value in the help."""
     help: str
-    """Sentences with the unit and what an unset one means."""
+    """The help: sentences with the unit, and the meaning of an unset value."""
     repeatable: bool
-    """Whether it has any number of values."""
+    """Whether the setting has any number of values."""
     type: type[Any]
-    """Type of one value: text, a whole or another number, or a switch (bool)."""
+    """The type of one value: text, a whole or another number, or a switch (bool)."""
     choices: tuple[str, ...]
-    """Values that a shell completes; there may be others."""
+    """The values that a shell completes; there may be others."""
     secret: bool
-    """Whether its values are credentials, which the admin API does not show."""
+    """Whether the values are credentials, which the admin API does not show."""
     is_size: bool
-    """Whether it is a number of bytes, which texts such as `64MB` name."""
+    """Whether the value is a number of bytes, which texts such as `64MB` name."""
     is_path: bool
-    """Whether it is the path of a file or folder."""
+    """Whether the value is the path of a file or folder."""
     bounds: Bounds
-    """Bounds of a number; without any where the value is none."""
+    """The bounds of a number; no bounds for another value."""
     needs: tuple[Need, ...]
-    """What it has no effect on a server without."""
+    """The needs without which the setting has no effect on a server."""
     command: str | None
-    """Another command than `serve` that reads it, too, whatever it needs."""
+    """A command other than `serve` that reads the setting, whatever it needs."""
     check_text: Callable[[Any], object] | None
-    """Raises ValueError, whose sentence has no subject, for a text or a switch that is no value;
-    None where all are."""
+    """The function that raises ValueError, with a sentence without a subject, for a text or a
+    switch that is no value; None where all are values."""
 
     @property
     def flag(self) -> str:
-        """The flag as it is shown. That of a switch, which takes no value, is the one that changes
-        its default: `--no-page`. The other one, `--page`, is there for a variable that did."""
+        """The flag as it is shown. A switch takes no value, and its flag is the one that changes
+        its default: `--no-page`. The other flag, `--page`, is there to undo a variable."""
         no = "no-" if self.default is True else ""
         return f"--{no}{self.name.replace('_', '-')}"
 
@@ -135,12 +138,12 @@ class Setting(Immutable):
 
     @property
     def range(self) -> str:
-        """The numbers that it can be; empty for other values: `1 to 256`, `1KiB or more`."""
+        """The range of a number, such as `1 to 256` or `1KiB or more`; empty for another value."""
         return self.bounds.text(size_text if self.is_size else str)
 
     @property
     def full_help(self) -> str:
-        """The help, how several values are given, and what the setting needs to have an effect."""
+        """The help, with the way to give several values, and with the needs of the setting."""
         sentences = [self.help]
         if self.repeatable:
             sentences.append("Repeatable; commas separate several in the variable.")
@@ -151,8 +154,9 @@ class Setting(Immutable):
         return " ".join(sentences)
 
     def unmet_needs(self, values: Mapping[str, Any]) -> tuple[Need, ...]:
-        """What it lacks to have an effect on a server with the *values* of all settings, by their
-        names. At its default it lacks nothing: it then has the effect that it always has."""
+        """The needs that the setting lacks to have an effect on a server. *values* are the values
+        of all settings, by their names. At its default it lacks nothing, because the default has
+        its usual effect."""
         value = values[self.name]
         if value == self.default:
             return ()
@@ -183,7 +187,8 @@ class Setting(Immutable):
                 parse_value(subject, self.bounds.check, one)
 
     def parse_one(self, text: str) -> Any:
-        """One value in a flag's *text*. Raises ValueError, whose sentence has no subject."""
+        """The value that a flag's *text* means. Raises ValueError, with a sentence without a
+        subject."""
         if self.type is bool:
             try:
                 return BOOLEANS[text.strip().lower()]
@@ -197,15 +202,15 @@ class Setting(Immutable):
             raise ValueError(f"must be a number, not {text!r}") from None
 
     def parse(self, text: str) -> Any:
-        """The value in a variable's *text*; commas separate those of a repeatable setting. Raises
-        ValueError, whose sentence has no subject."""
+        """The value that a variable's *text* means; commas separate those of a repeatable setting.
+        Raises ValueError, with a sentence without a subject."""
         if self.repeatable:
             return tuple(part.strip() for part in text.split(",") if part.strip())
         return self.parse_one(text)
 
     def parse_toml(self, value: Any) -> Any:
-        """The value in a *value* of the settings file. Raises ValueError, whose sentence has no
-        subject."""
+        """The value that a *value* of the settings file means. Raises ValueError, with a sentence
+        without a subject."""
         if self.repeatable:
             values = value if isinstance(value, list) else [value]
             if all(isinstance(each, str) for each in values):
@@ -223,8 +228,8 @@ class Setting(Immutable):
 
 
 def _value_type(name: str, hint: Any) -> type[Any]:
-    """The type of one value of the setting *name*, whose type *hint* may add None or be a sequence.
-    Raises TypeError for other types than text, numbers and bool."""
+    """The type of one value of the setting *name*. The type *hint* may add None, or be a sequence.
+    Raises TypeError unless it is text, a number or bool."""
     types = {*get_args(hint)} - {NoneType} or {hint}
     for each in _TYPES_IN_WORDS:
         if types == {each}:
@@ -261,22 +266,22 @@ def settings_of(settings: type[Immutable]) -> tuple[Setting, ...]:
 
 
 class Contradiction(NamedTuple):
-    """A setting, by its *name*, whose value needs others to have other ones, and the *reason*: a
-    clause without a subject."""
+    """A setting whose value needs other settings to have other values. *name* is its name, *reason*
+    a clause without a subject."""
 
     name: str
     reason: str
 
 
 def no_contradictions(_values: Mapping[str, Any]) -> Iterable[Contradiction]:
-    """No contradictions: none of the settings depends on another."""
+    """No contradictions, for settings that do not depend on each other."""
     return ()
 
 
 def convert_values(settings: Any) -> None:
-    """Replace values of *settings* in their `__post_init__` that stand for others: a list or a
-    single text for the tuple of a repeatable setting, a text for a size, a `Path` for a text. A
-    text that is no size stays, for `check_values`."""
+    """Convert values of *settings* in their `__post_init__`: a list or a single text to the tuple
+    of a repeatable setting, a text to a size, a `Path` to a text. A text that is no size stays, for
+    `check_values`."""
     for each in fields(settings):
         value = before = getattr(settings, each.name)
         if isinstance(each.default, tuple):
@@ -295,9 +300,9 @@ def check_values(
     definitions: Sequence[Setting],
     contradictions: Callable[[Mapping[str, Any]], Iterable[Contradiction]] = no_contradictions,
 ) -> None:
-    """Raises ValueError, with a line for each value of *settings* that its setting, one of the
-    *definitions*, cannot have; where there is none, for each of the *contradictions* between the
-    values."""
+    """Raise ValueError, with a line for each value of *settings* that its setting, one of
+    *definitions*, cannot have. If there is none, raise it with a line for each of the
+    *contradictions* between values."""
     values = {each.name: getattr(settings, each.name) for each in definitions}
     mistakes = []
     for each in definitions:

@@ -1,4 +1,4 @@
-"""The values that settings can have: how their texts are read, and what is wrong with one."""
+"""The values of settings: reads them from texts, and finds what is wrong with them."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ SIZE_UNITS: Final[Mapping[str, int]] = {
     "kB": 10**3,
     "B": 1,
 }
-"""Units of sizes, in bytes. They are read in any case."""
+"""The units of sizes, in bytes. They are read in any case."""
 
 
 def parse_byte_size(text: str) -> int:
-    """The bytes in `67108864`, `64MiB` or `64 MB`. Raises ValueError for anything else."""
+    """The number of bytes in `67108864`, `64MiB` or `64 MB`. Raises ValueError for any other
+    text."""
     match = re.fullmatch(r"(\d+)\s*([a-z]*)", text.strip(), re.IGNORECASE | re.ASCII)
     units = {unit.lower(): size for unit, size in SIZE_UNITS.items()} | {"": 1}
     if not match or match[2].lower() not in units:
@@ -43,18 +44,18 @@ def size_text(size: int) -> str:
 
 
 API_SINCE: Final = date(2022, 11, 3)
-"""The day on which the API began: that of its first model."""
+"""The first day of the API: that of its first model."""
 
 
 def parse_as_of(text: str, today: date) -> date | None:
-    """`any` (None), `today` or YYYY-MM-DD, which is no day before the API began. Raises ValueError
-    for anything else."""
+    """The day that *text* means: `any` (None), `today` or YYYY-MM-DD, from the API's first day on.
+    Raises ValueError for any other text."""
     if text == "any":
         return None
     if text == "today":
         return today
     try:
-        # Python reads other forms of ISO 8601 too; all of them are shorter or have a week.
+        # Python reads other forms of ISO 8601, too; they are all shorter, or have a week.
         day = date.fromisoformat(text if len(text) == 10 and "W" not in text else "")
     except ValueError:
         raise ValueError(f"expected 'any', 'today' or a date as YYYY-MM-DD, not '{text}'") from None
@@ -75,7 +76,7 @@ class RemoteImages(StrEnum):
     REFUSE = "refuse"
     """The call is refused, as if the download had failed."""
     FETCH = "fetch"
-    """It is fetched, if `allow_host` has its host."""
+    """The image is fetched, if `allow_host` has its host."""
 
 
 def parse_lenient(text: str) -> bool:
@@ -89,8 +90,8 @@ _API_KEY: Final = re.compile(r"[^\s,\"'\[\]{}]+")
 
 
 def check_api_key(text: str) -> None:
-    """Raises ValueError where *text* is no API key, such as several of them in one text. As it may
-    be a credential, the sentence does not show it."""
+    """Raise ValueError where *text* is no API key, for instance several keys in one text. The
+    sentence does not show *text*, which may be a credential."""
     if not _API_KEY.fullmatch(text):
         raise ValueError(
             "expected a key without blanks, commas, quotes and brackets; commas separate several "
@@ -99,26 +100,26 @@ def check_api_key(text: str) -> None:
 
 
 def check_admin_token(text: str) -> None:
-    """Raises ValueError where *text* is no token."""
+    """Raise ValueError where *text* is no token."""
     if not text:
         raise ValueError("expected a token, not an empty text")
 
 
 def check_public_url(text: str) -> None:
-    """Raises ValueError where *text* is no URL of HTTP."""
+    """Raise ValueError where *text* is no URL of HTTP."""
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise ValueError(f"expected an http or https URL, not '{text}'")
 
 
 def check_deployment(text: str) -> None:
-    """Raises ValueError where *text* is no `NAME=MODEL`."""
+    """Raise ValueError where *text* is no `NAME=MODEL`."""
     if not all(text.partition("=")):
         raise ValueError(f"expected NAME=MODEL, not '{text}'")
 
 
 def check_remote_images(text: str) -> None:
-    """Raises ValueError where *text* is no value of `remote_images`, or an extra is missing."""
+    """Raise ValueError where *text* is no value of `remote_images`, or an extra is missing."""
     if text not in {*RemoteImages}:
         raise ValueError(f"expected 'placeholder', 'refuse' or 'fetch', not '{text}'")
     if text == RemoteImages.FETCH:
@@ -130,8 +131,8 @@ def check_remote_images(text: str) -> None:
 
 
 class ReplayMatch(StrEnum):
-    """The values of the `replay_match` setting: how alike a call and a recording must be, from the
-    strictest to the loosest. Each takes in those before it."""
+    """The values of the `replay_match` setting: the likeness that a call and a recording must have,
+    from the strictest to the loosest. Each level includes the stricter ones."""
 
     EXACT = "exact"
     """Method, target and fields are the same, as they were sent."""
@@ -139,29 +140,29 @@ class ReplayMatch(StrEnum):
     """The request is the same: operation, model, prompt, every parameter after its default, and the
     pixels of the uploads."""
     PROMPT = "prompt"
-    """Operation, prompt and uploads are the same; of several recordings the nearest answers."""
+    """Operation, prompt and uploads are the same. Of several recordings, the nearest answers."""
     OPERATION = "operation"
-    """The operation is the same; of several recordings the nearest answers."""
+    """The operation is the same. Of several recordings, the nearest answers."""
 
 
 class OnMiss(StrEnum):
     """The values of the `on_miss` setting: what becomes of a call that no recording answers."""
 
     EMULATE = "emulate"
-    """The emulator answers it."""
+    """The emulator answers the call."""
     REFUSE = "refuse"
-    """It is refused, with the nearest recording and what is different about it."""
+    """The call is refused, with the nearest recording and its differences from the call."""
     RECORD = "record"
-    """It is forwarded to the upstream, and its recording is added to the folder."""
+    """The call is forwarded to the upstream, and its recording is added to the folder."""
 
 
 class NamespaceBy(StrEnum):
-    """The values of the `namespace_by` setting: what decides the namespace of a call."""
+    """The values of the `namespace_by` setting: where the namespace of a call comes from."""
 
     HEADER = "header"
     """A header of the call, or its path."""
     KEY = "key"
-    """Its API key, where neither names one."""
+    """The API key of the call, where neither header nor path names a namespace."""
 
 
 def without_credentials(url: str) -> str:
@@ -171,7 +172,7 @@ def without_credentials(url: str) -> str:
 
 
 def _check_redis(url: SplitResult) -> None:
-    """Raises ValueError where *url* names no Redis, or its extra is missing."""
+    """Raise ValueError where *url* names no Redis, or its extra is missing."""
     for host in url.netloc.rpartition("@")[2].split(","):
         if urlsplit(f"//{host}").port == 0:  # a port that is none raises ValueError
             raise ValueError("port 0 is none")
@@ -186,14 +187,15 @@ REDIS_SCHEMES: Final = (
     *("redis", "rediss", "unix"),
     *("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"),
 )
-"""Schemes of URLs that name Redis, some of several nodes."""
+"""The schemes of URLs that name Redis; some are for several nodes."""
 
 STORE_CHECKS: Final = dict.fromkeys(REDIS_SCHEMES, _check_redis)
-"""What raises ValueError for a URL that the `store` setting cannot have, by the URL's scheme."""
+"""The checks of the `store` setting, by the scheme of the URL. Each raises ValueError for a URL
+that the setting cannot have."""
 
 
 def check_store(text: str) -> None:
-    """Raises ValueError where *text* is no URL of a store, or its extra is missing."""
+    """Raise ValueError where *text* is no URL of a store, or its extra is missing."""
     url = urlsplit(text)
     if url.scheme not in STORE_CHECKS or not (url.netloc or url.path):
         *others, last = (f"{scheme}://" for scheme in STORE_CHECKS)
@@ -202,14 +204,14 @@ def check_store(text: str) -> None:
 
 
 def check_metrics(on: bool) -> None:
-    """Raises ValueError where the extra of `metrics` is missing."""
+    """Raise ValueError where the extra of `metrics` is missing."""
     if on and find_spec("prometheus_client") is None:
         command = "pip install 'openai-images-emulator[metrics]'"
         raise ValueError(f"it needs a client of Prometheus: {command}")
 
 
 def check_otel(on: bool) -> None:
-    """Raises ValueError where the extra of `otel` is missing."""
+    """Raise ValueError where the extra of `otel` is missing."""
     modules = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
     if on and not all(map(_is_installed, modules)):
         command = "pip install 'openai-images-emulator[otel]'"
@@ -217,7 +219,7 @@ def check_otel(on: bool) -> None:
 
 
 def _is_installed(module: str) -> bool:
-    """Whether there is a *module*, whose parents may be missing."""
+    """Whether *module* is installed. Its parents may be missing, too."""
     try:
         return find_spec(module) is not None
     except ModuleNotFoundError:
@@ -225,7 +227,7 @@ def _is_installed(module: str) -> bool:
 
 
 def check_store_name(text: str) -> None:
-    """Raises ValueError where *text* is no name of the state in a store."""
+    """Raise ValueError where *text* is no name of the state in a store."""
     if not re.fullmatch(r"[\w.-]{1,64}", text, re.ASCII):
         raise ValueError(
             f"expected up to 64 letters, digits, dots, dashes and underscores, not {text!r}"
@@ -246,15 +248,15 @@ def choice_of(values: Iterable[str]) -> Callable[[str], object]:
 
 
 class Bounds(NamedTuple):
-    """The numbers that a setting can be: from *minimum* to *maximum*, each where there is one, or
-    greater than *above*, and finite."""
+    """The range of a setting's number: from *minimum* to *maximum*, if given, or greater than
+    *above*. The number must be finite."""
 
     minimum: int | None = None
     maximum: int | None = None
     above: int | None = None
 
     def check(self, number: float) -> None:
-        """Raises ValueError, whose sentence has no subject, where *number* is none of them."""
+        """Raise ValueError where *number* is outside of the range. The sentence has no subject."""
         if self.above is not None and not self.above < number < inf:
             raise ValueError(f"must be a number above {self.above}, not {number}")
         if self.minimum is not None and number < self.minimum:
@@ -263,8 +265,8 @@ class Bounds(NamedTuple):
             raise ValueError(f"must be at most {self.maximum}, not {number}")
 
     def text(self, shown: Callable[[int], str] = str) -> str:
-        """`1 to 256`, `1 or more`, `above 0`; empty where every number is one. *shown* makes the
-        text of a bound."""
+        """The range as a text: `1 to 256`, `1 or more`, `above 0`; empty for any number. *shown*
+        makes the text of a bound."""
         if self.above is not None:
             return f"above {shown(self.above)}"
         if self.minimum is None:
@@ -275,30 +277,30 @@ class Bounds(NamedTuple):
 
 
 class Need(NamedTuple):
-    """What a setting has no effect without: another setting of this *name*, which has that *value*;
-    where it is None, any but unset. With *of* only this value of the first one has none."""
+    """A need of a setting: another setting, *name*, must have the *value*; None stands for any
+    value but unset. With *of*, only this value of the needing setting has the need."""
 
     name: str
     value: str | bool | None = None
     of: str | None = None
 
     def is_met(self, values: Mapping[str, Any]) -> bool:
-        """Whether the *values* of all settings, by their names, meet it."""
+        """Whether *values*, the values of all settings by their names, meet the need."""
         value = values[self.name]
         return value not in (None, ()) if self.value is None else value == self.value
 
     def __str__(self) -> str:
-        """`store`, `remote_images=fetch`."""
+        """The need as a text: `store`, `remote_images=fetch`."""
         if self.value is None:
             return self.name
         return f"{self.name}={str(self.value).lower()}"
 
 
 class RateUnit(NamedTuple):
-    """A unit of time that a rate can be per."""
+    """A unit of time for rates."""
 
     name: str
-    """The unit in full, as the API's messages have it."""
+    """The full name of the unit, as the API's messages have it."""
     seconds: int
 
 
@@ -307,7 +309,7 @@ RATE_UNITS: Final[Mapping[str, RateUnit]] = {
     "min": RateUnit("minute", 60),
     "hour": RateUnit("hour", 3600),
 }
-"""The units by the abbreviations of settings and messages."""
+"""The units, by their abbreviations in settings and messages."""
 
 
 class Rate(Immutable):
@@ -319,7 +321,8 @@ class Rate(Immutable):
 
 
 def parse_rate(text: str) -> Rate:
-    """`5/min`, `1/s`, `100/hour`. Raises ValueError for anything else."""
+    """The rate that *text* means, such as `5/min`, `1/s` or `100/hour`. Raises ValueError for any
+    other text."""
     count, _, unit = text.partition("/")
     if not (count.isascii() and count.isdigit() and int(count)) or unit not in RATE_UNITS:
         raise ValueError(f"expected a rate as 5/min, 1/s or 100/hour, not '{text}'")
@@ -327,7 +330,8 @@ def parse_rate(text: str) -> Rate:
 
 
 def parse_day(text: str) -> date | None:
-    """The `as_of` setting with the last day of all for `today`. Raises ValueError."""
+    """The day that the `as_of` setting means, where `today` means the last day of all. Raises
+    ValueError."""
     return parse_as_of(text, date.max)
 
 
@@ -335,4 +339,4 @@ BOOLEANS: Final[Mapping[str, bool]] = {
     **dict.fromkeys(("1", "on", "true", "yes"), True),
     **dict.fromkeys(("0", "off", "false", "no"), False),
 }
-"""The texts of a variable that switches something on or off, in lower case."""
+"""The texts, in lower case, by which a variable switches something on or off."""

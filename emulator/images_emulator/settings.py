@@ -1,4 +1,4 @@
-"""The settings: each field is a flag, an environment variable, a key of the settings file and a row
+"""The settings. Each field is a flag, an environment variable, a key of the settings file and a row
 of the docs' table. A new setting is a new field."""
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ from images_emulator.setting_values import (
 )
 
 MAX_OPENED_PIXELS: Final = 89_478_485
-"""Pixels of a picture that Pillow opens without a warning."""
+"""The most pixels of a picture that Pillow opens without a warning."""
 
 
 class Settings(Immutable, kw_only=True):
     """The settings of an emulator. Raises ValueError for a value that a setting cannot have.
 
-    A repeatable setting is a tuple; a list or a single text becomes one. A size is a number of
-    bytes; a text such as `64MB` becomes one. A path is a text; a `Path` becomes one. The settings
-    in `changeable_settings.py` change at run time: see `Emulator.configure`.
+    A repeatable setting is a tuple, a size is a number of bytes, and a path is a text. A list or a
+    single text becomes a tuple, a text such as `64MB` a number of bytes, and a `Path` a text. The
+    settings in `changeable_settings.py` change at run time: see `Emulator.configure`.
     """
 
     host: str = setting("127.0.0.1", "ADDRESS", "Address to listen on.")
@@ -385,9 +385,9 @@ class Settings(Immutable, kw_only=True):
 
 
 def contradictions(values: Mapping[str, Any]) -> Iterator[Contradiction]:
-    """The contradictions among the *values* of settings, by their names: misses that are to be
-    recorded without a folder or an upstream, and an `on_miss` that would do nothing. An upstream
-    alone may be meant for `record`, which reads the same variables and file."""
+    """The contradictions among the *values* of settings, by their names: an `on_miss` without
+    effect, and one that records without a folder or an upstream. An upstream alone is no
+    contradiction: it may be meant for `record`, which reads the same variables and file."""
     if values["on_miss"] == OnMiss.RECORD and not (values["replay"] and values["upstream"]):
         yield Contradiction("on_miss", "'record' needs the settings 'replay' and 'upstream'")
     if values["on_miss"] == OnMiss.REFUSE and not values["replay"]:
@@ -395,15 +395,15 @@ def contradictions(values: Mapping[str, Any]) -> Iterator[Contradiction]:
 
 
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
-"""Values of the `log_level` setting, each of which logs more than the next."""
+"""The values of the `log_level` setting. Each logs more than the next one."""
 
 LOG_FORMATS: Final = ("text", "json")
 """Values of the `log_format` setting."""
 
 
 class LogSettings(Immutable, kw_only=True):
-    """The settings of the command `serve` that a `Server` in Python does not have: what the
-    terminal shows. Raises ValueError for a value that a setting cannot have."""
+    """The settings of the terminal's output, which the command `serve` has and a `Server` in Python
+    does not. Raises ValueError for a value that a setting cannot have."""
 
     log_level: str = setting(
         "info",
@@ -426,13 +426,12 @@ class LogSettings(Immutable, kw_only=True):
 
 
 MAX_WORKERS: Final = 256
-"""The most processes of one server. Each takes some 40 MB, and as many as that only exhaust a
-machine."""
+"""The most processes of one server. Each takes some 40 MB; more would only exhaust a machine."""
 
 
 class ProcessSettings(Immutable, kw_only=True):
-    """The settings of the command `serve` that say how many processes serve. Raises ValueError for
-    a value that a setting cannot have."""
+    """The settings of the command `serve` about the number of processes. Raises ValueError for a
+    value that a setting cannot have."""
 
     workers: int = setting(
         1,
@@ -449,13 +448,13 @@ class ProcessSettings(Immutable, kw_only=True):
 
 @cache
 def all_settings() -> tuple[Setting, ...]:
-    """The settings of an emulator in their order."""
+    """The settings of an emulator, in their order."""
     return settings_of(Settings)
 
 
 @cache
 def command_settings() -> tuple[Setting, ...]:
-    """The settings of the command: those of an emulator, of its processes and of its log."""
+    """The settings of the command: those of the emulator, of its processes and of its log."""
     groups = ProcessSettings, LogSettings
     return (*all_settings(), *(each for group in groups for each in settings_of(group)))
 

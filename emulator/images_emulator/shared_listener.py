@@ -1,7 +1,8 @@
-"""A listening socket that several processes accept connections from.
+"""A listening socket from which several processes accept connections.
 
 The kernel has one queue of connections for all of them, so none is lost with a process that ends.
-It wakes all processes for a new connection; the one that has the fewest open takes it.
+The kernel wakes all processes for a new connection; the one with the fewest open connections takes
+it.
 """
 
 from __future__ import annotations
@@ -14,31 +15,31 @@ from pathlib import Path
 from typing import Any, Final
 
 DEFER_SECONDS: Final = 0.002
-"""How long a process leaves a new connection to those that have fewer. One of them that does not
-run must keep no client waiting for longer."""
+"""The seconds for which a process leaves a new connection to processes with fewer connections. If
+those do not run, the client waits no longer than that."""
 
 EXHAUSTED_SECONDS: Final = 0.1
-"""How long a process that may open no more files accepts no connection."""
+"""The seconds for which a process at its limit of open files accepts no connections."""
 
 NOT_SERVING: Final = 2**62
-"""The count of a process that accepts no connections."""
+"""The count that stands for a process that accepts no connections."""
 
 _COUNT_BYTES: Final = 8
 
 
 class ConnectionCounts:
-    """The number of open connections of each of *count* processes, in a file that all have in
-    memory. Each writes its own number alone."""
+    """The numbers of open connections of *count* processes, in a file that all of them map into
+    memory. Each process writes its own number alone."""
 
     def __init__(self, path: Path, count: int) -> None:
-        """Raises OSError."""
+        """Map the file at *path*. Raises OSError."""
         with path.open("r+b") as file:
             self._map = mmap(file.fileno(), count * _COUNT_BYTES)
         self.counts = memoryview(self._map).cast("q")
 
     @classmethod
     def created(cls, path: Path, count: int) -> ConnectionCounts:
-        """A new file, of processes that do not serve yet. Raises OSError."""
+        """Create the file, for processes that do not serve yet. Raises OSError."""
         path.write_bytes(NOT_SERVING.to_bytes(_COUNT_BYTES, "little") * count)
         counts = cls(path, count)
         for index in range(count):
@@ -52,8 +53,7 @@ class ConnectionCounts:
 
 
 class _Connections(set[Any]):
-    """The open connections of a process, which calls *changed* when there is another one, or one
-    fewer."""
+    """The open connections of a process. It calls *changed* when their number changes."""
 
     def __init__(self, changed: Callable[[], None]) -> None:
         super().__init__()
@@ -69,13 +69,13 @@ class _Connections(set[Any]):
 
 
 class SharedListener:
-    """The part of one process, number *index* of those that *counts* is about, in accepting
-    connections from *listener*."""
+    """One process's part in accepting connections from *listener*. *index* is the number of the
+    process in *counts*."""
 
     def __init__(self, listener: socket.socket, counts: ConnectionCounts, index: int) -> None:
         self.socket = listener
         self.connections: set[Any] = _Connections(self._publish)
-        """The open connections, which their protocols add and discard."""
+        """The open connections. Their protocols add and discard themselves."""
         self._counts = counts.counts
         self._index = index
         self._protocol: Callable[[], asyncio.Protocol] = asyncio.Protocol
@@ -85,7 +85,7 @@ class SharedListener:
         self._is_open = False
 
     def start(self, protocol: Callable[[], asyncio.Protocol]) -> None:
-        """Accept connections on the running event loop. Each gets a *protocol*."""
+        """Accept connections on the running event loop. Each gets a protocol from *protocol*."""
         self._protocol = protocol
         self.socket.setblocking(False)
         self._is_open = True
@@ -109,7 +109,8 @@ class SharedListener:
         asyncio.get_running_loop().add_reader(self.socket.fileno(), self._on_connection)
 
     def _pause(self, seconds: float, then: Callable[[], None]) -> None:
-        """Notice no connections for some time; *then* may take one before it is over."""
+        """Ignore new connections for *seconds*. Then notice them again, and call *then*, which may
+        accept one."""
         loop = asyncio.get_running_loop()
         loop.remove_reader(self.socket.fileno())
 
@@ -120,7 +121,7 @@ class SharedListener:
         self._pausing = loop.call_later(seconds, end)
 
     def _on_connection(self) -> None:
-        """A connection waits, unless another process was faster."""
+        """Handle a waiting connection, unless another process was faster."""
         if self._counts[self._index] > min(self._counts):
             self._pause(DEFER_SECONDS, self._accept)
         else:

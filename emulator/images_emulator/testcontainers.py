@@ -1,4 +1,4 @@
-"""`ImagesEmulatorContainer`: a container with the emulator for tests, by Testcontainers for Python.
+"""`ImagesEmulatorContainer`: a container with the emulator, for tests by Testcontainers for Python.
 It needs the extra `[testcontainers]`, Docker, and the image."""
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from images_emulator.setting_definition import no_setting
 from images_emulator.settings import command_settings
 
 IMAGE: Final = "images-emulator"
-"""Name of the image that `docker build -t images-emulator .` makes."""
+"""The name of the image that `docker build -t images-emulator .` makes."""
 
 PORT: Final = 8080
-"""Port in the container."""
+"""The port in the container."""
 
 
 class ImagesEmulatorContainer(DockerContainer):
@@ -42,7 +42,7 @@ class ImagesEmulatorContainer(DockerContainer):
                 raise ValueError(no_setting(name, variables))
         if "port" in settings:
             raise ValueError("the port in the container is 8080; Docker chooses the one outside")
-        # Before the container is made, which asks for Docker.
+        # The check comes before the container is made, which asks for Docker.
         environment = {variables[name]: _text(value) for name, value in settings.items()}
         super().__init__(image)
         self._token: str | None = settings.get("admin_token")
@@ -53,18 +53,18 @@ class ImagesEmulatorContainer(DockerContainer):
 
     @property
     def url(self) -> str:
-        """Address of the server on this machine, without a path."""
+        """The address of the server on this machine, without a path."""
         return f"http://{self.get_container_host_ip()}:{self.get_exposed_port(PORT)}"
 
     @property
     def base_url(self) -> str:
-        """Base URL for OpenAI's SDKs."""
+        """The base URL for OpenAI's SDKs."""
         return f"{self.url}/v1"
 
     @property
     def variables(self) -> dict[str, str]:
-        """Environment variables by which SDKs find the server, for other processes; in pytest for
-        `monkeypatch.setenv`."""
+        """The environment variables by which SDKs find the server, for other processes, or for
+        `monkeypatch.setenv` in pytest."""
         return sdk_variables(self.url, self._key)
 
     @property
@@ -75,14 +75,14 @@ class ImagesEmulatorContainer(DockerContainer):
 
 
 def _items(value: Any) -> tuple[Any, ...]:
-    """A repeatable setting's values."""
+    """The values of a repeatable setting."""
     if value is None:
         return ()
     return (value,) if isinstance(value, str) else tuple(value)
 
 
 def _text(value: Any) -> str:
-    """A setting's *value* in a variable."""
+    """The text of a setting's *value* in a variable."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list | tuple):

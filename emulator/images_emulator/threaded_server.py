@@ -1,4 +1,4 @@
-"""A server in the calling thread or in its own thread: its start, its address and its end."""
+"""The start, the address and the end of a server that runs in the calling thread or in its own."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ class ThreadedServer:
         *,
         listener: socket.socket | None = None,
     ) -> None:
-        """*http* makes the HTTP server, given what it is to call when it accepts connections."""
+        """Open the port. *http* makes the HTTP server; its argument is a function that the HTTP
+        server calls when it accepts connections."""
         raise_file_limit()
         self._http = http(self._ready)
         self._host = host
@@ -95,7 +96,7 @@ class ThreadedServer:
             try:
                 self._release()
             finally:
-                # `close` and `__enter__` wait for these events without a timeout.
+                # `close` and `__enter__` wait without a timeout for these events.
                 self._stopped.set()
                 self._started.set()
 
@@ -112,7 +113,7 @@ class ThreadedServer:
         self._started.set()
 
     def _release(self) -> None:
-        """Give back what the server has; called when it has stopped."""
+        """Release the server's resources; called when it has stopped."""
         # uvloop leaves the socket open.
         self._listener.close()
 
@@ -150,7 +151,8 @@ class ThreadedServer:
         try:
             return await asyncio.to_thread(self.__enter__)
         except asyncio.CancelledError:
-            # Only this function has a reference to the server, whose thread would go on serving.
+            # Only this function has a reference to the server, whose thread would otherwise go on
+            # serving.
             await asyncio.to_thread(self.close)
             raise
 

@@ -1,4 +1,4 @@
-"""A thread pool that neither an event loop's end nor the interpreter's waits for."""
+"""A thread pool that does not delay the end of an event loop or of the interpreter."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _Queue = SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]
-"""Calls with their futures; None ends one thread."""
+"""Calls with their futures. None ends one thread."""
 
 
 class DaemonThreadPool(ThreadPoolExecutor):
-    """A pool of up to *max_workers* daemon threads, started as they are needed; *initializer* runs
-    in each, and one that fails is logged. They end with `shutdown`, or when the pool is garbage.
+    """A pool of up to *max_workers* daemon threads, which are started as they are needed.
+    *initializer* runs in each thread; its errors are logged. The threads end with `shutdown`, or
+    when the pool is garbage.
 
-    The standard pool's threads are joined when an event loop is closed and again when Python exits,
-    so that one download that hangs holds up both. It is the base only because asyncio takes no
-    other kind as a loop's default executor.
+    The standard pool's threads are joined when an event loop is closed, and again when Python
+    exits. One download that hangs then holds up both. It is the base class only because asyncio
+    takes no other kind of default executor.
     """
 
     def __init__(
@@ -43,9 +44,9 @@ class DaemonThreadPool(ThreadPoolExecutor):
         self._prepare = initializer
         self._queue: _Queue = SimpleQueue()
         self._unfinished = 0
-        """Calls that were submitted, and had not ended when that was last looked at."""
+        """The number of submitted calls that had not ended at the last count."""
         self._ended: SimpleQueue[None] = SimpleQueue()
-        """An item for each that has ended since then."""
+        """One item for each call that has ended since the last count."""
         self._guard = Lock()
         self._started = 0
         self._closed = False
@@ -68,7 +69,7 @@ class DaemonThreadPool(ThreadPoolExecutor):
 
     def _start(self) -> None:
         """Start one more thread. Raises RuntimeError or MemoryError where the system allows none,
-        and there is no other."""
+        and the pool has no other."""
         name = f"{self._name}_{self._started}"
         arguments = self._queue, self._ended, self._prepare, self._end_with_pool()
         try:
@@ -80,12 +81,13 @@ class DaemonThreadPool(ThreadPoolExecutor):
             self._started += 1
 
     def _end_with_pool(self) -> ref[DaemonThreadPool]:
-        """A reference that ends one thread when the pool is garbage."""
+        """A reference to the pool that ends one thread when the pool is garbage."""
         queue = self._queue
         return ref(self, lambda _: queue.put(None))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no more calls, and end each thread when its call returns; never waits for that."""
+        """Take no more calls, and end each thread when its call returns, without waiting for
+        that."""
         with self._guard:
             self._closed = True
             if cancel_futures:
@@ -102,13 +104,14 @@ def _run(
     prepare: Callable[[], object] | None,
     pool: ref[DaemonThreadPool],
 ) -> None:
-    """The main function of a thread. It has a weak reference to the *pool*, because a strong one
-    would keep the pool from becoming garbage. The reference calls back only while it is alive."""
+    """The main function of a thread. Its reference to the *pool* is weak, because a strong one
+    would keep the pool from becoming garbage. A weak reference calls back only while it is alive.
+    """
     if prepare:
         try:
             prepare()
         except Exception:
-            # Without the thread, what is in the queue would wait for ever.
+            # Without the thread, the calls in the queue would wait for ever.
             logger.exception("a thread of a pool cannot be prepared")
     while job := queue.get():
         future, call = job
@@ -119,5 +122,6 @@ def _run(
                 future.set_exception(error)
         # Otherwise a waiting thread would keep arguments and results alive.
         del job, future, call
-        # No function of Python's: what fails here would end the thread, and its queue would wait.
+        # No Python function is called here: an error would end the thread, and its queue would
+        # wait.
         ended.put(None)

@@ -14,8 +14,8 @@ from images_emulator.web.admin_audit import AdminAction
 def admin_line(
     action: AdminAction, level: int, *, is_json: bool, colours: bool, columns: int | None
 ) -> str:
-    """The line of *action*, of a *level* of the standard library, with a line end. As text it has
-    the columns of a call's line, and is dim where nothing was refused."""
+    """The line of *action*, with a line end. *level* is a level of the standard library. As text,
+    the line has the columns of a call's line, and is dim unless the action was refused."""
     time = datetime.fromtimestamp(action.time).astimezone()
     if is_json:
         head = {

@@ -1,4 +1,4 @@
-"""`images-emulator answer`: lets calls to a running server be answered with one's own picture."""
+"""`images-emulator answer`: answers calls to a running server with a picture of the user."""
 
 from __future__ import annotations
 

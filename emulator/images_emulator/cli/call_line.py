@@ -1,5 +1,5 @@
-"""A call as a line of the terminal shows it. `exchange_line.py` makes one of a call in the
-journal, this module of one in the admin API's answer."""
+"""A call as a line of the terminal shows it. This module makes the line from a call in an answer of
+the admin API, `exchange_line.py` from a call in the journal."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Any, Final, NamedTuple
 from images_emulator.cli.terminal import Part, printable, render, width_of
 
 INDENT: Final = " " * 9
-"""Stands before the lines that say more of a call: the width of its time."""
+"""The indentation of a call's further lines: the width of its time."""
 
 DURATION_COLUMNS: Final = 8
-"""Columns of a call's duration, with a blank before it. A day, the longest that a fault waits, has
-room."""
+"""Columns of a call's duration, with a blank before it. They have room for a day, the longest wait
+of a fault."""
 
 GAP: Final = "  "
-"""Stands before each part that says what went wrong."""
+"""The text before each part that says what went wrong."""
 
 OUTCOMES_IN_WORDS: Final = {
     "gone": "the client left",
@@ -27,14 +27,15 @@ OUTCOMES_IN_WORDS: Final = {
     "failed": "the stream failed",
     "waiting": "it is not over",
 }
-"""What a line says of calls without a whole answer, by their outcomes."""
+"""The words for calls without a whole answer, by their outcomes."""
 
 
 class CallLine(NamedTuple):
-    """One call. Credentials are redacted."""
+    """One call, with credentials redacted."""
 
     time: datetime
-    """Its arrival, by the clock and in the zone of the machine; in text as the time of day."""
+    """The arrival of the call, by the clock and in the time zone of the machine. As text it is the
+    time of day."""
     id: str
     kind: str
     method: str
@@ -44,45 +45,45 @@ class CallLine(NamedTuple):
     duration_ms: float
     model: str | None
     size: str | None
-    """`1024x1024` of its pictures, or as it was sent."""
+    """The size of its pictures, such as `1024x1024`, or the size that the call asks for."""
     pictures: int
     bytes: int | None
-    """The bytes of its pictures' files, of a download those of its picture; None where they were
+    """The bytes of its pictures' files, or for a download those of its picture; None for pictures
     sent by URL."""
     events: int
     error: Mapping[str, Any] | None
-    """The `error` object."""
+    """The `error` object of the answer."""
     fault: str | None
     recording: str | None
     """The name of the recording that answered."""
     notice: str | None
-    """The notice that the server stopped before the end, that no recording answered, of a call that
-    was refused, or that the model has been shut down."""
+    """The notice of the call: the server stopped before its end, no recording answered it, it was
+    refused, or its model has been shut down."""
     namespace: str | None = None
-    """The name of the namespace that the call reached; None for the default one, and where all
-    lines are of one namespace."""
+    """The name of the call's namespace; None for the default one, and where all lines are of one
+    namespace."""
     trace_id: str | None = None
     key: str | None = None
     sdk: str | None = None
     retries: int = 0
     prompt: str | None = None
     sent: Mapping[str, Any] = MappingProxyType({})
-    """The parameters that were sent, beside model and prompt."""
+    """The parameters that were sent, other than model and prompt."""
     uploads: Sequence[str] = ()
     near_misses: Sequence[str] = ()
     violations: Sequence[str] = ()
     own_answer: str | None = None
     file: str | None = None
-    """The file of its recording, where a proxy has recorded it."""
+    """The file of the call's recording, if a proxy recorded it."""
 
     @property
     def is_good(self) -> bool:
-        """Whether the call went as it does when all is well."""
+        """Whether nothing about the call went wrong."""
         return self.outcome == "answered" and not (self.fault or self.notice)
 
 
 def line_of(summary: Mapping[str, Any]) -> CallLine:
-    """The line of a call of the admin API's answer."""
+    """The line of a call in an answer of the admin API."""
     pictures, parameters = summary["pictures"], summary["parameters"]
     size = parameters.get("size")
     if pictures:
@@ -120,13 +121,13 @@ def line_of(summary: Mapping[str, Any]) -> CallLine:
 
 
 def total_bytes(sizes: Iterable[int | None]) -> int | None:
-    """The sum of *sizes*, as far as they are known; None where none is."""
+    """The sum of the known *sizes*; None where no size is known."""
     counts = [size for size in sizes if size is not None]
     return sum(counts) if counts else None
 
 
 def upload_text(field: str, name: str, size: int | None, pixels: Sequence[int] | None) -> str:
-    """An upload in one line: `image mug.png 1024x1024 48.2 kB`."""
+    """An upload in one line, such as `image mug.png 1024x1024 48.2 kB`."""
     parts = [field, name]
     if pixels:
         parts.append("x".join(map(str, pixels)))
@@ -136,7 +137,7 @@ def upload_text(field: str, name: str, size: int | None, pixels: Sequence[int] |
 
 
 def bytes_text(size: int) -> str:
-    """*size* with three digits or so: `512 B`, `48.2 kB`, `1.24 MB`."""
+    """*size* with about three digits: `512 B`, `48.2 kB`, `1.24 MB`."""
     if size < 1000:
         return f"{size} B"
     if size < 999_950:
@@ -156,9 +157,11 @@ def duration_text(milliseconds: float) -> str:
 
 
 def as_text(line: CallLine, *, colours: bool, columns: int | None, verbose: bool) -> str:
-    """The line of a call, and where *verbose* those that say more of it behind it; each with a line
-    end. Where the *columns* of a terminal have no room for all of the line, what went wrong stands
-    in one of its own. No line is longer than the columns."""
+    """The line of a call, followed by its further lines where *verbose*. Each ends with a line end.
+
+    No line is longer than the *columns* of a terminal. Where the call does not fit into one line,
+    what went wrong has a line of its own.
+    """
     parts, reasons = _parts(line), _reasons(line)
     lines = [[*parts, *reasons]]
     if reasons and columns is not None and sum(width_of(part.text) for part in lines[0]) > columns:
@@ -171,7 +174,7 @@ def as_text(line: CallLine, *, colours: bool, columns: int | None, verbose: bool
 
 
 def _style(line: CallLine) -> str:
-    """The style of a call's status, and of its error."""
+    """The style of a call's status and error."""
     status = line.status
     if not status or status >= 500 or line.outcome in OUTCOMES_IN_WORDS:
         return "red"
@@ -204,7 +207,7 @@ def _parts(line: CallLine) -> list[Part]:
 
 
 def _reasons(line: CallLine) -> list[Part]:
-    """The parts of a call's line that say where it is recorded, and what went wrong."""
+    """The parts of a call's line that say where it is recorded and what went wrong."""
     reasons = []
     if line.file:
         reasons.append(Part(f"{GAP}→ {printable(line.file)}", "dim"))
@@ -221,13 +224,13 @@ def _reasons(line: CallLine) -> list[Part]:
 
 
 def _path(line: CallLine) -> str:
-    """The path; of a download its end, which alone differs."""
+    """The path. For a download, only its end, because the beginning is the same for all."""
     path = printable(line.path)
     return f"…/{path.rpartition('/')[2]}" if line.kind == "download" else path
 
 
 def _pictures(line: CallLine) -> str:
-    """The pictures of a call with their bytes, and the events in which they came."""
+    """The pictures of a call with their bytes, and the events that brought them."""
     text = f" {line.pictures} pictures" if line.pictures > 1 else ""
     if line.bytes is not None:
         text += f" {bytes_text(line.bytes)}"
@@ -239,7 +242,7 @@ def _pictures(line: CallLine) -> str:
 
 
 def _details(line: CallLine) -> Iterator[tuple[str, str]]:
-    """Further details of a call: a word and a text each."""
+    """Further details of a call, each as a word and a text."""
     if line.prompt:
         yield "prompt", printable(line.prompt)
     if line.sent:
@@ -280,8 +283,8 @@ _VERBOSE: Final = ("prompt", "sent", "uploads", "near_misses", "violations")
 
 
 def as_json(line: CallLine, *, verbose: bool) -> str:
-    """A JSON object, with a line end; what is not known is null. It is ASCII, in which no character
-    can move a cursor."""
+    """The line as a JSON object, with a line end. Unknown values are null. The object is ASCII, so
+    no character can move a cursor."""
     names = (*_ALWAYS, *_VERBOSE) if verbose else _ALWAYS
     values = {name: getattr(line, name) for name in names}
     head = {

@@ -1,4 +1,4 @@
-"""The log of a server: a line for each call, the emulator's notices and its errors."""
+"""The log of a server: a line for each call, and the emulator's notices and errors."""
 
 from __future__ import annotations
 
@@ -40,25 +40,25 @@ LEVELS: Final[Mapping[str, int]] = {
     "warning": logging.WARNING,
     "error": logging.ERROR,
 }
-"""The levels of the settings, as the standard library has them."""
+"""The levels of the settings, as levels of the standard library."""
 
 
 Item = TypeVar("Item")
 
 
 class _Call(NamedTuple):
-    """A call that is over, and the time of that, in seconds since the epoch."""
+    """A call that is over, and the time of its end, in seconds since the epoch."""
 
     exchange: Exchange
     ended: float
 
 
 class LineLog(Generic[Item]):
-    """Writes one or more lines for each item to the file descriptor *out*, on a thread of its own,
-    on which `text_of` makes them. The thread calls *stop* when nobody reads the output any more.
+    """Writes the lines of each item to the file descriptor *out*, on a thread of its own. `text_of`
+    makes the lines on that thread. The thread calls *stop* when nobody reads the output any more.
 
-    The notices and errors of the emulator are written to *out* in a log of JSON, to *err* in one of
-    text. *lock* makes the lock that several processes with the same output share.
+    The emulator's notices and errors go to *out* in a log of JSON, and to *err* in a log of text.
+    *lock* makes the lock that several processes with the same output share.
     """
 
     def __init__(
@@ -79,13 +79,13 @@ class LineLog(Generic[Item]):
         self._has_error_colours = has_colours(err, os.environ)
         self._fd = out
         self.put_notice = self._out.put if self.is_json else self._err.put
-        """Lets the line of a notice be written; any thread may call it."""
+        """The function that queues the line of a notice for writing; any thread may call it."""
         self.handler: logging.Handler = _Handler(self.put_notice, self._line)
-        """Takes the notices and errors."""
+        """The handler for the notices and errors."""
 
     def start(self) -> None:
-        """Begin to log. Notices and errors of the libraries are left out that only say that a
-        request or an image is odd."""
+        """Begin to log. Notices and errors of the libraries that only say that a request or an
+        image is odd are left out."""
         logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[self.handler])
         logging.getLogger("images_emulator").setLevel(max(self.level, logging.WARNING))
         logging.getLogger("images_emulator.recordings").setLevel(max(self.level, logging.INFO))
@@ -94,11 +94,11 @@ class LineLog(Generic[Item]):
 
     @property
     def shows_calls(self) -> bool:
-        """Whether the level wants calls, and anybody can read them."""
+        """Whether the level includes calls, and anybody can read them."""
         return self.level <= logging.WARNING and _is_read(self._fd)
 
     def put(self, item: Item) -> None:
-        """Let the lines of *item* be written; any thread may."""
+        """Queue the lines of *item* for writing; any thread may call this."""
         self._out.put(item)
 
     def close(self) -> None:
@@ -117,7 +117,7 @@ class LineLog(Generic[Item]):
         try:
             server.run(start)
         finally:
-            # There is nothing left that a second Ctrl-C could stop.
+            # A second Ctrl-C has nothing left to stop.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             self.close()
 
@@ -125,12 +125,11 @@ class LineLog(Generic[Item]):
 
     @abstractmethod
     def text_of(self, item: Item) -> str:
-        """The lines of *item*, with their ends; nothing for one of less importance than the
-        level."""
+        """The lines of *item*, with line ends; empty for an item below the level."""
 
     @cached_property
     def formatter(self) -> CallFormatter:
-        """The function that makes lines of calls."""
+        """The object that makes lines of calls."""
         from images_emulator.cli.exchange_line import CallFormatter  # noqa: PLC0415 - it delays the start
 
         return CallFormatter(
@@ -141,16 +140,16 @@ class LineLog(Generic[Item]):
         )
 
     def _text(self, item: Item | str) -> str:
-        """The text of an item, and of a line that is one already."""
+        """The text of *item*, which may be a finished line."""
         return item if isinstance(item, str) else self.text_of(item)
 
     @property
     def shows_notices(self) -> bool:
-        """Whether the level wants notices."""
+        """Whether the level includes notices."""
         return self.level <= logging.WARNING
 
     def _line(self, record: logging.LogRecord, text: str) -> str:
-        """The line of a notice or an error; as JSON with the id of the call that it is about."""
+        """The line of a notice or an error. As JSON it has the id of the call that it is about."""
         return notice_line(
             text,
             record.levelno,
@@ -162,9 +161,9 @@ class LineLog(Generic[Item]):
 
 
 class CallLog(LineLog["_Call | CallLine"]):
-    """Logs each call that *journal* tells of and each change of the *store*, from the log's `start`
-    on, and the calls of other journals from `observe` on. The line of a call is made on the thread
-    that writes it."""
+    """Logs the calls of *journal* and the changes of the *store*, from `start` on. The calls of
+    other journals are logged from `observe` on. The line of a call is made on the thread that
+    writes it."""
 
     def __init__(
         self,
@@ -186,7 +185,7 @@ class CallLog(LineLog["_Call | CallLine"]):
         super().start()
         self.observe(self._journal)
         if self.shows_calls:
-            # They are no notices: they stand among the calls.
+            # Admin actions are no notices: their lines stand among the calls.
             audit.logger.setLevel(max(self.level, logging.INFO))
             audit.logger.addHandler(self._admin_handler)
             audit.logger.propagate = False
@@ -194,8 +193,8 @@ class CallLog(LineLog["_Call | CallLine"]):
             self._store.observe_events(self._store_changed)
 
     def observe(self, journal: Journal) -> None:
-        """Begin to log the calls of *journal*, that of a namespace for instance, where the level
-        wants them and anybody can read them."""
+        """Begin to log the calls of *journal*, such as a namespace's, where the level includes
+        calls and anybody can read them."""
         if self.shows_calls:
             add_observer(journal, self)
 
@@ -235,19 +234,19 @@ class CallLog(LineLog["_Call | CallLine"]):
     # --- what the journal tells
 
     def arrived(self, exchange: Exchange) -> None:
-        """A call is told of when it is over."""
+        """Do nothing: a call is logged when it is over."""
 
     def sent_event(self, exchange: Exchange, index: int) -> None:
-        """A call is told of when it is over."""
+        """Do nothing: a call is logged when it is over."""
 
     def cleared(self) -> None:
-        """Called after a reset; written lines stay."""
+        """Do nothing after a reset: written lines stay."""
 
     def completed(self, exchange: Exchange) -> None:
         if self._has_stopped:
             return
         call = _Call(exchange, time())
-        # What waits to be written keeps no long body.
+        # An item that waits to be written keeps no long body.
         is_long = exchange.body_bytes > MAX_LATE_PARSE_BYTES
         self.put(self.formatter.line(*call) if is_long else call)
 
@@ -259,7 +258,7 @@ class CallLog(LineLog["_Call | CallLine"]):
 
 
 class _Handler(logging.Handler):
-    """Hands over records of the log as the lines that *line* makes of them."""
+    """Passes on records of the log as the lines that *line* makes of them."""
 
     def __init__(
         self, put: Callable[[str], None], line: Callable[[logging.LogRecord, str], str]
@@ -273,13 +272,13 @@ class _Handler(logging.Handler):
 
 
 def _encoding(stream: object) -> str:
-    """The encoding of a standard stream; there may be none."""
+    """The encoding of a standard stream, which may be missing."""
     return getattr(stream, "encoding", None) or "utf-8"
 
 
 def _is_read(fd: int) -> bool:
-    """Whether anybody can read what is written to *fd*: nobody where it is closed, or the null
-    device."""
+    """Whether anybody can read what is written to *fd*. Nobody can where it is closed, or is the
+    null device."""
     try:
         return not os.path.samestat(os.fstat(fd), os.stat(os.devnull))
     except OSError:

@@ -15,23 +15,23 @@ from images_emulator.server_errors import ServerError, UnreachableError
 from images_emulator.spelling import suggestion
 
 PROGRAM: Final = "images-emulator"
-"""Name of the command, in its own words."""
+"""The name of the command, as its own texts have it."""
 
 SERVE: Final = "serve"
-"""The command of arguments that name none."""
+"""The command for arguments that name none."""
 
 HELP_COLUMNS: Final = 28
-"""Columns of a help text in which the names of flags stand."""
+"""Columns of a help text that hold the names of flags."""
 
 UNREACHABLE_HINT: Final = f"; '{PROGRAM} {SERVE}' starts one, --url names another one"
-"""Follows the error of a command whose server does not answer."""
+"""The end of the error of a command whose server does not answer."""
 
 NameOfCommand = str
 """A key of `COMMANDS`."""
 
 
 class CommandError(Exception):
-    """A command cannot do what it is asked to. The message is the sentence that it prints; its exit
+    """A command cannot do what was asked. The message is the sentence that it prints; the exit
     status is 1."""
 
 
@@ -39,9 +39,9 @@ class CommandModule(Protocol):
     """The module of a command."""
 
     USAGE: str
-    """The arguments, as the usage line shows them behind the command's name."""
+    """The arguments, as the usage line shows them after the command's name."""
     DESCRIPTION: str
-    """Purpose of the command, in its help."""
+    """The purpose of the command, for its help."""
     EXAMPLES: str
     """Lines that show its use."""
 
@@ -52,8 +52,8 @@ class CommandModule(Protocol):
 
     @staticmethod
     def run(**options: Any) -> int:
-        """Do what the arguments say; the exit status. Raises CommandError, and ValueError for an
-        argument's value."""
+        """Do what the arguments say, and return the exit status. Raises CommandError, and
+        ValueError for an argument's value."""
         ...
 
 
@@ -61,9 +61,9 @@ class Command(NamedTuple):
     """A row of the table of commands."""
 
     summary: str
-    """Purpose of the command, in a line of the program's help."""
+    """The purpose of the command, for a line of the program's help."""
     module: str
-    """The module of `images_emulator.cli` that has it."""
+    """The command's module in `images_emulator.cli`."""
 
 
 GROUPS: Final[dict[str, dict[NameOfCommand, Command]]] = {
@@ -92,7 +92,7 @@ GROUPS: Final[dict[str, dict[NameOfCommand, Command]]] = {
         "completion": Command("print the completions for a shell", "completion_command"),
     },
 }
-"""The commands, in the groups of the help."""
+"""The commands by name, in the groups of the help."""
 
 COMMANDS: Final = {name: row for group in GROUPS.values() for name, row in group.items()}
 """The commands by name."""
@@ -108,8 +108,8 @@ EXAMPLES: Final = """\
 
 
 class ArgumentParser(argparse.ArgumentParser):
-    """Takes no abbreviations, as a new flag would change what they mean; names the flag that is
-    probably meant; and prints an error without the usage, which may be long."""
+    """A parser that takes no abbreviations, because a new flag would change their meaning. Its
+    errors name the flag that was probably meant. They do not show the usage, which may be long."""
 
     def __init__(self, prog: str, **options: Any) -> None:
         options.setdefault("allow_abbrev", False)
@@ -140,12 +140,12 @@ def _formatter(prog: str) -> argparse.HelpFormatter:
 
 
 def command_module(name: NameOfCommand) -> CommandModule:
-    """The module of a command. It is imported here, and no other one."""
+    """The module of a command. No other command's module is imported."""
     return cast(CommandModule, import_module(f"images_emulator.cli.{COMMANDS[name].module}"))
 
 
 def command_parser(name: NameOfCommand) -> ArgumentParser:
-    """The parser of the arguments behind the command's name."""
+    """The parser of the arguments after the command's name."""
     module = command_module(name)
     parser = ArgumentParser(
         f"{PROGRAM} {name}",
@@ -178,7 +178,8 @@ def version_text() -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; its exit status. Raises SystemExit for wrong arguments and for help."""
+    """Run the command, and return its exit status. Raises SystemExit for wrong arguments and for
+    help."""
     prepare_standard_streams()
     words = [*(sys.argv[1:] if arguments is None else arguments)]
     if words[:1] == ["help"] and len(words) > 1:
@@ -213,7 +214,8 @@ def _write(text: str) -> int:
 
 
 def _guarded(run: Callable[[], int]) -> int:
-    """The exit status of *run*; that of a failure where it raises what a command may raise."""
+    """The exit status of *run*, or the status of a failure where *run* raises an error of a
+    command."""
     try:
         status = run()
         sys.stdout.flush()
@@ -226,12 +228,12 @@ def _guarded(run: Callable[[], int]) -> int:
         discard_output()
         return 1
     except OSError as error:
-        # Such as a full disk where standard output leads.
+        # One cause is a full disk where standard output leads.
         discard_output()
         file = f"{error.filename}: " if error.filename else ""
         print(f"{PROGRAM}: {file}{error.strerror or error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        # Ctrl-C before the server can hear it; this is what a shell makes of the signal.
+        # Ctrl-C came before the server can handle it. A shell makes this status of the signal.
         return 128 + signal.SIGINT
     return status

@@ -1,4 +1,4 @@
-"""`images-emulator completion`: scripts that complete commands and flags in a shell."""
+"""`images-emulator completion`: shell scripts that complete commands and flags."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ class FlagCompletion(NamedTuple):
     """A flag as a shell completes it."""
 
     names: tuple[str, ...]
-    """`-p`, `--port`."""
+    """The names of the flag, such as `-p` and `--port`."""
     help: str
-    """Purpose of the flag, in a line."""
+    """The purpose of the flag, in a line."""
     takes_value: bool
     choices: tuple[str, ...]
-    """Its values, where they are known."""
+    """The values of the flag, where they are known."""
     is_file: bool
-    """Whether its value is the path of a file or a folder."""
+    """Whether the value is the path of a file or a folder."""
 
 
 class Completions(NamedTuple):
-    """Completions behind a command: its flags, and the words of its argument."""
+    """The completions after a command: its flags, and the words of its argument."""
 
     flags: tuple[FlagCompletion, ...]
     words: tuple[str, ...]
-    """Values of its first argument, where they are known."""
+    """The values of the first argument, where they are known."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -84,7 +84,7 @@ def completions(parser: ArgumentParser) -> Completions:
 
 
 def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
-    """The arguments of *parser*, and those of the commands behind its own, but for `--help`."""
+    """The arguments of *parser* and of its subcommands, except `--help`."""
     yield from parser._actions
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):

@@ -1,5 +1,5 @@
-"""Sources of the settings of a command: its flags, the variables, the settings file and the
-defaults, in this order."""
+"""The sources of a command's settings: its flags, the variables, the settings file and the
+defaults. An earlier source goes before a later one."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from images_emulator.spelling import suggestion
 T = TypeVar("T")
 
 SETTINGS_FILE: Final = "images-emulator.toml"
-"""The settings file that is read where it is in the working directory."""
+"""The settings file that is read if it is in the working directory."""
 
 
 CONFIG_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}CONFIG"
-"""Variable that names the settings file."""
+"""The variable that names the settings file."""
 
 _OTHER_VARIABLES: Final = (CONFIG_VARIABLE, URL_VARIABLE)
-"""Variables of the prefix that are no settings."""
+"""Variables with the prefix that are no settings."""
 
 _AZURE_HOST: Final = re.compile(r"\.azure\.com(?=[:/]|$)", re.IGNORECASE)
 """The end of the host in a URL of Azure."""
@@ -38,8 +38,8 @@ _ORCHESTRATED: Final = re.compile(r"SERVICE_(HOST|PORT)(_\w+)?|PORT_\d+_(TCP|UDP
 
 
 def setting_help(name: str, *, full: bool = False) -> str:
-    """The help of a setting: its first sentence and its default; in *full* all sentences, and its
-    variable."""
+    """The help of a setting: its first sentence and its default. In *full*, it has all sentences,
+    and the variable."""
     setting = _by_name()[name]
     default = setting.shown_default
     if full:
@@ -56,8 +56,8 @@ def setting_help(name: str, *, full: bool = False) -> str:
 def add_setting(
     parser: Any, setting: Setting, *, help: str, short: Mapping[str, str] = MappingProxyType({})
 ) -> None:
-    """Add the flag of *setting* to a *parser* or a group of it, and the one that *short* has by its
-    name. The option is missing where the flag is not given."""
+    """Add the flag of *setting* to a *parser*, or to one of its groups. *short* may have a short
+    flag by the setting's name. The option is missing where the flag is not given."""
     if setting.type is bool:
         parser.add_argument(
             f"--{setting.name.replace('_', '-')}",
@@ -82,8 +82,8 @@ def add_setting(
 def add_log_level(
     group: Any, setting: Setting, help: str, switches: Mapping[tuple[str, str], str]
 ) -> None:
-    """Add the flag of the log's level to a *group*, and the *switches* that stand for a level, with
-    their help. Of all of them one may be given."""
+    """Add the flag of the log's level to a *group*, with *switches*: flags that stand for a level,
+    with their help. Only one of all these flags may be given."""
     one_of = group.add_mutually_exclusive_group()
     add_setting(one_of, setting, help=help)
     for flags, text in switches.items():
@@ -91,7 +91,7 @@ def add_log_level(
 
 
 def argument_type(parse: Callable[[str], Any]) -> Callable[[str], Any]:
-    """*parse* as a type of an argument: the sentence of its ValueError is shown."""
+    """*parse* as the type of an argument. The sentence of its ValueError is shown."""
 
     def read(text: str) -> Any:
         try:
@@ -103,8 +103,8 @@ def argument_type(parse: Callable[[str], Any]) -> Callable[[str], Any]:
 
 
 def path_text(text: str) -> str:
-    """The type of an argument that is the path of a file or a folder, as a text. Shells complete
-    such a path."""
+    """The type of an argument that is the path of a file or a folder. The value is a text. Shells
+    complete the path."""
     return text
 
 
@@ -123,14 +123,14 @@ class SettingsFile(NamedTuple):
     """A settings file that was read."""
 
     path: str
-    """Its absolute path."""
+    """The absolute path of the file."""
     in_effect: Sequence[str]
-    """The names of its settings whose values hold."""
+    """The names of the file's settings whose values are in effect."""
     overridden: Mapping[str, str]
-    """The flag or the variable that goes before each of its other settings."""
+    """The flag or variable that overrides each of the file's other settings."""
 
     def __str__(self) -> str:
-        """The line of the start: `config=/app/images-emulator.toml: port, as_of`."""
+        """The start-up line about the file: `config=/app/images-emulator.toml: port, as_of`."""
         parts = [", ".join(self.in_effect) or "sets nothing"]
         parts += [f"{name} is that of {source}" for name, source in self.overridden.items()]
         return f"config={self.path}: {'; '.join(parts)}"
@@ -149,10 +149,13 @@ class Configuration(NamedTuple):
 
     @classmethod
     def read(cls, flags: Mapping[str, Any], *, for_server: bool = False) -> Configuration:
-        """*flags* are values that the command line gave, and `config` the settings file that it
-        named. Where they are *for_server*, which heeds all of them, each value is one that its
-        setting can have, and none contradicts another one. Raises ValueError, with a line for each
-        mistake that names the flag, the variable, or the file with its line."""
+        """Read all sources. *flags* are the values from the command line; `config` among them names
+        the settings file.
+
+        Where *for_server*, every value must be one that its setting can have, and none may
+        contradict another: a server uses all of them. Raises ValueError, with a line for each
+        mistake that names the flag, the variable, or the file with its line.
+        """
         given = dict(flags)
         path = given.pop("config", None) or os.environ.get(CONFIG_VARIABLE) or None
         if path is None and os.path.exists(SETTINGS_FILE):
@@ -189,7 +192,7 @@ class Configuration(NamedTuple):
         )
 
     def subject(self, name: str) -> str:
-        """What gave the setting *name* its value, as errors name it: `--port`,
+        """The source of the value of the setting *name*, as errors name it: `--port`,
         `IMAGES_EMULATOR_PORT`, `images-emulator.toml:3: port`."""
         setting = _by_name()[name]
         if name in self.flags:
@@ -204,9 +207,12 @@ class Configuration(NamedTuple):
 
     def idle_settings(self) -> list[str]:
         """A sentence for each variable and each key of the file that has no effect on a server,
-        because of what other settings are. Those that another command reads are left out, as they
-        may be meant for it. Raises ValueError for such a flag: nobody writes one for a server that
-        does not heed it, and a line among others is easily missed."""
+        because of other settings. A setting that another command reads is left out, as it may be
+        meant for that command.
+
+        Raises ValueError for such a flag. Nobody gives a server a flag that it should ignore, and a
+        line among others is easily missed.
+        """
         values = self.values()
         sentences, mistakes = [], []
         for each in command_settings():
@@ -227,19 +233,19 @@ class Configuration(NamedTuple):
 
 
 def _as_flag(need: Need) -> str:
-    """A *need* as the command line meets it: `--store`, `--remote-images fetch`."""
+    """A *need* as flags of the command line: `--store`, `--remote-images fetch`."""
     flag = f"--{need.name.replace('_', '-')}"
     return f"{flag} {need.value}" if isinstance(need.value, str) else flag
 
 
 def read_settings(**flags: Any) -> dict[str, Any]:
-    """The values of the command's settings, by their names. *flags* are those of
-    `Configuration.read`. Raises ValueError."""
+    """The values of the command's settings, by their names. *flags* are as in `Configuration.read`.
+    Raises ValueError."""
     return Configuration.read(flags).values()
 
 
 def add_upstream_key(parser: Any) -> None:
-    """Add the flag `--api-key`, by which a command that only calls an upstream takes its key."""
+    """Add the flag `--api-key`, the upstream's key for a command that only calls an upstream."""
     (setting,) = (each for each in command_settings() if each.name == "upstream_api_key")
     parser.add_argument(
         "--api-key",
@@ -251,14 +257,14 @@ def add_upstream_key(parser: Any) -> None:
 
 
 def upstream_key(values: Mapping[str, Any]) -> str | None:
-    """The key that is sent to the upstream: that of the settings' *values*, else the one in the
-    variable by which the SDKs find theirs, unless this is the dummy that leads to an emulator."""
+    """The key for the upstream: from the settings' *values*, else from the variable that the SDKs
+    read. The dummy key that leads to an emulator counts as none."""
     key = os.environ.get(_key_variable(values["upstream"]))
     return values["upstream_api_key"] or (key if key != API_KEY else None) or None
 
 
 def no_upstream_key(upstream: str) -> str:
-    """The sentence for a command that calls *upstream* with a key and has none: see
+    """The sentence for a command that calls *upstream* and has no key for it: see
     `upstream_key`."""
     variable = _key_variable(upstream)
     (setting,) = (each for each in command_settings() if each.name == "upstream_api_key")
@@ -270,13 +276,13 @@ def no_upstream_key(upstream: str) -> str:
 
 
 def _key_variable(upstream: str | None) -> str:
-    """The variable by which the SDKs find their key for *upstream*."""
+    """The variable in which the SDKs find their key for *upstream*."""
     return "AZURE_OPENAI_API_KEY" if _AZURE_HOST.search(upstream or "") else "OPENAI_API_KEY"
 
 
 def _read_file(path: str, *, check: bool) -> tuple[dict[str, Any], dict[str, int]]:
-    """The values in a settings file, and their lines. Raises ValueError, each line of which names
-    the file and the line; see `parse_document`."""
+    """The values in a settings file, and their lines. Raises ValueError, in which each line names
+    the file and its line; see `parse_document`."""
     import tomllib  # noqa: PLC0415 - few starts have such a file
 
     from images_emulator.document_file import line_of_key, parse_file  # noqa: PLC0415 - as above
@@ -294,9 +300,12 @@ def _read_file(path: str, *, check: bool) -> tuple[dict[str, Any], dict[str, int
 
 
 def parse_variables(environment: Mapping[str, str], *, check: bool = False) -> dict[str, Any]:
-    """The values of the `IMAGES_EMULATOR_*` variables, by the names of the settings; an empty one
-    counts as unset. Raises ValueError, with a line for each value that cannot be read, or with
-    *check* that the setting cannot have, and for each variable that is no setting."""
+    """The values of the `IMAGES_EMULATOR_*` variables, by the names of the settings. An empty
+    variable counts as unset.
+
+    Raises ValueError. It has a line for each variable that is no setting, and for each value that
+    cannot be read; with *check*, also for each value that its setting cannot have.
+    """
     settings = {each.variable: each for each in command_settings()}
     values: dict[str, Any] = {}
     mistakes: list[str] = []
@@ -324,9 +333,12 @@ def parse_document(
     check: bool = False,
     place: Callable[[str], str] = lambda _key: "",
 ) -> dict[str, Any]:
-    """The values of a settings file, by the names of the settings. Raises ValueError, with a line
-    for each value that cannot be read, or with *check* that the setting cannot have, and for each
-    key that is no setting. *place* makes the beginning of the line about a key."""
+    """The values of a settings file, by the names of the settings. *place* makes the beginning of
+    the line about a key.
+
+    Raises ValueError. It has a line for each key that is no setting, and for each value that cannot
+    be read; with *check*, also for each value that its setting cannot have.
+    """
     settings = _by_name()
     values: dict[str, Any] = {}
     mistakes: list[str] = []
@@ -344,8 +356,8 @@ def parse_document(
 def _read_value(
     setting: Setting, parse: Callable[[Any], Any], value: Any, subject: str, *, check: bool
 ) -> Any:
-    """What *parse* makes of the *value* of a *setting*. Raises ValueError about the *subject* where
-    it cannot, or with *check* where the setting cannot have that."""
+    """Return what *parse* makes of the *value* of a *setting*. Raises ValueError about the
+    *subject* where *parse* fails, and with *check* where the setting cannot have that value."""
     parsed = parse_value(subject, parse, value)
     if check:
         setting.check(parsed, subject)
@@ -355,8 +367,8 @@ def _read_value(
 def _collect(
     mistakes: list[str], read: Callable[..., T], *arguments: Any, **options: Any
 ) -> T | None:
-    """What *read* makes of the arguments; None where it raises ValueError, whose sentences are then
-    added to the *mistakes*."""
+    """Return what *read* makes of the arguments. Where it raises ValueError, return None, and add
+    the error's sentences to the *mistakes*."""
     try:
         return read(*arguments, **options)
     except ValueError as error:
@@ -370,7 +382,7 @@ def _by_name() -> dict[str, Setting]:
 
 
 def _beside(path: str, name: str) -> str:
-    """The file or folder *name* in the folder of *path*, where there is one; else *name* as it
-    is."""
+    """The file or folder *name*, seen from the folder of *path* where that has one of this name, or
+    else *name* unchanged."""
     file = Path(path).parent / name
     return str(file) if file.exists() else name

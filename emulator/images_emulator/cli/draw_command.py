@@ -1,4 +1,4 @@
-"""`images-emulator draw`: one call for a picture, which is saved."""
+"""`images-emulator draw`: makes one call for a picture, and saves it."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ EXAMPLES: Final = """\
   images-emulator draw "A logo" --set background=transparent -o logo.png"""
 
 PARTIAL_IMAGES: Final = 2
-"""Partial images of a stream, where `--set` does not say how many."""
+"""The number of partial images of a stream, unless `--set` gives another."""
 
 MAX_NAME_CHARS: Final = 60
-"""Characters of a prompt in the name of a file."""
+"""The most characters of a prompt in the name of a file."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -130,8 +130,8 @@ def run(
 
 @contextmanager
 def _client(options: Mapping[str, Any]) -> Iterator[AdminClient]:
-    """A client of the server that the *options* name. Where they name none and none runs, of one
-    that is started for it. Raises CommandError."""
+    """A client of the server that the *options* name. Where they name none and none runs, a server
+    is started for it. Raises CommandError."""
     address = server_address(**options)
     client = AdminClient(address)
     try:
@@ -152,9 +152,9 @@ def _client(options: Mapping[str, Any]) -> Iterator[AdminClient]:
 
 
 def _format_of(output: str | None, word: str | None) -> dict[str, str]:
-    """The parameter that makes a picture of the format that the name of the file *output* has.
-    Without one where it has none, and for PNG, which every model draws without being told. Raises
-    ValueError where *word*, the format of the command line, is another one."""
+    """The parameter for the picture format that the name of the file *output* implies. Empty where
+    the name implies none, and for PNG, which every model draws by default. Raises ValueError where
+    *word*, the format from the command line, is another one."""
     file_type = file_type_of_suffix(Path(output or "").suffix)
     if file_type is None:
         return {}
@@ -170,9 +170,9 @@ def _format_of(output: str | None, word: str | None) -> dict[str, str]:
 
 
 def _newest_model(client: AdminClient, *, edit: bool) -> str:
-    """The newest model that draws, or edits, on the day of the server's settings. The admin API
-    tells the day: a further call of the API would be in the journal, and could meet a fault."""
-    # They load the API's tables.
+    """The newest model that draws, or edits, on the server's day. The admin API tells the day: a
+    call of the API would be in the journal, and could meet a fault."""
+    # These modules load the API's tables.
     from images_emulator.contract.availability import availability_on  # noqa: PLC0415
     from images_emulator.contract.operations import EDITS, GENERATIONS  # noqa: PLC0415
 
@@ -183,7 +183,7 @@ def _newest_model(client: AdminClient, *, edit: bool) -> str:
 def _draw(
     client: AdminClient, fields: Mapping[str, Any], files: Sequence[tuple[str, str]]
 ) -> list[bytes]:
-    """The pictures that a call is answered with. Raises CommandError."""
+    """Make the call, and return the pictures of its answer. Raises CommandError."""
     if files:
         path, (content_type, body) = "/v1/images/edits", _form(fields, files)
     else:
@@ -205,7 +205,8 @@ def _draw(
 def _answer(
     client: AdminClient, method: str, path: str, headers: Mapping[str, str], body: bytes | None
 ) -> dict[str, Any]:
-    """The JSON that a call is answered with. Raises CommandError with the API's sentence."""
+    """Make the call, and return the JSON of its answer. Raises CommandError with the API's
+    sentence."""
     headers = {**headers, "authorization": f"Bearer {client.address.key}"}
     with client.request(method, path, headers, body) as response:
         document = parse_json(read(response, client.address.url))
@@ -215,14 +216,14 @@ def _answer(
 
 
 def _sentence(document: Any, status: int) -> str:
-    """The sentence of an error in an answer."""
+    """The sentence of the error in an answer."""
     error = document.get("error") if isinstance(document, dict) else None
     message = error.get("message") if isinstance(error, dict) else None
     return str(message) if message else f"the answer has the status {status}, and no sentence"
 
 
 def _streamed(client: AdminClient, path: str, headers: Mapping[str, str], body: bytes) -> bytes:
-    """The picture that a stream ends with. Raises CommandError."""
+    """Make the call, and return the picture at the end of its stream. Raises CommandError."""
     headers = {**headers, "authorization": f"Bearer {client.address.key}"}
     with client.request("POST", path, headers, body) as response:
         if response.status >= 400:
@@ -240,7 +241,7 @@ def _streamed(client: AdminClient, path: str, headers: Mapping[str, str], body: 
 
 
 def _decoded(text: str) -> bytes:
-    """The bytes in base64. Raises CommandError where it is none."""
+    """The bytes of base64. Raises CommandError where *text* is no base64."""
     try:
         return b64decode(text, validate=True)
     except ValueError:
@@ -248,7 +249,7 @@ def _decoded(text: str) -> bytes:
 
 
 def _fetch(url: str) -> bytes:
-    """The picture at a *url* of an answer. Raises CommandError."""
+    """The picture at the *url* from an answer. Raises CommandError."""
     parts = urlsplit(url)
     address = ServerAddress(f"{parts.scheme}://{parts.netloc}", key="")
     target = f"{parts.path}?{parts.query}"
@@ -260,7 +261,7 @@ def _fetch(url: str) -> bytes:
 
 
 def _form(fields: Mapping[str, Any], files: Sequence[tuple[str, str]]) -> tuple[str, bytes]:
-    """A form as its media type and its bytes. Raises CommandError for a file that cannot be
+    """The media type and the bytes of a form. Raises CommandError for a file that cannot be
     read."""
     boundary = os.urandom(16).hex()
     parts = []
@@ -282,7 +283,7 @@ def _form(fields: Mapping[str, Any], files: Sequence[tuple[str, str]]) -> tuple[
 
 
 def _quoted(text: str) -> str:
-    """*text* as it stands between the quotes of a part's header."""
+    """*text* as it stands between the quotes in a part's header."""
     return text.translate({ord('"'): "%22", ord("\r"): "%0D", ord("\n"): "%0A"})
 
 
@@ -294,7 +295,7 @@ def _bytes_of(path: str) -> bytes:
 
 
 def _paths(output: str | None, prompt: str, pictures: Sequence[bytes]) -> Iterator[Path]:
-    """The files in which the pictures are saved. A file that is there is only replaced where
+    """Yield the paths at which the pictures are saved. An existing file is only replaced where
     *output* names it."""
     if output:
         file = Path(output)

@@ -1,4 +1,4 @@
-"""`images-emulator drift`: in what a server answers otherwise than it was recorded to."""
+"""`images-emulator drift`: compares the answers of a server with the recorded ones."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ pictures and URLs may differ. The exit status is 0 if every answer was the same,
 and 2 if there is no key to send, or if all that differs is that it is refused."""
 
 KEY_REFUSED_STATUS: Final = 2
-"""The exit status where all that differs is that the key is refused; that of wrong arguments, such
-as no key."""
+"""The exit status where the only difference is that the key is refused. Wrong arguments, such as a
+missing key, have the same status."""
 
 EXAMPLES: Final = """\
   images-emulator drift exchanges --upstream https://api.openai.com/v1
@@ -92,7 +92,7 @@ def run(
 
 
 def _recordings(folder: Path, only: Sequence[str]) -> Sequence[Recording]:
-    """Raises CommandError where there are none."""
+    """The recordings in *folder*. Raises CommandError where there are none."""
     from images_emulator.recordings.folder import read_folder  # noqa: PLC0415
 
     try:
@@ -120,10 +120,10 @@ class _Tally:
         self.different = 0
         self.failed = 0
         self.key_refused: Counter[str] = Counter()
-        """Numbers of recordings by the sentence that refused the key."""
+        """The number of recordings with a refused key, by the sentence that refused it."""
         self.skipped: Counter[str] = Counter()
         self.places: dict[str, Counter[str]] = defaultdict(Counter)
-        """The numbers of differences by their kinds and places."""
+        """The numbers of differences, by kind and place."""
 
     def add(self, outcome: DriftResult) -> None:
         self.same += outcome.is_same
@@ -138,12 +138,12 @@ class _Tally:
 
     @property
     def kinds(self) -> list[tuple[str, Counter[str]]]:
-        """The kinds of the differences, the most frequent first, with their places."""
+        """The kinds of differences with their places, most frequent kind first."""
         return sorted(self.places.items(), key=lambda item: -item[1].total())
 
     @property
     def exit_status(self) -> int:
-        """The exit status of the command; not 0 where every recording was skipped."""
+        """The exit status of the command. It is not 0 where every recording was skipped."""
         if self.key_refused and not (self.different or self.failed):
             return KEY_REFUSED_STATUS
         return 0 if self.same and not (self.different or self.failed) else 1

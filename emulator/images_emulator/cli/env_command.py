@@ -1,4 +1,4 @@
-"""`images-emulator env`: the variables that lead an SDK to a server."""
+"""`images-emulator env`: prints the variables that lead an SDK to a server."""
 
 from __future__ import annotations
 

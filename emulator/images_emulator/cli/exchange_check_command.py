@@ -1,4 +1,4 @@
-"""`images-emulator exchange check`: what is wrong with files of exchanges."""
+"""`images-emulator exchange check`: prints the mistakes in files of exchanges."""
 
 from __future__ import annotations
 

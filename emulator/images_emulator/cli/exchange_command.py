@@ -12,7 +12,7 @@ PARTS: Final = {
     "from-journal": Command("Make files of the server's calls", "exchange_from_journal_command"),
     "import": Command("Make files of the cassettes of other tools", "exchange_import_command"),
 }
-"""The commands behind `exchange`."""
+"""The subcommands of `exchange`."""
 
 USAGE: Final = "check | from-journal | import [OPTIONS]"
 
@@ -26,21 +26,21 @@ EXAMPLES: Final = """\
 
 
 class PartModule(Protocol):
-    """The module of a part of the command."""
+    """The module of a subcommand."""
 
     @staticmethod
     def add_arguments(parser: ArgumentParser) -> None:
-        """Add the part's flags and arguments."""
+        """Add the flags and arguments of the subcommand."""
         ...
 
     @staticmethod
     def run(**options: Any) -> int:
-        """As of a `CommandModule`."""
+        """Do what the arguments say, as `CommandModule.run` does."""
         ...
 
 
 def part_module(name: str) -> PartModule:
-    """The module of the part *name*."""
+    """The module of the subcommand *name*."""
     return cast(PartModule, import_module(f"images_emulator.cli.{PARTS[name].module}"))
 
 

@@ -1,4 +1,4 @@
-"""`images-emulator exchange from-journal`: the calls of a running server as files."""
+"""`images-emulator exchange from-journal`: saves the calls of a running server as files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from images_emulator.cli.terminal import printable
 from images_emulator.server_errors import ServerError, UnreachableError
 
 NOT_FILTERS = ("kind",)
-"""Filters that are no choice: only calls are exchanges, and have their downloads with them."""
+"""Filters that the command does not offer: only calls are exchanges, and they include their
+downloads."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -39,7 +40,7 @@ def run(*, to: Path, **options: Any) -> int:
     client = AdminClient(server_address(**options))
     folder, written, there, left_out = RecordingFolder(to), 0, 0, 0
     try:
-        # The source of each names its call.
+        # The source of each recording names its call.
         present = {each.source for each in read_folder(to)} if to.is_dir() else set()
     except (OSError, ValueError) as error:
         raise CommandError(str(error)) from error

@@ -1,4 +1,4 @@
-"""`images-emulator exchange import`: exchange files of the cassettes of other tools."""
+"""`images-emulator exchange import`: makes exchange files from the cassettes of other tools."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def run(*, files: Sequence[Path], to: Path) -> int:
 
 
 class _Importer:
-    """Adds the exchanges of cassettes to a folder, and counts them. One that an earlier import has
-    added is not added again."""
+    """Adds the exchanges of cassettes to a folder, and counts them. An exchange that an earlier
+    import added is not added again."""
 
     def __init__(self, folder: Path) -> None:
         """Raises CommandError where *folder* has files that are no recordings."""
@@ -64,8 +64,9 @@ class _Importer:
             raise CommandError(str(error)) from error
 
     def add(self, path: Path, *, is_named: bool) -> None:
-        """Add what the file *path* has. It may be no cassette, unless it *is_named* by the user.
-        Raises MissingLibraryError, and CommandError where the folder cannot be written."""
+        """Add the exchanges of the file *path*. Unless the user named it (*is_named*), it may be no
+        cassette. Raises MissingLibraryError, and CommandError where the folder cannot be written.
+        """
         from images_emulator.recordings.cassettes.cassette import UnknownKindError  # noqa: PLC0415
         from images_emulator.recordings.cassettes.cassette_import import (  # noqa: PLC0415
             import_cassette,
@@ -87,7 +88,7 @@ class _Importer:
             self._complain(f"{path}: {problem}")
 
     def _add_recordings(self, imported: CassetteImport) -> tuple[int, list[str]]:
-        """How many recordings were added, and sentences about those that cannot be."""
+        """The number of added recordings, and sentences about those that cannot be added."""
         from images_emulator.recordings.redaction import Redactor  # noqa: PLC0415
 
         redactor, added, problems = Redactor(), 0, [*imported.problems]
@@ -117,7 +118,7 @@ class _Importer:
         print(printable(sentence), file=sys.stderr)
 
     def end(self) -> int:
-        """The exit status, after a line with all counts."""
+        """Print a line with all counts, and return the exit status."""
         if self.others:
             print(f"{self.others} other {'file' if self.others == 1 else 'files'}")
         there = f", {self.unchanged} already there" if self.unchanged else ""
@@ -130,7 +131,7 @@ def _exchanges(count: int) -> str:
 
 
 def _words(imported: CassetteImport, added: int) -> Iterator[str]:
-    """The words for the import of a cassette."""
+    """The parts of the line about the import of a cassette."""
     yield f"{imported.kind}, {_exchanges(added)}"
     if downloads := imported.downloads:
         yield f"{downloads} downloaded {'picture' if downloads == 1 else 'pictures'}"

@@ -25,8 +25,8 @@ from images_emulator.exchange.sent_images import SentImage
 
 
 class CallFormatter:
-    """Makes the text of calls, for the *level* of the log. *terminal* is the file descriptor of the
-    terminal that shows them; None where it is none."""
+    """Makes the text of calls for the *level* of the log. *terminal* is the file descriptor of the
+    terminal that shows the text; None where there is none."""
 
     def __init__(self, *, level: int, is_json: bool, colours: bool, terminal: int | None) -> None:
         self._level = level
@@ -42,7 +42,7 @@ class CallFormatter:
         return line_of(exchange, datetime.fromtimestamp(begun), brief=self._is_brief)
 
     def text(self, line: CallLine) -> str:
-        """The lines of a call; nothing for one of less importance than the level."""
+        """The lines of a call; empty for a call below the level."""
         if self._level > logging.INFO and line.is_good:
             return ""
         if self._is_json:
@@ -52,8 +52,8 @@ class CallFormatter:
 
 
 def line_of(exchange: Exchange, time: datetime, *, brief: bool = False) -> CallLine:
-    """The line of a call of the journal, which came at *time*. A *brief* one has only what stands
-    in its line as text: the rest takes five times as long."""
+    """The line of a call of the journal that came at *time*. A *brief* line has only what its text
+    shows; a full line takes five times as long."""
     request = exchange.request if brief else None
     details = None if request else exchange.details
     pictures, error = exchange.pictures, exchange.error
@@ -114,8 +114,8 @@ def _size(
     request: ImageRequest | None,
     details: CallDetails | None,
 ) -> str | None:
-    """The size of a call's pictures, or the one that it asks for; of a download that of the picture
-    behind its URL."""
+    """The size of a call's pictures, or the size that the call asks for. For a download, the size
+    of the picture behind its URL."""
     if (hosted := exchange.request) and exchange.hosted_index is not None:
         facts = imaging.fitting.verbatim_facts(hosted, exchange.hosted_index)
         return "{}x{}".format(*((facts and facts.size) or hosted.size))
@@ -128,8 +128,8 @@ def _size(
 
 
 def _bytes(exchange: Exchange, pictures: Sequence[SentImage]) -> int | None:
-    """The bytes of a call's pictures, as far as they are known; of a download those that have left,
-    where its picture has left whole."""
+    """The bytes of a call's pictures, as far as they are known. For a download, the bytes that were
+    sent, if the whole picture was."""
     if exchange.kind == "call":
         return total_bytes(picture.bytes for picture in pictures)
     if exchange.method == "HEAD" or exchange.outcome != "answered":
@@ -141,7 +141,7 @@ def _bytes(exchange: Exchange, pictures: Sequence[SentImage]) -> int | None:
 def _notice(exchange: Exchange) -> str | None:
     if exchange.is_stopped:
         return "the server stopped"
-    # The error that refuses a miss says the same.
+    # The error that refuses a call without a recording says the same.
     if exchange.recording_miss and exchange.error_code != no_recording.code:
         return redacted_text(exchange.recording_miss, exchange.head.api_key)
     is_refused = exchange.image_operation and exchange.outcome == "refused"
@@ -154,7 +154,7 @@ def _notice(exchange: Exchange) -> str | None:
 
 
 def _redacted(value: Any, key: str) -> Any:
-    """A *value* of JSON without what looks like an API key, and without *key*."""
+    """A *value* of JSON, in which *key* and everything that looks like an API key is redacted."""
     if isinstance(value, str):
         return redacted_text(value, key)
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""`images-emulator faults`: the faults and the errors by name."""
+"""`images-emulator faults`: lists the faults and the errors by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A lock that several processes share by a file."""
+"""A lock in a file, which several processes share."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 
 
 class FileLock(AbstractContextManager[None]):
-    """Locks the file at *path* while its `with` block runs. It waits for other processes and for
-    other locks of this one; a process that ends leaves none. Raises OSError where there is no such
-    file. Windows has no such lock."""
+    """Locks the file at *path* while its `with` block runs. It waits for other processes, and for
+    other locks of this process. A process that ends releases its lock. Raises OSError where there
+    is no such file. Windows has no such lock."""
 
     def __init__(self, path: str | Path) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CLOEXEC)

@@ -1,5 +1,5 @@
-"""The server that is the first process of a container, by its flags. Other commands in the same
-container, such as its health check, have its variables only."""
+"""Finds the server that is the first process of a container, and reads its flags. Other commands in
+the container, such as its health check, have only its variables."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from typing import Any, Final, NamedTuple
 from images_emulator.cli.command_line import PROGRAM, SERVE, command_parser
 
 ARGUMENTS_FILE: Final = Path("/proc/1/cmdline")
-"""The arguments of the process with the number 1, each with a zero byte behind it. Outside of
-containers this process is the init system."""
+"""The arguments of process 1, each followed by a zero byte. Outside of containers, process 1 is the
+init system."""
 
 PROGRAMS: Final = {PROGRAM, f"openai-{PROGRAM}"}
-"""Names of the command's file."""
+"""The file names of the command."""
 
 RECORD: Final = "record"
 """The command of the proxy that records."""
 
 SHARED: Final = ("port", "host", "admin_token", "api_key", "config")
-"""Options by which a client finds a server, and is let in."""
+"""Options that let a client find a server, and be admitted."""
 
 
 class FirstProcess(NamedTuple):
-    """A server, by its arguments."""
+    """A server, as its arguments describe it."""
 
     command: str
     """`serve` or `record`."""
     options: dict[str, Any]
-    """Options of SHARED that were given, by their names."""
+    """The given options that are in `SHARED`, by their names."""
 
 
 def first_process() -> FirstProcess | None:
-    """The server that is the container's first process, or that an init process in front of it has
-    started; None where there is none."""
+    """The server that is the container's first process, or that the first process, an init process,
+    has started; None where there is none."""
     try:
         words = ARGUMENTS_FILE.read_bytes().decode().split("\0")[:-1]
     except (OSError, ValueError):
@@ -50,5 +50,5 @@ def first_process() -> FirstProcess | None:
         options = vars(command_parser(command).parse_args(words))
     except SystemExit:  # help, or arguments of another version
         return None
-    # The option `--api-key` of `record` is a key of its upstream, named `upstream_api_key`.
+    # The option `--api-key` of `record` is the upstream's key, and is named `upstream_api_key`.
     return FirstProcess(command, {name: options[name] for name in SHARED if name in options})

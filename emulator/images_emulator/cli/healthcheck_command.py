@@ -1,4 +1,4 @@
-"""`images-emulator healthcheck`: whether a server answers."""
+"""`images-emulator healthcheck`: checks whether a server answers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EXAMPLES: Final = """\
   HEALTHCHECK CMD ["images-emulator", "healthcheck"]    in a Dockerfile"""
 
 TIMEOUT_SECONDS: Final = 5
-"""For the answer."""
+"""The seconds to wait for the answer."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:

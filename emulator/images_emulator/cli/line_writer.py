@@ -1,4 +1,4 @@
-"""Writes lines on a thread of its own: a reader of the output that is slow, or gone, delays no
+"""Writes lines on a thread of its own, so that a slow or missing reader of the output delays no
 call."""
 
 from __future__ import annotations
@@ -12,30 +12,33 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Final, Generic, TypeVar
 
 MAX_ITEMS: Final = 1000
-"""Items that may wait to be written. More are dropped, and counted."""
+"""The most items that wait to be written. Further items are dropped, and counted."""
 
 GATHER_SECONDS: Final = 0.02
-"""Time for which items are gathered before they are written: under load the thread wakes 50 times a
-second, and not once a call."""
+"""The time for which items are gathered before they are written. Under load the thread then wakes
+50 times a second, and not once a call."""
 
 CLOSE_SECONDS: Final = 0.5
-"""Time that the last lines have to be written in the end."""
+"""The time in which the last lines have to be written at the end."""
 
 FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""Errors of a file that takes no more for now: a disk, a quota and a limit of its length."""
+"""The errors of a file that takes no more for now: a full disk, a quota, a limit of its length."""
 
 Item = TypeVar("Item")
 
 
 class LineWriter(Generic[Item]):
-    """Writes to the file descriptor *fd* what *render* makes of the items: text with its line ends.
+    """Writes items to the file descriptor *fd*, as the text with line ends that *render* makes of
+    them.
 
-    `put` never blocks, and raises nothing. The thread starts at the first item, or at the first one
-    for which the system allows a thread. An item of which *render* makes no text, but raises an
-    exception, is a line that says so. *on_broken* is called on it where
-    nobody reads any more; items are then forgotten. Lines that a full disk does not take are
-    dropped, and counted once it takes some again. Several processes that write to one terminal or
-    pipe have a *lock* each on one file, so that their lines do not mix.
+    `put` never blocks, and raises nothing. The thread starts at the first item, or at a later one
+    if the system allows no thread before. Where *render* raises an exception, a line says so in
+    place of the item.
+
+    Where nobody reads any more, the thread calls *on_broken*, and items are then forgotten. Lines
+    that a full disk does not take are dropped; their number is written once it takes lines again.
+    Several processes that write to one terminal or pipe each have a *lock* on the same file, so
+    that their lines do not mix.
     """
 
     def __init__(
@@ -54,17 +57,17 @@ class LineWriter(Generic[Item]):
         self._items: deque[Item] = deque()
         self._dropped = 0
         self._refused = 0
-        """Lines that the disk has not taken since it is full."""
+        """The number of lines that the disk has not taken since it became full."""
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._is_idle = True
-        """Whether the next item has to wake the thread, or to start it."""
+        """Whether the next item has to wake or start the thread."""
         self._wake = threading.Event()
         self._closing = threading.Event()
         self._is_broken = False
 
     def put(self, item: Item) -> None:
-        """Let *item* be written; any thread may."""
+        """Queue *item* for writing; any thread may call this."""
         if len(self._items) >= MAX_ITEMS or self._is_broken:
             with self._lock:
                 self._dropped += 1
@@ -79,18 +82,18 @@ class LineWriter(Generic[Item]):
             self._wake.set()
 
     def close(self) -> None:
-        """Write what waits, within `CLOSE_SECONDS`, and end the thread."""
+        """Write the waiting items within `CLOSE_SECONDS`, and end the thread."""
         self._closing.set()
         self._wake.set()
         if self._thread:
             self._thread.join(CLOSE_SECONDS)
 
     def _start(self) -> None:
-        """Start the thread, where the system allows one more."""
-        # The call that the item is about is answered all the same.
+        """Start the thread, if the system allows one more."""
+        # Without the thread, the call that the item is about is answered all the same.
         with self._lock, suppress(RuntimeError, MemoryError):
             if self._thread is None:
-                # As a daemon it does not keep the process, where it waits for a reader.
+                # A daemon thread that waits for a reader does not keep the process running.
                 thread = threading.Thread(target=self._run, name="log", daemon=True)
                 thread.start()
                 self._thread = thread
@@ -107,7 +110,7 @@ class LineWriter(Generic[Item]):
                 if self._closing.is_set():
                     return
                 self._is_idle = True
-                # What was put before that line has woken nobody.
+                # Items that were put before that line have not woken the thread.
                 if self._items:
                     self._wake.set()
         except OSError:
@@ -116,7 +119,7 @@ class LineWriter(Generic[Item]):
             self._on_broken()
 
     def _text(self) -> str:
-        """The text of the items that wait."""
+        """The text of the waiting items."""
         texts = []
         while True:
             try:
@@ -145,7 +148,7 @@ class LineWriter(Generic[Item]):
             self._refused += text.count("\n")
 
     def _write(self, data: bytes) -> None:
-        """Write all of *data*, and wait for the reader as long as that takes. Raises OSError where
+        """Write all of *data*, and wait for the reader as long as it takes. Raises OSError where
         there is none."""
         view = memoryview(data)
         while view:
@@ -161,6 +164,6 @@ class LineWriter(Generic[Item]):
 
 
 def _dropped_lines(count: int, reason: str) -> str:
-    """The line that stands in place of *count* others."""
+    """The line in place of *count* dropped lines."""
     lines = "line was" if count == 1 else "lines were"
     return f"({count} {lines} dropped here: {reason})\n"

@@ -1,4 +1,4 @@
-"""`images-emulator models`: the table of models."""
+"""`images-emulator models`: prints the table of models."""
 
 from __future__ import annotations
 

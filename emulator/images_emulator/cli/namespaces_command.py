@@ -1,4 +1,4 @@
-"""`images-emulator namespaces`: the namespaces of a running server, and the end of one."""
+"""`images-emulator namespaces`: lists the namespaces of a running server, or deletes one."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import Final
 from images_emulator.cli.terminal import Part, printable, render
 
 MAX_RECORD_CHARS: Final = 20_000
-"""Characters that are shown of a notice or an error."""
+"""The most characters that are shown of a notice or an error."""
 
 
 def notice_line(
@@ -22,8 +22,9 @@ def notice_line(
     is_json: bool,
     colours: bool,
 ) -> str:
-    """The line of *text*, of a *level* of the standard library. It was *created* at that time, in
-    seconds since the epoch. *call_id* is the call that it is about, if it is about one."""
+    """The line of *text*. *level* is a level of the standard library, *created* the time of the
+    notice in seconds since the epoch. *call_id* is the id of the call that it is about, if there is
+    one."""
     name = logging.getLevelName(level).lower()
     if is_json:
         time = datetime.fromtimestamp(created).astimezone()

@@ -1,4 +1,4 @@
-"""The sentence about a port, or a store, that `images-emulator serve` cannot have."""
+"""The sentence about a port or a store that is not available to `images-emulator serve`."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from images_emulator.cli.command_line import CommandError
 PORT_HINT: Final = (
     "; -p 0 takes a free one, and 'images-emulator healthcheck' tells whether an emulator has it"
 )
-"""Ends the sentence about a port that is taken."""
+"""The end of the sentence about a port that is taken."""
 
 
 STORE_HINT: Final = (
     "; --store is the URL of a Redis that runs, and without it the server has its own memory"
 )
-"""Ends the sentence about a store that cannot be had."""
+"""The end of the sentence about a store that is not available."""
 
 
 def port_error(error: OSError) -> CommandError:
-    """The sentence about a port or a store that cannot be had."""
+    """The sentence about a port or a store that is not available."""
     sentence = (error.strerror or str(error)).removesuffix(".")
     if error.errno == errno.EADDRINUSE:
         sentence += PORT_HINT

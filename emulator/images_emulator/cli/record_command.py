@@ -44,7 +44,7 @@ SWITCHES: Final = {("-q", "--quiet"): "The same as --log-level error"}
 """Flags that stand for a setting, with their help."""
 
 PORT_HINT: Final = "; -p 0 takes a free one"
-"""Ends the sentence about a port that is taken."""
+"""The end of the sentence about a port that is taken."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -87,8 +87,8 @@ def run(
     quiet: bool,
     **flags: Any,
 ) -> int:
-    """Record until a signal. Raises CommandError where folder or port cannot be had, ValueError for
-    a value of a flag or a setting."""
+    """Record until a signal. Raises CommandError where the folder or the port is not available, and
+    ValueError for a value of a flag or a setting."""
     if quiet:
         flags["log_level"] = "error"
     values = read_settings(**flags)
@@ -97,7 +97,7 @@ def run(
         raise ValueError("an upstream is missing: --upstream https://api.openai.com/v1")
     log_settings = LogSettings(log_level=values["log_level"], log_format=values["log_format"])
     where = Settings(host=values["host"], port=values["port"])
-    # Imported late: --help and a wrong flag need none of them.
+    # These modules are imported late: --help and a wrong flag need none of them.
     from images_emulator.cli.recording_log import RecordingLog  # noqa: PLC0415
     from images_emulator.record_server import RecordServer  # noqa: PLC0415
     from images_emulator.recordings.folder import RecordingFolder  # noqa: PLC0415
@@ -105,7 +105,7 @@ def run(
     log = RecordingLog(log_settings)
     try:
         to.mkdir(parents=True, exist_ok=True)
-        # Otherwise each call would be told of as not recorded.
+        # Without this check, every call would be reported as not recorded.
         NamedTemporaryFile(dir=to, prefix=".").close()
     except OSError as error:
         raise CommandError(f"{to}: {error.strerror}") from None

@@ -1,4 +1,4 @@
-"""The log of the proxy that records: a line for each call, with the file that it is in."""
+"""The log of the recording proxy: a line for each call, with the file of its recording."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PICTURE: Final = re.compile(rb'"(?:b64_json|url)"\s*:\s*"([^"]*)"')
 
 
 class RecordingLog(LineLog[CallLine]):
-    """Logs each call of which it is told."""
+    """Logs each call that `tell` gets."""
 
     def __init__(self, settings: LogSettings, out: int = STDOUT, err: int = STDERR) -> None:
         super().__init__(settings, self._stop, out, err)
@@ -43,7 +43,7 @@ class RecordingLog(LineLog[CallLine]):
 
 
 def line_of(call: KeptCall) -> CallLine:
-    """The record of a *call*."""
+    """The line of a *call*."""
     recording = call.recording
     request, response = recording.request, recording.response
     fields = _fields(request)
@@ -51,7 +51,7 @@ def line_of(call: KeptCall) -> CallLine:
     pictures = _pictures(response) if response and response.status == 200 else []
     lengths = [length for length in pictures if length is not None]
     parts = response.parts if response and _is_stream(response) else ()
-    # What is left of an event that was cut has no empty line behind it.
+    # The rest of a cut event has no empty line at its end.
     events = [part for part in parts if part.data.endswith((b"\n\n", b"\r\n\r\n"))]
     model, size = fields.get("model"), fields.get("size")
     return CallLine(
@@ -88,7 +88,7 @@ def _outcome(call: KeptCall) -> str:
 
 
 def _shown(file: Path) -> str:
-    """*file* as it is seen from the working directory, where it is in it."""
+    """*file* relative to the working directory, if it is inside it."""
     try:
         return str(file.relative_to(Path.cwd()))
     except (ValueError, OSError):
@@ -108,7 +108,7 @@ def _sdk(request: RecordedRequest) -> str | None:
 
 
 def _fields(request: RecordedRequest) -> Mapping[str, Any]:
-    """The fields of the *request* that its line shows, as far as they are found in little time."""
+    """The fields of the *request* that its line shows, as far as they are quick to find."""
     body = request.body
     if body.startswith(b"--"):
         pairs = _FORM_FIELD.findall(body)
@@ -117,7 +117,7 @@ def _fields(request: RecordedRequest) -> Mapping[str, Any]:
 
 
 def _object(body: bytes) -> Mapping[str, Any]:
-    """The JSON object in *body*; an empty one for a long or another body."""
+    """The JSON object in *body*; empty for a long body, or for any other one."""
     try:
         value = json.loads(body) if len(body) <= MAX_PARSED_BYTES else {}
     except (ValueError, RecursionError):
@@ -130,14 +130,14 @@ def _is_stream(response: RecordedResponse) -> bool:
 
 
 def _failed_event(response: RecordedResponse) -> bytes:
-    """The last event of a stream, if it is that of an error."""
+    """The last event of a stream, if it is an error event."""
     last = response.parts[-1].data if response.parts else b""
     return last if last.startswith((b"event: error", b'data: {"error"')) else b""
 
 
 def _pictures(response: RecordedResponse) -> list[int | None]:
-    """The bytes of each picture in an answer, None for one by URL. Of a stream only whole pictures
-    count."""
+    """The number of bytes of each picture in an answer; None for a picture by URL. In a stream,
+    only whole pictures count."""
     bodies = [response.body]
     if _is_stream(response):
         bodies = [part.data for part in response.parts if b".completed" in part.data[:80]]
@@ -149,7 +149,7 @@ def _pictures(response: RecordedResponse) -> list[int | None]:
 
 
 def _error(call: KeptCall) -> Mapping[str, Any] | None:
-    """The error of the answer, or what stands in its place."""
+    """The error of the answer, or the error that stands in for it."""
     recording = call.recording
     response = recording.response
     if response is None:

@@ -1,4 +1,4 @@
-"""`images-emulator requests`: the calls that a running server has had, and those that come."""
+"""`images-emulator requests`: prints the calls that a running server has had, and those to come."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ FILTERS: Final = {
     ),
     "kind": ("WORD", "call or download"),
 }
-"""The filters of the admin API, with what stands for a value in the help."""
+"""The filters of the admin API, with the word for each value, and its help."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -72,7 +72,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def add_filters(parser: ArgumentParser, but: Sequence[str] = ()) -> None:
-    """Add a flag for each filter of calls, *but* those of these names."""
+    """Add a flag for each filter of calls, except the filters in *but*."""
     group = parser.add_argument_group("filters")
     for name, (metavar, text) in FILTERS.items():
         if name not in but:
@@ -81,7 +81,7 @@ def add_filters(parser: ArgumentParser, but: Sequence[str] = ()) -> None:
 
 
 def take_filters(options: dict[str, Any], but: Sequence[str] = ()) -> dict[str, Sequence[str]]:
-    """Take what `add_filters` has added out of *options*."""
+    """Remove the options of `add_filters` from *options*, and return them."""
     filters = {name: options.pop(name) for name in FILTERS if name not in but}
     return {name: values for name, values in filters.items() if values}
 
@@ -109,7 +109,7 @@ def run(*, follow: bool, limit: int, as_json: bool, verbose: bool, **options: An
             show(summary)
         return 0
     matches = _matcher(filters)
-    # The stream is there before the page is asked for, so that no call is lost between the two.
+    # The stream opens before the page is asked for, so that no call is lost between the two.
     with client.events("events") as events:
         shown = set()
         for summary in page():
@@ -130,7 +130,7 @@ NO_MATCH: Final = "(no call matches)"
 NO_NAMESPACE: Final = (
     "(no call has named this namespace; 'images-emulator namespaces' lists those that there are)"
 )
-"""Notes on an empty list of calls, on the standard error. With `--json` there are none."""
+"""Notes on an empty list of calls, for standard error. With `--json` there are none."""
 
 NOTES: Final = {
     "skipped": "{count} calls came at once and were not told one by one",
@@ -141,8 +141,7 @@ NOTES: Final = {
 
 
 def _is_known(client: AdminClient) -> bool:
-    """Whether the server has the namespace that the client asks, also where that is named by an API
-    key."""
+    """Whether the server has the client's namespace, which an API key may name."""
     name = client.address.namespace
     if name == DEFAULT_NAMESPACE:
         return True
@@ -181,11 +180,11 @@ def _text_printer(*, verbose: bool) -> Callable[[Mapping[str, Any]], None]:
 
 
 def _matcher(filters: Mapping[str, Sequence[str]]) -> Callable[[Mapping[str, Any]], bool]:
-    """Whether a call of the live feed, which takes no filters, matches *filters*. Raises ValueError
-    for a filter without meaning."""
+    """A function that tells whether a call of the live feed matches *filters*, because the feed
+    itself takes none. Raises ValueError for a filter without meaning."""
     if not filters:
         return lambda summary: True
-    # They load the API's tables.
+    # These modules load the API's tables.
     from images_emulator.contract.message_format import mask_key  # noqa: PLC0415
     from images_emulator.state.query import Query  # noqa: PLC0415
 
@@ -194,7 +193,8 @@ def _matcher(filters: Mapping[str, Sequence[str]]) -> Callable[[Mapping[str, Any
 
 
 class _Entry:
-    """A call of the live feed with the names by which filters read one of the journal."""
+    """A call of the live feed, with the attribute names by which filters read a call of the
+    journal."""
 
     def __init__(self, summary: Mapping[str, Any], mask_key: Callable[[str], str]) -> None:
         self._summary = summary

@@ -1,4 +1,4 @@
-"""`images-emulator reset`: begins a running server anew."""
+"""`images-emulator reset`: resets a running server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`images-emulator scenario`: the ready scenarios, and what is wrong with another one."""
+"""`images-emulator scenario`: prints the ready scenarios, and the mistakes in another scenario."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ def run(*, part: str | None, name: str = "") -> int:
 
 
 def _ready(name: str) -> str:
-    """The text of a ready scenario. Raises CommandError where there is none of that name."""
+    """The text of the ready scenario *name*. Raises CommandError where there is none of that
+    name."""
     ready = ready_scenarios()
     if name not in ready:
         meant = suggestion(name, ready, quote="'")

@@ -1,4 +1,4 @@
-"""`images-emulator serve`: the server, until a signal ends it."""
+"""`images-emulator serve`: runs the server until a signal ends it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ EXAMPLES: Final = """\
   images-emulator serve --help-all       every setting, with its variable"""
 
 SHORT_FLAGS: Final = {"port": "-p"}
-"""Flags of one letter, by setting."""
+"""The flags of one letter, by setting."""
 
 USUAL: Final = {
     "where": ("port", "host", "api_key", "admin_token", "workers", "store"),
@@ -109,8 +109,8 @@ class HelpAll(argparse.Action):
 
 
 def run(*, quiet: bool, verbose: bool, **flags: Any) -> int:
-    """Run the server until a signal. Raises CommandError where the port cannot be had, ValueError
-    for a setting's value."""
+    """Run the server until a signal. Raises CommandError where the port is not available, and
+    ValueError for a setting's value."""
     flags = {name: tuple(v) if isinstance(v, list) else v for name, v in flags.items()}
     if quiet or verbose:
         flags["log_level"] = "error" if quiet else "debug"
@@ -150,9 +150,10 @@ def run(*, quiet: bool, verbose: bool, **flags: Any) -> int:
 
 
 def open_server(settings: Settings, listener: SharedListener | None = None) -> Server:
-    """The server, which does not serve yet, on the port of the settings or on *listener*. Raises
-    CommandError where the port or the store cannot be had, ValueError for a setting's value."""
-    # Imported modules are never garbage; to collect while they are imported takes a tenth of the
+    """Make the server, which does not serve yet, on the port of the settings or on *listener*.
+    Raises CommandError where the port or the store is not available, and ValueError for a setting's
+    value."""
+    # Imported modules are never garbage. Collecting garbage during the imports takes a tenth of the
     # time to the first answer.
     gc.disable()
     # The web framework takes most of the import time; --help and a wrong flag need none.
@@ -175,8 +176,8 @@ def call_log(
     settings: LogSettings,
     lock: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> CallLog:
-    """The log of *server*, also of its namespaces. Where several processes write it, *lock* makes a
-    lock that they share. Afterwards all modules are loaded."""
+    """The log of *server* and of its namespaces. Where several processes write the log, *lock*
+    makes a lock that they share. Afterwards all modules are loaded."""
     from images_emulator.cli.call_log import CallLog  # noqa: PLC0415 - it loads the journal
 
     log = CallLog(settings, server.emulator.journal, lock=lock, store=server.emulator.store)

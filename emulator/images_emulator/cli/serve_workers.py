@@ -1,4 +1,4 @@
-"""`images-emulator serve --workers N`: the supervisor of the workers, and what it prints."""
+"""`images-emulator serve --workers N`: the supervisor of the workers, and its output."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ WORKER_MODULE: Final = "images_emulator.cli.worker_process"
 """The module whose `main` a worker runs."""
 
 REDIS_BYTES: Final = 128 * 2**20
-"""What a Redis of the workers' own takes beside twice the budgets of what it holds."""
+"""The bytes that the workers' own Redis takes, in addition to twice the budgets of its contents."""
 
 
 def serve_workers(
@@ -43,9 +43,9 @@ def serve_workers(
     file: SettingsFile | None,
     warnings: Sequence[str],
 ) -> None:
-    """Run *count* workers until a signal; the text of their start has the settings *file* and the
-    *warnings*. Raises CommandError where the port, a store or a worker cannot be had, ValueError
-    for a setting's value."""
+    """Run *count* workers until a signal. Their start-up text has the settings *file* and the
+    *warnings*. Raises CommandError where the port, a store or a worker is not available, and
+    ValueError for a setting's value."""
     processes = min(settings.render_processes, spare_cores(processes=count))
     try:
         listener = listening_socket(settings.host, settings.port)
@@ -81,19 +81,19 @@ def serve_workers(
     except OwnRedisError as error:
         raise CommandError(str(error)) from None
     finally:
-        # There is nothing left that a second Ctrl-C could stop.
+        # A second Ctrl-C has nothing left to stop.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         notices.close()
 
 
 def _values(settings: Settings | LogSettings) -> dict[str, Any]:
-    """The values of *settings* by their names, as JSON has them."""
+    """The values of *settings*, by their names, in the form of JSON."""
     return {each.name: getattr(settings, each.name) for each in fields(settings)}
 
 
 class _Notices:
-    """Writes what the supervisor has to tell between the lines of the workers, which lock *lock*,
-    too: as JSON to standard output, as text to standard error."""
+    """Writes the supervisor's notices between the lines of the workers, which share *lock*. JSON
+    goes to standard output, text to standard error."""
 
     def __init__(self, log: LogSettings, lock: Path) -> None:
         self._is_shown = log.log_level != "error"
@@ -105,7 +105,7 @@ class _Notices:
         self._writer = LineWriter[str](fd, str, encoding=stream.encoding, lock=FileLock(lock))
 
     def put(self, text: str) -> None:
-        """Let *text* be written."""
+        """Queue *text* for writing."""
         if self._is_shown:
             self._writer.put(self._line(text, created=time()))
 

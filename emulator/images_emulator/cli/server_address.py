@@ -1,5 +1,4 @@
-"""The server that a command talks to: its address, its admin token, and an API key that it
-accepts."""
+"""The server that a command talks to: its address, its admin token, and an API key for it."""
 
 from __future__ import annotations
 
@@ -22,12 +21,13 @@ from images_emulator.namespace_names import DEFAULT_NAMESPACE, NAMESPACE_PREFIX,
 from images_emulator.settings import all_settings
 
 UNSPECIFIED: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - it is replaced
-"""Addresses on which a server listens everywhere, and what leads to it from the same machine."""
+"""The addresses on which a server listens everywhere, each with an address that leads to it from
+the same machine."""
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a server that listens on *host*, an address or a name, is reached from its machine
-    alone."""
+    """Whether a server that listens on *host*, an address or a name, can only be reached from its
+    own machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -61,10 +61,16 @@ def add_address(parser: Any) -> None:
 def server_address(
     *, url: str | None = None, namespace: str | None = None, **flags: Any
 ) -> ServerAddress:
-    """The server that the flags of `add_address` name; else the one of the variable
-    `IMAGES_EMULATOR_URL`; else the container's first process; else the one that the settings of the
-    command `serve` would start on this machine. The flag for the namespace goes before the one that
-    the URL names. Raises ValueError for an address that is none, or that is not known."""
+    """The server that a command means. The first available source decides:
+
+    - the flags of `add_address`
+    - the variable `IMAGES_EMULATOR_URL`
+    - the container's first process
+    - the settings of a `serve` on this machine
+
+    The flag for the namespace goes before a namespace in the URL. Raises ValueError for an address
+    that is wrong or unknown.
+    """
     address = url or ("port" not in flags and os.environ.get(URL_VARIABLE)) or None
     first = None if address else first_process()
     values = read_settings(**((first.options if first else {}) | flags))

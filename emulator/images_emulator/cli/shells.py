@@ -1,4 +1,4 @@
-"""Lines that set variables, in the words of shells and files."""
+"""Formats lines that set variables, for shells and files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FORMS: Final[Mapping[str, Callable[[str, str], str]]] = {
 
 
 def shell_of(environment: Mapping[str, str], os_name: str = os.name) -> str:
-    """The key of `FORMS` for the shell that a command was called from, as far as can be told."""
+    """The key of `FORMS` for the shell that called a command, as far as it is known."""
     if os_name == "nt":
         return "powershell"
     return "fish" if environment.get("SHELL", "").endswith("/fish") else "sh"

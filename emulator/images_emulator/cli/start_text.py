@@ -1,4 +1,4 @@
-"""What `images-emulator serve` prints when it accepts connections."""
+"""The text that `images-emulator serve` prints when it accepts connections."""
 
 from __future__ import annotations
 
@@ -22,24 +22,28 @@ if TYPE_CHECKING:
     from images_emulator.server import Server
 
 PAGE_PATH: Final = "/_emulator/"
-"""Path of the page."""
+"""The path of the page."""
 
 OWN_REDIS: Final = "a Redis of their own"
-"""The store of workers that were given none, as a start-up line names it."""
+"""The store of workers that were given none, as a start-up line calls it."""
 
 MISSES: Final = {
     OnMiss.EMULATE: "the emulator answers",
     OnMiss.REFUSE: "it refuses",
     OnMiss.RECORD: "the upstream answers",
 }
-"""What a start-up line says of calls that no recording answers."""
+"""The words of a start-up line about calls that no recording answers."""
 
 
 class StartState(NamedTuple):
-    """What a server has at its start. *recordings* are those in the folder of `replay`, *pictures*
-    in words those in the one of `pictures`; None without one. *changed* are the settings, by their
-    names, that a shared store has otherwise than the server was started with, *steps* the number of
-    steps that it has in place of those of the server; None where it has these."""
+    """The state of a server at its start.
+
+    *recordings* is the number of recordings in the folder of `replay`, 0 without a folder.
+    *pictures* describes the pictures in the folder of `pictures`; None without a folder.
+
+    *changed* are the settings, by their names, in which a shared store differs from the server's
+    start. *steps* is the number of steps in the store; None where the store has the server's own.
+    """
 
     recordings: int = 0
     pictures: str | None = None
@@ -48,7 +52,7 @@ class StartState(NamedTuple):
 
 
 def start_state(server: Server) -> StartState:
-    """What *server* has at its start."""
+    """The state of *server* at its start."""
     emulator = server.emulator
     scenario = emulator.scenario
     has_own_steps = not emulator.store.is_shared or scenario.is_at_its_start
@@ -75,10 +79,12 @@ def start_text(
     file: SettingsFile | None = None,
     warnings: Sequence[str] = (),
 ) -> str:
-    """The text that is printed when the server of *url* accepts connections; with a *log* of errors
-    alone, where it listens, with one of warnings these, too. *workers* is the number of processes
-    that serve, *file* the settings file, *warnings* are sentences about the
-    settings."""
+    """The text that is printed when the server at *url* accepts connections.
+
+    With a *log* of errors alone, it only says where the server listens; with a *log* of warnings,
+    it also has the *warnings*, sentences about the settings. *workers* is the number of processes
+    that serve. *file* is the settings file.
+    """
     started, settings = settings, replace(settings, **state.changed)
     listening = f"Listening on {url}"
     local = local_url(settings.host, port)
@@ -128,8 +134,8 @@ def start_text(
 
 
 def _traces_url(variables: Mapping[str, str]) -> str | None:
-    """The URL to which the exporter sends traces by the *variables* of OpenTelemetry; None where
-    they turn it off.
+    """The URL to which the exporter sends traces by OpenTelemetry's *variables*; None where they
+    turn it off.
 
     https://opentelemetry.io/docs/specs/otel/protocol/exporter/#endpoint-urls-for-otlphttp
     """
@@ -153,8 +159,7 @@ def _open_door(settings: Settings) -> str | None:
 
 
 def _shell_line(url: str, settings: Settings) -> str:
-    """The line that leads the SDKs in a shell to the server at *url*. No key of the settings stands
-    in it."""
+    """The shell line that leads the SDKs to the server at *url*. It has no key of the settings."""
     write = FORMS[shell_of(os.environ)]
     key = "<one of your api_key>" if settings.api_key else API_KEY
     variables = {"OPENAI_BASE_URL": f"{url}/v1", "OPENAI_API_KEY": key}
@@ -163,8 +168,8 @@ def _shell_line(url: str, settings: Settings) -> str:
 
 
 def _mode_lines(settings: Settings, state: StartState) -> Iterator[str]:
-    """Start-up lines that say which day's API answers, whether it forgives, and what else
-    answers."""
+    """Start-up lines about the day of the API, about leniency, and about what else answers
+    calls."""
     if settings.as_of == "any":
         yield (
             "as_of=any: retired models answer, and a call may leave out its model; "
@@ -187,8 +192,8 @@ def _mode_lines(settings: Settings, state: StartState) -> Iterator[str]:
 
 
 def _joined_lines(started: Settings, state: StartState) -> Iterator[str]:
-    """The line that says what holds in place of the settings with which the server was started,
-    where the store had a state already."""
+    """The line about the state that the store had already, which holds in place of the settings of
+    the start."""
     parts = [
         f"{name}={value} in place of {getattr(started, name)}"
         for name, value in state.changed.items()

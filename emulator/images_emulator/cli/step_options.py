@@ -1,4 +1,5 @@
-"""The options of commands that give a running server a step: for which calls, and how many."""
+"""The options of commands that give a running server a step. They choose the calls and their
+number."""
 
 from __future__ import annotations
 
@@ -13,17 +14,17 @@ MATCH_HELP: Final = "Only calls of this path, model, prompt, size … (what a sc
 """Help text of `--match`."""
 
 NOT_TEXTS: Final = frozenset({"n", "images", "has_mask", "retry_count"})
-"""The keys of `match` whose values are numbers, or true and false."""
+"""The keys of `match` whose values are numbers or booleans."""
 
 FIELDS_PREFIX: Final = "fields."
-"""Prefix of a path into the body, as a key of `--match`."""
+"""The prefix of a path into the body, as a key of `--match`."""
 
 EVERY_CALL: Final = "always"
 """The value of `--times` for every call."""
 
 
 def add_step_options(parser: ArgumentParser, times: int | None) -> None:
-    """Add the options of `CallChoice`. `--times` is *times* by default."""
+    """Add the options of `CallChoice`. *times* is the default of `--times`."""
     parser.add_argument(
         "--times",
         metavar="COUNT",
@@ -59,7 +60,7 @@ def add_step_options(parser: ArgumentParser, times: int | None) -> None:
 
 
 class CallChoice(NamedTuple):
-    """The calls that a step is for, by the options of a command. As text it is for people."""
+    """The calls that a step is for, as a command's options choose them. Its text is for people."""
 
     times: int | None
     match: Sequence[tuple[str, str]]
@@ -83,7 +84,8 @@ class CallChoice(NamedTuple):
 
 
 def call_choice(options: dict[str, Any]) -> CallChoice:
-    """Take the options of `add_step_options` out of the *options* of a command."""
+    """Remove the options of `add_step_options` from *options*, and return the calls that they
+    choose."""
     return CallChoice(*(options.pop(name) for name in CallChoice._fields))
 
 
@@ -104,7 +106,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 def match_of(pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """The `match` of a step, from each `--match NAME=VALUE`. A field of the body is
-    `fields.PATH=VALUE`; what is not JSON there is a text."""
+    `fields.PATH=VALUE`, where the value is a text unless it is JSON."""
     match: dict[str, Any] = {}
     for name, text in pairs:
         if name.startswith(FIELDS_PREFIX):

@@ -1,4 +1,4 @@
-"""The line of the log that tells of a change of the store: it is away, back, or restored."""
+"""The log line about a change of the store: it is away, back, or restored."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from images_emulator.state.store import StoreAway, StoreBack, StoreEvent
 
 
 def store_line(event: StoreEvent, created: float, *, is_json: bool, colours: bool) -> str:
-    """The line of *event*, which was at that time, in seconds since the epoch. It has the
-    importance of a warning."""
+    """The line of *event*, at the level of a warning. *created* is the time of the event, in
+    seconds since the epoch."""
     state, message, values = _words(event)
     if not is_json:
         return notice_line(message, logging.WARNING, created, is_json=False, colours=colours)
@@ -28,8 +28,8 @@ def store_line(event: StoreEvent, created: float, *, is_json: bool, colours: boo
 
 
 def _words(event: StoreEvent) -> tuple[str, str, dict[str, Any]]:
-    """The word for the state of the store, the sentence about *event*, and its values by their
-    keys in JSON."""
+    """The word for the state of the store, the sentence about *event*, and its values by JSON
+    key."""
     store = f"The store {event.url}"
     if isinstance(event, StoreAway):
         message = f"{store} is away: {event.reason}"
@@ -47,7 +47,7 @@ def _words(event: StoreEvent) -> tuple[str, str, dict[str, Any]]:
 
 
 def _missed(late: int, dropped: int) -> str:
-    """The clause that says how many calls the journal got *late*, and how many were *dropped*."""
+    """The clause about the calls that reached the journal *late*, and those that were *dropped*."""
     if late and dropped:
         return f"{_calls(late)} reached the journal late, {dropped} never"
     if dropped:

@@ -1,5 +1,5 @@
-"""Text for terminals: colours, texts of clients without control characters, and lines that are cut
-to the width."""
+"""Text for terminals: colours, clients' texts without control characters, and lines cut to the
+width."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 MAX_TEXT_CHARS: Final = 1000
-"""Characters that are shown of a text of a client."""
+"""The most characters that are shown of a client's text."""
 
 CODES: Final[Mapping[str, str]] = {
     "dim": "2",
@@ -19,32 +19,33 @@ CODES: Final[Mapping[str, str]] = {
     "magenta": "35",
     "cyan": "36",
 }
-"""The styles, with their numbers in an escape sequence (SGR)."""
+"""The styles, each with its number in an escape sequence (SGR)."""
 
 
 class Part(NamedTuple):
-    """A part of a line, in one style, a key of `CODES`, or in none."""
+    """A part of a line in one style, a key of `CODES`, or without a style."""
 
     text: str
     style: str = ""
 
 
 def has_colours(fd: int | None, environment: Mapping[str, str]) -> bool:
-    """Whether what is written to the file descriptor *fd*, or to none, is coloured: a terminal's
-    is, unless `NO_COLOR` is set, and any is where `FORCE_COLOR` is."""
+    """Whether text for the file descriptor *fd* (None: no descriptor) is coloured. `NO_COLOR` turns
+    colours off. Otherwise `FORCE_COLOR` turns them on, or off with `0`. Without both, a terminal's
+    text is coloured, unless the terminal is dumb."""
     if environment.get("NO_COLOR"):
         return False
     force = environment.get("FORCE_COLOR", "")
     if force:
         return force != "0"
-    # Windows has terminals that show escape sequences, and a console that prints them.
+    # Windows has terminals that follow escape sequences, and a console that prints them.
     if os.name == "nt" and not (environment.get("WT_SESSION") or environment.get("TERM")):
         return False
     return fd is not None and os.isatty(fd) and environment.get("TERM") != "dumb"
 
 
 def columns_of(fd: int) -> int | None:
-    """The width of the terminal that *fd* leads to; None where it leads to none."""
+    """The width of the terminal that *fd* leads to; None where it leads to no terminal."""
     try:
         return os.get_terminal_size(fd).columns or None
     except OSError:
@@ -74,7 +75,7 @@ def render(parts: Sequence[Part], *, colours: bool, columns: int | None) -> str:
 
 
 def _cut(parts: Sequence[Part], columns: int) -> Iterator[Part]:
-    """*parts* as far as *columns* have room, with an ellipsis at the end of what is cut."""
+    """*parts*, cut to *columns*, with an ellipsis where they are cut."""
     left = columns
     for number, part in enumerate(parts):
         width = width_of(part.text)
@@ -88,7 +89,7 @@ def _cut(parts: Sequence[Part], columns: int) -> Iterator[Part]:
 
 
 def _fitting(text: str, columns: int) -> str:
-    """The beginning of *text* that has room in *columns*."""
+    """The beginning of *text* that fits into *columns*."""
     for end, char in enumerate(text):
         columns -= width_of(char)
         if columns < 0:
@@ -97,7 +98,7 @@ def _fitting(text: str, columns: int) -> str:
 
 
 def width_of(text: str) -> int:
-    """The columns that *text* takes on a terminal."""
+    """The number of columns that *text* takes on a terminal."""
     if text.isascii():
         return len(text)
     from unicodedata import combining, east_asian_width  # noqa: PLC0415 - few texts need them

@@ -22,13 +22,13 @@ from images_emulator.shared_listener import ConnectionCounts, SharedListener
 from images_emulator.workers.orders import Order, Report
 
 ORPHAN_SECONDS: Final = 5.0
-"""Seconds in which a worker without a supervisor has to stop, before it is ended."""
+"""The seconds in which a worker without a supervisor has to stop, before it is ended."""
 
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT, or until the supervisor is gone. The exit status is 1 where
     the server does not start."""
-    # Until the server can hear it, Ctrl-C is for the supervisor.
+    # Until the server can handle Ctrl-C, the supervisor alone does.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with socket.socket(fileno=0) as supervisor:
         line = supervisor.makefile("rb").readline()
@@ -58,7 +58,7 @@ def _serve(order: Order, supervisor: socket.socket) -> None:
 
 
 def _stop_with(supervisor: socket.socket) -> None:
-    """Wait for the end of the supervisor, and then stop as by its signal."""
+    """Wait for the end of the supervisor, then stop as after its signal."""
     try:
         while supervisor.recv(1):
             pass

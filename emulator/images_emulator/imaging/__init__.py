@@ -1,5 +1,5 @@
-"""Pictures. Pillow is imported here and nowhere else, and not before there is something to draw:
-who needs `imaging.render` takes it from this package, which imports it then."""
+"""Pictures. Only this package imports Pillow, and only when there is something to draw: its
+modules, such as `imaging.render`, are imported when they are first used."""
 
 from __future__ import annotations
 

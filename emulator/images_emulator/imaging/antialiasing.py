@@ -1,7 +1,7 @@
 """Draws shapes with anti-aliased edges in images of palette indices.
 
-A pixel on an edge has a palette entry of its own, a mixture of the two colours that meet there. The
-pixels of an edge are points of a cached path, which Pillow moves, stretches and draws in C.
+A pixel on an edge has a palette entry of its own: a mixture of the two colours that meet there. The
+pixels of an edge are the points of a cached path, which Pillow moves, stretches and draws in C.
 """
 
 from __future__ import annotations
@@ -19,31 +19,31 @@ AffineMatrix = Sequence[float]
 """Six numbers a, b, c, d, e, f: the point (x, y) goes to (ax + by + c, dx + ey + f)."""
 
 Shades = tuple[int, int]
-"""Palette indices of a colour that covers a third and two thirds of a pixel."""
+"""The palette indices of a colour where it covers a third and two thirds of a pixel."""
 
 COVERAGE_DISTANCES: Final = (1 / 3, 0, -1 / 3)
-"""Largest distance of a pixel's centre outside of a round edge, in pixels, where the shape covers a
-third, two thirds and all of the pixel."""
+"""The largest distances, in pixels, of a pixel's centre beyond a round edge, by the coverage of the
+pixel. The shape covers a third, two thirds, and all of it."""
 
 ELLIPSE_REACH: Final = 0.375
-"""Largest distance of a pixel's centre outside of the radius, in pixels, at which Pillow's ellipse
+"""The largest distance, in pixels, of a pixel's centre beyond the radius at which Pillow's ellipse
 always fills the pixel."""
 
 SLOPE_STEPS: Final = 24
 """Corners of the polygon below a slope."""
 
 BACKGROUND_SAMPLES: Final = 8
-"""Positions along a slope at which the colour of the background is read."""
+"""The number of positions along a slope at which the colour of the background is read."""
 
 POLYGON_OFFSET: Final = 1.4
-"""Pixels from a slope down to its polygon: Pillow rounds the corners, and two rows of points fill
-the gap."""
+"""The distance from a slope down to its polygon, in pixels. Pillow rounds the corners of the
+polygon; two rows of points fill the gap."""
 
 
 class Palette:
-    """The palette of an image: RGBA bytes, to which mixtures are added, up to *end* entries.
+    """The palette of an image, as RGBA bytes. Mixtures are added to it, up to *end* entries.
 
-    The first *gradient* entries are a gradient with little difference between neighbours. The index
+    The first *gradient* entries are a gradient, in which neighbours differ little. The index
     *clear* is transparent.
     """
 
@@ -68,7 +68,8 @@ class Palette:
         return one == other or max(one, other) < self._gradient
 
     def shades(self, under: int, over: int) -> Shades:
-        """The mixtures of *over* on *under*; *over* itself where the palette is full."""
+        """The palette indices of the mixtures of *over* on *under*. Where the palette is full, both
+        are *over*."""
         if under < self._gradient:
             under = under // 4 * 4 + 2
         shades = self._shades.get((under, over))
@@ -84,8 +85,8 @@ class Palette:
 
 
 def _coverage(distance: float) -> int | None:
-    """The index in `COVERAGE_DISTANCES` of a pixel at that *distance* outside of an edge; None for
-    one that is not covered."""
+    """The index in `COVERAGE_DISTANCES` for a pixel at that *distance* outside of an edge; None
+    where the pixel is not covered."""
     if distance > COVERAGE_DISTANCES[0]:
         return None
     return sum(distance <= limit for limit in COVERAGE_DISTANCES) - 1
@@ -93,8 +94,8 @@ def _coverage(distance: float) -> int | None:
 
 @lru_cache(maxsize=96)
 def _circle(radius: int, bands: int) -> tuple[tuple[ImagePath.Path, ...], ...]:
-    """The edge of a disc of *radius* pixels: for each of *bands* bands of rows, from the top, the
-    points that it covers to a third and to two thirds."""
+    """The edge of a disc of *radius* pixels, in *bands* bands of rows from the top. Each band has
+    the points that the disc covers to a third, and those that it covers to two thirds."""
     edge = radius + ELLIPSE_REACH - COVERAGE_DISTANCES[-1]
     octants: tuple[list[tuple[int, int]], ...] = ([], [])
     for x in range(int(edge * 0.7072) + 2):
@@ -132,7 +133,7 @@ def _circle(radius: int, bands: int) -> tuple[tuple[ImagePath.Path, ...], ...]:
 @lru_cache(maxsize=16)
 def _corner(radius: int) -> tuple[ImagePath.Path, ...]:
     """The points of a quarter of a disc of *radius* pixels: those that it covers to a third, to two
-    thirds and whole."""
+    thirds and wholly."""
     points: tuple[list[tuple[int, int]], ...] = ([], [], [])
     for x in range(radius + 1):
         for y in range(radius + 1):
@@ -152,7 +153,7 @@ def _draw_points(
 
 
 def _pixel(canvas: Image.Image, x: float, y: float) -> int:
-    """The palette index at that position, or at the nearest one within the image."""
+    """The palette index at the position *x*, *y*, or at the nearest position within the image."""
     position = min(max(0, int(x)), canvas.width - 1), min(max(0, int(y)), canvas.height - 1)
     return cast("int", canvas.getpixel(position))  # it has one band
 
@@ -168,9 +169,9 @@ def disc(
 ) -> None:
     """Draw a disc in the palette *index*.
 
-    Its edge is mixed with the colour at its centre, for a disc on a larger one. With several
-    *bands* of rows, the edge of each is mixed with the colour at the left edge of the image in the
-    middle of the band, for a disc on a gradient.
+    With one band, the edge is mixed with the colour at the disc's centre, for a disc on a larger
+    one. With several *bands* of rows, for a disc on a gradient, the edge of each band is mixed with
+    another colour: that at the left edge of the image, in the middle of the band.
     """
     pen = ImageDraw.Draw(canvas)
     x, y = centre
@@ -185,8 +186,8 @@ def disc(
 def rounded_box(
     canvas: Image.Image, palette: Palette, box: tuple[int, int, int, int], radius: int, index: int
 ) -> None:
-    """Draw a rectangle with round corners in the palette *index*; *box* includes its right and
-    bottom pixels."""
+    """Draw a rectangle with round corners in the palette *index*. The right and bottom pixels of
+    *box* are part of it."""
     pen = ImageDraw.Draw(canvas)
     left, top, right, bottom = box
     pen.rectangle((left + radius, top, right - radius, bottom), fill=index)
@@ -207,8 +208,9 @@ def _smoothstep(part: float) -> float:
 
 @lru_cache(maxsize=16)
 def _slope(width: int) -> tuple[ImagePath.Path, ImagePath.Path, ImagePath.Path]:
-    """A slope of *width* columns from 0 to 1: its height at the centre of each column, and the area
-    below it as a polygon, for one that falls and one that rises on the screen."""
+    """A slope of *width* columns, with heights from 0 to 1: the height at the centre of each
+    column, and two polygons of the area below it. The first polygon is for a slope that falls on
+    the screen, the second for one that rises."""
     columns = ImagePath.Path(
         [value for x in range(width) for value in (x, _smoothstep((x + 0.5) / width))]
     )
@@ -221,8 +223,8 @@ def _slope(width: int) -> tuple[ImagePath.Path, ImagePath.Path, ImagePath.Path]:
 def _background_runs(
     canvas: Image.Image, palette: Palette, columns: range, start: float, rise: float
 ) -> list[tuple[int, int]]:
-    """The background along a slope in *columns* that begins at row *start*: the first column of
-    each run of one palette index, counted from the left of the slope, and the index."""
+    """The background along a slope in *columns* that begins at row *start*, as runs of one palette
+    index. Each run is its first column, counted from the left of the slope, and its index."""
     pixels = canvas.load()
     assert pixels
     left, width, last_row = columns.start, len(columns), canvas.height - 1
@@ -242,7 +244,8 @@ def _background_runs(
 
 
 def _draw_shades(draw: Any, points: ImagePath.Path, shades: Shades) -> None:
-    """Draw *points* in each of *shades*, and move them down by a third of a pixel after each."""
+    """Draw *points* in each of *shades*, and move them down by a third of a pixel after each
+    shade."""
     for shade in shades:
         draw.draw_points(points, shade)
         points.transform((1, 0, 0, 0, 1, 1 / 3))
@@ -258,8 +261,8 @@ def hill(
     bottom: int,
 ) -> None:
     """Draw a hill in the palette *index* down to the row *bottom*. *heights* are points of its
-    outline at equal distances, in pixels from the top. Slopes that *nearer*, the heights of the
-    next hill, hide are left out."""
+    outline at equal distances, in pixels from the top. *nearer* are the heights of the next hill;
+    slopes that it hides are left out."""
     draw = ImageDraw.Draw(canvas).draw
     foot = int(max(heights) + POLYGON_OFFSET)
     if foot <= bottom:

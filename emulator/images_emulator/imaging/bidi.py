@@ -1,9 +1,9 @@
 """Unicode's bidirectional algorithm (https://unicode.org/reports/tr9/) for one line of text without
-embedding controls: which characters run from right to left, and their order on the line.
+embedding controls. It finds the characters that run from right to left, and the order on the line.
 
-Rules (P2, W1 …) are named as there. The bidi class of a character is one letter here: strong L, R
-or A (Arabic letter), e and a (European and Arabic digits), s, t and c (separators and terminators
-of numbers), m (nonspacing mark), n (neutral).
+Rules (P2, W1 …) have the names that they have there. The bidi class of a character is one letter
+here: strong L, R or A (Arabic letter), e and a (European and Arabic digits), s, t and c (separators
+and terminators of numbers), m (nonspacing mark), n (neutral).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _NUMBER_RULES: Final = (  # W4 to W6
     (re.compile("[stc]"), "n"),
 )
 _STRONG: Final = {"L": "L", "R": "R", "e": "R", "a": "R"}
-"""The direction that a class counts as beside neutrals and brackets; numbers count as R."""
+"""The direction of each class next to neutrals and brackets; numbers count as R."""
 
 _CANONICAL: Final = {"\u2329": "\u3008", "\u232a": "\u3009"}
 """Brackets that are canonically equivalent to others."""
@@ -49,7 +49,8 @@ _CLOSING_OF: Final = {
     for opening, closing in zip(_OPENING, _CLOSING, strict=True)
 }
 _MAX_OPEN_BRACKETS: Final = 63
-"""The search for pairs ends at the next opening bracket (BD16)."""
+"""The most brackets that may be open. At the next opening bracket the search for pairs ends
+(BD16)."""
 
 _MIRRORED: Final = str.maketrans(
     "".join((*_OPENING, *_CLOSING, *"<>«»‹›")), "".join((*_CLOSING, *_OPENING, *"><»«›‹"))
@@ -61,7 +62,7 @@ _RIGHT_TO_LEFT: Final = re.compile(
 
 
 def is_from_right(text: str) -> bool:
-    """Whether *text* is read from the right: by its first letter that has a direction (P2)."""
+    """Whether *text* is read from the right. Its first letter with a direction decides (P2)."""
     classes = (bidirectional(char) for char in text) if _RIGHT_TO_LEFT.search(text) else ()
     return next((each for each in classes if each in ("L", "R", "AL")), "L") != "L"
 
@@ -76,12 +77,13 @@ def _repeated(replacement: str, match: re.Match[str]) -> str:
 
 
 def _resolve_marks(classes: str, base: str) -> str:
-    """Nonspacing marks take the class of the character before them (W1)."""
+    """Give nonspacing marks the class of the character before them (W1)."""
     return re.sub("(.)(m+)", lambda match: match[1] * len(match[0]), f"{base}{classes}")[1:]
 
 
 def _resolve_digits(classes: str, base: str, letter: str, digit: str) -> str:
-    """European digits become *digit* where the last strong class before them is *letter*."""
+    """Give European digits the class *digit* where the last strong class before them is
+    *letter*."""
     resolved, strong = "", base
     for each in classes:
         strong = each if each in "LRA" else strong
@@ -90,10 +92,10 @@ def _resolve_digits(classes: str, base: str, letter: str, digit: str) -> str:
 
 
 def _bracket_pairs(text: str) -> list[tuple[int, int]]:
-    """The indices of paired brackets, in the order of the opening ones (BD16).
+    """The indices of paired brackets, in the order of the opening brackets (BD16).
 
-    A closing bracket pairs with the nearest open one that it fits; those opened since then stay
-    without a pair. A closing bracket that fits none is ignored.
+    A closing bracket pairs with the nearest open bracket that it fits. Brackets opened after that
+    one stay without a pair. A closing bracket that fits none is ignored.
     """
     pairs, stack = [], list[tuple[str, int]]()
     for place, char in enumerate(text):
@@ -112,8 +114,8 @@ def _bracket_pairs(text: str) -> list[tuple[int, int]]:
 
 
 def _resolve_brackets(classes: str, text: str, base: str, marks: Container[int]) -> str:
-    """Rule N0: both brackets of a pair take the direction of the text that they enclose, or of the
-    text before them. The *marks* on a bracket take it, too."""
+    """Give both brackets of a pair the direction of the enclosed text, or else of the text before
+    them (N0). The *marks* on a bracket get it, too."""
     resolved = list(classes)
     for start, end in _bracket_pairs(text):
         enclosed = {_STRONG.get(each) for each in resolved[start:end]} - {None}
@@ -129,8 +131,8 @@ def _resolve_brackets(classes: str, text: str, base: str, marks: Container[int])
 
 
 def _resolve_neutrals(match: re.Match[str], base: str) -> str:
-    """Neutrals take the direction on both of their sides where these agree, otherwise *base* (N1,
-    N2)."""
+    """Give neutrals the direction of the text on both sides where these agree, otherwise *base*
+    (N1, N2)."""
     sides = f"{base}{match.string}{base}"[match.start()], f"{match.string}{base}"[match.end()]
     left, right = (_STRONG[side] for side in sides)
     return (left if left == right else base) * len(match[0])
@@ -155,7 +157,7 @@ def embedding_levels(text: str, *, from_right: bool) -> list[int]:
 
 
 def visual_order(levels: Sequence[int]) -> list[int]:
-    """Rule L2: the indices of *levels* in their order on the line, from the left."""
+    """The indices of *levels* in their order on the line, from the left (L2)."""
     order = list(range(len(levels)))
     for level in range(max(levels, default=0), 0, -1):
         start = 0

@@ -1,5 +1,5 @@
-"""Finds the subject of an image, to cut it out, and room for a card in the transparent area of a
-mask."""
+"""Finds the subject of an image, which is cut out, and the room for a card in a mask's transparent
+area."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageStat
 from images_emulator.imaging.drawing import Box
 
 SEARCH_EDGE: Final = 128
-"""Pixels along the longer edge of the thumbnail in which the subject is searched."""
+"""Pixels along the longer edge of the thumbnail that is searched for the subject."""
 
 MIN_CONTRAST: Final = 40
-"""Difference of a subject's colour to that of the background, of 255 in any channel."""
+"""The least difference of a subject's colour from the background's, of 255 in any channel."""
 
 SUBJECT_SHARES: Final = (0.03, 0.7)
-"""Smallest and largest share of an image that its subject may have."""
+"""The smallest and the largest share of an image that its subject may cover."""
 
 BORDER_SHARE: Final = 0.25
-"""Largest share of the border of a plain background that the subject may touch."""
+"""The largest share of the border that the subject may touch on a plain background."""
 
 WHITE: Final = 255
 """White in mode `L`."""
 
 GRID_CELLS: Final = 24
-"""Cells along each edge of the box in which the largest rectangle is searched."""
+"""Cells along each edge of the box that is searched for the largest rectangle."""
 
 
 def _thumbnail(image: Image.Image, edge: int) -> Image.Image:
@@ -35,8 +35,8 @@ def _thumbnail(image: Image.Image, edge: int) -> Image.Image:
 
 
 def _on_plain_background(small: Image.Image) -> Image.Image | None:
-    """White where *small* differs from the colour of its border, black elsewhere, mode `L`; None
-    where that is no subject on a plain background."""
+    """A mask of mode `L`: white where *small* differs from the colour of its border, black
+    elsewhere. None where the white area is no subject on a plain background."""
     border = Image.new("L", small.size, 255)
     border.paste(0, (2, 2, max(2, small.width - 2), max(2, small.height - 2)))
     colour = tuple(ImageStat.Stat(small, border).median)
@@ -53,8 +53,8 @@ def _on_plain_background(small: Image.Image) -> Image.Image | None:
 
 
 def _disc_around_edges(small: Image.Image) -> Image.Image:
-    """A white disc around the centre of the edges in *small*, but high enough for a card below it;
-    mode `L`."""
+    """A white disc around the centre of the edges in *small*; mode `L`. The disc is high enough for
+    a card below it."""
     edges = small.convert("L").filter(ImageFilter.FIND_EDGES)
     edges.paste(0, (0, 0, 1, edges.height))
     edges.paste(0, (edges.width - 1, 0, *edges.size))
@@ -73,10 +73,11 @@ def _disc_around_edges(small: Image.Image) -> Image.Image:
 
 
 def subject_of(image: Image.Image) -> Image.Image:
-    """The alpha channel of the subject of *image*, with a soft edge; mode `L`, in its size.
+    """The alpha channel that cuts out the subject of *image*, with a soft edge; mode `L`, in the
+    size of *image*.
 
-    The subject is what differs from the colour of the border, if the background is plain, and
-    otherwise a disc. The same image has the same subject.
+    On a plain background, the subject is what differs from the colour of the border. Otherwise it
+    is a disc. The same image always has the same subject.
     """
     small = _thumbnail(image.convert("RGB"), SEARCH_EDGE)
     subject = _on_plain_background(small) or _disc_around_edges(small)
@@ -87,8 +88,8 @@ def subject_of(image: Image.Image) -> Image.Image:
 
 
 def card_room(area: Image.Image, box: Box) -> Box | None:
-    """The largest rectangle within *box* that is all white in *area*, preferably a wide one, to a
-    precision of a twenty-fourth of the edges of *box*; None where there is none."""
+    """The largest rectangle within *box* that is all white in *area*, preferably a wide one; None
+    where there is none. Its precision is a twenty-fourth of the edges of *box*."""
     part = area.crop(box)
     if part.getextrema() == (WHITE, WHITE):
         return box

@@ -1,4 +1,5 @@
-"""What may be decoded: the pixels, parts and scans of a picture, and the memory that it takes."""
+"""The limits of decoding: the pixels, parts and scans of a picture, and the memory that it
+takes."""
 
 from __future__ import annotations
 
@@ -14,35 +15,36 @@ from images_emulator.immutable import Immutable
 from images_emulator.settings import Settings
 
 MAX_EDGE: Final = 16_384
-"""Pixels along the longer edge of a picture."""
+"""The most pixels along the longer edge of a picture."""
 
 MIN_SCALED_PIXELS: Final = 2**22
-"""Pixels that a picture has at least at the scale at which it is kept, if it has as many itself:
-one of 2048×2048."""
+"""The least pixels of a picture at the scale at which it is kept, such as 2048×2048. A picture with
+fewer pixels is not scaled."""
 
 PIXEL_BYTES: Final = 4
 """Bytes of a pixel in memory, in any mode with several channels."""
 
 WEBP_PIXEL_BYTES: Final = 12
-"""Bytes of a pixel while a WebP is decoded: the decoder holds two canvases beside the frame."""
+"""Bytes of a pixel while a WebP is decoded: the decoder holds two canvases in addition to the
+frame."""
 
 COEFFICIENT_BYTES: Final = 2
-"""Bytes of a component of a pixel while a JPEG of several scans is decoded: the decoder holds the
-coefficients of all of them."""
+"""Bytes of each component of a pixel while a JPEG of several scans is decoded. The decoder holds
+the coefficients of all components."""
 
 SAMPLING_BYTES: Final = {1: 2 * COEFFICIENT_BYTES, 2: COEFFICIENT_BYTES * 3 // 2}
-"""Bytes of the three components of a pixel in such a JPEG, by Pillow's numbers of their sampling:
-4:2:2 and 4:2:0."""
+"""Bytes of a pixel's three components in such a JPEG, by Pillow's number of its sampling: 1 is
+4:2:2, 2 is 4:2:0."""
 
 
 def is_large(width: int, height: int) -> bool:
-    """Whether a picture has more pixels than it needs at the scale at which it is kept."""
+    """Whether a picture has more pixels than `MIN_SCALED_PIXELS`."""
     return width * height > MIN_SCALED_PIXELS
 
 
 def scale_of(width: int, height: int) -> int:
-    """The divisor of the edges at which a picture is kept, a power of 2. What is drawn of a picture
-    is smaller still."""
+    """The divisor of a picture's edges at the scale at which it is kept, a power of 2. Drawings
+    that use the picture are smaller still."""
     scale = 1
     while width * height // (2 * scale) ** 2 >= MIN_SCALED_PIXELS:
         scale *= 2
@@ -71,8 +73,8 @@ class DecodeLimits(Immutable, kw_only=True):
         )
 
     def scans_within(self, data: bytes) -> tuple[int, ...] | None:
-        """`file_parts.scans_of` the file *data*; None where it has too many parts or scans, is a
-        WebP too large to be opened, or a PNG of two sizes."""
+        """The result of `file_parts.scans_of` for the file *data*. None where it has too many parts
+        or scans, is a WebP too large to be opened, or is a PNG with two sizes."""
         size = webp_size(data)
         if size and (
             not self._admit_size(*size) or self.memory < size[0] * size[1] * WEBP_PIXEL_BYTES
@@ -88,8 +90,8 @@ class DecodeLimits(Immutable, kw_only=True):
         return self._admit_size(*file.size) and bytes_to_decode(file, scans) <= self.memory
 
     def passed_by(self, data: bytes) -> str | None:
-        """The setting whose limit the file *data* passes, after `scans_within` or `admit` refused
-        it; None where it is refused for something else, such as damage or the length of an edge."""
+        """The setting whose limit the file *data* exceeds, after `scans_within` or `admit` refused
+        it. None where another reason refused it, such as damage or the length of an edge."""
         if scans_of(data, self.parts, sys.maxsize) is None:
             return "max_chunks"
         components = scans_of(data, self.parts, self.scans)
@@ -113,7 +115,8 @@ class DecodeLimits(Immutable, kw_only=True):
 
 
 def bytes_to_decode(file: Image.Image, scans: tuple[int, ...]) -> int:
-    """Memory that decoding the opened *file* takes, with its pixels at their scale, about."""
+    """The bytes that decoding the opened *file* takes, approximately, including its pixels at their
+    scale."""
     pixels = file.width * file.height
     raster = pixels * PIXEL_BYTES // scale_of(*file.size) ** 2
     if file.format == "WEBP":
@@ -128,7 +131,7 @@ def bytes_to_decode(file: Image.Image, scans: tuple[int, ...]) -> int:
 
 
 DEFAULT_LIMITS: Final = DecodeLimits.of(Settings())
-"""The limits where no setting decides: for files of one's own."""
+"""The limits where no setting decides, for files of the user."""
 
 UNLIMITED: Final = DecodeLimits(
     pixels=MAX_EDGE**2,
@@ -137,4 +140,4 @@ UNLIMITED: Final = DecodeLimits(
     parts=sys.maxsize,
     scans=sys.maxsize,
 )
-"""No limits, for a file that was within them before."""
+"""No limits, for a file that was within the limits before."""

@@ -1,4 +1,4 @@
-"""Decodes uploaded images: formats and modes that the API accepts, within bounds of memory."""
+"""Decodes uploaded images of the formats and modes that the API accepts, in bounded memory."""
 
 from __future__ import annotations
 
@@ -32,43 +32,45 @@ INPUT_FORMATS: Final = ("PNG", "JPEG", "WEBP")
 """Formats of uploads, as Pillow calls them."""
 
 INPUT_MODES: Final = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA"})
-"""Modes of uploads, as Pillow calls them. The API refuses CMYK and deeper greys: "Invalid image
-file or mode"."""
+"""Modes of uploads, as Pillow calls them. The API refuses CMYK and greys of more than 8 bits:
+"Invalid image file or mode"."""
 
 PALETTE_MODES: Final = frozenset({"P", "PA"})
-"""The modes of uploads whose pixels are places in a palette."""
+"""The modes of uploads whose pixels are indices into a palette."""
 
 RAW_MODES: Final = frozenset({"L", "LA", "RGB", "RGBA"})
 """The modes whose pixels need no palette."""
 
 MAX_HELD_PIXEL_BYTES: Final = 128 * 2**20
-"""Bytes of pixels that all uploads together may hold between validation and rendering. The pixels
-of an upload that does not fit are released, and decoded again for rendering."""
+"""The most bytes of pixels that all uploads together may hold between validation and rendering. An
+upload beyond that has its pixels released, and is decoded again for rendering."""
 
 DECODING: Final = Lock()
-"""Held while a file is decoded. One at a time in a process: see `decode_limits.bytes_to_decode`."""
+"""Held while a file is decoded. A process decodes one file at a time: see
+`decode_limits.bytes_to_decode`."""
 
 REQUEST_OVERHEAD_BYTES: Final = 1024
-"""Bytes that a request holds beside its texts and uploads."""
+"""Bytes that a request holds besides its texts and uploads."""
 
 VIOLATION_OVERHEAD_BYTES: Final = 256
-"""Bytes that a forgiven mistake holds beside the name of its parameter."""
+"""Bytes that a forgiven mistake holds besides the name of its parameter."""
 
 MAX_CHAR_BYTES: Final = 4
-"""Bytes that one character of a text may take in memory."""
+"""The most bytes that one character of a text takes in memory."""
 
 
 class PixelBudget:
-    """Memory for decoded uploads, *size* bytes. An image that does not fit is to release its
-    pixels. Threads may share it."""
+    """A budget of *size* bytes for decoded uploads. The caller releases the pixels of an image that
+    does not fit. Threads may share it."""
 
     def __init__(self, size: int = MAX_HELD_PIXEL_BYTES) -> None:
         self.left = size
-        # The collector may release an image while this thread holds it.
+        # The garbage collector may release an image while this thread holds the lock.
         self._lock = RLock()
 
     def admits(self, image: Image.Image) -> bool:
-        """Whether *image* fits. If so its bytes are taken off the budget until it is released."""
+        """Whether *image* fits. If it does, the budget is smaller by its bytes until the image is
+        released."""
         weight = image.width * image.height * (1 if image.mode in ("1", "L", "P") else 4)
         with self._lock:
             if weight > self.left:
@@ -87,22 +89,23 @@ class _Decoded(NamedTuple):
     format: str
     mode: str
     memory: int
-    """Bytes that its decoding took, about."""
+    """The bytes that decoding took, approximately."""
 
 
 def _decode(data: bytes, limits: DecodeLimits) -> _Decoded | None:
-    """`_decode_file`, one at a time. Beside its result no more memory is kept than allowed."""
+    """Call `_decode_file`, one call at a time. Memory beyond the result is given back to the
+    system."""
     with DECODING:
         decoded = _decode_file(data, limits)
         if decoded and decoded.memory > TRIM_THRESHOLD_BYTES:
-            # It was taken in pieces that `keep_memory` makes the process keep, in each thread.
+            # The decoder took it in pieces that `keep_memory` makes each thread keep.
             trim_memory()
         return decoded
 
 
 def _decode_file(data: bytes, limits: DecodeLimits) -> _Decoded | None:
-    """The first frame with the file's format and mode; None where *data* is no image that is
-    accepted, or one past the *limits*. Raises MemoryError where there is no room for it."""
+    """The first frame, with the file's format and mode. None where *data* is no accepted image, or
+    is past the *limits*. Raises MemoryError where there is no memory for it."""
     scans = limits.scans_within(data)
     if scans is None:
         return None
@@ -117,20 +120,22 @@ def _decode_file(data: bytes, limits: DecodeLimits) -> _Decoded | None:
             memory = bytes_to_decode(file, scans)
             decoded = _Decoded(load(file), name, mode, memory)
             if mode in PALETTE_MODES:
-                # Whether there are colours for its pixels shows here.
+                # An error here shows that the palette has no colours for the pixels.
                 file.crop((0, 0, 1, 1)).convert("RGBA")
             return decoded
     except MemoryError:
-        # The server's fault, not the file's.
+        # The server is at fault, not the file.
         raise
     except Exception:  # noqa: BLE001 - hostile bytes raise whatever the decoder stumbles over
         return None
 
 
 def pixels_of(data: bytes) -> Pixels | None:
-    """Width and height of the image in the file *data*, upright, by what its head says; None where
-    that is no image of a format that is accepted. No pixels are decoded. Of a PNG any size is told;
-    the orientation may stand behind its pixels, and is not looked for."""
+    """Width and height of the image in the file *data*, upright, as its head has them. None where
+    *data* is no image of an accepted format. No pixels are decoded.
+
+    For a PNG, any size is returned. Its orientation may follow the pixels, and is not looked for.
+    """
     if size := png_size(data):
         return size
     if DEFAULT_LIMITS.scans_within(data) is None:
@@ -147,8 +152,8 @@ def pixels_of(data: bytes) -> Pixels | None:
 class DecodedImage(Immutable):
     """A decoded upload; see `contract.picture.Picture`.
 
-    *data* is the file. *pixels* are at the scale of `decode_limits.scale_of`, and None once they
-    were released; `image` then decodes them again.
+    *data* is the file. *pixels* are at the scale of `decode_limits.scale_of`. They are None once
+    they were released; `image` then decodes them again.
     """
 
     data: bytes = field(repr=False)
@@ -161,11 +166,12 @@ class DecodedImage(Immutable):
     """SHA-256 of *data*, in hex."""
     pixels: Image.Image | None = field(repr=False, compare=False)
     has_clear: bool | None = field(default=None, repr=False, compare=False)
-    """Whether any of the file's pixels is fully transparent, where `pixels` has not all of them."""
+    """Whether any pixel of the file is fully transparent; None where `pixels` has all pixels."""
 
     @property
     def image(self) -> Image.Image:
-        """The picture in Pillow, at its scale; decoded again where its pixels are not kept."""
+        """The image as a Pillow image, at its scale. It is decoded again where its pixels were
+        released."""
         if self.pixels is not None:
             return self.pixels
         decoded = _decode(self.data, UNLIMITED)
@@ -186,16 +192,16 @@ class DecodedImage(Immutable):
 def decode(
     data: bytes, budget: PixelBudget | None = None, limits: DecodeLimits = DEFAULT_LIMITS
 ) -> DecodedImage | None:
-    """Decode *data* whole; None where it is no PNG, JPEG or WebP that is accepted, or one past the
-    *limits*. The pixels are kept within *budget*, at their scale. Raises MemoryError where there is
-    no room for them at all."""
+    """Decode *data* whole. None where it is no PNG, JPEG or WebP that is accepted, or is past the
+    *limits*. The pixels are kept at their scale, if *budget* has room. Raises MemoryError where
+    there is no memory to decode them."""
     decoded = _decode(data, limits)
     if not decoded:
         return None
     image, (width, height), has_clear = decoded.pixels
     alpha = image.has_transparency_data
     pixels = image if not budget or budget.admits(image) else None
-    # Taken here, by the thread that decodes: of sixteen large uploads it takes a second.
+    # Hashed here, in the decoding thread: hashing sixteen large uploads takes a second.
     digest = hashlib.sha256(data).hexdigest()
     return DecodedImage(
         data, decoded.format, decoded.mode, width, height, alpha, digest, pixels, has_clear
@@ -203,14 +209,15 @@ def decode(
 
 
 def restore(description: Mapping[str, Any], data: bytes) -> DecodedImage:
-    """The image that `ImageRequest.to_json` wrote *description* of, with *data* as its file and
-    without pixels. Raises TypeError where that is no description."""
+    """The image that *description* describes, without pixels, with *data* as its file.
+    `ImageRequest.to_json` writes descriptions. Raises TypeError for anything else."""
     return DecodedImage(data=data, pixels=None, **description)
 
 
 def pack(image: DecodedImage) -> tuple[Mapping[str, Any] | None, bytes]:
-    """The data of *image* for another process, beside its description: mode and size with the raw
-    pixels, or None with the file, for an image with a palette or a transparent colour."""
+    """The data that another process needs for *image*, besides the description: the mode and size,
+    and the raw pixels. An image with a palette or a transparent colour has None and the file
+    instead, as does an image without pixels."""
     pixels = image.pixels
     if pixels is None or pixels.mode not in RAW_MODES or "transparency" in pixels.info:
         return None, image.data
@@ -220,8 +227,8 @@ def pack(image: DecodedImage) -> tuple[Mapping[str, Any] | None, bytes]:
 def unpack(
     description: Mapping[str, Any], raw: Mapping[str, Any] | None, data: bytes
 ) -> DecodedImage:
-    """The image that `pack` made *raw* and *data* of. Where *data* is raw pixels, its file is
-    empty."""
+    """The image from which `pack` made *raw* and *data*. Where *data* is raw pixels, the image's
+    file is empty."""
     if raw is None:
         return restore(description, data)
     pixels = Image.frombytes(raw["mode"], tuple(raw["size"]), data)
@@ -229,7 +236,8 @@ def unpack(
 
 
 def _white_png(width: int, height: int, *, hole: bool) -> bytes:
-    """A white PNG with an alpha channel, and a round transparent *hole* in its middle or none."""
+    """A white PNG with an alpha channel; where *hole*, with a round transparent hole in its
+    middle."""
     image = Image.new("RGBA", (width, height), (255, 255, 255, 255))
     if hole:
         box = (width // 4, height // 4, width * 3 // 4, height * 3 // 4)
@@ -240,12 +248,12 @@ def _white_png(width: int, height: int, *, hole: bool) -> bytes:
 
 
 def blank_png() -> bytes:
-    """A white PNG of 1024×1024. It replaces an invalid upload in lenient validation."""
+    """A white PNG of 1024×1024, which replaces an invalid upload in lenient validation."""
     return _white_png(1024, 1024, hole=False)
 
 
 def mask_png(width: int, height: int) -> bytes:
-    """A white PNG with a round transparent hole, in place of a mask that is not fetched."""
+    """A white PNG with a round transparent hole, which replaces a mask that is not fetched."""
     return _white_png(width, height, hole=True)
 
 
@@ -256,9 +264,9 @@ def image_of(picture: Picture) -> Image.Image:
 
 
 def pixel_digest(picture: Picture) -> str:
-    """A hash of the pixels of a picture that `decode` returned, at their scale, in hex: the same
-    for two files that look alike to the last pixel, whatever their formats and modes. Two large
-    ones, of other formats, may differ."""
+    """A hash, in hex, of the pixels of a picture that `decode` returned, at their scale. It is the
+    same for two files with the same pixels, whatever their formats and modes. Two large files of
+    different formats may differ."""
     image = image_of(picture).convert("RGBA")
     return hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest()
 
@@ -276,7 +284,7 @@ def upload_files_of(request: ImageRequest) -> list[bytes]:
 
 def needs_decoding(request: ImageRequest) -> bool:
     """Whether drawing *request* has to decode an upload whose pixels were released, or to scale a
-    large one: what takes a while, and memory that no two drawings should take at once."""
+    large one. Both take time, and memory that no two drawings should take at once."""
     return not request.own_pictures and any(
         each.pixels is None or is_large(*each.pixels.size) for each in decoded_images(request)
     )
@@ -300,8 +308,9 @@ def _released(picture: Picture) -> Picture:
 
 
 def weight_of(request: ImageRequest, *, copied: bool = False) -> int:
-    """Bytes that one more holder of *request* counts without the pixels of its uploads, about.
-    Where what it keeps is *copied*, own pictures count whole: see `OwnPicture.shared_weight`."""
+    """The bytes that *request* counts for one more holder, approximately, without the pixels of
+    uploads. Where a holder keeps a copy (*copied*), own pictures count whole: see
+    `OwnPicture.shared_weight`."""
     texts = (request.prompt, request.user, request.safety_identifier, str(request.svg or ""))
     weight = REQUEST_OVERHEAD_BYTES + MAX_CHAR_BYTES * sum(len(text or "") for text in texts)
     for violation in request.forgiven:

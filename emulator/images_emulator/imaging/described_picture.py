@@ -1,4 +1,4 @@
-"""Pictures that documents describe in place of a file."""
+"""Draws the pictures that documents describe in place of a file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image
 from images_emulator.file_types import PNG_SIGNATURE
 
 MAX_PIXELS: Final = 2**26
-"""Pixels of the largest picture that can be described."""
+"""The most pixels of a described picture."""
 
 BLUE: Final = (51, 102, 153, 255)
 BROWN: Final = (153, 102, 51, 0)
@@ -32,10 +32,11 @@ _PASSES: Final = (
 
 
 def draw_described(description: Mapping[str, Any]) -> bytes:
-    """The file of a picture of this `size` (`WxH`), Pillow's `mode` and `format`. Its upper left
-    quarter is transparent where its mode has alpha, and it is not `opaque`. It may be `animated`,
-    `progressive`, `interlaced`, or `cut` to so many bytes.
+    """The file of a picture with the `size` (`WxH`), Pillow's `mode` and the `format` of
+    *description*.
 
+    The upper left quarter is transparent where the mode has alpha and the picture is not `opaque`.
+    The picture may be `animated`, `progressive`, `interlaced`, or `cut` to a number of bytes.
     Raises ValueError or OSError where there is no such picture.
     """
     width, height = map(int, description["size"].split("x"))

@@ -1,8 +1,9 @@
-"""Draws a generated image: a landscape that the request seeds, and a card that shows its prompt and
+"""Draws a generated image: a landscape that the request seeds, and a card with the prompt and the
 parameters.
 
-The canvas has one byte a pixel, an index into a palette. The indices from the card to its ink are a
-gradient, so that Pillow's anti-aliased letters, which mix indices, mix colours too.
+A pixel of the canvas is one byte, an index into a palette. The indices from `CARD` to `INK` are a
+gradient. Pillow's anti-aliased letters mix indices, and because of the gradient they mix colours,
+too.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ HILLS: Final = range(100, 104)
 ACCENT, CARD, INK = 104, 120, 136
 MUTED: Final = CARD + (INK - CARD) * 5 // 8
 CLEAR: Final = 255
-"""Indices of the palette. From `ACCENT` to `CARD` and from there to `INK` it is a gradient; `CLEAR`
-is transparent, and those between are free for the mixtures of anti-aliased edges."""
+"""Indices of the palette. From `ACCENT` to `CARD`, and from `CARD` to `INK`, it is a gradient.
+`CLEAR` is transparent. The free indices are for the mixed colours of anti-aliased edges."""
 
 COLOUR_SCHEMES: Final[Mapping[str, tuple[str, ...]]] = {
     "sunset": ("f9b872", "fde3bb", "feedd0", "ff7450", "e89970", "6f3744", "bb4636"),
@@ -58,44 +59,49 @@ COLOUR_SCHEMES: Final[Mapping[str, tuple[str, ...]]] = {
     "night": ("16243f", "53709f", "7f9cc4", "fdf3c8", "3d5a86", "0e1930", "2d559b"),
     "meadow": ("9ac46b", "f4f7d4", "fbf9df", "f4d35e", "8fb56a", "2c4a2e", "4f7a24"),
 }
-"""Colours of the sky above and at the horizon, halo, sun, farthest and nearest hill, accent, by the
-name of the scheme. Chance chooses one by its place: another order draws other images."""
+"""The colours of each scheme, by its name: upper sky, sky at the horizon, halo, sun, farthest hill,
+nearest hill, accent. Schemes are chosen by a random number, so another order draws other images."""
 
 _SCHEMES: Final = tuple(COLOUR_SCHEMES.values())
 
 MIN_FONT_SIZE: Final = 9
-"""Pixels of the smallest type of a prompt."""
+"""The smallest type of a prompt, in pixels."""
 
 MIN_CARD_ROOM: Final = 60
-"""Pixels along the shorter edge of the box that a card is put in, for its three lines of type."""
+"""The least length of the shorter edge of a card's box, in pixels: room for three lines of type."""
 
 HILL_COUNTS: Final[dict[str | None, int]] = {"low": 2, "medium": 3, "standard": 3}
-"""Hills, and rings of the sun, by quality; other qualities have four."""
+"""The number of hills, and of rings of the sun, by quality. Other qualities have four."""
 
 SUN_SIZES: Final = 6
-"""Radii that the sun may have; few, since the anti-aliased edges of circles are cached."""
+"""The number of radii that the sun may have. They are few because the anti-aliased edges of circles
+are cached."""
 
 SUN_BANDS: Final = 3
-"""Bands of the sky behind the sun, from top to bottom. Its edge is mixed with their colours."""
+"""The number of bands of sky behind the sun, from top to bottom. The edge of the sun is mixed with
+the colour of each band."""
 
 SLOPE: Final = tuple(part * part * (3 - 2 * part) for part in (step / 24 for step in range(24)))
-"""The height of a slope at each of its 24 steps, from 0 to 1 (smoothstep): level at both ends."""
+"""The height of a slope at each of its 24 steps, from 0 to 1 (smoothstep). The slope is level at
+both ends."""
 
 
 class Scene(Immutable):
-    """The random parts of an image, which its request seeds. `_landscape` draws them as pixels, and
-    that of `svg.py` as shapes."""
+    """The random parts of an image, which its request seeds. `_landscape` of this module draws them
+    as pixels, `_landscape` of `svg.py` as shapes."""
 
     colours: bytes
-    """The palette below the mixtures of edges, in RGBA."""
+    """The palette entries before the mixed colours of edges, in RGBA."""
     sun: tuple[float, float, float]
     """Centre and radius, as fractions of the width, the height and the shorter edge."""
     ridges: tuple[tuple[float, ...], ...]
-    """The heights of each hill's points, as fractions of the height, farthest hill first."""
+    """The heights of each hill's points, as fractions of the image's height; the farthest hill is
+    first."""
 
 
 def request_hash(request: ImageRequest, index: int) -> int:
-    """A hash of the request's drawing key and the *index* of the image, to seed its chance with."""
+    """The seed of the random parts of image *index*: a hash of the request's drawing key and
+    *index*."""
     text = "\x1f".join([*request.drawing_key, str(index)])
     return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8])
 
@@ -139,13 +145,13 @@ def _base_colours(chance: Random, vivid: float) -> bytes:
 
 
 def scene_of(request: ImageRequest, index: int, phase: float = 0.0) -> Scene:
-    """The scene of image *index* of *request*. At *phase*, from 0 to 1, of an animation the sun is
-    on its way around a small circle."""
+    """The scene of image *index* of *request*. In an animation, the sun moves around a small circle
+    while *phase* goes from 0 to 1."""
     chance = Random(request_hash(request, index))
     vivid = {"natural": 0.55, "vivid": 1.2}.get(request.style or "", 1.0)
     colours = _base_colours(chance, vivid)
     x, y = chance.uniform(0.2, 0.8), chance.uniform(0.2, 0.36)
-    # In steps, since the edges of circles are cached.
+    # The radius has few values, since the edges of circles are cached.
     radius = 0.14 + 0.06 * int(chance.random() * SUN_SIZES) / SUN_SIZES
     turn = tau * phase
     sun = x + 0.06 * sin(turn), y + 0.06 * (1 - cos(turn)), radius
@@ -158,13 +164,13 @@ def scene_of(request: ImageRequest, index: int, phase: float = 0.0) -> Scene:
 
 
 def _smooth(points: Sequence[float]) -> list[float]:
-    """*points* joined by slopes."""
+    """The heights of *points*, joined by slopes."""
     joined = [start + (end - start) * part for start, end in pairwise(points) for part in SLOPE]
     return [*joined, points[-1]]
 
 
 def sun_rings(scene: Scene, size: tuple[int, int]) -> Iterator[tuple[float, int]]:
-    """The radius in pixels and the palette index of each ring of the sun, from the largest."""
+    """The radius in pixels and the palette index of each ring of the sun, largest ring first."""
     radius, rings = scene.sun[2] * min(size), len(scene.ridges)
     for ring in range(rings):
         yield radius * (1 + 0.28 * (rings - 1 - ring)), SUN[ring + len(SUN) - rings]
@@ -214,8 +220,9 @@ def line_height(size: int) -> int:
 
 
 def prompt_paragraph(prompt: str, size: int, width: float, height: int) -> Paragraph:
-    """The prompt as a card shows it: in at most five lines of type of *size*; where it is longer in
-    smaller type and as many lines as *height* has room for; past that its beginning and its end."""
+    """The prompt as a card shows it, in at most five lines of type of *size*. A longer prompt has
+    smaller type, and as many lines as *height* has room for. Of a still longer one, the beginning
+    and the end are shown."""
     shapes = [(size, max(1, min(5, height // line_height(size))))]
     for part in (3 / 4, 3 / 5):
         smaller = max(MIN_FONT_SIZE, round(size * part))
@@ -224,8 +231,8 @@ def prompt_paragraph(prompt: str, size: int, width: float, height: int) -> Parag
 
 
 def prompt_fingerprint(prompt: str) -> str:
-    """The length and the SHA-256 of *prompt* in UTF-8, shortened: it tells a prompt that is not
-    shown whole from others with the same beginning and end."""
+    """The length and the shortened SHA-256 of *prompt* in UTF-8. For a prompt that is not shown
+    whole, they tell it from others with the same beginning and end."""
     digest = hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{len(prompt):,} characters, SHA-256 {digest[:8]}…"
 
@@ -240,11 +247,11 @@ class Card(Immutable):
     small: int
     """Size of the type above and below the prompt."""
     large: int
-    """Size of the type of the prompt, if all of it fits."""
+    """Size of the type of the prompt, if the whole prompt fits."""
     text: Paragraph
 
     def moved(self, right: int, down: int) -> Card:
-        """The card *right* and *down* by so many pixels."""
+        """The card moved by so many pixels, *right* and *down*."""
         x, y = self.box[0] + right, self.box[1] + down
         end, bottom = self.box[2] + right, self.box[3] + down
         return replace(self, box=(x, y, end, bottom))
@@ -280,8 +287,8 @@ def _prompt_offset(small: int) -> int:
 
 
 def card_in(room: Box, request: ImageRequest, index: int, share: float = 0.5) -> Card | None:
-    """The card of image *index* of *request* at the bottom of *room*, taking about *share* of its
-    height at most; None where it would be too small to read."""
+    """The card of image *index* of *request* at the bottom of *room*; None where it would be too
+    small to read. The card takes at most about *share* of the height of *room*."""
     width, height = room[2] - room[0], room[3] - room[1]
     short = min(width, height)
     if short < MIN_CARD_ROOM:
@@ -318,11 +325,11 @@ def draw_scene(
     card: Card | None,
     phase: float = 0.0,
 ) -> Image.Image:
-    """Draw the scenery of image *index* of *request* in any *size*, with *card* on it or none;
+    """Draw the scenery of image *index* of *request* in any *size*, with *card* where it is given;
     mode `P`."""
     scene = scene_of(request, index, phase)
     palette = _palette_of(scene)
-    # Sky and hills cover the canvas, so it needs no colour.
+    # Sky and hills cover the canvas, so it needs no colour of its own.
     canvas = Image.new("L", size, CLEAR if request.transparent else None)
     _landscape(canvas, scene, palette, sky=not request.transparent)
     if card:
@@ -345,7 +352,7 @@ def draw_card(request: ImageRequest, index: int) -> Image.Image:
 
 
 def tint_of(request: ImageRequest, index: int) -> Colour:
-    """The colour of the sun of image *index*, to tint uploads with."""
+    """The colour of the sun in image *index*, with which uploads are tinted."""
     colours = scene_of(request, index).colours
     red, green, blue = colours[4 * SUN[-1] : 4 * SUN[-1] + 3]
     return red, green, blue

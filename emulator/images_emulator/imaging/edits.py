@@ -25,7 +25,7 @@ from images_emulator.imaging.drawing import (
 )
 
 TINT_SHARE: Final = 0.35
-"""Share of the scene's colour in an image that is edited without a mask."""
+"""The share of the scene's colour in an image that is edited without a mask."""
 
 VARIATION_TINT_SHARE: Final = 0.2
 """Share of the scene's colour in a variation."""
@@ -38,14 +38,15 @@ OPAQUE: Final = 255
 """The alpha of an opaque pixel."""
 
 GRAIN_SHARE: Final = 0.5
-"""Share of noise in a drawing that has no room for a card: each channel of a pixel then has 128
-values."""
+"""The share of noise in a drawing without room for a card. Each channel of a pixel then has 128
+possible values."""
 
 Centering = tuple[float, float]
-"""The shares of cropped pixels that are cropped at the left and at the top of an image."""
+"""Where an image is cropped: the shares of the cropped pixels that are at the left and at the
+top."""
 
 CENTRE: Final[Centering] = (0.5, 0.5)
-"""Equal parts are cropped on both sides."""
+"""The middle: equal parts are cropped on both sides."""
 
 
 def _fit(
@@ -59,7 +60,7 @@ def _fit(
 
 
 def _centering_on_transparency(alpha: Image.Image, size: tuple[int, int]) -> Centering:
-    """How to crop to *size* so that the transparent area of *alpha* stays in the image."""
+    """The centering that crops to *size* and keeps the transparent area of *alpha* in the image."""
     box = _transparent_area(alpha).getbbox() or (0, 0, *alpha.size)
     scale = max(size[0] / alpha.width, size[1] / alpha.height)
     shares = []
@@ -74,7 +75,7 @@ def _centering_on_transparency(alpha: Image.Image, size: tuple[int, int]) -> Cen
 
 
 def _transparent_area(alpha: Image.Image) -> Image.Image:
-    """White where *alpha* is 0, black elsewhere; mode `L`."""
+    """A mask of mode `L`: white where *alpha* is 0, black elsewhere."""
     return alpha.point([255] + [0] * 255)
 
 
@@ -96,7 +97,7 @@ def _on_white(request: ImageRequest, image: Image.Image) -> Image.Image:
 def _tinted(image: Image.Image, colour: tuple[int, int, int], share: float) -> Image.Image:
     """*image* blended with *share* of *colour*, with its own alpha channel; mode `RGBA`.
 
-    Where that changes nothing, it is blended with its negative instead.
+    Where blending changes nothing, *image* is blended with its negative instead.
     """
     opaque = image.convert("RGB")
     tinted = Image.blend(opaque, Image.new("RGB", image.size, colour), share)
@@ -108,7 +109,7 @@ def _tinted(image: Image.Image, colour: tuple[int, int, int], share: float) -> I
 
 def _grid(count: int, width: int, height: int) -> tuple[int, int]:
     """The best grid of *count* equal squares in *width* × *height*: the number of columns, and the
-    edge of a square in pixels. Large squares and few empty cells are best."""
+    edge of a square in pixels. The best grid has large squares and few empty cells."""
     grids = []
     for columns in range(1, count + 1):
         rows = ceil(count / columns)
@@ -124,8 +125,8 @@ def _paste_grid(
     images: Sequence[Callable[[], Image.Image]],
     box: Box,
 ) -> None:
-    """Paste *images* into *box* of *canvas*: in a grid of equal cells, each scaled to fit its cell
-    and framed in white, in centred rows."""
+    """Paste *images* into *box* of *canvas*, in a grid of equal cells with centred rows. Each image
+    is scaled to fit its cell, and framed in white."""
     margin = min(box[2] - box[0], box[3] - box[1]) // 40
     box = box[0] + margin, box[1] + margin, box[2] - margin, box[3] - margin
     width, height = box[2] - box[0], box[3] - box[1]
@@ -145,7 +146,8 @@ def _paste_grid(
 
 
 def _loader_of(picture: Picture) -> Callable[[], Image.Image]:
-    """Returns the pixels of *picture*, decoded only then, in a mode that can be scaled."""
+    """A function that decodes *picture* when it is called, and returns its pixels in a mode that
+    can be scaled."""
 
     def load() -> Image.Image:
         image = image_of(picture)
@@ -161,8 +163,9 @@ def _drawing_for(
     images: Sequence[Callable[[], Image.Image]],
     phase: float,
 ) -> Image.Image:
-    """The drawing for the white *area*: the scene in the size of its bounding box, with *images*,
-    and with the card where it has room; mode `RGBA`, transparent around the box."""
+    """The drawing for the white *area*: the scene in the size of the area's bounding box, with
+    *images*, and with the card where there is room for it. Mode `RGBA`, transparent around the box.
+    """
     box = area.getbbox()
     assert box
     size = box[2] - box[0], box[3] - box[1]
@@ -180,8 +183,8 @@ def _drawing_for(
 
 
 def _with_grain(image: Image.Image, request: ImageRequest, index: int) -> Image.Image:
-    """*image* with noise that the request seeds: without a card, a few pixels of a scene look like
-    those of another."""
+    """*image* with noise that the request seeds. Without a card, a few pixels of one scene look
+    like those of another."""
     chance = Random(request_hash(request, index))
     grain = Image.frombytes("RGB", image.size, chance.randbytes(3 * image.width * image.height))
     grained = Image.blend(image.convert("RGB"), grain, GRAIN_SHARE)
@@ -192,7 +195,7 @@ def _with_grain(image: Image.Image, request: ImageRequest, index: int) -> Image.
 def _edit_whole(
     request: ImageRequest, index: int, source: Image.Image, phase: float
 ) -> Image.Image:
-    """*source* tinted, under the card. With a transparent background the subject of an opaque
+    """*source* tinted, under the card. For a transparent background, the subject of an opaque
     *source* is cut out."""
     share = TINT_SHARE * (1 - 0.25 * (1 - cos(tau * phase)) - 0.1 * sin(tau * phase))
     fitted = _on_white(request, _fit(source, request.size, Image.Resampling.LANCZOS))
@@ -205,10 +208,12 @@ def _edit_whole(
 def edit(request: ImageRequest, index: int, phase: float = 0.0) -> Image.Image:
     """Draw edit *index* (from 0) of *request*; mode `RGBA`.
 
-    With a mask, the source is where it is opaque and the drawing where it is transparent; a mask
-    without transparent pixels counts as none. Without a mask the whole source is tinted, and with a
-    transparent background only its subject remains. Several images are put in a grid, on the
-    drawing; with a mask the further ones are within its transparent area.
+    With a mask, the source shows where the mask is opaque, and the drawing where it is transparent.
+    A mask without transparent pixels counts as none.
+
+    Without a mask the whole source is tinted; with a transparent background only its subject
+    remains. Several images are put in a grid on the drawing. With a mask, the images after the
+    first are put into its transparent area.
     """
     others = [_loader_of(each) for each in request.images[1:]]
     source = _source(request)

@@ -12,9 +12,9 @@ from images_emulator.contract.rules import Pixels
 from images_emulator.file_types import PNG_SIGNATURE
 
 _WINDOW_BYTES: Final = 2**20
-"""Bytes that are searched at once; the search holds the interpreter lock."""
+"""The number of bytes that are searched at once. A search holds the interpreter lock."""
 
-# Not a stuffed byte in a scan, a restart marker or a fill byte.
+# A marker is not a stuffed byte in a scan, a restart marker or a fill byte.
 _MARKER: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _START, _END, _SCAN, _TEMPORARY = b"\xd8", b"\xd9", b"\xda", b"\x01"
 
@@ -26,7 +26,7 @@ _WEBP_HEAD: Final = re.compile(
     re.DOTALL,
 )
 _WEBP_EDGE: Final = 0x3FFF
-"""The bits of an edge in a WebP that is not extended."""
+"""The bits of an edge's length in a WebP that is not extended."""
 
 
 def png_size(data: bytes) -> Pixels | None:
@@ -36,14 +36,14 @@ def png_size(data: bytes) -> Pixels | None:
 
 
 def has_second_head(data: bytes) -> bool:
-    """Whether *data* is a PNG with more than one IHDR. libpng refuses it; Pillow takes the last
-    size that it finds, which is not the one that other readers of the file see."""
+    """Whether *data* is a PNG with more than one IHDR. libpng refuses such a file. Pillow takes the
+    last size that it finds, and other readers of the file see another size."""
     return data.startswith(PNG_SIGNATURE) and [*_png_chunks(data)].count(b"IHDR") > 1
 
 
 def webp_size(data: bytes) -> Pixels | None:
-    """The size of the canvas in the head of a WebP; None where *data* is none. Pillow makes room
-    for all of it when it opens the file."""
+    """The size of the canvas in the head of a WebP; None where *data* is none. Pillow allocates the
+    whole canvas when it opens the file."""
     head = _WEBP_HEAD.match(data)
     if not head:
         return None
@@ -55,8 +55,8 @@ def webp_size(data: bytes) -> Pixels | None:
 
 
 def scans_of(data: bytes, max_parts: int, max_scans: int) -> Sequence[int] | None:
-    """The numbers of components in each scan of a JPEG, nothing for other files; None where the
-    file has more than *max_parts* segments or chunks, or more than *max_scans* scans."""
+    """The number of components in each scan of a JPEG; empty for other files. None where the file
+    has more than *max_parts* segments or chunks, or more than *max_scans* scans."""
     scans = []
     for parts, components in enumerate(_parts(data), start=1):
         if components:
@@ -67,8 +67,8 @@ def scans_of(data: bytes, max_parts: int, max_scans: int) -> Sequence[int] | Non
 
 
 def _parts(data: bytes) -> Iterator[int]:
-    """For each part of the file the number of components that it is a scan of, at least 1, or 0
-    where it is no scan."""
+    """Yield a number for each part of the file: the number of components of a scan, at least 1, or
+    0 for a part that is no scan."""
     if data.startswith(b"\xff\xd8"):
         return _jpeg_parts(data)
     if data.startswith(PNG_SIGNATURE):
@@ -83,13 +83,13 @@ def _jpeg_parts(data: bytes) -> Iterator[int]:
     while position < len(data):
         marker = _next_marker(data, position)
         if not scanned:
-            # Pillow reads fill bytes between segments one by one, like segments.
+            # Pillow reads the fill bytes between segments one by one, as if they were segments.
             yield from (0 for _ in range(marker - position))
         kind, position = data[marker + 1 : marker + 2], marker + 2
         if kind in (b"", _END):
             return  # bytes behind the image are not decoded: a phone appends a film
         scanned |= kind == _SCAN
-        # Behind the length of its head, a scan has the number of its components.
+        # The number of a scan's components follows the length of its head.
         yield max((1, *data[position + 2 : position + 3])) if kind == _SCAN else 0
         if kind not in (_START, _TEMPORARY):
             position += max(2, int.from_bytes(data[position : position + 2], "big"))

@@ -1,4 +1,4 @@
-"""Own pictures: files that are fitted to the size and background that a call asks for."""
+"""Fits own pictures, which are files, to the size and background that a call asks for."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PILLOW_FORMATS: Final = tuple(map(pillow_name, OWN_PICTURE_FORMATS))
 """Formats of own pictures, as Pillow calls them."""
 
 DEEP_MODES: Final = frozenset({"I", "I;16", "I;16B", "I;16L"})
-"""Modes of greys with 16 bits, as Pillow calls them."""
+"""The modes of greys with 16 bits, as Pillow calls them."""
 
 WHITE: Final = "#ffffff"
 TRANSPARENT: Final = "#00000000"
@@ -39,7 +39,7 @@ UNKNOWN_COLOUR: Final = "#8a8f98"
 """Colour of the thumbnail of a file that cannot be opened."""
 
 NO_IMAGE: Final = f"is no {FORMATS_IN_WORDS}"
-"""The mistake of a file that no decoder knows, such as an SVG."""
+"""The mistake of a file that Pillow does not know, such as an SVG."""
 
 TOO_LARGE: Final = "is larger than can be opened"
 """The end of the sentence about a file of too many pixels."""
@@ -49,9 +49,9 @@ MAX_FACTS: Final = 4096
 
 
 class FileFacts(NamedTuple):
-    """The properties of a file. *output_format* is its word among the values of `output_format`, or
-    None; *size* is upright. That is None where *mistake* says why it cannot be decoded: a predicate
-    of its name, such as `is no PNG, JPEG, WebP or GIF`."""
+    """The properties of a file. *output_format* is its value of the parameter `output_format`, or
+    None. *size* is the upright size, or None for a file that cannot be decoded. *mistake* then says
+    why, as a predicate without a subject, such as `is no PNG, JPEG, WebP or GIF`."""
 
     output_format: str | None
     size: Pixels | None
@@ -59,23 +59,23 @@ class FileFacts(NamedTuple):
 
 
 MAX_FRAME_BYTES: Final = 32 * 2**20
-"""Memory of the frames that are cached."""
+"""The most bytes of cached frames."""
 
 PIXEL_BYTES: Final = 4
 """Bytes of a pixel in memory."""
 
 _first_frames: Final = LRUCache(MAX_FRAME_BYTES)
-"""First frames as they are fitted, with the numbers of frames, by what decides them. Calls with
-other prompts get the same picture with another recipe. Only the budget empties the cache."""
+"""Fitted first frames with the number of frames of their files, by everything that decides them.
+Calls with other prompts get the same frame with another recipe. Only the budget evicts frames."""
 
 _facts: Final = LRUCache(MAX_FACTS)
-"""`FileFacts` by the digest of the file, which decides them."""
+"""`FileFacts` by the digest of the file, which alone decides them."""
 
 
 @contextmanager
 def _mistakes() -> Iterator[None]:
-    """Raises ValueError with a predicate of the file, such as `is no PNG, JPEG, WebP or GIF`, for
-    what a decoder raises in the block."""
+    """Turn an error of a decoder in the block into a ValueError. Its message is a predicate of the
+    file, such as `is no PNG, JPEG, WebP or GIF`."""
     try:
         yield
     except _TooLargeError as error:
@@ -85,7 +85,7 @@ def _mistakes() -> Iterator[None]:
     except UnidentifiedImageError:
         raise ValueError(NO_IMAGE) from None
     except MemoryError:
-        # The server's fault, not the file's.
+        # The server is at fault, not the file.
         raise
     except Exception as error:  # noqa: BLE001 - damaged files raise whatever the decoder stumbles over
         raise ValueError(f"cannot be decoded: {error}") from None
@@ -93,8 +93,8 @@ def _mistakes() -> Iterator[None]:
 
 @contextmanager
 def _opened(data: bytes) -> Iterator[Image.Image]:
-    """The file *data*, opened and not yet decoded. Raises ValueError as `_mistakes`, also for what
-    the block raises."""
+    """Open the file *data*, without decoding it. Errors, also those of the block, are raised as by
+    `_mistakes`."""
     with _mistakes(), _open(data) as file:
         yield file
 
@@ -110,41 +110,41 @@ def _open(data: bytes) -> Image.Image:
 
 
 class _TooLargeError(Exception):
-    """The file has more pixels or parts than the emulator opens: a predicate."""
+    """The file has more pixels or parts than the emulator opens. The message is a predicate."""
 
 
 def _frame_count(file: Image.Image) -> int:
-    """The frames of an animation; 1 of any other file. A phone's further pictures are no frames: it
-    opens as MPO."""
+    """The number of frames of an animation; 1 for any other file. The further pictures of a phone's
+    JPEG, which opens as MPO, are not frames."""
     with suppress(ValueError), _mistakes():
         return 1 if file.format == "MPO" else int(getattr(file, "n_frames", 1))
     return 1
 
 
 def _frame(file: Image.Image, number: int) -> Image.Image:
-    """Frame *number* of an opened *file*, upright, in mode `RGB` or `RGBA`. Raises whatever the
-    decoder stumbles over."""
+    """Frame *number* of an opened *file*, upright, in mode `RGB` or `RGBA`. Raises any error of the
+    decoder."""
     with DECODING if is_large(*file.size) else nullcontext():
         if number != file.tell():
             file.seek(number)
         file.load()
     image = ImageOps.exif_transpose(file)
     if image.mode in DEEP_MODES:
-        # Pillow cuts greys off at 255.
+        # Pillow's conversion would turn all greys above 255 into 255.
         image = image.convert("I").point(lambda value: value / 256).convert("L")
     return image.convert("RGBA" if image.has_transparency_data else "RGB")
 
 
 def decoded_picture(data: bytes) -> Image.Image:
-    """The image in the file *data*, of an animation the first frame. Raises ValueError as
+    """The image in the file *data*, or the first frame of an animation. Errors are raised as by
     `_mistakes`."""
     with _opened(data) as file:
         return _frame(file, 0)
 
 
 def facts_of(data: bytes, digest: str) -> FileFacts:
-    """The facts of the file *data* with that SHA-256. The file is decoded once, and the facts are
-    cached."""
+    """The facts of the file *data*, whose SHA-256 is *digest*. The file is decoded once; its facts
+    are cached."""
     facts: FileFacts | None = _facts.get(digest)
     if facts is None:
         try:
@@ -157,13 +157,13 @@ def facts_of(data: bytes, digest: str) -> FileFacts:
 
 def verbatim_facts(request: ImageRequest, index: int) -> FileFacts | None:
     """The facts of image *index* of the answer to *request*, where it is an own picture that is
-    sent as it is; None for any other image."""
+    sent unchanged; None for any other image."""
     own = request.own_picture(index)
     return facts_of(own.data, own.digest) if own and own.verbatim else None
 
 
 def head_of(data: bytes) -> FileFacts:
-    """The facts in the head of the file *data*, which is not decoded: what follows may be
+    """The facts that the head of the file *data* gives. The rest is not decoded, and may be
     damaged."""
     try:
         with _opened(data) as file:
@@ -175,8 +175,8 @@ def head_of(data: bytes) -> FileFacts:
 
 
 def file_of(image: object) -> bytes | None:
-    """The PNG of an *image* of Pillow; None for any other object. Raises ValueError for an image
-    that PNG cannot hold."""
+    """The PNG of *image*, an image of Pillow; None for any other object. Raises ValueError for an
+    image that PNG cannot hold."""
     if not isinstance(image, Image.Image):
         return None
     file = BytesIO()
@@ -193,7 +193,7 @@ def _format_word(data: bytes) -> str | None:
 
 
 class UnusablePictureError(ValueError):
-    """The own picture *name* cannot answer a call: it *reason*, a predicate."""
+    """The own picture *name* cannot answer a call. *reason* is a predicate of it."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"{name} {reason}")
@@ -202,8 +202,8 @@ class UnusablePictureError(ValueError):
 
 
 def check(request: ImageRequest) -> tuple[str, ...]:
-    """Check that the own pictures of *request* can answer it, decoding each file of them that was
-    not checked before. Returns notices of verbatim ones that are not what the request asks for.
+    """Check that the own pictures of *request* can answer it. Files that were not checked before
+    are decoded. Returns notices about verbatim pictures that differ from what the request asks for.
     Raises UnusablePictureError."""
     notices: list[str] = []
     for index in range(min(request.n, len(request.own_pictures or ()))):
@@ -230,7 +230,8 @@ def check(request: ImageRequest) -> tuple[str, ...]:
 
 
 def _notices(name: str, facts: FileFacts, request: ImageRequest) -> Iterator[str]:
-    """The differences of a verbatim file from what *request* asks for; at most one notice."""
+    """A notice about the differences of a verbatim file from what *request* asks for, if there are
+    any."""
     word, differences = facts.output_format, []
     if facts.mistake and not (word and facts.mistake == NO_IMAGE):
         differences.append(facts.mistake)
@@ -247,7 +248,7 @@ def _pixels(size: Pixels) -> str:
 
 
 def _fitted(image: Image.Image, own: OwnPicture, request: ImageRequest) -> Image.Image:
-    """*image* in the size of *request*, and in its mode: without transparency it is on white."""
+    """*image* in the size and the mode of *request*. Without transparency it is on white."""
     size, mode = request.size, mode_of(request)
     if image.size != size:
         if own.fit == "contain":
@@ -263,8 +264,8 @@ def _fitted(image: Image.Image, own: OwnPicture, request: ImageRequest) -> Image
 
 
 def _first_frame(own: OwnPicture, request: ImageRequest) -> tuple[Image.Image, int]:
-    """The first frame of *own* as `_fitted`, and the number of its frames. Raises ValueError as
-    `_mistakes`."""
+    """The first frame of *own*, fitted by `_fitted`, and the number of frames. Errors are raised as
+    by `_mistakes`."""
     key = own.digest, own.fit, request.size, mode_of(request)
     frame: tuple[Image.Image, int] | None = _first_frames.get(key)
     if frame is None:
@@ -275,12 +276,11 @@ def _first_frame(own: OwnPicture, request: ImageRequest) -> tuple[Image.Image, i
 
 
 class OwnDrawing:
-    """Draws the own pictures of a request in its size and mode: a `DrawFunction` for one file. It
-    keeps the last frame, and the animation that this is from, so that phases in their order decode
-    each frame once. Nobody may change the image that it returns.
+    """Draws the own pictures of a request in its size and mode: a `DrawFunction` for one file.
 
-    Raises ValueError for a file that cannot be decoded. A damaged frame of an animation looks like
-    the one before it.
+    It keeps the last frame and the opened animation, so that phases in ascending order decode each
+    frame once. Callers must not change the image that it returns. Raises ValueError for a file that
+    cannot be decoded. A damaged frame of an animation is replaced by the frame before it.
     """
 
     def __init__(self) -> None:
@@ -296,7 +296,7 @@ class OwnDrawing:
         if index != self._index:
             self._image, self._frame_count = _first_frame(own, request)
             self._index, self._number, self._file = index, 0, None
-        # Rounded: 0.29 · 100 is a little below 29.
+        # Rounding is needed: 0.29 · 100 is a little below 29.
         number = int(round(phase * self._frame_count, 6))
         if number != self._number:
             self._number = number
@@ -309,8 +309,8 @@ class OwnDrawing:
 def draw_partial(
     request: ImageRequest, index: int, partial: int, draw: DrawFunction
 ) -> Image.Image | PartialImage:
-    """Partial image *partial* (from 0) of own picture *index*: its file where there is one, else a
-    preview of what *draw* draws."""
+    """Partial image *partial* (from 0) of own picture *index*: from its file where there is one,
+    else a preview of the image that *draw* draws."""
     own = request.own_picture(index)
     assert own, "the request has own pictures"
     if partial < len(own.partials):
@@ -320,8 +320,8 @@ def draw_partial(
 
 
 def view(request: ImageRequest, index: int, partial: int | None = None) -> Image.Image:
-    """The view of own picture *index* for a person, or of its partial image *partial*; of one that
-    is sent as it is, in its own size. A file that cannot be opened is a grey area."""
+    """Own picture *index*, or its partial image *partial*, as people see it. A picture that is sent
+    unchanged has its own size. A file that cannot be opened is a grey area."""
     own = request.own_picture(index)
     assert own, "the request has own pictures"
     try:

@@ -1,6 +1,7 @@
-"""The output formats: how a drawn image becomes a file, and how such a file is known and read.
+"""The output formats. Each makes a file of a drawn image, and knows and reads such files.
 
-A new output format is an entry of `OUTPUT_FORMATS`, and one of `FILE_TYPES` in `file_types.py`.
+A new output format is an entry of `OUTPUT_FORMATS`, and an entry of `FILE_TYPES` in
+`file_types.py`.
 """
 
 from __future__ import annotations
@@ -34,16 +35,17 @@ SPARE: Final = CLEAR - 1
 
 
 SAMPLE_EDGE: Final = 256
-"""Pixels along the edges of the sample whose colours a GIF of a photograph has."""
+"""The most pixels along an edge of the sample from which a photograph's GIF takes its colours."""
 
 
 def pillow_name(file_type: FileType) -> str:
-    """Pillow's name of a format: `WEBP`."""
+    """Pillow's name of a format, such as `WEBP`."""
     return file_type.name.upper()
 
 
 class Encoder(Protocol):
-    """Encodes *image* as the file of image *index* of *request*, or of partial image *partial*."""
+    """Encodes *image* as the file of image *index* of *request*, or of its partial image
+    *partial*."""
 
     def __call__(
         self,
@@ -57,11 +59,12 @@ class Encoder(Protocol):
 class Format(Immutable):
     """One `output_format`.
 
-    *write* draws and encodes an image; *encode*
-    encodes one that is already drawn, as streams need. A format without *encode* is one of
-    `UNSTREAMED_FORMATS` of `contract/families.py`. Both give the same bytes in any process, with
-    any number of threads: an encoder that shares its work among threads has a fixed number of them.
-    *read_recipe* takes the recipe, not yet parsed, out of a file, or raises ValueError.
+    *write* draws and encodes an image. *encode* encodes an image that is already drawn, as streams
+    need; a format without it is one of `UNSTREAMED_FORMATS` of `contract/families.py`.
+    *read_recipe* takes the recipe out of a file, not yet parsed, or raises ValueError.
+
+    *write* and *encode* give the same bytes in any process, with any number of threads. An encoder
+    that shares its work among threads therefore has a fixed number of them.
     """
 
     file_type: FileType
@@ -69,7 +72,7 @@ class Format(Immutable):
     read_recipe: Callable[[bytes], str | bytes | None]
     encode: Encoder | None = None
     has_scripts: bool = False
-    """Whether a browser would run scripts of its files."""
+    """Whether a browser would run scripts in its files."""
 
 
 def _read_by_pillow(file_type: FileType) -> Callable[[bytes], str | bytes | None]:
@@ -104,8 +107,8 @@ def _by_pillow(
     options: Callable[[int], SaveOptions],
     max_recipe_bytes: int | None = None,
 ) -> Format:
-    """A format that Pillow writes with these *options* for an `output_compression`, and with the
-    recipe in the EXIF, in at most *max_recipe_bytes*."""
+    """A format that Pillow writes. *options* gives the options of Pillow for an
+    `output_compression`. The EXIF holds the recipe, in at most *max_recipe_bytes*."""
 
     def encode(
         request: ImageRequest,
@@ -127,27 +130,28 @@ def _by_pillow(
 
 
 def _jpeg(compression: int) -> SaveOptions:
-    # Compression 100 is the best quality and the largest file, for WebP too.
+    # Compression 100 gives the best quality and the largest file, also for WebP.
     return {"quality": max(1, compression)}
 
 
 def _webp(compression: int) -> SaveOptions:
-    # At this effort lossless is no slower than lossy.
+    # At this effort, lossless encoding is no slower than lossy.
     if compression == 100:
         return {"lossless": True, "quality": 0, "method": 1, "exact": True}
     return {"quality": compression, "method": 0}
 
 
 def frame_delay(milliseconds: int) -> int:
-    """The delay that a GIF can hold, in milliseconds. The documentation: "rounds to the nearest 10
-    ms and caps the encoded delay at 655,350 ms per frame"."""
+    """The delay that a GIF can hold, in milliseconds. The documentation says: "rounds to the
+    nearest 10 ms and caps the encoded delay at 655,350 ms per frame"."""
     return min(655_350, max(10, (milliseconds + 5) // 10 * 10))
 
 
 def _indexed(image: Image.Image, *, transparent: bool) -> Image.Image:
     """*image* in mode `P`; index `CLEAR` is transparent."""
     if image.mode == "P":
-        # Drawn so; its palette has an alpha, which the encoder does not take.
+        # The image was drawn in this mode; its palette has an alpha, which the encoder does not
+        # take.
         colours = image.getpalette("RGB") or []
         indexed = image.copy()
         indexed.putpalette(colours, "RGB")
@@ -158,8 +162,9 @@ def _indexed(image: Image.Image, *, transparent: bool) -> Image.Image:
 
 
 def _dithered(image: Image.Image, *, transparent: bool) -> Image.Image:
-    """*image*, which may be a photograph, in mode `P`: more colours than a palette has are mixed of
-    those of a sample, which takes a twentieth of the time of a palette of all its colours."""
+    """*image*, which may be a photograph, in mode `P`. Colours that the palette lacks are dithered.
+    The palette is made from a sample, which takes a twentieth of the time of making it from the
+    image."""
     colours = image.convert("RGB")
     if colours.getcolors(SPARE):
         return _indexed(image, transparent=transparent)
@@ -171,15 +176,15 @@ def _dithered(image: Image.Image, *, transparent: bool) -> Image.Image:
 
 
 def _cut_out(indexed: Image.Image, image: Image.Image, transparent: bool) -> Image.Image:
-    """*indexed*, where *transparent* with index `CLEAR` wherever *image* is."""
+    """*indexed*; where *transparent*, with the index `CLEAR` wherever *image* is transparent."""
     if transparent:
         indexed.paste(CLEAR, mask=image.getchannel("A").point([255] * 128 + [0] * 128))
     return indexed
 
 
 def _distinct(image: Image.Image, number: int) -> Image.Image:
-    """*image* with one pixel of the card changed by one shade in every other frame: Pillow merges
-    equal frames into one of twice the delay."""
+    """*image*, in which every other frame has one pixel of the card changed by one shade. Pillow
+    would otherwise merge equal frames into one of twice the delay."""
     width, height = image.size
     position = width // 4, height - max(6, min(image.size) // 20) - 3
     index = cast("int", image.getpixel(position))
@@ -234,8 +239,8 @@ OUTPUT_FORMATS: Final[Mapping[str, Format]] = {
     "gif": Format(FILE_TYPES["gif"], _gif, _read_by_pillow(FILE_TYPES["gif"])),
     "svg": Format(FILE_TYPES["svg"], _svg, svg_recipe, has_scripts=True),
 }
-"""The formats by the values of `output_format`. Which models take a format, and which parameters
-conflict with it, is in `contract/families.py`; `contract/usage.py` names the one that a model
+"""The formats by the values of `output_format`. `contract/families.py` says which models take a
+format, and which parameters conflict with it. `contract/usage.py` names the format that a model
 writes."""
 
 

@@ -15,41 +15,42 @@ from images_emulator.imaging import shaping, typefaces
 from images_emulator.imaging.typefaces import EMOJI, NEEDS_SHAPING, REGULAR
 
 MAX_CHARS: Final = 1000
-"""Characters of a prompt that a card can show in a row; the rest is not looked at."""
+"""The most characters in a row that a card can show of a prompt; the rest is not looked at."""
 
 _ZERO_WIDTH_JOINER: Final = "\u200d"
 _JOINERS: Final = "\u200c\u200d"
-"""ZERO WIDTH NON-JOINER and JOINER: they choose between forms of the letters beside them."""
+"""ZERO WIDTH NON-JOINER and JOINER, which choose between the forms of the letters beside them."""
 
 _INVISIBLE: Final = re.compile(
     "[\0-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f"
     "\ufeff\ufff9-\ufffb\U000e0001]"
 )
-"""Control characters, those of direction too: a card sets one paragraph in its own direction."""
+"""Control characters, including those of direction: a card sets one paragraph in its own
+direction."""
 
 _EXTENDING: Final = re.compile("[\u200c\u200d\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]")
-"""Characters that extend a grapheme beside marks: joiners, skin tones, tags of flags."""
+"""Characters other than marks that extend a grapheme: joiners, skin tones, tags of flags."""
 
 _EMOJI_STYLE: Final = re.compile("[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]")
-"""Text or emoji style and skin tones, which a font of one colour does not show."""
+"""Characters for text style, emoji style and skin tone. A font of one colour does not show them."""
 
 _REGIONAL_INDICATOR: Final = re.compile("[\U0001f1e6-\U0001f1ff]")
 """Two of these are a flag."""
 
 _EMOJI_SEQUENCE: Final = re.compile("[\ufe0f\u200d\u20e3\U0001f3fb-\U0001f3ff]")
-"""Characters after which the first one of a grapheme is drawn as an emoji."""
+"""Characters that make the first character of their grapheme an emoji."""
 
 _STACKERS: Final = "\u1039\u17d2"
-"""Signs of Myanmar and Khmer that put the next letter below this one."""
+"""Signs of Myanmar and Khmer that put the next letter below the one before."""
 
 _MAX_MARKS: Final = 6
-"""Marks on one letter; Burmese has words with five."""
+"""The most marks on one letter. Burmese has words with five."""
 
 _MAX_GRAPHEME_CHARS: Final = 16
 
 
 class Grapheme(NamedTuple):
-    """A grapheme: its characters, the font file that draws it or None, and those of its characters
+    """A grapheme: its characters, the font file that draws it, or None, and the characters of it
     that this font has."""
 
     text: str
@@ -58,7 +59,8 @@ class Grapheme(NamedTuple):
 
     @property
     def needs_shaping(self) -> bool:
-        """Whether its glyphs depend on its neighbours, or are not those of its characters."""
+        """Whether the glyphs depend on neighbouring graphemes, or are not the glyphs of the
+        characters."""
         is_plain_emoji = self.font == EMOJI and len(self.font_text) == 1
         return NEEDS_SHAPING.get(self.font or "", False) and not is_plain_emoji
 
@@ -119,8 +121,8 @@ def _split(text: str) -> Sequence[str]:
 
 
 def graphemes(text: str) -> list[Grapheme]:
-    """The graphemes of the first `MAX_CHARS` of *text*, with single spaces between words and
-    without invisible characters."""
+    """The graphemes of the first `MAX_CHARS` characters of *text*. Words have single spaces between
+    them, and invisible characters are left out."""
     text = _INVISIBLE.sub("", " ".join(text[:MAX_CHARS].split()))
     text = text if text.isascii() else normalize("NFC", text)
     return [SPACE if each == " " else _grapheme(each) for each in _split(text.strip())]

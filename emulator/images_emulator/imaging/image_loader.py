@@ -18,8 +18,8 @@ from images_emulator.imaging.render import render_image
 class PillowImageLoader:
     """Decodes uploads within *limits*. Threads may share it.
 
-    *file* returns the content of an uploaded file by its id, *fetch* the bytes at a URL; both None
-    where there are none.
+    *file* returns the content of an uploaded file by its id, *fetch* returns the bytes at a URL.
+    Both return None where there is nothing.
     """
 
     def __init__(
@@ -34,12 +34,12 @@ class PillowImageLoader:
         self._budget = decoder.PixelBudget()
         self._pixels_left: int | None = None
         self.passed_setting: str | None = None
-        """The setting whose limit made `decode` refuse the last file that it refused in this call;
-        None for a file that is no image."""
+        """The setting whose limit made `decode` refuse the last file that it refused in this call.
+        None where that file is no image."""
 
     def for_call(self, file: Callable[[str], bytes | None]) -> PillowImageLoader:
-        """The loader of one call, with uploaded files of its own. Its pixels are in the same
-        budget, and no more than a call may have."""
+        """The loader of one call, with the uploaded files that *file* returns. Its pixels are part
+        of the same budget, and are limited to those that one call may have."""
         loader = copy(self)
         loader.file = file
         loader._pixels_left = self._limits.call_pixels
@@ -66,7 +66,7 @@ class PillowImageLoader:
         return picture
 
     def placeholder(self, url: str) -> Picture:
-        """An image drawn from *url*, in place of the one there, which is not fetched."""
+        """An image drawn from *url*, in place of the image at that URL, which is not fetched."""
         request = ImageRequest(
             operation=GENERATIONS, model=NEWEST_MODEL, prompt=url, size=(1024, 1024)
         )
@@ -75,7 +75,7 @@ class PillowImageLoader:
         return picture
 
     def placeholder_overlay(self, url: str, width: int, height: int) -> Picture:
-        """A white mask with a round hole in its middle, in place of one that is not fetched."""
+        """A white mask with a round hole in its middle, in place of a mask that is not fetched."""
         picture = decoder.decode(decoder.mask_png(width, height))
         assert picture
         return picture

@@ -12,17 +12,18 @@ _M_MMAP_THRESHOLD: Final = -3
 _M_ARENA_MAX: Final = -8
 
 TRIM_THRESHOLD_BYTES: Final = 32 * 2**20
-"""Free bytes at the top of the heap that the process keeps: the memory of one image."""
+"""The free bytes that the process keeps at the top of the heap: the memory of one image."""
 
 MMAP_THRESHOLD_BYTES: Final = 16 * 2**20
-"""Larger blocks are mapped one by one, so that the system has them back once they are free."""
+"""The size above which blocks are mapped one by one. The system has such a block back once it is
+free."""
 
 MIN_TRIM_BYTES: Final = 16 * 2**20
-"""Free memory that is worth giving back to the system."""
+"""The least free memory that is given back to the system."""
 
 
 class _MallInfo2(ctypes.Structure):
-    """glibc's `struct mallinfo2`; `fordblks` is the free memory that it holds, in bytes."""
+    """glibc's `struct mallinfo2`. `fordblks` is the number of free bytes that glibc holds."""
 
     _fields_ = [
         (name, ctypes.c_size_t)
@@ -34,14 +35,14 @@ class _MallInfo2(ctypes.Structure):
 
 
 def _glibc(name: str) -> Any:
-    """The function *name* of the C library, or None where it has none: musl has none of these, and
-    `mallinfo2` came with glibc 2.33."""
+    """The function *name* of the C library; None where it has none. musl has none of these
+    functions, and `mallinfo2` came with glibc 2.33."""
     return getattr(ctypes.CDLL(None), name, None) if sys.platform.startswith("linux") else None
 
 
 def trim_memory() -> None:
-    """Give free memory back to the system, where that is much. Chunks of large bodies are too small
-    to be given back by themselves."""
+    """Give free memory back to the system, where there is much. The chunks of large bodies are too
+    small to be given back on their own."""
     mallinfo2, malloc_trim = _glibc("mallinfo2"), _glibc("malloc_trim")
     if mallinfo2 and malloc_trim:
         mallinfo2.restype = _MallInfo2
@@ -58,12 +59,13 @@ def keep_memory() -> None:
 
 
 def share_arena() -> None:
-    """Make threads that start from now on share the memory of the main one, in a process that does
-    nothing but serve.
+    """Make threads that start from now on share the main thread's arena, in a process that only
+    serves.
 
-    By default glibc gives each thread an arena of its own. Each may keep `TRIM_THRESHOLD_BYTES`,
-    and `trim_memory` cannot give those back: `malloc_trim` shortens the main arena alone. Threads
-    seldom wait for each other here: most hold Python's lock when they allocate.
+    By default glibc gives each thread an arena of its own. Each arena may keep
+    `TRIM_THRESHOLD_BYTES`, which `trim_memory` cannot give back: `malloc_trim` shortens the main
+    arena alone. Threads seldom wait for each other here, because most hold Python's lock when they
+    allocate.
     """
     if mallopt := _glibc("mallopt"):
         mallopt(_M_ARENA_MAX, 1)

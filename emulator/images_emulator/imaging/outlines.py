@@ -36,15 +36,15 @@ def _pen() -> DrawFuncs:
 
 
 def units_per_em(name: str) -> int:
-    """Units of the outlines of the font file *name* that are one size of it."""
+    """The number of outline units in the font file *name* that make one font size."""
     units: int = _font(name).face.upem
     return units
 
 
 @lru_cache(maxsize=1024)
 def outline(name: str, glyph: int) -> str:
-    """The outline of glyph number *glyph* of the font file *name* as SVG path data: in the font's
-    units, with y up from the baseline."""
+    """The outline of glyph number *glyph* in the font file *name*, as SVG path data. It is in the
+    font's units, with y up from the baseline."""
     path: list[str] = []
     _font(name).draw_glyph(glyph, _pen(), path)
     return "".join(path)

@@ -1,4 +1,4 @@
-"""Partial images of a stream: the final image in coarse squares that get finer."""
+"""Partial images of a stream: the final image in coarse squares, which become finer."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from PIL import Image
 from images_emulator.immutable import Immutable
 
 SQUARES: Final = (24, 64, 160)
-"""Squares along the shorter edge of the first, second and third partial image."""
+"""The number of squares along the shorter edge of the first, second and third partial image."""
 
 SAMPLES: Final = 2
-"""Pixels along each edge of a finest square that are sampled for its colour, their mean. With so
-few of them a large image takes as long as a small one."""
+"""The number of sampled pixels along each edge of a finest square, whose colour is their mean. With
+so few samples, a large image takes no longer than a small one."""
 
 
 class PartialImage(Immutable):
-    """An image of squares in mode `RGB` or `RGBA`. *image* has its width, and one row of pixels for
-    each row of squares; *heights* are the heights of these rows in pixels."""
+    """An image of squares in mode `RGB` or `RGBA`. *image* has the width of the whole image, and
+    one row of pixels for each row of squares. *heights* are the heights of these rows, in pixels.
+    """
 
     image: Image.Image
     heights: tuple[int, ...]
@@ -35,7 +36,7 @@ class PartialImage(Immutable):
 
 
 def _scaled(size: tuple[int, int], shorter_edge: int) -> tuple[int, int]:
-    """*size* scaled down to a shorter edge of *shorter_edge*, if it is longer."""
+    """*size* scaled down so that its shorter edge has at most *shorter_edge* pixels."""
     scale = min(1.0, shorter_edge / min(size))
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 

@@ -1,8 +1,8 @@
 """Writes PNG files, strip by strip through a fast deflater.
 
-Pillow's own encoder tries five filters on every row, which drawn images do not need, and takes the
-whole image at once, in memory that the system allocates each time. Here a strip that fits the
-processor's cache is expanded from its palette, filtered and deflated.
+Pillow's own encoder tries five filters on every row, which drawn images do not need. It also takes
+the whole image at once, in memory that the system allocates each time. Here a strip fits the
+processor's cache, and is expanded from its palette, filtered and deflated there.
 """
 
 from __future__ import annotations
@@ -26,18 +26,21 @@ COLOUR_TYPES: Final = {"RGB": 2, "RGBA": 6}
 """The colour type in the PNG header, by Pillow's mode."""
 
 NO_FILTER, UP = b"\x00", b"\x02"
-"""The PNG filters 0 (None) and 2 (Up), as they stand before each scanline."""
+"""The bytes of the PNG filters 0 (None) and 2 (Up), as they stand before each scanline."""
 
 FIRST_BYTES: Final = 4
-"""Bytes at the start of a stream that are deflated by themselves, so that the same pixels give the
-same bytes in any process. If ISA-L (2.32) gets more than 16 at first, it hashes for the third a
-register that holds the stream's address (`.write_first_byte` of igzip_icf_body_h1_gr_bt.asm), and
-one image in 3,000 comes out otherwise. With three or fewer it does not start yet."""
+"""The number of bytes at the start of a stream that are deflated by themselves, so that the same
+pixels give the same bytes in any process.
+
+If ISA-L (2.32) gets more than 16 bytes at first, its third hash is of a register that holds the
+stream's address (`.write_first_byte` of igzip_icf_body_h1_gr_bt.asm). One image in 3,000 then comes
+out differently. With three bytes or fewer it does not start yet.
+"""
 
 
 def _fastest() -> ModuleType:
-    """ISA-L's deflater where it is installed, else zlib's. It is three times as fast and compresses
-    these images as well, but has wheels for the common platforms only."""
+    """ISA-L's deflater where it is installed, else zlib's. ISA-L is three times as fast and
+    compresses these images as well, but has wheels for the common platforms only."""
     try:
         from isal import isal_zlib  # noqa: PLC0415 - it may not be there
     except ImportError:
@@ -50,7 +53,8 @@ DEFLATER: Final = _fastest()
 """The module that deflates: zlib, or isal where it is installed."""
 
 RAW_ENCODER: Final[Callable[..., Any] | None] = getattr(Image, "_getencoder", None)
-"""Pillow's encoder of raw pixels. It is not documented: without it, `tobytes` does the same."""
+"""Pillow's encoder of raw pixels; None where Pillow has none, as it is not documented. `tobytes`
+does the same."""
 
 
 def _packed(
@@ -59,8 +63,8 @@ def _packed(
     stride: int,
     raw_encoder: Callable[..., Any] | None = RAW_ENCODER,
 ) -> bytes:
-    """The pixels of *strip* in *mode*, with zeros up to *stride* bytes a row. `tobytes` encodes
-    64 KB at a time and joins them, which takes a third longer than *raw_encoder*."""
+    """The pixels of *strip* in *mode*, with zeros up to *stride* bytes a row. `tobytes` takes a
+    third longer than *raw_encoder*, because it encodes 64 KB at a time and joins them."""
     if raw_encoder is None:
         return strip.tobytes("raw", mode, stride, 1)
     encoder = raw_encoder(strip.mode, "raw", (mode, stride, 1))
@@ -72,18 +76,18 @@ def _packed(
 
 
 def _rows(image: Image.Image, mode: str, top: int, bottom: int) -> bytes:
-    """Scanlines *top* to *bottom* - 1 of *image* in *mode*, each followed by the filter of the next
-    one, which is `NO_FILTER`."""
+    """Scanlines *top* to *bottom* - 1 of *image* in *mode*. Each is followed by the filter byte of
+    the next one, `NO_FILTER`."""
     strip = image.crop((0, top, image.width, bottom))
     if strip.mode != mode:
-        # Palettes have four bytes a colour; expanding all of them takes a fifth less.
+        # Palettes have four bytes a colour; expanding all four takes a fifth less time.
         strip = strip.convert("RGBA")
     return _packed(strip, mode, image.width * len(mode) + 1)
 
 
 def _rows_up(image: Image.Image, top: int, bottom: int) -> bytearray:
-    """Scanlines *top* to *bottom* - 1 of *image*, filtered by `UP`: as their differences to the
-    ones above."""
+    """Scanlines *top* to *bottom* - 1 of *image*, filtered by `UP`: each as its difference from the
+    scanline above."""
     width, stride = image.width, image.width * len(image.mode) + 1
     strip = image.crop((0, top, width, bottom))
     above = image.crop((0, top - 1, width, bottom - 1))
@@ -94,8 +98,8 @@ def _rows_up(image: Image.Image, top: int, bottom: int) -> bytearray:
 
 
 def _partial_image_rows(image: PartialImage, mode: str) -> Iterator[bytes]:
-    """Scanlines of a partial image: each distinct row once with filter 0 (None), then height - 1
-    rows with filter 2 (Up) and zero differences."""
+    """The scanlines of a partial image. Each distinct row comes once with filter 0 (None), followed
+    by height - 1 rows with filter 2 (Up) and zero differences."""
     stride = image.image.width * len(mode) + 1
     rows = memoryview(_rows(image.image, mode, 0, image.image.height))
     unchanged = memoryview((UP + bytes(stride - 1)) * max(image.heights))
@@ -113,7 +117,7 @@ def _partial_image_rows(image: PartialImage, mode: str) -> Iterator[bytes]:
 
 def _strips(image: Image.Image, mode: str) -> Iterator[bytes | bytearray | memoryview]:
     width, height = image.size
-    # Drawn images have equal bytes in a row; the rows of a photograph resemble each other.
+    # Drawn images have equal bytes within a row; the rows of a photograph resemble each other.
     is_drawn = image.mode == "P"
     if not is_drawn and image.mode != mode:
         image = image.convert(mode)
@@ -161,7 +165,7 @@ def write(
     deflater: ModuleType = DEFLATER,
 ) -> bytes:
     """*image* (in mode `P` if it was drawn) as a PNG of *mode* (`RGB` or `RGBA`), with *texts* by
-    keyword. The same image gives the same bytes by the same *deflater*, and the same pixels by any.
+    keyword. One image gives the same bytes with the same *deflater*, and the same pixels with any.
     """
     rows = (
         _partial_image_rows(image, mode)

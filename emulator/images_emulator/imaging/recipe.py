@@ -1,7 +1,7 @@
-"""The recipe of an image file: the parameters it was rendered from, as JSON in its metadata.
+"""The recipe of an image file: the parameters from which it was rendered, as JSON in its metadata.
 
-Each entry of `formats.OUTPUT_FORMATS` says how its files carry it; `read_recipe` in
-`recipe_reader.py` reads it back.
+Each entry of `formats.OUTPUT_FORMATS` says how the files of a format hold the recipe. `read_recipe`
+in `recipe_reader.py` reads it back.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ EXIF_IMAGE_DESCRIPTION: Final = 0x010E
 """The EXIF tag `ImageDescription`, which holds the recipe in the formats that have EXIF."""
 
 MAX_JPEG_RECIPE_BYTES: Final = 65_000
-"""An EXIF segment of a JPEG holds 65,533 bytes, with its own header."""
+"""The most bytes of a recipe in a JPEG. Its EXIF segment holds 65,533 bytes, with its own
+header."""
 
 _SVG_METADATA: Final = re.compile(
     rb'<metadata id="%b">(.*?)</metadata>' % KEYWORD.encode(), re.DOTALL
@@ -34,7 +35,7 @@ def recipe_json(
 ) -> bytes:
     """The recipe of image *index* (from 0), or of its partial image *partial*: JSON in UTF-8.
 
-    Past *max_bytes* the prompt is cut, and `prompt_cut` is true.
+    A recipe longer than *max_bytes* has its prompt cut, and `prompt_cut` set to true.
     """
     values = request.recipe()
     recipe = {
@@ -46,7 +47,7 @@ def recipe_json(
     if partial is not None:
         recipe["partial_image_index"] = partial
     if own := values.pop("own_pictures", None):
-        # A call may have many more of them than images.
+        # A call may have many more own pictures than images.
         values["own_picture"] = own[index % len(own)]
     recipe |= values
     text = _encoded(recipe)
@@ -65,14 +66,14 @@ def _encoded(recipe: dict[str, Any]) -> bytes:
 def recipe_exif(
     request: ImageRequest, index: int, partial: int | None, max_bytes: int | None
 ) -> Image.Exif:
-    """The EXIF of a file, which has the recipe as its only entry."""
+    """The EXIF of a file, with the recipe as its only entry."""
     exif = Image.Exif()
     exif[EXIF_IMAGE_DESCRIPTION] = recipe_json(request, index, partial, max_bytes)
     return exif
 
 
 def svg_recipe(image_file: bytes) -> str | bytes | None:
-    """The recipe in an SVG, not yet parsed; None where there is none."""
+    """The recipe in an SVG, not yet parsed; None where it has none."""
     from html import unescape  # noqa: PLC0415 - it delays the first picture
 
     element = _SVG_METADATA.search(image_file)
@@ -81,11 +82,11 @@ def svg_recipe(image_file: bytes) -> str | bytes | None:
 
 def pillow_recipe(image_file: bytes, pillow_name: str) -> str | bytes | None:
     """The recipe in a file of the format that Pillow calls *pillow_name*, not yet parsed; None
-    where there is none. Raises ValueError for other files."""
+    where it has none. Raises ValueError for a file of another format."""
     try:
         with Image.open(BytesIO(image_file), formats=(pillow_name,)) as image:
             description = image.getexif().get(EXIF_IMAGE_DESCRIPTION)
-            # Pillow reads texts of EXIF as Latin-1, in whatever they were written.
+            # Pillow decodes EXIF texts as Latin-1, whatever their encoding is.
             exif = description.encode("latin-1") if isinstance(description, str) else None
             text: str | bytes | None = image.info.get(KEYWORD) or image.info.get("comment") or exif
     except OSError:

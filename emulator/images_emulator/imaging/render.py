@@ -1,4 +1,5 @@
-"""Renders image files: pure functions from a request to bytes, the same in any process."""
+"""Renders image files by pure functions from a request to bytes, with the same result in any
+process."""
 
 from __future__ import annotations
 
@@ -32,11 +33,11 @@ DRAW_FUNCTIONS: Final[Mapping[ImageKind | None, DrawFunction]] = {
     ImageKind.EDIT: _edit,
     ImageKind.VARIATION: _vary,
 }
-"""The functions that draw a picture in its size, by its kind."""
+"""The functions that draw a picture in its size, by the kind of the picture."""
 
 
 UNKNOWN_MEDIA_TYPE: Final = "application/octet-stream"
-"""The media type of a file that is sent as it is, and has no output format."""
+"""The media type of a file that is sent unchanged and has no output format."""
 
 
 def media_type(request: ImageRequest, index: int = 0, partial: int | None = None) -> str:
@@ -50,7 +51,7 @@ def media_type(request: ImageRequest, index: int = 0, partial: int | None = None
 
 
 def draw_function(request: ImageRequest) -> DrawFunction:
-    """Returns the function that draws the images of *request* in their size, for one file."""
+    """The function that draws the images of *request* in their size, for one file."""
     if request.own_pictures:
         from images_emulator.imaging import fitting  # noqa: PLC0415 - it delays the first picture
 
@@ -67,8 +68,8 @@ def render_image(request: ImageRequest, index: int) -> bytes:
 
 
 def render_stream(request: ImageRequest, start: int = 0) -> Iterator[tuple[int | None, bytes]]:
-    """Render the partial images of *request* from index *start* on, each with its index, then the
-    final image with None, which is that of `render_image`. The image is drawn once."""
+    """Render the partial images of *request* from index *start* on, each with its index. The final
+    image follows with None; it is the same as from `render_image`. The image is drawn once."""
     encode = OUTPUT_FORMATS[request.output_format].encode
     assert encode, "the table lets no other format stream"
     draw = draw_function(request)

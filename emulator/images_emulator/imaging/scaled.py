@@ -1,5 +1,5 @@
-"""The pixels of a file at the scale at which they are kept. Of a large picture no second copy of
-all pixels is made, and a JPEG is not decoded to all of them."""
+"""Loads the pixels of a file at the scale at which they are kept. A large picture is not copied
+whole, and a large JPEG is not decoded at its full size."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from images_emulator.contract.rules import Pixels
 from images_emulator.imaging.decode_limits import PIXEL_BYTES, scale_of
 
 TURNED: Final = frozenset({5, 6, 7, 8})
-"""Orientations of EXIF in which width and height are exchanged."""
+"""The EXIF orientations that exchange width and height."""
 
 STRIP_ROWS: Final = 64
-"""Rows of the scaled picture that are made at once."""
+"""The number of rows of the scaled picture that are made at once."""
 
 
 class ScaledPixels(NamedTuple):
-    """The pixels of a file, upright. *size* is that of the file; *has_clear* tells whether any
-    of its pixels is fully transparent, and is None where *image* has them all."""
+    """The pixels of a file, upright. *size* is the size of the file. *has_clear* says whether any
+    pixel of the file is fully transparent; it is None where *image* has all pixels."""
 
     image: Image.Image
     size: Pixels
@@ -28,8 +28,8 @@ class ScaledPixels(NamedTuple):
 
 
 def load(file: Image.Image) -> ScaledPixels:
-    """Decode the opened *file*, of an animation the first frame. Raises whatever the decoder
-    stumbles over."""
+    """Decode the opened *file*, or the first frame of an animation. Raises any error of the
+    decoder."""
     size = file.size
     scale = scale_of(*size)
     has_clear = None
@@ -56,9 +56,13 @@ def load(file: Image.Image) -> ScaledPixels:
 def _scaled(
     strips: Iterator[Image.Image], file: Image.Image, scale: int
 ) -> tuple[Image.Image, bool]:
-    """The picture of these *strips*, each of `STRIP_ROWS` times *scale* rows or what is left, in
-    mode `L`, `RGB` or `RGBA`, and whether any of its pixels is fully transparent. Of the alphas of
-    *scale*² pixels one is taken, so that the clear pixels of a mask stay clear."""
+    """The picture that *strips* make, in mode `L`, `RGB` or `RGBA`, and whether any of its pixels
+    is fully transparent. Each strip has `STRIP_ROWS` times *scale* rows; the last one may have
+    fewer.
+
+    The alpha of one pixel stands for *scale*² pixels, so that the clear pixels of a mask stay
+    clear.
+    """
     has_alpha = file.has_transparency_data
     mode = "RGBA" if has_alpha else "L" if file.mode in ("1", "L") else "RGB"
     size = -(-file.width // scale), -(-file.height // scale)
@@ -76,13 +80,13 @@ def _scaled(
 
 
 def _strips(file: Image.Image, rows: int) -> Iterator[Image.Image]:
-    """The decoded *file* in strips of so many *rows*."""
+    """The decoded *file* in strips of *rows* rows."""
     for top in range(0, file.height, rows):
         yield file.crop((0, top, file.width, min(top + rows, file.height)))
 
 
 def _webp_strips(file: Any, rows: int) -> Iterator[Image.Image]:
-    """The first frame of an opened WebP *file* in strips of so many *rows*. Pillow would copy the
+    """The first frame of an opened WebP *file* in strips of *rows* rows. Pillow would copy the
     frame twice more."""
     frame = memoryview(file._decoder.get_next()[0])
     row_bytes = file.width * PIXEL_BYTES

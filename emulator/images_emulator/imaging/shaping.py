@@ -1,8 +1,8 @@
-"""Text shaping: the glyphs of a run of text whose letters change by their neighbours, and their
-places. HarfBuzz does it, by its binding uharfbuzz.
+"""Text shaping: chooses and places the glyphs of text whose letters change by their neighbours.
 
-Pillow could do it by libraries that not all of its wheels have; uharfbuzz gives the same glyphs on
-every installation. It is imported when a script that needs it first occurs.
+HarfBuzz does it, by its binding uharfbuzz. Pillow could do it by libraries that not all of its
+wheels have; uharfbuzz gives the same glyphs on every installation. It is imported when a text first
+needs it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Glyph(NamedTuple):
-    """A glyph, by its character in the font (see `typefaces.FIRST_GLYPH`), and its place in pixels:
+    """A glyph, as its character in the font (see `typefaces.FIRST_GLYPH`), and its place in pixels:
     *x* from the start of the run, *up* from the baseline."""
 
     char: str
@@ -27,7 +27,7 @@ class Glyph(NamedTuple):
 
 @cache
 def is_available() -> bool:
-    """Whether uharfbuzz is installed: it has no wheel for a few platforms."""
+    """Whether uharfbuzz is installed. It has no wheel for a few platforms."""
     try:
         import uharfbuzz  # noqa: F401, PLC0415 - five megabytes that most images never need
     except ImportError:
@@ -36,7 +36,7 @@ def is_available() -> bool:
 
 
 def unscaled_font(name: str) -> Font:
-    """The font file *name* for HarfBuzz, in the font's own units."""
+    """HarfBuzz's font of the file *name*, in the font's own units."""
     import uharfbuzz  # noqa: PLC0415 - few images need it
 
     return uharfbuzz.Font(uharfbuzz.Face(uharfbuzz.Blob.from_file_path(FONT_FOLDER / name)))
@@ -44,7 +44,7 @@ def unscaled_font(name: str) -> Font:
 
 @lru_cache(maxsize=64)
 def _font(name: str, size: int) -> Font:
-    """The font file *name* for HarfBuzz at *size* pixels, in units of 1/64 pixel."""
+    """HarfBuzz's font of the file *name* at *size* pixels, in units of 1/64 pixel."""
     font = unscaled_font(name)
     font.scale = (size * 64, size * 64)
     return font

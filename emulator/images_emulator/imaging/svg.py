@@ -1,5 +1,5 @@
-"""Writes SVG files: a generated image as shapes and text, an edited one and an own picture as an
-embedded PNG. They refer to no other file."""
+"""Writes SVG files. A generated image is shapes and text; an edited image and an own picture are an
+embedded PNG. The files refer to no other file."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ def _embedded(request: ImageRequest, index: int, draw: DrawFunction) -> str:
 def _text(
     text: str, position: tuple[float, float], size: float, colour: str, width: float | None = None
 ) -> str:
-    """A text element at *position* on the baseline; scaled to *width*, its width in the fonts that
-    ship with the package, if that is given."""
+    """A text element at *position* on the baseline. Where *width* is given, the text is scaled to
+    it; it is the width of the text in the fonts of the package."""
     x, y = position
     fit = f' textLength="{width:.1f}" lengthAdjust="spacingAndGlyphs"' if width else ""
     return (
@@ -112,7 +112,7 @@ def _line_elements(line: Line, x: float, y: float) -> Iterator[str]:
 
 
 def _card(request: ImageRequest, index: int, scene: Scene) -> Iterator[str]:
-    """The card; its lines are broken by the widths in the fonts that ship with the package."""
+    """The card. Its lines are broken by the widths of the text in the fonts of the package."""
     width, height = request.size
     short = min(width, height)
     margin, size = short // 20, max(12, short // 24)

@@ -1,5 +1,5 @@
-"""Text layout: breaks text of any script into lines of a given width, in runs of one font and one
-direction."""
+"""Text layout: breaks text of any script into lines of a given width. A line consists of runs, each
+in one font and one direction."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _BREAKS_ANYWHERE: Final = {
 """The fonts of scripts in which a line may break without a space."""
 
 _HANGUL: Final = range(0xAC00, 0xD7A4)
-"""Code points of syllables that are in the CJK font and break at spaces only."""
+"""The code points of Hangul syllables, which are in the CJK font but break at spaces only."""
 
 _MAX_MEASURED_GRAPHEMES: Final = 100
-"""A word of more graphemes is broken into pieces without being measured whole."""
+"""The most graphemes of a word that is measured whole. A longer word is broken into pieces."""
 
 _NEVER_FIRST: Final = frozenset(
     "、。，．：；？！‥…・ー々〻ゝゞヽヾ）］｝〕〉》」』】〗〙〛’”"
@@ -43,7 +43,7 @@ _NEVER_LAST: Final = frozenset("（［｛〔〈《「『【〖〘〚‘“เแ
 
 
 class Run(NamedTuple):
-    """Neighbouring graphemes that are drawn together: in one font and one direction."""
+    """Neighbouring graphemes that are drawn together, in one font and one direction."""
 
     text: str
     font: str
@@ -51,23 +51,24 @@ class Run(NamedTuple):
     from_right: bool
 
     def font_size(self, size: int) -> int:
-        """Pixels of the font in a line of *size*; emoji fill more of it than letters do."""
+        """The size of the font, in pixels, in a line of *size*. An emoji fills more of its size
+        than a letter."""
         return size * 5 // 6 if self.font == EMOJI else size
 
     def glyphs(self, size: int) -> tuple[Sequence[Glyph], float]:
-        """Its shaped glyphs in a line of *size*, and their width in pixels."""
-        # Text that is not shaped was reversed before.
+        """The shaped glyphs of the run in a line of *size*, and their width in pixels."""
+        # `_runs` has already reversed text that is not shaped.
         from_right = self.needs_shaping and self.from_right
         return shape(self.text, self.font, self.font_size(size), from_right=from_right)
 
     def width(self, size: int) -> float:
-        """Pixels in a line of *size*."""
+        """The width of the run, in pixels, in a line of *size*."""
         if self.needs_shaping:
             return self.glyphs(size)[1]
         return text_width(self.text, self.font, self.font_size(size))
 
     def draw(self, pen: ImageDraw, x: float, base: float, size: int, fill: int) -> None:
-        """Draw it from *x* on the baseline *base*, in the palette index *fill*."""
+        """Draw the run from *x* on the baseline *base*, in the palette index *fill*."""
         font_size = self.font_size(size)
         if not self.needs_shaping:
             draw_text(pen, (x, base), self.text, self.font, font_size, fill=fill)
@@ -77,26 +78,27 @@ class Run(NamedTuple):
 
 
 class Line(Immutable):
-    """A line of text, laid out; its sizes are pixels."""
+    """A line of text, laid out; all its sizes are in pixels."""
 
     text: str
     size: int
     start: float
-    """Distance from the left edge: a line that is read from the right ends at the right edge."""
+    """The distance from the left edge. A line that is read from the right ends at the right
+    edge."""
     width: float
     face: str
-    """The font file of text that no script needs another for."""
+    """The font file of text that no script requires another font for."""
     runs: tuple[Run, ...]
 
     def placed(self) -> Iterator[tuple[float, Run]]:
-        """Its runs from left to right, each with its distance from the left edge."""
+        """Yield the runs from left to right, each with its distance from the left edge."""
         x = self.start
         for run in self.runs:
             yield x, run
             x += run.width(self.size)
 
     def draw(self, pen: ImageDraw, x: float, y: float, fill: int) -> None:
-        """Draw it from *y* down in the palette index *fill*, with its left edge at *x*."""
+        """Draw the line from *y* down in the palette index *fill*, with its left edge at *x*."""
         base = y + font(self.face, self.size).getmetrics()[0]
         for right, run in self.placed():
             run.draw(pen, x + right, base, self.size, fill)
@@ -144,7 +146,7 @@ def _may_break(before: Grapheme, after: Grapheme) -> bool:
 
 
 def _words(text: Iterable[Grapheme]) -> Iterator[tuple[bool, list[Grapheme]]]:
-    """The parts of *text* within which no line breaks, each with whether a space is before it."""
+    """The parts of *text* that stay on one line, each with whether a space is before it."""
     after_space, word = False, list[Grapheme]()
     for grapheme in text:
         if grapheme is SPACE:
@@ -179,8 +181,8 @@ def _pieces(
 def _break_lines(
     text: Iterable[Grapheme], face: str, size: int, width: float, max_lines: float = inf
 ) -> list[list[Grapheme]]:
-    """The lines of *text* in that *width*. Where they are more than *max_lines*, some more than
-    that are returned, not all."""
+    """The lines of *text* in that *width*. A text of more than *max_lines* lines gives more than
+    *max_lines*, but not all of them."""
     lines, line, used = list[list[Grapheme]](), list[Grapheme](), 0.0
     space = text_width(" ", face, size)
     for after_space, word in _words(text):
@@ -203,7 +205,7 @@ def _break_lines(
 def _cut(
     lines: Sequence[list[Grapheme]], face: str, size: int, width: float, max_lines: int
 ) -> list[list[Grapheme]]:
-    """The first *max_lines* lines, the last of which ends in an ellipsis."""
+    """The first *max_lines* lines, with an ellipsis at the end of the last one."""
     *last, end = [*lines[max_lines - 1], _ELLIPSIS]
     while last and (last[-1] in (SPACE, end) or _width([*last, end], face, size) > width):
         last.pop()
@@ -211,8 +213,8 @@ def _cut(
 
 
 def _drawable(text: Sequence[Grapheme]) -> list[Grapheme]:
-    """*text* with one ellipsis in place of neighbours that no font has; empty where no font has any
-    of it."""
+    """*text* with one ellipsis for neighbouring graphemes that no font has. Empty where no font has
+    any grapheme of *text*."""
     drawable: list[Grapheme] = []
     for grapheme in text:
         if grapheme.font:
@@ -243,11 +245,11 @@ def _lines(text: str, size: int, width: float, max_lines: int, face: str) -> tup
 def lines(
     text: str, size: int, width: float, max_lines: int = 1, face: str = REGULAR
 ) -> tuple[Line, ...]:
-    """*text* in at most *max_lines* lines of *size* pixels, no wider than *width*; none where no
+    """*text* in at most *max_lines* lines of *size* pixels, no wider than *width*. Empty where no
     font has any of it.
 
     An ellipsis marks a cut, and characters that no font has. *face* is the font file of text that
-    no script needs another for.
+    no script requires another font for.
     """
     return _lines(text[:MAX_CHARS], size, width, max_lines, face)
 
@@ -281,11 +283,11 @@ def _paragraph(
 
 
 def paragraph(text: str, shapes: Sequence[tuple[int, int]], width: float) -> Paragraph:
-    """*text* in the first of *shapes* that has room for it; a shape is a size of type in pixels and
-    a number of lines.
+    """*text* in the first of *shapes* that has room for it. A shape is a size of type in pixels,
+    and a number of lines.
 
-    What is too long for all of them is set in the last one: its beginning, an ellipsis, and its
-    end, which starts on a new line.
+    A text that is too long for every shape is set in the last one: its beginning, an ellipsis, and
+    its end, which starts on a new line.
     """
     if len(text) <= MAX_CHARS:
         return _paragraph(text, text, tuple(shapes), width, whole=True)

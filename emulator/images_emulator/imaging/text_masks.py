@@ -1,5 +1,5 @@
-"""A cache of drawn words: drawing glyphs takes FreeType many times as long as pasting a mask of
-them, and prompts repeat their words."""
+"""A cache of drawn words. FreeType takes many times as long to draw glyphs as Pillow takes to paste
+a mask of them, and prompts repeat their words."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from PIL import ImageDraw
 from images_emulator.imaging.typefaces import CJK, font
 
 MAX_MASKS: Final = 256
-"""Masks in the cache; that of a word takes 30 kB on the largest card."""
+"""The most masks in the cache. The mask of a word takes 30 kB on the largest card."""
 
 
 class TextMask(NamedTuple):
-    """An image of Pillow's core in mode `L`, and how far its left and upper edge are from the pen,
-    in pixels."""
+    """An image of Pillow's core in mode `L`, and the distances of its left and upper edge from the
+    pen, in pixels."""
 
     mask: Any
     left: int
@@ -25,8 +25,8 @@ class TextMask(NamedTuple):
 
 
 def _pieces(text: str, name: str) -> Sequence[str]:
-    """The parts of *text* that have a mask each: words, and in CJK, which has no spaces, every
-    character."""
+    """The parts of *text* that have a mask each: words, or every character in CJK, which has no
+    spaces."""
     return text if name == CJK else text.split(" ")
 
 
@@ -36,7 +36,7 @@ def _piece_width(text: str, name: str, size: int) -> float:
 
 
 def _space_width(name: str, size: int) -> float:
-    """Pixels between two pieces."""
+    """The distance between two pieces, in pixels."""
     return 0.0 if name == CJK else _piece_width(" ", name, size)
 
 
@@ -62,7 +62,7 @@ def draw_text(
     *,
     fill: int,
 ) -> None:
-    """Draw *text* in the palette index *fill*; *position* is its left end on the baseline."""
+    """Draw *text* in the palette index *fill*. *position* is its left end on the baseline."""
     x, base = position
     for piece in _pieces(text, name):
         mask, left, top = _mask(piece, name, size)

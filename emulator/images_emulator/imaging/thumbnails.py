@@ -1,8 +1,10 @@
-"""Thumbnails: small pictures to look at, as JPEG, or as WebP where the picture is transparent: to
-encode a WebP takes twelve times as long, and ten times as long as the drawing. A generated image is
-drawn small from its request, since to shrink it would take several times as long as to draw it. An
-edited one is shrunk, from its file where there is one, which takes a third of editing the upload
-again. So is an own picture."""
+"""Thumbnails: small pictures to look at, as JPEG, or as WebP where the picture is transparent.
+
+Encoding a WebP takes twelve times as long as a JPEG, and ten times as long as the drawing. A
+generated image is drawn small from its request, because shrinking it would take several times as
+long. An edited image is shrunk, from its file where there is one: that takes a third of the time of
+editing the upload again. An own picture is shrunk, too.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ from images_emulator.imaging.partial_images import partial_images
 from images_emulator.imaging.render import DRAW_FUNCTIONS
 
 EDGES: Final = (96, 480)
-"""The longest edges of thumbnails, in pixels: of a row in a list, and of a tile in a gallery. No
+"""The longest edge of each thumbnail, in pixels: in a row of a list, and in a tile of a gallery. No
 picture is enlarged."""
 
 JPEG_START: Final = b"\xff\xd8"
@@ -34,18 +36,21 @@ JPEG_START: Final = b"\xff\xd8"
 JPEG_QUALITY: Final = 80
 WEBP_QUALITY: Final = 75
 WEBP_EFFORT: Final = 2
-"""The encoder's effort. At effort 4 it would take twice as long for a tenth less."""
+"""The encoder's effort. Effort 4 would take twice as long and save a tenth of the size."""
 
 Thumbnails = Mapping[int, bytes]
-"""The files of one picture by their longest edge, each of `EDGES`."""
+"""The thumbnail files of one picture, by their longest edge: one for each of `EDGES`."""
 
 
 def thumbnails(
     request: ImageRequest, index: int, partial: int | None = None, file: bytes | None = None
 ) -> Thumbnails:
     """Make the thumbnails of image *index* (from 0) of *request*, or of its partial image
-    *partial*; *file* is that image where it was encoded before. Of an animation they show the first
-    frame, of an SVG its scene. An own picture that no decoder opens is a grey area."""
+    *partial*. *file* is that image, if it was encoded before.
+
+    An animation shows its first frame, an SVG its scene. An own picture that cannot be opened is a
+    grey area.
+    """
     mode = mode_of(request)
     if request.own_pictures:
         return _files(fitting.view(request, index, partial))
@@ -61,8 +66,8 @@ def thumbnails(
 
 
 def upload_thumbnails(data: bytes, limits: DecodeLimits = DEFAULT_LIMITS) -> Thumbnails | None:
-    """The thumbnails of an upload; None where *data* is no image that the API accepts, or one past
-    the *limits*. Raises MemoryError where there is no room for its pixels."""
+    """The thumbnails of an upload. None where *data* is no image that the API accepts, or is past
+    the *limits*. Raises MemoryError where there is no memory for its pixels."""
     decoded = decode(data, limits=limits)
     if decoded is None:
         return None
@@ -71,7 +76,7 @@ def upload_thumbnails(data: bytes, limits: DecodeLimits = DEFAULT_LIMITS) -> Thu
 
 
 def own_picture_thumbnails(data: bytes) -> Thumbnails | None:
-    """The thumbnails of an own picture as it is in its file; None where no decoder opens it."""
+    """The thumbnails of an own picture, unchanged from its file; None where it cannot be opened."""
     with suppress(ValueError):
         return _files(fitting.decoded_picture(data))
     return None
@@ -83,7 +88,7 @@ def thumbnail_media_type(thumbnail: bytes) -> str:
 
 
 def _drawing(request: ImageRequest, index: int, size: Pixels) -> Image.Image:
-    """The picture, in *size* where it can be drawn so, or else in its own."""
+    """The picture: in *size* where it can be drawn in any size, else in its own size."""
     kind = request.operation.image_kind
     if kind is ImageKind.FROM_PROMPT:
         return draw_scene(request, index, size, card_in((0, 0, *size), request, index))
@@ -106,6 +111,6 @@ def _files(image: Image.Image) -> Thumbnails:
 
 
 def _fitted(size: Pixels, edge: int) -> Pixels:
-    """*size* scaled down to a longest edge of *edge*, if it is longer."""
+    """*size* scaled down so that its longest edge has at most *edge* pixels."""
     scale = min(1.0, edge / max(size))
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))

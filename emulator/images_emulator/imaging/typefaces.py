@@ -41,18 +41,19 @@ NEEDS_SHAPING: Final = {
     "NotoSansCanadianAboriginal.ttf": False,
     EMOJI: True,
 }
-"""Each font file, and whether its letters change shape or place by their neighbours, so that a
-shaper has to choose the glyphs. The first font that has a character draws it."""
+"""The font files, each with whether its letters change shape or place by their neighbours. If they
+do, a shaper has to choose the glyphs. The first font that has a character draws it."""
 
 FONT_FOLDER: Final = Path(__file__).parent / "fonts"
 """The folder of the fonts, which are part of the package."""
 
 COVERED_CODE_POINTS: Final = 0x20000
-"""The file `coverage` has one byte for each code point below this one: the number of the font that
-draws it, from 1 in the order of `NEEDS_SHAPING`, or 0; plus `ALSO_EMOJI`."""
+"""The end of the code points in the file `coverage`, which has one byte for each. The byte is the
+number of the font that draws the code point, from 1 in the order of `NEEDS_SHAPING`, or 0. The bit
+`ALSO_EMOJI` may be added."""
 
 ALSO_EMOJI: Final = 0x80
-"""The bit of a coverage byte for characters that the emoji font has, too."""
+"""The bit of a coverage byte for a character that the emoji font has, too."""
 
 FIRST_GLYPH: Final = 0xF0000
 """The code point of glyph 0 in the fonts that need shaping. The next ones are glyphs 1, 2 …"""
@@ -60,7 +61,8 @@ FIRST_GLYPH: Final = 0xF0000
 
 @lru_cache(maxsize=64)
 def font(name: str, size: int) -> FreeTypeFont:
-    """The font file *name* at *size* pixels, with the layout engine that every Pillow has."""
+    """The font in the file *name* at *size* pixels, with the layout engine that every Pillow
+    has."""
     return ImageFont.truetype(str(FONT_FOLDER / name), size, layout_engine=ImageFont.Layout.BASIC)
 
 

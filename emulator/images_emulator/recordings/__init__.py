@@ -1,2 +1,2 @@
-"""Recorded exchanges, and the files they are kept in. No web framework, and loaded by no start of a
-server that has no use for recordings."""
+"""Recorded exchanges, and the files that they are kept in. The package imports no web framework. A
+server that starts without recordings does not load it."""

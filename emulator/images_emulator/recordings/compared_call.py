@@ -1,7 +1,7 @@
-"""Calls in the form in which they are compared, and what is different about two of them.
+"""Calls in the form in which they are compared, and the differences between two calls.
 
-Keys, the order of headers and of JSON members, blanks of JSON, boundaries of forms and names of
-files are in no comparison.
+No comparison includes API keys, the order of headers and of JSON members, blanks in JSON, form
+boundaries and file names.
 """
 
 from __future__ import annotations
@@ -36,31 +36,36 @@ from images_emulator.exchange.form_parser import boundary_of, read_form
 from images_emulator.exchange.json_body import parse_json
 
 MAX_SHOWN_CHARS: Final = 80
-"""Characters of a value in the words of a difference."""
+"""The most characters of a value in the text of a difference."""
 
 CONTEXT_CHARS: Final = 12
-"""Characters that two long texts share which are shown before their first difference."""
+"""The number of shared characters that are shown before the first difference of two long texts."""
 
 MAX_DATA_URL_CHARS: Final = 256
 """A longer data URL is compared by its hash."""
 
 ANY_DAY: Final = Policy()
-"""The policy by which calls and recordings are validated for a comparison: strict, of all days."""
+"""The policy that validates calls and recordings for a comparison: strict, with the rules of all
+days."""
 
 BODY: Final = "body"
-"""The name of the difference of two bodies that have no fields."""
+"""The name of a difference between two bodies that have no fields."""
 
 UPLOAD_FIELDS: Final = ("images", "mask", "markup")
-"""The fields of a request that are pictures: the beginnings of the names of their differences."""
+"""The fields of a request that hold pictures. The names of differences in them begin with these
+names."""
 
 _COMPARED_OTHERWISE: Final = frozenset({"as_of", "day", "forgiven", "operation", *UPLOAD_FIELDS})
 """Fields of a request that are compared in another form, or that no parameter of a call sets."""
 
 
 class FileValue(NamedTuple):
-    """A file of a form among the fields of a call: the SHA-256 and the length of its bytes, its
-    media type as sent, and the end of its name, such as `.png`; None where it has no name. The rest
-    of a name is often made up by chance."""
+    """A file of a form, among the fields of a call: the SHA-256 and the length of its bytes, the
+    media type as sent, and the suffix of the file name, such as `.png`.
+
+    *suffix* is None where the file has no name. The rest of a name is not compared: clients often
+    make it up at random.
+    """
 
     sha256: str
     size: int
@@ -72,8 +77,8 @@ class FileValue(NamedTuple):
 
 
 class PictureValue(NamedTuple):
-    """A decoded upload among the values of a request: its size, and a hash of its pixels. Two files
-    with the same pixels are the same picture, whatever their formats."""
+    """A decoded upload, among the values of a request: its size, and a hash of its pixels. Two
+    files with the same pixels are the same picture, whatever their formats."""
 
     width: int
     height: int
@@ -88,7 +93,7 @@ Fields = Mapping[str, Any]
 
 
 class CallDifference(NamedTuple):
-    """A field in which a call differs from a recording. None stands for an absent one."""
+    """A field in which a call differs from a recording. None stands for an absent value."""
 
     name: str
     value: Any
@@ -113,23 +118,23 @@ class ComparedCall:
     path: str
     """As it was sent, unescaped."""
     query: tuple[tuple[str, str], ...]
-    """Names and values in the order of the names, without credentials."""
+    """Names and values, sorted by name, without credentials."""
     operation: Operation | None
     """The image operation at the path; None for every other path."""
     provider: Provider
     deployment: str | None
     """The Azure deployment in the path."""
     fields: Fields | None
-    """The fields of the body; None where it could not be parsed, and where there is none."""
+    """The fields of the body; None where the body has no fields, or could not be parsed."""
     is_form: bool
     body_sha256: str
-    """The SHA-256 of the media type and the body without its boundary, where it has no fields;
-    empty for none."""
+    """The SHA-256 of the media type and of the body without its boundary, for a body without
+    fields; empty for any other."""
     values: Mapping[str, Any] | None = None
-    """The values of the valid request that it makes, once it is resolved; None where it makes
-    none."""
+    """The values of the valid request that the call makes, once resolved; None for an invalid
+    request."""
     is_resolved: bool = False
-    """Whether it has been looked for these values."""
+    """Whether a `Resolver` has looked for the values."""
 
     @property
     def prompt(self) -> str | None:
@@ -138,8 +143,8 @@ class ComparedCall:
 
     @property
     def scope(self) -> tuple[str, str, str]:
-        """The properties that a recording shares with a call at every level: the method, and the
-        operation of one provider or the path."""
+        """The properties that a call shares with a matching recording at every level: the method,
+        the operation or else the path, and the provider."""
         place = self.operation.name if self.operation else self.path
         return self.method, place, self.provider.value
 
@@ -149,7 +154,7 @@ class ComparedCall:
         return f"{self.method} {self.path}"
 
     def exact_key(self) -> bytes:
-        """A hash of all that was sent, but for what is in no comparison."""
+        """A hash of everything that was sent, except what no comparison includes."""
         text = json.dumps(
             [self.method, self.path, self.query, self.is_form, self.fields, self.body_sha256],
             sort_keys=True,
@@ -158,8 +163,8 @@ class ComparedCall:
         return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
     def compared_values(self, other: ComparedCall) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-        """The values of the two calls by name: of two valid requests of an operation with every
-        default; else the fields as they were sent."""
+        """Return the values of the two calls, by name. For two valid requests these are the fields
+        of the operation with every default; otherwise the fields as they were sent."""
         if self.values is not None and other.values is not None:
             return self.values, other.values
         return self._sent(), other._sent()
@@ -173,8 +178,8 @@ class ComparedCall:
         return {**own, **(self.fields or {}), **body}
 
     def differences(self, recorded: ComparedCall) -> Iterator[CallDifference]:
-        """The fields in which this call differs from a *recorded* one of the same scope. Both are
-        to be resolved, or neither."""
+        """Yield the fields in which this call differs from a *recorded* one of the same scope.
+        Either both calls are resolved, or neither."""
         values, others = self.compared_values(recorded)
         for name in dict.fromkeys([*values, *others]):
             value, other = values.get(name), others.get(name)
@@ -182,21 +187,21 @@ class ComparedCall:
                 yield from _differences(name, value, other)
 
     def sent_distance(self, other: ComparedCall) -> int:
-        """The number of fields in which the two calls differ, as they were sent."""
+        """The number of fields that differ between the two calls, as they were sent."""
         values, others = self._sent(), other._sent()
         return sum(values.get(name) != others.get(name) for name in values.keys() | others)
 
     @property
     def answer_form(self) -> tuple[bool, bool]:
-        """Whether the call asks for a stream, and whether for URLs: a client that asks for another
-        form cannot read the answer."""
+        """Whether the call asks for a stream, and whether it asks for URLs. A client cannot read an
+        answer of another form."""
         values = self._sent() if self.values is None else self.values
         return values.get("stream") in (True, "true"), values.get("response_format") == "url"
 
 
 def _differences(name: str, value: Any, recorded: Any) -> Iterator[CallDifference]:
-    """The differences of two unequal values: those of the items of two arrays of one length, or of
-    the members of two objects; else one of the whole."""
+    """Yield the differences of two unequal values. Two arrays of one length are compared item by
+    item, two objects member by member, and anything else as a whole."""
     if isinstance(value, list) and isinstance(recorded, list) and len(value) == len(recorded):
         for index, (item, other) in enumerate(zip(value, recorded, strict=True)):
             if item != other:
@@ -214,7 +219,7 @@ def _is_value(value: Any) -> bool:
 
 
 def _shown(value: Any) -> str:
-    """A value in the words of a difference: as JSON, abridged."""
+    """A value as the text of a difference shows it: JSON, abridged."""
     if _is_value(value):
         return str(value)
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
@@ -223,7 +228,7 @@ def _shown(value: Any) -> str:
 
 
 def _shown_texts(value: str, recorded: str) -> tuple[str, str]:
-    """Two unequal texts; of long ones what stands around the first character that differs."""
+    """Two unequal texts. Long ones are cut to the part around the first character that differs."""
     if max(len(value), len(recorded)) <= MAX_SHOWN_CHARS:
         return repr(value), repr(recorded)
     start = common_start(value, recorded) - CONTEXT_CHARS
@@ -233,7 +238,7 @@ def _shown_texts(value: str, recorded: str) -> tuple[str, str]:
 
 
 def common_start(one: str, other: str) -> int:
-    """The number of characters with which both texts begin."""
+    """The length of the longest common beginning of both texts."""
     pairs = enumerate(zip(one, other, strict=False))
     return next((at for at, (char, twin) in pairs if char != twin), min(len(one), len(other)))
 
@@ -245,8 +250,8 @@ def compared_call(
     body: Sequence[bytes],
     fields: Mapping[str, Any] | None = None,
 ) -> ComparedCall:
-    """The call of *method* at the *target*, a path with its query, with the chunks of its *body*;
-    *fields* are those in it, where it was parsed before."""
+    """The call of *method* with the chunks of its *body*, at the *target*: a path with its query.
+    *fields* are the fields of the body, where it was parsed before."""
     raw_path, _, query = target.partition("?")
     path, operation, provider, deployment = _place_of(raw_path)
     is_form = content_type[: len(FORM)].lower() == FORM
@@ -273,8 +278,8 @@ def compared_call(
 
 
 def _body_hash(content_type: str, body: bytes) -> str:
-    """A hash of a *body* without fields, and of what the *content_type* says of it. The boundary of
-    a form counts by being the one in the body, or not."""
+    """A hash of a *body* without fields, and of its *content_type*. The boundary of a form is not
+    hashed, only whether there is one, and whether the body contains it."""
     media_type, boundary = content_type.partition(";")[0].strip().lower(), boundary_of(content_type)
     pieces = body.split(boundary) if boundary else [body]
     head = f"{media_type} {len(pieces) > 1} {bool(boundary)} ".encode("latin-1", "replace")
@@ -283,8 +288,8 @@ def _body_hash(content_type: str, body: bytes) -> str:
 
 @lru_cache(maxsize=256)
 def _place_of(raw_path: str) -> tuple[str, Operation | None, Provider, str | None]:
-    """A path as it was sent, unescaped, with its image operation, its provider and its deployment.
-    The path alone decides them, so nothing has to empty the cache."""
+    """The path as it was sent, unescaped, with its image operation, its provider and its
+    deployment. These depend on the path alone, so nothing has to empty the cache."""
     path = unquote(raw_path)
     provider = Provider.AZURE if path.startswith(AZURE_PREFIX) else Provider.OPENAI
     return path, image_operation_at(path), provider, deployment_in(path)
@@ -293,8 +298,8 @@ def _place_of(raw_path: str) -> tuple[str, Operation | None, Provider, str | Non
 def _fields(
     content_type: str, body: tuple[bytes, ...], operation: Operation | None
 ) -> Mapping[str, Any] | None:
-    """The fields of *body*; None where it is empty, or neither JSON nor a form. Raises APIError
-    where it cannot be parsed."""
+    """The fields of *body*; None for an empty body, and for one that is neither JSON nor a form.
+    Raises APIError where the body cannot be parsed."""
     if not any(body):
         return None
     if operation:
@@ -306,7 +311,7 @@ def _fields(
 
 
 def _compact(value: Any) -> Any:
-    """A *value* as it was sent, with the hashes of its files in place of these."""
+    """*value* as it was sent, with each file replaced by its hash."""
     match value:
         case Upload():
             sha256 = hashlib.sha256(value.data).hexdigest()
@@ -325,17 +330,17 @@ def _compact(value: Any) -> Any:
 
 
 class Resolver:
-    """Finds the valid request that a call makes, by the rules of all days. *deployments* are those
-    of Azure with their models, *loader* decodes uploads."""
+    """Finds the valid request that a call makes, by the rules of all days. *deployments* are the
+    Azure deployments with their models; *loader* decodes uploads."""
 
     def __init__(self, deployments: Mapping[str, str], loader: ImageLoader) -> None:
         self._deployments = deployments
         self._loader = loader
 
     def resolve(self, compared: ComparedCall, call: Call | None) -> ImageRequest | None:
-        """The request that *call* makes, whose form for comparison is *compared*; None where it
-        makes none. Its values are noted in *compared*. It decodes uploads, which may take
-        seconds."""
+        """Return the valid request that *call* makes; None for an invalid one. *compared* is the
+        same call in its form for comparison, and gets the request's values. Decoding uploads may
+        take seconds."""
         request = self._request(compared, call) if call else None
         compared.values = _values(request) if request else None
         compared.is_resolved = True
@@ -353,7 +358,8 @@ class Resolver:
 
 
 def _values(request: ImageRequest) -> Mapping[str, Any]:
-    """The values of *request* by the names of its fields, with the pixels of its pictures."""
+    """The values of *request*, by the names of its fields. Pictures are compared by their
+    pixels."""
     values = {
         name: value for name, value in request.to_json().items() if name not in _COMPARED_OTHERWISE
     }

@@ -1,4 +1,4 @@
-"""Compares answers: in what a server answers otherwise than it was recorded to."""
+"""Compares the answers of a server with recorded answers."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ LATER_KEYS: Final = frozenset(
         "output_tokens_details",
     }
 )
-"""Keys that the API gained after some of the answers with an `Expectation` were recorded."""
+"""Keys that the API gained after some answers with an `Expectation` were recorded."""
 
 CHOSEN_KEYS: Final = frozenset({"size", "quality", "background"})
 """Parameters that an answer repeats, and that the API chooses where the request does not."""
@@ -67,8 +67,8 @@ CHOSEN_KEYS: Final = frozenset({"size", "quality", "background"})
 API_HEADERS: Final = frozenset(
     {"content-type", "x-request-id", "openai-version", "openai-processing-ms"}
 )
-"""Headers that an answer must have where the recorded one has them. Of `content-type` the media
-type is compared, of the others no value."""
+"""Headers that an answer must have where the recorded one has them. Only the media type of
+`content-type` is compared; the values of the other headers are not."""
 
 _INDEX: Final = re.compile(r"\[\d+\]")
 _EVENT: Final = re.compile(r"\r\n\r\n|\n\n|\r\r")
@@ -83,21 +83,21 @@ _ANEW: Final[Mapping[str, re.Pattern[str]]] = {
     ),
     "a duration": re.compile(r"\b\d+(?:\.\d+)?\s?(?:ms|s|m|h)\b(?:\d+(?:\.\d+)?s\b)?"),
 }
-"""Parts of a text that each answer has anew, by what they are called; a URL may have others in it.
-"""
+"""The parts of a text that are new in each answer, by what they are called. A URL may contain
+others of these parts."""
 
 _FREE_TEXTS: Final = frozenset({"revised_prompt"})
 """Keys of texts that are written anew for each answer."""
 
 _PICTURE_KEYS: Final = frozenset({"b64_json"})
-"""Keys of base64 of pictures."""
+"""Keys whose values are pictures in base64."""
 
 _HEAD_CHARS: Final = 400
-"""Characters of base64 that tell the format of a picture; a multiple of four."""
+"""Characters of base64 that show the format of a picture; a multiple of four."""
 
 
 class AnswerDifference(Immutable):
-    """One thing in which an answer is not the recorded one."""
+    """One difference between an answer and the recorded one."""
 
     kind: DifferenceKind
     where: str
@@ -108,7 +108,7 @@ class AnswerDifference(Immutable):
 
     @property
     def place(self) -> str:
-        """*where* without the numbers of items, which is the same in many answers."""
+        """*where* without the indexes of items, so that it is the same in many answers."""
         return _INDEX.sub("[]", self.where)
 
     def __str__(self) -> str:
@@ -116,28 +116,31 @@ class AnswerDifference(Immutable):
 
 
 class ComparisonRules(Immutable, kw_only=True):
-    """The rules of a comparison. Without any, every value but `ANY` must be the recorded one."""
+    """The rules of a comparison. By default, every value except `ANY` must equal the recorded
+    one."""
 
     later_keys: frozenset[str] = frozenset()
     """Keys that an object may have beside the recorded ones."""
     only_forms: bool = False
-    """Whether values that each answer has anew – ids, times, pictures, URLs, token counts – are
+    """Whether values that are new in each answer – ids, times, pictures, URLs, token counts – are
     compared by type and form only."""
     chosen_keys: frozenset[str] = frozenset()
-    """Keys of texts that the API has chosen, as the request left them to it; with *only_forms*
-    these are compared by type."""
+    """Keys of texts that the request left for the API to choose. With *only_forms*, these texts are
+    compared by type."""
 
 
 EXACT: Final = ComparisonRules()
-"""The rules by which values must be the same."""
+"""The rules under which all values must be the same."""
 
 
 def answer_differences(
     recording: Recording, actual: RecordedResponse, *, only_forms: bool = False
 ) -> Iterator[AnswerDifference]:
-    """The differences of *actual* from the answer of *recording*, which has one: its status, or
-    else the API's headers that it lacks, and its body. The layout of JSON is not compared;
-    *only_forms* as in `ComparisonRules`."""
+    """Yield the differences of *actual* from the answer of *recording*, which must have one.
+
+    Another status is the only difference reported. Otherwise the API's headers that *actual* lacks
+    and its body are compared, without the layout of JSON. *only_forms* is as in `ComparisonRules`.
+    """
     recorded = recording.response
     assert recorded
     gains_keys = recording.expectation and recorded.status < 400
@@ -167,7 +170,7 @@ def _with_status(response: RecordedResponse) -> str:
 
 
 def error_text(response: RecordedResponse) -> str:
-    """The message of the error in an answer, or else the beginning of its body."""
+    """The error message in an answer, or else the beginning of the body."""
     body = _body(response)
     value = _json(body)
     error = value.get("error") if isinstance(value, dict) else None
@@ -176,7 +179,7 @@ def error_text(response: RecordedResponse) -> str:
 
 
 def _chosen_keys(recording: Recording) -> frozenset[str]:
-    """The keys of `CHOSEN_KEYS` for which the request has no value, or `auto`."""
+    """The keys of `CHOSEN_KEYS` whose value in the request is missing or `auto`."""
     fields = plain_fields(recording.request)
     return frozenset(key for key in CHOSEN_KEYS if fields.get(key, "auto") in ("auto", None))
 
@@ -208,9 +211,9 @@ def _body_differences(
 def _stream_differences(
     recorded: RecordedResponse, actual: RecordedResponse, rules: ComparisonRules
 ) -> Iterator[AnswerDifference]:
-    """Differences of streams. How many events of one name follow each other is not compared, as the
-    number of partial images is up to the API; each is compared with the recorded one in its
-    place, or the last of that name."""
+    """Yield the differences of two streams. The number of consecutive events of one name is not
+    compared, because the number of partial images is up to the API. Each event is compared with the
+    recorded one in its place, or else with the last recorded one of that name."""
     want, got = _runs(_body(recorded)), _runs(_body(actual))
     names = [[name for name, _ in runs] for runs in (want, got)]
     if names[0] != names[1]:
@@ -223,8 +226,8 @@ def _stream_differences(
 
 
 def _runs(body: bytes) -> list[tuple[str, list[Any]]]:
-    """The events of a stream, those of one name that follow each other together: the name, and
-    what each has as data, JSON where it is that."""
+    """The events of a stream, with consecutive events of one name grouped. Each group is the name
+    and the events' data, parsed where it is JSON."""
     runs: list[tuple[str, list[Any]]] = []
     for event in _EVENT.split(body.decode(errors="replace")):
         fields = [line.partition(":")[::2] for line in event.splitlines() if line]
@@ -246,8 +249,8 @@ def _runs(body: bytes) -> list[tuple[str, list[Any]]]:
 def differences(
     want: Any, got: Any, where: str, *, rules: ComparisonRules = EXACT, key: str = ""
 ) -> Iterator[AnswerDifference]:
-    """The differences of the JSON value *got* from *want*, in which `ANY` stands for any value.
-    *key* is the one under which they are."""
+    """Yield the differences of the JSON value *got* from *want*, in which `ANY` stands for any
+    value. *key* is the name under which both values are stored."""
     if want == ANY:
         return
     if isinstance(want, dict) and isinstance(got, dict):
@@ -303,7 +306,7 @@ def _list_differences(
 
 
 def _items_by_id(items: Sequence[Any]) -> dict[str, Any] | None:
-    """The objects of a list, such as models, by their `id`; None where not each has one of its
+    """The objects of a list, such as models, by their `id`; None unless each has an `id` of its
     own."""
     by_id = {
         each["id"]: each
@@ -344,7 +347,7 @@ def _is_in_error(where: str) -> bool:
 
 
 def form_of(value: str, key: str = "") -> str:
-    """The text *value* without the parts that are new in each answer."""
+    """*value* without the parts that are new in each answer."""
     if key in _FREE_TEXTS:
         return "a text"
     if key in _PICTURE_KEYS:
@@ -384,7 +387,7 @@ def _type_of(value: Any) -> str:
 
 
 def shown(value: Any) -> str:
-    """A JSON *value* as a sentence shows it, at most some hundred characters of it."""
+    """A JSON *value* as a sentence shows it, cut to 300 characters."""
     return shortened(json.dumps(value, ensure_ascii=False), 300)
 
 
@@ -394,13 +397,13 @@ def shortened(text: str, length: int) -> str:
 
 
 def _body(response: RecordedResponse) -> bytes:
-    """The body without its content coding, where that can be read."""
+    """The body without its content coding, or the coded body where the coding cannot be read."""
     body, coding = response.body, header(response.headers, "content-encoding").strip().lower()
     return (decoded_body(body, coding) if coding else None) or body
 
 
 def _json(body: bytes) -> Any:
-    """The object or array in *body*; None where it is no such JSON."""
+    """The object or array in *body*; None where *body* is anything else."""
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
@@ -417,7 +420,8 @@ def _media_type(headers: Headers) -> str:
 
 
 def _is_stream(response: RecordedResponse) -> bool:
-    """Whether it is one by its content type, or where none is recorded, by its body."""
+    """Whether *response* is a stream: by its content type, or by its body where no type is
+    recorded."""
     media_type = _media_type(response.headers)
     return media_type == EVENT_STREAM or (
         not media_type and response.body.startswith((b"event:", b"data:"))

@@ -16,14 +16,14 @@ WINDOW_BITS: Final[Mapping[str, Sequence[int]]] = {
     "x-gzip": (zlib.MAX_WBITS | 16,),
     "deflate": (zlib.MAX_WBITS, -zlib.MAX_WBITS),
 }
-"""By the name of a coding the window bits with which zlib reads it. Some servers send `deflate`
-without the head that it should have."""
+"""The window bits with which zlib reads each coding, by the coding's name. `deflate` has two: some
+servers send it without the header that it should have."""
 
 
 def decoded_content(coding: str, read: Callable[[zlib._Decompress], T]) -> T | None:
-    """What *read* returns for a decompressor of *coding*, a key of `WINDOW_BITS`. Where it raises
-    zlib.error, it is called with the next decompressor of that coding; None without a further
-    one."""
+    """Return what *read* makes of a decompressor of *coding*, a key of `WINDOW_BITS`. Where *read*
+    raises zlib.error, it is called with the coding's next decompressor. None where all of them
+    fail."""
     for bits in WINDOW_BITS[coding]:
         try:
             return read(zlib.decompressobj(bits))

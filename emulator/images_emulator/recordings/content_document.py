@@ -1,5 +1,5 @@
-"""Bytes as a readable part of a document, and back: JSON as JSON, text as text, pictures as
-files, also those that are base64 within JSON or text."""
+"""Converts bytes to a readable part of a document, and back. JSON stays JSON and text stays text;
+pictures become files, also those in base64 within JSON or text."""
 
 from __future__ import annotations
 
@@ -15,31 +15,32 @@ Document = Mapping[str, Any]
 """A JSON object of a recording's document."""
 
 MAX_TEXT_BYTES: Final = 2**16
-"""Longer text is a file, if it is no JSON."""
+"""The most bytes of text in a document. Longer text that is no JSON becomes a file."""
 
 MAX_JSON_BYTES: Final = 2**20
-"""Longer JSON is a file, counted without the files in it."""
+"""The most bytes of JSON in a document, without the files in it. Longer JSON becomes a file."""
 
 MAX_DEPTH: Final = 100
-"""Braces and brackets around each other in JSON that is written as JSON."""
+"""The most levels of braces and brackets in JSON that is written as JSON."""
 
 MAX_INLINE_BYTES: Final = 192
-"""More bytes that are no text are a file."""
+"""The most bytes in a document that are no text. More bytes become a file."""
 
 MIN_PICTURE_CHARS: Final = 64
-"""Length of base64 from which on it is a file of its own, where it begins like a picture."""
+"""The least length of base64 that becomes a file of its own, where it begins like a picture."""
 
 MIN_ENCODED_FILE_CHARS: Final = 4096
-"""Length of base64 from which on it is a file of its own, where it begins like no picture."""
+"""The least length of base64 that becomes a file of its own, where it does not begin like a
+picture."""
 
 PIECE_CHARS: Final = 2**22
-"""Characters of base64 that are decoded at once; a multiple of four."""
+"""The number of base64 characters that are decoded at once; a multiple of four."""
 
 MAX_REPEATED_CHARS: Final = 2**28
-"""Characters of a repeated text."""
+"""The most characters of a repeated text."""
 
 BASE64: Final = "base64"
-"""The `as` of a file that is base64 without anything before it."""
+"""The value of `as` for a file that is base64 with nothing before it."""
 
 _FILE, _PICTURE, _REPEAT = {"file", "as"}, {"picture", "as"}, {"repeat", "times"}
 _DATA_URL: Final = re.compile(rb"(data:[\w.+-]+/[\w.+-]+;base64),")
@@ -52,21 +53,21 @@ _CONTENT_SUFFIXES: Final = {
 
 
 class _Embedded(NamedTuple):
-    """A file that is base64 between two quotes."""
+    """A file in base64 between two quotes."""
 
     opening: int
-    """The index behind the first quote."""
+    """The index after the first quote."""
     start: int
     """The start of the base64."""
     end: int
     kind: str
-    """The `as` of the document."""
+    """The value of `as` in the document."""
     suffix: str
 
 
 def is_description(value: Document) -> bool:
-    """Whether the object *value*, in JSON or text of a document, stands for a text: for a file or
-    a picture in base64, or for a repeated text."""
+    """Whether the object *value*, in JSON or text of a document, is a description. A description
+    stands for a text: a file or a picture in base64, or a repeated text."""
     return len(value) == 2 and value.keys() in (_FILE, _PICTURE, _REPEAT)
 
 
@@ -81,8 +82,8 @@ def content_document(
     *,
     as_json: bool = True,
 ) -> dict[str, Any]:
-    """*data* as an object with `json`, `text`, `base64` or, if there are *files*, `file`. Of JSON,
-    the layout *likely* is tried first; without *as_json* it is text."""
+    """*data* as an object with `json`, `text`, `base64` or, if there are *files*, `file`. The
+    layout *likely* is tried first for JSON. Without *as_json*, JSON is written as text."""
     suffix = suffix_of(bytes(data[:256]))
     if files and suffix:
         return {"file": files.add([data], suffix)}
@@ -133,7 +134,8 @@ def _embedded(data: bytes, opening: int, end: int) -> _Embedded | None:
 
 
 def _decoded(data: bytes, embedded: _Embedded) -> Iterator[bytes]:
-    """The file, in pieces. Raises ValueError where it would be encoded in another way."""
+    """Yield the decoded file in pieces. Raises ValueError where encoding it again would give other
+    base64."""
     view = memoryview(data)
     for start in range(embedded.start, embedded.end, PIECE_CHARS):
         end = min(start + PIECE_CHARS, embedded.end)
@@ -149,8 +151,8 @@ def _decoded(data: bytes, embedded: _Embedded) -> Iterator[bytes]:
 def _cut(
     data: bytes, embedded: Sequence[_Embedded], files: FileWriter
 ) -> tuple[list[bytes], list[Document]]:
-    """The texts of *data* before, between and behind the files in it, and what stands for these in
-    a document."""
+    """The texts of *data* before, between and after the files in it, and the descriptions that
+    stand for these files in a document."""
     texts: list[bytes] = []
     places: list[Document] = []
     position = 0
@@ -168,7 +170,8 @@ def _cut(
 def _json_document(
     texts: Sequence[bytes], places: Sequence[Document], likely: JsonLayout | None
 ) -> dict[str, Any] | None:
-    """The document of texts in JSON; None where that cannot be written again."""
+    """The document of *texts* that make JSON together; None where the same bytes cannot be written
+    again."""
     mark = b"file#"
     while any(mark in text for text in texts):
         mark += b"#"
@@ -191,9 +194,9 @@ def _json_document(
 
 
 def _with_places(value: Any, mark: str, places: dict[int, Document], depth: int = MAX_DEPTH) -> Any:
-    """*value* with *places* where their marks are; takes those that it finds out of *places*.
-    Raises ValueError where an object of *value* itself would be taken for a description, and
-    where it is too deep."""
+    """*value* with *places* in place of their marks. A place that is found is removed from
+    *places*. Raises ValueError where *value* is too deep, or has an object of its own that looks
+    like a description."""
     if isinstance(value, str):
         if places and value.startswith(mark) and value[len(mark) :].isdecimal():
             return places.pop(int(value[len(mark) :]))
@@ -226,8 +229,9 @@ def _text_document(texts: Sequence[bytes], places: Sequence[Document]) -> dict[s
 
 
 def content_of_document(document: Document, files: FileReader) -> bytes:
-    """The bytes of an object that `content_document` makes, or that describes them. Raises OSError
-    where a file cannot be read, and ValueError for a description that cannot be met."""
+    """The bytes of an object that `content_document` makes, or that describes its content. Raises
+    OSError where a file cannot be read, and ValueError for a description that cannot be followed.
+    """
     if "json" in document:
         return _json_bytes(
             document["json"], JsonLayout.from_document(document.get("layout")), files
@@ -259,7 +263,7 @@ def described_text(document: Document, files: FileReader) -> bytes:
 
 
 def repeated(document: Document) -> str:
-    """The text of a `repeat`. Raises ValueError where it is too long."""
+    """The text of a description with `repeat`. Raises ValueError where the text is too long."""
     text, times = str(document["repeat"]), int(document["times"])
     if len(text) * times > MAX_REPEATED_CHARS:
         raise ValueError(f"a repeated text has at most {MAX_REPEATED_CHARS} characters")
@@ -267,7 +271,7 @@ def repeated(document: Document) -> str:
 
 
 def plain_text(text: Any) -> str | None:
-    """The `text` of a document where it needs no file; else None."""
+    """The `text` of a document as one text; None where it needs a file."""
     if isinstance(text, str):
         return text
     pieces = text if isinstance(text, list) else [text]
@@ -296,8 +300,8 @@ def _json_bytes(value: Any, layout: JsonLayout, files: FileReader) -> bytes:
 
 
 def _with_marks(value: Any, mark: str, descriptions: list[Document]) -> Any:
-    """*value* with its repeated texts, and with marks in place of its files, whose descriptions
-    are added to *descriptions*."""
+    """*value* with repeated texts written out, and with a mark in place of each file. The
+    descriptions of these files are added to *descriptions*."""
     if isinstance(value, list):
         return [_with_marks(each, mark, descriptions) for each in value]
     if isinstance(value, dict):

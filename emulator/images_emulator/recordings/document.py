@@ -45,7 +45,7 @@ from images_emulator.recordings.stream_document import stream_document, stream_o
 _NOTHING: Final[Mapping[str, Any]] = {}
 
 PLAIN_FIELDS: Final = "_plain_fields"
-"""The name under which a late request has what `plain_fields` gives."""
+"""The name under which a late request keeps the result of `plain_fields`."""
 
 EVENT_STREAM: Final = "text/event-stream"
 """The media type of streams."""
@@ -55,7 +55,7 @@ MAX_DECODED_BODY_BYTES: Final = 2**26
 
 
 def header(headers: Headers, name: str) -> str:
-    """The value of the first header *name*, in lower case; nothing where there is none."""
+    """The value of the first header *name*, which is in lower case; empty where there is none."""
     return next((value for each, value in headers if each.lower() == name), "")
 
 
@@ -63,9 +63,11 @@ def header(headers: Headers, name: str) -> str:
 
 
 def to_document(recording: Recording, files: FileWriter | None) -> dict[str, Any]:
-    """The document of *recording*. Pictures, uploads and what else is no text are added to *files*;
-    without these they are in the document, in base64. Raises ValueError for a recording without a
-    form in JSON, such as one with an infinite time."""
+    """The document of *recording*. Pictures, uploads and other bytes that are no text are added to
+    *files*. Without *files* they are in the document, in base64.
+
+    Raises ValueError for a recording that JSON cannot hold, such as one with an infinite time.
+    """
     document: dict[str, Any] = {"version": VERSION}
     if recording.source:
         document["source"] = recording.source
@@ -141,8 +143,8 @@ def _encoding_suffix(encoding: str) -> str:
 
 
 def decoded_body(body: bytes, encoding: str) -> bytes | None:
-    """*body* without its content *encoding*; None for one that is not known, is not met, or gives
-    more than `MAX_DECODED_BODY_BYTES`."""
+    """*body* without its content *encoding*. None for an unknown encoding, for a body that is not
+    encoded so, and for one that gives more than `MAX_DECODED_BODY_BYTES`."""
 
     def read(decompressor: zlib._Decompress) -> bytes | None:
         data = decompressor.decompress(body, MAX_DECODED_BODY_BYTES)
@@ -191,8 +193,11 @@ def _download_document(download: RecordedDownload, files: FileWriter | None) -> 
 
 
 def from_document(document: Any, files: FileReader, name: str = "") -> Recording:
-    """The recording of *document*, whose bodies are made when they are first read: what *files* or
-    a description raises then is a ValueError that names the recording. Raises DocumentError."""
+    """The recording of *document*. Its bodies are made when they are first read, from *files* and
+    descriptions. An error in making one is then a ValueError that names the recording.
+
+    Raises DocumentError for a document that is no recording.
+    """
     if not is_plainly_right(document):
         mistakes = mistakes_of(document)
         if mistakes:
@@ -279,8 +284,8 @@ def _download(document: Document, files: FileReader, name: str) -> RecordedDownl
 
 
 def _late(place: str, make: Callable[[], Any]) -> Any:
-    """The value that *make* gives. Raises ValueError that names the *place*, for whatever *make*
-    raises."""
+    """Return the value that *make* gives. Raises ValueError, with the *place* in its message, where
+    *make* raises an error."""
     try:
         return make()
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -307,8 +312,8 @@ def _parts(
 def file_places(
     document: Any, place: Place = (), *, in_json: bool = False
 ) -> Iterator[tuple[Place, str]]:
-    """The files that a *document* names, and where; *in_json* says that it is a value of JSON, in
-    which only descriptions name files."""
+    """Yield the files that a *document* names, each with its place. Where *in_json*, the *document*
+    is a value of JSON, and only descriptions in it name files."""
     if isinstance(document, list):
         for index, each in enumerate(document):
             yield from file_places(each, (*place, index), in_json=in_json)
@@ -322,7 +327,7 @@ def file_places(
 
 
 def mistakes_in_bodies(recording: Recording) -> Iterator[Mistake]:
-    """The mistakes for which the bodies of *recording* cannot be made."""
+    """The mistakes that keep the bodies of *recording* from being made."""
     response = "expected" if recording.expectation else "response"
     values: list[tuple[Place, Callable[[], Any]]] = [
         (("request", "body"), lambda: recording.request.body),
@@ -343,10 +348,13 @@ def mistakes_in_bodies(recording: Recording) -> Iterator[Mistake]:
 
 
 def plain_fields(request: RecordedRequest) -> Mapping[str, Any]:
-    """The fields of the body of *request* that need none of its files: of a form its texts, by the
-    names of their parts; of a JSON object its members, of which those that hold a file have its
-    description. Empty where the body is no such thing, or is encoded. Raises ValueError for a
-    description that cannot be met."""
+    """The fields of the body of *request* that can be read without its files. A form gives the
+    texts of its parts, by their names. A JSON object gives its members; a member with a file has
+    the file's description as its value.
+
+    Empty for any other body, and for an encoded one. Raises ValueError for a description that
+    cannot be followed.
+    """
     values: Mapping[str, Any] | None = request.late_value(PLAIN_FIELDS)
     if values is None:
         document = _body_document(request.body, request.headers, _NoFiles())
@@ -364,7 +372,7 @@ class _NoFiles:
 
 
 def plain_fields_of_body(body: Document) -> Mapping[str, Any]:
-    """The fields that `plain_fields` gives, of the document of a body."""
+    """The fields that `plain_fields` gives, read from the document of a body."""
     if "form" in body:
         fields: dict[str, Any] = {}
         for part in body["form"]:

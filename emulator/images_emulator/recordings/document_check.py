@@ -1,6 +1,6 @@
-"""The mistakes in the document of a recording, by its JSON Schema: places and sentences.
+"""Finds the mistakes in the document of a recording by its JSON Schema, as places and sentences.
 
-The schema is the one statement of the form. Here is as much of JSON Schema as it uses, with
+The schema alone defines the form. This module implements the part of JSON Schema that it uses, with
 sentences for people.
 """
 
@@ -37,7 +37,7 @@ class Mistake(Immutable):
 
 
 class DocumentError(ValueError):
-    """A document that is no recording, with all its *mistakes*."""
+    """A document is no recording. It has all the *mistakes* of the document."""
 
     def __init__(self, mistakes: Sequence[Mistake]) -> None:
         super().__init__("; ".join(map(str, mistakes)))
@@ -53,7 +53,8 @@ def schema() -> Mapping[str, Any]:
 
 
 def keys_of(definition: str = "") -> frozenset[str]:
-    """The names that an object of this *definition* may have; without one, those of a document."""
+    """The names that an object of this *definition* may have. Without a definition, the names that
+    a document may have."""
     rule = schema()["$defs"][definition] if definition else schema()
     return frozenset(rule["properties"])
 
@@ -183,8 +184,8 @@ def _mistakes_of_array(
 def _mistakes_of_alternatives(
     value: Any, alternatives: Sequence[Mapping[str, Any]], place: Place
 ) -> Iterator[Mistake]:
-    """The mistakes of *value* by the one of *alternatives* that it is meant to be: the one of its
-    type, or the one that alone requires a name in it."""
+    """Yield the mistakes of *value*, checked against the intended one of *alternatives*: the one of
+    its type, or the one that alone requires a name that is in *value*."""
     rules = [_resolved(each) for each in alternatives]
     fitting = [rule for rule in rules if "type" not in rule or _is(value, rule["type"])]
     if not fitting:
@@ -208,7 +209,7 @@ def _mistakes_of_alternatives(
 
 
 def _flat(rules: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """*rules*, those among them that have only alternatives replaced by these."""
+    """*rules*, in which each rule that has only alternatives is replaced by its alternatives."""
     flat_rules: list[Mapping[str, Any]] = []
     for rule in rules:
         if "oneOf" in rule and "properties" not in rule:
@@ -219,7 +220,7 @@ def _flat(rules: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def _mistakes_in_json(document: Any) -> Iterator[Mistake]:
-    """The mistakes of descriptions within the JSON values of bodies and events."""
+    """The mistakes in the descriptions within the JSON values of bodies and events."""
     for place, value in _json_values(document, ()):
         yield from _mistakes_of_descriptions(value, place)
 
@@ -256,8 +257,8 @@ _RAW: Final = json.JSONDecoder()
 
 
 def line_of(text: str, place: Place) -> int:
-    """The line, from 1, of the value at *place* in the JSON *text*; where there is none, that of
-    the innermost one around it that is there."""
+    """The line, from 1, of the value at *place* in the JSON *text*. Where there is no such value,
+    the line of the innermost value on the way to it that exists."""
     position = _BLANKS.match(text).end()  # type: ignore[union-attr]
     for step in place:
         inner = _position_of(text, position, step)

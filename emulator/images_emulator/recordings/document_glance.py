@@ -1,5 +1,5 @@
-"""A glance at the document of a recording, which tells one of the usual form in ten microseconds;
-any other is left to the full check, which takes twenty times as long."""
+"""A quick check that accepts most documents of recordings, those of the usual form, in ten
+microseconds. Any other document is left to the full check, which takes twenty times as long."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _ENDS: Final = get_args(End)
 
 
 def is_plainly_right(document: Any) -> bool:
-    """Whether the form of *document* is certainly right. Of one that is not, it may be right all
-    the same, such as one with described pictures."""
+    """Whether the form of *document* is certainly right. A document that fails this check, such as
+    one with described pictures, may still be right."""
     try:
         return _is_right(document)
     except (KeyError, TypeError, ValueError, AttributeError):

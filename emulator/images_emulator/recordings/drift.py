@@ -1,5 +1,5 @@
-"""Drift: sends the requests of recordings to a server, and compares its answers with the recorded
-ones."""
+"""Drift: sends the requests of recordings to a server, and compares its answers with the
+recordings."""
 
 from __future__ import annotations
 
@@ -43,25 +43,25 @@ if TYPE_CHECKING:
     import httpx2
 
 COSTS_MONEY: Final = "it costs money"
-"""The reason why a success is not asked for."""
+"""The reason for skipping a recorded success."""
 
 OWN_HEADERS: Final = "x-emulator-"
-"""The beginning of headers of which only an emulator knows."""
+"""The beginning of the headers that only an emulator knows."""
 
 OWN_SENTENCE: Final = b"This emulator "
 """The beginning of sentences that only an emulator says."""
 
 MAX_ATTEMPTS: Final = 4
-"""How often a request is sent while the answer is that there were too many."""
+"""The most times that a request is sent while the answer is 429 (too many requests)."""
 
 MAX_WAIT_SECONDS: Final = 30.0
 """The longest wait before a request is sent again."""
 
 TIMEOUT_SECONDS: Final = 300.0
-"""Default of the seconds to wait for the next byte of an answer."""
+"""The default number of seconds to wait for the next byte of an answer."""
 
 CONCURRENCY: Final = 4
-"""Default of the number of requests that are under way at the same time."""
+"""The default number of requests that run at the same time."""
 
 _NOT_SENT: Final = frozenset(
     {
@@ -69,27 +69,27 @@ _NOT_SENT: Final = frozenset(
         *("openai-organization", "openai-project"),
     }
 )
-"""Headers of the recorded connection or account; the client has its own."""
+"""Headers of the recorded connection or account, in place of which the client has its own."""
 
 _ACCOUNT_PATHS: Final = ("/v1/files", f"{AZURE_PREFIX}v1/files", f"{AZURE_PREFIX}files")
-"""Paths of files: another account has others, and some calls would delete one."""
+"""Paths of files. Another account has other files, and some calls would delete one."""
 
 
 class DriftResult(Immutable):
-    """The outcome of one recording: it was skipped for a reason, or it failed, or the key was
-    refused, or its answer was compared."""
+    """The outcome of one recording. It was skipped, or it failed, or the key was refused, or its
+    answer was compared."""
 
     recording: Recording
     skipped: str = ""
     failed: str = ""
     """Why there was no answer."""
     key_refused: str = ""
-    """The sentence with which the server refused the key that it was sent (401)."""
+    """The sentence with which the server refused the given key (401)."""
     differences: tuple[AnswerDifference, ...] = ()
 
     @property
     def is_same(self) -> bool:
-        """Whether the answer is the recorded one."""
+        """Whether the answer is the same as the recorded one."""
         return not (self.skipped or self.failed or self.key_refused or self.differences)
 
 
@@ -101,10 +101,13 @@ def drift(
     timeout: float = TIMEOUT_SECONDS,
     concurrency: int = CONCURRENCY,
 ) -> Iterator[DriftResult]:
-    """The outcome of each of *recordings* at *upstream*, in their order, as soon as it is known.
-    With *costs* it is asked for pictures, too. *timeout* are the seconds to wait for its next byte,
-    and *concurrency* is how many requests are under way at the same time. Raises ValueError without
-    an HTTP client."""
+    """Yield the outcome of each of *recordings* at *upstream*, in their order, as soon as it is
+    known.
+
+    With *costs*, calls that cost money are sent, too. *timeout* is the number of seconds to wait
+    for the next byte of an answer. *concurrency* is the number of requests that run at the same
+    time. Raises ValueError without an HTTP client.
+    """
     library = http_client_library()
     today = datetime.now(UTC).date()
     limits = library.Limits(max_connections=concurrency)
@@ -135,7 +138,7 @@ def drift(
 
 
 def needs_key(recordings: Iterable[Recording], *, costs: bool) -> bool:
-    """Whether any of *recordings* is sent with the key of the upstream; *costs* as in `drift`."""
+    """Whether any of *recordings* is sent with the upstream's key; *costs* is as in `drift`."""
     today = datetime.now(UTC).date()
     return any(
         _takes_key(each) and not reason_to_skip(each, today, costs=costs) for each in recordings
@@ -143,19 +146,19 @@ def needs_key(recordings: Iterable[Recording], *, costs: bool) -> bool:
 
 
 def _takes_key(recording: Recording) -> bool:
-    """Whether it is sent with the key of the upstream, and not with a wrong one or none."""
+    """Whether *recording* is sent with the upstream's key, not with a wrong key or none."""
     return recording.authorised is not False and recording.key is None
 
 
 def _is_key_refused(recording: Recording, actual: RecordedResponse) -> bool:
-    """Whether the answer *actual* is about the key of the upstream, and not about the request."""
+    """Whether the answer *actual* refuses the upstream's key rather than the request."""
     was_refused = recording.response and recording.response.status == 401
     return actual.status == 401 and not was_refused and _takes_key(recording)
 
 
 def reason_to_skip(recording: Recording, today: date, *, costs: bool) -> str:
-    """Why another server is not asked for the answer of *recording* on the day *today*; empty
-    where it is."""
+    """The reason for not sending *recording* to another server on the day *today*; empty where it
+    is sent."""
     request, response = recording.request, recording.response
     if response is None or response.end != "complete":
         return "the connection failed when it was recorded"
@@ -180,7 +183,7 @@ def reason_to_skip(recording: Recording, today: date, *, costs: bool) -> str:
 
 
 def _only_of_an_emulator(recording: Recording) -> str:
-    """Why only an emulator can give the answer; empty where others can, too."""
+    """The reason why only an emulator can give the answer; empty where other servers can, too."""
     if recording.settings:
         return f"only an emulator has the setting {next(iter(recording.settings))}"
     if recording.broken:
@@ -194,7 +197,7 @@ def _only_of_an_emulator(recording: Recording) -> str:
 
 
 def _retired_model(recording: Recording, path: str, today: date) -> str | None:
-    """The model that the request asks for, where the API has it no more."""
+    """The model that the request asks for, where the API no longer has it."""
     operation = image_operation_at(path)
     name = (operation and operation.only_model) or _fields(recording).get("model")
     model = MODELS.get(name) if isinstance(name, str) else None
@@ -213,9 +216,9 @@ def answer_of(
     client: httpx2.Client,
     sleep: Callable[[float], None] = time.sleep,
 ) -> RecordedResponse:
-    """The answer of *upstream* to the request of *recording*. One that is told that there were too
-    many is sent again after as many seconds as it is told. Raises httpx2.HTTPError, and ValueError
-    for a request that cannot be sent."""
+    """The answer of *upstream* to the request of *recording*. A request that is answered 429 is
+    sent again, after the seconds in `retry-after`, or else after 2, 4 and 8 seconds. Raises
+    httpx2.HTTPError, and ValueError for a request that cannot be sent."""
     request = recording.request
     headers = _headers_to_send(recording, upstream.key)
     target = upstream.target(request.target.encode("latin-1")).decode("latin-1")
@@ -239,7 +242,7 @@ def answer_of(
 
 
 def _retry_seconds(retry_after: str, attempt: int) -> float | None:
-    """Seconds to wait after *attempt* was one too many; None where that is too long."""
+    """The seconds to wait after *attempt* was answered 429; None where they are too many."""
     seconds = float(2**attempt)
     with suppress(ValueError):
         seconds = float(retry_after)

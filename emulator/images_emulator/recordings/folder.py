@@ -1,4 +1,5 @@
-"""Folders of recordings: a JSON file for each, and in `files/` what is no text."""
+"""Folders of recordings: one JSON file for each recording, and a folder `files/` for what is no
+text."""
 
 from __future__ import annotations
 
@@ -38,13 +39,13 @@ SUFFIX: Final = ".json"
 """The suffix of the documents of recordings."""
 
 NUMBER_DIGITS: Final = 4
-"""The least digits of the number that a file's name begins with."""
+"""The least number of digits in the number at the beginning of a file's name."""
 
 MAX_NAME_CHARS: Final = 48
-"""Characters of the words of a prompt in a file's name."""
+"""The most characters in a file's name that come from words such as the prompt."""
 
 MAX_LINE_CHARS: Final = 88
-"""Characters of a line with an object or an array."""
+"""The most characters of a line that holds a whole object or array."""
 
 _NUMBER: Final = re.compile(r"\.?(\d+)-")
 _NOT_IN_NAMES: Final = re.compile(r"[^a-z0-9]+")
@@ -52,11 +53,11 @@ _FILE: Final = re.compile(r'"file"\s*:\s*"([^"\\]*)"')
 
 
 _ANSWER_KEYS: Final = frozenset({"response", "expected", "error", "note", "source", "extra"})
-"""The keys of a document that do not decide which calls it answers."""
+"""Keys of a document that have no part in deciding which calls it answers."""
 
 
 class RecordingError(ValueError):
-    """Files that are no recordings; each of *sentences* begins with `FILE:LINE: `."""
+    """Some files are no recordings. Each of *sentences* begins with `FILE:LINE: `."""
 
     def __init__(self, sentences: Sequence[str]) -> None:
         super().__init__("\n".join(sentences))
@@ -67,7 +68,7 @@ class RecordingError(ValueError):
 
 
 def document_text(document: Any) -> str:
-    """*document* as the text of a file: indented, what is short on one line."""
+    """*document* as the text of a file: indented, with short objects and arrays on one line."""
     text = _shown(document, 0, MAX_LINE_CHARS) + "\n"
     try:
         text.encode()
@@ -77,8 +78,8 @@ def document_text(document: Any) -> str:
 
 
 def _shown(value: Any, indent: int, room: int) -> str:
-    """The text of *value*, on one line where *room* characters hold it; others are *indent* blanks
-    from the margin."""
+    """The text of *value*: on one line where it fits into *room* characters, else on several lines
+    that are indented by *indent* blanks."""
     if not value or not isinstance(value, dict | list):
         return json.dumps(value, ensure_ascii=False)
     inner, opening, closing = indent + 2, "[", "]"
@@ -97,7 +98,8 @@ def _shown(value: Any, indent: int, room: int) -> str:
 
 
 def readable_name(document: Document) -> str:
-    """Words for the name of its file: the end of the path, the status of an error, the prompt."""
+    """Words for the file name of a *document*: the end of the path, the status of an error, the
+    prompt."""
     request = document["request"]
     path = request["target"].partition("?")[0]
     answer = document.get("response") or document.get("expected")
@@ -116,7 +118,7 @@ def readable_name(document: Document) -> str:
 
 
 class RecordingFolder:
-    """A folder that recordings are added to, by any number of threads and processes."""
+    """A folder to which any number of threads and processes add recordings."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -125,9 +127,9 @@ class RecordingFolder:
         self._last = 0
 
     def add(self, recording: Recording) -> Path:
-        """Write *recording* under the next number, and what is no text of it to `files/`; the file
-        appears whole or not at all. Its path. Raises OSError, and ValueError for a recording that
-        has no form as a document."""
+        """Write *recording* under the next number, and its bytes that are no text to `files/`. The
+        file appears whole or not at all. Returns its path. Raises OSError, and ValueError for a
+        recording that a document cannot hold."""
         document = to_document(recording, self.files)
         text, name = document_text(document).encode(), readable_name(document)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -143,8 +145,8 @@ class RecordingFolder:
         return path
 
     def _claim_number(self) -> Path:
-        """A new empty file `.0007-`, of a number that no other file has. Whoever finds it takes
-        another number."""
+        """Create an empty file `.0007-` with a number that no other file has. A process that finds
+        it takes another number."""
         while True:
             number = (self._last or max(self._numbers(), default=0)) + 1
             claim = self.folder / f".{number:0{NUMBER_DIGITS}}-"
@@ -153,7 +155,8 @@ class RecordingFolder:
             except FileExistsError:
                 self._last = 0
                 continue
-            # A file of that number may have come, and its claim gone, since the names were read.
+            # Another file of that number may have come, and its claim gone, since the names were
+            # read.
             if list(self._numbers()).count(number) == 1:
                 self._last = number
                 return claim
@@ -170,7 +173,7 @@ class RecordingFolder:
 
 
 def recording_paths(folder: Path) -> list[Path]:
-    """The files of the recordings in *folder*, by their numbers and names. Raises OSError."""
+    """The files of the recordings in *folder*, sorted by number and name. Raises OSError."""
     names = [name for name in os.listdir(folder) if name.endswith(SUFFIX) and name[0] != "."]
     return [folder / name for name in sorted(names, key=_order)]
 
@@ -181,14 +184,14 @@ def _order(name: str) -> tuple[int, str]:
 
 
 def read_recording(path: Path) -> Recording:
-    """The recording in the file *path*; its body is made when it is first read. Raises OSError, and
-    RecordingError with all its mistakes, missing files among them."""
+    """The recording in the file *path*; its bodies are made when they are first read. Raises
+    OSError, and RecordingError with all mistakes of the file, missing files among them."""
     return _read(path, _PresentFiles(path.parent))
 
 
 def read_folder(folder: Path) -> Sequence[Recording]:
-    """The recordings in *folder*, in the order of their numbers. Their bodies are made when they
-    are first read. Raises OSError, and RecordingError with the mistakes of all files."""
+    """The recordings in *folder*, in the order of their numbers. Bodies are made when they are
+    first read. Raises OSError, and RecordingError with the mistakes of all files."""
     recordings: list[Recording] = []
     sentences: list[str] = []
     files = _PresentFiles(folder)
@@ -204,8 +207,8 @@ def read_folder(folder: Path) -> Sequence[Recording]:
 
 
 def read_outlines(paths: Iterable[Path]) -> Iterator[Recording]:
-    """The recordings in the files *paths* without their answers, of which only the status is looked
-    at: requests, conditions, and the URLs of hosted pictures. Raises OSError, and at the end
+    """Yield the recordings in the files *paths* without their answers: requests, conditions, the
+    URLs of hosted pictures, and the status alone of the answer. Raises OSError, and at the end
     RecordingError with the mistakes of all files."""
     sentences: list[str] = []
     files: dict[Path, FolderFiles] = {}
@@ -229,7 +232,7 @@ def read_outlines(paths: Iterable[Path]) -> Iterator[Recording]:
 
 
 def _outcome(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The member of a *document* that says how its call ended, with no more than the status."""
+    """The member of a *document* that says how its call ended, reduced to the status."""
     answer = document.get("response") or document.get("expected")
     status = answer.get("status") if isinstance(answer, dict) else None
     is_status = isinstance(status, int) and status in STATUSES
@@ -238,8 +241,8 @@ def _outcome(document: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
-    """Makes many values that all stay without looking for garbage among them, which takes as long
-    as to make them."""
+    """Turn the garbage collector off while many lasting values are made. Its search for garbage
+    would take as long as making them."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -250,7 +253,7 @@ def _without_collector() -> Iterator[None]:
 
 
 class _PresentFiles(FolderFiles):
-    """Files of a folder whose names were read at once."""
+    """The files of a folder, whose names are read once, at the start."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -267,7 +270,7 @@ class _PresentFiles(FolderFiles):
 
 
 def _parsed(path: Path) -> tuple[str, Any]:
-    """The text of a file, and the JSON in it. Raises OSError and RecordingError."""
+    """The text of the file *path*, and the JSON in it. Raises OSError and RecordingError."""
     data = path.read_bytes()
     line, sentence = 1, ""
     try:
@@ -314,14 +317,14 @@ def _with_lines(path: Path, text: str, mistakes: Iterable[Mistake]) -> Sequence[
 
 
 def _mistakes_in_target(target: str) -> Iterator[Mistake]:
-    """That a *target* is none, which no call has."""
+    """The mistake of a *target* that no call can have."""
     if not target.startswith("/") and target != "*" and "://" not in target:
         yield Mistake(("request", "target"), f"{target!r} does not begin with a slash")
 
 
 def mistakes_in(path: Path) -> Sequence[str]:
-    """All that is wrong with the file *path* and the files that it names, as `FILE:LINE: sentence`.
-    Raises OSError where it cannot be read."""
+    """All mistakes in the file *path* and in the files that it names, as `FILE:LINE: sentence`.
+    Raises OSError where the file cannot be read."""
     files = _PresentFiles(path.parent)
     try:
         recording = _read(path, files)
@@ -339,8 +342,8 @@ def mistakes_in(path: Path) -> Sequence[str]:
 
 
 def unused_files(folder: Path) -> Sequence[Path]:
-    """The files in `files/` of *folder* that none of its recordings names, by their names; none
-    where a recording cannot be read, which may name any. Raises OSError."""
+    """The files in `files/` of *folder* that none of its recordings names, sorted by name. Empty
+    where a recording cannot be read, because it may name any file. Raises OSError."""
     files = {path for path in (folder / FILES).rglob("[!.]*") if path.is_file()}
     for path in recording_paths(folder):
         try:
@@ -352,7 +355,7 @@ def unused_files(folder: Path) -> Sequence[Path]:
 
 
 def _wrong_names(document: Any, files: FolderFiles) -> Iterator[Mistake]:
-    """The files whose content is not what they are named for."""
+    """The mistakes of files that cannot be read, or that are named for other content."""
     for place, name in file_places(document):
         digest = named_digest(name)
         try:

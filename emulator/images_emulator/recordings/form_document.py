@@ -31,7 +31,8 @@ _HEAD: Final = re.compile(
 def form_document(
     body: bytes, content_type: str, files: FileWriter | None
 ) -> dict[str, Any] | None:
-    """The multipart *body* as an object with `form`; None where it is no whole one."""
+    """The multipart *body* as an object with `form`; None where it is not a whole multipart
+    body."""
     boundary = boundary_of(content_type)
     parts = _split(body, boundary) if boundary else None
     if parts is None:
@@ -53,9 +54,9 @@ def form_document(
 
 
 def _split(body: bytes, boundary: bytes) -> list[tuple[int, int, int]] | None:
-    """The parts of *body* as the indexes where their heads begin and end, and where their data
-    end, and a last triple of the index behind the last boundary; None where it has another form.
-    """
+    """Split *body* into parts. Each is a triple of indexes: the start and the end of its head, and
+    the end of its data. A last triple repeats the index after the last boundary. None for a *body*
+    of any other form."""
     opening, delimiter = b"--" + boundary + b"\r\n", b"\r\n--" + boundary
     parts: list[tuple[int, int, int]] = []
     if body.startswith(end := b"--" + boundary + b"--"):
@@ -110,8 +111,8 @@ def part_head(part: Document) -> str:
 
 
 def form_of_document(document: Document, content_type: str, files: FileReader) -> bytes:
-    """The body of an object with `form`. Raises OSError, and ValueError for a description that
-    cannot be met or a *content_type* without a boundary."""
+    """The body that an object with `form` describes. Raises OSError, and ValueError for a
+    description that cannot be followed or a *content_type* without a boundary."""
     boundary = boundary_of(content_type)
     if not boundary:
         raise ValueError("a form needs a header `content-type` with its boundary")

@@ -1,4 +1,4 @@
-"""How JSON text was written, so that the same bytes can be made of its value again."""
+"""The layout of JSON text, by which the same bytes can be written from its value again."""
 
 from __future__ import annotations
 
@@ -16,24 +16,26 @@ _HTML_ESCAPE: Final = re.compile(r"\\u00(?:3c|3e|26)|\\u2028")
 
 
 class JsonLayout(Immutable):
-    """How JSON was written. Without any field it is compact UTF-8, as most clients send it."""
+    """A layout of JSON. Without any field it is compact UTF-8, as most clients send it."""
 
     indent: int | str | None = None
-    """Each member is on a line of its own, behind so many blanks, up to 16, or such tabs."""
+    """The indentation of each member, on a line of its own: a number of blanks, up to 16, or
+    tabs."""
     spaces: bool = False
-    """A blank follows each comma and colon. Indented JSON always has one after its colons."""
+    """Whether a blank follows each comma and colon. Indented JSON always has one after its
+    colons."""
     ascii: bool = False
-    """Characters beyond ASCII are escapes."""
+    """Whether characters beyond ASCII are escapes."""
     html: bool = False
     r"""The characters `<`, `>`, `&` and U+2028 are escapes, as Go writes them."""
     slashes: bool = False
     r"""Each slash is `\\/`, as PHP writes it."""
     newline: bool = False
-    """A newline follows."""
+    """Whether a newline follows."""
 
     def write(self, value: Any) -> bytes:
-        """The bytes of *value*. Raises ValueError where it is no JSON, or has half a surrogate pair
-        and escapes are not for all characters."""
+        """The bytes of *value*. Raises ValueError where it is no JSON, or where it has half a
+        surrogate pair that is not to be escaped."""
         comma = ", " if self.spaces and self.indent is None else ","
         text = json.dumps(
             value,
@@ -50,7 +52,7 @@ class JsonLayout(Immutable):
         return text.encode() + (b"\n" if self.newline else b"")
 
     def to_document(self) -> dict[str, Any]:
-        """The fields that differ from compact UTF-8."""
+        """The fields that differ from those of compact UTF-8."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
         return {name: value for name, value in values.items() if value not in (None, False)}
 
@@ -68,14 +70,14 @@ _DECODER: Final = json.JSONDecoder(parse_constant=_refuse)
 
 
 def parse(text: str) -> Any:
-    """The value of JSON *text*. Raises ValueError, also for what Python reads beyond the standard,
+    """The value of JSON *text*. Raises ValueError, also for extensions of JSON that Python reads,
     and RecursionError."""
     return _DECODER.decode(text)
 
 
 def read_json(data: bytes, likely: JsonLayout | None = None) -> tuple[Any, JsonLayout] | None:
-    """The value in *data* and its layout, which make the same bytes; None where there are no such
-    two. The layout *likely* is tried first."""
+    """The value in *data* and the layout that writes the same bytes again; None where there is no
+    such pair. The layout *likely* is tried first."""
     try:
         text = data.decode()
         value = parse(text)

@@ -1,20 +1,19 @@
-"""Matching: which recordings answer a call, and which came nearest where none does.
+"""Matching: finds the recordings that answer a call, and the nearest recordings where none does.
 
-The levels, from the strictest to the loosest, are those of `setting_values.ReplayMatch`; each takes
-in those before it. The strictest one at which any recording matches decides:
+The levels are those of `setting_values.ReplayMatch`, from the strictest to the loosest. Each level
+includes the stricter ones. The strictest level at which any recording matches decides:
 
-- `exact`: the same method, path, query and fields, as they were sent; of a body without fields the
-  same bytes. A call that was refused is matched so, too.
+- `exact`: the same method, path, query and fields, as they were sent. For a body without fields,
+  the same bytes. A refused call is matched so, too.
 - `request`: the same operation of one service, and the same valid request: model, prompt, every
-  parameter after its default, and uploads with the same pixels. Of calls that make no valid request
-  and those to other paths, the fields as they were sent; the `api-version` of the query and the
-  prefix of the path do not count.
+  parameter after its default, and uploads with the same pixels. Invalid requests and calls to other
+  paths need the same fields as sent; the query's `api-version` and the path's prefix do not count.
 - `prompt`: the same operation, prompt and uploads, and an answer of the same form (a stream or
-  none, files or URLs). Of several recordings those with the fewest differences.
+  none, files or URLs). Of several recordings, the ones with the fewest differences.
 - `operation`: the same operation, or the same method and path, and an answer of the same form. Of
-  several recordings those with the fewest differences.
+  several recordings, the ones with the fewest differences.
 
-At the last two a recorded error answers only where there is nothing else.
+At the last two levels, a recorded error answers only where no other recording matches.
 """
 
 from __future__ import annotations
@@ -44,17 +43,18 @@ MAX_NEAREST: Final = 3
 """The most recordings that a miss names."""
 
 MAX_CANDIDATES: Final = 16
-"""Recordings that are nearest by the fields as sent, and are resolved to find the nearest."""
+"""The most recordings, nearest by the fields as sent, that are resolved to find the nearest
+ones."""
 
 MAX_DIFFERENCES: Final = 4
-"""The most differences that the words of a miss name."""
+"""The most differences that the text of a miss names."""
 
 CallScope = tuple[str, str, str]
 """See `ComparedCall.scope`."""
 
 
 class NearRecording(NamedTuple):
-    """A recording that does not match a call, and what is different."""
+    """A recording that does not match a call, with its differences from the call."""
 
     name: str
     differences: Sequence[CallDifference]
@@ -68,8 +68,8 @@ class NearRecording(NamedTuple):
 
 
 class RecordingMatch(NamedTuple):
-    """The recordings that match a call, by their positions in the order of the folder. *request* is
-    the valid request of the call, where it was needed to match it."""
+    """The recordings that match a call, as positions in the order of the folder. *request* is the
+    valid request of the call, where matching needed it."""
 
     level: ReplayMatch
     positions: tuple[int, ...]
@@ -77,13 +77,13 @@ class RecordingMatch(NamedTuple):
 
 
 class Miss(NamedTuple):
-    """No recording matches a call. *nearest* are those that came nearest, the nearest first."""
+    """No recording matches a call. *nearest* are the nearest recordings, nearest first."""
 
     title: str
     """Method and path of the call."""
     nearest: tuple[NearRecording, ...]
     reason: str = ""
-    """Why one that matches cannot be played."""
+    """Why a matching recording cannot be played."""
 
     def __str__(self) -> str:
         if self.reason:
@@ -95,9 +95,11 @@ class Miss(NamedTuple):
 
 
 class RecordingIndex:
-    """Finds the recordings that match a call, of *recordings* in their order. Those that do not
-    pass *is_played* answer none. Threads may share it. Raises ValueError where a request cannot be
-    made of its files."""
+    """Finds the recordings that match a call, among *recordings* in their order. Recordings that do
+    not pass *is_played* answer no call. Threads may share the index.
+
+    Raises ValueError where a recorded request cannot be made from its files.
+    """
 
     def __init__(
         self,
@@ -113,19 +115,19 @@ class RecordingIndex:
         self._days: dict[int, str] = {}
         """The day of each recording that has one, by its position."""
         self._failed: set[int] = set()
-        """The positions of recordings whose answer is an error, or that have none."""
+        """The positions of recordings without an answer, or with an error as the answer."""
         self._exact: dict[bytes, list[int]] = {}
         self._by_scope: dict[CallScope, list[int]] = {}
         self._by_prompt: dict[tuple[CallScope, str | None], list[int]] = {}
         self.hosted: dict[str, tuple[int, int]] = {}
-        """By the URL of each hosted picture: the position of its recording, and the index of the
-        picture among the downloads of the recording."""
+        """The place of each hosted picture, by its URL: the position of its recording, and its
+        index among the downloads of that recording."""
         for position, recording in enumerate(recordings.outlines()):
             if is_played(recording):
                 self._add(position, recording)
 
     def add(self, recording: Recording) -> None:
-        """Add a recording behind the others. Raises ValueError where its request cannot be made of
+        """Add a recording after the others. Raises ValueError where its request cannot be made from
         its files."""
         position = len(self.recordings)
         self.recordings.add(recording)
@@ -153,10 +155,13 @@ class RecordingIndex:
         day: str | None = None,
         resolver: Resolver | None = None,
     ) -> RecordingMatch | Miss:
-        """The recordings that match *call*, whose body is *parsed*, at *level* or a stricter one;
-        those of one day match calls that are judged by that *day* alone. It may read the files of
-        recordings, and decode their uploads and those of the call. The *resolver* of the call is
-        that of the recordings unless it is given: one with other uploaded files."""
+        """Return the recordings that match *call* at *level* or a stricter one. *parsed* is the
+        body of the call. Recordings of one day match only calls that are judged by that *day*.
+
+        *resolver* resolves the call; by default it is the resolver of the recordings. A call with
+        uploaded files of its own needs another one. Matching may read the recordings' files, and
+        decode uploads.
+        """
         if exact := self.find_exact(call, day):
             return exact
         if level is ReplayMatch.EXACT:
@@ -187,13 +192,14 @@ class RecordingIndex:
         return self._miss(call, request, day)
 
     def find_exact(self, call: ComparedCall, day: str | None) -> RecordingMatch | None:
-        """The recordings of the very call, as `find` gives them, without a file that is read; None
-        where there are none."""
+        """The recordings that match *call* exactly, as `find` gives them; None where there are
+        none. No file is read."""
         positions = self._of_day(self._exact.get(call.exact_key(), ()), day)
         return RecordingMatch(ReplayMatch.EXACT, positions, None) if positions else None
 
     def _nearest(self, differences: dict[int, Sequence[CallDifference]]) -> tuple[int, ...]:
-        """The positions with the fewest *differences*, in order; of errors only where all are."""
+        """The positions with the fewest *differences*, in order. Positions of errors are left out,
+        unless there are no others."""
         positions = differences.keys() - self._failed or differences.keys()
         fewest = min(len(differences[position]) for position in positions)
         return tuple(
@@ -203,7 +209,7 @@ class RecordingIndex:
         )
 
     def _of_day(self, positions: Iterable[int], day: str | None) -> tuple[int, ...]:
-        """The *positions* whose recordings answer on *day*: the ones of that day, or else the ones
+        """The *positions* of the recordings that answer on *day*: those of that day, or else those
         of no day."""
         if not self._days:
             return tuple(positions)
@@ -227,7 +233,8 @@ class RecordingIndex:
         prompt = call.prompt or ""
 
         def distance(position: int) -> tuple[int, int]:
-            """By the fields as sent: how many differ, and how much of the prompt."""
+            """The distance by the fields as sent: how many differ, then how little of the prompt is
+            shared."""
             recorded = self._calls[position]
             return call.sent_distance(recorded), -common_start(prompt, recorded.prompt or "")
 
@@ -244,14 +251,14 @@ def compared_request(request: RecordedRequest) -> ComparedCall:
     """A recorded request, in the form in which calls are compared with it."""
     content_type = header(request.headers, "content-type")
     fields = plain_fields(request) if content_type.lower().startswith(JSON) else {}
-    # The fields of JSON without files are at hand. Its bytes need not be made.
+    # JSON without files has its fields in the document, so its bytes need not be made.
     if fields and _is_plain(fields) and _reads_json(request):
         return compared_call(request.method, request.target, content_type, (), fields)
     return compared_call(request.method, request.target, content_type, (request.unkept("body"),))
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether the JSON of a document has no description of a file, which is an object."""
+    """Whether a JSON value of a document contains no description, that is, no object for a file."""
     if isinstance(value, dict):
         return not is_description(value) and all(map(_is_plain, value.values()))
     return not isinstance(value, list) or all(map(_is_plain, value))
@@ -264,7 +271,7 @@ def _reads_json(request: RecordedRequest) -> bool:
 
 
 def parsed_request(compared: ComparedCall, request: RecordedRequest) -> Call | None:
-    """The parsed body of a recorded request to an image operation; None of any other."""
+    """The parsed body of a recorded request to an image operation; None for any other request."""
     if not compared.operation:
         return None
     content_type = header(request.headers, "content-type")

@@ -1,4 +1,5 @@
-"""Open values: what a description of an answer leaves open, and another answer fills in."""
+"""Open values: values that the description of an answer leaves open, to be filled from another
+answer."""
 
 from __future__ import annotations
 
@@ -21,8 +22,9 @@ def has_open_values(value: Any) -> bool:
 
 
 def fill(described: Any, answer: Any, place: str = "body") -> Any:
-    """The JSON value *described*, with the values that *answer* has at the same places in place of
-    the open ones. Raises ValueError, with a sentence about the first *place* where it has none."""
+    """Return the JSON value *described* with its open values filled in from the same places of
+    *answer*. Raises ValueError where *answer* has no fitting value; its sentence names the first
+    such *place*."""
     if isinstance(described, dict):
         items = answer if isinstance(answer, dict) else {}
         return {

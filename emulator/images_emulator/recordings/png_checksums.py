@@ -1,4 +1,4 @@
-"""The checksums of PNG files in which bytes were replaced, as they are and in base64."""
+"""Corrects the checksums of PNG files in which bytes were replaced, both raw files and base64."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _IN_BASE64: Final = re.compile(rb"iVBORw0KGgo[A-Za-z0-9+/]+={0,2}")
 """A PNG file in base64."""
 
 _FRAME_BYTES: Final = 12
-"""Bytes of a chunk beside its data: length, kind and checksum."""
+"""The bytes of a chunk besides its data: length, kind and checksum."""
 
 
 def write_checksums(old: bytes, new: bytearray) -> None:
-    """Write the checksums of PNG files in *new* that were right in *old*, which is as long, and are
-    not any more: those of the chunks that differ."""
+    """Write new checksums into the PNG files in *new*, for the chunks that differ from *old*. *old*
+    is as long as *new*, and its checksums were right."""
     _write_in_files(old, new)
     for match in _IN_BASE64.finditer(new):
         start, end = match.span()
-        # What is left of a group of four is no byte.
+        # An incomplete group of four characters is no byte.
         end -= (end - start) % 4
         if old[start:end] == new[start:end]:
             continue
@@ -42,8 +42,8 @@ def _write_in_files(old: bytes, new: bytearray) -> None:
 
 
 def _chunks(data: bytearray, start: int) -> Iterator[tuple[int, int]]:
-    """Start and end of what the checksum of each chunk is of, of a PNG file whose chunks begin at
-    *start*: the kind and the data. The checksum follows."""
+    """Yield the start and end of the bytes that each checksum covers: the kind and the data of a
+    chunk. The checksum follows them. The first chunk of the PNG file begins at *start*."""
     while start + _FRAME_BYTES <= len(data):
         length = int.from_bytes(data[start : start + 4], "big")
         end = start + _FRAME_BYTES + length

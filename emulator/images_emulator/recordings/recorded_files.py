@@ -1,5 +1,5 @@
-"""The files beside recordings: pictures, uploads and other bodies that are no text, each once and
-named for its content."""
+"""The files beside recordings: pictures, uploads and other bodies that are no text. Each file is
+stored once, under a name made from its content."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from uuid import uuid4
 from images_emulator.file_types import file_type_of
 
 FILES: Final = "files"
-"""The subfolder of a folder of recordings that holds them."""
+"""The subfolder, within a folder of recordings, that holds the files."""
 
 NAME_DIGITS: Final = 16
-"""Hexadecimal digits of the SHA-256 of its content that a file is named for."""
+"""The number of hexadecimal digits of the content's SHA-256 in a file's name."""
 
 _NAME: Final = re.compile(r"files/([0-9a-f]{16,64})(\.\w+)?")
 
@@ -30,26 +30,28 @@ class FileWriter(Protocol):
     """Keeps files."""
 
     def add(self, chunks: Iterable[Data], suffix: str) -> str:
-        """Keep the file that *chunks* make together; its name, as documents have it. The *suffix*
-        begins with a point. What *chunks* raises is raised, and nothing is kept."""
+        """Keep the file that *chunks* make together, and return its name as documents have it.
+        *suffix* begins with a point. An error raised by *chunks* is passed on, and no file is kept.
+        """
 
 
 class FileReader(Protocol):
     """Gives files by their names."""
 
     def read(self, name: str) -> bytes:
-        """The file that documents call *name*. Raises OSError, or ValueError for a name that leads
-        out of the folder."""
+        """The content of the file that documents call *name*. Raises OSError, or ValueError for a
+        name that leads out of the folder."""
 
 
 def suffix_of(beginning: bytes) -> str:
-    """The suffix for a file with that *beginning*; nothing where no signature is known."""
+    """The suffix for a file with that *beginning*; empty where no signature is known."""
     file_type = file_type_of(beginning)
     return file_type.suffixes[0] if file_type else ""
 
 
 def named_digest(name: str) -> str:
-    """The beginning of the SHA-256 in the *name* of a file; nothing where it is named otherwise."""
+    """The beginning of the content's SHA-256 in the *name* of a file; empty for a name of another
+    form."""
     match = _NAME.fullmatch(name)
     return match[1] if match else ""
 
@@ -82,14 +84,15 @@ class MemoryFiles:
 
 
 class FolderFiles:
-    """The files of the recordings in *folder*. Any number of processes may add to them."""
+    """The files of the recordings in *folder*. Several processes may add to them at the same
+    time."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def add(self, chunks: Iterable[Data], suffix: str) -> str:
-        """Keep a file under the first digits of its digest, and under all of them where a file of
-        other content is called so. Raises OSError."""
+        """Keep a file under the first digits of its digest. Where a file with other content has
+        that name, the whole digest is the name. Raises OSError."""
         files = self.folder / FILES
         files.mkdir(parents=True, exist_ok=True)
         unfinished = files / f".{uuid4().hex}.part"

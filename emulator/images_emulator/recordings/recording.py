@@ -1,8 +1,8 @@
-"""Recordings: one HTTP request, and the answer that it got, byte for byte.
+"""Recordings: one HTTP request and its answer, byte for byte.
 
-A recording is the neutral value that the parts share: `record` makes it of what passes through a
-proxy, importers make it of cassettes, and `--replay` plays it. Its form as a file is in
-`document.py`, folders of such files are in `folder.py`.
+A recording is the neutral value that the modules share. `record` makes it from the traffic of a
+proxy, importers make it from cassettes, and `--replay` plays it. `document.py` has its form as a
+file, `folder.py` has folders of such files.
 """
 
 from __future__ import annotations
@@ -15,28 +15,29 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 from images_emulator.immutable import Immutable
 
 ANY: Final = "<any>"
-"""The string that in an answer with an `Expectation` stands for any value, and within a string for
-any text."""
+"""The string that stands for any value in an answer with an `Expectation`. Within a longer string
+it stands for any text."""
 
 End = Literal["complete", "cut", "reset"]
-"""How a body ended: with its last byte; by a connection that was closed before (`cut`); by one that
-was reset."""
+"""How a body ended: `complete` with its last byte, `cut` by a connection that was closed before, or
+`reset` by a connection that was reset."""
 
 MOMENTARY: Final = frozenset({408, 429, *range(500, 600)})
-"""Statuses of answers that are those of a moment, and not of a request."""
+"""Statuses of answers that depend on the moment, and not on the request."""
 
 Headers = tuple[tuple[str, str], ...]
-"""Names and values of headers, decoded as Latin-1, in the order and case as sent."""
+"""Names and values of headers, decoded as Latin-1, in the order and case in which they were
+sent."""
 
 
 class _WithLateFields(Immutable):
-    """A value some of whose fields are made when they are first read. Only fields with a
-    `default_factory` can be late: they alone have no value at the class."""
+    """A value with fields that may be late: made when they are first read. Only a field with a
+    `default_factory` can be late, because only such a field has no value at the class."""
 
     @classmethod
     def late(cls, loaders: Mapping[str, Callable[[], Any]], **values: Any) -> Self:
-        """The value with the fields *values*, and those that each of *loaders* makes when its
-        field is first read; what a loader raises, the reader of the field meets."""
+        """Make a value with the fields *values*. The other fields are made by *loaders*, each when
+        its field is first read. An error of a loader is raised to the reader of the field."""
         made = cls.__new__(cls)
         made.__dict__.update(cls._defaults)
         made.__dict__.update(values, _loaders=loaders)
@@ -45,15 +46,15 @@ class _WithLateFields(Immutable):
         return made
 
     def unkept(self, name: str) -> Any:
-        """The value of the field *name*, which is made and not kept where it is late: bodies of
-        thousands of recordings do not stay in memory."""
+        """Return the value of the field *name*. A late value is made and not kept, so that the
+        bodies of thousands of recordings do not stay in memory."""
         if name in self.__dict__:
             return self.__dict__[name]
         return self.__dict__["_loaders"][name]()
 
     def late_value(self, name: str) -> Any:
-        """The value of *name* where it has a loader, which need not be that of a field, or has
-        been made; None where it has none."""
+        """Return the value of *name* where it has been made or has a loader; None otherwise. The
+        *name* need not be the name of a field."""
         loaders = self.__dict__.get("_loaders", {})
         return getattr(self, name) if name in self.__dict__ or name in loaders else None
 
@@ -68,21 +69,22 @@ class _WithLateFields(Immutable):
 
 
 class RecordedRequest(_WithLateFields):
-    """A request as it was sent, but for its redacted keys."""
+    """A request as it was sent, except for its redacted keys."""
 
     method: str
     target: str
     """The path with its query, as in the request line."""
     headers: Headers = ()
     body: bytes = field(default_factory=bytes)
-    """The whole body, without the framing of chunks; encoded, where `content-encoding` says so."""
+    """The whole body, without the framing of chunks. It is encoded where `content-encoding` says
+    so."""
 
 
 class RecordedPart(Immutable):
-    """Bytes of an answer's body, and when they came."""
+    """Bytes of an answer's body, and the time at which they came."""
 
     seconds: float
-    """The seconds from the last byte of the request to the last one of *data*; finite, 0 or
+    """The seconds from the last byte of the request to the last byte of *data*; finite, 0 or
     more."""
     data: bytes
 
@@ -93,9 +95,9 @@ class RecordedResponse(_WithLateFields):
     status: int
     headers: Headers = ()
     parts: tuple[RecordedPart, ...] = field(default_factory=tuple)
-    """One part for each event of an event stream, with the empty line that ends it; what follows
-    the last whole event, or is no event, is a part of its own. Another body is one part, an empty
-    one none. They have no framing of chunks."""
+    """The parts of the body, without the framing of chunks. An event stream has one part for each
+    event, with the empty line that ends it. Bytes that are no whole event are a part of their own.
+    Another body is one part; an empty body has none."""
     end: End = "complete"
 
     @property
@@ -105,27 +107,30 @@ class RecordedResponse(_WithLateFields):
 
 
 class RecordedDownload(_WithLateFields):
-    """A hosted picture that was fetched while its URL lived."""
+    """A hosted picture that was fetched before its URL expired."""
 
     url: str
-    """The URL as it is in the body of the answer."""
+    """The URL as the body of the answer has it."""
     status: int = 200
     headers: Headers = ()
     data: bytes = field(default_factory=bytes)
 
 
 class Expectation(Immutable):
-    """How an answer is meant that was not recorded byte for byte, such as those of
-    `fixtures/exchanges`. Its headers are those that must be among the ones sent. Its body, where
-    *open_body* is true, is JSON whose layout is not known and in which `ANY` stands for any value;
-    objects of an answer without an error may have further keys that the API gained later. Whoever
-    plays such an answer takes what it leaves open from the emulator's own answer."""
+    """The meaning of an answer that was not recorded byte for byte, such as one of
+    `fixtures/exchanges`.
+
+    The headers of such an answer are the ones that must be sent; others may be, too. Where
+    *open_body* is true, the body is JSON of unknown layout, in which `ANY` stands for any value.
+    Objects of an answer without an error may have further keys, which the API gained later. The
+    player takes the open values from the emulator's own answer.
+    """
 
     open_body: bool = False
     headers_present: tuple[str, ...] = ()
-    """Names of headers that come with any value."""
+    """Names of headers that must be sent, with any value."""
     newline: bool | None = None
-    """Whether a newline follows the JSON of the body; None where that is not known."""
+    """Whether a newline follows the JSON of the body; None where that is unknown."""
 
 
 class Recording(Immutable):
@@ -133,29 +138,29 @@ class Recording(Immutable):
 
     request: RecordedRequest
     response: RecordedResponse | None
-    """The answer; None where the connection failed before, and *error* says how."""
+    """The answer; None where the connection failed before it. *error* then says how."""
     error: str = ""
     downloads: tuple[RecordedDownload, ...] = ()
     source: str = ""
     """The origin of the exchange: a URL, a file, a sentence."""
     note: str = ""
     recorded_at: datetime | None = None
-    """The time at which the request arrived, with a time zone."""
+    """The arrival time of the request, with a time zone."""
     as_of: str | None = None
-    """The day whose API answers so, `YYYY-MM-DD` (`Settings.as_of`); None where no day matters."""
+    """The day whose API gives this answer, `YYYY-MM-DD` (`Settings.as_of`); None for any day."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """The settings with which an emulator answers so, by their names."""
+    """The settings with which an emulator gives this answer, by name."""
     broken: bool = False
-    """Whether the thread that draws has ended in the emulator that answers so: it then refuses what
-    it has to draw."""
+    """Whether the emulator that gives this answer is broken: its drawing thread has ended, and it
+    refuses calls that need a drawing."""
     authorised: bool | None = None
-    """Whether the key of the request is one that the server accepts; None where it is not known. A
-    request whose key is not recorded has no header for it."""
+    """Whether the server accepts the key of the request; None where that is unknown. A request
+    whose key is not recorded has no header for it."""
     key: str | None = None
-    """A key that is sent and not accepted; it is no secret."""
+    """A key that is sent and not accepted. It is no secret."""
     expectation: Expectation | None = None
     """The open values of the answer; None where it is known byte for byte."""
     extra: Mapping[str, Any] = field(default_factory=dict)
-    """Further values of another tool's file, as JSON."""
+    """Further values from another tool's file, as JSON."""
     name: str = ""
-    """The name of its file, without a suffix; empty before it is written."""
+    """The name of the recording's file, without a suffix; empty until it is written."""

@@ -1,5 +1,4 @@
-"""Recordings in an order, by their positions: kept in memory, or read from a folder when they are
-played."""
+"""Recordings by position, either in memory or read from a folder when they are played."""
 
 from __future__ import annotations
 
@@ -21,12 +20,12 @@ class RecordingSource(Protocol):
         ...
 
     def outlines(self) -> Iterable[Recording]:
-        """All recordings, perhaps without their answers: what decides which calls they answer, and
-        the URLs of their hosted pictures. Raises OSError and ValueError."""
+        """Return all recordings, perhaps without their answers. They have what decides which calls
+        they answer, and the URLs of their hosted pictures. Raises OSError and ValueError."""
         ...
 
     def add(self, recording: Recording) -> None:
-        """Add a recording behind the others."""
+        """Add a recording after the others."""
         ...
 
 
@@ -47,12 +46,12 @@ class KeptRecordings:
         return self._recordings
 
     def add(self, recording: Recording) -> None:
-        """Add a recording behind the others."""
+        """Add a recording after the others."""
         self._recordings.append(recording)
 
 
 class FolderRecordings:
-    """The recordings in the files *paths*. Each is read when it is asked for, and not kept:
+    """The recordings in the files *paths*. Each is read when it is asked for and not kept, because
     thousands of documents take more than a hundred megabytes."""
 
     def __init__(self, paths: Iterable[Path]) -> None:
@@ -68,10 +67,10 @@ class FolderRecordings:
         return read_recording(self._paths[position])
 
     def outlines(self) -> Iterator[Recording]:
-        """The recordings without their answers, of which only the status is looked at."""
+        """The recordings without their answers, of which only the status is read."""
         yield from read_outlines(self._paths)
         yield from self._added
 
     def add(self, recording: Recording) -> None:
-        """Add a recording behind those of the files."""
+        """Add a recording after those of the files."""
         self._added.append(recording)

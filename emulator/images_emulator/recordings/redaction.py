@@ -1,10 +1,10 @@
-"""Redaction of a recording, before anything of it reaches the disk: API keys, cookies, other
+"""Redaction of a recording, before any of it reaches the disk. It removes API keys, cookies, other
 credentials, and the names of organization, project and Azure resource.
 
-They are searched for in headers, in the query, in bodies and in files, as they are and in the forms
-that they have within a URL, a JSON string or base64. In a body each is replaced by as many bytes:
-lengths, boundaries and offsets stay true, and so does the time of each part of a stream. A PNG file
-whose text had one gets another checksum.
+They are searched for in headers, the query, bodies and files: as they are, and as they look within
+a URL, a JSON string or base64. In a body each is replaced by as many bytes, so lengths, boundaries
+and offsets stay true, and so does the time of each part of a stream. A PNG file in which text was
+replaced gets new checksums.
 """
 
 from __future__ import annotations
@@ -34,35 +34,36 @@ from images_emulator.recordings.recording import (
 )
 
 REDACTED: Final = "REDACTED"
-"""Stands for a credential in a header and in the query; in a body it is the beginning of what
-does."""
+"""The replacement for a credential in a header and in the query. In a body it is the beginning of
+the replacement."""
 
 MIN_KEY_CHARS: Final = 6
-"""Length of an API key from which on it is searched for in bodies. A shorter one opens nothing, and
-would be found in other words; an answer that refuses it may repeat it, and is searched."""
+"""The least length of an API key that is searched for in bodies. A shorter key opens nothing, and
+would be found in other words. An answer that refuses it may repeat it, so such answers are searched
+for keys of any length."""
 
 MIN_COOKIE_CHARS: Final = 16
-"""Length of a cookie's value from which on it is searched for in bodies: a shorter one may be an
+"""The least length of a cookie's value that is searched for in bodies. A shorter one may be an
 ordinary word."""
 
 MIN_CHARS_IN_BASE64: Final = 8
-"""Length of a credential from which on it is searched for in base64."""
+"""The least length of a credential that is searched for in base64."""
 
 MAX_KEYS: Final = 100
-"""The most API keys that are remembered of earlier calls, and searched for in each."""
+"""The most API keys of earlier calls that are remembered, and searched for in each recording."""
 
 MAX_SEARCHED_BYTES: Final = 2**30
 """The longest body that is decoded."""
 
 WINDOW_BYTES: Final = 1024 * 1024
-"""Bytes that are searched at once. Other threads wait for the end of a search."""
+"""The number of bytes that are searched at once. Other threads wait for the end of a search."""
 
 _ACCOUNT_HEADERS: Final = frozenset({"openai-organization", "openai-project"})
 
 _ACCOUNT_ID: Final = re.compile(r"(?:org-|proj_|user-)[A-Za-z0-9]{8,}")
 
 _NOT_SECRET_IN_ANSWERS: Final = frozenset({"azureml-model-session"})
-"""Headers whose names look as if they had a credential. This one names a replica of the model."""
+"""Headers whose names look as if they held a credential. This one names a replica of the model."""
 
 _AZURE_HOST: Final = re.compile(
     r"([a-z0-9-]{3,})\.(?:openai\.azure\.com|cognitiveservices\.azure\.com|services\.ai\.azure\.com)"
@@ -73,11 +74,11 @@ _SCHEME: Final = re.compile(r"([A-Za-z][\w-]*)(\s+)(.+)", re.DOTALL)
 _SECRET_FIELD: Final = re.compile(
     rb'"([\w.\[\]-]{1,64})"(?:\s{0,8}:\s{0,8}"|\r\n(?:[^\r\n]{1,200}\r\n){0,4}\r\n)([^"\r\n\\]{1,4096})'
 )
-"""A field of a JSON object or of a form, with its text."""
+"""A field of a JSON object or of a form, with its text as the second group."""
 
 
 class UnreadableBodyError(ValueError):
-    """A body cannot be searched. The message is a sentence."""
+    """A body cannot be searched for credentials. The message is a sentence."""
 
 
 class _Pattern(NamedTuple):
@@ -86,13 +87,13 @@ class _Pattern(NamedTuple):
     mark: bytes
     """The text with which it begins."""
     form: re.Pattern[bytes]
-    """Its last group, or all of it, is replaced."""
+    """The match, or its last group where there is one, is replaced."""
 
 
 _KEY: Final = _Pattern(b"sk-", re.compile(rb"(?<![\w-])sk-[\w-]{10,}"))
 
 _SHORTENED_KEY: Final = rb"[\w-]{0,40}\*{4,}[\w-]{0,8}"
-"""The form of a key in the answer that refuses it: with stars for its middle."""
+"""The form of a key in an answer that refuses it: stars stand for its middle."""
 
 _IN_ANSWERS: Final = (
     _Pattern(b"org-", re.compile(rb"(?<![\w-])org-[A-Za-z0-9]{16,}")),
@@ -100,27 +101,30 @@ _IN_ANSWERS: Final = (
     _Pattern(b"user-", re.compile(rb"(?<![\w-])user-[A-Za-z0-9]{16,}")),
     _Pattern(b"sig=", re.compile(rb"sig=((?:[\w+/~.-]|%[0-9A-Fa-f]{2}){20,}=*)")),
 )
-"""Names of accounts, and the signatures of hosted pictures' URLs. A request is not searched for
-them: its `user` may have that form, and is one of the parameters by which it is found again."""
+"""The forms of account names, and of the signatures in the URLs of hosted pictures.
+
+A request is not searched for them. Its `user` may have such a form, and is one of the parameters by
+which the recording is found again.
+"""
 
 
 class _Replacement(NamedTuple):
-    """Bytes, and the as many that replace them."""
+    """Bytes, and the bytes of the same number that replace them."""
 
     old: bytes
     new: bytes
 
 
 class Redactor:
-    """Makes recordings without credentials: without *keys*, without those that came with a
-    recording, and without the API keys of earlier ones. One thread uses it at a time."""
+    """Removes credentials from recordings: *keys*, the credentials of the recording itself, and the
+    API keys of earlier recordings. One thread at a time uses it."""
 
     def __init__(self, keys: Iterable[str] = ()) -> None:
         self._keys = dict.fromkeys(key for key in keys if len(key) >= MIN_KEY_CHARS)
 
     def redacted(self, recording: Recording) -> Recording:
-        """*recording* without credentials. Raises UnreadableBodyError where a body has an encoding
-        in which it cannot be searched for them."""
+        """*recording* without credentials. Raises UnreadableBodyError where the encoding of a body
+        keeps it from being searched."""
         request, response = recording.request, recording.response
         keys, others = _credentials(request.headers, request.target)
         answer_headers = response.headers if response else ()
@@ -137,8 +141,8 @@ class Redactor:
             sought += _replacements(azure[1])
         in_answer = _Search(sought, (_KEY, *_IN_ANSWERS))
         if response and response.status >= 400:
-            # Such answers repeat a key, whole or with stars, or the name of an organization, as
-            # short as it may be.
+            # Such answers repeat a key, whole or with stars, or the name of an organization,
+            # however short.
             in_answer = in_answer.with_words([*keys, *names])
         return replace(
             recording,
@@ -159,7 +163,7 @@ class Redactor:
 
 
 class _Search:
-    """Replaces credentials: the known ones of *replacements*, and what has the form of
+    """Replaces credentials: the known ones of *replacements*, and texts of the form of
     *patterns*."""
 
     def __init__(
@@ -173,14 +177,14 @@ class _Search:
         self._words = words
 
     def with_words(self, words: Iterable[str]) -> _Search:
-        """A search that replaces *words* and shortened keys, too, where they stand alone."""
+        """A search that also replaces *words* and shortened keys, where they stand alone."""
         forms = [re.escape(word.encode()) for word in {*words} if word] + [_SHORTENED_KEY]
         form = re.compile(rb"(?<![\w-])(?:" + b"|".join(forms) + rb")(?![\w-])")
         return _Search(self._replacements, self._patterns, form)
 
     def redacted(self, data: bytes) -> bytes:
-        """*data* with the credentials replaced, as long as before; the same object where there is
-        nothing to replace."""
+        """*data* with the credentials replaced, of the same length. Returns the same object where
+        there is nothing to replace."""
         changes = [
             (start, new) for old, new in self._replacements for start in _places(data, old)
         ] + [
@@ -214,15 +218,15 @@ def _places(data: bytes, sought: bytes) -> Iterator[int]:
 
 
 def _matches(data: bytes, pattern: _Pattern) -> Iterator[tuple[int, int]]:
-    """Start and end of what *pattern* says is to be replaced in *data*."""
+    """Yield the start and end of each text in *data* that *pattern* wants replaced."""
     for start in _places(data, pattern.mark):
         if match := pattern.form.match(data, start):
             yield match.span(match.lastindex or 0)
 
 
 def filler(secret: bytes) -> bytes:
-    """The text that replaces *secret* in a body: as many letters, behind the prefix that says what
-    it is the name of."""
+    """The text that replaces *secret* in a body. It is as long as *secret*, and keeps a prefix such
+    as `org-`, which shows what kind of name it was."""
     prefix = next((each for each in (b"org-", b"proj_", b"user-") if secret.startswith(each)), b"")
     length = len(secret) - len(prefix)
     return prefix + REDACTED.encode()[:length].ljust(length, b"x")
@@ -233,7 +237,7 @@ def filler(secret: bytes) -> bytes:
 
 def _credentials(headers: Headers, target: str) -> tuple[list[str], list[str]]:
     """The API keys and passwords in the *headers* and the query of a request, and the values of its
-    cookies that are long enough to be searched for."""
+    cookies that are long enough to search for."""
     keys: list[str] = []
     for name, value in headers:
         lower = name.lower()
@@ -259,7 +263,7 @@ def _password(authorization: str) -> Iterator[str]:
 
 
 def _cookies(headers: Headers) -> list[str]:
-    """The values of cookies that are sent and set, from `MIN_COOKIE_CHARS` on."""
+    """The values of at least `MIN_COOKIE_CHARS` characters of all cookies, both sent and set."""
     values = []
     for name, value in headers:
         pairs: list[str] = []
@@ -279,7 +283,7 @@ def _account_names(headers: Headers) -> Iterator[str]:
 
 
 def _field_values(body: bytes) -> Iterator[str]:
-    """The texts of fields of a *body* whose names say that they are credentials."""
+    """The texts of the fields of a *body* whose names mark them as credentials."""
     for window in range(0, len(body), WINDOW_BYTES):
         # A field at the end of a window may go on in the next one.
         for match in _SECRET_FIELD.finditer(body, window, window + WINDOW_BYTES + 8192):
@@ -288,12 +292,13 @@ def _field_values(body: bytes) -> Iterator[str]:
 
 
 def _is_secret_parameter(name: str) -> bool:
-    """Whether the query parameter *name* has a credential; `sig` signs a URL of a blob storage."""
+    """Whether the query parameter *name* holds a credential. `sig` is the signature in a URL of
+    blob storage."""
     return name == "sig" or is_secret(name)
 
 
 def _replacements(secret: str) -> list[_Replacement]:
-    """The forms in which *secret* may stand in a body, each with what replaces it."""
+    """The forms that *secret* may have in a body, each with its replacement."""
     data = secret.encode("utf-8", "surrogateescape")
     plain = {
         data,
@@ -314,8 +319,8 @@ def _replacements(secret: str) -> list[_Replacement]:
 
 
 def _in_base64(data: bytes, shift: int) -> bytes:
-    """The characters that *data* alone decides in the base64 of bytes of which it is a part, with
-    *shift* bytes before it in the first group of three."""
+    """The base64 characters that depend on *data* alone, where *data* is a part of the encoded
+    bytes. *shift* is the number of bytes before it in its first group of three."""
     encoded = b64encode(bytes(shift) + data + bytes(-(shift + len(data)) % 3))
     return encoded[-(-8 * shift // 6) : 8 * (shift + len(data)) // 6]
 
@@ -324,7 +329,8 @@ _CHARACTER: Final = re.compile(rb"\\/|%..|.", re.DOTALL)
 
 
 def _aligned(new: bytes, form: bytes) -> bytes:
-    """*new* in place of *form*, whose escaped characters have the length that they had."""
+    """*new* with the escapes of *form* kept at their places, so that each has the length that it
+    had."""
     characters = _CHARACTER.findall(form)
     return b"".join(
         each if len(each) > 1 else new[place : place + 1] for place, each in enumerate(characters)
@@ -413,7 +419,7 @@ def _parameter(pair: str, search: _Search) -> str:
 
 
 def _source(source: str, search: _Search) -> str:
-    """The *source*, of a URL without the name of an Azure resource."""
+    """The *source* of a recording, without the name of an Azure resource in its URL."""
     host = urlsplit(source).hostname or ""
     azure = _AZURE_HOST.fullmatch(host)
     return source.replace(azure[1], REDACTED, 1) if azure else search.redacted_text(source)
@@ -423,7 +429,7 @@ def _source(source: str, search: _Search) -> str:
 
 
 def _decoded(body: bytes, headers: Headers) -> tuple[bytes, str]:
-    """*body* without the encoding that *headers* name, and that encoding; empty where it has none.
+    """*body* without the encoding that *headers* name, and the encoding; empty where there is none.
     Raises UnreadableBodyError."""
     codings = [
         token.strip().lower()

@@ -1,4 +1,4 @@
-"""What a server can send of a recorded answer: statuses and headers that HTTP has room for."""
+"""The sendable part of a recorded answer: the statuses and headers that HTTP can carry."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from images_emulator.recordings.recording import Headers
 
 
 def check_status(status: int) -> None:
-    """Raises ValueError for a *status* that no answer of a server has."""
+    """Raise ValueError for a *status* that no answer of a server has."""
     if status not in STATUSES:
         raise ValueError(f"no server answers with the status {status}")
 
 
 def sendable_headers(headers: Headers) -> Iterator[tuple[str, str]]:
-    """*headers* without those of the connection, their names in lower case. Raises ValueError for
-    one that cannot be sent."""
+    """Yield *headers* without those of the connection, with names in lower case. Raises ValueError
+    for a header that cannot be sent."""
     for name, value in headers:
         if not _is_of_connection(name):
             check_header(name, value)
@@ -26,13 +26,13 @@ def sendable_headers(headers: Headers) -> Iterator[tuple[str, str]]:
 
 
 def _is_of_connection(name: str) -> bool:
-    # HTTP/2 has the status among the headers, and names with a colon for that.
+    # HTTP/2 has the status among the headers, under a name that begins with a colon.
     return name.startswith(":") or name.lower() in HOP_BY_HOP
 
 
 def mistakes_in_answers(document: Mapping[str, Any]) -> Iterator[Mistake]:
-    """The statuses and headers in the *document* of a recording, which is of the right form, that
-    no server can send: such a recording answers no call."""
+    """The statuses and headers in the *document* of a recording that no server can send. The
+    *document* is of the right form. A recording with such a mistake answers no call."""
     for side in ("response", "expected"):
         if side in document:
             yield from _mistakes(document[side], (side,))

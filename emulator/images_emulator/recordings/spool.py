@@ -1,4 +1,4 @@
-"""Bytes that arrive in chunks and are read at the end, in bounded memory."""
+"""Bytes that arrive in chunks and are read back at the end, in bounded memory."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from tempfile import TemporaryFile
 from typing import IO, Final
 
 BLOCK_BYTES: Final = 64 * 1024
-"""Bytes that are encrypted and written at once."""
+"""The number of bytes that are encrypted and written at once."""
 
 MAX_MEMORY_BYTES: Final = 1024 * 1024
 """The most bytes of a spool that are kept in memory. Most bodies are shorter."""
 
 
 class Spool:
-    """The bytes that were added to it. From `MAX_MEMORY_BYTES` on they are kept in a file that has
-    no name and only this process can open.
+    """A buffer of bytes. Past `MAX_MEMORY_BYTES` it keeps them in a file that has no name, so that
+    only this process can open it.
 
-    What is in the file may hold credentials, and they must not reach the disk: it is encrypted with
-    a key that is only in memory, and that no other spool has. A spool is used by one thread at a
-    time. Where the file cannot be written, `add` raises OSError.
+    The bytes may hold credentials, which must not reach the disk. The file is therefore encrypted
+    with a key that is only in memory and belongs to this spool alone. One thread at a time uses a
+    spool. `add` raises OSError where the file cannot be written.
     """
 
     def __init__(self) -> None:
         self._key = os.urandom(32)
         self._waiting = bytearray()
-        """What is not written yet: all of it, or less than a block."""
+        """The bytes that are not yet in the file: all bytes, or less than a block."""
         self._file: IO[bytes] | None = None
         self._blocks = 0
-        """Blocks that are in the file."""
+        """The number of blocks in the file."""
 
     def __len__(self) -> int:
         return self._blocks * BLOCK_BYTES + len(self._waiting)
@@ -46,7 +46,7 @@ class Spool:
         whole = len(self._waiting) // BLOCK_BYTES * BLOCK_BYTES
         for start in range(0, whole, BLOCK_BYTES):
             block = bytes(self._waiting[start : start + BLOCK_BYTES])
-            # A disk that is nearly full takes a part of it, without an error.
+            # A nearly full disk takes only a part of the block, without an error.
             left = memoryview(self._crypt(block, self._blocks))
             while left:
                 left = left[self._file.write(left) :]
@@ -54,10 +54,10 @@ class Spool:
         del self._waiting[:whole]
 
     def read(self) -> bytes:
-        """All bytes."""
+        """Return all bytes."""
         if self._file is None:
             return bytes(self._waiting)
-        # It gives its bytes away without a copy.
+        # BytesIO returns its bytes without a copy.
         data = BytesIO()
         self._file.seek(0)
         for number in range(self._blocks):
@@ -74,8 +74,8 @@ class Spool:
                 self._file.close()
 
     def _crypt(self, block: bytes, number: int) -> bytes:
-        """The *block* of that *number* combined with its part of the key stream, which encrypts it,
-        and decrypts it again."""
+        """The *block* with that *number*, combined with its part of the key stream. The first call
+        encrypts it, a second one decrypts it."""
         stream = shake_128(self._key + number.to_bytes(8, "big")).digest(len(block))
         mixed = int.from_bytes(block, "little") ^ int.from_bytes(stream, "little")
         return mixed.to_bytes(len(block), "little")

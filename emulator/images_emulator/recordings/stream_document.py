@@ -1,4 +1,5 @@
-"""Bodies that came in parts, such as event streams, as documents of their parts, and back."""
+"""Converts bodies that came in parts, such as event streams, to documents of their parts, and
+back."""
 
 from __future__ import annotations
 
@@ -16,15 +17,15 @@ from images_emulator.recordings.recorded_files import FileReader, FileWriter
 from images_emulator.recordings.recording import RecordedPart
 
 _EVENT: Final = re.compile(rb"(?:event: ([^\r\n]*)\n)?data: ([^\r\n]*)\n\n")
-"""An event of one line of data, as the API writes it."""
+"""An event with one line of data, as the API writes it."""
 
 
 def stream_document(
     parts: Sequence[RecordedPart], content_type: str, files: FileWriter | None
 ) -> dict[str, Any]:
-    """*parts* as an object with `stream`: events with JSON as `event` and `data`, others as what
-    `content_document` makes of them. The `layout` of the first such event is that of all that name
-    no other."""
+    """*parts* as an object with `stream`. An event with JSON becomes `event` and `data`; any other
+    part becomes the result of `content_document`. The `layout` of the first event with JSON applies
+    to all events that have no `layout` of their own."""
     layout: JsonLayout | None = None
     entries = []
     for part in parts:
@@ -42,8 +43,8 @@ def stream_document(
 def _event_document(
     part: RecordedPart, layout: JsonLayout | None, files: FileWriter | None
 ) -> dict[str, Any] | None:
-    """The document of an event; None where *part* is no event with JSON. It has a `layout` where
-    that is not *layout*."""
+    """The document of an event; None where *part* is no event with JSON. The document has a
+    `layout` where the event's layout is not *layout*."""
     match = _EVENT.fullmatch(part.data)
     if not match:
         return None

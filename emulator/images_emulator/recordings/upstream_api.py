@@ -1,5 +1,4 @@
-"""The API at an upstream: its URL, the targets of calls there, and the key that they are sent
-with."""
+"""The API at an upstream: its URL, the targets of calls to it, and the key that the calls carry."""
 
 from __future__ import annotations
 
@@ -12,22 +11,22 @@ from images_emulator.contract.operations import AZURE_PREFIX
 from images_emulator.immutable import Immutable
 
 CONNECTION_HEADERS: Final = frozenset({"host", "expect", "accept-encoding"})
-"""Headers of a call, beside those that are hop by hop, which the connection to the upstream has of
-its own; in lower case."""
+"""Headers of a call, in lower case, that the connection to the upstream sets for itself, in
+addition to the hop-by-hop headers."""
 
 _AZURE_BASE: Final = re.compile(rb"(/openai)?(/v1)?$")
-"""The end of a path to which the paths of Azure are not added."""
+"""The end of a base path that is removed before a path of Azure is added."""
 
 
 class UpstreamAPI(Immutable):
-    """The API at *url*, as clients have it for their base URL: it may end in its `/v1`.
+    """The API at *url*. The URL has the form of a client's base URL: it may end in `/v1`.
 
     Raises ValueError for a URL that cannot be one.
     """
 
     url: str
     key: str = ""
-    """An API key that it accepts; empty where none is known."""
+    """An API key that the upstream accepts; empty where none is known."""
 
     def __post_init__(self) -> None:
         try:
@@ -62,8 +61,8 @@ class UpstreamAPI(Immutable):
         return f"{self._parts.scheme}://{self.host}"
 
     def target(self, target: bytes) -> bytes:
-        """The request target at the upstream for the *target* of a call here. What the path of the
-        upstream has in common with it, such as `/v1`, is not repeated."""
+        """The request target at the upstream for the *target* of a call to this server. A beginning
+        that the path of the upstream shares with *target*, such as `/v1`, is not repeated."""
         base = self._parts.path.encode()
         if target.startswith(AZURE_PREFIX.encode()):
             return _AZURE_BASE.sub(b"", base) + target

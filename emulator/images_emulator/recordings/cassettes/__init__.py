@@ -1,4 +1,4 @@
-"""Recordings of other tools, read as recordings of ours."""
+"""Reads recordings of other tools as recordings of the emulator."""
 
 from __future__ import annotations
 
@@ -7,4 +7,4 @@ from typing import Final
 KINDS_IN_WORDS: Final = (
     "VCR.py, ruby-vcr, Betamax, go-vcr, Polly.JS, HAR and the Azure SDK test proxy"
 )
-"""The tools and formats whose files are read, as a sentence lists them."""
+"""The supported tools and formats, as a sentence lists them."""

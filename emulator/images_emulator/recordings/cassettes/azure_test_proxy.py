@@ -1,4 +1,4 @@
-"""Session records of the Azure SDK test proxy, which openai-dotnet's tests have as well."""
+"""Session records of the Azure SDK test proxy. The tests of openai-dotnet have them, too."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from images_emulator.recordings.recording import Headers
 _TEXT: Final = re.compile(
     r"text/|application/(?:json|xml|x-www-form-urlencoded)\b|[^;]*\+(?:json|xml)\b", re.IGNORECASE
 )
-"""The media types whose bodies are kept as text; others are base64."""
+"""The media types of bodies that are kept as text. Other bodies are base64."""
 
 _FILE: Final = "b64:"
 """The text before the base64 of a file in a form."""
 
 
 def read(document: Any, attachment: Callable[[str], bytes]) -> Cassette | None:
-    """The cassette that *document* is; None where it is no session record. It has all in itself:
-    *attachment* is not needed. Raises ValueError for a malformed one."""
+    """The cassette that *document* is; None where it is no session record. *attachment* is not
+    used: a record holds everything itself. Raises ValueError for a malformed record."""
     if not isinstance(document, Mapping) or "Entries" not in document:
         return None
     entries = sequence(document["Entries"], "the list of entries")
@@ -63,7 +63,8 @@ def _headers(value: Any, what: str) -> Headers:
 
 
 def _body(value: Any, headers: Headers) -> bytes:
-    """A body: lines of text, base64, or a JSON value, of which the record has lost the layout."""
+    """The body in *value*: lines of text, base64, or a JSON value. The record does not keep the
+    layout of JSON."""
     if value is None:
         return b""
     if isinstance(value, list):
@@ -76,13 +77,13 @@ def _body(value: Any, headers: Headers) -> bytes:
 
 
 def _line(value: str, headers: Headers) -> bytes:
-    """A line of a body; in a form, a file is one line."""
+    """The bytes of a line of a body. In a form, one line holds a whole file."""
     is_file = value.startswith(_FILE) and header(headers, "content-type").startswith("multipart/")
     return _binary(value.removeprefix(_FILE)) if is_file else value.encode("utf-8")
 
 
 def _binary(value: str) -> bytes:
-    """The bytes of base64; those of *value* itself, where it is none."""
+    """The bytes of the base64 in *value*, or the bytes of *value* itself where it is no base64."""
     try:
         return base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):

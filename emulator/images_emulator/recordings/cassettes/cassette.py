@@ -1,7 +1,7 @@
 """Cassettes: files in which other tools keep HTTP exchanges.
 
-A reader for each family of files (`vcr_family.py`, `http_archive.py`, `azure_test_proxy.py`) makes
-a `Cassette` of the parsed file; `interaction.py` has what they share.
+Each family of files has a reader, which makes a `Cassette` from the parsed file: `vcr_family.py`,
+`http_archive.py`, `azure_test_proxy.py`. `interaction.py` has the code that they share.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from images_emulator.recordings.cassettes.interaction import Cassette
 from images_emulator.recordings.cassettes.yaml_text import read_yaml
 
 CASSETTE_SUFFIXES: Final = frozenset({".yaml", ".yml", ".json", ".har", ".zz", ".zhar", ".zip"})
-"""The names of files that are looked for in folders."""
+"""The suffixes of the files that an import looks for in folders."""
 
 
 class UnknownKindError(ValueError):
-    """A file is no cassette of a kind that is known. The message begins with its name."""
+    """A file is no cassette of a known kind. The message begins with the name of the file."""
 
 
 _READERS: Final[tuple[Callable[[Any, Callable[[str], bytes]], Cassette | None], ...]] = (
@@ -44,9 +44,9 @@ _YAML_SUFFIXES: Final = (".yaml", ".yml")
 def read_cassette(path: Path) -> Cassette:
     """The cassette in the file *path*.
 
-    Raises OSError where the file cannot be read, and ValueError, with a sentence that begins with
-    the file's name and maybe a line, where it is malformed; UnknownKindError where it is something
-    else, MissingLibraryError where it is YAML that needs a library to be read.
+    Raises OSError where the file cannot be read. Raises ValueError for a malformed cassette, with a
+    sentence that begins with the file's name and maybe a line; UnknownKindError for a file of
+    another kind. Raises MissingLibraryError where reading YAML needs a library that is missing.
     """
     data, attachment = _unpacked(path)
     try:
@@ -75,8 +75,8 @@ def _unknown(document: Any) -> str:
 
 
 def _unpacked(path: Path) -> tuple[bytes, Callable[[str], bytes]]:
-    """The bytes of the cassette in *path*, uncompressed, and what reads a file beside it by its
-    name."""
+    """The uncompressed bytes of the cassette in *path*, and a function that reads a file beside it
+    by name."""
     data = path.read_bytes()
     try:
         if data.startswith(b"PK\x03\x04"):
@@ -91,7 +91,8 @@ def _unpacked(path: Path) -> tuple[bytes, Callable[[str], bytes]]:
 
 
 def _archived(data: bytes) -> tuple[bytes, Callable[[str], bytes]]:
-    """What `_unpacked` gives, of a ZIP file with one HAR file and the files that it names."""
+    """The values that `_unpacked` gives, for a ZIP archive with one HAR file and its
+    attachments."""
     archive = zipfile.ZipFile(BytesIO(data))
     names = [name for name in archive.namelist() if name.endswith(".har")]
     if len(names) != 1:
@@ -107,7 +108,8 @@ def _archived(data: bytes) -> tuple[bytes, Callable[[str], bytes]]:
 
 
 def _beside(path: Path, name: str) -> Path:
-    """Raises OSError where *name* is that of a file in another folder."""
+    """The path of the file *name* beside *path*. Raises OSError where *name* leads to another
+    folder."""
     if Path(name).name != name:
         raise OSError(f"{name} is no name of a file beside it")
     return path.parent / name

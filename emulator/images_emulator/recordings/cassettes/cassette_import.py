@@ -1,5 +1,5 @@
-"""Imports cassettes: their exchanges with an images API become recordings, the pictures that were
-downloaded from their answers' URLs become parts of these, and the rest is counted."""
+"""Imports cassettes. Exchanges with an images API become recordings. Downloads of the pictures that
+an answer has by URL become parts of its recording. All other exchanges are counted."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class CassetteImport(Immutable):
     kind: str
     recordings: tuple[Recording, ...]
     left_out: Mapping[str, int]
-    """The numbers of exchanges with other services, by host."""
+    """The number of exchanges with each other service, by host."""
     problems: tuple[str, ...]
-    """Sentences about interactions of which no recordings can be made."""
+    """Sentences about interactions that cannot become recordings."""
 
     @property
     def downloads(self) -> int:
@@ -41,8 +41,8 @@ class CassetteImport(Immutable):
 
 
 def cassette_files(paths: Sequence[Path]) -> Iterator[tuple[Path, bool]]:
-    """The files of *paths*, those in folders sorted by name, each with whether it was named itself.
-    In a folder only files are looked at that are named as cassettes are."""
+    """Yield the files of *paths*, each with whether *paths* names it itself. The files in a folder
+    are sorted by name; only those with a suffix of cassettes are included."""
     for path in paths:
         if path.is_dir():
             inner = (each for each in path.rglob("*") if each.suffix in CASSETTE_SUFFIXES)
@@ -56,11 +56,11 @@ def import_cassette(path: Path) -> CassetteImport:
     cassette = read_cassette(path)
     recordings: list[Recording] = []
     left_out: Counter[str] = Counter()
-    # The recording that has a URL in its answer, and that URL as it stands there, by what the
-    # tools do not change of a URL.
+    # By the address of a URL: the number of the recording that has the URL in its answer, and the
+    # URL as it stands there. Tools do not change the address.
     hosted: dict[tuple[str, str], tuple[int, str]] = {}
     for each in cassette.interactions:
-        # The folder tells recordings of Polly.JS apart, whose files all have one name.
+        # The folder is part of the source because all Polly.JS recordings have the same file name.
         source = f"{cassette.kind}: {'/'.join(path.parts[-2:])}, interaction {each.number}"
         if target := served_target(each.recording.request.target):
             request = replace(each.recording.request, target=target)
@@ -79,16 +79,16 @@ def import_cassette(path: Path) -> CassetteImport:
 
 
 def content_of(recording: Recording) -> tuple[object, ...]:
-    """The values that all recordings of one interaction have, also when one of them was written and
-    read again."""
+    """The values that identify an interaction: they are equal in all its recordings, also after one
+    was written and read again."""
     request, response = recording.request, recording.response
     answer = (response.status, response.body) if response else recording.error
     return recording.source, request.method, request.target, request.body, answer
 
 
 def _pattern() -> re.Pattern[str]:
-    """The paths of the API behind any prefix of a gateway's own: the operations that the emulator
-    serves, and what else there is below `/images`."""
+    """The pattern of the API's paths after any prefix of a gateway: the operations that the
+    emulator serves, and all other paths below `/images`."""
     routes = {
         re.sub(r"\{[^}]+\}", "[^/]+", mount.prefix + operation.route)
         for mount in MOUNTS
@@ -104,8 +104,8 @@ _WITHOUT_VERSION: Final = re.compile(r"/images/(?:generations|edits|variations)"
 
 
 def served_target(target: str) -> str | None:
-    """The *target* at the emulator of a request that was sent to another server's; None for one
-    that is no call to an API of images."""
+    """The *target*, sent to another server, as a target at the emulator; None where it is no call
+    to an images API."""
     path, mark, query = target.partition("?")
     if match := _SERVED.fullmatch(path) or _WITHOUT_VERSION.fullmatch(path):
         return match[match.lastindex or 0] + mark + query
@@ -113,7 +113,8 @@ def served_target(target: str) -> str | None:
 
 
 def _address(url: SplitResult) -> tuple[str, str]:
-    """The address in *url*, without its query, which tools sort, encode anew and redact."""
+    """The host and path of *url*. Tools sort, encode anew and redact the query, so it is left
+    out."""
     return url.netloc.lower(), url.path
 
 
@@ -131,8 +132,8 @@ def _urls_of(response: RecordedResponse | None) -> Iterator[str]:
 
 
 def _with_download(recording: Recording, each: Interaction, url: str) -> Recording:
-    """*recording* with the picture that *each* downloaded from the *url* in its answer; the first
-    download of a URL counts."""
+    """*recording* with the picture that *each* downloaded from the *url* in its answer. Only the
+    first download of a URL counts."""
     response = each.recording.response
     if response is None or url in (each.url for each in recording.downloads):
         return recording

@@ -1,5 +1,5 @@
-"""HAR files, version 1.2, and the recordings of Polly.JS, which are HAR files with binary bodies of
-their own form."""
+"""HAR files, version 1.2, and the recordings of Polly.JS: HAR files with a form of their own for
+binary bodies."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ from images_emulator.recordings.document import header
 from images_emulator.recordings.recording import Headers
 
 POLLY: Final = "Polly.JS"
-"""The `creator` of Polly.JS's files."""
+"""The name of the `creator` in the files of Polly.JS."""
 
 _FORM: Final = "multipart/form-data"
 _URLENCODED: Final = "application/x-www-form-urlencoded"
 
 MAX_MILLISECONDS: Final = 24 * 3600 * 1000
-"""No answer takes longer; what is said to is not known."""
+"""The longest time of an answer. A longer one in a file counts as unknown."""
 
 _BOUNDARY: Final = "har-form-boundary"
-"""The boundary of a form of which the file has the parts only, and no boundary."""
+"""The boundary for a form whose parts the file has without their boundary."""
 
 Attachment = Callable[[str], bytes]
 """Reads a file beside the archive by its name."""
 
 
 def read(document: Any, attachment: Attachment) -> Cassette | None:
-    """The cassette that *document* is; None where it is no HAR. *attachment* reads a file beside it
-    by its name, and raises OSError. Raises ValueError for a malformed one."""
+    """The cassette that *document* is; None where it is no HAR. *attachment* reads a file beside
+    the document by name, and raises OSError. Raises ValueError for a malformed document."""
     if not isinstance(document, Mapping) or not isinstance(document.get("log"), Mapping):
         return None
     log = document["log"]
@@ -86,11 +86,11 @@ def _interaction(attachment: Attachment, number: int, entry: Mapping[str, Any]) 
 
 
 def _seconds(timings: Any) -> float:
-    """The seconds from the request's last byte to the answer's last one."""
+    """The seconds from the last byte of the request to the last byte of the answer."""
     if not isinstance(timings, Mapping):
         return 0.0
     spent = (timings.get("wait"), timings.get("receive"))
-    # -1 is for what is not seconds.
+    # -1 stands for an unknown time.
     seconds = [
         each for each in spent if isinstance(each, int | float) and 0 < each < MAX_MILLISECONDS
     ]
@@ -107,7 +107,8 @@ def _header_list(value: Any, what: str) -> Headers:
 def _request_body(
     request: Mapping[str, Any], headers: Headers, attachment: Attachment
 ) -> tuple[Headers, bytes]:
-    """The body of a request, and its *headers* with the content type of that body."""
+    """The headers of a request, with the content type of its body added where it is missing, and
+    the body."""
     if request.get("postData") is None:
         return headers, b""
     data = mapping(request["postData"], "postData")
@@ -121,7 +122,7 @@ def _request_body(
 
 
 def _length(request: Mapping[str, Any], headers: Headers) -> int | None:
-    """The bytes that the body is said to have."""
+    """The number of bytes that the body should have, by the headers or by the file."""
     if declared := content_length(headers):
         return declared
     size = request.get("bodySize")
@@ -129,8 +130,8 @@ def _length(request: Mapping[str, Any], headers: Headers) -> int | None:
 
 
 def _encoded(value: str, length: int | None) -> bytes:
-    """The bytes of *value*: UTF-8, or Latin-1 where that has the *length* which the file names.
-    Tools keep the files of a form as the one or the other."""
+    """The bytes of *value*: UTF-8, or Latin-1 where only that has the *length* that the file names.
+    Tools keep the files of a form in one or the other."""
     body = value.encode("utf-8", "surrogateescape")
     if length is None or len(body) == length or len(value) != length:
         return body
@@ -141,7 +142,7 @@ def _encoded(value: str, length: int | None) -> bytes:
 
 
 def _of_params(params: Sequence[Any], media_type: str, headers: Headers) -> tuple[Headers, bytes]:
-    """The body of a form that is given as its parameters."""
+    """The headers and the body of a form that the file has as *params*."""
     fields = [mapping(each, "a parameter") for each in params]
     if not fields:
         return headers, b""
@@ -195,7 +196,8 @@ def _content(value: Any, headers: Headers, attachment: Attachment) -> bytes:
 
 
 def _chunks(body: str) -> list[str]:
-    """The chunks of a compressed body as Polly.JS keeps them; none where *body* is no such list."""
+    """The chunks of a compressed body, as Polly.JS keeps them; empty where *body* is no such
+    list."""
     if not body.startswith("["):
         return []
     try:
@@ -206,7 +208,7 @@ def _chunks(body: str) -> list[str]:
 
 
 def _stored(holder: Mapping[str, Any], attachment: Attachment) -> bytes | None:
-    """The body in a file beside the archive, or in the *holder* as base64; None where it is
+    """The body from a file beside the archive, or from base64 in *holder*; None where it has
     neither."""
     if isinstance(name := holder.get("_file"), str):
         try:

@@ -27,37 +27,38 @@ _WITHOUT_BODY: Final = frozenset({None, 204, 304})
 """Statuses whose answers have no body."""
 
 _REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}".encode()
-"""The character that a text has for bytes that were no UTF-8."""
+"""The character in a text that replaces bytes that were no UTF-8."""
 
 _SAFE_IN_TARGET: Final = "%/:@!$&'()*+,;=?~-._[]<>{}|"
-"""Characters that a request's target keeps: those of RFC 3986, and those around stand-ins."""
+"""Characters that stay as they are in a request's target: those of RFC 3986, and those around
+placeholders."""
 
 
 class Interaction(Immutable):
     """One exchange of a cassette."""
 
     number: int
-    """Its place in the cassette, from 1."""
+    """The number of the interaction in the cassette, from 1."""
     url: str
     """The absolute URL of the request."""
     recording: Recording
 
 
 class Cassette(Immutable):
-    """The content of a file."""
+    """The content of a cassette file."""
 
     kind: str
-    """The tool that wrote it, or its format, as its users call it."""
+    """The tool that wrote the cassette, or its format, by the name that its users know."""
     interactions: tuple[Interaction, ...]
     problems: tuple[str, ...] = ()
-    """Sentences about interactions of which no recordings can be made."""
+    """Sentences about interactions that cannot become recordings."""
 
 
 def cassette(
     kind: str, items: Sequence[Any], make: Callable[[int, Mapping[str, Any]], Interaction]
 ) -> Cassette:
-    """A cassette of *items*, from each of which *make* makes an interaction, or raises ValueError
-    with a sentence about what is wrong with it."""
+    """The cassette of *items*. *make* makes an interaction of each item, or raises ValueError with
+    a sentence about the mistake in it."""
     interactions, problems = [], []
     for number, item in enumerate(items, 1):
         try:
@@ -82,10 +83,11 @@ def interaction(
     recorded_at: datetime | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> Interaction:
-    """The interaction of these values. Without a *status* there was no answer, and *error* says
-    why; *seconds* passed before the answer, as far as the cassette knows.
+    """The interaction with these values. Without a *status* there was no answer, and *error* says
+    why. *seconds* is the time until the answer, as far as the cassette has it.
 
-    Raises ValueError where the cassette has lost a body."""
+    Raises ValueError where the cassette has lost a body.
+    """
     lost = _lost(request_headers, request_body)
     if method != "HEAD" and status not in _WITHOUT_BODY:
         lost = lost or _lost_of_answer(headers, body)
@@ -109,8 +111,8 @@ def interaction(
 
 
 def parts_of(body: bytes, content_type: str, seconds: float = 0.0) -> tuple[RecordedPart, ...]:
-    """The parts of a *body* that is known as a whole: the events of a stream, or all of it. All
-    came after *seconds*."""
+    """The parts of a *body* that is known as a whole: the events of a stream, or the body itself.
+    Each part came after *seconds*."""
     if content_type.partition(";")[0].strip().lower() != EVENT_STREAM:
         return (RecordedPart(seconds, body),) if body else ()
     ends = [0, *(match.end() for match in _EVENT_END.finditer(body)), len(body)]
@@ -133,7 +135,7 @@ def _date(text: str) -> datetime | None:
 
 
 def time_of(value: Any) -> datetime | None:
-    """The time that *value* is, in the form of HTTP or of ISO 8601; None where it is none."""
+    """The time in *value*, in the form of HTTP or of ISO 8601; None for any other value."""
     if not isinstance(value, str):
         return None
     try:
@@ -143,12 +145,13 @@ def time_of(value: Any) -> datetime | None:
 
 
 def aware(time: datetime) -> datetime:
-    """*time*, which is UTC where it has no time zone."""
+    """*time* with a time zone: UTC where it has none."""
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def extra_reason(status: int | None, reason: Any) -> dict[str, Any]:
-    """The reason phrase of an answer, where it is not the usual one, as `Recording.extra`."""
+    """The reason phrase of an answer, as `Recording.extra`; empty for the usual phrase of the
+    status."""
     usual = {each.value: each.phrase for each in HTTPStatus}
     if not isinstance(reason, str) or not reason or reason == usual.get(status or 0):
         return {}
@@ -156,7 +159,7 @@ def extra_reason(status: int | None, reason: Any) -> dict[str, Any]:
 
 
 def _lost(headers: Headers, body: bytes) -> str:
-    """The sentence about bytes of a request that are not in the cassette; empty where all are."""
+    """The sentence about bytes of a request that the cassette lacks; empty where it has all."""
     declared = content_length(headers)
     if declared and not body:
         return f"the body of the request, of {declared} bytes, is not in the cassette"
@@ -170,7 +173,7 @@ def _lost(headers: Headers, body: bytes) -> str:
 
 
 def _lost_of_answer(headers: Headers, body: bytes) -> str:
-    """The sentence about bytes of an answer that are not in the cassette; empty where all are."""
+    """The sentence about bytes of an answer that the cassette lacks; empty where it has all."""
     if (declared := content_length(headers)) and not body:
         return f"the body of the answer, of {declared} bytes, is not in the cassette"
     if header(headers, "content-type").startswith("image/") and _was_binary(body):
@@ -179,13 +182,13 @@ def _lost_of_answer(headers: Headers, body: bytes) -> str:
 
 
 def content_length(headers: Headers) -> int:
-    """The length that *headers* tell; 0 where they tell none."""
+    """The length in *headers*; 0 where they have none."""
     length = header(headers, "content-length").strip()
     return int(length) if length.isdecimal() and length.isascii() and len(length) < 20 else 0
 
 
 def _was_binary(body: bytes) -> bool:
-    """Whether *body* is a text in which bytes of something else were replaced."""
+    """Whether *body* is the text of binary data, some bytes of which were replaced."""
     if _REPLACEMENT not in body:
         return False
     try:
@@ -196,8 +199,8 @@ def _was_binary(body: bytes) -> bool:
 
 
 def _consistent(headers: Headers, body: bytes) -> tuple[Headers, bytes]:
-    """The *headers* without a content coding that *body* does not have: many tools keep a body as
-    their client read it, with the headers of the compressed one."""
+    """The *headers* and the *body*, without a content coding that the *body* does not have. Many
+    tools keep the decoded body with the headers of the compressed one."""
     coding = header(headers, "content-encoding").strip().lower()
     if not coding or not body or _is_encoded(coding, body):
         return headers, body
@@ -210,7 +213,7 @@ def _consistent(headers: Headers, body: bytes) -> tuple[Headers, bytes]:
 
 
 def _is_encoded(coding: str, body: bytes) -> bool:
-    """Whether *body* has the content *coding*, as far as its bytes tell."""
+    """Whether *body* is encoded as *coding*, as far as its bytes show."""
     match coding:
         case "gzip" | "x-gzip":
             return body.startswith(b"\x1f\x8b")
@@ -223,26 +226,26 @@ def _is_encoded(coding: str, body: bytes) -> bool:
     return False
 
 
-# What readers ask of the values of a parsed file.
+# Checks that readers apply to the values of a parsed file.
 
 
 def mapping(value: Any, what: str) -> Mapping[str, Any]:
-    """Raises ValueError, as the others do, where *value*, which a sentence calls *what*, is of
-    another type."""
+    """Return *value*, which is a mapping. Raises ValueError for another type, as the functions
+    below do; *what* names the value in the sentence."""
     if isinstance(value, Mapping):
         return value
     raise ValueError(f"{what} must be a mapping, not {_kind(value)}")
 
 
 def sequence(value: Any, what: str) -> Sequence[Any]:
-    """*value*, which is a list."""
+    """Return *value*, which is a list."""
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return value
     raise ValueError(f"{what} must be a list, not {_kind(value)}")
 
 
 def text(value: Any, what: str) -> str:
-    """*value*, which is text and not empty. YAML may have it as bytes."""
+    """Return *value*, which is text and not empty. YAML may have it as bytes."""
     if isinstance(value, bytes):
         value = value.decode("utf-8", "surrogateescape")
     if isinstance(value, str) and value:
@@ -251,7 +254,7 @@ def text(value: Any, what: str) -> str:
 
 
 def status_code(value: Any, what: str) -> int:
-    """The status *value*, a number or its text, from 100 to 999."""
+    """The status in *value*, a number or its text, from 100 to 999."""
     try:
         number = int(value) if not isinstance(value, bool) else 0
     except (TypeError, ValueError, OverflowError):
@@ -262,7 +265,7 @@ def status_code(value: Any, what: str) -> int:
 
 
 def http_method(value: Any) -> str:
-    """The method *value* of a request, in capitals; ruby writes it as a symbol."""
+    """The HTTP method in *value*, in capitals. ruby writes it as a symbol."""
     method = text(value, "the method").removeprefix(":")
     if not (method.isascii() and method.isalpha()):
         raise ValueError(f"the method must be one of HTTP, not {_kind(value)}")
@@ -270,7 +273,7 @@ def http_method(value: Any) -> str:
 
 
 def absolute_url(value: Any, what: str) -> str:
-    """*value*, which is a URL with scheme and host."""
+    """Return *value*, which is a URL with scheme and host."""
     url = text(value, what)
     try:
         parts = urlsplit(url)
@@ -282,8 +285,8 @@ def absolute_url(value: Any, what: str) -> str:
 
 
 def header_pairs(pairs: Iterable[tuple[Any, Any]], what: str) -> Headers:
-    """Headers of pairs in which a value may be a list, a number, or bytes; HTTP/2's own, such as
-    `:authority`, are left off."""
+    """The headers in *pairs*, whose values may be lists, numbers or bytes. HTTP/2's own headers,
+    such as `:authority`, are left out."""
     headers = []
     for name, values in pairs:
         for value in values if isinstance(values, list | tuple) else [values]:
@@ -304,8 +307,8 @@ def _header_text(value: Any, what: str) -> str:
 
 
 def _latin1(value: str) -> str:
-    """*value* as headers are decoded: what is in no Latin-1 is the bytes of its UTF-8. A line
-    break, as a folded value has it, is a blank."""
+    """*value* in the form of decoded headers. A text that is no Latin-1 becomes the bytes of its
+    UTF-8, decoded as Latin-1. A line break, as in a folded value, becomes a blank."""
     unfolded = re.sub(r"\s*[\r\n]+\s*", " ", value)
     try:
         unfolded.encode("latin-1")

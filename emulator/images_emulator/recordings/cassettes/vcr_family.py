@@ -1,5 +1,5 @@
-"""Cassettes of VCR.py, ruby-vcr and the tools that took their form: a list of interactions, each a
-`request` and a `response`, in YAML or JSON."""
+"""Cassettes of VCR.py, ruby-vcr and the tools that adopted their form: a list of interactions, each
+with a `request` and a `response`, in YAML or JSON."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ _DURATION: Final = re.compile(r"(?:(\d{1,4})m)?(\d{1,6}(?:\.\d+)?)(s|ms)")
 
 
 def read(document: Any, attachment: Callable[[str], bytes]) -> Cassette | None:
-    """The cassette that *document* is; None where it is none of these. Its files have all in
-    themselves: *attachment* is not needed. Raises ValueError for a malformed one."""
+    """The cassette that *document* is; None where it has another form. *attachment* is not used:
+    these files hold everything themselves. Raises ValueError for a malformed document."""
     if isinstance(document, Mapping):
         if "http_interactions" in document:
             recorder = str(document.get("recorded_with") or "")
@@ -84,7 +84,7 @@ def _interaction(number: int, item: Mapping[str, Any]) -> Interaction:
 
 
 def _url(request: Mapping[str, Any]) -> str:
-    """The URL: `uri`; at go-vcr `url`; at old VCR.py in parts."""
+    """The URL: in `uri`; from go-vcr in `url`; from old VCR.py in several parts."""
     if "protocol" in request and "host" in request:
         scheme, port = str(request["protocol"]), str(request.get("port") or "")
         authority = str(request["host"])
@@ -95,7 +95,8 @@ def _url(request: Mapping[str, Any]) -> str:
 
 
 def _status(response: Mapping[str, Any]) -> tuple[int, Any]:
-    """The status and its reason: in `status`; at go-vcr and VCR.py's old httpx beside it."""
+    """The status and its reason: in `status`; from go-vcr and the httpx support of old VCR.py
+    beside it."""
     status = response.get("status")
     if isinstance(status, Mapping):
         return status_code(status.get("code"), "the status"), status.get("message")
@@ -115,7 +116,8 @@ def _seconds(duration: Any) -> float:
 
 
 def _headers(value: Any, what: str) -> Headers:
-    """Headers of a mapping to values or lists of them; at old VCR.py of pairs, or of lines."""
+    """The headers in *value*: a mapping of names to values or lists of values. Old VCR.py has a
+    list of pairs, or of lines."""
     if value is None:
         return ()
     if isinstance(value, Mapping):
@@ -137,8 +139,8 @@ def _pairs(items: Sequence[Any], what: str) -> Iterable[tuple[Any, Any]]:
 
 
 def _body(message: Mapping[str, Any]) -> bytes:
-    """The body of a request or a response: text or bytes, alone or in a mapping that says how it
-    is written."""
+    """The body of a request or a response: text or bytes, either alone or in a mapping that says
+    how they are written."""
     if message.get("parsed_body") is not None:
         return json.dumps(message["parsed_body"], default=str).encode()
     value = message.get("body", message.get("content"))
@@ -167,8 +169,8 @@ def _decoded(value: Any) -> bytes:
 
 
 def _encoded(value: Any, encoding: Any) -> bytes:
-    """The bytes of the text *value*, which ruby knew in an *encoding*; ASCII-8BIT is its name for
-    none."""
+    """The bytes of the text *value* in the *encoding* that ruby names. ASCII-8BIT is ruby's name
+    for no encoding."""
     if not isinstance(value, str) or not isinstance(encoding, str):
         return _bytes(value)
     try:
@@ -178,7 +180,8 @@ def _encoded(value: Any, encoding: Any) -> bytes:
 
 
 def _bytes(value: Any) -> bytes:
-    """Text as UTF-8; bytes as they are; the pieces of a list, or its numbers, together."""
+    """The bytes of *value*: text as UTF-8, bytes as they are, a list as its joined pieces or
+    numbers."""
     if value is None:
         return b""
     if isinstance(value, bytes):

@@ -1,7 +1,7 @@
 """Reads YAML as text: values are strings, bytes, lists, mappings and None.
 
-Numbers, dates and truth values stay the text that they were written as, so that none of it is
-lost: cassettes are of several languages, whose YAML libraries do not agree on what is a date.
+Numbers, dates and truth values stay as written, so that nothing is lost. Cassettes come from
+several languages, whose YAML libraries disagree on what is a date.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ if TYPE_CHECKING:
     import yaml
 
 TYPED_KEYS: Final = frozenset({"parsed_body"})
-"""Keys whose values have types, as YAML 1.1 resolves them."""
+"""Keys whose values have types, by the rules of YAML 1.1."""
 
 _NULL: Final = "tag:yaml.org,2002:null"
 _BINARY: Final = frozenset({"tag:yaml.org,2002:binary", "!binary"})
 
 
 def decoded_base64(text: str | bytes) -> bytes:
-    """The bytes of base64 with line breaks and blanks. Raises ValueError where it has any other
-    character or is no whole base64."""
+    """The bytes of base64 that may have line breaks and blanks. Raises ValueError for any other
+    character, and for incomplete base64."""
     plain = "".join(text.split()) if isinstance(text, str) else b"".join(text.split())
     return base64.b64decode(plain, validate=True)
 
 
 class MissingLibraryError(Exception):
-    """PyYAML is not installed. The message says how it is."""
+    """PyYAML is not installed. The message says how to install it."""
 
 
 def read_yaml(text: str, name: str) -> Any:
-    """The value of the one document in *text*; *name* is that of its file.
+    """The value of the one document in *text*. *name* is the name of its file.
 
     Raises ValueError with the file's name, the line and a sentence, and MissingLibraryError.
     """
@@ -57,7 +57,7 @@ def read_yaml(text: str, name: str) -> Any:
 
 
 class _Values:
-    """Makes values of the nodes of one document; an alias is the value of its anchor."""
+    """Makes values from the nodes of one document. An alias has the value of its anchor."""
 
     def __init__(self, name: str, library: Any) -> None:
         self._name = name
@@ -66,7 +66,7 @@ class _Values:
         self._open: set[int] = set()
 
     def of(self, node: yaml.Node) -> Any:
-        """Raises ValueError for what has no value."""
+        """Return the value of *node*. Raises ValueError for a node without a value."""
         key = id(node)
         if key not in self._made:
             if key in self._open:
