@@ -11,8 +11,8 @@ CGROUP_FOLDER: Final = Path("/sys/fs/cgroup")
 """The folder in which Linux shows a container its control group."""
 
 QUOTA_FILES: Final = (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"))
-"""Files of cgroup version 2 and version 1 that hold the CPU quota: microseconds of CPU time, in a
-period of so many. Without a quota they say "max" and -1.
+"""Files of cgroup version 2 and version 1 that hold the CPU quota: microseconds of CPU time, and
+microseconds of the period. Without a quota, version 2 says "max" and version 1 says -1.
 https://docs.kernel.org/admin-guide/cgroup-v2.html, https://docs.kernel.org/scheduler/sched-bwc.html
 """
 

@@ -16,21 +16,21 @@ T = TypeVar("T")
 
 
 class JobQueue:
-    """Runs jobs one by one in a thread named *name*, in the order of their submission; those that
-    have time, such as thumbnails, while no other job waits.
+    """Runs jobs one by one in a thread named *name*, in the order of their submission. Jobs for
+    later, such as thumbnails, run while no other job waits.
 
-    A job is a function with one argument, a function that renders: `render_files` here. Threads may
-    share the queue.
+    A job is a function with one argument, a function that renders; this class passes
+    `render_files`. Threads may share the queue.
     """
 
     def __init__(self, name: str) -> None:
         self._jobs: OrderedDict[Future[Any], Callable[[RenderFunction], Any]] = OrderedDict()
         self._later: OrderedDict[Future[Any], Callable[[RenderFunction], Any]] = OrderedDict()
-        """The jobs that have time."""
+        """The jobs for later."""
         self._name = name
         self._lock = Lock()
         self._at_work = False
-        """Whether the next job is scheduled, or one runs that schedules it."""
+        """Whether the next job is scheduled, or a job runs after which it is scheduled."""
         self._closed = False
         self._own: ThreadPoolExecutor | None = None
 
@@ -53,7 +53,7 @@ class JobQueue:
 
     def submit(self, job: Callable[[RenderFunction], T], *, later: bool = False) -> Future[T]:
         """Queue *job* and return the future of its result. A job for *later* waits until no other
-        one does. Raises RuntimeError after `close`, or where the queue's own thread was shut down.
+        job waits. Raises RuntimeError after `close`, or where the queue's own thread was shut down.
         """
         future: Future[T] = Future()
         begin = False
@@ -87,8 +87,8 @@ class JobQueue:
         executor.submit(self._run_one, executor).add_done_callback(self._check)
 
     def _check(self, run: Future[None]) -> None:
-        """Cancel all where a *run* of the thread failed, for want of memory for instance: what
-        waits would wait for ever."""
+        """Cancel all jobs where a *run* of the thread failed, for want of memory for instance. Jobs
+        that wait would wait for ever."""
         if run.cancelled() or run.exception():
             self.cancel_all()
 

@@ -26,7 +26,7 @@ class RenderPool(JobQueue):
 
     One thread renders. A second thread would make rendering slower, because rendering holds the
     interpreter lock, and on the event loop it would hold up every other call. While jobs queue,
-    processes join. Each has a thread that waits for it, and that passes its jobs a function which
+    processes join. Each process has a thread that waits for it, and runs jobs with a function that
     renders in the process.
     """
 
@@ -62,8 +62,8 @@ class RenderPool(JobQueue):
             self._idle.append(process)
 
     def _run_jobs_in(self, process: RenderProcess) -> None:
-        """Run jobs in *process* until the queue is empty, if the process can be started. One that
-        cannot is not tried again."""
+        """Run jobs in *process* until the queue is empty, if the process can be started. A process
+        that cannot be started is not tried again."""
         if process.start():
             render = _render_function_of(process)
             while self._jobs:
@@ -81,7 +81,8 @@ class RenderPool(JobQueue):
 
 
 def _render_function_of(process: RenderProcess) -> RenderFunction:
-    """Renders in *process*, or in the calling thread where the process has ended."""
+    """A function that renders in *process*, or in the calling thread where the process has
+    ended."""
 
     def render(request: ImageRequest, index: int, partial: int | None) -> Rendered:
         try:

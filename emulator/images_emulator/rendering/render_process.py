@@ -53,7 +53,8 @@ Message = tuple[dict[str, Any], list[bytes]]
 
 def render_files(request: ImageRequest, index: int, partial: int | None) -> Rendered:
     """The file of image *index* (from 0) of *request*. Where *partial* is the index of a partial
-    image, the files of that one, of all that follow it in the stream, and of the final image."""
+    image, the files of that image, of all partial images after it in the stream, and of the final
+    image."""
     from images_emulator.imaging.render import render_image, render_stream  # noqa: PLC0415 - it loads Pillow
 
     if partial is None:
@@ -66,8 +67,9 @@ class ProcessGoneError(RuntimeError):
 
 
 class RenderProcess:
-    """One render process. It starts with the first image, and again after it was killed. Where the
-    system tells of it, one that was stopped (SIGSTOP) is killed: its image would never come.
+    """One render process. It starts with the first image, and again after it was killed. A process
+    that was stopped (SIGSTOP) is killed, where the system tells of the stop: its image would never
+    come.
 
     Only one thread at a time may call `render_files`. `multiprocessing` is not used, because it
     would run the main module of the program that started the server.
@@ -143,8 +145,8 @@ class RenderProcess:
 
 
 def _kill_if_stopped(process: subprocess.Popen[bytes]) -> None:
-    """Wait until *process* is stopped, and kill it then, or until it ends."""
-    # Reaped already, where there is no such child.
+    """Wait until *process* is stopped or has ended, and kill it if it is stopped."""
+    # Where there is no such child, it is reaped already.
     with suppress(ChildProcessError):
         change = os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
         if change and change.si_code == os.CLD_STOPPED:
@@ -152,7 +154,7 @@ def _kill_if_stopped(process: subprocess.Popen[bytes]) -> None:
 
 
 def _job_message(request: ImageRequest, index: int, partial: int | None) -> Message:
-    """The request, with each of its distinct uploads and own pictures once."""
+    """The message with the request, and each of its distinct uploads and own pictures once."""
     raws: dict[str, Mapping[str, Any] | None] = {}
     blobs = []
     if request.own_pictures:

@@ -78,7 +78,7 @@ class Renderer:
         self.thumbnails = cache(cache_bytes // THUMBNAIL_SHARE)
         """The files of thumbnails, by (`PictureKey`, longest edge)."""
         self.observers: tuple[RenderObserver, ...] = ()
-        """Observe each rendering. `add_observer` adds to them in any thread."""
+        """The observers of each rendering. `add_observer` adds to them in any thread."""
         self.pool = RenderPool(max_processes)
         self.decoder = JobQueue("decoder")
         self.parser = JobQueue("parser")
@@ -220,8 +220,8 @@ class Renderer:
         queue: JobQueue,
         disconnect: asyncio.Future[None] | None,
     ) -> bytes | None:
-        """The thumbnail of *edge* of the *picture* with that key. *draw* makes those of all edges,
-        which are cached together."""
+        """The thumbnail of *edge* of the *picture* with that key. *draw* makes the thumbnails of
+        all edges, which are cached together."""
         file: bytes | None = self.thumbnails.get((picture, edge))
         if file is not None:
             return file

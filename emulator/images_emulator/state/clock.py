@@ -1,8 +1,8 @@
 """The emulator's clock: the time by which everything expires, which a test may move and freeze.
 
-Faults wait by it, too. The machine's time always passes for a wait, and `advance` takes the wait
-forward at once. A frozen clock shows one date and time, and holds no wait: a call that is late by a
-second comes back after a second, whatever the date.
+Faults wait by this clock, too. A wait runs on the machine's time, and `advance` takes it forward at
+once. A frozen clock shows one date and time, but stops no wait: a call that is late by a second
+comes back after a second, whatever the date.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ YEARS: Final = range(2000, 9000)
 """Years that the clock may be set to; one hour before or after any of them is still a date."""
 
 OUT_OF_YEARS: Final = f"the clock goes from {YEARS.start} to {YEARS.stop - 1}"
-"""The sentence of a time that the clock cannot show."""
+"""The message about a time that the clock cannot show."""
 
 POLL_SECONDS: Final = 0.1
 """Seconds between two checks of the waits for an advance by another process that shares the
@@ -36,7 +36,7 @@ class ClockSetting(NamedTuple):
     """The sum of all advances, in seconds. Steps back, a freeze and a reset leave it as it is."""
 
     def now(self) -> datetime:
-        """The time in UTC that a clock set so shows."""
+        """The time in UTC that a clock with this setting shows."""
         if self.moment:
             return self.moment
         now = datetime.now(UTC)
@@ -105,11 +105,11 @@ class Clock:
         self._waits: set[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = set()
         """The futures of waits, which an advance wakes, each with its event loop."""
         self.own_progress: float = 0
-        """The seconds of `progress` that this object was told to advance, counted before they are
-        there."""
+        """The seconds that this object was told to advance. They are counted here before `progress`
+        has them."""
         self._next_check = 0.0
-        """The time of the next check for an advance by another process, by `perf_counter`. The wait
-        that ends first then makes it for all."""
+        """The time of the next check for an advance by another process, by `perf_counter`. The
+        first wait that wakes after it makes the check for all waits."""
         self._lock = Lock()
         """Held while `_waits` is changed or read, and while `own_progress` is changed."""
 
@@ -124,7 +124,7 @@ class Clock:
 
     @property
     def offset(self) -> timedelta:
-        """How far the emulator's time is ahead of the system's; nothing where the clock was never
+        """How far the emulator's time is ahead of the system's; zero where the clock was never
         moved or frozen."""
         setting = self._setting.value
         return setting.moment - datetime.now(UTC) if setting.moment else setting.offset
@@ -175,12 +175,12 @@ class Clock:
         with self._lock:
             waits = [*self._waits]
         for loop, woken in waits:
-            with suppress(RuntimeError):  # its loop is closed
+            with suppress(RuntimeError):  # the wait's loop is closed
                 loop.call_soon_threadsafe(_wake, woken)
 
     def freeze(self, at: datetime | None = None) -> None:
-        """Freeze the time at *at*, which is in UTC where it has no zone, or at the clock's own.
-        Faults wait on, by the machine's time. Raises ValueError for a time out of the years
+        """Freeze the time at *at*, which is in UTC where it has no zone, or at the clock's own
+        time. Faults wait on, by the machine's time. Raises ValueError for a time out of the years
         2000 to 8999."""
         try:
             if at:

@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from images_emulator.state.replay import Replay
 
 PREPARED_SHARE: Final = 4
-"""Prepared requests may take the bytes of the picture cache by this divisor."""
+"""Prepared requests may take as many bytes as the picture cache, divided by this."""
 
 
 def _settings_codec(initial: Settings) -> Codec[Settings]:
-    """Writes only the settings that may change at run time. The rest, with its keys and tokens,
-    comes from *initial*."""
+    """A codec that writes only the settings that may change at run time. The other settings, with
+    keys and tokens, come from *initial*."""
 
     def pack(settings: Settings) -> Packed:
         return Packed(changeable_values(settings))
@@ -47,8 +47,8 @@ def _settings_codec(initial: Settings) -> Codec[Settings]:
 class Emulator:
     """One emulated account and its state. A test calls `reset()` between two runs.
 
-    *store* holds the state that outlives a call; None takes the one that the settings name, or this
-    process's memory. Processes that share a store are one account. Caches and what belongs to the
+    *store* holds the state that outlives a call; None takes the store that the settings name, or
+    else this process's memory. Processes that share a store are one account. Caches and data of the
     process are not in the store:
 
     - `deployments` is read from the settings and never changes.
@@ -126,7 +126,8 @@ class Emulator:
         """The calls, with their answers."""
         self.notices: dict[str, bytes] = parent.notices if parent else {}
         """Notices that this process has logged since the last reset, and does not log again. The
-        key of a model's shutdown is the model's id, that of a hint at another path the hint."""
+        notice of a model's shutdown has the model's id as its key, and a hint at another path has
+        the hint."""
         self.scenario: Scenario = (
             parent.scenario.for_store(self.store)
             if parent
@@ -138,10 +139,11 @@ class Emulator:
         )
         """Images per API key and model."""
         self.span: Callable[[str], AbstractContextManager[object]] = nullcontext
-        """Makes a context manager around a part of a call, of that name, for tracing."""
+        """Makes a context manager around a part of a call, given the name of the part, for
+        tracing."""
         self.finishers: tuple[Callable[[], Coroutine[Any, Any, None]], ...] = ()
-        """End what the applications of this emulator have begun on the event loop of the server;
-        `finish` awaits them."""
+        """Functions that end the work of this emulator's applications on the event loop of the
+        server; `finish` awaits them."""
         self.replay: Replay | None = None
         """The recordings that answer calls; None without the setting `replay`."""
         if parent:
@@ -156,10 +158,10 @@ class Emulator:
             add_observer(self.store, self._register_changed)
 
     def in_namespace(self, name: str) -> Emulator:
-        """The emulator of the namespace *name*: an account of its own, at its start where the store
-        has none yet, with the settings that this one had at its start. It is reached below
-        `namespace_names.path_of(name)`. Blocks, see `Store.run`. Raises OSError where the store
-        cannot be reached, ValueError where the folder of pictures has mistakes by now."""
+        """The emulator of the namespace *name*: an account of its own, with the settings that this
+        emulator had at its start. Its state is new where the store has none yet. It is reached
+        below `namespace_names.path_of(name)`. Blocks, see `Store.run`. Raises OSError where the
+        store cannot be reached, ValueError where the folder of pictures has mistakes by now."""
         initial = self.initial_settings
         public_url = initial.public_url
         if public_url:
@@ -249,7 +251,7 @@ class Emulator:
         trim_memory()
 
     def _register_changed(self, name: str) -> None:
-        """Drop what this process has of its own when another one has reset the emulator."""
+        """Drop the prepared requests and notices of this process after a reset by any process."""
         if name == "resets":
             self.prepared_requests.clear()
             self.notices.clear()

@@ -12,15 +12,15 @@ T = TypeVar("T")
 
 
 class EventLoopThread:
-    """A thread of this *name* that runs an event loop until `begin_to_stop`. In the end it awaits
-    *close* on the loop: when all that was submitted is done, and again when all else that the loop
-    ran is cancelled."""
+    """A thread of this *name* that runs an event loop until `begin_to_stop`. At the end it awaits
+    *close* on the loop twice: when all submitted work is done, and when all other tasks of the loop
+    are cancelled."""
 
     def __init__(self, name: str, close: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._loop = asyncio.new_event_loop()
         self._close = close
         self._submitted: set[Future[Any]] = set()
-        """What was submitted and is not done."""
+        """The futures of submitted work that is not done."""
         self._thread = Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
 
@@ -33,7 +33,7 @@ class EventLoopThread:
         if self._submitted:
             await asyncio.wait([*map(asyncio.wrap_future, self._submitted)])
         await self._close()
-        # What another thread began meanwhile may open connections anew.
+        # Tasks that another thread began meanwhile may open connections anew.
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
@@ -53,6 +53,6 @@ class EventLoopThread:
         self._loop.call_soon_threadsafe(self._loop.stop)
 
     def stop(self) -> None:
-        """End the loop and the thread. It waits for what was submitted."""
+        """End the loop and the thread, after all submitted work."""
         self.begin_to_stop()
         self._thread.join()

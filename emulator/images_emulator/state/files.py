@@ -23,7 +23,7 @@ class StoredFile(Immutable):
     data: bytes
     created: datetime
     owner: str
-    """Whose it is: a digest of an API key; empty where all keys have the same files."""
+    """The owner: a digest of an API key; empty where all keys have the same files."""
 
     @property
     def weight(self) -> int:
@@ -52,8 +52,8 @@ CODEC: Final = Codec(_pack, _unpack)
 
 
 class Files:
-    """The uploaded files, oldest first. Any thread may use them. Where a method takes an *owner*,
-    files of others are not there; None stands for all owners."""
+    """The uploaded files, oldest first. Any thread may use them. A method that takes an *owner*
+    sees no files of other owners; None stands for all owners."""
 
     def __init__(self, clock: Clock, store: Store, budget: int) -> None:
         self._clock = clock
@@ -81,7 +81,7 @@ class Files:
         return file if file and owner in (None, file.owner) else None
 
     async def delete(self, identity: str) -> bool:
-        """Whether there was one to delete."""
+        """Delete the file. Return whether there was one."""
         return await self._files.delete(identity)
 
     async def all(self, owner: str | None = None) -> list[StoredFile]:

@@ -1,7 +1,7 @@
 """Hosted pictures: the blob storage behind `response_format: url`. URLs live an hour or a day.
 
-A dialect gives the URLs the shape of the recorded ones. What is stored is what the caller can draw
-the picture from again, so that an hour of answers takes little memory.
+A dialect gives the URLs the form of recorded URLs. The stored values are not pictures: the caller
+can draw the pictures from them again. So an hour of answers takes little memory.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LIFE: Final = OPENAI.hosted.life
 """How long OpenAI's URLs are valid; also the `max-age` of a download."""
 
 DOWNLOAD_PREFIX: Final = "/private/"
-"""How the paths of all hosted pictures begin."""
+"""The beginning of the paths of all hosted pictures."""
 
 
 def _iso_time(time: datetime) -> str:
@@ -37,7 +37,7 @@ def _iso_time(time: datetime) -> str:
 
 class Hosting(Generic[T]):
     """The hosted pictures of an *account*: values of type T by the paths of their URLs. An expired
-    one goes when the next is published. Any thread may use it."""
+    picture is dropped when the next one is published. Any thread may use it."""
 
     def __init__(
         self,
@@ -61,8 +61,8 @@ class Hosting(Generic[T]):
         request_id: str = "",
     ) -> tuple[list[str], Coroutine[Any, Any, None]]:
         """Host the pictures of the call *request_id*, each of about *weight* bytes, for the life of
-        *urls* from *created* on. The paths and queries of their URLs, and the coroutine that stores
-        the pictures: a shared store does so together with its next operation."""
+        *urls* from *created* on. Return the paths and queries of their URLs, and the coroutine that
+        stores the pictures. A shared store stores them together with its next operation."""
         account = self._account.value
         common = {
             "account": account.blob_folder,
@@ -100,8 +100,9 @@ class Hosting(Generic[T]):
     async def find(
         self, path: str, query: str, *, expired: bool = False, known: T | None = None
     ) -> T:
-        """The content under *path* and *query*, which is *known* where `peek` found it. Raises
-        StorageError, for a right URL also where it is to count as *expired*."""
+        """The content under *path* and *query*; *known* is that content where `peek` has found it.
+        Raises StorageError for a URL that is wrong or expired, or has no content. With *expired*,
+        any right URL counts as expired."""
         parameters = dict(parse_qsl(query))
         if not parameters.get("sig"):
             raise blob_storage.unsigned_url()
@@ -118,7 +119,7 @@ class Hosting(Generic[T]):
         return content
 
     def is_signed(self, path: str, query: str) -> bool:
-        """Whether *query* has the signature of this *path*, be the URL expired or not."""
+        """Whether *query* has the signature of this *path*, even if the URL has expired."""
         parameters = dict(parse_qsl(query))
         signature = parameters.pop("sig", "").encode()
         return hmac.compare_digest(signature, self._signature(path, parameters).encode())

@@ -1,5 +1,5 @@
-"""Random names in the API's form. They are no secrets, and there are two in every answer: the
-system's own chance would cost ten times as much."""
+"""Random names in the API's form. They are no secrets. Every answer has two, and the system's
+random source would take ten times as long."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from images_emulator.state.retry_chain import possible_attempts, retry_chain
 from images_emulator.state.store import LogCodec, LogWatcher, Packed, Store
 
 MIN_DROPPED_BYTES: Final = 16_384
-"""Bytes of a body from which on it is dropped before its entry."""
+"""The least bytes of a body that is dropped before its entry."""
 
 
 MAX_DRAFT_BYTES: Final = 2**20
@@ -45,7 +45,7 @@ def journal_codec() -> LogCodec[Exchange]:
 
 
 async def _after(first: asyncio.Task[None], then: Coroutine[Any, Any, None]) -> None:
-    """Await *then* when *first* has ended, however it has."""
+    """Await *then* when *first* has ended: done, failed or cancelled."""
     try:
         await asyncio.wait([first])
     finally:
@@ -53,8 +53,8 @@ async def _after(first: asyncio.Task[None], then: Coroutine[Any, Any, None]) -> 
 
 
 class JournalSize(NamedTuple):
-    """The calls that the journal has, the bytes that they take, about, and the calls that it has
-    dropped since the last reset."""
+    """The *calls* that the journal has, about the *bytes* that they take, and the calls that it has
+    *dropped* since the last reset."""
 
     calls: int
     bytes: int
@@ -100,8 +100,8 @@ class Journal:
     for the store by `Store.run`: with a shared store, the thread of the event loop must not call
     them.
 
-    Of a call of this process that is not over, a reader gets the exchange as it is now. Those of
-    other processes that share the store are as these processes wrote them last.
+    A reader gets an open call of this process as it is now. A call of another process that shares
+    the store is as that process wrote it last.
 
     Past *max_bytes* the journal drops the bodies and pictures of the oldest calls, where they have
     `MIN_DROPPED_BYTES` together or more, and then the oldest calls. Past *max_entries* it drops the
@@ -123,8 +123,8 @@ class Journal:
         self._open: dict[str, Exchange] = {}
         """The calls of this process that are not completed, by id, where the store has copies."""
         self._drafts: dict[str, asyncio.Task[None]] = {}
-        """For each call whose stream goes on and that other processes watch, by its id: the last of
-        its writes to the store, which awaits those before it."""
+        """The last write to the store for each call whose stream goes on and that other processes
+        watch, by the call's id. A write awaits the call's earlier writes."""
 
     # Every call awaits these two. They are plain functions, because without observers they can
     # return the store's own coroutine.
@@ -136,7 +136,8 @@ class Journal:
         return self._arrived(exchange, append) if self.observers else append
 
     def append(self, exchange: Exchange) -> Coroutine[Any, Any, int]:
-        """As `arrived`, but without telling the observers: `tell_arrival` does so."""
+        """Enter a call as `arrived` does, but without telling the observers: `tell_arrival` does
+        so."""
         append = self._log.append(exchange.id, exchange, exchange.weight)
         return self._appended(exchange, append) if self._copies else append
 
@@ -160,8 +161,8 @@ class Journal:
         """Store the completed call, and tell the observers. A call that a reset has cleared
         meanwhile, or that was dropped, is not stored again.
 
-        On a shared store *write* is awaited, too, and its exception is raised. The observers are
-        not told then, and the caller completes the call again, with another answer."""
+        On a shared store *write* is awaited, too. Where it fails, its exception is raised, and the
+        observers are not told. The caller then completes the call again, with another answer."""
         held_bytes = compact(exchange, copied=self._copies)
         amend = self._log.amend(
             exchange.id, exchange, exchange.weight, detachable=held_bytes >= MIN_DROPPED_BYTES
@@ -179,8 +180,8 @@ class Journal:
         return bool(self.observers) or self._log.is_watched
 
     def sent_events(self, exchange: Exchange, first: int) -> None:
-        """Tell the observers, and processes that watch, of the events from index *first* on, which
-        are sent now."""
+        """Tell the observers, and processes that watch, of the events that are sent now: those from
+        index *first* on."""
         for observer in self.observers:
             for index in range(first, exchange.events):
                 observer.sent_event(exchange, index)
@@ -258,8 +259,8 @@ class Journal:
         return [call for call in found if call]
 
     def _as_they_are(self, read: Coroutine[Any, Any, list[Exchange]]) -> list[Exchange]:
-        """The calls that *read* gives, those of this process as they are, and not as they arrived.
-        Blocks."""
+        """The calls that *read* gives. Open calls of this process are as they are now, not as they
+        arrived. Blocks."""
         # Before and after: a call may arrive or be completed while it is read.
         own = {**self._open}
         calls = self._store.run(read)
@@ -282,9 +283,10 @@ class Journal:
         """At most *limit* (from 1) of the calls that match *query*, oldest first, and the number of
         all that match.
 
-        The calls are the newest ones; with *since* the first that came after the call of that id,
-        with *before* the last that came before it. With these two, the number is of the calls that
-        match between them. Raises UnknownCallError for an id that is not in the journal.
+        The calls are the newest ones. With *since* they are the first ones after the call with that
+        id, with *before* the last ones before the call with that id. With either, the number counts
+        only the matching calls after *since* and before *before*. Raises UnknownCallError for an id
+        that is not in the journal.
         """
         if not query.has_filters and since is None and before is None and limit > 0:
             return self._as_they_are(self._log.newest(limit)), len(self)
@@ -307,7 +309,7 @@ class Journal:
         return retry_chain(self.whole(calls), call) if calls else []
 
     async def forget(self) -> int:
-        """Forget all calls, and tell no observer of it yet. Gives how many they were."""
+        """Forget all calls, without telling the observers. Returns the number of calls."""
         return await self._log.clear()
 
     def reset(self) -> int:

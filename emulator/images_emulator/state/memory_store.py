@@ -65,7 +65,7 @@ class _Record(NamedTuple, Generic[T]):
 
 
 class MemoryRecords(Generic[T]):
-    """`Records` of one process. To read one takes no lock."""
+    """`Records` of one process. Reading a value takes no lock."""
 
     def __init__(self, budget: int) -> None:
         self.weight = 0
@@ -172,9 +172,9 @@ class MemoryCounters:
 
 
 class MemoryBuckets:
-    """`Buckets` of one process, by the leaky bucket algorithm as a meter. It keeps two numbers of
-    each bucket: the time from which on it fills, in microseconds since 1970, and the microseconds
-    after which it is full then."""
+    """`Buckets` of one process, by the leaky bucket algorithm as a meter. It keeps two numbers for
+    each bucket: the time when the bucket begins to fill, in microseconds since 1970, and the
+    microseconds that it then takes to be full."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -342,10 +342,10 @@ class MemoryStore:
         """Do nothing: no operation leaves the process."""
 
     def observe_events(self, observer: StoreEventObserver) -> None:
-        """Do nothing: it is never away."""
+        """Do nothing: this store is never away."""
 
     def of_namespace(self, name: str, life_seconds: int) -> MemoryStore:
-        """A new store of this process, which is empty, also where the name had one before."""
+        """A new, empty store of this process, even where the name had a store before."""
         return MemoryStore()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:

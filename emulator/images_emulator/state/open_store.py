@@ -1,5 +1,5 @@
-"""Which store the URL of the setting `store` stands for. A new store, of another database, is added
-here, and what checks its URLs to `STORE_CHECKS` of `setting_values.py`."""
+"""The store for the URL of the setting `store`. A store in another database is added here, and the
+check of its URLs to `STORE_CHECKS` of `setting_values.py`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from images_emulator.state.store import Store
 
 
 def open_store(url: str | None, store_name: str) -> Store:
-    """The store at *url*, where the state has the name *store_name*; for None that of this
+    """The store at *url*, with the state named *store_name*; for None a new store of this
     process."""
     if url is None:
         return MemoryStore()

@@ -1,4 +1,4 @@
-"""The filters of calls: which calls match them, and what is different about another one."""
+"""The filters of calls: which calls match them, and how other calls differ."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ MAX_SHOWN_CHARS: Final = 200
 """Characters of a value in the text of a difference."""
 
 Texts = str | Sequence[str] | None
-"""A value of a filter, or several of which one has to match; None or an empty sequence for any."""
+"""A value of a filter, or several values, one of which has to match. None or an empty sequence
+matches all."""
 
 Numbers = int | Sequence[int] | None
-"""A number of a filter, or several of which one has to match; None or an empty sequence for any."""
+"""A number of a filter, or several, one of which has to match. None or an empty sequence matches
+all."""
 
 Has = Literal[
     "mask", "inputs", "events", "violations", "retry", "fault", "recording", "own_answer", "picture"
@@ -37,7 +39,7 @@ answer of one's own; a picture that was sent whole."""
 _STATUS: Final = re.compile(r"[1-5](\d\d|xx)", re.ASCII)
 
 _WORD: Final = re.compile(r"[\w.,:/*?+-]+")
-"""A text that a sentence can have without quotes."""
+"""A text that needs no quotes in a sentence."""
 
 
 class FilterError(ValueError):
@@ -75,8 +77,8 @@ class ParameterFilters(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """Filters of journal entries. An entry matches if it matches all filters, and of a filter with
-    several values one. Raises FilterError.
+    """Filters of journal entries. An entry matches if it matches all filters. A filter with several
+    values matches if one value does. Raises FilterError.
 
     *path*, *model* and *own_answer* are globs. *status* is a number, or a class such as `4xx`.
     *prompt* is a part of the prompt, *text* a part of prompt, error message, model or id, both in
@@ -167,7 +169,8 @@ class Query:
                 yield name, _parameter_filter(name), values
 
     def _failed(self, entry: Exchange) -> Iterator[tuple[str, _Filter, Any, Sequence[Any]]]:
-        """The filters that *entry* does not match, with its value and those that would match."""
+        """The filters that *entry* does not match, each with its name, the entry's value and the
+        wanted values."""
         for name, each, values in self._wanted():
             actual = each.read(entry)
             if not any(each.matches(actual, value) for value in values):
@@ -225,21 +228,22 @@ def _features(entry: Exchange) -> Sequence[str]:
 
 
 def _is_same(name: str, actual: Any, value: Any) -> bool:
-    """Whether the parameter *name* has that *value* of JSON, in which true is no number."""
+    """Whether the parameter *name* has this *value* of JSON, where true is no number."""
     return isinstance(actual, bool) == isinstance(value, bool) and bool(
         actual == kept_value(name, value)
     )
 
 
 class _Filter(NamedTuple):
-    """*read* gives the value of an entry, for which it may parse the body; *matches* tests
-    whether a value of the filter matches it. *phrase* says that none does."""
+    """The parts of a filter. *read* gives the value of an entry, and may parse the body for it.
+    *matches* tests that value against a value of the filter. *phrase* says that no value
+    matches."""
 
     read: Callable[[Exchange], Any]
     matches: Callable[[Any, Any], bool]
     phrase: str = "{name} is {actual}, not {expected}"
     redact: Callable[[Any], Any] = lambda value: value
-    """Makes what is shown of a value, actual or expected."""
+    """Makes the form in which a value is shown, actual or expected."""
 
     def difference(self, name: str, actual: Any, values: Sequence[Any], key: str) -> str:
         """The phrase for a call that was made with *key*."""
@@ -253,7 +257,8 @@ class _Filter(NamedTuple):
 
 
 def _shown(values: Iterable[Any], key: str = "") -> list[str]:
-    """The texts of *values*, without *key*: in quotes, unless all can be told apart without."""
+    """The texts of *values*, without *key*: in quotes, unless all can be told apart without
+    quotes."""
     listed = [_redacted(value, key) for value in values]
     words = [str(value) for value in listed]
     if len({*words}) == len({*map(repr, listed)}) and all(map(_WORD.fullmatch, words)):
@@ -299,7 +304,7 @@ _FILTERS: Final[Mapping[str, _Filter]] = {
 """The filters that are no parameters of the API, by their names."""
 
 FILTER_NAMES: Final = tuple(each.name for each in fields(Query) if each.name != "parameters")
-"""The names of the same, in the order in which they are told."""
+"""The names of the filters that are no parameters, in the order in which they are listed."""
 
 
 def _parameter_filter(name: str) -> _Filter:

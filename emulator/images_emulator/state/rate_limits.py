@@ -18,13 +18,14 @@ from images_emulator.state.store import Register, Store, Take, Taking
 
 
 class Admission(NamedTuple):
-    """The tokens that a call is to take, and what makes the error where it is *refused* them."""
+    """The tokens that a call has to take. *refused* makes the error of a call that does not get
+    them."""
 
     taking: Taking
     refused: Callable[[Take], APIError]
 
     async def admit(self) -> None:
-        """Take them. Raises APIError where there are not enough."""
+        """Take the tokens. Raises APIError where there are not enough."""
         self.check(await self.taking.take())
 
     def check(self, take: Take | None) -> None:
@@ -34,8 +35,8 @@ class Admission(NamedTuple):
 
 
 class RateLimits:
-    """The rate limit of an *account*. *rate* is the setting; None: unlimited. It counts
-    for each key and model, *most_keys* of them."""
+    """The rate limit of an *account*. *rate* is the setting; None: unlimited. Each pair of a key
+    and a model or deployment has a bucket; at most *most_keys* buckets are kept."""
 
     def __init__(
         self,
@@ -58,8 +59,8 @@ class RateLimits:
         deployment: str | None = None,
         dialect_values: Mapping[str, object] = MappingProxyType({}),
     ) -> Admission | None:
-        """The images of *request*, which are to be taken from the bucket of its *key* and
-        *deployment*, or else its model; the message of *refusal* may name *dialect_values*, too.
+        """The admission of *request*, which takes its images from the bucket of *key* and
+        *deployment*, or else the model. The message of *refusal* may name *dialect_values*, too.
         None where there is no limit."""
         if not self.rate:
             return None

@@ -1,5 +1,5 @@
-"""The connections that the URL of a store stands for: those of one Redis, of the master that
-sentinels name, or of a cluster."""
+"""The connections for the URL of a store: to one Redis, to the master that sentinels name, or to a
+cluster."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 SENTINEL: Final = "+sentinel"
-"""Ends the scheme of a URL whose hosts are sentinels. Its path is the name of the master, and
-perhaps a number of a database."""
+"""The end of the scheme of a URL whose hosts are sentinels. The path of the URL is the name of the
+master, and perhaps the number of a database."""
 
 CLUSTER: Final = "+cluster"
-"""Ends the scheme of a URL whose hosts are nodes of a cluster."""
+"""The end of the scheme of a URL whose hosts are nodes of a cluster."""
 
 DEFAULT_PORT: Final = 6379
 """The port of a node of a cluster whose address has none."""
@@ -28,7 +28,7 @@ DEFAULT_SENTINEL_PORT: Final = 26379
 
 SENTINEL_SECONDS: Final = 0.25
 """Seconds that a sentinel may take to accept a connection and to reply, before the next one is
-asked: two of three may be away where a connection to Redis has a second."""
+asked. So two of three sentinels may be away within the second that a connection to Redis has."""
 
 
 class RedisAddress:
@@ -65,15 +65,15 @@ class RedisAddress:
         return ConnectionPool.from_url(self._urls[0], **options)
 
     def cluster(self) -> RedisCluster:
-        """A client of the cluster. It sends a command again whose reply was lost, because without
-        its retries redis-py does not find the cluster's new nodes, and leaves a connection open.
-        Entries, claims and registers are made once all the same; tokens may be taken twice."""
+        """A client of the cluster. It sends a command again if the reply was lost. Without these
+        retries redis-py does not find the cluster's new nodes, and leaves a connection open. Writes
+        of entries, claims and registers still take effect once; tokens may be taken twice."""
         nodes = [ClusterNode(*_host_and_port(host, DEFAULT_PORT)) for host in self._hosts]
         return RedisCluster.from_url(self._urls[0], protocol=2, startup_nodes=nodes)
 
     def subscriber(self, attempt: int = 0, **options: Any) -> Redis:
-        """A client for subscriptions: of the master, or of a node of a cluster, each of which tells
-        what is published on any. The next *attempt* (from 0) is another node's."""
+        """A client for subscriptions: of the master, or of a node of a cluster. Each node tells
+        what is published on any node. Each *attempt* (from 0) takes the next node."""
         options = {"retry": Retry(NoBackoff(), 0), "protocol": 2, **options}
         if self._kind == SENTINEL:
             return self._master(**options)
@@ -85,7 +85,7 @@ class RedisAddress:
         for name in ("host", "port", "connection_class"):
             known.pop(name, None)
         secure = {"ssl": True} if self._is_secure else {}
-        # One that is away must not be waited for.
+        # A sentinel that is away must not be waited for.
         asked = {
             "retry": Retry(NoBackoff(), 0),
             "socket_connect_timeout": SENTINEL_SECONDS,

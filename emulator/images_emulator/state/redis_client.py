@@ -33,8 +33,8 @@ from images_emulator.state.store import (
 T = TypeVar("T")
 
 RETRY_SECONDS: Final = 0.25
-"""Seconds after a failure in which nobody asks Redis. Then one operation asks, and the others fail
-until it has a reply."""
+"""Seconds after a failure in which no operation asks Redis. Then one operation asks, and the others
+fail until it has a reply."""
 
 _NAMES: Final[Mapping[str, str]] = {
     script.digest: name.lower()
@@ -48,18 +48,18 @@ NO_MEMORY: Final = "OOM"
 
 
 def _reason(error: Exception) -> str:
-    """Why Redis does not do what it was asked to: in the system's words, where that is a reason to
-    get no connection; else in those of Redis or of its client."""
+    """The reason for the failure of an operation: in the system's words where the system gave no
+    connection, else in the words of Redis or its client."""
     cause = error.__context__
     if isinstance(cause, OSError) and cause.errno and cause.strerror:
-        # The system's own numbers begin at 1. asyncio has put the address in place of its words.
+        # The system's error numbers begin at 1. asyncio has replaced its words by the address.
         return os.strerror(cause.errno) if cause.errno > 0 else cause.strerror
     return str(error).rstrip(".") or type(error).__name__
 
 
 @dataclass(slots=True)
 class _Outage:
-    """A time in which Redis does not do what it is asked to."""
+    """A time in which Redis does not do what it is asked to do."""
 
     since: float
     """Its begin, by `monotonic`."""
@@ -70,45 +70,47 @@ class _Outage:
 
 
 class Recovery(Protocol):
-    """Something that missed what happened while Redis was away."""
+    """An object that has to catch up after Redis was away."""
 
     async def recover(self) -> None:
-        """Ask Redis for it, or tell Redis. Raises APIError where it does not reply."""
+        """Read what this object has missed, and write what Redis has missed. Raises APIError where
+        Redis does not reply."""
         ...
 
 
 class RedisClient:
     """Runs scripts on the Redis at *url*, from any event loop and any thread.
 
-    An operation to which Redis does not reply raises the APIError `store_unavailable`. So do those
-    of the next `RETRY_SECONDS`, at once: a call that needs no store is not late by it. From then on
-    Redis is asked until it replies, also where nobody calls.
+    An operation to which Redis does not reply raises the APIError `store_unavailable`. So do all
+    operations within the next `RETRY_SECONDS`, at once, so a call that needs no store is not
+    delayed. From then on the client asks Redis until it replies, even if no call arrives.
     """
 
     def __init__(self, url: str) -> None:
         self.observers: tuple[OperationObserver, ...] = ()
-        """Observe each operation by the name of its script; see `add_observer`."""
+        """The observers of each operation, which get the name of its script; see `add_observer`."""
         self.event_observers: tuple[StoreEventObserver, ...] = ()
-        """Are told that Redis goes, is back, and is restored; see `observe_events`."""
+        """The observers that are told when Redis goes, is back, or is restored; see
+        `observe_events`."""
         self._url = url
         self._pools = RedisPools(url)
         self._thread: EventLoopThread | None = None
-        """Runs what synchronous callers ask for; None until one does, and when it was closed."""
+        """Runs the work of synchronous callers; None before the first work, and after `close`."""
         self._lock = Lock()
-        """Held while work is submitted to `_thread` and while that is replaced, so that no work is
-        submitted to a thread that ends; and while observers are added, and `_outage`, `_recovery`
-        and `_is_restored` change."""
+        """Held while work is submitted to `_thread` and while `_thread` is replaced, so that no
+        work is submitted to a thread that ends. Also held while observers are added, and while
+        `_outage`, `_recovery` and `_is_restored` change."""
         self._recoveries: WeakSet[Recovery] = WeakSet()
-        """What recovers when Redis replies again."""
+        """The objects that recover when Redis replies again."""
         self._recovery: asyncio.Task[None] | None = None
-        """Waits for that, on the loop of one of the operations that failed."""
+        """The task that waits for a reply, on the loop of an operation that failed."""
         self._outage: _Outage | None = None
-        """That from the first failure to the end of the recovery."""
+        """The outage, from the first failure to the end of the recovery."""
         self._is_restored = False
-        """Whether registers were restored of which nobody was told."""
+        """Whether registers were restored, and the observers are not told yet."""
         self._reason = ""
-        """Why the last operation failed; empty where it did not. Each operation sets it without a
-        lock, in any loop: the last one counts. So it is with `_next_attempt`."""
+        """Why the last operation failed; empty where it did not. Operations of any loop set it and
+        `_next_attempt` without regard to each other: the last one counts."""
         self._next_attempt = 0.0
         """The time of `monotonic` from which on Redis is asked again after a failure."""
 
@@ -136,8 +138,8 @@ class RedisClient:
     async def call_soon(
         self, script: Script, keys: tuple[str, ...], *arguments: str | bytes | int
     ) -> Any:
-        """As `call`, but the script is sent with the next operation, or after `SOON_SECONDS`. The
-        observers do not see it."""
+        """Do what `call` does, but send the script with the next operation, or after
+        `SOON_SECONDS`. The observers do not see it."""
         return await self._ask(script, keys, arguments, soon=True)
 
     async def _ask(
@@ -153,7 +155,7 @@ class RedisClient:
             if not (script in FREEING and self._reason.startswith(NO_MEMORY)):
                 self.check()
             self._next_attempt = monotonic() + pool.timeout + RETRY_SECONDS
-            # That of a loop that has ended is over.
+            # The recovery of a loop that has ended is over.
             self._recover_soon()
         try:
             reply = await pool.call(script, keys, arguments, soon=soon)
@@ -167,7 +169,7 @@ class RedisClient:
         return reply
 
     def _note_failure(self, error: Exception) -> None:
-        """Note that Redis has not done what it was asked to, and wait until it does."""
+        """Note that an operation has failed, and begin to wait for the recovery."""
         with self._lock:
             self._reason = _reason(error)
             self._next_attempt = monotonic() + RETRY_SECONDS
@@ -184,26 +186,27 @@ class RedisClient:
             self.event_observers = (*self.event_observers, observer)
 
     def recover_later(self, recovery: Recovery) -> None:
-        """Let *recovery* recover whenever Redis replies again, as long as it is no garbage."""
+        """Let *recovery* recover whenever Redis replies again, until it is garbage."""
         with self._lock:
             self._recoveries.add(recovery)
 
     def note_late_entries(self, late: int, dropped: int) -> None:
-        """Note that so many more entries of a log are *late*, of which so many were *dropped*."""
+        """Count *late* more entries of a log as late. Count *dropped* of all late ones as dropped
+        instead."""
         with self._lock:
             if outage := self._outage:
                 outage.late_entries += late - dropped
                 outage.dropped_entries += dropped
 
     def note_restored(self) -> None:
-        """Note that Redis had lost registers, which were restored. The observers are told when
-        those of all stores with these connections are."""
+        """Note that registers which Redis had lost were restored. The observers are told when the
+        registers of all stores with these connections are restored."""
         with self._lock:
             self._is_restored = True
         self._recover_soon()
 
     def _recover_soon(self) -> None:
-        """Recover on the running loop, unless another one does."""
+        """Recover on the running loop, unless a recovery is under way."""
         with self._lock:
             recovery = self._recovery
             if recovery and not (recovery.done() or recovery.get_loop().is_closed()):
@@ -211,7 +214,7 @@ class RedisClient:
             self._recovery = self._pools.of_running_loop().spawn(self._recover())
 
     async def _recover(self) -> None:
-        """Wait until Redis replies, and restore and catch up what waited for that. Then tell the
+        """Wait until Redis replies, and let all objects recover that need it. Then tell the
         observers."""
         while True:
             await asyncio.sleep(RETRY_SECONDS)
@@ -244,7 +247,7 @@ class RedisClient:
         return self._pools.of_running_loop().spawn(work)
 
     def messages(self, channel: str) -> AsyncGenerator[bytes | None, None]:
-        """What is published on *channel*; see `redis_subscription.messages`."""
+        """The messages that are published on *channel*; see `redis_subscription.messages`."""
         return messages(self._url, channel)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -254,7 +257,7 @@ class RedisClient:
                 self._thread = EventLoopThread(
                     "images-emulator store", self._pools.close_of_running_loop
                 )
-                # An object that is garbage leaves no thread.
+                # A client that is garbage leaves no thread.
                 self._abandoned = finalize(self, self._thread.begin_to_stop)
                 self._abandoned.atexit = False
             future = self._thread.submit(work)
@@ -265,8 +268,8 @@ class RedisClient:
         await self._pools.close_of_running_loop()
 
     def close(self) -> None:
-        """Close the connections of all loops that run, and end the thread when it has done what was
-        asked of it."""
+        """Close the connections of all loops that run, and end the thread when it has done its
+        work."""
         with self._lock:
             thread, self._thread = self._thread, None
             if thread:

@@ -26,17 +26,17 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from images_emulator.state.redis_scripts import Script
 
 MIN_BYTES_PER_SECOND: Final = 10 * 2**20
-"""The slowest way to Redis: large commands may take longer than small ones."""
+"""The lowest speed of a connection to Redis: large commands may take longer than small ones."""
 
 MAX_JOINED_BYTES: Final = 16_384
-"""Bytes from which on an argument is not copied into the text of its command."""
+"""Bytes from which on a piece of a command is sent without being copied into another one."""
 
 MAX_HEADS: Final = 4096
 """The most beginnings of commands that are kept."""
 
 CONGESTED_BYTES: Final = 2**16
-"""Bytes that wait to be sent, or have come of a reply that is not whole, from which on the next
-commands go over another connection."""
+"""Bytes from which on a connection is congested: bytes that wait to be sent, or the received bytes
+of an incomplete reply. The next commands go over another connection."""
 
 FAILURE_CODES: Final = frozenset(
     {
@@ -44,7 +44,7 @@ FAILURE_CODES: Final = frozenset(
         *("NOREPLICAS", "OOM", "TRYAGAIN"),
     }
 )
-"""The first words of errors that say that Redis cannot do what it is asked to, whatever that is."""
+"""The first words of errors that say that Redis cannot run commands at all at the moment."""
 
 FAILURES: Final = (
     RedisConnectionError,
@@ -56,15 +56,15 @@ FAILURES: Final = (
     ClusterError,
     OSError,
 )
-"""The exceptions that say the same."""
+"""The exceptions that say that Redis is away, or cannot run commands."""
 
 _NO_REPLY: Final = object()
-"""In place of a reply that is not whole yet."""
+"""Takes the place of a reply that is not complete yet."""
 
 
 class RedisCommand(NamedTuple):
-    """A script that is to be sent: in RESP, and as what that was made of, with the future of its
-    reply."""
+    """A script that is to be sent: the *parts* in RESP; the *script*, *keys* and *arguments* that
+    make them; and the future of the *reply*."""
 
     parts: Sequence[bytes]
     script: Script
@@ -73,8 +73,8 @@ class RedisCommand(NamedTuple):
     reply: asyncio.Future[Any]
 
     def settle(self, reply: Any) -> None:
-        """Give the future the *reply*, which is an exception where there is none."""
-        # Who awaited it may be cancelled.
+        """Give the future the *reply*, or an exception that takes the place of the reply."""
+        # The caller that awaited it may be cancelled.
         if self.reply.done():
             return
         if isinstance(reply, Exception):
@@ -84,8 +84,8 @@ class RedisCommand(NamedTuple):
 
 
 class CommandPacker:
-    """Writes commands in RESP. The beginning of a command, which is the same for all of one script
-    and container, is made once."""
+    """Writes commands in RESP. The beginning of a command is made once for each script and
+    container."""
 
     def __init__(self) -> None:
         self._heads: dict[tuple[str, tuple[str, ...]], tuple[int, str]] = {}
@@ -93,7 +93,7 @@ class CommandPacker:
     def pack(
         self, script: Script, keys: tuple[str, ...], arguments: Sequence[str | bytes | int]
     ) -> Sequence[bytes]:
-        """The command that runs *script*, in as few pieces as its long arguments let it."""
+        """The command that runs *script*, in as few pieces as its long arguments allow."""
         head = self._heads.get((script.digest, keys))
         if head is None:
             words = ("EVALSHA", script.digest, str(len(keys)), *keys)
@@ -131,8 +131,7 @@ def _pack(count: int, head: str, arguments: Sequence[str | bytes | int]) -> Sequ
 
 
 def _bulk_strings(words: Iterable[str]) -> str:
-    """*words* as bulk strings of RESP, each with its length in bytes. None of them has a character
-    that is not ASCII."""
+    """*words* as bulk strings of RESP, each with its length in bytes. All characters are ASCII."""
     return "".join(f"${len(word)}\r\n{word}\r\n" for word in words)
 
 
@@ -147,22 +146,22 @@ def _exception_of(text: str) -> Exception:
 
 
 class RedisConnection(asyncio.Protocol):
-    """An open connection, on which commands are sent without waiting for the replies to earlier
-    ones: Redis replies in their order.
+    """An open connection. Commands are sent without waiting for earlier replies: Redis replies in
+    the order of the commands.
 
-    redis-py opens it, by all that a URL may say. Then this object is in the place of redis-py's
-    streams and its parser, which took more time than Redis itself.
+    redis-py opens the connection with all options of the URL. Then this object replaces the streams
+    and the parser of redis-py, which took more time than Redis itself.
 
-    Redis may take *seconds* to reply to the first command, and then as long to take more of what is
-    sent, or to send more itself. After that the connection is closed, and all commands that wait
-    fail.
+    Redis may take *seconds* to reply to the first command. After that it has to go on receiving or
+    sending bytes, with pauses of at most *seconds*. Otherwise the connection is closed, and all
+    commands that wait fail.
     """
 
     def __init__(self, opened: AbstractConnection, seconds: float) -> None:
         # A writer that is garbage closes its transport.
-        self._writer = opened._writer  # redis-py has no other way to it
+        self._writer = opened._writer  # redis-py has no public name for it
         assert self._writer
-        opened._reader = opened._writer = None  # it would warn that it is open
+        opened._reader = opened._writer = None  # redis-py would warn that the connection is open
         self._loop = asyncio.get_running_loop()
         self._transport = cast("asyncio.Transport", self._writer.transport)
         self._seconds = seconds
@@ -175,9 +174,9 @@ class RedisConnection(asyncio.Protocol):
         self._last_heard = 0.0
         """The time of the last bytes that came, or were seen to leave."""
         self._unsent_bytes = 0
-        """Bytes that waited to leave when that was last looked at."""
+        """Bytes that waited to be sent at the last check."""
         self._unread_bytes = 0
-        """Bytes that came since the last reply was whole."""
+        """Bytes that came since the last complete reply."""
         self._replied_all: asyncio.Future[None] | None = None
         """Done when no command waits any more; None until the connection is to be closed."""
         self._closed: asyncio.Future[None] = self._loop.create_future()
@@ -186,8 +185,7 @@ class RedisConnection(asyncio.Protocol):
 
     @classmethod
     async def open(cls, pool: ConnectionPool, seconds: float) -> RedisConnection:
-        """Open a connection as *pool* does, within as many *seconds*. Raises the exceptions of
-        redis-py."""
+        """Open a connection as *pool* does, within *seconds*. Raises the exceptions of redis-py."""
         made: Any = pool.make_connection()  # type: ignore[no-untyped-call] # it has no types
         try:
             async with asyncio.timeout(seconds):
@@ -198,7 +196,7 @@ class RedisConnection(asyncio.Protocol):
 
     @property
     def is_congested(self) -> bool:
-        """Whether much is on its way, behind which others would wait."""
+        """Whether so many bytes are on their way that other commands would wait behind them."""
         return (
             self._unread_bytes >= CONGESTED_BYTES
             or self._transport.get_write_buffer_size() >= CONGESTED_BYTES
@@ -247,7 +245,7 @@ class RedisConnection(asyncio.Protocol):
             return
         command.settle(reply)
         if isinstance(reply, ReadOnlyError):
-            # It was the master once. A sentinel knows another one.
+            # This server was the master once. A sentinel knows the new one.
             self._fail(reply)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -290,7 +288,7 @@ class RedisConnection(asyncio.Protocol):
     async def close(self) -> None:
         """Close the connection, when all commands have their replies."""
         if self._pending:
-            # Not the future of a reply: who awaited that may have cancelled it.
+            # Not the future of a reply: the caller that awaited it may have cancelled it.
             self._replied_all = asyncio.get_running_loop().create_future()
             await self._replied_all
         self.is_open = False

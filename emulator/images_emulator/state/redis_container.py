@@ -1,4 +1,4 @@
-"""What the containers of the store in Redis have in common."""
+"""The common parts of the containers of the store in Redis."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 RENEWALS: Final = 48
-"""Renewals of a time to live within it, while there are calls."""
+"""The number of renewals within one time to live, while there are calls."""
 
 
 class TimeToLive:
-    """The *seconds* after which Redis forgets the *keys* of a store, from its last use on."""
+    """The time to live of a store: the *seconds* from its last use until Redis forgets its keys."""
 
     def __init__(self, client: RedisClient, seconds: int) -> None:
         self.seconds = seconds
         self.keys: list[str] = []
-        """The keys of all containers that there are in this process."""
+        """The keys of all containers that this process has made."""
         self._client = client
         self._renewed = monotonic()
         """The time of the last renewal by this process."""
 
     @property
     def is_due(self) -> bool:
-        """Whether it is to be renewed."""
+        """Whether the time to live has to be renewed."""
         return monotonic() - self._renewed > self.seconds / RENEWALS
 
     async def renew(self) -> None:
-        """Renew it. Raises APIError where Redis does not reply."""
+        """Renew the time to live. Raises APIError where Redis does not reply."""
         self._renewed = monotonic()
         await self._client.call(scripts.TOUCH, (*self.keys,), self.seconds)
 
 
 class RedisContainer:
-    """A container of `state/store.py` in Redis: some *keys*, each of which holds one kind of fact
-    about all of its entries. Each operation is one script of `redis_scripts`, which gets all the
-    keys, and gives those that it writes *life_seconds* to live."""
+    """A container of `state/store.py` in Redis: each of its *keys* holds one kind of fact about all
+    entries. Each operation is one script of `redis_scripts`. The script gets all keys, and gives
+    them *life_seconds* to live when it writes."""
 
     KIND: ClassVar[str]
     """The kind of container; the keys have it before the container's name."""
@@ -63,12 +63,12 @@ class RedisContainer:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The keys in Redis, as `KEYS` has their ends."""
+        """The keys in Redis, in the order of `KEYS`."""
         return self._keys
 
 
 def unpack_value(codec: Codec[T], text: bytes, data: bytes | None) -> T:
-    """The value of which Redis has the JSON *text* and the bytes *data*."""
+    """The value that Redis has as the JSON *text* and the bytes *data*."""
     return codec.unpack(Packed(json.loads(text), data or b""))
 
 

@@ -25,15 +25,15 @@ from images_emulator.state.store import (
 )
 
 MAX_CLAIMS: Final = 10_000
-"""The number of claims whose ids Redis keeps, the last ones. Only these can be revoked."""
+"""The number of claims whose ids Redis keeps: the last ones. Only these claims can be revoked."""
 
 
 class RedisCounters(RedisContainer):
-    """`Counters` in Redis. Each claim has an id, by which it is revoked where its reply did not
-    reach the caller: it may have been made all the same, or still be on its way.
+    """`Counters` in Redis. Each claim has an id. A claim whose reply did not reach the caller is
+    revoked by its id: Redis may have made the claim, or may still receive it.
 
-    The counts in the replies are kept, to restore them where Redis loses them. A key whose counter
-    begins anew is another key.
+    The counts in the replies are kept, and are restored where Redis loses them. So a counter that
+    begins anew needs another key.
     """
 
     KIND = "counters"
@@ -57,7 +57,7 @@ class RedisCounters(RedisContainer):
         self._to_revoke: list[str] = []
         """The ids of the claims that are to be revoked."""
         self._revocation: asyncio.Task[None] | None = None
-        """Revokes them when Redis replies again."""
+        """The task that revokes these claims when Redis replies again."""
         self._known: dict[str, Count] = {}
         """The last counts in replies, by their keys."""
         self._lock = Lock()
@@ -109,8 +109,8 @@ class RedisCounters(RedisContainer):
     async def _claim(
         self, arguments: Sequence[str | bytes | int], taking: Taking | None, version: str | None
     ) -> tuple[Take | None, Sequence[Any]]:
-        """The reply of the bucket, if it is asked, and that of `CLAIM`; that of a claim that
-        was not made has one item."""
+        """The reply of the bucket, if it is asked, and the reply of `CLAIM`. For a claim that was
+        not made, the reply has one item."""
         if version is not None:
             keys = (self._registers_key, *self._keys)
             life = self._life_seconds, version
@@ -143,7 +143,7 @@ class RedisCounters(RedisContainer):
         with self._lock:
             self._to_revoke.append(claim_id)
             revocation = self._revocation
-            # That of a loop that has ended is over.
+            # The revocation of a loop that has ended is over.
             if revocation is None or revocation.done() or revocation.get_loop().is_closed():
                 self._revocation = self._client.spawn(self._revoke_all())
 

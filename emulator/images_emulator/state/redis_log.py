@@ -27,15 +27,15 @@ from images_emulator.state.store import LogChange, LogCodec, LogWatcher, Packed,
 T = TypeVar("T")
 
 MAX_LATE_WRITES: Final = 2000
-"""Writes to a log that wait for Redis to come back; two are a call. Beyond it the oldest are
-dropped."""
+"""The most writes to a log that wait for Redis to come back. A call has two. Beyond it the oldest
+writes are dropped."""
 
 MAX_LATE_BYTES: Final = 16 * 2**20
-"""Bytes of these writes."""
+"""The most bytes of these writes."""
 
 
 def _entry(codec: LogCodec[T], text: bytes, data: bytes | None) -> T:
-    """An entry of a log. Its JSON has a line, and once it is amended two."""
+    """An entry of a log. Its JSON has one line, and two lines once the entry is amended."""
     document: dict[str, Any] = {}
     for line in text.split(b"\n"):
         document.update(json.loads(line))
@@ -60,7 +60,7 @@ class _Write(NamedTuple):
 
     @property
     def size(self) -> int:
-        """The bytes that it takes, about."""
+        """The bytes that the write takes, about."""
         return len(self.text) + len(self.data)
 
 
@@ -75,7 +75,7 @@ class _CrossLoopLock:
 
     async def __aenter__(self) -> None:
         ours: Future[None] = Future()
-        # A task that is cancelled while it waits must not cancel it.
+        # A task that is cancelled while it waits must not cancel this future.
         ours.set_running_or_notify_cancel()
         while True:
             with self._lock:
@@ -94,7 +94,7 @@ class _CrossLoopLock:
 
 class _LogPosition(NamedTuple):
     """How far a copy of a log goes: the key of its *first* entry since the last clear, the number
-    of its *last* one, and that of *amendments*."""
+    of its *last* entry, and the number of *amendments*."""
 
     first: bytes = b""
     last: int = 0
@@ -113,7 +113,8 @@ class _Heads(Generic[T]):
         self._lock = Lock()
 
     def update(self, asked: _LogPosition, reply: Sequence[Any]) -> list[T]:
-        """Take the *reply* to what was asked from the position *asked*. Return the entries."""
+        """Apply the *reply* to `HEADS`, which was sent with the position *asked*. Return the
+        entries."""
         first, amendments, oldest, flat = reply
         changes = [
             (key, int(number), _entry(self._codec, text, None))
@@ -138,8 +139,8 @@ class _Heads(Generic[T]):
 
 
 class RedisLog(RedisContainer, Generic[T]):
-    """A `Log` in Redis. While Redis is away, writing raises nothing: the last writes are kept and
-    follow when it is back, and older entries count as dropped."""
+    """A `Log` in Redis. While Redis is away, writing raises nothing. The last writes are kept, and
+    sent when Redis is back; older entries count as dropped."""
 
     KIND = "log"
     KEYS = scripts.LOG_KEYS
@@ -167,12 +168,13 @@ class RedisLog(RedisContainer, Generic[T]):
         """The writes that Redis has not confirmed, in their order."""
         self._late_bytes = 0
         self._uncounted = 0
-        """Entries that were dropped before Redis got them, and that it has not counted yet."""
+        """The number of entries that were dropped before Redis got them, and that Redis has not
+        counted yet."""
         self._process = random_digits()
-        """The name of this process among those that tell of changes."""
+        """The name of this process in the messages about changes."""
         self._own_watchers = 0
         self._watchers = 0
-        """All that there were at the last `append`."""
+        """The number of watchers in all processes at the last `append`."""
         self._lock = Lock()
         """Held while the writes that are late are changed."""
         self._write_lock = _CrossLoopLock()
@@ -256,8 +258,8 @@ class RedisLog(RedisContainer, Generic[T]):
         return f"{self._process} {kind} {'' if event is None else event} {key}"
 
     async def _write(self, write: _Write) -> int | None:
-        """Write an entry after those that are late. Return the reply of its script; None where the
-        write is late, too."""
+        """Send a write after the writes that are late. Return the reply of its script; None where
+        this write is late, too."""
         try:
             if self._late:
                 await self.catch_up()
@@ -286,7 +288,7 @@ class RedisLog(RedisContainer, Generic[T]):
             with self._lock:
                 self._uncounted += uncounted
             raise
-        # The entry is written, whatever happens to these.
+        # The entry is written, even if the registers or the time to live cannot be.
         with suppress(APIError):
             if refresh != 1:
                 await self._registers.apply_refresh(refresh)
@@ -324,5 +326,5 @@ class RedisLog(RedisContainer, Generic[T]):
                     if self._late and self._late[0] is write:
                         self._late_bytes -= self._late.popleft().size
                     else:
-                        # Meanwhile it was counted as dropped.
+                        # Meanwhile the write was counted as dropped.
                         self._uncounted -= write.script is scripts.APPEND

@@ -25,8 +25,8 @@ from images_emulator.state.redis_connection import (
 from images_emulator.state.redis_scripts import Script
 
 TIMEOUT_SECONDS: Final = 1.0
-"""Seconds that Redis may take to accept a connection and a command, and to reply; then to send the
-next reply. A URL may have others, as `?socket_timeout=10`."""
+"""Seconds that Redis may take to accept a connection, to accept and answer a command, and then to
+send the next reply. A URL may set others, as `?socket_timeout=10`."""
 
 MAX_CONNECTIONS: Final = 16
 """The most connections of one event loop. All operations share one, unless it is congested."""
@@ -36,14 +36,14 @@ SOON_SECONDS: Final = 0.01
 
 
 def _as_failure(error: ResponseError) -> Exception:
-    """*error*, or one of `FAILURES` in its place where it says the same."""
+    """The *error*; or one of `FAILURES` instead, where the error has one of `FAILURE_CODES`."""
     code, _, _ = str(error).partition(" ")
     return RedisConnectionError(str(error)) if code in FAILURE_CODES else error
 
 
 class RedisPool:
-    """The connections of one event loop, that which runs when this is made. What is called within
-    one step of the loop is sent together: that is one round trip."""
+    """The connections of the event loop that runs when the pool is made. Scripts that are called
+    within one step of the loop are sent together, in one round trip."""
 
     def __init__(self, url: str) -> None:
         self.loop = asyncio.get_running_loop()
@@ -52,7 +52,7 @@ class RedisPool:
         self._pool = address.pool()
         options = self._pool.connection_kwargs
         self.timeout: float = options.get("socket_timeout") or TIMEOUT_SECONDS
-        """Seconds as `TIMEOUT_SECONDS`, or those of the URL."""
+        """The timeout of the URL, or else `TIMEOUT_SECONDS`."""
         # These two would make a task of each command.
         options |= {"socket_timeout": None, "socket_connect_timeout": None}
         self._packer = CommandPacker()
@@ -61,13 +61,13 @@ class RedisPool:
         self._waiting: list[RedisCommand] = []
         self._is_starting = False
         self._timer: asyncio.TimerHandle | None = None
-        """Starts what is to be sent soon, where nothing else comes."""
+        """The timer that sends the commands for soon, where no other command comes."""
         self._opening: asyncio.Task[None] | None = None
-        """Opens a connection for what waits."""
+        """The task that opens a connection for the waiting commands."""
         self._tasks: set[asyncio.Task[None]] = set()
-        """Send commands to a cluster."""
+        """The tasks that send commands to a cluster."""
         self._spawned: set[asyncio.Task[None]] = set()
-        """Run beside the calls, until this is closed."""
+        """The tasks that run beside the calls, until the pool is closed."""
 
     def call(
         self,
@@ -77,8 +77,8 @@ class RedisPool:
         *,
         soon: bool = False,
     ) -> asyncio.Future[Any]:
-        """The future of the reply to *script*, which is sent at once, or *soon*: with the next one
-        that is."""
+        """Send *script* at once, or with *soon* together with the next script, or after
+        `SOON_SECONDS`. Return the future of the reply."""
         reply = self.loop.create_future()
         parts = self._packer.pack(script, keys, arguments)
         self._waiting.append(RedisCommand(parts, script, keys, arguments, reply))
@@ -90,7 +90,7 @@ class RedisPool:
         return reply
 
     def _start(self) -> None:
-        """Send what waits, as soon as a connection is open."""
+        """Send the waiting commands, as soon as a connection is open."""
         self._is_starting = False
         if self._timer:
             self._timer.cancel()
@@ -122,7 +122,7 @@ class RedisPool:
         return self._connections[-1]
 
     async def _open(self) -> None:
-        """Open a connection, and send what waits."""
+        """Open a connection, and send the waiting commands."""
         try:
             connection = await RedisConnection.open(self._pool, self.timeout)
         except Exception as error:  # noqa: BLE001 - it is raised where the replies are awaited
@@ -136,8 +136,8 @@ class RedisPool:
         self._start()
 
     async def _ask_cluster(self, cluster: RedisCluster, command: RedisCommand) -> None:
-        """Ask the node that has the keys. Which that is may change at any time, so it is redis-py's
-        to send the command again."""
+        """Ask the node that has the keys. The keys may move to another node at any time, so
+        redis-py has to send the command again."""
         script, arguments = command.script, (*command.keys, *command.arguments)
         reply: Any
         try:
@@ -163,8 +163,8 @@ class RedisPool:
         return task
 
     async def close(self) -> None:
-        """Complete what is under way, and close the connections."""
-        await asyncio.sleep(0)  # what was spawned just now has its say
+        """Complete the commands that are under way, and close the connections."""
+        await asyncio.sleep(0)  # tasks that were spawned just now begin
         self._start()
         # Before the connections: a recovery would open others.
         spawned = [*self._spawned]
@@ -179,7 +179,7 @@ class RedisPool:
                 for connection in connections:
                     await connection.close()
             finally:
-                # Where this is cancelled.
+                # Where `close` is cancelled.
                 for connection in connections:
                     connection.abort()
         with suppress(*FAILURES):
@@ -198,7 +198,7 @@ class RedisPools:
         """Held while `_by_loop` is changed."""
 
     def of_running_loop(self) -> RedisPool:
-        """The pool of the running event loop, which begins where there is none."""
+        """The pool of the running event loop. It is made where there is none."""
         pool = self._by_loop.get(asyncio.get_running_loop())
         if pool is None:
             pool = RedisPool(self._url)
@@ -210,7 +210,7 @@ class RedisPools:
         return pool
 
     async def close_of_running_loop(self) -> None:
-        """Close the pool of the running event loop, and what takes its place meanwhile."""
+        """Close the pool of the running event loop, and any pool that takes its place meanwhile."""
         while pool := self._taken(asyncio.get_running_loop()):
             await pool.close()
 

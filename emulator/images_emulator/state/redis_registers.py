@@ -24,7 +24,7 @@ class RedisRegister(Generic[T]):
     def __init__(self, registers: RedisRegisters, name: str, initial: T, codec: Codec[T]) -> None:
         self.value = initial
         self.version = ""
-        """That of the value; empty until Redis has the register."""
+        """The version of the value; empty until Redis has the register."""
         self._registers = registers
         self._name = name
         self._codec = codec
@@ -39,8 +39,8 @@ class RedisRegister(Generic[T]):
         return self._name, version, packed.json(), packed.data
 
     def adopt(self, version: str, text: bytes, data: bytes) -> bool:
-        """Adopt the value of *version*, which is JSON and bytes, unless the copy is as new. Return
-        whether it was adopted."""
+        """Adopt the value of *version*, given as JSON and bytes, unless the copy is as new. Return
+        whether the value was adopted."""
         with self._lock:
             if version <= self.version:
                 return False
@@ -74,12 +74,12 @@ class RedisRegister(Generic[T]):
 
 
 class RedisRegisters:
-    """The copies of all registers of a store, which are in the *key* of Redis. *changed* is called
+    """The copies of all registers of a store, which Redis keeps under *key*. *changed* is called
     with the name of each register whose copy has changed.
 
-    What Redis has lost, all of it or the last writes, is restored from the copies of the processes:
-    of each register the newest that one of them has. So are the counts of *counters*, as far as
-    this process knows them.
+    Where Redis has lost all registers or the last writes, they are restored from the copies of the
+    processes: each register from its newest copy. The counts of *counters* are restored, too, as
+    far as this process knows them.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class RedisRegisters:
         self._counters = counters
         self._copies: dict[str, RedisRegister[Any]] = {}
         self.version = ""
-        """The version of all registers that the copies have. It changes after them."""
+        """The version of all registers that the copies have. It changes after the copies."""
         self._lock = Lock()
         """Held while copies are made."""
 
@@ -110,7 +110,7 @@ class RedisRegisters:
             return self._copies[name]
 
     async def refresh(self) -> None:
-        """Adopt what other processes have written, and restore what Redis has lost. Raises
+        """Adopt the writes of other processes, and restore values that Redis has lost. Raises
         APIError."""
         await self.apply_refresh(await self.client.call(scripts.REFRESH, self._keys, self.version))
 
@@ -122,9 +122,10 @@ class RedisRegisters:
     async def replace(
         self, name: str, version: str, text: str, data: bytes, *, soon: bool
     ) -> str | None:
-        """Give the register *name* a new value where it has this *version*, at once or *soon*.
-        Return the new version; None where another process came first, whose values are adopted,
-        and where Redis has lost that version, which is restored. Raises APIError."""
+        """Give the register *name* a new value, at once or *soon*, if Redis has this *version* of
+        it. Return the new version. Return None where another process came first: its values are
+        adopted. Return None, too, where Redis has lost this *version*: it is restored. Raises
+        APIError."""
         value = name, version, text, data
         call = self.client.call_soon if soon else self.client.call
         reply = await call(scripts.REPLACE, self._keys, self._life_seconds, _stamp(), *value)
@@ -140,8 +141,8 @@ class RedisRegisters:
             self.version = newest
 
     async def share(self) -> None:
-        """Give Redis the registers that it does not have, or has lost, and adopt those of others.
-        Raises APIError."""
+        """Give Redis the registers that it does not have, or has lost, and adopt newer ones of
+        other processes. Raises APIError."""
         values = [part for each in [*self._copies.values()] for part in each.pack()]
         keys: tuple[str, ...] = self._keys
         counts: list[str | int] = []
@@ -159,11 +160,11 @@ class RedisRegisters:
         before = self.version
         is_behind = not self._adopt(flat, self._copy_versions())
         if is_behind:
-            # Perhaps the reply alone is: another event loop has written after it.
+            # Perhaps only the reply is behind: another event loop has written after it.
             versions = self._copy_versions()
             flat = await self.client.call(scripts.REFRESH, self._keys, "")
             is_behind = not self._adopt(flat, versions)
-        # In another era another process has restored something, and knows not all counts.
+        # In a new era another process has restored registers, but may not know all counts.
         if is_behind or _era(before) not in {"", _era(self.version)}:
             await self.share()
             self.client.note_restored()
@@ -173,8 +174,8 @@ class RedisRegisters:
         return {name: copy.version for name, copy in [*self._copies.items()]}
 
     def _adopt(self, flat: Sequence[bytes], versions: Mapping[str, str]) -> bool:
-        """Adopt the registers that are newer than their copies. Return whether none is missing, or
-        older than *versions* says."""
+        """Adopt the registers that are newer than their copies. Return False where a register is
+        missing, or is older than *versions* says; else True."""
         fields = dict(pairs(flat))
         adopted, is_behind = [], False
         for name, copy in [*self._copies.items()]:

@@ -1,5 +1,5 @@
-"""The Lua scripts of the store in Redis. Redis runs each of them whole, so that no other process
-comes between its steps.
+"""The Lua scripts of the store in Redis. Redis runs each script whole, so no other process comes
+between its steps.
 
 | container | its class | its keys | its scripts |
 |---|---|---|---|
@@ -18,8 +18,10 @@ comes between its steps.
 
 A script gets all keys of its container, in variables that have the names in these constants. A
 script of several containers says in its docstring which keys it gets. The scripts count on the
-number of keys that each container has. All keys of an emulator are in one slot of a cluster. Each
-script that writes renews the time to live of its keys: those of a container expire together.
+number of keys that each container has. All keys of an emulator are in one slot of a cluster.
+
+The keys of a container expire together. A script that writes renews their time to live; only
+`AMEND` leaves it as it is.
 """
 
 from __future__ import annotations
@@ -37,27 +39,45 @@ class Script(NamedTuple):
 
 
 REGISTERS_KEYS: Final = ("registers",)
-"""By `v:`, `j:` and `d:` before the name of a register its version, its JSON and its bytes; as
-`version` that of all together. Here alone the key is not of one container, but has all that there
-are."""
+"""The hash of all registers, with these fields. Each other key belongs to one container.
+
+- `v:`, `j:` and `d:` before a register's name: its version, its JSON and its bytes.
+- `version`: the version of all registers.
+"""
 
 RECORDS_KEYS: Final = ("meta", "order", "info", "json", "data")
-"""The sum of the weights, with the number of the newest record; the order of the records by their
-numbers; and by the key of a record its weight with its expiry, its JSON and its bytes."""
+"""The keys of records:
+
+- `meta`: the sum of the weights, and the number of the newest record.
+- `order`: the records in the order of their numbers.
+- `info`, `json`, `data`: by a record's key, its weight with its expiry, its JSON, its bytes.
+"""
 
 LOG_KEYS: Final = ("entries", "order", "detachable", "amended")
-"""By `w:`, `j:`, `m:` and `d:` before the key of an entry its weight, its JSON, that of its
-amendment and its bytes, with the sum of the weights, the number of the entries since the last
-clear, the key of the first of these and the number of amendments; the order of the entries by their
-numbers; and the orders in which bytes are detached, and in which entries were last amended."""
+"""The keys of a log:
+
+- `entries`: by `w:`, `j:`, `m:` and `d:` before an entry's key, its weight, its JSON, the JSON of
+  its amendment and its bytes. Also `weight`, the sum of the weights; `count`, the number of entries
+  since the last clear; `first`, the key of the first of them; and `amendments`, the number of
+  amendments.
+- `order`: the entries in the order of their numbers.
+- `detachable`: the entries in the order in which their bytes are detached.
+- `amended`: the entries in the order of their last amendments.
+"""
 
 COUNTERS_KEYS: Final = ("counts", "order", "effects", "recent")
-"""Claims and grants by the key of a quota; the order in which the quotas were last claimed; by the
-id of one of the last claims its effect, which is whether it was granted (1 or 0) and the keys of
-the quotas that counted it, or empty where it is revoked; and these ids, oldest first."""
+"""The keys of counters:
+
+- `counts`: the claims and grants of each quota, by its key.
+- `order`: the quotas in the order of their last claims.
+- `effects`: the effect of each recent claim, by its id: whether it was granted (1 or 0), and the
+  keys of the quotas that counted it. The effect of a revoked claim is empty.
+- `recent`: the ids of these claims, oldest first.
+"""
 
 BUCKETS_KEYS: Final = ("buckets", "order")
-"""What each bucket lacks, by its key; and the order in which the buckets were last used."""
+"""The tokens that each bucket lacks, by its key, in the form of `TAKE`; and the buckets in the
+order of their last use."""
 
 
 def _script(*parts: str, keys: Sequence[str] = ()) -> Script:
@@ -84,8 +104,8 @@ TOUCH: Final = _script(_LIVE, "live(tonumber(ARGV[1]))")
 """Arguments: the seconds to live. The keys are those of any containers."""
 
 CLEAR: Final = _script("redis.call('DEL', unpack(KEYS))")
-"""Forgets a container. `UNLINK` would give its memory back later, when a full Redis has refused
-what follows."""
+"""Forgets a container. `DEL` frees the memory at once. With `UNLINK` a full Redis would refuse the
+next writes."""
 
 _VERSIONS: Final = """
 local newest = redis.call('HGET', registers, 'version') or string.rep('0', 20)
@@ -94,8 +114,9 @@ local function following(version, nonce)
     .. string.format('%014.0f', tonumber(string.sub(version, 7, 20)) + 1) .. nonce
 end
 """
-"""A version has 6 digits of its era, 14 of its number within that, and 20 that another write of the
-same number does not have. Versions compare as texts."""
+"""The version of all registers, and *following*, which makes the version after another one. A
+version has 6 digits of its era, 14 of its number within the era, and 20 that no other write with
+this number has. Versions compare as texts."""
 
 SHARE: Final = _script(
     _LIVE,
@@ -150,14 +171,15 @@ return redis.call('HGETALL', registers)
 """,
     keys=REGISTERS_KEYS,
 )
-"""Gives registers their values where they have none, or older ones than the process. The first that
-restores what was lost begins another era, so that what is written from then on is newer than all
-that other processes restore. Counts that are lower than the process knows them are raised.
+"""Gives Redis the registers of a process, where Redis has no value or an older one. The first
+process that restores a lost value begins a new era: later writes are then newer than any value that
+other processes restore. Counts that are lower than the process knows them are raised.
 
-The keys are, behind that of the registers, those of counters. Arguments: the seconds to live, 20
-digits, the number of registers, and name, version (empty: it has no value yet), JSON and bytes of
-each; then for each counters the number of counts, and key, claims and grants of each. Returns all
-registers."""
+The keys are the key of the registers, then the keys of each counters. Arguments: the seconds to
+live; the last 20 digits of a new version; the number of registers; name, version (empty: no value
+yet), JSON and bytes of each register; then, for each counters, the number of counts, and key,
+claims and grants of each count. Returns all registers.
+"""
 
 REFRESH: Final = _script(
     """
@@ -166,8 +188,8 @@ return redis.call('HGETALL', registers)
 """,
     keys=REGISTERS_KEYS,
 )
-"""Arguments: the version of all registers that the process has. Returns 1 where it is still the
-newest, else all registers."""
+"""Arguments: the version of all registers that the process has. Returns 1 where that version is
+still the newest, else all registers."""
 
 REPLACE: Final = _script(
     _LIVE,
@@ -187,10 +209,10 @@ return version
 """,
     keys=REGISTERS_KEYS,
 )
-"""Replaces the value of one register if it has the version that the process knows. Arguments: the
-seconds to live, 20 digits, the name, the known version, the new JSON and bytes. Returns the new
-version, also where this is sent again; or all registers where another process came first or Redis
-has lost that version."""
+"""Replaces the value of one register, if the register has the version that the process knows.
+Arguments: the seconds to live, the last 20 digits of the new version, the name, the known version,
+the new JSON and bytes. Returns the new version, also to the same call sent again. Returns all
+registers where another process came first, or where Redis has lost the known version."""
 
 _RECORDS: Final = """
 local weight = tonumber(redis.call('HGET', meta, 'weight') or '0')
@@ -211,7 +233,8 @@ local function drop(key)
   return 1
 end
 """
-"""The sum of the weights, the weight and the expiry of a record, and how one is dropped."""
+"""The sum of the weights; *about*, the weight and the expiry of a record; *drop*, which drops a
+record."""
 
 PUT_RECORDS: Final = _script(
     _LIVE,
@@ -239,8 +262,8 @@ live(tonumber(ARGV[1]))
 """,
     keys=RECORDS_KEYS,
 )
-"""Arguments: the seconds to live, the time and the expiry as texts that compare as the times do
-(empty: none), the weight of each value, the budget, and key, JSON and bytes of each value."""
+"""Arguments: the seconds to live, the time now and the expiry (empty: none) as texts that compare
+as the times do, the weight of each value, the budget, and key, JSON and bytes of each value."""
 
 DELETE_RECORD: Final = _script(
     _LIVE,
@@ -255,8 +278,7 @@ return count
 """,
     keys=RECORDS_KEYS,
 )
-"""Arguments: the seconds to live and the key. Returns the number of records that there were with
-it."""
+"""Arguments: the seconds to live and the key. Returns the number of deleted records: 0 or 1."""
 
 RECORD_TIMES: Final = _script("return redis.call('HVALS', info)", keys=RECORDS_KEYS)
 """Returns the weight and the expiry of each record, as one text with a space between them."""
@@ -356,18 +378,24 @@ local function claim(counts, order, effects, recent, at)
   return {granted, found, granted < 0 and asked() or {}}
 end
 """
-"""A claim on counters with these keys, whose arguments begin *at* an index. See `CLAIM`."""
+"""Makes a claim on the counters with these keys. The claim's arguments begin at the index *at* of
+`ARGV`. See `CLAIM`."""
 
 CLAIM: Final = _script(
     _LIVE, _CLAIM, "return claim(counts, order, effects, recent, 2)", keys=COUNTERS_KEYS
 )
-"""Arguments: the seconds to live, and those of the claim: the most counts, the id of the claim, the
-most ids, the number of the keys whose counts are asked for and these keys, and of each quota its
-key (without spaces), `after`, `times` (-1: any number), probability and seed. Returns the place of
-the quota that grants the claim, or -1; the counts of the quotas up to that one, and where there is
-none those that are asked for, each as one text or nothing. A claim that was revoked before is
-granted nothing. One that is sent again counts once, and has the outcome that it had. See
-`store.Count.claim` and `store.is_lucky`."""
+"""Makes a claim on one quota after the other, until one grants it. See `store.Count.claim` and
+`store.is_lucky`. Arguments: the seconds to live, then the arguments of the claim:
+
+- the most counts to keep, the id of the claim, the most ids to keep;
+- the number of counts that are asked for, and their keys;
+- for each quota its key (without spaces), `after`, `times` (-1: any number), probability, seed.
+
+Returns the place of the quota that grants the claim, or -1; the counts of the quotas up to that
+one; and, where no quota grants it, the counts that are asked for. Each count is one text or
+nothing. A claim that was revoked before is granted nothing. A claim that is sent again counts once,
+and has its first outcome.
+"""
 
 CLAIM_IF_FRESH: Final = _script(
     _LIVE,
@@ -378,9 +406,9 @@ return claim(counts, order, effects, recent, 3)
 """,
     keys=(*REGISTERS_KEYS, *COUNTERS_KEYS),
 )
-"""The keys are that of the registers and those of counters. As `CLAIM`, but does nothing and
-returns -2 where the version of all registers, which is an argument before those of the claim, is
-not the newest."""
+"""Does what `CLAIM` does, if the process has the newest version of all registers; else only returns
+-2. The keys are the key of the registers, then the keys of counters. Arguments: the seconds to
+live, the version that the process has, then the arguments of the claim."""
 
 REVOKE: Final = _script(
     _LIVE,
@@ -420,7 +448,7 @@ return ungranted
 """,
     keys=COUNTERS_KEYS,
 )
-"""Revokes claims, also those that are still on their way. A count that was dropped meanwhile is not
+"""Revokes claims, also claims that reach Redis later. A count that was dropped meanwhile is not
 lowered below zero. Arguments: the seconds to live, the most ids, and the ids of the claims. Returns
 the keys of the quotas whose grant is revoked."""
 
@@ -465,14 +493,14 @@ local function take(buckets, order)
   return {1, used + amount, -1}
 end
 """
-"""A take from buckets with these keys. See `TAKE`."""
+"""Takes tokens from a bucket of the buckets with these keys. See `TAKE`."""
 
 TAKE: Final = _script(_LIVE, _TAKE, "return take(buckets, order)", keys=BUCKETS_KEYS)
-"""Arguments: the seconds to live, the most buckets, the key, the amount, the limit, the
-microseconds of a token, the time in milliseconds. Returns whether it is granted, the tokens that
-are used, and the milliseconds to wait (-1: none). A bucket is kept as the time in milliseconds from
-which on it fills, and the microseconds after which it is full then. See
-`memory_store.MemoryBuckets`."""
+"""Takes tokens from a bucket. Arguments: the seconds to live, the most buckets, the key, the
+amount, the limit, the microseconds in which a token fills, the time in milliseconds. Returns
+whether the take is granted, the tokens that are used, and the milliseconds to wait (-1: none). A
+bucket is kept as two numbers: the time in milliseconds when it begins to fill, and the microseconds
+that it then takes to be full. See `memory_store.MemoryBuckets`."""
 
 TAKE_AND_CLAIM: Final = _script(
     _LIVE,
@@ -484,8 +512,9 @@ if taken[1] == 0 then return {taken} end
 return {taken, claim(KEYS[3], KEYS[4], KEYS[5], KEYS[6], 8)}
 """,
 )
-"""The keys are those of buckets and of counters. Arguments: those of `TAKE`, then those of the
-claim. Returns the reply of `TAKE`, and where that is granted the reply of `CLAIM`."""
+"""Takes tokens, and makes a claim if they are granted. The keys are the keys of buckets, then the
+keys of counters. Arguments: the arguments of `TAKE`, then the arguments of the claim. Returns the
+reply of `TAKE`, and the reply of `CLAIM` if one is made."""
 
 _LOG: Final = """
 local function tell(change)
@@ -515,8 +544,9 @@ local function shrink(weight, number)
   redis.call('HSET', entries, 'weight', weight)
 end
 """
-"""The arguments of `APPEND` and `AMEND`, how the watchers are told, and how a log of this *weight*
-and *number* of entries is brought into its bounds: bytes go before entries, old ones first."""
+"""The arguments of `APPEND` and `AMEND`; *tell*, which tells the watchers of a change; and
+*shrink*, which brings a log of this *weight* and *number* of entries within its bounds. It drops
+bytes before entries, and old ones first."""
 
 APPEND: Final = _script(
     _LOG,
@@ -545,12 +575,12 @@ return {count, watchers, redis.call('HGETALL', registers)}
 """,
     keys=LOG_KEYS,
 )
-"""Appends an entry, and does what `REFRESH` does. The keys are those of the log and of the
-registers. Arguments: the seconds to live, the most entries and bytes, key, JSON, bytes and weight
-of the entry, the number of entries before it that Redis never got, the change for the watchers, and
-the version of all registers that the process has. Returns the entry's number, that of the watchers,
-and the reply of `REFRESH`. An entry may be sent again, where the reply of Redis was late: then it
-is not appended. The watchers subscribe to the first key."""
+"""Appends an entry, and does what `REFRESH` does. The keys are the keys of the log, then the key of
+the registers. Arguments: the seconds to live; the most entries and bytes; key, JSON, bytes and
+weight of the entry; the number of entries before it that Redis never got; the change for the
+watchers; the version of all registers that the process has. Returns the entry's number, the number
+of watchers, and the reply of `REFRESH`. An entry that is sent again, because the reply of Redis was
+late, is not appended again. The watchers subscribe to the first key."""
 
 AMEND: Final = _script(
     _LOG,
@@ -583,10 +613,10 @@ return 1
 """,
     keys=LOG_KEYS,
 )
-"""Arguments: those of `APPEND` up to the change, but in place of the number of entries whether the
-bytes are detachable (1) or not (0). The JSON is added to that of `APPEND`, in place of that of an
-earlier amendment; the bytes are instead of those before. Returns whether the entry was still there.
-"""
+"""Amends an entry. The arguments are those of `APPEND` up to the change, with one difference:
+whether the bytes are detachable (1) or not (0) takes the place of the number of entries. The JSON
+is kept beside the JSON of `APPEND`, and replaces the JSON of an earlier amendment. The bytes
+replace the earlier bytes. Returns whether the entry was still there."""
 
 _ENTRY: Final = """
 local function text_of(key)
@@ -603,14 +633,15 @@ local function list(keys)
   return values
 end
 """
-"""The JSON of an entry, in two lines where it was amended; JSON and bytes of several."""
+"""The JSON of an entry, in two lines where it was amended; and JSON and bytes of several
+entries."""
 
 GET_ENTRY: Final = _script(
     _ENTRY,
     "return {text_of(ARGV[1]), redis.call('HGET', entries, 'd:' .. ARGV[1])}",
     keys=LOG_KEYS,
 )
-"""Arguments: the key of an entry. Returns its JSON, where it was amended in two lines, and its
+"""Arguments: the key of an entry. Returns its JSON, in two lines where it was amended, and its
 bytes."""
 
 ALL_ENTRIES: Final = _script(
@@ -621,7 +652,7 @@ ALL_ENTRIES: Final = _script(
 NEWEST_ENTRIES: Final = _script(
     _ENTRY, "return list(redis.call('ZRANGE', order, -tonumber(ARGV[1]), -1))", keys=LOG_KEYS
 )
-"""Arguments: a number. Returns JSON and bytes of so many of the newest entries, oldest first."""
+"""Arguments: a number. Returns JSON and bytes of that many newest entries, oldest first."""
 
 HEADS: Final = _script(
     _ENTRY,
@@ -648,13 +679,14 @@ return {first, tonumber(kept[2] or '0'), oldest, found}
 """,
     keys=LOG_KEYS,
 )
-"""Arguments: the key of the first entry, the number of the last one and the number of amendments
-that the process knows. Returns the first and the last of these as they are now, the number of the
-oldest entry that is left, and key, number and JSON of each entry that was amended or added since
-then: of all, where the log has another first entry."""
+"""Returns the entries that a process does not know yet. Arguments, as the process knows them: the
+key of the first entry, the number of the last entry, the number of amendments. Returns the key of
+the first entry and the number of amendments as they are now; the number of the oldest entry that is
+left (`+inf`: none); and key, number and JSON of each entry that was amended or added since then.
+Where the log has another first entry, all entries are returned."""
 
 COUNT_ENTRIES: Final = _script("return redis.call('HGET', entries, 'count')", keys=LOG_KEYS)
-"""Returns the number of entries since the last clear; nothing for none."""
+"""Returns the number of entries since the last clear, or nothing where there are none."""
 
 SIZE_OF_LOG: Final = _script(
     "return {redis.call('ZCARD', order), redis.call('HGET', entries, 'weight') or '0'}",
@@ -674,4 +706,4 @@ return count
 """Forgets all entries. Arguments: the change for the watchers. Returns the number of entries."""
 
 FREEING: Final = frozenset({CLEAR, CLEAR_LOG, DELETE_RECORD})
-"""The scripts that a Redis runs, too, which has no more memory."""
+"""The scripts that Redis runs even when it has no more memory."""

@@ -1,12 +1,11 @@
 """The store of several processes: the containers of `state/store.py` in Redis, or in another server
 that has its commands.
 
-Each operation is one Lua script, and one round trip. There are more for an update that another
-process comes before, for claims that are revoked, for keys whose time to live is renewed, and for
-what is restored after Redis was away. What need not be at once goes along with the next operation.
-Values are JSON, with their bytes beside them. All keys begin with `images-emulator`, the
-number of their layout and the name of the state; `redis_scripts` has the keys of each kind of
-container.
+Each operation is one Lua script, and one round trip. More round trips are needed where another
+process comes before an update, and to revoke claims, renew the time to live of keys, and restore
+data after Redis was away. An operation that need not happen at once is sent with the next one.
+Values are JSON, with their bytes beside them. All keys begin with `images-emulator`, the number of
+their layout and the name of the state; `redis_scripts` has the keys of each kind of container.
 """
 
 from __future__ import annotations
@@ -42,7 +41,8 @@ from images_emulator.state.store import (
 T = TypeVar("T")
 
 LAYOUT: Final = 3
-"""Number of the form in which containers are kept. Emulators of another layout are others."""
+"""The number of the form in which containers are kept. Emulators with another layout do not share
+them."""
 
 LIFE_SECONDS: Final = 48 * 3600
 """Seconds after which Redis forgets an emulator that nobody calls."""
@@ -52,12 +52,12 @@ class RedisStore:
     """A `Store` in Redis. All processes with the same *name* share its containers, which Redis
     forgets *life_seconds* after the last call.
 
-    *redis* is a URL, or the client of other stores, whose connections this one uses and does not
-    close.
+    *redis* is a URL, or the client of other stores. This store uses the client's connections, and
+    does not close them.
 
     Registers and counts are restored from the copies of the processes where Redis has lost them.
-    While Redis is away, registers are read from their copies, `refresh` leaves these as they are,
-    and logs are written later; everything else raises the APIError `store_unavailable`.
+    While Redis is away, registers are read from their copies, `refresh` leaves the copies as they
+    are, and logs are written later. Everything else raises the APIError `store_unavailable`.
     """
 
     is_shared: Final = True
@@ -95,7 +95,7 @@ class RedisStore:
         return self.client.failure
 
     def register(self, name: str, initial: T, codec: Codec[T]) -> Register[T]:
-        """As the protocol says. Raises OSError where Redis does not reply."""
+        """The register, as the protocol says. Raises OSError where Redis does not reply."""
         register = self._registers.register(name, initial, codec)
         if not register.version:
             try:
@@ -177,7 +177,8 @@ class RedisStore:
             return
 
     async def recover(self) -> None:
-        """Restore what Redis has lost while it was away, and write what waited for it."""
+        """Restore registers that Redis lost while it was away, and write the late entries of
+        logs."""
         await self._registers.refresh()
         for log in [*self._logs.values()]:
             await log.catch_up()

@@ -1,4 +1,4 @@
-"""Subscriptions to what is published on a channel of Redis."""
+"""Subscriptions to channels of Redis."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ RECONNECT_SECONDS: Final = 0.25
 """Seconds after a failure before a subscription connects anew."""
 
 QUIET_SECONDS: Final = 5.0
-"""Seconds without a message after which a subscriber asks whether Redis is there, and once more
-after which it connects anew."""
+"""Seconds without a message after which a subscriber asks whether Redis is there. After as many
+more without an answer it connects anew."""
 
 
 async def messages(url: str, channel: str) -> AsyncGenerator[bytes | None, None]:
-    """What is published from now on at the Redis at *url*, on *channel*, without end. None where
-    there was no connection, or was none meanwhile, so that messages may be missed."""
+    """The messages that are published on *channel* of the Redis at *url* from now on, without end.
+    None comes after each new connection, the first one included: messages before it may be
+    missed."""
     address = RedisAddress(url)
     for attempt in count():
-        # A connection that is made anew in silence would miss messages: it makes none.
+        # Without retries, so that the client does not reconnect unnoticed and miss messages.
         redis = address.subscriber(attempt, socket_connect_timeout=CONNECT_SECONDS)
         try:
             async with redis, redis.pubsub() as subscription:

@@ -1,4 +1,4 @@
-"""Replay: the recordings that answer calls, and how often each of them has."""
+"""Replay: the recordings that answer calls, and whether each was played."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from images_emulator.state.hosting import DOWNLOAD_PREFIX
 from images_emulator.state.store import NUMBER_CODEC, Store
 
 MAX_READ_AT_ONCE: Final = 500
-"""Recordings that are read before the server starts, and kept. Those of a larger folder are read
-beside the start, without their answers."""
+"""The most recordings that are read before the server starts, and kept. The recordings of a larger
+folder are read while the server starts, without their answers."""
 
 
 class _Play(NamedTuple):
-    """The quota of the recording at a *position*: it is played once in its order. *key* is that of
-    its counter."""
+    """The quota of the recording at a *position*: the recording is played once in its order. *key*
+    is the key of its counter."""
 
     key: str
     position: int
@@ -52,14 +52,14 @@ class HostedRecording(NamedTuple):
 
 
 class _Index:
-    """The recordings in the form in which they are found. Several namespaces share it."""
+    """The index that finds recordings. Several namespaces share it."""
 
     def __init__(self, resolver: Resolver) -> None:
         self.found = RecordingIndex(KeptRecordings(), resolver)
         self.hosted: dict[str, HostedRecording] = {}
         """The hosted pictures by their paths at this server."""
         self.hosting: frozenset[int] = frozenset()
-        """The positions of the recordings that have any."""
+        """The positions of the recordings that have hosted pictures."""
         self.is_prepared = False
         self.failure = ""
         self.preparing = Lock()
@@ -77,13 +77,13 @@ class _Index:
 class Replay:
     """The recordings of a folder, and which were played since the last reset.
 
-    *read* reads them: in `prepare`, which is called before the first call is answered. It takes a
-    second for 10,000 of them. Any thread may call it.
+    *read* reads the recordings. It is called in `prepare`, before the first call is answered, and
+    takes a second for 10,000 recordings. Any thread may call `prepare`.
 
-    A recording is not played where its conditions are others than those of the emulator: other
-    *settings*, a key that is not accepted. Of the recordings that match a call, the first is played
-    that was not played before; when all were, the last. *deployments* are those of Azure with their
-    models, *file* gives the content of an uploaded file by its id.
+    A recording is not played where its conditions differ from the emulator's: other *settings*, or
+    a key that is not accepted. Of the recordings that match a call, the first one that was not
+    played yet is played; when all were played, the last one. *deployments* are the deployments of
+    Azure with their models. *file* gives the content of an uploaded file by its id.
     """
 
     def __init__(
@@ -106,8 +106,9 @@ class Replay:
         self._index = _Index(self.resolver)
 
     def for_store(self, store: Store, file: Callable[[str], bytes | None]) -> Replay:
-        """A replay of these recordings with its state in another *store*. Calls may have the
-        uploaded files of *file*. One that is added to either answers calls to both."""
+        """A replay of these recordings with its state in another *store*. Its calls may have the
+        uploaded files of *file*. A recording that is added to either replay answers calls to
+        both."""
         replay = copy(self)
         replay.resolver = _resolver(self._deployments, file, self._settings)
         replay._open(store)
@@ -149,8 +150,8 @@ class Replay:
         return self.index.find_exact(call, day)
 
     def prepare(self) -> None:
-        """Read the recordings, once. Raises OSError and ValueError where that is not possible; then
-        there are none, and `failure` is the sentence."""
+        """Read the recordings, once. Raises OSError and ValueError where reading fails. Then there
+        are no recordings, and `failure` is the message."""
         with self._index.preparing:
             if self.is_prepared:
                 return
@@ -197,7 +198,7 @@ class Replay:
 
     async def reset(self) -> None:
         """Play each recording anew."""
-        # First, so that no claim of the new run is forgotten. Those of the old one have other keys.
+        # First, so that no claim of the new run is lost. Claims of the old run have other keys.
         await self._counters.clear()
         await self._run.update(lambda run: run + 1)
 
@@ -215,8 +216,9 @@ def replay_of(
     deployments: Mapping[str, str],
     file: Callable[[str], bytes | None],
 ) -> Replay:
-    """The recordings in the folder of the *settings*. Raises ValueError where there is none or it
-    has none, and about mistakes in one of up to `MAX_READ_AT_ONCE`."""
+    """The recordings in the folder of the *settings*. Raises ValueError where the folder is missing
+    or has no recordings, unless misses are recorded. Raises ValueError for mistakes in a folder of
+    at most `MAX_READ_AT_ONCE` recordings."""
     assert settings.replay is not None
     folder = Path(settings.replay)
     may_be_empty = settings.on_miss == OnMiss.RECORD
@@ -251,8 +253,8 @@ def is_played(recording: Recording, settings: Settings) -> bool:
 
 
 def hosted_target(url: str) -> str:
-    """The path and query under which this server hosts the picture that a recording has at *url*.
-    All its hosted pictures lie under one prefix, which OpenAI's and Azure's have already."""
+    """The path and query at this server for the picture that a recording has at *url*. All hosted
+    pictures of this server have one prefix, which the pictures of OpenAI and Azure have already."""
     parts = urlsplit(url)
     path = parts.path or "/"
     path = path if path.startswith(DOWNLOAD_PREFIX) else DOWNLOAD_PREFIX.rstrip("/") + path

@@ -13,8 +13,8 @@ _LENGTH: Final = b"content-length"
 
 def retry_chain(calls: Iterable[Exchange], call: Exchange) -> list[Exchange]:
     """The attempts among *calls* (oldest first) that belong to *call*, which is one of them; none
-    where it is alone. An attempt follows the last equal call that the SDK has counted one retry
-    less for."""
+    where it is alone. An attempt follows the last equal call for which the SDK has counted one
+    retry less."""
     chains: list[list[Exchange]] = []
     own: list[Exchange] = []
     for other in calls:
@@ -54,7 +54,7 @@ def _has_same_head(exchange: Exchange, other: Exchange) -> bool:
 
 def _repeats(exchange: Exchange, other: Exchange) -> bool:
     """Whether the two calls ask for the same with the same key. A form may have another boundary
-    each time. Of calls whose bodies are not kept any more only the lengths count."""
+    each time. Where a body is not kept any more, only the lengths are compared."""
     if not _has_same_head(exchange, other):
         return False
     chunks, other_chunks = exchange.chunks, other.chunks
@@ -66,7 +66,7 @@ def _repeats(exchange: Exchange, other: Exchange) -> bool:
 
 
 def _without_boundary(exchange: Exchange) -> bytes:
-    """The body of a form without its boundary; of another body all of it."""
+    """The body of a form without its boundary; of another body the whole body."""
     body = exchange.body or b""
     boundary = boundary_of(exchange.head.header(b"content-type"))
     return body.replace(boundary, b"") if boundary else body

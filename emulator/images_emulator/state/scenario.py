@@ -1,5 +1,5 @@
-"""The scenario: which fault and which answer a call meets, by its steps and by those that a test
-injects."""
+"""The scenario: its steps, and steps that a test injects, decide which fault and which answer a
+call meets."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ MAX_SCAN_CHARS: Final = 4096
 
 
 class _Scan:
-    """The live *steps* that match a *call*, as far as they have been looked for, and its near
-    misses where it met no step and they name no count.
+    """A search for the live *steps* that match a *call*: the steps found so far, and the near
+    misses if the call met no step and they name no count.
 
     It is cached for the next equal call: to match 1,000 steps takes 0.16 ms, as long as an answer.
     Any change of the steps empties the cache.
@@ -96,12 +96,12 @@ class UnmetStep(Immutable):
 
 
 class Scenario:
-    """The steps in their order, injected ones first. Of those that match a call the first that
-    grants it its fault wins, and the first that grants it its answer.
+    """The steps in their order, injected ones first. A call meets the first matching step that
+    grants it a fault, and the first that grants it an answer.
 
-    An injected step goes when it has met all its calls; one of the scenario stays, for the record.
-    The last injected ones that have gone are still listed.
-    Any thread may change the steps; that blocks, see `Store.run`.
+    An injected step is removed when it has met all its calls; the last removed ones are still
+    listed. A step of the scenario stays, for the record. Any thread may change the steps; that
+    blocks, see `Store.run`.
 
     It begins with the file at *path*, and the answers in the folder *pictures*. Raises ValueError
     where one is missing or has mistakes.
@@ -138,7 +138,7 @@ class Scenario:
         self._scans: tuple[Steps, dict[MatchInput, _Scan]] = self._steps.value, {}
 
     def read_pictures(self) -> None:
-        """Read the folder of pictures anew, where there is one; `reset` begins with what it has.
+        """Read the folder of pictures anew, where there is one; `reset` begins with its answers.
         Raises ValueError for mistakes in it."""
         if self._folder is not None:
             self._answers = self._folder.read()
@@ -160,7 +160,7 @@ class Scenario:
 
     @property
     def is_at_its_start(self) -> bool:
-        """Whether it has the steps of the settings alone, be they met or not. It is slow."""
+        """Whether there are only the steps of the settings, met or not. The check is slow."""
         steps, start = self._steps.value, self._new_steps(self._initial)
         documents = [
             [(step.name, step.step.packed({})) for step in each.planned] for each in (steps, start)
@@ -188,17 +188,17 @@ class Scenario:
         return self._steps.value.paths
 
     async def meet(self, call: MatchInput) -> FaultMeeting:
-        """The fault that a call meets; or None, and the near misses: why it met none of the first
-        steps."""
+        """The fault that a call meets; or None, and the near misses, which say why the call met
+        none of the first steps."""
         met, misses = await self._meet(call)
         return (met[0].step.fault, []) if met else (None, misses)
 
     async def meet_early(
         self, make_call: Callable[[], Awaitable[MatchInput]]
     ) -> FaultMeeting | None:
-        """Do what `meet` does, before the store is refreshed. None where that is to be done
-        afterwards: where no step matches the call that *make_call* gives, or another process has
-        changed the steps, or the store is away."""
+        """Do what `meet` does, before the store is refreshed. Return None where `meet` has to be
+        called afterwards: where no step matches the call that *make_call* gives, the steps or other
+        registers have changed, or the store is away."""
         steps = self._steps.value
         call = await make_call()
         if steps is not self._steps.value or not self.expects(call):
@@ -211,8 +211,9 @@ class Scenario:
     async def meet_answer(
         self, call: MatchInput, admission: Admission | None = None
     ) -> tuple[MetAnswer | None, list[NearMiss]]:
-        """The answer that a validated call meets; or None, and the near misses. A call that is to
-        have *admission* meets none without it. Raises APIError."""
+        """The answer that a validated call meets; or None, and the near misses. With *admission*,
+        only an admitted call meets one. Raises APIError where the call is not admitted, or the
+        store is away."""
         met, misses = await self._meet(call, admission)
         if met is None:
             return None, misses
@@ -246,7 +247,7 @@ class Scenario:
         except APIError:
             if admission or next(scan.matching(), None):
                 raise
-            # The call goes on where the store is away. Only what it missed is not known.
+            # The call goes on where the store is away. Only its near misses are not known.
             return None, []
         if admission:
             admission.check(take)
@@ -265,13 +266,13 @@ class Scenario:
         return None, near_misses
 
     async def _revive(self, key: str) -> None:
-        """Let the step of this *key* be met again, whose last grant was revoked."""
+        """Let the step of this *key* be met again, because its last grant was revoked."""
         if any(step.key == key for step in self._steps.value.exhausted()):
             await self._steps.update(lambda steps: steps.with_revived(key))
 
     def expects(self, call: MatchInput) -> bool:
-        """Whether a step matches the call that may still be met; whether this call would meet it is
-        for its counter to say."""
+        """Whether a live step matches the call. The counter of the step decides whether the call
+        meets it."""
         return next(self._scan(self._steps.value, call).matching(), None) is not None
 
     def _scan(self, steps: Steps, call: MatchInput) -> _Scan:
@@ -303,10 +304,10 @@ class Scenario:
         match: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:
-        """Let the next calls that *match* meet *fault*, which has these *settings*, before
-        any step of the scenario and after the steps injected earlier; as often as *times* says,
-        None: always. Downloads of hosted pictures are meant only where *match* has a `path`.
-        Raises ValueError."""
+        """Let the next *times* calls that *match* (None: all) meet *fault* with these *settings*.
+        The step comes before the steps of the scenario, and after steps that were injected earlier.
+        Downloads of hosted pictures meet it only where *match* has a `path`, or *fault* is for
+        downloads. Raises ValueError."""
         if settings:
             fault = {**({"kind": fault} if isinstance(fault, str) else fault), **settings}
         self.add({"fault": fault, "times": times, "match": dict(match or {})})
@@ -318,14 +319,14 @@ class Scenario:
         times: int | None = None,
         match: Mapping[str, Any] | None = None,
     ) -> None:
-        """Let the next calls that *match* meet *answer*, as often as *times* says, None: always.
-        Paths are seen from the working directory. Raises ValueError."""
+        """Let the next *times* calls that *match* (None: all) meet *answer*. Paths are relative to
+        the working directory. Raises ValueError."""
         document = {"answer": dict(answer), "times": times, "match": dict(match or {})}
         self.add(document, Path())
 
     def add(self, document: Mapping[str, Any], folder: Path | None = None) -> str:
-        """Inject a step as a scenario has it; its id. The paths in it are seen from *folder*; None
-        refuses them. Raises ValueError."""
+        """Inject a step, written as in a scenario. Return its id. Paths in it are relative to
+        *folder*; None refuses them. Raises ValueError."""
         from images_emulator.faults.scenario_document import parse_step  # noqa: PLC0415 - it loads pydantic
         from images_emulator.own_answers.picture_files import ReadingContext  # noqa: PLC0415 - most servers need none
 
@@ -343,12 +344,12 @@ class Scenario:
             )
 
     def remove(self, identity: str) -> None:
-        """Remove the step with that id, be it injected, of the scenario, or spent. `reset` begins
-        the scenario with it again. Raises KeyError where there is none."""
+        """Remove the step with that id, whether it is injected, of the scenario, or spent. `reset`
+        brings back the steps of the settings. Raises KeyError where there is none."""
         self._store.run(self._steps.update(lambda steps: steps.without(identity)))
 
     def load(self, document: Mapping[str, Any], folder: Path | None = None) -> None:
-        """Begin another scenario; injected steps are gone. The paths in it are seen from *folder*;
+        """Begin another scenario; injected steps are gone. Paths in it are relative to *folder*;
         None refuses them. Raises ValueError."""
         from images_emulator.faults.scenario_document import parse_scenario  # noqa: PLC0415 - it loads pydantic
         from images_emulator.own_answers.picture_files import ReadingContext  # noqa: PLC0415 - most servers need none
@@ -364,7 +365,7 @@ class Scenario:
         self._begin(read_scenario(path).steps)
 
     def clear(self) -> None:
-        """No more steps, until `reset` begins the scenario of the settings again."""
+        """Remove all steps, until `reset` begins the scenario of the settings again."""
         self._store.run(self._replace(Steps()))
 
     def reset(self) -> None:
@@ -381,7 +382,7 @@ class Scenario:
         return next((each for each in self._steps.value.listed() if each.key == identity), None)
 
     def pictures_of(self, identity: str) -> Sequence[PictureFile]:
-        """The files of the answer of the step with that id; none of a fault. Raises KeyError where
+        """The files of the answer of the step with that id; none for a fault. Raises KeyError where
         there is no such step."""
         step = self.step(identity)
         if step is None:
@@ -408,7 +409,7 @@ class Scenario:
         self._store.run(self._replace(self._new_steps(steps)))
 
     async def _replace(self, steps: Steps) -> None:
-        # First, so that no claim on a new step is forgotten. Those on the old ones have other keys.
+        # First, so that no claim on a new step is forgotten. Claims on old steps have other keys.
         await self._counters.clear()
         await self._steps.update(lambda _: steps)
 

@@ -1,4 +1,5 @@
-"""The steps of a scenario as they run: what they ask of a call, and why one did not meet them."""
+"""The steps of a scenario as they run: what they ask of a call, and why a call did not meet
+them."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ INJECTED: Final = "injected"
 """Name of an injected step in near misses; those of the scenario are `step 1` and so on."""
 
 MAX_SPENT_STEPS: Final = 20
-"""Injected steps that are still listed when they have met all their calls: the last ones."""
+"""The number of spent injected steps that are still listed: the last ones."""
 
 
 class MatchInput(NamedTuple):
@@ -35,7 +36,7 @@ class MatchInput(NamedTuple):
     the call is for a hosted picture, which has this *model* and *prompt*. *streams*: it asks for a
     stream. *validated*: the call is validated, and may meet an answer; others may meet a fault.
 
-    What takes time to find out is there only where a step reads it, see `Steps.reads`:
+    Values that take time to find are there only where a step reads them, see `Steps.reads`:
     *folded_prompt* (the prompt without case), *prompt_name*, *image_sha256* (of each image), and
     *fields* (the JSON texts of the values at each path).
     """
@@ -68,7 +69,7 @@ class MatchInput(NamedTuple):
 
 
 EXPENSIVE_KEYS: Final = frozenset({"prompt", "prompt_name", "image_sha256", "fields"})
-"""The keys of `match` whose values a call is searched for only where a step has them."""
+"""The keys of `match` for which a call is searched only where a step has them."""
 
 _GLOBS: Final = frozenset({"path", "model", "size", "prompt_name"})
 """The keys of `match` whose texts may have wildcards."""
@@ -114,8 +115,8 @@ def _regex_test(pattern: PromptPattern) -> Callable[[str], bool]:
 def _different_field(
     wanted: Mapping[str, Any], fields: tuple[tuple[str, tuple[str, ...]], ...]
 ) -> str | None:
-    """The first path at which the *fields* of a call have not the *wanted* value; None where there
-    is none."""
+    """The first path at which the *fields* of a call do not have the *wanted* value; None where
+    there is none."""
     texts_by_path = dict(fields)
     for path, value in wanted.items():
         if not is_found(value, texts_by_path.get(path, ())):
@@ -166,14 +167,14 @@ class ScenarioStep:
         return True
 
     def difference(self, call: MatchInput) -> str | None:
-        """In what *call* differs from its `match`, in a sentence; None where it does not."""
+        """How *call* differs from the step's `match`, in a sentence; None where it does not."""
         for name, index, test in self._tests:
             if not test(call[index]):
                 return self._difference(name, call)
         return None
 
     def near_miss(self, call: MatchInput, count: Count) -> NearMiss:
-        """Why the call did not meet it."""
+        """The reason why the call did not meet the step."""
         spent = is_exhausted(self, count)
         kind, reason = self._reason(call, count, spent=spent)
         return NearMiss(self.key, self.name, self.step.label, kind, reason, spent)
@@ -226,7 +227,7 @@ class ScenarioStep:
         return self.name == INJECTED
 
     def is_unmet(self, count: Count) -> bool:
-        """Whether it still waits for a call: for its first, or as many as it has `times`."""
+        """Whether the step still waits for a call: its first call, or as many as its `times`."""
         return count.grants < (self.times or 1)
 
     def match_as_json(self) -> dict[str, Any]:
@@ -271,11 +272,14 @@ def _regex_difference(wanted: str, prompt: str) -> str:
 
 
 class Steps(Immutable):
-    """The steps in their order: *injected* ones, then those of the scenario as *planned*. Of these
-    *live* are those that may still be met. *spent* are the last injected ones that have met all
-    their calls; no call is compared with them. *faults* and *answers* are the numbers of the
-    injected and the planned. *reads* are those of `EXPENSIVE_KEYS`, and *paths* the paths to
-    fields, that a step has asked for."""
+    """The steps in their order: the *injected* steps, then the *planned* steps of the scenario.
+
+    - *live*: the planned steps that may still be met.
+    - *spent*: the last injected steps that have met all their calls; no call is compared with them.
+    - *faults*, *answers*: how many injected and planned steps have a fault, or an answer.
+    - *reads*, *paths*: the keys of `EXPENSIVE_KEYS`, and the paths to fields, that a step has asked
+      for.
+    """
 
     injected: tuple[ScenarioStep, ...] = ()
     planned: tuple[ScenarioStep, ...] = ()
@@ -321,7 +325,7 @@ class Steps(Immutable):
         return chain(self.spent, (step for step in self.planned if step.key not in live))
 
     def with_revived(self, key: str) -> Steps:
-        """The steps when that of this *key* may be met again, though it was over."""
+        """The steps when the exhausted step of this *key* may be met again."""
         step = next((each for each in self.exhausted() if each.key == key), None)
         if step is None:
             return self
@@ -331,8 +335,9 @@ class Steps(Immutable):
         return replace(self, spent=_without(key, self.spent)).with_injected(step)
 
     def with_injected(self, step: ScenarioStep) -> Steps:
-        """The steps with *step* behind the injected ones. But an answer goes before those for any
-        number of calls: of these the last one wins, after all that are for a number."""
+        """The steps with *step* behind the injected ones. But an answer goes before the answers for
+        any number of calls. So the last of those wins, and answers for a limited number of calls
+        come first."""
         at = len(self.injected)
         if step.answer is not None:
             is_endless = (each.answer is not None and each.times is None for each in self.injected)
@@ -345,14 +350,14 @@ class Steps(Immutable):
         return steps._with_more_of_kind(step, 1)
 
     def _with_more_of_kind(self, step: ScenarioStep, number: int) -> Steps:
-        """The steps with so many more of the kind of *step*."""
+        """The steps with the count of the kind of *step* raised by *number*."""
         if step.answer is None:
             return replace(self, faults=self.faults + number)
         return replace(self, answers=self.answers + number)
 
     def without_exhausted(self, step: ScenarioStep) -> Steps:
-        """The steps when *step* has met all its calls. One of the scenario stays as planned, for
-        the record; an injected one is spent."""
+        """The steps when *step* has met all its calls. A step of the scenario stays planned, for
+        the record; an injected step is spent."""
         if not step.is_injected:
             return replace(self, live=_without(step.key, self.live))
         injected = _without(step.key, self.injected)
@@ -362,7 +367,7 @@ class Steps(Immutable):
         return replace(self, injected=injected, spent=spent)._with_more_of_kind(step, -1)
 
     def without(self, key: str) -> Steps:
-        """The steps without that of this *key*. Raises KeyError where there is none."""
+        """The steps without the step of this *key*. Raises KeyError where there is none."""
         step = next((step for step in self.listed() if step.key == key), None)
         if step is None:
             raise KeyError(key)
@@ -385,7 +390,7 @@ def _paths(texts: Iterable[str]) -> tuple[FieldPath, ...]:
 
 
 def _without(key: str, steps: tuple[ScenarioStep, ...]) -> tuple[ScenarioStep, ...]:
-    # Not by `filter`: most often it is the first, also of thousands.
+    # Not by `filter`: most often the step is the first, even of thousands.
     for index, each in enumerate(steps):
         if each.key == key:
             return steps[:index] + steps[index + 1 :]

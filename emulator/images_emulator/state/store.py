@@ -8,23 +8,24 @@ A store hands out five kinds of containers, each under a name:
   number of times that the recordings were begun anew.
 - `Records`: values by key within a budget of bytes: hosted pictures, uploaded files, the names of
   namespaces.
-- `Counters`: the number of calls that each step of the scenario has matched, and has given its
-  fault or its answer; the recordings that were played.
+- `Counters`: the number of calls that each step of the scenario has matched, and the number that
+  got its fault or its answer; the recordings that were played.
 - `Buckets`: token buckets of the rate limit.
 - `Log`: entries in their order, within a number and a budget of bytes: the journal.
 
 Operations are coroutines, because the client of a shared store waits on the event loop. Those of
 `MemoryStore` never suspend, so awaiting one costs as much as a function call. Registers are read
 without waiting, because each call reads several. A shared store keeps copies of its registers. When
-a call arrives, its entry in a log brings the copies up to date, or `Store.refresh`. A thread
-without an event loop (a test's, the image decoder's) calls `Store.run`.
+a call arrives, the copies are brought up to date, by its entry in a log or by `Store.refresh`. A
+thread without an event loop (a test's, the image decoder's) calls `Store.run`.
 
 What is atomic:
 
 - Each method of a container, among threads and, in a shared store, among processes: nobody sees
   half of it.
-- A claim with tokens (`Taking`), in a shared store.
-- No other two calls together. A reset consists of many, so calls may come between.
+- A claim together with its tokens (`Taking`), in a shared store.
+- No other two operations together. A reset consists of many operations, so calls may come between
+  them.
 
 Values are Python objects. `MemoryStore` keeps the objects. A store outside the process uses a
 `Codec`, which turns them into JSON and bytes, never into a pickle.
@@ -50,8 +51,8 @@ T = TypeVar("T")
 
 
 def _encoder() -> Callable[[Any], str]:
-    """Makes JSON of values. `JSONEncoder` makes a new encoder for each, which takes longer than to
-    encode a small one."""
+    """A function that encodes values as JSON. `JSONEncoder` makes an encoder for each value, which
+    takes longer than to encode a small value."""
     if c_make_encoder is None:
         return JSONEncoder(separators=(",", ":")).encode
     encode = c_make_encoder(
@@ -66,8 +67,8 @@ _encode: Final = _encoder()
 class Packed(NamedTuple):
     """A value in the form that it has outside the process: a JSON object, and bytes beside it.
 
-    *members* are more members of the object, as JSON text without braces: what many values have in
-    common is turned into text once. In a value that was read there are none.
+    *members* are more members of the object, as JSON text without braces: members that many values
+    share are encoded once. A value that was read has none.
     """
 
     document: Mapping[str, Any]
@@ -96,9 +97,9 @@ NUMBER_CODEC: Final[Codec[int]] = Codec(
 
 
 class LogCodec(Immutable, Generic[T]):
-    """Turns the entries of a log into JSON and bytes, and back. What *pack_amended* makes is added
-    to what *pack_new* made of the entry: *unpack* gets the members of both, of equal names those of
-    *pack_amended*, and the last bytes."""
+    """Turns the entries of a log into JSON and bytes, and back. The result of *pack_amended* is
+    kept beside the result of *pack_new*. *unpack* gets the members of both and the last bytes. Of
+    two members with one name it gets the one of *pack_amended*."""
 
     pack_new: Callable[[T], Packed]
     pack_amended: Callable[[T], Packed]
@@ -106,7 +107,8 @@ class LogCodec(Immutable, Generic[T]):
 
 
 class Size(NamedTuple):
-    """The *number* of the values in a container, and the bytes that they take together, about."""
+    """The *number* of the values in a container, and their *weight*: about the bytes that they take
+    together."""
 
     number: int
     weight: int
@@ -124,8 +126,8 @@ class Register(Protocol[T]):
         ...
 
     async def update_soon(self, change: Callable[[T], T]) -> None:
-        """As `update`, for a change that need not be made: a shared store makes it together with
-        its next operation, and not at all where that fails."""
+        """Do what `update` does, for a change that may be lost. A shared store makes it together
+        with its next operation, and not at all where that fails."""
         ...
 
 
@@ -143,13 +145,13 @@ class Records(Protocol[T]):
         soon: bool = False,
     ) -> None:
         """Store *values* by their keys, each of about *weight* bytes. Records that have expired
-        before *now* are dropped, beginning with the oldest, up to the first that has not. Where
-        *weight* is more than the budget, nothing is stored or dropped. With *soon* a shared store
-        does it together with its next operation."""
+        before *now* are dropped, beginning with the oldest, up to the first that has not expired.
+        Where *weight* is more than the budget, nothing is stored or dropped. With *soon*, a shared
+        store stores the values together with its next operation."""
         ...
 
     async def get(self, key: str) -> T | None:
-        """The value, also one that has expired and was not dropped yet; None where there is
+        """The value of *key*, even if it has expired and was not dropped yet; None where there is
         none."""
         ...
 
@@ -176,9 +178,9 @@ class Records(Protocol[T]):
 
 
 class Quota(Protocol):
-    """Decides which claims on a counter are granted. The first *after* claims are not. Each later
-    claim is granted with *probability*, at most *times* of them (None: any number). The *seed*
-    decides the chance."""
+    """Decides which claims on a counter are granted. The first *after* claims are not granted. Each
+    later claim is granted with *probability*, until *times* claims were granted (None: any number).
+    The *seed* decides the chance."""
 
     @property
     def key(self) -> str: ...
@@ -230,9 +232,10 @@ def is_lucky(quota: Quota, number: int) -> bool:
 
 
 class Claim(NamedTuple, Generic[Q]):
-    """The outcome of a claim. *granted* is the quota that granted it, with its count; None where
-    none did, and *counts* are then those that the caller asked for. *take* is the outcome at
-    the bucket, if the claim had a `Taking`; where the bucket refuses, no quota is claimed."""
+    """The outcome of a claim. *granted* is the quota that granted the claim, with its count; None
+    where no quota did. Only then are there *counts*: those that the caller asked for. *take* is the
+    outcome at the bucket, if the claim had a `Taking`. Where the bucket refuses, no quota is
+    claimed."""
 
     granted: tuple[Q, Count] | None
     counts: Sequence[Count] = ()
@@ -240,9 +243,9 @@ class Claim(NamedTuple, Generic[Q]):
 
 
 class Counters(Protocol):
-    """The number of claims on each of some quotas, and the number of granted ones. A quota that is
-    to begin anew has another key from then on: a shared store that has lost the counts may restore
-    those of before a `clear`."""
+    """The numbers of claims and of granted claims on each quota. To begin anew, a quota needs
+    another key: a shared store that has lost the counts may restore counts from before a
+    `clear`."""
 
     async def claim(
         self,
@@ -256,10 +259,11 @@ class Counters(Protocol):
         count; or else None, and the counts of the keys *counted*. A quota of *n* times grants
         exactly *n* claims to any number of threads and processes.
 
-        With *taking*, nothing is claimed unless the bucket grants that; a shared store does both in
-        one step. With *if_fresh*, which is asked first, nothing is done unless it is true, and,
-        where there is anything to ask the store, the process has the newest value of each register.
-        Otherwise raises StaleRegistersError. Not both.
+        With *taking*, nothing is claimed unless the bucket grants the tokens; a shared store does
+        both in one step. With *if_fresh*, which is called first, nothing is done where it returns
+        False, and StaleRegistersError is raised. The same holds where the store has to be asked,
+        and the process lacks the newest value of a register. Only one of *taking* and *if_fresh*
+        may be given.
 
         A claim whose outcome did not reach the caller, because the store did not reply or the
         caller was cancelled, is revoked as soon as the store replies. Its tokens stay taken.
@@ -276,9 +280,10 @@ class Counters(Protocol):
 
 
 class Take(NamedTuple):
-    """What a token bucket gives: whether it has *granted* the request, and how many tokens are
-    *used*, that is, missing from it. After a refusal, the bucket has enough tokens in *wait_ms*
-    milliseconds. That is None where the request was granted, or is larger than the bucket."""
+    """The outcome of a take from a token bucket: whether it was *granted*, and how many tokens are
+    *used*, that is, missing from the bucket. After a refusal, the bucket has enough tokens in
+    *wait_ms* milliseconds. *wait_ms* is None where the take was granted, or is larger than the
+    bucket."""
 
     granted: bool
     used: int
@@ -290,9 +295,9 @@ class Buckets(Protocol):
 
     async def take(self, key: str, amount: int, *, limit: int, seconds: int, now: datetime) -> Take:
         """Take *amount* tokens from a bucket of *limit* tokens, which fills evenly in *seconds*. A
-        refusal takes no tokens. Where the clock was moved back, the bucket has the tokens that it
-        had, and fills on when the clock is where it was; moved back by more than the bucket takes
-        to fill, it is full. So processes whose clocks differ a little share a limit."""
+        refusal takes no tokens. Where the clock was moved back, the bucket keeps its tokens, and
+        fills on when the clock is again where it was. So processes whose clocks differ a little
+        share a limit. Where the clock was moved back by more than *seconds*, the bucket is full."""
         ...
 
     async def clear(self) -> None:
@@ -301,8 +306,8 @@ class Buckets(Protocol):
 
 
 class Taking(NamedTuple):
-    """Tokens to be taken from one of *buckets*, which are of the same store as the counters, with
-    the arguments of `Buckets.take`."""
+    """Tokens to be taken from a bucket, with the arguments of `Buckets.take`. The *buckets* are of
+    the same store as the counters."""
 
     buckets: Buckets
     key: str
@@ -312,7 +317,7 @@ class Taking(NamedTuple):
     now: datetime
 
     async def take(self) -> Take:
-        """Take them."""
+        """Take the tokens."""
         return await self.buckets.take(
             self.key, self.amount, limit=self.limit, seconds=self.seconds, now=self.now
         )
@@ -324,8 +329,8 @@ class StaleRegistersError(Exception):
 
 class LogChange(NamedTuple):
     """A change of a log by another process. *key* names the entry that was added or amended, and
-    *event* is the number that `Log.amend` was given. With the kind `missed` there may have been
-    others that were not told."""
+    *event* is the number that `Log.amend` was given. The kind `missed` says that there may have
+    been other changes, which were not told."""
 
     kind: Literal["added", "amended", "cleared", "missed"]
     key: str = ""
@@ -345,16 +350,16 @@ class Log(Protocol[T]):
     """
 
     def append(self, key: str, entry: T, weight: int) -> Coroutine[Any, Any, int]:
-        """Add *entry*, of about *weight* bytes, as the newest. Return its number: 1 for the first
-        one since the last `clear`, and so on; 0 where a shared store cannot be reached, which gets
-        the entry later. A shared store does what `Store.refresh` does, too."""
+        """Add *entry*, of about *weight* bytes, as the newest. Return its number, which counts from
+        1 since the last `clear`. Return 0 where a shared store cannot be reached: it gets the entry
+        later. A shared store also does what `Store.refresh` does."""
         ...
 
     def amend(
         self, key: str, entry: T, weight: int, *, detachable: bool, event: int | None = None
     ) -> Coroutine[Any, Any, None]:
-        """Replace an entry in its place. An entry that was dropped meanwhile stays dropped. The
-        watchers are told of *event*, where only the event of this number is new."""
+        """Replace an entry in its place. An entry that was dropped meanwhile stays dropped. Where
+        only one event of the entry is new, *event* is its number, which the watchers are told."""
         ...
 
     async def get(self, key: str) -> T | None:
@@ -394,7 +399,7 @@ class Log(Protocol[T]):
 
     @property
     def is_watched(self) -> bool:
-        """Whether another process watched the log at the last `append` of this one."""
+        """Whether another process watched the log at the last `append` of this process."""
         ...
 
 
@@ -404,22 +409,22 @@ refreshed the register. It returns at once and raises nothing."""
 
 
 OperationObserver = Callable[[str], AbstractContextManager[object]]
-"""Given the name of an operation on a store outside the process, makes a context manager that is
-entered when the operation begins, and left when it has ended or failed, in the task of the call
-that it is for. It returns at once and raises nothing."""
+"""Makes a context manager for an operation on a store outside the process, given the operation's
+name. The context manager is entered when the operation begins, and left when it has ended or
+failed, in the task of the call that needs it. The observer returns at once and raises nothing."""
 
 
 class StoreAway(NamedTuple):
-    """The store at *url*, which has no credentials, has not done what it was asked to, for this
-    *reason*: a clause without a full stop."""
+    """The store at *url* has failed at an operation, for this *reason*: a clause without a full
+    stop. The *url* has no credentials."""
 
     url: str
     reason: str
 
 
 class StoreBack(NamedTuple):
-    """The store at *url* replies again, *seconds* after the first operation that failed. Of the
-    entries of logs, *late_entries* were written as late as that, and *dropped_entries* never."""
+    """The store at *url* replies again, *seconds* after the first operation that failed.
+    *late_entries* entries of logs were written only then, and *dropped_entries* never."""
 
     url: str
     seconds: float
@@ -428,7 +433,8 @@ class StoreBack(NamedTuple):
 
 
 class StoreRestored(NamedTuple):
-    """The store at *url* had lost data, and has the registers and counts that this process knew."""
+    """The store at *url* had lost data, and has again the registers and counts that this process
+    knew."""
 
     url: str
 
@@ -467,8 +473,8 @@ class Store(Protocol):
         ...
 
     def buckets(self, name: str, most: int) -> Buckets:
-        """Token buckets, all of which are full until they are first used. Beyond *most* of them
-        those are dropped from which tokens were last taken longest ago."""
+        """Token buckets, all of which are full until they are first used. Beyond *most* buckets,
+        the bucket with the oldest last take is dropped."""
         ...
 
     def log(
@@ -486,7 +492,7 @@ class Store(Protocol):
 
     def observe_operations(self, observer: OperationObserver) -> None:
         """Let *observer* observe all operations of this store that leave the process, and those of
-        stores with the same connections. The same observer is taken once."""
+        stores with the same connections. The same observer is added only once."""
         ...
 
     def observe_events(self, observer: StoreEventObserver) -> None:

@@ -14,15 +14,16 @@ while read -r _; do :; done
 [ $# = 0 ] || kill -9 "$@"
 rm -rf "$folder"
 """
-"""Waits until its input ends, which nobody writes to, and nobody else has open."""
+"""Waits for the end of its input, which nobody writes to, and nobody but the supervisor has
+open."""
 
 
 class Guardian:
-    """A small process that waits for the end of this one, however that comes. Then it kills the
-    *processes*, by their ids, and removes *folder*. It has a session of its own: what is sent to
-    the terminal's processes does not reach it.
+    """A small process that waits for the end of this process, whatever the cause. Then it kills the
+    *processes*, by their ids, and removes *folder*. It has a session of its own, so signals to the
+    terminal's processes do not reach it.
 
-    Without a shell there is none, and nothing is cleaned up.
+    Without a shell there is no guardian, and nothing is cleaned up.
     """
 
     def __init__(self, folder: Path, processes: Iterable[int] = ()) -> None:
@@ -38,7 +39,7 @@ class Guardian:
             )
 
     def close(self) -> None:
-        """End it, with nothing cleaned up."""
+        """End the guardian, with nothing cleaned up."""
         if self._process:
             self._process.kill()
             with self._process:

@@ -1,5 +1,5 @@
 """The messages between the supervisor and a worker: JSON, a line each, on a socket that is the
-worker's standard input. Its end tells each of them that the other is gone."""
+worker's standard input. The end of the socket tells each side that the other is gone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class _Message(Immutable, kw_only=True):
 
 
 class Order(_Message):
-    """What a worker is told when it starts."""
+    """The message to a worker when it starts."""
 
     settings: Mapping[str, Any]
     """The settings of the emulator, by their names."""
@@ -41,20 +41,21 @@ class Order(_Message):
 
 
 class Report(_Message):
-    """What a worker says: that it serves, or why it does not."""
+    """The message of a worker: that it serves, or why it does not."""
 
     recordings: int = 0
     """The number of recordings in the folder of `replay`."""
     pictures: str | None = None
-    """In words that of the pictures in the folder of `pictures`; None without one."""
+    """The number of pictures in the folder of `pictures`, in words; None without a folder."""
     changed: Mapping[str, Any] = field(default_factory=dict)
-    """The settings, by their names, that the store has otherwise than the order."""
+    """The settings whose values in the store differ from the order, by their names."""
     steps: int | None = None
-    """The number of steps that it has in place of those of the order; None where it has these."""
+    """The number of steps in the store, where they differ from the steps of the order; else
+    None."""
     error: str | None = None
     """Why the worker does not start; None where it serves."""
     is_usage_error: bool = False
-    """Whether that is a wrong value of a setting."""
+    """Whether the error is a wrong value of a setting."""
 
     @classmethod
     def of_line(cls, line: bytes) -> Report:

@@ -19,12 +19,12 @@ POLL_SECONDS: Final = 0.01
 """Seconds between two questions to a Redis that starts."""
 
 START_SECONDS: Final = 10.0
-"""Seconds within which it has to answer."""
+"""Seconds within which a Redis that starts has to answer."""
 
 
 PATIENCE_SECONDS: Final = 10.0
-"""Seconds that the workers wait for an answer. If the process is there, it is only that the machine
-is busy; and a connection to one that is gone fails at once."""
+"""Seconds that the workers wait for an answer. A Redis that runs is late only where the machine is
+busy. A connection to a Redis that is gone fails at once."""
 
 
 class OwnRedisError(RuntimeError):
@@ -67,12 +67,12 @@ class OwnRedis:
 
     @property
     def url(self) -> str:
-        """For the setting `store`."""
+        """The URL for the setting `store`."""
         return f"unix://{quote(str(self._socket))}?socket_timeout={PATIENCE_SECONDS:g}"
 
     async def start(self, on_start: Callable[[Process], None] = lambda process: None) -> Process:
-        """Start a process, with nothing stored, and wait until it answers. Calls *on_start* with it
-        before that. Raises OwnRedisError."""
+        """Start a process, with nothing stored, and wait until it answers. Calls *on_start* with
+        the process before it answers. Raises OwnRedisError."""
         self._socket.unlink(missing_ok=True)
         try:
             self.process = process = await asyncio.create_subprocess_exec(
@@ -107,7 +107,7 @@ class OwnRedis:
             await asyncio.sleep(POLL_SECONDS)
 
     async def _answers(self) -> bool:
-        """Whether it answers a ping."""
+        """Whether the Redis answers a ping."""
         try:
             reader, writer = await asyncio.open_unix_connection(self._socket)
         except OSError:

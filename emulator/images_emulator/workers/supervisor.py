@@ -1,8 +1,9 @@
 """The supervisor: the process that opens the port, and starts and keeps the workers that serve it.
 
-It serves nothing itself. A worker that ends is replaced. The end of the supervisor ends all: by a
-signal they have time for open answers; where it was killed, each worker notices by its standard
-input, and the `Guardian` sees to what else there is.
+It serves nothing itself. A worker that ends is replaced. The end of the supervisor ends all
+processes. After a signal, the workers have time for open answers. Where the supervisor was killed,
+each worker notices that its standard input ends, and the `Guardian` ends the Redis and removes the
+folder.
 """
 
 from __future__ import annotations
@@ -31,15 +32,16 @@ STOP_SECONDS: Final = 5.0
 """Seconds that the workers have to stop, before they are killed. They need about one."""
 
 SETTLED_SECONDS: Final = 5.0
-"""A process that has served for so long is replaced at once."""
+"""Seconds of service after which a process that ends is replaced at once."""
 
 MIN_DELAY_SECONDS: Final = 0.1
 MAX_DELAY_SECONDS: Final = 5.0
-"""The least and the most seconds before one that has not is replaced. They double each time."""
+"""The least and the most seconds before a process that ended sooner is replaced. They double each
+time."""
 
 MAX_TEMPORARY_CHARS: Final = 70
-"""A temporary folder with a longer path is not used: that of a Unix socket has 103 bytes at most on
-macOS."""
+"""The most characters of a temporary folder's path; a folder with a longer path is not used. The
+path of a Unix socket has 103 bytes at most on macOS."""
 
 WorkerCommand = Sequence[str]
 """The command line of a worker's process."""
@@ -56,8 +58,8 @@ class WorkerError(RuntimeError):
 
 @dataclass(slots=True)
 class _Worker:
-    """A worker that serves, or is to: its process, and the supervisor's end of its standard input,
-    which closes with this process. *since* is when it was started, by `monotonic`."""
+    """A worker that serves or starts: its *process*, and the *writer* of its standard input, which
+    closes with the supervisor. *since* is the time of its start, by `monotonic`."""
 
     process: Process
     writer: asyncio.StreamWriter
@@ -115,7 +117,7 @@ class Supervisor:
 
     def run(self, on_ready: Callable[[Report], None], notice: Callable[[str], None]) -> None:
         """Run until SIGINT or SIGTERM. Calls *on_ready* with the report of a worker once all accept
-        connections, *notice* with a sentence when one of the processes ends by itself. Raises
+        connections, and *notice* with a sentence when one of the processes ends by itself. Raises
         WorkerError where a worker does not start, OwnRedisError where the Redis does not."""
         self._notice = notice
         try:
@@ -244,12 +246,13 @@ class Supervisor:
                     self._notice(f"{error}; again in {delay:g} s")
 
     def _guard(self, process: Process) -> None:
-        """Let the guardian kill *process*, too. At no moment there is none."""
+        """Let the guardian kill *process*, too. The new guardian starts before the old one ends."""
         before, self._guardian = self._guardian, Guardian(self.folder, [process.pid])
         before.close()
 
     async def _stop(self) -> None:
-        """End all processes: the workers as their signal does, then what they need."""
+        """End all processes: the workers by SIGTERM, or by SIGKILL after `STOP_SECONDS`; then the
+        Redis."""
         workers = [each for each in self._workers if each]
         for worker in workers:
             with suppress(ProcessLookupError):
@@ -284,13 +287,13 @@ def end_text(status: int) -> str:
 
 
 def _next_delay(delay: float, since: float | None = None) -> float:
-    """Seconds before the next start of a process that has run *since*, None for one that has not
-    started. Before that it had waited for *delay*."""
+    """Seconds before the next start of a process. The process has run *since*; None: it has not
+    started. *delay* was the wait before its last start."""
     if since is not None and monotonic() - since > SETTLED_SECONDS:
         return 0.0
     return min(max(2 * delay, MIN_DELAY_SECONDS), MAX_DELAY_SECONDS)
 
 
 def _temporary_folder() -> str | None:
-    """The folder for temporary ones; None for the system's own."""
+    """The parent of the temporary folder; None for the system's own."""
     return None if len(gettempdir()) <= MAX_TEMPORARY_CHARS else "/tmp"  # noqa: S108 - what is made there is private
