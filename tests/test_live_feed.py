@@ -26,6 +26,7 @@ from images_emulator.web.admin_handlers import AdminContext
 from images_emulator.web.journal_json import summary
 from images_emulator.web.live_feed import EventLog, LiveFeed, Reader
 from tests.answers import error_of
+from tests.event_loops import run_on_own_loop
 from tests.feed_listener import Event, Listener, listening, parsed
 from tests.stores import JSONStore
 
@@ -486,7 +487,7 @@ async def test_the_feed_of_a_loop_that_has_ended_is_no_trouble(emulator: Emulato
             async with aclosing(LiveFeed(emulator).read(Reader(), None)) as frames:
                 await anext(frames)
 
-        asyncio.run(begin())
+        run_on_own_loop(begin(), emulator.store)
 
     await asyncio.to_thread(listen)
     assert emulator.journal.observers
@@ -511,7 +512,7 @@ async def test_an_application_has_readers_on_one_loop_after_another(emulator: Em
             await arrive(emulator, 1)
             return await events_of(frames, 1)
 
-    events = [await asyncio.to_thread(asyncio.run, listen()) for _ in range(2)]
+    events = [await asyncio.to_thread(run_on_own_loop, listen(), emulator.store) for _ in range(2)]
     events.append(await listen())
     assert [names_of(each) for each in events] == [[("arrived", "req_1")]] * 3
 
@@ -534,7 +535,9 @@ async def test_readers_on_two_event_loops_are_told_of_the_calls_on_one(emulator:
 
     async with asyncio.timeout(30), aclosing(context.feed.read(Reader(), None)) as frames:
         await anext(frames)
-        elsewhere = asyncio.ensure_future(asyncio.to_thread(asyncio.run, listen()))
+        elsewhere = asyncio.ensure_future(
+            asyncio.to_thread(run_on_own_loop, listen(), emulator.store)
+        )
         await listens.wait()
         await arrive(emulator, 1)
         events = [await events_of(frames, 1), await elsewhere]
@@ -549,7 +552,7 @@ async def test_calls_that_another_event_loop_answers_are_noted_on_that_of_the_re
 
     async with aclosing(LiveFeed(emulator).read(Reader(), None)) as frames:
         await anext(frames)
-        await asyncio.to_thread(asyncio.run, arrive(emulator, 1))
+        await asyncio.to_thread(run_on_own_loop, arrive(emulator, 1), emulator.store)
         assert names_of(await events_of(frames, 1)) == [("arrived", "req_1")]
 
 

@@ -31,6 +31,7 @@ from images_emulator.web.metrics import Metrics
 from images_emulator.web.miss_recorder import MissRecorder
 from images_emulator.web.namespaces import Namespace, Namespaces
 from tests.conftest import KEY
+from tests.event_loops import run_on_own_loop
 from tests.pictures import png
 from tests.redis_server import missing_part, new_store_name, shared_redis
 from tests.waiting import until
@@ -868,12 +869,15 @@ def test_a_further_namespace_is_refused_where_all_are_in_use(time: list[float]) 
 @NO_REDIS
 def test_a_namespace_that_begins_makes_no_room_before_its_first_call() -> None:
     async def both(server: Server) -> list[Namespace | BaseException]:
-        first, second = server.namespaces.get("a"), server.namespaces.get("b")
-        return [*await asyncio.gather(first, second, return_exceptions=True)]
+        namespaces = server.namespaces
+        first, second = namespaces.get("a"), namespaces.get("b")
+        got = await asyncio.gather(first, second, return_exceptions=True)
+        await asyncio.wait(namespaces._tasks)  # which note the use in the store
+        return [*got]
 
     settings: dict[str, Any] = {"store": shared_redis().url, "store_name": new_store_name()}
     with Server(**settings, max_namespaces=1) as server:
-        got = asyncio.run(both(server))
+        got = run_on_own_loop(both(server), server.emulator.store)
         (namespace,) = (each for each in got if isinstance(each, Namespace))
         (refusal,) = (each for each in got if isinstance(each, APIError))
         assert refusal.newest.code == "too_many_namespaces"
@@ -905,7 +909,7 @@ def test_a_call_that_is_cancelled_while_its_namespace_begins_is_no_open_call(
         await asyncio.sleep(0)  # what is to be done after it
 
     monkeypatch.setattr(shared.emulator, "in_namespace", begin)
-    asyncio.run(give_up())
+    run_on_own_loop(give_up(), shared.emulator.store)
     assert [*shared.namespaces._open] == ["a"]
     time[0] += 3601
     assert names(shared) == []
