@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import shlex
 import shutil
 import socket
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,16 @@ from typing import TYPE_CHECKING, Final
 from benchmarks.calls import SMALL, USUAL, fresh, post
 from benchmarks.load import Load
 from benchmarks.measure import Bench, Effort, Probe, probe
-from benchmarks.servers import GENERATIONS, HEALTH, TIMEOUT_SECONDS, Crowd, Process, crowd
+from benchmarks.servers import (
+    GENERATIONS,
+    HEALTH,
+    TIMEOUT_SECONDS,
+    Crowd,
+    Process,
+    crowd,
+    on_cores,
+    split_cores,
+)
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Playwright
@@ -48,17 +57,6 @@ SHOWN: Final = """(number) => {
 LOADED: Final = """() => document.images.length > 1 &&
   [...document.images].every((each) => each.complete && each.naturalWidth)"""
 """Whether there are pictures, and all of them are loaded."""
-
-
-@contextmanager
-def _born_on(core: int) -> Iterator[None]:
-    """Let processes that begin meanwhile stay on that *core*, with all that they begin."""
-    cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, cores)
 
 
 @contextmanager
@@ -96,19 +94,20 @@ def _open(effort: Effort) -> Iterator[Sequence[Probe]]:
 @contextmanager
 def _apart(playwright: Playwright, program: str, effort: Effort) -> Iterator[Probe]:
     """The probe of calls beside an open page, whose browser has a core for itself: client and
-    server share another one, with and without the page. Where all three shared the cores, the
-    figure would tell how many there are."""
-    cores = sorted(os.sched_getaffinity(0))
-    command = f'#!/bin/sh\nexec taskset --cpu-list {cores[-1]} {program} "$@"\n'
+    server share the other cores, with and without the page. Where all three shared the cores, the
+    figure would depend on their number."""
+    others, last = split_cores()
+    command = shlex.join(on_cores(last, program))
     with ExitStack() as stack:
         script = Path(stack.enter_context(TemporaryDirectory()), "chromium")
-        script.write_text(command)
+        script.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
         script.chmod(0o700)
-        with _born_on(cores[0]):
-            clients = stack.enter_context(crowd())
-            server = stack.enter_context(Process.emulator("--journal-entries", str(ENTRIES)))
-            server.ask(HEALTH)
-            clients.pictures(server, USUAL, 1, 1)
+        clients = stack.enter_context(crowd(others))
+        server = stack.enter_context(
+            Process.emulator("--journal-entries", str(ENTRIES), cores=others)
+        )
+        server.ask(HEALTH)
+        clients.pictures(server, USUAL, 1, 1)
         browser = playwright.chromium.launch(executable_path=script, args=FLAGS)
         yield _beside(browser, clients, server, effort)
         browser.close()

@@ -1,8 +1,10 @@
 """Figure 23: two workers, compared with two processes that render in a plain loop, and with one
 server on their Redis.
 
-On two cores the workers share these with the client and with Redis, which loops need not. So the
-CPU time of a picture is measured, too: that of the workers, of Redis and of the client.
+Workers and loops have the same cores, all but one. The workers share them with their Redis. The
+client, which loops need not have, is on the last core. How many pictures all cores make together,
+with the client among them, is told by the CPU time of a picture: that of the workers, of Redis and
+of the client.
 """
 
 from __future__ import annotations
@@ -11,7 +13,6 @@ import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
-from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Final
@@ -28,6 +29,8 @@ from benchmarks.servers import (
     children,
     cpu_seconds,
     crowd,
+    processes,
+    split_cores,
 )
 
 WORKERS: Final = 2
@@ -66,46 +69,51 @@ def _cpu_seconds(supervisor: Process) -> tuple[float, float]:
     return workers, redis
 
 
-def _probes(
-    two: Process, one: Process, callers: Crowd, pool: ProcessPoolExecutor, seconds: float
-) -> Iterator[Probe]:
-    def unique() -> Measurements:
-        wire = post(GENERATIONS, USUAL)
-        load = Load(port=two.port, wire=wire, clients=CLIENTS, seconds=seconds, unique=fresh())
-        before = _cpu_seconds(two)
-        (tally,) = callers.run(load)
-        workers, redis = (
-            after - spent for after, spent in zip(_cpu_seconds(two), before, strict=True)
-        )
-        spent = [each / tally.answers * 1000 for each in (workers, redis, tally.cpu_seconds)]
-        costs = dict(zip(COSTS, (*spent, sum(spent)), strict=True))
-        return {"2 workers 1024 /s": tally.rate, **costs}
+def _unique(server: Process, callers: Crowd, seconds: float) -> Measurements:
+    """The unique images that a server with workers makes in a second, and what one costs."""
+    wire = post(GENERATIONS, USUAL)
+    load = Load(port=server.port, wire=wire, clients=CLIENTS, seconds=seconds, unique=fresh())
+    before = _cpu_seconds(server)
+    (tally,) = callers.run(load)
+    workers, redis = (
+        after - spent for after, spent in zip(_cpu_seconds(server), before, strict=True)
+    )
+    spent = [each / tally.answers * 1000 for each in (workers, redis, tally.cpu_seconds)]
+    costs = dict(zip(COSTS, (*spent, sum(spent)), strict=True))
+    return {"2 workers 1024 /s": tally.rate, **costs}
 
-    def repeated(server: Process) -> float:
-        wire = post(GENERATIONS, SMALL)
-        load = Load(port=server.port, wire=wire, clients=CLIENTS, seconds=seconds / 2)
-        return callers.run(load)[0].rate
 
-    yield Probe(("2 loops 1024 /s", "loop CPU ms"), lambda: _loops(pool, seconds))
-    yield Probe(("2 workers 1024 /s", *COSTS), unique)
-    yield probe("1 server repeated 256 /s", lambda: repeated(one))
-    yield probe("2 workers repeated 256 /s", lambda: repeated(two))
+def _repeated(server: Process, callers: Crowd, seconds: float) -> float:
+    """The repeated calls that a server answers in a second."""
+    wire = post(GENERATIONS, SMALL)
+    load = Load(port=server.port, wire=wire, clients=CLIENTS, seconds=seconds / 2)
+    return callers.run(load)[0].rate
 
 
 @contextmanager
 def _open(effort: Effort) -> Iterator[Sequence[Probe]]:
     with ExitStack() as stack:
+        others, last = split_cores()
+        apart = stack.enter_context(Process.emulator("--workers", str(WORKERS), cores=others))
+        callers_apart = stack.enter_context(crowd(last))
+        loops = stack.enter_context(processes(WORKERS, others))
+        # Both workers load what they draw with, and so do the loops.
+        callers_apart.pictures(apart, USUAL, CLIENTS, 2 * CLIENTS)
+        _loops(loops, 0.1)
+
         two = stack.enter_context(Process.emulator("--workers", str(WORKERS)))
         store = json.loads(two.ask(get("/_emulator/settings")))["store"]
         one = stack.enter_context(Process.emulator("--store", store, "--store-name", "one"))
-        pool = stack.enter_context(ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")))
         callers = stack.enter_context(crowd())
         for server in (two, one):
             server.ask(HEALTH)
-        # Both workers load what they draw with, and so do the loops.
-        callers.pictures(two, USUAL, CLIENTS, 2 * CLIENTS)
-        _loops(pool, 0.1)
-        yield [*_probes(two, one, callers, pool, effort.seconds(SECONDS))]
+        seconds = effort.seconds(SECONDS)
+        yield [
+            Probe(("2 loops 1024 /s", "loop CPU ms"), lambda: _loops(loops, seconds)),
+            Probe(("2 workers 1024 /s", *COSTS), lambda: _unique(apart, callers_apart, seconds)),
+            probe("1 server repeated 256 /s", lambda: _repeated(one, callers, seconds)),
+            probe("2 workers repeated 256 /s", lambda: _repeated(two, callers, seconds)),
+        ]
 
 
 WORKING: Final = Bench((23,), _open, linux=True)

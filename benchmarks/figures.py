@@ -356,7 +356,8 @@ FIGURES: Final = (
     ),
     Figure(
         number=23,
-        words="unique 1024² pictures per second, 2 workers ÷ 2 processes that render in a loop",
+        words="unique 1024² pictures per second, 2 workers ÷ 2 processes that render in a loop, on "
+        "the same cores",
         over="2 workers 1024 /s",
         under="2 loops 1024 /s",
         least=0.9,

@@ -8,8 +8,9 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from http.client import HTTPResponse
 from multiprocessing import get_context
 from pathlib import Path
@@ -50,13 +51,20 @@ class Process:
     *started* is the time of its start, by `perf_counter`.
     """
 
-    def __init__(self, name: str, port: int, *command: str, source: str | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        port: int,
+        *command: str,
+        source: str | None = None,
+        cores: Collection[int] = (),
+    ) -> None:
         self.name, self.port = name, port
         environment = {"PYTHONPYCACHEPREFIX": _bytecode.name, **os.environ}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         self.started = perf_counter()
         self._process = subprocess.Popen(
-            command,
+            on_cores(cores, *command),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             env=environment,
@@ -67,7 +75,7 @@ class Process:
         threading.Thread(target=self._read_stderr, daemon=True).start()
 
     @classmethod
-    def emulator(cls, *flags: str) -> Process:
+    def emulator(cls, *flags: str, cores: Collection[int] = ()) -> Process:
         port = free_port()
         source, package = os.environ.get(SOURCE_VARIABLE), "images_emulator"
         if source and (Path(source) / "emulator" / package).is_dir():
@@ -76,7 +84,7 @@ class Process:
             package = "emulator"  # as it was called before
         # With -m, Python looks into the working directory first.
         command = sys.executable, "-m", package, "serve", "--port", str(port), *flags
-        return cls("emulator", port, *command, source=source)
+        return cls("emulator", port, *command, source=source, cores=cores)
 
     @classmethod
     def aimock(cls, program: Path, fixture: Path) -> Process:
@@ -224,6 +232,26 @@ class Crowd:
 
 
 @contextlib.contextmanager
-def crowd() -> Iterator[Crowd]:
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+def crowd(cores: Collection[int] = ()) -> Iterator[Crowd]:
+    with processes(1, cores) as pool:
         yield Crowd(pool)
+
+
+def processes(count: int, cores: Collection[int] = ()) -> ProcessPoolExecutor:
+    """So many processes that start anew, and stay on *cores* where some are given."""
+    initializer = partial(os.sched_setaffinity, 0, cores) if cores else None
+    return ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=initializer)
+
+
+def on_cores(cores: Collection[int], *command: str) -> tuple[str, ...]:
+    """*command*, whose process and its children stay on *cores*; on any where there are none."""
+    if not cores:
+        return command
+    return "taskset", "--cpu-list", ",".join(map(str, cores)), *command
+
+
+def split_cores() -> tuple[Sequence[int], Sequence[int]]:
+    """The cores of this process: all but the last one, and that one. Where there is one core, it is
+    in both."""
+    *others, last = sorted(os.sched_getaffinity(0))
+    return others or [last], [last]
