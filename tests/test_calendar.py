@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import chain
 from typing import Any, TypeVar
+from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
@@ -19,7 +21,7 @@ from images_emulator.contract import azure, errors, service_errors
 from images_emulator.contract.availability import availability_on
 from images_emulator.contract.calendar import GATEWAY_SINCE, KNOWN_UNTIL, Period, Policy
 from images_emulator.contract.conflicts import Above, Conflict
-from images_emulator.contract.dialect import OPENAI_HEADERS
+from images_emulator.contract.dialect import OPENAI, OPENAI_HEADERS, PREFIX_DAYS
 from images_emulator.contract.models import MODEL_RULE, MODELS
 from images_emulator.contract.operations import (
     DELETE_FILE,
@@ -32,7 +34,7 @@ from images_emulator.contract.operations import (
 from images_emulator.contract.refusal import Refusal
 from images_emulator.contract.request import Model
 from images_emulator.contract.rules import Integer, Text
-from images_emulator.contract.wire import KEY_PERIODS
+from images_emulator.contract.wire import EARLIER_EVENT_KEYS, KEY_PERIODS
 from images_emulator.setting_values import API_SINCE
 from images_emulator.web import routes
 from tests.answers import verdict
@@ -198,9 +200,18 @@ def test_as_of_changes_what_edits_accept(
 
 
 KNOWN_DAYS = {
-    *("2022-12-20", "2023-03-01", "2023-04-01", "2023-11-06", "2024-11-01", "2025-04-16"),
+    *("2022-12-20", "2023-03-01", "2023-04-01", "2023-11-06", "2024-02-22", "2024-05-31"),
+    *("2024-07-17", "2024-08-24", "2024-11-01", "2025-04-16"),
     *("2025-05-02", "2025-06-02", "2025-06-16", "2025-06-25", "2025-07-16", "2025-09-18"),
-    *("2025-10-06", "2025-12-16", "2026-01-01", "2026-02-01", "2026-02-09", "2026-02-10"),
+    *(
+        "2025-10-06",
+        "2025-12-16",
+        "2026-01-01",
+        "2026-02-01",
+        "2026-02-06",
+        "2026-02-09",
+        "2026-02-10",
+    ),
     *("2026-05-12", "2026-06-01", "2026-08-20", "2026-09-02", "2026-09-16", "2026-10-16"),
     *("2026-10-31", "2026-11-04", "2026-11-12"),
 }
@@ -210,6 +221,8 @@ KNOWN_DAYS = {
 def turns() -> Iterator[date | None]:
     """Those that the tables name, but for the days of whole models, which docs/reference has."""
     periods = [MODEL_RULE.period, *KEY_PERIODS.values(), *(period for period, _ in OPENAI_HEADERS)]
+    periods.append(PREFIX_DAYS)
+    yield from (until for until, _ in (*EARLIER_EVENT_KEYS, *OPENAI.hosted.earlier_versions))
     for operation in OPERATIONS.values():
         periods.append(operation.period)
         for body in operation.bodies.values():
@@ -428,6 +441,48 @@ def test_response_headers_are_those_of_the_day(http: httpx2.Client) -> None:
     assert headers("2025-08-01") == ([], True)
     assert headers("2026-06-01") == (["X-Request-ID", "CF-Ray"], True)
     assert headers("any") == (["X-Request-ID", "CF-Ray"], True)
+
+
+@pytest.mark.parametrize(
+    ("day", "newline"),
+    [("2022-12-01", True), ("2025-04-15", True), ("2025-04-16", False), ("any", False)],
+)
+def test_bodies_of_the_older_stack_end_with_a_newline(
+    http: httpx2.Client, day: str, newline: bool
+) -> None:
+    for fields in ({}, {"response_format": "b64_json", "n": 2, "size": "256x256"}, {"n": 0}):
+        assert ask(http, day, **fields).text.endswith("\n") == newline
+    varied = ask(http, day, "variations", form=True, prompt=None, image=FILE)
+    assert varied.text.endswith("}\n")
+
+
+def test_request_ids_have_had_their_prefix_since_2024_02(
+    http: httpx2.Client, server: Server
+) -> None:
+    old = ask(http, "2024-01-19").headers["x-request-id"]
+    assert re.fullmatch("[0-9a-f]{32}", old)
+    assert server.requests[-1].id == f"req_{old}"
+    assert http.get(f"/_emulator/requests/{old}").json()["id"] == f"req_{old}"
+    for day in ("2024-02-22", "any"):
+        assert ask(http, day).headers["x-request-id"].startswith("req_")
+
+
+@pytest.mark.parametrize(
+    ("day", "version"),
+    [
+        *(("2022-11-03", "2021-08-06"), ("2024-04-20", "2021-08-06")),
+        *(("2024-05-31", "2023-11-03"), ("2024-08-14", "2023-11-03")),
+        *(("2024-08-24", "2024-08-04"), ("2026-02-02", "2024-08-04")),
+        *(("2026-02-06", "2026-02-06"), ("any", "2026-02-06")),
+    ],
+)
+def test_urls_have_the_storage_version_of_the_day(
+    http: httpx2.Client, day: str, version: str
+) -> None:
+    url = ask(http, day).json()["data"][0]["url"]
+    query = parse_qs(urlsplit(url).query)
+    assert (query["sv"], query["skv"]) == ([version], [version])
+    assert httpx2.get(url).status_code == 200
 
 
 @pytest.mark.parametrize(("period", "header"), OPENAI_HEADERS, ids=str)

@@ -12,6 +12,7 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 from PIL import Image, ImageChops, ImageStat
 
+from images_emulator import Server
 from images_emulator.contract.models import MODELS
 from tests.answers import model_that_writes
 from tests.pictures import STREAMABLE_FORMATS, opened, png
@@ -115,6 +116,37 @@ def test_events_have_been_numbered_since_2026(
     fields = {"model": "gpt-image-1", "prompt": "x", "stream": True, "partial_images": 2}
     answer = http.post("/v1/images/generations", json=fields, headers={"x-emulator-as-of": as_of})
     assert [event.get("sequence_number") for _, event in frames(answer.text)] == numbers
+
+
+@pytest.mark.parametrize("operation", ["generations", "edits"])
+def test_events_of_2025_have_an_order_of_their_own(
+    http: httpx2.Client, server: Server, operation: str
+) -> None:
+    """As captured in 2025-10 (sdcb/chats)."""
+    body: dict[str, Any] = {"model": "gpt-image-1", "prompt": "x", "partial_images": 1}
+    headers = {"x-emulator-as-of": "2025-10-15"}
+    if operation == "edits":
+        fields = {name: str(value) for name, value in body.items()} | {"stream": "true"}
+        files = {"image": ("a.png", png(), "image/png")}
+        answer = http.post("/v1/images/edits", data=fields, files=files, headers=headers)
+    else:
+        fields = body | {"stream": True}
+        answer = http.post("/v1/images/generations", json=fields, headers=headers)
+    (_, partial), (_, last) = frames(answer.text)
+    behind = ["size", "quality", "background", "output_format"]
+    assert [*partial] == ["type", "partial_image_index", "b64_json", "created_at", *behind]
+    assert [*last] == ["type", "b64_json", "created_at", "usage", *behind]
+    counts = ["input_tokens", "output_tokens", "total_tokens", "input_tokens_details"]
+    assert [*last["usage"]] == counts
+    assert [*last["usage"]["input_tokens_details"]] == ["text_tokens", "image_tokens"]
+    # The journal makes the events again.
+    detail = server.requests[-1].answer_body or ""
+    shown = frames(detail)
+    assert [[*event] for _, event in shown] == [[*partial], [*last]]
+    assert [event["created_at"] for _, event in shown] == [
+        partial["created_at"],
+        last["created_at"],
+    ]
 
 
 def test_partial_images_are_means_of_the_image(http: httpx2.Client) -> None:

@@ -170,7 +170,6 @@ def _adapt_rule(name: str, rule: Rule) -> Rule:
 
 
 _DAY: Final = timedelta(days=1)
-_SERVICE_VERSION: Final = "2020-10-02"
 
 # The URLs of hosted images are as recorded.
 AZURE: Final = Dialect(
@@ -189,12 +188,13 @@ AZURE: Final = Dialect(
             "sks": "b",
             "skt": "{key_start}",
             "sktid": "33e01921-4d64-4f8c-a055-5bdaffd5e33d",
-            "skv": _SERVICE_VERSION,
+            "skv": "{service_version}",
             "sp": "r",
             "spr": "https",
             "sr": "b",
-            "sv": _SERVICE_VERSION,
+            "sv": "{service_version}",
         },
+        service_version="2020-10-02",
         key_start=-_DAY,
         key_expiry=6 * _DAY,
     ),

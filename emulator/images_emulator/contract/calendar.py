@@ -53,9 +53,16 @@ def version_on(day: Day, newest: T, earlier: Sequence[tuple[date, T]]) -> T:
 
 
 GATEWAY_SINCE: Final = date(2025, 4, 16)
-"""The first day on which the gateway judged calls, a week before gpt-image-1. Reports of 2025-04-17
-say "since yesterday" (openai-node#1468, go-openai#967). Until then the older stack judged all
-calls. Its errors have other messages, another order of keys, and no `param`."""
+"""The first day on which the gateway judged calls: a week before gpt-image-1, and "since yesterday"
+on 2025-04-17 (openai-node#1468, go-openai#967). Before that day the older stack judged all calls.
+Its errors have other messages, another order of keys, and no `param`; all of its bodies end with
+a line feed."""
+
+
+def is_of_older_stack(day: Day) -> bool:
+    """Whether the older stack answered calls on *day*; None: the newest one, which is not."""
+    return day is not None and day < GATEWAY_SINCE
+
 
 JSON_EDITS_SINCE: Final = date(2026, 2, 9)
 """The first day on which edits read JSON. On the same day forms were first read in a new way."""

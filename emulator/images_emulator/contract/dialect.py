@@ -54,7 +54,8 @@ class AnswerFacts(NamedTuple):
 class HostedURLs(Immutable, kw_only=True):
     """The URLs of hosted images. *path* and the values of *query* are formats with these fields:
     `account` (two ids), `request_id`, `random` (24 letters and digits), `index` (from 0), `start`,
-    `expiry`, `key_start`, `key_expiry` (UTC times in ISO 8601), `signer` (a UUID), `signature`."""
+    `expiry`, `key_start`, `key_expiry` (UTC times in ISO 8601), `signer` (a UUID),
+    `service_version`, `signature`."""
 
     life: timedelta
     """Time for which a URL works, from the creation of the image."""
@@ -62,6 +63,10 @@ class HostedURLs(Immutable, kw_only=True):
     """The path behind `/private/`, with which the paths of all hosted images begin."""
     query: Mapping[str, str]
     """The parameters of the query, in their order."""
+    service_version: str
+    """The version of the storage service that signs the URL."""
+    earlier_versions: tuple[tuple[date, str], ...] = ()
+    """The versions until some day; see `version_on`."""
     key_start: timedelta
     """The start of the signing key's life, counted from the creation of the image."""
     key_expiry: timedelta
@@ -105,9 +110,13 @@ _EXPOSE_HEADERS_DAYS: Final = Period(since=date(2026, 6, 1))
 """The days on which answers have this header. The header was recorded from 2026-06 on, and was
 absent in 2025-09."""
 
+_NO_SNIFF_DAYS: Final = Period(since=date(2024, 7, 17))
+"""The days on which answers have this header: recorded since that day, and absent in the recordings
+until 2024-06-03. None of images is of the days between."""
+
 OPENAI_HEADERS: Final[Sequence[tuple[Period, Header]]] = (
     (ALWAYS, (b"openai-version", b"2020-10-01")),
-    (ALWAYS, (b"x-content-type-options", b"nosniff")),
+    (_NO_SNIFF_DAYS, (b"x-content-type-options", b"nosniff")),
     (_EXPOSE_HEADERS_DAYS, (_EXPOSE_HEADERS, b"X-Request-ID")),
     (_EXPOSE_HEADERS_DAYS, (_EXPOSE_HEADERS, b"CF-Ray")),
     (ALLOW_ORIGIN_DAYS, ALLOW_ORIGIN),
@@ -127,6 +136,14 @@ _PROJECT_DAYS: Final = Period(since=date(2025, 8, 1))
 """The days on which the account's headers have `openai-project`, as recorded."""
 
 
+REQUEST_ID_PREFIX: Final = "req_"
+"""The beginning of OpenAI's request ids."""
+
+PREFIX_DAYS: Final = Period(since=date(2024, 2, 22))
+"""The days on which `x-request-id` has `REQUEST_ID_PREFIX`: recorded since that day, and absent in
+the recordings until 2024-01-19. Before that it is the digits of the id alone."""
+
+
 @lru_cache
 def _constant_headers(day: Day, organization: bytes, project: bytes) -> tuple[Header, ...]:
     """The headers that all answers of a *day* share. They include the account's headers where
@@ -143,8 +160,11 @@ def _constant_headers(day: Day, organization: bytes, project: bytes) -> tuple[He
 def _headers(facts: AnswerFacts) -> Sequence[Header]:
     # A key that was refused (401) belongs to no account.
     account = (facts.organization, facts.project) if facts.status != 401 else (b"", b"")
+    request_id = facts.request_id
+    if facts.day not in PREFIX_DAYS:
+        request_id = request_id.removeprefix(REQUEST_ID_PREFIX)
     return (
-        (b"x-request-id", facts.request_id.encode()),
+        (b"x-request-id", request_id.encode()),
         (b"openai-processing-ms", b"%d" % facts.elapsed_ms),
         *_constant_headers(facts.day, *account),
     )
@@ -156,22 +176,21 @@ def _error_body(error: ErrorAnswer) -> bytes:
 
 
 _DAY: Final = timedelta(days=1)
-_SERVICE_VERSION: Final = "2026-02-06"
 
-# The URLs of hosted images are as recorded in 2026.
+# The URLs of hosted images are as recorded in 2026, but for the service version of older days.
 OPENAI: Final = Dialect(
-    request_id=lambda digits: f"req_{digits}",
+    request_id=lambda digits: f"{REQUEST_ID_PREFIX}{digits}",
     headers=_headers,
     error_body=_error_body,
     hosted=HostedURLs(
         life=timedelta(hours=1),
         path="{account}/img-{random}.png",
-        # The tenant and the service versions are the same in every recorded URL of 2026.
+        # The tenant is the same in every recorded URL.
         query={
             "st": "{start}",
             "se": "{expiry}",
             "sp": "r",
-            "sv": _SERVICE_VERSION,
+            "sv": "{service_version}",
             "sr": "b",
             "rscd": "inline",
             "rsct": "image/png",
@@ -180,9 +199,17 @@ OPENAI: Final = Dialect(
             "skt": "{key_start}",
             "ske": "{key_expiry}",
             "sks": "b",
-            "skv": _SERVICE_VERSION,
+            "skv": "{service_version}",
             "sig": "{signature}",
         },
+        service_version="2026-02-06",
+        # Each is from the first day on which a published URL has the next one. The last ones with
+        # these are of 2024-03-08, 2024-08-14 and 2026-02-02.
+        earlier_versions=(
+            (date(2024, 5, 31), "2021-08-06"),
+            (date(2024, 8, 24), "2023-11-03"),
+            (date(2026, 2, 6), "2024-08-04"),
+        ),
         key_start=-_DAY / 2,
         key_expiry=_DAY / 2,
     ),

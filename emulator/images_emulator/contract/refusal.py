@@ -16,7 +16,12 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, Final
 
-from images_emulator.contract.calendar import GATEWAY_SINCE, Day, version_on
+from images_emulator.contract.calendar import (
+    GATEWAY_SINCE,
+    Day,
+    is_of_older_stack,
+    version_on,
+)
 from images_emulator.contract.notices import NOTICE_HEADER
 from images_emulator.immutable import Immutable
 
@@ -124,7 +129,7 @@ class APIError(Exception):
         answer = self.refusal.version_on(day).answer(self.values) if self.refusal else self.newest
         if self.headers:
             answer = replace(answer, headers={**answer.headers, **self.headers})
-        if self.is_of_operation and day and day < GATEWAY_SINCE:
+        if self.is_of_operation and is_of_older_stack(day):
             return answer.in_older_envelope()
         return answer
 

@@ -1,7 +1,7 @@
 """Response bodies and stream events: their keys, the order of the keys, and the days of each key.
 
-In a body `created` comes first, in an event `created_at` and `type`; the other keys follow in
-alphabetical order. A key without a value is left out.
+In a body `created` comes first, and the other keys follow in alphabetical order. Those of an event
+have the order of `EVENT_KEYS`. A key without a value is left out.
 """
 
 from __future__ import annotations
@@ -16,8 +16,15 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from images_emulator.contract.answer_overrides import NO_OVERRIDES, AnswerOverrides
-from images_emulator.contract.calendar import ALWAYS, Day, Period
+from images_emulator.contract.calendar import (
+    ALWAYS,
+    Day,
+    Period,
+    is_of_older_stack,
+    version_on,
+)
 from images_emulator.contract.events import event
+from images_emulator.contract.refusal import OLDER_ENVELOPE
 from images_emulator.contract.request import ImageRequest, Model
 from images_emulator.contract.templates import SlotValues, Template, number_slot, string_slot
 from images_emulator.contract.usage import SvgUsage, Usage, svg_usage_of
@@ -25,11 +32,13 @@ from images_emulator.contract.usage import SvgUsage, Usage, svg_usage_of
 # Recorded on that day. The SDK has the keys from the next day on.
 _PARAMETERS_ECHOED: Final = Period(since=date(2025, 6, 25))
 
+# No event of a capture of 2025-10 is as those of 2026 are. The day between is not known; this one
+# is the turn of the year.
+_EVENTS_SINCE: Final = date(2026, 1, 1)
+
 KEY_PERIODS: Final[Mapping[str, Period]] = {
     "generation_id": Period(since=date(2026, 9, 16)),
-    # No event of a capture of 2025-10 has the key, and all events of 2026 do. The day between is
-    # not known; the day here is the turn of the year.
-    "sequence_number": Period(since=date(2026, 1, 1)),
+    "sequence_number": Period(since=_EVENTS_SINCE),
     "background": _PARAMETERS_ECHOED,
     "output_format": _PARAMETERS_ECHOED,
     "quality": _PARAMETERS_ECHOED,
@@ -39,6 +48,22 @@ KEY_PERIODS: Final[Mapping[str, Period]] = {
 }
 """The days on which answers have a key, for the keys that answers have not always had."""
 
+EVENT_KEYS: Final = ("created_at", "type")
+"""The first keys of an event, in their order; the others follow in alphabetical order."""
+
+EARLIER_EVENT_KEYS: Final = (
+    (
+        _EVENTS_SINCE,
+        (
+            *("type", "partial_image_index", "b64_json", "created_at", "usage", "size", "quality"),
+            *("background", "output_format"),
+            *("input_tokens", "output_tokens", "total_tokens", "input_tokens_details"),
+            *("text_tokens", "image_tokens"),
+        ),
+    ),
+)
+"""The same until some day (see `version_on`). The keys of `usage` are behind those of the event."""
+
 MAX_CACHED_TEMPLATE_CHARS: Final = 4096
 """The longest body, without its images, whose template is cached."""
 
@@ -46,6 +71,17 @@ MAX_CACHED_TEMPLATE_CHARS: Final = 4096
 def _keys_of_day(values: dict[str, Any], day: Day) -> dict[str, Any]:
     """*values* without the keys that answers did not have on that day."""
     return {key: value for key, value in values.items() if day in KEY_PERIODS.get(key, ALWAYS)}
+
+
+def _in_order_of_event(values: Mapping[str, Any], day: Day) -> dict[str, Any]:
+    """*values*, which are an event or an object within it, with the keys in the order of that
+    day."""
+    keys = version_on(day, EVENT_KEYS, EARLIER_EVENT_KEYS)
+    places = {key: place for place, key in enumerate(keys)}
+    return {
+        key: values[key]
+        for key in sorted(values, key=lambda key: (places.get(key, len(keys)), key))
+    }
 
 
 def _indented(body: Any) -> str:
@@ -72,6 +108,14 @@ def _usage(usage: Usage, day: Day) -> dict[str, Any]:
         "total_tokens": usage.total_tokens,
     }
     return _keys_of_day(values, day)
+
+
+def _usage_of_event(usage: Usage, day: Day) -> dict[str, Any]:
+    values = {
+        key: _in_order_of_event(value, day) if isinstance(value, dict) else value
+        for key, value in _usage(usage, day).items()
+    }
+    return _in_order_of_event(values, day)
 
 
 def _svg_usage(usage: SvgUsage) -> dict[str, Any]:
@@ -138,8 +182,10 @@ def images_response(
     if overrides.usage is not None:
         body["usage"] = overrides.usage
     body = {"created": number_slot("created")} | dict(sorted(body.items()))
-    # The older stack ends its bodies with a newline, in all recordings.
-    end = "\n" if request.operation.older_stack else ""
+    # The older stack's bodies end with a newline: of generations recorded until 2024-04 and no
+    # more in 2025-06, of variations to the last.
+    day = request.operation.day_of_words(request.day)
+    end = OLDER_ENVELOPE.end if is_of_older_stack(day) else ""
     unique = "generation_id" in item or request.response_format == "url"
     text = json.dumps(body, ensure_ascii=False)
     make = _cached_template if len(text) <= MAX_CACHED_TEMPLATE_CHARS else _template
@@ -201,7 +247,7 @@ def completed_event(
     *usage* is None for models that count no tokens. A usage in *overrides* replaces it."""
     values = _parameters(request)
     if usage:
-        values["usage"] = _usage(usage, request.day)
+        values["usage"] = _usage_of_event(usage, request.day)
     if overrides.usage is not None:
         values["usage"] = overrides.usage
     return _image_event(request, "completed", request.partial_images, values)
@@ -215,8 +261,8 @@ def _image_event(
     name = f"{request.operation.event_name}.{suffix}"
     image = {"b64_json": string_slot("image"), "sequence_number": number}
     head = {"created_at": number_slot("created"), "type": name}
-    values = {**_keys_of_day(image, request.day), **values}
-    return Template(event(name, head | dict(sorted(values.items()))), unique=False)
+    values = head | _keys_of_day(image, request.day) | values
+    return Template(event(name, _in_order_of_event(values, request.day)), unique=False)
 
 
 def model_object(model: Model) -> dict[str, Any]:

@@ -24,7 +24,11 @@ MAX_KEPT_EVENTS: Final = 64
 """The most events of a stream that are kept. Further ones are only counted."""
 
 MAX_EVENT_HEAD_BYTES: Final = 96
-"""The most bytes of an event that are kept. They hold its name, and the `type` in its data."""
+"""The most bytes of the beginning of an event that are kept. They hold its name, and the `type` in
+its data."""
+
+MAX_TIME_BYTES: Final = 32
+"""The most bytes that are kept of the time of an event that has it further behind."""
 
 EVENT_BYTES: Final = 320
 """Bytes that a kept event takes in memory, about."""
@@ -32,13 +36,14 @@ EVENT_BYTES: Final = 320
 _PARTIAL: Final = b".partial_image"
 _COMPLETED: Final = b".completed"
 _ERROR: Final = b"event: error\n"
+_TIME: Final = b'"created_at":'
 
 
 class SentEvent(NamedTuple):
     """An event of a stream, when its last byte leaves."""
 
     head: bytes
-    """Its first bytes."""
+    """Its first bytes, and those of its time."""
     ms: float
     """Milliseconds since the call arrived."""
     bytes: int
@@ -246,7 +251,7 @@ class SentResponse:
             # A comment, which clients overlook.
             return
         self.event_count += 1
-        head = event[:MAX_EVENT_HEAD_BYTES]
+        head = _head_of(event)
         if self.event_count <= MAX_KEPT_EVENTS:
             assert isinstance(self.kept_events, list)
             self.kept_events.append(SentEvent(head, ms, len(event)))
@@ -261,6 +266,13 @@ class SentResponse:
         self.usage = usage_in(payload)
         if is_image(payload):
             self.image_indexes = (0,)
+
+
+def _head_of(event: bytes) -> bytes:
+    """The bytes of *event* that are kept. In an event of 2025 the time comes behind the image."""
+    head = event[:MAX_EVENT_HEAD_BYTES]
+    place = -1 if _TIME in head else event.rfind(_TIME)
+    return head if place < 0 else head + event[place : place + MAX_TIME_BYTES]
 
 
 def _is_event(part: bytes) -> bool:

@@ -15,6 +15,7 @@ from typing import Any, Final, Generic, TypeVar
 from urllib.parse import parse_qsl, quote
 
 from images_emulator.contract import blob_storage
+from images_emulator.contract.calendar import Day, version_on
 from images_emulator.contract.dialect import OPENAI, HostedURLs
 from images_emulator.state.account import Account
 from images_emulator.state.clock import Clock
@@ -59,10 +60,12 @@ class Hosting(Generic[T]):
         urls: HostedURLs = OPENAI.hosted,
         *,
         request_id: str = "",
+        day: Day = None,
     ) -> tuple[list[str], Coroutine[Any, Any, None]]:
         """Host the pictures of the call *request_id*, each of about *weight* bytes, for the life of
-        *urls* from *created* on. Return the paths and queries of their URLs, and the coroutine that
-        stores the pictures. A shared store stores them together with its next operation."""
+        *urls* from *created* on. Return the paths and queries of their URLs, which have the service
+        version of *day*, and the coroutine that stores the pictures. A shared store stores them
+        together with its next operation."""
         account = self._account.value
         common = {
             "account": account.blob_folder,
@@ -72,6 +75,7 @@ class Hosting(Generic[T]):
             "key_start": _iso_time(created + urls.key_start),
             "key_expiry": _iso_time(created + urls.key_expiry),
             "signer": account.signer_id,
+            "service_version": version_on(day, urls.service_version, urls.earlier_versions),
             "signature": "",
         }
         targets, paths = [], []

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Coroutine, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
+from images_emulator.contract.dialect import OPENAI
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.exchange_packing import (
     CompletionPacker,
@@ -16,6 +18,9 @@ from images_emulator.exchange.retention import compact, drop_body
 from images_emulator.state.query import ALL_CALLS, Query
 from images_emulator.state.retry_chain import possible_attempts, retry_chain
 from images_emulator.state.store import LogCodec, LogWatcher, Packed, Store
+
+_DIGITS: Final = re.compile("[0-9a-f]{32}")
+"""OpenAI's request ids without their prefix."""
 
 MIN_DROPPED_BYTES: Final = 16_384
 """The least bytes of a body that is dropped before its entry."""
@@ -220,7 +225,10 @@ class Journal:
             observer.completed(exchange)
 
     async def get(self, identity: str) -> Exchange | None:
-        """The call with the id *identity*; None where there is none."""
+        """The call with the id *identity*, which may be as `x-request-id` has it on days without a
+        prefix; None where there is none."""
+        if _DIGITS.fullmatch(identity):
+            identity = OPENAI.request_id(identity)
         # Before and after: a call may arrive or be completed while it is read.
         own = self._open.get(identity)
         found = await self._log.get(identity)

@@ -214,6 +214,7 @@ class ImageResponses:
             created,
             exchange.dialect.hosted,
             request_id=exchange.id,
+            day=image_request.day,
         )
         if is_shared:
             exchange.await_write(stored)
