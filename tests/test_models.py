@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 
 import httpx2
 import pytest
@@ -23,7 +23,8 @@ from images_emulator.contract.token_rates import OutputFormula, TokenRates
 
 
 def test_model_list_has_every_model_of_the_table(client: OpenAI) -> None:
-    assert [model.id for model in client.models.list()] == list(MODELS)
+    listed = [model.id for model in client.models.list()]
+    assert listed == [name for name in MODELS if name != "gpt-image-1.5-2025-12-16"]
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=str)
@@ -31,8 +32,24 @@ def test_model_object_has_release_and_shutdown_dates(http: httpx2.Client, model:
     body = http.get(f"/v1/models/{model}").json()
     assert list(body) == ["id", "object", "created", "owned_by", "shutdown_date"]
     entry = MODELS[body["id"]]
-    assert datetime.fromtimestamp(body["created"], UTC).date() == entry.released
+    if entry.created is None:
+        created = datetime.fromtimestamp(body["created"], UTC)
+        assert (created.date(), created.time()) == (entry.released, time())
+    else:
+        assert body["created"] == entry.created
     assert body["shutdown_date"] == (entry.shutdown.isoformat() if entry.shutdown else None)
+
+
+def test_shutdown_dates_are_shown_since_the_day_of_the_changelog(http: httpx2.Client) -> None:
+    def keys(day: str) -> set[str]:
+        headers = {"x-emulator-as-of": day}
+        (*listed,) = http.get("/v1/models", headers=headers).json()["data"]
+        listed.append(http.get("/v1/models/gpt-image-1.5", headers=headers).json())
+        (names,) = {frozenset(each) for each in listed}
+        return {*names}
+
+    assert keys("2026-08-13") == {"id", "object", "created", "owned_by"}
+    assert "shutdown_date" in keys("2026-08-14")
 
 
 @pytest.mark.parametrize(

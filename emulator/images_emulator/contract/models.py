@@ -130,9 +130,13 @@ GPT_2_6_TIERS: Final = "gpt-image-2.6-sunburst or gpt-image-2.6-flare"
 """The replacement of the models that are shut down on 2026-12-01, in the words of the deprecations
 page."""
 
+# `created` of the GPT image models is that of a list that was compared with the live one on
+# 2026-10-05. That list and the one of 2026-08-29 are without gpt-image-1.5-2025-12-16. That of the
+# DALL·E models is as many published lists have it.
 GPT_1: Final = Model(
     "gpt-image-1",
     released=date(2025, 4, 23),
+    created=1745517030,
     shutdown=date(2026, 10, 23),
     replacement="gpt-image-2.5-sunburst",
     # Without `quality`, `high` was recorded.
@@ -149,6 +153,7 @@ GPT_1_5: Final = replace(
     GPT_1,
     id="gpt-image-1.5",
     released=date(2025, 12, 16),
+    created=1764030620,
     shutdown=date(2026, 12, 1),
     replacement=GPT_2_6_TIERS,
     # Without `quality`, `medium` was recorded, and never `high`.
@@ -162,6 +167,7 @@ GPT_1_5: Final = replace(
 GPT_2: Final = Model(
     "gpt-image-2",
     released=date(2026, 4, 21),
+    created=1776399795,
     # Without `quality`, and with `auto`, `low` was recorded.
     accepts=at_generations_and_edits(
         gpt_image_rules(size=FLEXIBLE_SIZE, auto_quality="low"),
@@ -175,6 +181,7 @@ GPT_2: Final = Model(
 GPT_2_5: Final = Model(
     "gpt-image-2.5-sunburst",
     released=date(2026, 9, 8),
+    created=1788563162,
     accepts=at_generations_and_edits(GPT_2_5_RULES, edits=GPT_2_5_EDIT_RULES),
     conflicts=CONFLICTS,
     token_rates=GPT_2_5_RATES,
@@ -185,6 +192,7 @@ GPT_2_6: Final = replace(
     GPT_2_5,
     id="gpt-image-2.6-sunburst",
     released=date(2026, 11, 4),
+    created=None,
     accepts=at_generations_and_edits(
         {**GPT_2_5_RULES, "size": FLEXIBLE_SIZE_WITH_GIF, **GIF_AND_SVG},
         edits={**GPT_2_5_EDIT_RULES, "output_format": FORMATS_WITH_SVG_AT_EDITS},
@@ -197,6 +205,7 @@ MODELS: Final[Mapping[str, Model]] = {
         Model(
             "dall-e-2",
             released=date(2022, 11, 3),
+            created=1698798177,
             shutdown=DALLE_SHUTDOWN,
             replacement="gpt-image-2.5-sunburst",
             accepts=DALLE_2_ACCEPTS,
@@ -211,6 +220,7 @@ MODELS: Final[Mapping[str, Model]] = {
         Model(
             "dall-e-3",
             released=date(2023, 11, 6),
+            created=1698785189,
             shutdown=DALLE_SHUTDOWN,
             replacement="gpt-image-2.5-sunburst",
             accepts={GENERATIONS: DALLE_3_RULES},
@@ -224,6 +234,7 @@ MODELS: Final[Mapping[str, Model]] = {
         Model(
             "gpt-image-1-mini",
             released=date(2025, 10, 6),
+            created=1758845821,
             shutdown=date(2026, 12, 1),
             replacement=GPT_2_6_TIERS,
             accepts=at_generations_and_edits(
@@ -236,14 +247,14 @@ MODELS: Final[Mapping[str, Model]] = {
             seconds=GPT_1_SECONDS,
         ),
         GPT_1_5,
-        replace(GPT_1_5, id="gpt-image-1.5-2025-12-16"),
-        replace(GPT_1_5, id="chatgpt-image-latest"),
+        replace(GPT_1_5, id="gpt-image-1.5-2025-12-16", created=None, is_listed=False),
+        replace(GPT_1_5, id="chatgpt-image-latest", created=1765925279),
         GPT_2,
-        replace(GPT_2, id="gpt-image-2-2026-04-21"),
+        replace(GPT_2, id="gpt-image-2-2026-04-21", created=1776399994),
         GPT_2_5,
-        replace(GPT_2_5, id="gpt-image-2.5-sunburst-2026-09-08"),
-        replace(GPT_2_5, id="gpt-image-2.5-flare"),
-        replace(GPT_2_5, id="gpt-image-2.5-flare-2026-09-08"),
+        replace(GPT_2_5, id="gpt-image-2.5-sunburst-2026-09-08", created=1788851010),
+        replace(GPT_2_5, id="gpt-image-2.5-flare", created=1788563147),
+        replace(GPT_2_5, id="gpt-image-2.5-flare-2026-09-08", created=1788851006),
         GPT_2_6,
         replace(GPT_2_6, id="gpt-image-2.6-flare"),
     )

@@ -93,6 +93,11 @@ class Model(Immutable):
     """The prices of an answer; None where no source has them."""
     shutdown: date | None = None
     """The first day on which the model no longer exists; None where no day is announced."""
+    created: int | None = None
+    """The time that `GET /v1/models/{id}` tells, which is not that of the release; None where none
+    was recorded: then it is midnight of the release."""
+    is_listed: bool = True
+    """Whether `GET /v1/models` names the model."""
     replacement: str | None = None
     """The model to use in its place, as the deprecations page words it."""
     seconds: Mapping[str, float] = field(default_factory=dict, compare=False)

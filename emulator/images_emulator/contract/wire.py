@@ -45,6 +45,8 @@ KEY_PERIODS: Final[Mapping[str, Period]] = {
     "size": _PARAMETERS_ECHOED,
     "output_tokens_details": Period(since=date(2025, 12, 16)),
     "safety_identifier": Period(since=date(2026, 10, 16)),
+    # Of models; every shutdown so far had been announced before this day.
+    "shutdown_date": Period(since=date(2026, 8, 14)),
 }
 """The days on which answers have a key, for the keys that answers have not always had."""
 
@@ -261,21 +263,24 @@ def _image_event(
     name = f"{request.operation.event_name}.{suffix}"
     image = {"b64_json": string_slot("image"), "sequence_number": number}
     head = {"created_at": number_slot("created"), "type": name}
-    values = head | _keys_of_day(image, request.day) | values
+    values = {**head, **_keys_of_day(image, request.day), **values}
     return Template(event(name, _in_order_of_event(values, request.day)), unique=False)
 
 
-def model_object(model: Model) -> dict[str, Any]:
-    """An entry of `GET /v1/models`."""
-    return {
+def model_object(model: Model, day: Day) -> dict[str, Any]:
+    """An entry of `GET /v1/models` on *day*."""
+    midnight = datetime.combine(model.released, time(), UTC)
+    values = {
         "id": model.id,
         "object": "model",
-        "created": int(datetime.combine(model.released, time(), UTC).timestamp()),
+        "created": model.created or int(midnight.timestamp()),
         "owned_by": "system",
         "shutdown_date": model.shutdown.isoformat() if model.shutdown else None,
     }
+    return _keys_of_day(values, day)
 
 
-def model_list(models: Iterable[Model]) -> dict[str, Any]:
-    """The body of `GET /v1/models`."""
-    return {"object": "list", "data": [model_object(model) for model in models]}
+def model_list(models: Iterable[Model], day: Day) -> dict[str, Any]:
+    """The body of `GET /v1/models` on *day*."""
+    listed = [model_object(model, day) for model in models if model.is_listed]
+    return {"object": "list", "data": listed}

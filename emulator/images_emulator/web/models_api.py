@@ -14,7 +14,7 @@ from images_emulator.web.json_responses import json_response
 async def list_models(request: Request, policy: Policy) -> Response:
     """List the models of the call's day."""
     models = availability_on(policy.as_of).models.values()
-    return json_response(wire.pretty(wire.model_list(models)))
+    return json_response(wire.pretty(wire.model_list(models, policy.day)))
 
 
 async def retrieve_model(request: Request, policy: Policy) -> Response:
@@ -23,4 +23,4 @@ async def retrieve_model(request: Request, policy: Policy) -> Response:
     model = availability_on(policy.as_of).models.get(name)
     if not model:
         raise errors.model_not_listed(model=name)
-    return json_response(wire.pretty(wire.model_object(model)))
+    return json_response(wire.pretty(wire.model_object(model, policy.day)))
