@@ -201,27 +201,11 @@ def test_as_of_changes_what_edits_accept(
 
 KNOWN_DAYS = {
     *("2022-12-20", "2023-03-01", "2023-04-01", "2023-11-06", "2024-02-22", "2024-05-31"),
-    *("2024-07-17", "2024-08-24", "2024-11-01", "2025-04-16"),
-    *("2025-05-02", "2025-06-02", "2025-06-16", "2025-06-25", "2025-07-16", "2025-09-18"),
-    *(
-        "2025-10-06",
-        "2025-12-16",
-        "2026-01-01",
-        "2026-02-01",
-        "2026-02-06",
-        "2026-02-09",
-        "2026-02-10",
-    ),
-    *(
-        "2026-05-12",
-        "2026-06-01",
-        "2026-08-14",
-        "2026-08-20",
-        "2026-09-02",
-        "2026-09-16",
-        "2026-10-16",
-    ),
-    *("2026-10-31", "2026-11-04", "2026-11-12"),
+    *("2024-07-17", "2024-08-24", "2024-11-01", "2025-04-16", "2025-05-02", "2025-06-02"),
+    *("2025-06-16", "2025-06-25", "2025-07-16", "2025-09-18", "2025-10-06", "2025-12-16"),
+    *("2026-01-01", "2026-02-01", "2026-02-06", "2026-02-09", "2026-02-10", "2026-05-12"),
+    *("2026-06-01", "2026-08-14", "2026-08-20", "2026-08-29", "2026-09-02", "2026-09-16"),
+    *("2026-10-16", "2026-10-31", "2026-11-04", "2026-11-12"),
 }
 """The days up to `KNOWN_UNTIL` on which rules, messages, keys or headers changed."""
 
@@ -231,6 +215,7 @@ def turns() -> Iterator[date | None]:
     periods = [MODEL_RULE.period, *KEY_PERIODS.values(), *(period for period, _ in OPENAI_HEADERS)]
     periods.append(PREFIX_DAYS)
     yield from (until for until, _ in (*EARLIER_EVENT_KEYS, *OPENAI.hosted.earlier_versions))
+    yield from (until for until, _ in OPENAI.earlier_unknown_path)
     for operation in OPERATIONS.values():
         periods.append(operation.period)
         for body in operation.bodies.values():
@@ -271,7 +256,8 @@ def test_retired_variations_are_an_empty_404_even_without_a_key(server: Server) 
         )
 
     assert answered("2026-05-11").status_code == 401
-    gone = answered("2026-05-12")
+    assert verdict(answered("2026-05-12")) == "Invalid URL (POST /v1/images/variations)"
+    gone = answered("2026-08-29")
     assert (gone.status_code, gone.content) == (404, b"")
     assert gone.headers["x-content-type-options"] == "nosniff"
 

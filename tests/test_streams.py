@@ -149,6 +149,38 @@ def test_events_of_2025_have_an_order_of_their_own(
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "as_of", "keys"),
+    [
+        ("moderation_blocked", "any", ["type", "error", "sequence_number"]),
+        ("moderation_blocked", "2025-10-15", ["type", "error"]),
+        ("image_generation_failed", "any", ["type", "error"]),
+    ],
+)
+def test_error_of_the_user_is_numbered_in_a_stream(
+    http: httpx2.Client, name: str, as_of: str, keys: list[str]
+) -> None:
+    fields = {"model": "gpt-image-1", "prompt": "x", "stream": True, "partial_images": 2}
+    headers = {"x-emulator-as-of": as_of, "x-emulator-fault": f"stream_error;name={name};after=2"}
+    answer = http.post("/v1/images/generations", json=fields, headers=headers)
+    *_, (_, error) = frames(answer.text)
+    assert [*error] == keys
+    assert error.get("sequence_number", 2) == 2
+
+
+def test_stream_says_once_what_becomes_of_its_connection(server: Server) -> None:
+    def connections(*headers: tuple[str, str]) -> list[str]:
+        answer = httpx2.post(
+            f"{server.url}/v1/images/generations",
+            json=BODY | {"stream": True},
+            headers=[("authorization", "Bearer x"), *headers],
+        )
+        return answer.headers.get_list("connection")
+
+    assert connections(("connection", "close")) == ["close"]
+    assert connections() in ([], ["keep-alive"])
+
+
 def test_partial_images_are_means_of_the_image(http: httpx2.Client) -> None:
     """A square of the first one is never as dark as the letters in it."""
     fields = {"stream": True, "partial_images": 3, "prompt": "m" * 60, "quality": "low"}

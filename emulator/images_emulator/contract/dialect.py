@@ -88,6 +88,8 @@ class Dialect(Immutable, kw_only=True, eq=False):
     """The service's own words for errors of `ERRORS_BY_NAME`, by the same names."""
     unknown_path: Refusal | None = None
     """The answer at an unknown path; None for an empty 404."""
+    earlier_unknown_path: tuple[tuple[date, Refusal], ...] = ()
+    """The answer there until some day; see `version_on`."""
     wrong_method: Refusal = errors.method_not_allowed
     """The error of a method that the path does not have."""
     adapt_rule: Callable[[str, Rule], Rule] = lambda name, rule: rule
@@ -213,4 +215,7 @@ OPENAI: Final = Dialect(
         key_start=-_DAY / 2,
         key_expiry=_DAY / 2,
     ),
+    # The answer of that day was empty; the message was seen from 2023 to 2024. The day between is
+    # not known.
+    earlier_unknown_path=((date(2026, 8, 29), errors.unknown_url),),
 )

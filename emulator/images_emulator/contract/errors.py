@@ -239,6 +239,12 @@ older_size_unsupported = Refusal(
     code="invalid_size",
     envelope=OLDER_ENVELOPE,
 )
+# Not recorded; in the form of `older_size_unsupported`.
+older_quality_unsupported = Refusal(
+    "The quality is not supported by this model.",
+    code="invalid_quality",
+    envelope=OLDER_ENVELOPE,
+)
 
 # --- the image service: models, sizes, files, and how parameters combine
 no_such_model = Refusal(
@@ -442,6 +448,10 @@ incorrect_key = Refusal(
     code="invalid_api_key",
     status=401,
     headers=_AUTHENTICATE,
+)
+unknown_url = Refusal(
+    "Invalid URL ({method} {path})",
+    status=404,
 )
 method_not_allowed = Refusal(
     "Not allowed to {method} on {path}. (HINT: Perhaps you meant to use a different HTTP method?)",

@@ -113,18 +113,24 @@ DALLE_2_SIZE: Final = dalle_size_rule("256x256", "512x512", "1024x1024")
 """The newest `size` of dall-e-2; `DALLE_2_RULES` adds the earlier versions."""
 
 DALLE_QUALITY: Final = Choice(("standard", "hd"), unlisted=("auto",), auto="standard")
-"""`quality` of dall-e-3, and formerly of dall-e-2."""
+"""`quality` of dall-e-3, and in the schema that both DALL·E models shared."""
+
+STANDARD_QUALITY: Final = Choice(("standard",), unlisted=("auto",), auto="standard")
+"""`quality` of dall-e-2 but for its days."""
 
 DALLE_2_RULES: Final[Rules] = {
     "n": count_rule(10),
     # Accepted in a recording of 2024-02-27; unknown to the gateway, by reports from 2025-05-10 on
     # (powerdalle#9) and a recording of 2026-03-31.
-    "quality": Choice(
-        ("standard",),
-        unlisted=("auto",),
-        auto="standard",
+    "quality": replace(
+        STANDARD_QUALITY,
         period=Period(SHARED_SCHEMA_SINCE, GATEWAY_SINCE),
-        earlier=((GATEWAY_SINCE, DALLE_QUALITY),),
+        earlier=(
+            (
+                GATEWAY_SINCE,
+                two_step_rule(DALLE_QUALITY, STANDARD_QUALITY, errors.older_quality_unsupported),
+            ),
+        ),
     ),
     "size": replace(
         DALLE_2_SIZE,

@@ -86,8 +86,8 @@ class Operation(Immutable, kw_only=True, eq=False):
     only_model: str | None = None
     """The model that serves every call, whatever its `model`; None where `model` decides."""
     period: Period = ALWAYS
-    """The days on which the operation exists. On other days its path answers an empty 404, to any
-    key."""
+    """The days on which the operation exists. On other days its path is answered as an unknown one,
+    to any key."""
     older_stack: bool = False
     """Whether it is an image operation that never moved to the gateway. Then its errors have the
     older stack's messages, key order and final newline on all days."""

@@ -24,7 +24,7 @@ from images_emulator.contract.calendar import (
     version_on,
 )
 from images_emulator.contract.events import event
-from images_emulator.contract.refusal import OLDER_ENVELOPE
+from images_emulator.contract.refusal import OLDER_ENVELOPE, SERVICE_TYPE, ErrorAnswer
 from images_emulator.contract.request import ImageRequest, Model
 from images_emulator.contract.templates import SlotValues, Template, number_slot, string_slot
 from images_emulator.contract.usage import SvgUsage, Usage, svg_usage_of
@@ -64,7 +64,7 @@ EARLIER_EVENT_KEYS: Final = (
         ),
     ),
 )
-"""The same until some day (see `version_on`). The keys of `usage` are behind those of the event."""
+"""`EVENT_KEYS` until some day (see `version_on`), with the keys of `usage` behind them."""
 
 MAX_CACHED_TEMPLATE_CHARS: Final = 4096
 """The longest body, without its images, whose template is cached."""
@@ -265,6 +265,16 @@ def _image_event(
     head = {"created_at": number_slot("created"), "type": name}
     values = {**head, **_keys_of_day(image, request.day), **values}
     return Template(event(name, _in_order_of_event(values, request.day)), unique=False)
+
+
+def error_event(error: ErrorAnswer, number: int, day: Day) -> bytes:
+    """The last event of a stream that fails on *day*, after *number* others. A frame with an error
+    of the user's was seen to have its number, one with `image_generation_failed` not to."""
+    inner = {"type": error.type, "code": error.code, "message": error.message, "param": error.param}
+    values: dict[str, Any] = {"type": "error", "error": inner}
+    if error.type == SERVICE_TYPE:
+        values["sequence_number"] = number
+    return event("error", _keys_of_day(values, day)).encode()
 
 
 def model_object(model: Model, day: Day) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from images_emulator.contract.events import error_event, event, read_event
+from images_emulator.contract.events import event, read_event
 from images_emulator.contract.usage import PARTIAL_IMAGE_TOKENS
+from images_emulator.contract.wire import error_event
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.waits import Waits, hang_up, wait_for_disconnect
 from images_emulator.faults.base import (
@@ -65,7 +66,8 @@ class StreamError(StreamFault):
     )
 
     async def interrupt(self, exchange: Exchange, receive: Receive, send: Send) -> bool:
-        frame = error_event(Error(name=self.name).answer(exchange))
+        answer = Error(name=self.name).answer(exchange)
+        frame = error_event(answer, self.after, exchange.day)
         await send({"type": RESPONSE_BODY, "body": frame, "more_body": False})
         return True
 

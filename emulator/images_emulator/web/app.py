@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from images_emulator.contract.calendar import version_on
 from images_emulator.contract.notices import NOTICE_HEADER
 from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.exchange import Exchange, exchange_of
@@ -24,6 +25,7 @@ from images_emulator.web.journal_middleware import JournalMiddleware
 from images_emulator.web.json_responses import error_response, server_error
 from images_emulator.web.namespaces import Namespaces
 from images_emulator.web.path_hints import PathHints
+from images_emulator.web.policy import set_valid_policy
 from images_emulator.web.route import Route
 from images_emulator.web.routes import routes
 
@@ -85,10 +87,13 @@ class Router:
         raise HTTPException(404)
 
     def _unrouted(self, status: int, exchange: Exchange) -> Response:
-        """The answer to an unknown path (404) or a wrong method (405). In OpenAI's dialect the 404
-        is empty, and the 405 has a message."""
+        """The answer to an unknown path (404) or a wrong method (405). In OpenAI's dialect today's
+        404 is empty, and the 405 has a message."""
+        set_valid_policy(exchange, self.emulator.settings)
         dialect = exchange.dialect
-        refusal = dialect.wrong_method if status == 405 else dialect.unknown_path
+        refusal = version_on(exchange.day, dialect.unknown_path, dialect.earlier_unknown_path)
+        if status == 405:
+            refusal = dialect.wrong_method
         if refusal is None:
             return Response(status_code=status)
         return self._refuse(refusal(method=exchange.method, path=exchange.path), exchange)

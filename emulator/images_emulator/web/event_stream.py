@@ -8,6 +8,9 @@ from typing import Final
 from sse_starlette.sse import EventSourceResponse
 from starlette.types import Receive, Scope, Send
 
+CONNECTION: Final = b"connection"
+"""The header that says whether the connection is kept."""
+
 NO_BUFFERING: Final = b"x-accel-buffering"
 """The header by which nginx passes each part of an answer on as it comes."""
 
@@ -30,8 +33,9 @@ class EventStream(EventSourceResponse):
 
     def __init__(self, events: AsyncIterator[bytes], *, is_forwarded: bool) -> None:
         super().__init__(events)
-        if not is_forwarded:
-            self.raw_headers = [each for each in self.raw_headers if each[0] != NO_BUFFERING]
+        # The server says itself whether the connection is kept.
+        dropped = {CONNECTION} if is_forwarded else {CONNECTION, NO_BUFFERING}
+        self.raw_headers = [each for each in self.raw_headers if each[0] not in dropped]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         start = {

@@ -19,7 +19,6 @@ from images_emulator.contract.answer_overrides import (
     RawAnswer,
     encoded_headers,
 )
-from images_emulator.contract.events import error_event
 from images_emulator.contract.notices import NOTICE_HEADER
 from images_emulator.contract.own_picture import OwnPicture
 from images_emulator.contract.request import ImageRequest
@@ -230,6 +229,7 @@ class ImageResponses:
         return await self.renderer.run(lambda: usage_of(image_request, partial_images))
 
     async def _events(self, prepared: PreparedRequest, request: Request) -> AsyncIterator[bytes]:
+        number = 0
         try:
             for number in range(prepared.request.partial_images + 1):
                 yield await self._event(prepared, request, number)
@@ -239,8 +239,9 @@ class ImageResponses:
             # An exception that left this function would reset the connection before the client
             # reads the event.
             logger.exception("a stream failed")
-            error = exchange_of(request.scope).error_answer(errors.generation_failed())
-            yield error_event(error)
+            exchange = exchange_of(request.scope)
+            error = exchange.error_answer(errors.generation_failed())
+            yield wire.error_event(error, number, exchange.day)
 
     async def _event(self, prepared: PreparedRequest, request: Request, number: int) -> bytes:
         """The event with that *number*.
