@@ -172,6 +172,8 @@ DALLE_2_ACCEPTS: Final[Mapping[Operation, Rules]] = {
         # Two recordings sent application/octet-stream and were answered.
         "image": SquarePNG(mimetypes=(), modes=("RGB", "RGBA")),
         **{name: rule for name, rule in DALLE_2_RULES.items() if name != "quality"},
+        # The schema that was shared from 2023-11 on is one of endpoints that dall-e-3 had, too.
+        "size": DALLE_2_SIZE,
     },
 }
 """The `accepts` of dall-e-2."""
@@ -316,11 +318,8 @@ GIF_AND_SVG: Final[Rules] = {
 """The rules that came with GIF and SVG output."""
 
 INPUT_FIDELITY: Final = Choice(("high", "low"), default="low", period=STREAM_DAYS)
-"""`input_fidelity` of gpt-image-1 and gpt-image-1.5."""
-
-LOW_INPUT_FIDELITY: Final = Choice(("low",), default="low", refusal=errors.unknown_parameter)
-"""`input_fidelity` of gpt-image-1-mini: documented as `low` only, and recorded as refused like an
-unknown parameter."""
+"""`input_fidelity` of gpt-image-1 and gpt-image-1.5. gpt-image-1-mini does not know it: a probe of
+2026-07 goes before the documentation, which once has `low`."""
 
 NO_INPUT_FIDELITY: Final = UnsupportedParameter(like=INPUT_FIDELITY)
 """`input_fidelity` of gpt-image-2 and later models, which refuse the parameter."""

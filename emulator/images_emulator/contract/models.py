@@ -24,7 +24,6 @@ from images_emulator.contract.families import (
     GPT_2_5_RULES,
     INPUT_FIDELITY,
     LISTED_SIZE,
-    LOW_INPUT_FIDELITY,
     NO_INPUT_FIDELITY,
     TRANSPARENT_NOT_YET,
     at_generations_and_edits,
@@ -238,8 +237,7 @@ MODELS: Final[Mapping[str, Model]] = {
             shutdown=date(2026, 12, 1),
             replacement=GPT_2_6_TIERS,
             accepts=at_generations_and_edits(
-                gpt_image_rules(size=LISTED_SIZE, auto_quality="high"),
-                edits={"input_fidelity": LOW_INPUT_FIDELITY},
+                gpt_image_rules(size=LISTED_SIZE, auto_quality="high")
             ),
             conflicts=CONFLICTS,
             token_rates=MINI_RATES,

@@ -26,6 +26,18 @@ MAX_REDIRECTS: Final = 3
 """Redirects that one fetch follows."""
 
 
+NO_IMAGE: Final = b""
+"""The bytes in place of an SVG, which the API refuses as any other file that it cannot decode."""
+
+
+def _path_of(url: str) -> str:
+    """The path of *url*; nothing where it has none that can be read."""
+    try:
+        return urlsplit(url).path
+    except ValueError:
+        return ""
+
+
 def fetcher(settings: Settings, seconds: float = FETCH_TIMEOUT_SECONDS) -> Fetch:
     """The function that loads an `image_url`, by the setting `remote_images`. A fetch takes at most
     *seconds*."""
@@ -38,8 +50,8 @@ def fetcher(settings: Settings, seconds: float = FETCH_TIMEOUT_SECONDS) -> Fetch
         is_listed = parts.netloc in settings.allow_host or parts.hostname in settings.allow_host
         return parts.scheme in ("http", "https") and is_listed
 
-    def placeholder(url: str) -> None:
-        return None
+    def placeholder(url: str) -> bytes | None:
+        return NO_IMAGE if _path_of(url).lower().endswith(".svg") else None
 
     def refuse(url: str) -> bytes:
         raise errors.download_failed(status=403)
