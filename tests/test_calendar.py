@@ -21,7 +21,7 @@ from images_emulator.contract import azure, errors, service_errors
 from images_emulator.contract.availability import availability_on
 from images_emulator.contract.calendar import GATEWAY_SINCE, KNOWN_UNTIL, Period, Policy
 from images_emulator.contract.conflicts import Above, Conflict
-from images_emulator.contract.dialect import OPENAI, OPENAI_HEADERS, PREFIX_DAYS
+from images_emulator.contract.dialect import OPENAI, OPENAI_HEADERS, PREFIX_DAYS, STACK_HEADER_DAYS
 from images_emulator.contract.models import MODEL_RULE, MODELS
 from images_emulator.contract.operations import (
     DELETE_FILE,
@@ -202,10 +202,11 @@ def test_as_of_changes_what_edits_accept(
 KNOWN_DAYS = {
     *("2022-12-20", "2023-03-01", "2023-04-01", "2023-11-06", "2024-02-22", "2024-05-31"),
     *("2024-07-17", "2024-08-24", "2024-11-01", "2025-04-16", "2025-05-02", "2025-06-02"),
-    *("2025-06-16", "2025-06-25", "2025-07-16", "2025-09-18", "2025-10-06", "2025-12-16"),
-    *("2026-01-01", "2026-02-01", "2026-02-06", "2026-02-09", "2026-02-10", "2026-05-12"),
-    *("2026-06-01", "2026-08-14", "2026-08-20", "2026-08-29", "2026-09-02", "2026-09-16"),
-    *("2026-10-16", "2026-10-31", "2026-11-04", "2026-11-12"),
+    *("2025-06-16", "2025-06-25", "2025-07-16", "2025-07-17", "2025-07-30", "2025-08-01"),
+    *("2025-08-29", "2025-10-06", "2025-12-16", "2026-01-01", "2026-02-01", "2026-02-06"),
+    *("2026-02-09", "2026-02-10", "2026-05-06", "2026-05-12", "2026-05-28", "2026-07-23"),
+    *("2026-08-14", "2026-08-20", "2026-08-29", "2026-09-02", "2026-09-16", "2026-10-16"),
+    *("2026-10-31", "2026-11-04", "2026-11-12"),
 }
 """The days up to `KNOWN_UNTIL` on which rules, messages, keys or headers changed."""
 
@@ -216,6 +217,8 @@ def turns() -> Iterator[date | None]:
     periods.append(PREFIX_DAYS)
     yield from (until for until, _ in (*EARLIER_EVENT_KEYS, *OPENAI.hosted.earlier_versions))
     yield from (until for until, _ in OPENAI.earlier_unknown_path)
+    for days in STACK_HEADER_DAYS.values():
+        periods += [days.gateway, days.older_stack]
     for operation in OPERATIONS.values():
         periods.append(operation.period)
         for body in operation.bodies.values():
@@ -427,14 +430,36 @@ def test_retired_model_is_validated_like_an_unknown_one(http: httpx2.Client, mod
 
 
 def test_response_headers_are_those_of_the_day(http: httpx2.Client) -> None:
-    def headers(day: str) -> tuple[list[str], bool]:
+    def exposed(day: str) -> list[str]:
         answer = ask(http, day, model="gpt-image-1", size="bogus").headers
-        return answer.get_list("access-control-expose-headers"), "openai-project" in answer
+        return answer.get_list("access-control-expose-headers")
 
-    assert headers("2025-07-31") == ([], False)
-    assert headers("2025-08-01") == ([], True)
-    assert headers("2026-06-01") == (["X-Request-ID", "CF-Ray"], True)
-    assert headers("any") == (["X-Request-ID", "CF-Ray"], True)
+    assert exposed("2026-05-05") == []
+    assert exposed("2026-05-27") == ["X-Request-ID"]
+    assert exposed("2026-07-22") == ["X-Request-ID", "CF-Ray", "CF-Ray"]
+    assert exposed("2026-07-23") == exposed("any") == ["X-Request-ID", "CF-Ray"]
+
+
+@pytest.mark.parametrize("operation", PATHS)
+@pytest.mark.parametrize("name", STACK_HEADER_DAYS)
+def test_header_is_there_on_the_days_of_the_stack_that_answers(
+    http: httpx2.Client, name: bytes, operation: str
+) -> None:
+    period = STACK_HEADER_DAYS[name].of(operation == "variations")
+    turns = [day for day in (period.since, period.until) if day]
+    for day in [date(2024, 1, 1), *turns, *(day - DAY for day in turns), date(2026, 2, 22)]:
+        answer = ask(http, day, operation, form=operation != "generations")
+        assert (name.decode() in answer.headers) == (day in period)
+
+
+def test_retired_variations_have_the_headers_of_the_gateway(http: httpx2.Client) -> None:
+    def allowed(day: str) -> bool:
+        answer = ask(http, day, "variations", form=True)
+        return "access-control-allow-origin" in answer.headers
+
+    assert allowed("2026-05-11")
+    assert allowed("any")
+    assert not allowed("2026-05-12")
 
 
 @pytest.mark.parametrize(
@@ -486,7 +511,8 @@ def test_header_of_all_answers_is_there_on_its_days(
     turns = [day for day in (period.since, period.until) if day]
     for day in [date(2024, 1, 1), *turns, *(day - DAY for day in turns)]:
         for answer in (ask(http, day, model="dall-e-2"), ask(http, day, model="dall-e-2", n=0)):
-            assert (header in answer.headers.raw) == (day in period)
+            lines = [each for each in OPENAI_HEADERS if each[1] == header and day in each[0]]
+            assert answer.headers.raw.count(header) == len(lines)
 
 
 @pytest.mark.parametrize("day", ["2022-11-03", "2024-06-01", "2025-10-01"])

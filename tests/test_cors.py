@@ -121,8 +121,8 @@ def test_repeated_answer_allows_an_origin_only_where_there_is_one(http: httpx2.C
 @pytest.mark.parametrize(
     ("as_of", "allowed"),
     [
-        *(("2023-11-14", True), ("2024-01-19", True), ("2025-09-17", True)),
-        *(("2025-09-18", False), ("2026-03-31", False), ("today", False), ("any", False)),
+        *(("2023-11-14", True), ("2024-01-19", True), ("2025-04-15", True)),
+        *(("2025-04-16", False), ("2026-03-31", False), ("today", False), ("any", False)),
     ],
 )
 def test_answers_without_an_origin_allowed_any_origin_until_2025(

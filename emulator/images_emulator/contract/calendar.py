@@ -44,6 +44,18 @@ ALWAYS: Final = Period()
 """The period of all days."""
 
 
+class StackDays(Immutable):
+    """The days of a header that the API's two stacks do not have in common: *gateway* those of the
+    answers of the gateway, *older_stack* those of the operations that never moved there."""
+
+    gateway: Period = ALWAYS
+    older_stack: Period = ALWAYS
+
+    def of(self, older_stack: bool) -> Period:
+        """The days at an operation of the one stack or the other."""
+        return self.older_stack if older_stack else self.gateway
+
+
 def version_on(day: Day, newest: T, earlier: Sequence[tuple[date, T]]) -> T:
     """The version of *day*: one of *earlier*, or the *newest*. None gives the newest. The items of
     *earlier* are `(until, version)`, the oldest first; the day *until* is not included."""

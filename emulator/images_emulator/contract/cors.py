@@ -6,10 +6,9 @@ Preflights were recorded on 2026-07-29, 2026-08-14 and 2026-09-19 on another end
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Final
 
-from images_emulator.contract.calendar import Period
+from images_emulator.contract.calendar import GATEWAY_SINCE, Period, StackDays
 
 ALLOW_ORIGIN: Final = (b"access-control-allow-origin", b"*")
 """The header of every answer to a call that has an `Origin`, errors included."""
@@ -20,9 +19,10 @@ METHODS: Final = ("GET", "OPTIONS", "POST")
 MAX_AGE_SECONDS: Final = 86_400
 """Time for which a browser may cache the answer to a preflight."""
 
-ALLOW_ORIGIN_DAYS: Final = Period(until=date(2025, 9, 18))
-"""The days on which even answers to calls without an `Origin` had `ALLOW_ORIGIN`. The last such
-recording is of 2025-09-17. The first recording without the header is of 2026-03-31."""
+ALLOW_ORIGIN_DAYS: Final = StackDays(gateway=Period(until=GATEWAY_SINCE))
+"""The days on which answers have `ALLOW_ORIGIN` without an `Origin` in the call, too. At generations
+and edits the last such recording is of 2025-04-12, the first without the header of 2025-04-18; at
+variations all recordings have it, to the last, of 2026-02-23."""
 
 
 def preflight_headers(method: str, headers: str | None) -> dict[str, str]:

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from images_emulator.contract import errors
-from images_emulator.contract.calendar import ALWAYS, Day, Period
+from images_emulator.contract.calendar import ALWAYS, Day, Period, StackDays
 from images_emulator.contract.cors import ALLOW_ORIGIN, ALLOW_ORIGIN_DAYS
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.refusal import ErrorAnswer, Refusal
@@ -43,6 +43,8 @@ class AnswerFacts(NamedTuple):
     """The account's project."""
     day: Day = None
     """The day that the call is judged by."""
+    older_stack: bool = False
+    """Whether OpenAI's older stack answers the call, and not the gateway."""
     client_request_id: bytes | None = None
     """The value of `x-ms-client-request-id`, if the call has one."""
     passed_api_management: bool = False
@@ -108,9 +110,8 @@ class Dialect(Immutable, kw_only=True, eq=False):
 
 
 _EXPOSE_HEADERS: Final = b"access-control-expose-headers"
-_EXPOSE_HEADERS_DAYS: Final = Period(since=date(2026, 6, 1))
-"""The days on which answers have this header. The header was recorded from 2026-06 on, and was
-absent in 2025-09."""
+_CF_RAY_EXPOSED_SINCE: Final = date(2026, 5, 28)
+"""Recorded on that day; on 2026-05-06 answers exposed the request id alone, on 2026-04-17 none."""
 
 _NO_SNIFF_DAYS: Final = Period(since=date(2024, 7, 17))
 """The days on which answers have this header: recorded since that day, and absent in the recordings
@@ -119,11 +120,13 @@ until 2024-06-03. None of images is of the days between."""
 OPENAI_HEADERS: Final[Sequence[tuple[Period, Header]]] = (
     (ALWAYS, (b"openai-version", b"2020-10-01")),
     (_NO_SNIFF_DAYS, (b"x-content-type-options", b"nosniff")),
-    (_EXPOSE_HEADERS_DAYS, (_EXPOSE_HEADERS, b"X-Request-ID")),
-    (_EXPOSE_HEADERS_DAYS, (_EXPOSE_HEADERS, b"CF-Ray")),
-    (ALLOW_ORIGIN_DAYS, ALLOW_ORIGIN),
+    (Period(since=date(2026, 5, 6)), (_EXPOSE_HEADERS, b"X-Request-ID")),
+    (Period(since=_CF_RAY_EXPOSED_SINCE), (_EXPOSE_HEADERS, b"CF-Ray")),
+    # It was there twice, last in mid-July of 2026, and once on 2026-07-23.
+    (Period(_CF_RAY_EXPOSED_SINCE, date(2026, 7, 23)), (_EXPOSE_HEADERS, b"CF-Ray")),
 )
-"""The headers of OpenAI's answers on these days, beside request id, duration and account.
+"""The headers of OpenAI's answers on these days, beside request id, duration and account, and those
+whose days depend on the stack (`STACK_HEADER_DAYS`).
 
 Azure's answers have their own headers (`azure.py`), downloads have the blob storage's, and played
 recordings have the recorded ones. These answers have no such headers:
@@ -134,8 +137,23 @@ recordings have the recorded ones. These answers have no such headers:
 - answers of the HTTP server itself: 400 (invalid HTTP), 408, 431 (too large headers), 500 and 503
 """
 
-_PROJECT_DAYS: Final = Period(since=date(2025, 8, 1))
-"""The days on which the account's headers have `openai-project`, as recorded."""
+_PROJECT: Final = b"openai-project"
+_UPSTREAM_TIME: Final = b"x-envoy-upstream-service-time"
+
+STACK_HEADER_DAYS: Final[Mapping[bytes, StackDays]] = {
+    ALLOW_ORIGIN[0]: ALLOW_ORIGIN_DAYS,
+    # First recorded on these days, and absent on 2025-07-13 and, at variations, on 2025-08-27.
+    _PROJECT: StackDays(
+        gateway=Period(since=date(2025, 7, 17)), older_stack=Period(since=date(2025, 8, 29))
+    ),
+    # Absent on 2025-07-30 and, at variations, on 2025-07-23; last recorded at the gateway on
+    # 2026-01-25, at variations in their last recording, of 2026-02-23.
+    _UPSTREAM_TIME: StackDays(
+        gateway=Period(date(2025, 8, 1), date(2026, 2, 6)),
+        older_stack=Period(since=date(2025, 7, 30)),
+    ),
+}
+"""The days of the headers that OpenAI's two stacks did not have on the same days."""
 
 
 REQUEST_ID_PREFIX: Final = "req_"
@@ -147,15 +165,19 @@ the recordings until 2024-01-19. Before that it is the digits of the id alone.""
 
 
 @lru_cache
-def _constant_headers(day: Day, organization: bytes, project: bytes) -> tuple[Header, ...]:
-    """The headers that all answers of a *day* share. They include the account's headers where
+def _constant_headers(
+    day: Day, older_stack: bool, organization: bytes, project: bytes
+) -> tuple[Header, ...]:
+    """The headers that all answers of one stack share on a *day*, with the account's where
     *organization* is not empty. Only the arguments decide them, so nothing has to empty the
     cache."""
     headers = [header for period, header in OPENAI_HEADERS if day in period]
+    if day in ALLOW_ORIGIN_DAYS.of(older_stack):
+        headers.append(ALLOW_ORIGIN)
     if organization:
         headers.append((b"openai-organization", organization))
-        if day in _PROJECT_DAYS:
-            headers.append((b"openai-project", project))
+        if day in STACK_HEADER_DAYS[_PROJECT].of(older_stack):
+            headers.append((_PROJECT, project))
     return tuple(headers)
 
 
@@ -165,10 +187,14 @@ def _headers(facts: AnswerFacts) -> Sequence[Header]:
     request_id = facts.request_id
     if facts.day not in PREFIX_DAYS:
         request_id = request_id.removeprefix(REQUEST_ID_PREFIX)
+    elapsed = b"%d" % facts.elapsed_ms
+    # The proxy's duration was a few milliseconds more than the service's.
+    proxied = facts.day in STACK_HEADER_DAYS[_UPSTREAM_TIME].of(facts.older_stack)
     return (
         (b"x-request-id", request_id.encode()),
-        (b"openai-processing-ms", b"%d" % facts.elapsed_ms),
-        *_constant_headers(facts.day, *account),
+        (b"openai-processing-ms", elapsed),
+        *(((_UPSTREAM_TIME, elapsed),) if proxied else ()),
+        *_constant_headers(facts.day, facts.older_stack, *account),
     )
 
 

@@ -234,6 +234,14 @@ class Exchange:
         emulator's own headers are invalid."""
         return (self.policy or Policy(today=self.time.date())).day
 
+    @property
+    def is_of_older_stack(self) -> bool:
+        """Whether the older stack answers the call: at an operation that never moved to the
+        gateway, on the days on which it is there."""
+        operation = self.image_operation
+        as_of = self.policy.as_of if self.policy else None
+        return bool(operation and operation.older_stack and as_of in operation.period)
+
     def error_answer(self, error: APIError) -> ErrorAnswer:
         """The answer of *error* in the words of the day that the call is judged by. Every error of
         the API is answered through this method."""
