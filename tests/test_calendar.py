@@ -202,11 +202,11 @@ def test_as_of_changes_what_edits_accept(
 KNOWN_DAYS = {
     *("2022-12-20", "2023-03-01", "2023-04-01", "2023-11-06", "2024-02-22", "2024-05-31"),
     *("2024-07-17", "2024-08-24", "2024-11-01", "2025-04-16", "2025-05-02", "2025-06-02"),
-    *("2025-06-16", "2025-06-25", "2025-07-16", "2025-07-17", "2025-07-30", "2025-08-01"),
-    *("2025-08-29", "2025-10-06", "2025-12-16", "2026-01-01", "2026-02-01", "2026-02-06"),
-    *("2026-02-09", "2026-02-10", "2026-05-06", "2026-05-12", "2026-05-28", "2026-07-23"),
-    *("2026-08-14", "2026-08-20", "2026-08-29", "2026-09-02", "2026-09-16", "2026-10-16"),
-    *("2026-10-31", "2026-11-04", "2026-11-12"),
+    *("2025-06-03", "2025-06-16", "2025-07-16", "2025-07-17", "2025-07-30", "2025-08-01"),
+    *("2025-08-29", "2025-10-06", "2026-01-01", "2026-02-01", "2026-02-06", "2026-02-09"),
+    *("2026-02-10", "2026-04-27", "2026-05-06", "2026-05-12", "2026-05-28", "2026-07-23"),
+    *("2026-08-14", "2026-08-20", "2026-08-29", "2026-09-02", "2026-09-16", "2026-10-08"),
+    *("2026-10-16", "2026-10-31", "2026-11-04", "2026-11-12"),
 }
 """The days up to `KNOWN_UNTIL` on which rules, messages, keys or headers changed."""
 
@@ -224,7 +224,7 @@ def turns() -> Iterator[date | None]:
         for body in operation.bodies.values():
             periods += [body.period, *(period for period, _ in body.default_models)]
     for model in MODELS.values():
-        periods += [conflict.period for conflict in model.conflicts]
+        periods += [model.output_details_period, *(each.period for each in model.conflicts)]
         for rule in chain.from_iterable(rules.values() for rules in model.accepts.values()):
             periods.append(rule.period)
             yield from (until for until, _ in rule.earlier)
@@ -326,14 +326,27 @@ def test_response_keys_appear_on_their_day(http: httpx2.Client) -> None:
         return {*body, *body["data"][0], *body["usage"]}
 
     described = {"background", "output_format", "quality", "size"}
-    assert not described & keys("2025-06-24")
-    assert described <= keys("2025-06-25")
-    assert "output_tokens_details" not in keys("2025-12-15")
-    assert "output_tokens_details" in keys("2025-12-16")
+    assert not described & keys("2025-06-02")
+    assert described <= keys("2025-06-03")
     assert "generation_id" not in keys("2026-09-15")
     assert "generation_id" in keys("2026-09-16")
-    assert "safety_identifier" not in keys("2026-10-15", user="u")
-    assert "safety_identifier" in keys("2026-10-16", user="u")
+    assert "safety_identifier" not in keys("2026-10-07", user="u")
+    assert "safety_identifier" in keys("2026-10-08")
+
+
+@pytest.mark.parametrize(
+    ("model", "day", "detailed"),
+    [
+        *(("gpt-image-1", "2026-04-26", False), ("gpt-image-1", "2026-04-27", True)),
+        *(("gpt-image-1-mini", "2026-04-26", False), ("gpt-image-1-mini", "2026-04-27", True)),
+        *(("gpt-image-1.5", "2025-12-16", True), ("gpt-image-2", "2026-04-21", True)),
+    ],
+)
+def test_output_tokens_are_detailed_from_a_day_of_the_model_on(
+    http: httpx2.Client, model: str, day: str, *, detailed: bool
+) -> None:
+    usage = ask(http, day, model=model).json()["usage"]
+    assert ("output_tokens_details" in usage) == detailed
 
 
 def test_unknown_model_error_has_the_message_of_the_day(http: httpx2.Client) -> None:

@@ -20,9 +20,9 @@ MAX_AGE_SECONDS: Final = 86_400
 """Time for which a browser may cache the answer to a preflight."""
 
 ALLOW_ORIGIN_DAYS: Final = StackDays(gateway=Period(until=GATEWAY_SINCE))
-"""The days on which answers have `ALLOW_ORIGIN` without an `Origin` in the call, too. At generations
-and edits the last such recording is of 2025-04-12, the first without the header of 2025-04-18; at
-variations all recordings have it, to the last, of 2026-02-23."""
+"""The days on which answers have `ALLOW_ORIGIN` without an `Origin` in the call, too. At
+generations and edits the last such recording is of 2025-04-12, the first without the header of
+2025-04-18; at variations all recordings have it, to the last, of 2026-02-23."""
 
 
 def preflight_headers(method: str, headers: str | None) -> dict[str, str]:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Final
 
+from images_emulator.contract.calendar import ALWAYS, Period
 from images_emulator.contract.families import (
     CONFLICTS,
     DALLE_2_ACCEPTS,
@@ -129,6 +130,10 @@ GPT_2_6_TIERS: Final = "gpt-image-2.6-sunburst or gpt-image-2.6-flare"
 """The replacement of the models that are shut down on 2026-12-01, in the words of the deprecations
 page."""
 
+TILED_OUTPUT_DETAILS: Final = Period(since=date(2026, 4, 27))
+"""The days on which gpt-image-1 and gpt-image-1-mini detail their output tokens: the middle between
+2026-04-17, when the latter did not and gpt-image-1.5 did, and 2026-05-06, when the former did."""
+
 # `created` of the GPT image models is that of a list that was compared with the live one on
 # 2026-10-05. That list and the one of 2026-08-29 are without gpt-image-1.5-2025-12-16. That of the
 # DALL·E models is as many published lists have it.
@@ -145,6 +150,7 @@ GPT_1: Final = Model(
     ),
     conflicts=CONFLICTS,
     token_rates=TILE_RATES,
+    output_details_period=TILED_OUTPUT_DETAILS,
     prices=GPT_1_PRICES,
     seconds=GPT_1_SECONDS,
 )
@@ -161,6 +167,7 @@ GPT_1_5: Final = replace(
         edits={"input_fidelity": INPUT_FIDELITY},
     ),
     token_rates=TILE_RATES_WITH_OUTPUT_TEXT,
+    output_details_period=ALWAYS,
     prices=GPT_1_5_PRICES,
 )
 GPT_2: Final = Model(
@@ -241,6 +248,7 @@ MODELS: Final[Mapping[str, Model]] = {
             ),
             conflicts=CONFLICTS,
             token_rates=MINI_RATES,
+            output_details_period=TILED_OUTPUT_DETAILS,
             prices=MINI_PRICES,
             seconds=GPT_1_SECONDS,
         ),

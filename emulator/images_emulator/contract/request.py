@@ -10,7 +10,7 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Final
 
-from images_emulator.contract.calendar import Day, Period
+from images_emulator.contract.calendar import ALWAYS, Day, Period
 from images_emulator.contract.conflicts import Conflict
 from images_emulator.contract.field_codecs import (
     ADDED_LATER,
@@ -89,6 +89,8 @@ class Model(Immutable):
     """The combinations of parameters that the model refuses, in the order of the checks."""
     token_rates: TokenRates | None = field(default=None, compare=False)
     """The token counts of the model; None where its answers have no `usage`."""
+    output_details_period: Period = ALWAYS
+    """The days on which `usage` has `output_tokens_details`."""
     prices: Prices | None = field(default=None, compare=False)
     """The prices of an answer; None where no source has them."""
     shutdown: date | None = None

@@ -1,7 +1,8 @@
 """Response bodies and stream events: their keys, the order of the keys, and the days of each key.
 
-In a body `created` comes first, and the other keys follow in alphabetical order. Those of an event
-have the order of `EVENT_KEYS`. A key without a value is left out.
+In a body `created` comes first, and the other keys follow in alphabetical order. The keys of an
+event have the order of `EVENT_KEYS`. A key without a value is left out, but for
+`safety_identifier`.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ from images_emulator.contract.request import ImageRequest, Model
 from images_emulator.contract.templates import SlotValues, Template, number_slot, string_slot
 from images_emulator.contract.usage import SvgUsage, Usage, svg_usage_of
 
-# Recorded on that day. The SDK has the keys from the next day on.
-_PARAMETERS_ECHOED: Final = Period(since=date(2025, 6, 25))
+# Recorded on that day; absent on 2025-05-22.
+_PARAMETERS_ECHOED: Final = Period(since=date(2025, 6, 3))
 
 # No event of a capture of 2025-10 is as those of 2026 are. The day between is not known; this one
 # is the turn of the year.
@@ -43,28 +44,13 @@ KEY_PERIODS: Final[Mapping[str, Period]] = {
     "output_format": _PARAMETERS_ECHOED,
     "quality": _PARAMETERS_ECHOED,
     "size": _PARAMETERS_ECHOED,
-    "output_tokens_details": Period(since=date(2025, 12, 16)),
-    "safety_identifier": Period(since=date(2026, 10, 16)),
-    # Of models; every shutdown so far had been announced before this day.
+    # Recorded on that day, as null, and absent on 2026-10-07.
+    "safety_identifier": Period(since=date(2026, 10, 8)),
+    # Of models. Every shutdown so far had been announced before this day.
     "shutdown_date": Period(since=date(2026, 8, 14)),
 }
-"""The days on which answers have a key, for the keys that answers have not always had."""
-
-EVENT_KEYS: Final = ("created_at", "type")
-"""The first keys of an event, in their order; the others follow in alphabetical order."""
-
-EARLIER_EVENT_KEYS: Final = (
-    (
-        _EVENTS_SINCE,
-        (
-            *("type", "partial_image_index", "b64_json", "created_at", "usage", "size", "quality"),
-            *("background", "output_format"),
-            *("input_tokens", "output_tokens", "total_tokens", "input_tokens_details"),
-            *("text_tokens", "image_tokens"),
-        ),
-    ),
-)
-"""`EVENT_KEYS` until some day (see `version_on`), with the keys of `usage` behind them."""
+"""The days on which answers have a key, for the keys that answers have not always had. The days of
+`output_tokens_details` depend on the model: `Model.output_details_period`."""
 
 MAX_CACHED_TEMPLATE_CHARS: Final = 4096
 """The longest body, without its images, whose template is cached."""
@@ -95,27 +81,28 @@ def pretty(body: Any) -> bytes:
     return _indented(body).encode()
 
 
-def _usage(usage: Usage, day: Day) -> dict[str, Any]:
-    values = {
+def _usage(usage: Usage, request: ImageRequest) -> dict[str, Any]:
+    values: dict[str, Any] = {
         "input_tokens": usage.input_tokens,
         "input_tokens_details": {
             "image_tokens": usage.input_image,
             "text_tokens": usage.input_text,
         },
         "output_tokens": usage.output_tokens,
-        "output_tokens_details": {
+    }
+    if request.day in request.model.output_details_period:
+        values["output_tokens_details"] = {
             "image_tokens": usage.output_image,
             "text_tokens": usage.output_text,
-        },
-        "total_tokens": usage.total_tokens,
-    }
-    return _keys_of_day(values, day)
+        }
+    return values | {"total_tokens": usage.total_tokens}
 
 
-def _usage_of_event(usage: Usage, day: Day) -> dict[str, Any]:
+def _usage_of_event(usage: Usage, request: ImageRequest) -> dict[str, Any]:
+    day = request.day
     values = {
         key: _in_order_of_event(value, day) if isinstance(value, dict) else value
-        for key, value in _usage(usage, day).items()
+        for key, value in _usage(usage, request).items()
     }
     return _in_order_of_event(values, day)
 
@@ -137,9 +124,8 @@ def _parameters(request: ImageRequest) -> dict[str, Any]:
         "output_format": request.output_format,
         "quality": request.quality,
         "size": "{}x{}".format(*request.size),
+        "safety_identifier": request.effective_safety_identifier,
     }
-    identifier = request.effective_safety_identifier
-    values |= {"safety_identifier": identifier} if identifier else {}
     return _keys_of_day(values, request.day)
 
 
@@ -178,7 +164,7 @@ def images_response(
     item = dict(sorted(_keys_of_day(item, request.day).items()))
     body: dict[str, Any] = {"data": [item] * request.n}
     if usage:
-        body |= _parameters(request) | {"usage": _usage(usage, request.day)}
+        body |= _parameters(request) | {"usage": _usage(usage, request)}
         if counts := svg_usage_of(request, size):
             body["svg_usage"] = _svg_usage(counts)
     if overrides.usage is not None:
@@ -249,7 +235,7 @@ def completed_event(
     *usage* is None for models that count no tokens. A usage in *overrides* replaces it."""
     values = _parameters(request)
     if usage:
-        values["usage"] = _usage_of_event(usage, request.day)
+        values["usage"] = _usage_of_event(usage, request)
     if overrides.usage is not None:
         values["usage"] = overrides.usage
     return _image_event(request, "completed", request.partial_images, values)
