@@ -188,5 +188,5 @@ def test_violations_header_stays_within_what_clients_accept(
     ("name", "shown"), [("x" * 256, "x" * 256), ("x" * 257, f"{'x' * 255}…")], ids=len
 )
 def test_a_violation_names_256_characters_of_a_parameter_at_most(name: str, shown: str) -> None:
-    violation = Violation.of(errors.unknown_parameter(name=name))
+    violation = Violation.of(errors.unknown_field(name=name))
     assert str(violation) == f"{shown}: unknown_parameter"

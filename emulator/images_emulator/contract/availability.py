@@ -83,19 +83,23 @@ class Availability:
 
         An error of the name is passed to *forgive*, which may raise it.
         """
+        named = self.named_model(call, forgive)
         if call.operation.only_model:
             return call.operation.only_model
-        if "model" in call.fields:
-            name = call.fields["model"]
-            try:
-                if self.as_of not in MODEL_RULE.period:
-                    raise errors.unknown_parameter(name="model")
-                MODEL_RULE.check_at_gateway("model", name)
-            except APIError as error:
-                forgive(error)
-            else:
-                return str(name)
-        return self.default_model(call)
+        return self.default_model(call) if named is None else named
+
+    def named_model(self, call: Call, forgive: Callable[[APIError], None]) -> str | None:
+        """The name that *call* has as its `model`; None where it has none, or one with an error,
+        which is passed to *forgive*."""
+        if "model" not in call.fields or self.as_of not in MODEL_RULE.period:
+            return None
+        name = call.fields["model"]
+        try:
+            MODEL_RULE.check_at_gateway("model", name)
+        except APIError as error:
+            forgive(error)
+            return None
+        return str(name)
 
     def default_model(self, call: Call) -> str | None:
         """The model of a call that names none: the first default model, or a later one if the call

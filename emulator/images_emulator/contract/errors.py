@@ -7,6 +7,7 @@ ones, and a comment says so.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Final
 
@@ -25,13 +26,19 @@ missing_parameter = Refusal(
     code="missing_required_parameter",
     earlier=older_stack_versions("'{name}' is a required property"),
 )
-# The older version: xenodium/chatgpt-shell#47, 2023-04.
+# The older version: xenodium/chatgpt-shell#47, 2023-04, of one name. It lists all names, sorted as
+# texts: traceloop/openllmetry-js, 2025-08-10.
 unknown_parameter = Refusal(
     "Unknown parameter: '{name}'.",
     param="{name}",
     code="unknown_parameter",
-    earlier=older_stack_versions("Additional properties are not allowed ('{name}' was unexpected)"),
+    earlier=older_stack_versions(
+        "Additional properties are not allowed ({unknown:was} unexpected)"
+    ),
 )
+# Of a field of an object, and of a value that is refused like an unknown parameter. The older stack
+# had neither.
+unknown_field = replace(unknown_parameter, earlier=())
 image_in_json = Refusal(
     "Unknown parameter: 'image'. For application/json on {path}, use 'images' (array).",
     param="image",

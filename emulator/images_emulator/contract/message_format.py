@@ -13,13 +13,16 @@ MAX_SHOWN_VALUE: Final = 4096
 
 class Words(tuple[str, ...]):
     """Words that a message lists: `{words}` gives `'a', 'b', and 'c'`, `{words:or}` gives
-    `'a', 'b', or 'c'`, `{words:,}` gives `'a', 'b', 'c'`."""
+    `'a', 'b', or 'c'`, `{words:,}` gives `'a', 'b', 'c'`, `{words:was}` the same with the verb,
+    `'a', 'b', 'c' were`, or `'a' was` of one word."""
 
     __slots__ = ()
 
     def __format__(self, last: str) -> str:
         if last == ",":
             return ", ".join(f"'{word}'" for word in self)
+        if last == "was":
+            return f"{self:,} {'were' if len(self) > 1 else 'was'}"
         return quoted_list(self, last or "and")
 
 

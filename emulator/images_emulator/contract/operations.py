@@ -84,7 +84,8 @@ class Operation(Immutable, kw_only=True, eq=False):
     event_name: str | None = None
     """The beginning of the names of its events; None where it has no streams."""
     only_model: str | None = None
-    """The model that serves every call, whatever its `model`; None where `model` decides."""
+    """The model that serves every call. A call that names another one is refused. None where
+    `model` decides."""
     period: Period = ALWAYS
     """The days on which the operation exists. On other days its path is answered as an unknown one,
     to any key."""
@@ -125,6 +126,11 @@ class Operation(Immutable, kw_only=True, eq=False):
     def day_of_words(self, day: Day) -> Day:
         """The day that decides the messages of errors on *day*; None for the newest ones."""
         return min(day or OLDER_STACK_UNTIL, OLDER_STACK_UNTIL) if self.older_stack else day
+
+    def is_on_older_stack(self, day: Day) -> bool:
+        """Whether the older stack judges its calls on *day*."""
+        words = self.day_of_words(day)
+        return words is not None and words <= OLDER_STACK_UNTIL
 
 
 # The documentation named a default model until 2026-10, but a missing one was recorded as refused
@@ -168,7 +174,6 @@ VARIATIONS: Final = Operation(
     route="/images/variations",
     bodies={FORM: RequestBody(default_models=[(_DALLE_DAYS, ("dall-e-2",))])},
     image_kind=ImageKind.VARIATION,
-    # The operation ignores `model`, as recorded in 2025-05.
     only_model="dall-e-2",
     period=_DALLE_DAYS,
     # Recorded until 2025-09.

@@ -37,7 +37,7 @@ def check_reference(name: str, value: Any) -> None:
         raise errors.wrong_type(name=name, expected="an object", got=json_type(value))
     for key in value:
         if key not in ("image_url", "file_id"):
-            raise errors.unknown_parameter(name=f"{name}.{key}")
+            raise errors.unknown_field(name=f"{name}.{key}")
     keys = [key for key in ("image_url", "file_id") if value.get(key) is not None]
     if len(keys) != 1:
         raise errors.not_one_reference(name=name)

@@ -3,7 +3,7 @@ The `Model` of a request is here, too."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date
 from functools import cached_property
@@ -63,12 +63,18 @@ class Call:
 
     *form* is true for a form, false for JSON. *fields* are in the order of the body. The fields of
     JSON are JSON values. The fields of a form are texts, uploads, lists (`image[]`) and mappings
-    (`svg[model]`).
+    (`svg[model]`). *part_names* are the names of a form as they were sent, with their brackets, each
+    once; where they are left out, no name has brackets.
     """
 
     operation: Operation
     form: bool
     fields: Mapping[str, Any]
+    part_names: Sequence[str] = ()
+
+    def sent_names(self, *, with_brackets: bool) -> Sequence[str]:
+        """The names of its parameters, or *with_brackets* those of the parts of its form."""
+        return (with_brackets and self.part_names) or [*self.fields]
 
     @property
     def asks_for_stream(self) -> bool:

@@ -219,7 +219,7 @@ class Object(Rule):
             raise errors.wrong_type(name=name, expected="an object", got=json_type(value))
         for key, inner in value.items():
             if key not in self.fields:
-                raise errors.unknown_parameter(name=f"{name}.{key}")
+                raise errors.unknown_field(name=f"{name}.{key}")
             rule = self.fields[key]
             if inner is not None or not rule.nullable:
                 rule.check_at_gateway(f"{name}.{key}", inner)

@@ -16,7 +16,7 @@ from images_emulator.contract.calendar import Policy
 from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.image_rules import InputImages, OverlayRule
 from images_emulator.contract.message_format import Words
-from images_emulator.contract.models import LISTED_MODEL
+from images_emulator.contract.models import LISTED_MODEL, MODEL_RULE
 from images_emulator.contract.picture import ImageLoader
 from images_emulator.contract.refusal import APIError, Violation
 from images_emulator.contract.request import REQUEST_FIELDS, Call, ImageRequest, Model
@@ -43,6 +43,7 @@ class Validation:
         self.loader = loader
         self.policy = policy
         self.available = availability_on(policy.as_of, dialect, policy.day)
+        self.on_older_stack = call.operation.is_on_older_stack(policy.day)
         self.violations: list[Violation] = []
         self.source: Pixels | None = None
 
@@ -57,6 +58,11 @@ class Validation:
         name = self._model_name()
         model = self.available.models.get(name)
         unknown = None if model else errors.no_such_model(model=name)
+        only_model, named = self.call.operation.only_model, self.call.fields.get("model")
+        if only_model and isinstance(named, str) and named not in ("", only_model):
+            # As of any unknown model, refused after the gateway's checks: a size (2025-05) and
+            # names (2025-08) were refused before the same `gpt-image-1` was.
+            unknown = errors.no_such_model(model=named)
         if model and self.call.operation not in model.accepts:
             listed = Words([LISTED_MODEL])
             self.forgive(errors.value_not_the_only_one(name="model", value=name, listed=listed))
@@ -84,9 +90,8 @@ class Validation:
     def _gateway(self, rules: Rules) -> dict[str, Any]:
         """The values that pass the gateway, in the order of the rules. Null and absent parameters
         are left out."""
-        for name in self.call.fields:
-            if name != "model" and name not in rules:
-                self.forgive(self._unknown(name, rules))
+        for name in (names := self._unknown_names(rules)):
+            self.forgive(self._unknown(name, rules, names))
         values: dict[str, Any] = {}
         for name, rule in rules.items():
             try:
@@ -117,13 +122,21 @@ class Validation:
         rule.check_at_gateway(name, value)
         return value
 
-    def _unknown(self, name: str, rules: Rules) -> APIError:
+    def _unknown_names(self, rules: Rules) -> Words:
+        """The names that no rule has. The older stack has no arrays: there a name with brackets is
+        unknown, and the names are sorted."""
+        is_known = {*rules, *(["model"] if self.policy.as_of in MODEL_RULE.period else [])}
+        sent = self.call.sent_names(with_brackets=self.on_older_stack)
+        names = [name for name in sent if name not in is_known]
+        return Words(sorted(names) if self.on_older_stack else names)
+
+    def _unknown(self, name: str, rules: Rules, names: Words) -> APIError:
         if "images" in rules and name in ("image", "image[]"):
             return errors.image_in_json(path=self.call.operation.path)
         image = rules.get("image")
         if isinstance(image, InputImages) and image.max_items > 1 and name == "images":
             return errors.images_in_form()
-        return errors.unknown_parameter(name=name)
+        return errors.unknown_parameter(name=name, unknown=names)
 
     # --- the image service
 

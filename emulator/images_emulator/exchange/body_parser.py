@@ -6,7 +6,7 @@ from typing import Final
 
 from images_emulator.contract.operations import FORM, Operation
 from images_emulator.contract.request import Call
-from images_emulator.exchange.form_parser import DEFAULT_SETTINGS, read_form
+from images_emulator.exchange.form_parser import DEFAULT_SETTINGS, read_form_with_names
 from images_emulator.exchange.json_body import parse_json
 from images_emulator.settings import Settings
 
@@ -24,5 +24,6 @@ def parse_body(
     not read the media type, and where the body cannot be parsed. Raises APIError also for a form
     past a limit of the *settings*."""
     if operation.media_type(content_type, None) == FORM:
-        return Call(operation, form=True, fields=read_form(content_type, body, settings))
+        fields, part_names = read_form_with_names(content_type, body, settings)
+        return Call(operation, form=True, fields=fields, part_names=part_names)
     return Call(operation, form=False, fields=parse_json(b"".join(body)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from codecs import getincrementaldecoder
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import cached_property
 from typing import Any, Final
@@ -108,6 +108,8 @@ class _Parser:
         self.fields: dict[str, Any] = {}
         self.listed: list[tuple[str, str | Upload]] | None = None
         """The first parts in the order of the form; None where the caller does not need them."""
+        self.part_names: dict[str, None] = {}
+        """The first names of parts, with their brackets, each once."""
         self.complete = False
         self.parts = 0
         self.names = 0
@@ -206,6 +208,8 @@ class _Parser:
             if self.listed is not None and len(self.listed) < MAX_LISTED_PARTS:
                 self.listed.append((name, value))
             self.names += place(self.fields, name, value)
+            if len(self.part_names) < MAX_NAMES:
+                self.part_names[name] = None
         self._part = None
 
 
@@ -282,9 +286,16 @@ def read_form(
 ) -> dict[str, Any]:
     """The fields of a multipart *body*, in its order. Raises APIError where *body* is malformed, or
     past a limit of the *settings*."""
+    return read_form_with_names(content_type, body, settings)[0]
+
+
+def read_form_with_names(
+    content_type: str, body: Iterable[bytes], settings: Settings = DEFAULT_SETTINGS
+) -> tuple[dict[str, Any], Sequence[str]]:
+    """`read_form`, and the first `MAX_NAMES` names of its parts, with their brackets, each once."""
     parser = _parser_for(content_type, settings)
     _read(parser, body)
-    return parser.fields
+    return parser.fields, tuple(parser.part_names)
 
 
 def list_parts(
