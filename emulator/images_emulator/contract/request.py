@@ -63,8 +63,8 @@ class Call:
 
     *form* is true for a form, false for JSON. *fields* are in the order of the body. The fields of
     JSON are JSON values. The fields of a form are texts, uploads, lists (`image[]`) and mappings
-    (`svg[model]`). *part_names* are the names of a form as they were sent, with their brackets, each
-    once; where they are left out, no name has brackets.
+    (`svg[model]`). *part_names* are the names of a form as they were sent, with their brackets,
+    each once; where they are left out, no name has brackets.
     """
 
     operation: Operation

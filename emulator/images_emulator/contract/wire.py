@@ -52,6 +52,22 @@ KEY_PERIODS: Final[Mapping[str, Period]] = {
 """The days on which answers have a key, for the keys that answers have not always had. The days of
 `output_tokens_details` depend on the model: `Model.output_details_period`."""
 
+EVENT_KEYS: Final = ("created_at", "type")
+"""The first keys of an event, in their order; the others follow in alphabetical order."""
+
+EARLIER_EVENT_KEYS: Final = (
+    (
+        _EVENTS_SINCE,
+        (
+            *("type", "partial_image_index", "b64_json", "created_at", "usage", "size", "quality"),
+            *("background", "output_format"),
+            *("input_tokens", "output_tokens", "total_tokens", "input_tokens_details"),
+            *("text_tokens", "image_tokens"),
+        ),
+    ),
+)
+"""`EVENT_KEYS` until some day (see `version_on`), with the keys of `usage` behind them."""
+
 MAX_CACHED_TEMPLATE_CHARS: Final = 4096
 """The longest body, without its images, whose template is cached."""
 
