@@ -249,7 +249,8 @@ def completed_event(
 ) -> Template:
     """The last event of a stream, which has the final image. Its slots are `created` and `image`.
     *usage* is None for models that count no tokens. A usage in *overrides* replaces it."""
-    values = _parameters(request)
+    # Only bodies were recorded with `safety_identifier` as null.
+    values = {key: value for key, value in _parameters(request).items() if value is not None}
     if usage:
         values["usage"] = _usage_of_event(usage, request)
     if overrides.usage is not None:
