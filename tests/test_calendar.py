@@ -22,7 +22,7 @@ from images_emulator.contract.availability import availability_on
 from images_emulator.contract.calendar import GATEWAY_SINCE, KNOWN_UNTIL, Period, Policy
 from images_emulator.contract.conflicts import Above, Conflict
 from images_emulator.contract.dialect import OPENAI, OPENAI_HEADERS, PREFIX_DAYS, STACK_HEADER_DAYS
-from images_emulator.contract.models import MODEL_RULE, MODELS
+from images_emulator.contract.models import MODEL_RULE, MODEL_RULES, MODELS
 from images_emulator.contract.operations import (
     DELETE_FILE,
     GENERATIONS,
@@ -202,17 +202,20 @@ def test_as_of_changes_what_edits_accept(
 KNOWN_DAYS = {
     *("2022-12-20", "2023-03-01", "2023-04-01", "2023-11-06", "2024-02-22", "2024-05-31"),
     *("2024-07-17", "2024-08-24", "2024-11-01", "2025-04-16", "2025-05-02", "2025-06-02"),
-    *("2025-06-03", "2025-06-16", "2025-07-16", "2025-07-17", "2025-07-30", "2025-08-01"),
-    *("2025-08-29", "2025-10-06", "2026-01-01", "2026-02-01", "2026-02-06", "2026-02-09"),
-    *("2026-02-10", "2026-04-27", "2026-05-06", "2026-05-12", "2026-05-28", "2026-07-23"),
-    *("2026-08-14", "2026-08-20", "2026-08-29", "2026-09-02", "2026-09-16", "2026-10-08"),
-    *("2026-10-16", "2026-10-31", "2026-11-04", "2026-11-12"),
+    *("2025-06-03", "2025-06-16", "2025-07-16", "2025-07-17", "2025-07-25", "2025-07-30"),
+    *("2025-08-01", "2025-08-23", "2025-08-29", "2025-10-06", "2026-01-01", "2026-02-01"),
+    *("2026-02-06", "2026-02-09", "2026-02-10", "2026-04-17", "2026-04-27", "2026-05-06"),
+    *("2026-05-12", "2026-05-28", "2026-07-23", "2026-08-14", "2026-08-20", "2026-08-29"),
+    *("2026-09-02", "2026-09-16", "2026-10-08", "2026-10-16", "2026-10-31", "2026-11-04"),
+    *("2026-11-12"),
 }
 """The days up to `KNOWN_UNTIL` on which rules, messages, keys or headers changed."""
 
 
 def turns() -> Iterator[date | None]:
     """Those that the tables name, but for the days of whole models, which docs/reference has."""
+    for rule in MODEL_RULES.values():
+        yield from (until for until, _ in rule.earlier)
     periods = [MODEL_RULE.period, *KEY_PERIODS.values(), *(period for period, _ in OPENAI_HEADERS)]
     periods.append(PREFIX_DAYS)
     yield from (until for until, _ in (*EARLIER_EVENT_KEYS, *OPENAI.hosted.earlier_versions))

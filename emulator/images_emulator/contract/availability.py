@@ -12,7 +12,7 @@ from images_emulator.contract.conflicts import Conflict, conflicts_within
 from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.image_rules import InputImages, OverlayRule
 from images_emulator.contract.message_format import Words
-from images_emulator.contract.models import MODEL_RULE, MODELS, newest_of
+from images_emulator.contract.models import MODEL_RULE, MODEL_RULES, MODELS, newest_of
 from images_emulator.contract.operations import FORM, JSON, Operation
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Call, Model
@@ -95,7 +95,8 @@ class Availability:
             return None
         name = call.fields["model"]
         try:
-            MODEL_RULE.check_at_gateway("model", name)
+            rule = MODEL_RULES.get(call.operation, MODEL_RULE).version_on(self.day)
+            rule.check_at_gateway("model", name)
         except APIError as error:
             forgive(error)
             return None

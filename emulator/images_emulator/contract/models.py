@@ -7,12 +7,12 @@ lacks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Final
 
-from images_emulator.contract.calendar import ALWAYS, Period
+from images_emulator.contract.calendar import ALWAYS, GATEWAY_SINCE, Period
 from images_emulator.contract.families import (
     CONFLICTS,
     DALLE_2_ACCEPTS,
@@ -35,10 +35,11 @@ from images_emulator.contract.image_rules import InputImages, OverlayRule
 from images_emulator.contract.operations import (
     DALLE_SHUTDOWN,
     GENERATIONS,
+    Operation,
 )
 from images_emulator.contract.prices import ImagePrices, TokenPrices
 from images_emulator.contract.request import Model
-from images_emulator.contract.rules import Choice, Text
+from images_emulator.contract.rules import Choice, Rule, Text
 from images_emulator.contract.service_errors import content_policy_dalle_2, rate_limited_dalle
 from images_emulator.contract.token_rates import (
     InputPatches,
@@ -50,6 +51,47 @@ from images_emulator.contract.token_rates import (
 
 MODEL_RULE: Final = Text(nullable=False, period=since(2023, 11, 6))
 """The rule of `model`, which is checked before all others: they depend on it."""
+
+MODELS_AT_GATEWAY: Final[Sequence[tuple[date, tuple[str, ...]]]] = (
+    (date(2025, 7, 25), ("gpt-image-1",)),
+    (date(2025, 8, 23), ("gpt-image-1", "gpt-image-0721-mini-alpha")),
+    (date(2025, 10, 6), ("gpt-image-1", "gpt-image-1-io", "gpt-image-0721-mini-alpha")),
+    (date(2025, 12, 16), ("gpt-image-1", "gpt-image-1-mini")),
+    (
+        date(2026, 4, 17),
+        ("gpt-image-1", "gpt-image-1-mini", "gpt-image-1.5", "chatgpt-image-latest"),
+    ),
+)
+"""The GPT image models that the gateway listed where a generation named another model, as `(until,
+models)`; behind them it listed dall-e-2 and dall-e-3. From the last day on, only the image service
+knew the models.
+
+The gateway judged calls from 2025-04-16 on. Its list was first recorded on 2025-07-23, and is taken
+to be the oldest. The alpha was recorded from 2025-07-25 on, `-io` from 2025-08-23 to 08-25, and the
+sentence of the image service from 2026-04-17 on (maruel/genai, providers/openaichat). The lists of
+mini and 1.5 are known by reports, of 2025-11-15 and 2025-12-10, and of the first months of 2026;
+they begin here with the release of those models."""
+
+UNLISTED_AT_GATEWAY: Final = ("gpt-image-1.5-2025-12-16",)
+"""A model of those days that the lists leave out."""
+
+MODEL_RULES: Final[Mapping[Operation, Rule]] = {
+    # What the gateway listed for edits on those days was not recorded.
+    GENERATIONS: replace(
+        MODEL_RULE,
+        earlier=(
+            (GATEWAY_SINCE, MODEL_RULE),
+            *(
+                (
+                    until,
+                    Choice((*models, "dall-e-2", "dall-e-3"), UNLISTED_AT_GATEWAY, nullable=False),
+                )
+                for until, models in MODELS_AT_GATEWAY
+            ),
+        ),
+    )
+}
+"""The rules of `model` at the operations that do not have `MODEL_RULE`."""
 
 OUTPUT_RATES: Final = OutputTable(
     {"low": (272, 408, 400), "medium": (1056, 1584, 1568), "high": (4160, 6240, 6208)}
