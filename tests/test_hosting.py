@@ -184,6 +184,15 @@ def in_place_of(status: int) -> StorageError:
         (blob_storage.blob_not_found(), MISSING, None),
         (blob_storage.unsupported_verb(), ONLY_GET, None),
         (
+            blob_storage.invalid_range(9),
+            (
+                416,
+                "InvalidRange",
+                "The range specified is invalid for the current size of the resource.",
+            ),
+            None,
+        ),
+        (
             blob_storage.preflight_failure(),
             (
                 403,
@@ -235,6 +244,74 @@ def test_errors_of_the_blob_store_have_the_headers_of_their_service() -> None:
         "Server": "Blob Service Version 1.0 Microsoft-HTTPAPI/2.0",
         "x-ms-request-id": "an-id",
     }
+
+
+def test_a_part_of_a_hosted_picture_can_be_asked_for(client: OpenAI) -> None:
+    url = published(client)
+    whole = httpx2.get(url)
+    size = len(whole.content)
+    assert whole.headers["accept-ranges"] == "bytes"
+    for text, first, last in (
+        ("bytes=0-511", 0, 511),
+        ("bytes=100-", 100, size - 1),
+        (f"bytes={size - 1}-{size + 5}", size - 1, size - 1),
+    ):
+        for name in ("Range", "x-ms-range"):
+            part = httpx2.get(url, headers={name: text})
+            assert part.status_code == 206
+            assert part.headers["content-range"] == f"bytes {first}-{last}/{size}"
+            assert part.content == whole.content[first : last + 1]
+            assert part.headers["content-type"] == "image/png"
+    assert httpx2.head(url, headers={"Range": "bytes=0-1"}).status_code == 200
+    for text in ("bytes=5-1", "bytes=-5", "bytes=0-1,3-4", "lines=0-1"):
+        answer = httpx2.get(url, headers={"Range": text})
+        assert (answer.status_code, answer.content) == (200, whole.content)
+    behind = httpx2.get(url, headers={"Range": f"bytes={size}-"})
+    assert behind.status_code == 416
+    assert behind.headers["x-ms-error-code"] == "InvalidRange"
+    assert behind.headers["content-range"] == f"bytes */{size}"
+    assert "invalid for the current size of the resource" in behind.text
+
+
+def test_a_hosted_picture_tells_its_version(client: OpenAI, emulator: Emulator) -> None:
+    emulator.clock.freeze(datetime(2026, 11, 1, 12, tzinfo=UTC))
+    url, other = published(client), published(client)
+    answer = httpx2.get(url)
+    assert answer.headers["last-modified"] == "Sun, 01 Nov 2026 12:00:00 GMT"
+    assert answer.headers["content-disposition"] == "inline"
+    tag = answer.headers["etag"]
+    assert re.fullmatch(r'"0x8[0-9A-F]{14}"', tag)
+    assert tag != httpx2.get(other).headers["etag"]
+
+    def status(**headers: str) -> int:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        again = httpx2.get(url, headers=named)
+        if again.status_code == 304:
+            assert again.content == b""
+            assert again.headers["etag"] == tag
+        return again.status_code
+
+    older, now = "Sun, 01 Nov 2026 11:59:59 GMT", "Sun, 01 Nov 2026 12:00:00 GMT"
+    assert [status(if_none_match=each) for each in (tag, f'"x", {tag}', "*", '"x"')] == [
+        *(304, 304, 304, 200)
+    ]
+    assert [status(if_modified_since=each) for each in (now, older, "x")] == [304, 200, 200]
+    assert status(if_none_match='"x"', if_modified_since=now) == 200
+
+
+def test_a_hosted_picture_of_azure_was_created_a_day_before_it_expires(
+    server: Server, emulator: Emulator
+) -> None:
+    emulator.clock.freeze(datetime(2026, 11, 1, 12, tzinfo=UTC))
+    answer = httpx2.post(
+        f"{server.url}/openai/deployments/dall-e-3/images/generations",
+        params={"api-version": "2024-02-01"},
+        headers={"api-key": "x"},
+        json={"prompt": "x"},
+    )
+    picture = httpx2.get(answer.json()["data"][0]["url"])
+    assert picture.headers["last-modified"] == "Sun, 01 Nov 2026 12:00:00 GMT"
+    assert "content-disposition" not in picture.headers
 
 
 @pytest.mark.parametrize("query", ["", "?", "?se=2026-01-01T00%3A00%3A00Z&sp=r", "?sig="])

@@ -218,6 +218,12 @@ def dialect_at(path: str) -> Dialect:
     return AZURE if path.startswith(AZURE_PREFIX) else OPENAI
 
 
+def hosted_urls_of(name: str) -> HostedURLs:
+    """The URLs among which one is whose path ends, behind `/private/`, with *name*."""
+    beginning, _, _ = AZURE.hosted.path.partition("{")
+    return AZURE.hosted if name.startswith(beginning) else OPENAI.hosted
+
+
 DEPLOYMENT_PATH: Final = re.compile(rf"{DEPLOYMENTS_PREFIX}([^/]+)/")
 """The beginning of a path that names a deployment."""
 

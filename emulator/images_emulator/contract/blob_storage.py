@@ -1,15 +1,20 @@
 """Blob storage, where hosted images are: its errors, their XML and their headers.
 
-The storage is Azure Storage. Sources: "Common REST API error codes" and "Blob service error codes"
-of its reference, and recordings of expired and unsigned URLs.
+The storage is Azure Storage. Sources: "Common REST API error codes", "Blob service error codes",
+"Specifying the range header" and "Specifying conditional headers" of its reference, and recordings
+of expired and unsigned URLs.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import format_datetime
+from email.utils import format_datetime, parsedate_to_datetime
+from hashlib import blake2b
 from typing import Final
+
+from images_emulator.immutable import Immutable
 
 MEDIA_TYPE: Final = "application/xml"
 """The media type of error bodies."""
@@ -27,6 +32,10 @@ _ERRORS: Final[Mapping[int, tuple[str, str]]] = {
     409: (
         "PublicAccessNotPermitted",
         "Public access is not permitted on this storage account.",
+    ),
+    416: (
+        "InvalidRange",
+        "The range specified is invalid for the current size of the resource.",
     ),
     500: ("InternalError", "The server encountered an internal error. Please retry the request."),
     503: (
@@ -148,6 +157,56 @@ def preflight_failure() -> StorageError:
         "CorsPreflightFailure",
         "CORS not enabled or no matching rule found for this request.",
     )
+
+
+def invalid_range(size: int) -> StorageError:
+    """For a range that begins behind the end of an image of *size* bytes."""
+    return StorageError(416, *_ERRORS[416], headers={"Content-Range": f"bytes */{size}"})
+
+
+_RANGE: Final = re.compile(r"bytes=(\d{1,18})-(\d{0,18})", re.ASCII)
+
+
+def byte_range(text: str, size: int) -> tuple[int, int] | None:
+    """The first and the last byte of an image of *size* bytes that the header *text* asks for. None
+    for the whole image: the storage reads one range, which has a beginning. Raises StorageError
+    where that is behind the end."""
+    match = _RANGE.fullmatch(text)
+    if match is None:
+        return None
+    first, last = int(match[1]), int(match[2] or size)
+    if last < first:
+        return None
+    if first >= size:
+        raise invalid_range(size)
+    return first, min(last, size - 1)
+
+
+class Version(Immutable):
+    """The version of the image at *path*, which was *created* at that time and never changes."""
+
+    path: str
+    created: datetime
+
+    @property
+    def etag(self) -> str:
+        """The entity tag, in the form of Azure Storage."""
+        digest = blake2b(self.path.encode(), digest_size=7).hexdigest()
+        return f'"0x8{digest.upper()}"'
+
+    def headers(self) -> dict[str, str]:
+        """The headers that tell the version."""
+        return {"ETag": self.etag, "Last-Modified": _http_date(self.created)}
+
+    def is_known(self, tags: str, since: str) -> bool:
+        """Whether a client has it, by the *tags* of `If-None-Match` or, without any, by the time
+        *since* of `If-Modified-Since`."""
+        if tags:
+            return any(tag.strip() in (self.etag, "*") for tag in tags.split(","))
+        try:
+            return bool(since) and self.created <= parsedate_to_datetime(since)
+        except (TypeError, ValueError):
+            return False
 
 
 def error_in_place_of(

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from binascii import a2b_base64
+from datetime import datetime
+from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from images_emulator import imaging
-from images_emulator.contract.blob_storage import StorageError, unsupported_verb
+from images_emulator.contract.azure import hosted_urls_of
+from images_emulator.contract.blob_storage import (
+    StorageError,
+    Version,
+    byte_range,
+    unsupported_verb,
+)
 from images_emulator.exchange.exchange import exchange_of
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosted_picture import HostedPicture
@@ -24,7 +32,8 @@ class DownloadsAPI:
         self.emulator = emulator
 
     async def download(self, request: Request) -> Response:
-        """The image, drawn from its request."""
+        """The image, drawn from its request: all of it, a range, or nothing where the client has it
+        already."""
         exchange, emulator = exchange_of(request.scope), self.emulator
         try:
             if exchange.method not in ("GET", "HEAD"):
@@ -38,10 +47,33 @@ class DownloadsAPI:
             )
         except StorageError as error:
             return storage_error_response(error, exchange.id, emulator.clock.now())
+        parameters = dict(parse_qsl(query))
+        life = hosted_urls_of(request.path_params["name"]).life
+        version = Version(exchange.path, datetime.fromisoformat(parameters["se"]) - life)
+        headers = {
+            "Cache-Control": f"private, max-age={round(LIFE.total_seconds())}",
+            "Accept-Ranges": "bytes",
+            **version.headers(),
+        }
+        if disposition := parameters.get("rscd"):
+            headers["Content-Disposition"] = disposition
+        header = exchange.head.header
+        if version.is_known(header(b"if-none-match"), header(b"if-modified-since")):
+            return Response(status_code=304, headers=headers)
         renderer = emulator.renderer
         encoded = renderer.cached(hosted.request, hosted.index)
         if encoded is None:
             encoded = await render_for_client(renderer, request, hosted.request, hosted.index)
-        headers = {"Cache-Control": f"private, max-age={round(LIFE.total_seconds())}"}
         media_type = imaging.render.media_type(hosted.request, hosted.index)
-        return Response(a2b_base64(encoded), headers=headers, media_type=media_type)
+        data, status = a2b_base64(encoded), 200
+        asked = header(b"x-ms-range") or header(b"range")
+        if asked and exchange.method == "GET":
+            try:
+                part = byte_range(asked, len(data))
+            except StorageError as error:
+                return storage_error_response(error, exchange.id, emulator.clock.now())
+            if part:
+                first, last = part
+                headers["Content-Range"] = f"bytes {first}-{last}/{len(data)}"
+                data, status = data[first : last + 1], 206
+        return Response(data, status, headers, media_type)
