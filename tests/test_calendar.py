@@ -227,6 +227,8 @@ def turns() -> Iterator[date | None]:
         for body in operation.bodies.values():
             periods += [body.period, *(period for period, _ in body.default_models)]
     for model in MODELS.values():
+        if model.token_rates:
+            yield from (until for until, _ in model.token_rates.earlier)
         periods += [model.output_details_period, *(each.period for each in model.conflicts)]
         for rule in chain.from_iterable(rules.values() for rules in model.accepts.values()):
             periods.append(rule.period)
@@ -350,6 +352,17 @@ def test_output_tokens_are_detailed_from_a_day_of_the_model_on(
 ) -> None:
     usage = ask(http, day, model=model).json()["usage"]
     assert ("output_tokens_details" in usage) == detailed
+
+
+def test_mini_counts_an_input_image_by_patches_from_october_2026_on(http: httpx2.Client) -> None:
+    def counted(day: str) -> tuple[int, int]:
+        fields: dict[str, Any] = {"model": "gpt-image-1-mini", "prompt": "Add a blue border"}
+        answer = ask(http, day, "edits", form=True, image=FILE, **fields)
+        details = answer.json()["usage"]["input_tokens_details"]
+        return details["image_tokens"], details["text_tokens"]
+
+    assert counted("2026-10-07") == (194, 26)
+    assert counted("2026-10-08") == counted("any") == (4, 10)
 
 
 def test_unknown_model_error_has_the_message_of_the_day(http: httpx2.Client) -> None:

@@ -107,6 +107,13 @@ def test_input_tokens_by_patches(size: tuple[int, int], tokens: int) -> None:
     assert InputPatches().image_tokens(size, None) == tokens
 
 
+@pytest.mark.parametrize(
+    ("size", "tokens"), [((64, 64), 4), ((65, 64), 6), ((1024, 1024), 1024), ((1800, 2400), 1452)]
+)
+def test_input_tokens_by_patches_without_a_larger_scale(size: tuple[int, int], tokens: int) -> None:
+    assert InputPatches(max_scale=1).image_tokens(size, None) == tokens
+
+
 def test_input_patches_never_exceed_their_maximum() -> None:
     chance = Random(1)
     for _ in range(2000):

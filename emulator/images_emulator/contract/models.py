@@ -109,8 +109,14 @@ TILE_RATES_WITH_OUTPUT_TEXT: Final = replace(
 """Token rates of gpt-image-1.5. Recorded on edits: 143 at low, 262 and 308 at medium. Recorded
 without uploads: 334 and 335 at medium. The other values are assumed to equal these."""
 
-MINI_RATES: Final = TokenRates(OUTPUT_RATES, InputTiles())
-"""Token rates of gpt-image-1-mini."""
+MINI_RATES: Final = TokenRates(
+    OUTPUT_RATES,
+    InputPatches(max_scale=1, text_of_image=0),
+    earlier=((date(2026, 10, 8), TokenRates(OUTPUT_RATES, InputTiles())),),
+)
+"""Token rates of gpt-image-1-mini. A picture of 64x64 was 194 tokens and text of its own on
+2026-06-22, and on 2026-10-08 as many as it has patches. That many patches count as those of
+gpt-image-2 do is inferred."""
 
 
 def patch_rates(**factors: int) -> TokenRates:

@@ -11,8 +11,9 @@ Sources:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
+from datetime import date
 from math import ceil, floor, sqrt
 
 from images_emulator.contract.rules import Pixels
@@ -71,14 +72,19 @@ class InputTiles(Immutable):
 
 
 class InputPatches(Immutable):
-    """Input tokens by patches of 32×32 pixels, at most *max_patches* of them."""
+    """Input tokens by patches of 32×32 pixels, at most *max_patches* of them. A picture whose
+    longer edge is below 1024 pixels is enlarged to that first, to *max_scale* times its size at
+    most. Each picture adds *text_of_image* to the text tokens of the prompt."""
 
     max_patches: int = 1536
+    max_scale: float = 2
+    # One recording of gpt-image-2: a prompt of 5 tokens with one image is 12; without, 6 are added.
+    text_of_image: int = 1
 
     def image_tokens(self, size: Pixels, fidelity: str | None) -> int:
         """The image tokens of one input image."""
         width, height = min(size[0], 3 * size[1]), min(size[1], 3 * size[0])
-        scale = max(1.0, min(2.0, 1024 / max(width, height)))
+        scale = max(1.0, min(self.max_scale, 1024 / max(width, height)))
         wide, high = width * scale, height * scale
         if ceil(wide / 32) * ceil(high / 32) > self.max_patches:
             # Shrunk to *max_patches*, then a little more until one edge is a whole number of
@@ -91,8 +97,7 @@ class InputPatches(Immutable):
 
     def text_tokens(self, size: Pixels) -> int:
         """The text tokens that one input image adds to the prompt's."""
-        # In one recording, a prompt of 5 tokens with one image is 12. Without images, 6 are added.
-        return 1
+        return self.text_of_image
 
 
 TextRange = Mapping[str, tuple[int, int]]
@@ -111,3 +116,5 @@ class TokenRates(Immutable):
     """Text tokens of the output of a generation."""
     output_text_of_edits: TextRange = field(default_factory=dict)
     """Text tokens of the output of an edit."""
+    earlier: Sequence[tuple[date, TokenRates]] = ()
+    """Former rates, the oldest first: see `version_on`."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import Any, Final
 
+from images_emulator.contract.calendar import version_on
 from images_emulator.contract.prices import TokenPrices
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.rules import Pixels
@@ -70,9 +71,10 @@ def read_usage(payload: Any) -> Usage | None:
 def usage_of(request: ImageRequest, partial_images: int = 0) -> Usage | None:
     """The usage of the answer to *request*, with *partial_images* partial images sent. None for a
     model that counts no tokens."""
-    rates = request.model.token_rates
-    if rates is None:
+    newest = request.model.token_rates
+    if newest is None:
         return None
+    rates = version_on(request.day, newest, newest.earlier)
     sizes: Sequence[Pixels] = [(each.width, each.height) for each in request.images]
     text = (
         count_tokens(request.prompt)
