@@ -217,8 +217,8 @@ GUARDS: Final = (
     Guard(
         "a form has no more parts than the setting says",
         "exchange/form_parser.py",
-        "not parser.done or parser.has_too_many_parts",
-        "not parser.done",
+        "if parser.has_too_many_parts:",
+        "if False:",
         "test_limits.py::test_a_form_of_more_parts_than_the_setting_is_refused",
     ),
     Guard(

@@ -203,11 +203,11 @@ KNOWN_DAYS = {
     *("2022-12-20", "2023-03-01", "2023-04-01", "2023-11-06", "2024-02-22", "2024-05-31"),
     *("2024-07-17", "2024-08-24", "2024-11-01", "2025-04-16", "2025-05-02", "2025-06-02"),
     *("2025-06-03", "2025-06-16", "2025-07-16", "2025-07-17", "2025-07-25", "2025-07-30"),
-    *("2025-08-01", "2025-08-23", "2025-08-29", "2025-10-06", "2026-01-01", "2026-02-01"),
-    *("2026-02-06", "2026-02-09", "2026-02-10", "2026-04-17", "2026-04-27", "2026-05-06"),
-    *("2026-05-12", "2026-05-28", "2026-07-23", "2026-08-14", "2026-08-20", "2026-08-29"),
-    *("2026-09-02", "2026-09-16", "2026-10-08", "2026-10-16", "2026-10-31", "2026-11-04"),
-    *("2026-11-12"),
+    *("2025-08-01", "2025-08-23", "2025-08-29", "2025-10-06", "2025-12-16", "2026-01-01"),
+    *("2026-02-01", "2026-02-06", "2026-02-09", "2026-02-10", "2026-04-17", "2026-04-27"),
+    *("2026-05-06", "2026-05-12", "2026-05-28", "2026-07-23", "2026-08-14", "2026-08-20"),
+    *("2026-08-29", "2026-09-02", "2026-09-16", "2026-10-08", "2026-10-16", "2026-10-31"),
+    *("2026-11-04", "2026-11-12"),
 }
 """The days up to `KNOWN_UNTIL` on which rules, messages, keys or headers changed."""
 
@@ -230,6 +230,7 @@ def turns() -> Iterator[date | None]:
         if model.token_rates:
             yield from (until for until, _ in model.token_rates.earlier)
         periods += [model.output_details_period, *(each.period for each in model.conflicts)]
+        periods += filter(None, [model.null_identifier_period])
         for rule in chain.from_iterable(rules.values() for rules in model.accepts.values()):
             periods.append(rule.period)
             yield from (until for until, _ in rule.earlier)
@@ -326,8 +327,8 @@ def test_a_method_of_a_path_is_there_on_its_days_and_the_path_on_those_of_any(
 
 
 def test_response_keys_appear_on_their_day(http: httpx2.Client) -> None:
-    def keys(day: str, **fields: Any) -> set[str]:
-        body = ask(http, day, model="gpt-image-1", **fields).json()
+    def keys(day: str, model: str = "gpt-image-1", **fields: Any) -> set[str]:
+        body = ask(http, day, model=model, **fields).json()
         return {*body, *body["data"][0], *body["usage"]}
 
     described = {"background", "output_format", "quality", "size"}
@@ -335,8 +336,12 @@ def test_response_keys_appear_on_their_day(http: httpx2.Client) -> None:
     assert described <= keys("2025-06-03")
     assert "generation_id" not in keys("2026-09-15")
     assert "generation_id" in keys("2026-09-16")
-    assert "safety_identifier" not in keys("2026-10-07", user="u")
-    assert "safety_identifier" in keys("2026-10-08")
+    assert "safety_identifier" not in keys("2026-10-15", user="u")
+    assert "safety_identifier" in keys("2026-10-16", user="u")
+    assert "safety_identifier" not in keys("2026-10-16")
+    # It is null there.
+    assert "safety_identifier" not in keys("2026-10-07", "gpt-image-1-mini")
+    assert "safety_identifier" in keys("2026-10-08", "gpt-image-1-mini")
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ PARTIAL_KEYS = [
 ]
 COMPLETED_KEYS = [
     *("created_at", "type", "b64_json", "background", "output_format", "quality"),
-    *("safety_identifier", "sequence_number", "size", "usage"),
+    *("sequence_number", "size", "usage"),
 ]
 
 

@@ -297,6 +297,8 @@ MODELS: Final[Mapping[str, Model]] = {
             conflicts=CONFLICTS,
             token_rates=MINI_RATES,
             output_details_period=TILED_OUTPUT_DETAILS,
+            # Recorded on that day. gpt-image-1 had no such key on 2026-10-07.
+            null_identifier_period=Period(since=date(2026, 10, 8)),
             prices=MINI_PRICES,
             seconds=GPT_1_SECONDS,
         ),

@@ -97,6 +97,9 @@ class Model(Immutable):
     """The token counts of the model; None where its answers have no `usage`."""
     output_details_period: Period = ALWAYS
     """The days on which `usage` has `output_tokens_details`."""
+    null_identifier_period: Period | None = None
+    """The days on which `safety_identifier` is null in a body where the call has none. None where
+    the key is left out then."""
     prices: Prices | None = field(default=None, compare=False)
     """The prices of an answer; None where no source has them."""
     shutdown: date | None = None

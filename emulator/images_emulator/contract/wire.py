@@ -1,8 +1,8 @@
 """Response bodies and stream events: their keys, the order of the keys, and the days of each key.
 
 In a body `created` comes first, and the other keys follow in alphabetical order. The keys of an
-event have the order of `EVENT_KEYS`. A key without a value is left out, but for
-`safety_identifier`.
+event have the order of `EVENT_KEYS`. A key without a value is left out; see also
+`Model.null_identifier_period`.
 """
 
 from __future__ import annotations
@@ -44,8 +44,7 @@ KEY_PERIODS: Final[Mapping[str, Period]] = {
     "output_format": _PARAMETERS_ECHOED,
     "quality": _PARAMETERS_ECHOED,
     "size": _PARAMETERS_ECHOED,
-    # Recorded on that day, as null, and absent on 2026-10-07.
-    "safety_identifier": Period(since=date(2026, 10, 8)),
+    "safety_identifier": Period(since=date(2026, 10, 16)),
     # Of models. Every shutdown so far had been announced before this day.
     "shutdown_date": Period(since=date(2026, 8, 14)),
 }
@@ -140,8 +139,9 @@ def _parameters(request: ImageRequest) -> dict[str, Any]:
         "output_format": request.output_format,
         "quality": request.quality,
         "size": "{}x{}".format(*request.size),
-        "safety_identifier": request.effective_safety_identifier,
     }
+    if identifier := request.effective_safety_identifier:
+        values["safety_identifier"] = identifier
     return _keys_of_day(values, request.day)
 
 
@@ -181,6 +181,9 @@ def images_response(
     body: dict[str, Any] = {"data": [item] * request.n}
     if usage:
         body |= _parameters(request) | {"usage": _usage(usage, request)}
+        null_period = request.model.null_identifier_period
+        if null_period and request.day in null_period:
+            body.setdefault("safety_identifier", None)
         if counts := svg_usage_of(request, size):
             body["svg_usage"] = _svg_usage(counts)
     if overrides.usage is not None:
@@ -249,8 +252,7 @@ def completed_event(
 ) -> Template:
     """The last event of a stream, which has the final image. Its slots are `created` and `image`.
     *usage* is None for models that count no tokens. A usage in *overrides* replaces it."""
-    # Only bodies were recorded with `safety_identifier` as null.
-    values = {key: value for key, value in _parameters(request).items() if value is not None}
+    values = _parameters(request)
     if usage:
         values["usage"] = _usage_of_event(usage, request)
     if overrides.usage is not None:
