@@ -201,13 +201,13 @@ def test_as_of_changes_what_edits_accept(
 
 KNOWN_DAYS = {
     *("2022-12-20", "2023-03-01", "2023-04-01", "2023-11-06", "2024-02-22", "2024-05-31"),
-    *("2024-07-17", "2024-08-24", "2024-11-01", "2025-04-16", "2025-05-02", "2025-06-02"),
-    *("2025-06-03", "2025-06-16", "2025-07-16", "2025-07-17", "2025-07-25", "2025-07-30"),
-    *("2025-08-01", "2025-08-23", "2025-08-29", "2025-10-06", "2025-12-16", "2026-01-01"),
-    *("2026-02-01", "2026-02-06", "2026-02-09", "2026-02-10", "2026-04-17", "2026-04-27"),
-    *("2026-05-06", "2026-05-12", "2026-05-28", "2026-07-23", "2026-08-14", "2026-08-20"),
-    *("2026-08-29", "2026-09-02", "2026-09-16", "2026-10-08", "2026-10-16", "2026-10-31"),
-    *("2026-11-04", "2026-11-12"),
+    *("2024-07-17", "2024-08-22", "2024-08-24", "2024-11-01", "2025-04-16", "2025-05-02"),
+    *("2025-06-02", "2025-06-03", "2025-06-16", "2025-07-16", "2025-07-17", "2025-07-25"),
+    *("2025-07-30", "2025-08-01", "2025-08-23", "2025-08-29", "2025-10-06", "2025-12-16"),
+    *("2026-01-01", "2026-02-01", "2026-02-06", "2026-02-09", "2026-02-10", "2026-04-17"),
+    *("2026-04-27", "2026-05-06", "2026-05-12", "2026-05-28", "2026-07-23", "2026-08-14"),
+    *("2026-08-20", "2026-08-29", "2026-09-02", "2026-09-16", "2026-10-08", "2026-10-16"),
+    *("2026-10-31", "2026-11-04", "2026-11-12"),
 }
 """The days up to `KNOWN_UNTIL` on which rules, messages, keys or headers changed."""
 
@@ -244,6 +244,26 @@ def turns() -> Iterator[date | None]:
 def test_rules_messages_keys_and_headers_change_on_the_known_days() -> None:
     days = {day for day in turns() if day and day <= KNOWN_UNTIL}
     assert {*map(str, days)} == KNOWN_DAYS, f"KNOWN_DAYS of {__file__} needs the day of a change"
+
+
+@pytest.mark.parametrize(
+    ("day", "endpoint", "scheme"),
+    [
+        ("2023-07-27", "generations", "Basic"),
+        ("2025-04-15", "generations", None),
+        ("2025-04-16", "generations", "Bearer"),
+        ("2025-09-17", "generations", "Bearer"),
+        ("2025-09-17", "variations", None),
+    ],
+)
+def test_a_refused_key_comes_with_the_header_of_its_stack(
+    server: Server, day: str, endpoint: str, scheme: str | None
+) -> None:
+    headers = {"x-emulator-as-of": day}
+    answer = httpx2.post(server.url + PATHS[endpoint], json={"prompt": "x"}, headers=headers)
+    assert answer.status_code == 401
+    expected = scheme and f'{scheme} realm="OpenAI API"'
+    assert answer.headers.get("www-authenticate") == expected
 
 
 def test_json_edits_begin_on_their_day(http: httpx2.Client) -> None:

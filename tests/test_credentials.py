@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from images_emulator import Emulator, Server, Settings
-from images_emulator.contract.message_format import mask_key
+from images_emulator.contract.message_format import key_in_message, mask_key
 from images_emulator.exchange.credentials import redacted_header, redacted_query
 from images_emulator.web.code_samples import LANGUAGES
 
@@ -128,6 +128,21 @@ def test_a_key_that_is_not_the_calls_own_is_redacted_in_a_text(
     (entry,) = server.requests
     assert entry.headers["x-note"] == mask_key(key)
     assert key not in entry.query
+
+
+@pytest.mark.parametrize("key", [OTHER, "sk-0123456789abcdef", 'quote"backslash\\key'])
+def test_a_refused_key_is_shown_in_the_journal_as_elsewhere(
+    anyone: httpx2.Client, server: Server, key: str
+) -> None:
+    fault = ("x-emulator-fault", "invalid_api_key")
+    answer = anyone.post(server.url + GENERATIONS, json=BODY, headers=[*bearer(key), fault])
+    repeated = key_in_message(key)
+    assert repeated in answer.json()["error"]["message"]
+    (entry,) = server.requests
+    assert mask_key(key) in (entry.error or {})["message"]
+    shown = anyone.get(f"{server.url}/_emulator/requests/{entry.id}").json()
+    assert repeated not in str(shown)
+    assert mask_key(key) in json.loads(shown["answer"]["body"])["error"]["message"]
 
 
 def test_a_key_among_the_parameters_is_redacted(anyone: httpx2.Client, server: Server) -> None:

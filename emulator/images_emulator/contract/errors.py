@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Final
 
-from images_emulator.contract.calendar import JSON_EDITS_SINCE
+from images_emulator.contract.calendar import GATEWAY_SINCE, JSON_EDITS_SINCE
 from images_emulator.contract.refusal import (
     OLDER_ENVELOPE,
     SERVICE_TYPE,
@@ -425,14 +425,30 @@ overlay_undecodable = Refusal(
 # --- before the gateway: keys, methods and bodies
 _ACCOUNT = "https://platform.openai.com/account/api-keys"
 _AUTHENTICATE = {"WWW-Authenticate": 'Bearer realm="OpenAI API"'}
+_AUTHENTICATE_BASIC = {"WWW-Authenticate": 'Basic realm="OpenAI API"'}
+# The header of the older stack was recorded on 2023-07-27 (azopenai), and variations were without
+# one on 2025-09-17 (openai/openai-dotnet). This day is between them.
+_BASIC_UNTIL: Final = date(2024, 8, 22)
+
+
+def _older_key_versions(message: str, code: str | None = None) -> tuple[tuple[date, Refusal], ...]:
+    """`earlier` of a 401: the older stack's *message*, first with a header, then without."""
+    refusal = Refusal(message, None, code, status=401, envelope=OLDER_ENVELOPE)
+    with_header = replace(refusal, headers=_AUTHENTICATE_BASIC)
+    return (_BASIC_UNTIL, with_header), (GATEWAY_SINCE, refusal)
+
+
 # Recorded in 2022. The spelling and the address are from later copies; the day on which they
 # changed is not known.
-missing_key = Refusal(
+_MISSING_KEY: Final = (
     "You didn't provide an API key. You need to provide your API key in an "
     "Authorization header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY), or "
     "as the password field (with blank username) if you're accessing the API from your "
     "browser and are prompted for a username and password. You can obtain an API key "
-    f"from {_ACCOUNT}.",
+    f"from {_ACCOUNT}."
+)
+missing_key = Refusal(
+    _MISSING_KEY,
     status=401,
     headers=_AUTHENTICATE,
     earlier=(
@@ -445,16 +461,22 @@ missing_key = Refusal(
                 "browser and are prompted for a username and password. You can obtain an API key "
                 "from https://beta.openai.com.",
                 status=401,
-                headers=_AUTHENTICATE,
+                headers=_AUTHENTICATE_BASIC,
+                envelope=OLDER_ENVELOPE,
             ),
         ),
+        *_older_key_versions(_MISSING_KEY),
     ),
 )
+_INCORRECT_KEY: Final = (
+    f"Incorrect API key provided: {{key}}. You can find your API key at {_ACCOUNT}."
+)
 incorrect_key = Refusal(
-    f"Incorrect API key provided: {{key}}. You can find your API key at {_ACCOUNT}.",
+    _INCORRECT_KEY,
     code="invalid_api_key",
     status=401,
     headers=_AUTHENTICATE,
+    earlier=_older_key_versions(_INCORRECT_KEY, "invalid_api_key"),
 )
 unknown_url = Refusal(
     "Invalid URL ({method} {path})",

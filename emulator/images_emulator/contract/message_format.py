@@ -1,4 +1,5 @@
-"""How error messages write values: lists in quotes, JSON types, Python's `repr`, masked keys."""
+"""How error messages write values: lists in quotes, JSON types, Python's `repr`, masked keys. What
+the emulator itself shows of a key is here, too."""
 
 from __future__ import annotations
 
@@ -73,10 +74,21 @@ def quoted_list(words: Sequence[str], last: str = "and") -> str:
     return f"{', '.join(quoted[:-1])}, {last} {quoted[-1]}"
 
 
+def key_in_message(key: str) -> str:
+    """An API key in the form in which error messages repeat it: of more than 12 characters the
+    first eight and the last four.
+
+    `bogus-ap*-key` was recorded on 2023-07-27, keys of 8 and 10 characters whole in 2025; reports
+    show `your_api*****here`, 12 characters whole, and `sk-proj-` with a star for each character
+    hidden, however many.
+    """
+    return f"{key[:8]}{'*' * (len(key) - 12)}{key[-4:]}" if len(key) > 12 else key
+
+
 def mask_key(key: str) -> str:
-    """An API key in the form in which error messages repeat it. A key of up to 12 characters stays
-    whole. A longer key keeps its prefix and its last four characters: `sk-proj-****abcd`. At least
-    four characters are hidden."""
+    """An API key in the form in which the emulator shows it: in the journal, in logs, and as the
+    name of a namespace. A key of up to 12 characters stays whole. A longer key keeps its prefix and
+    its last four characters: `sk-proj-****abcd`. At least four characters are hidden."""
     if len(key) <= 12:
         return key
     prefix = re.match(r"sk-(?:[a-z]+-)?", key)

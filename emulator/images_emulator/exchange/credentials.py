@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from typing import Final
 from urllib.parse import quote, unquote_plus
 
-from images_emulator.contract.message_format import mask_key
+from images_emulator.contract.message_format import key_in_message, mask_key
 from images_emulator.contract.operations import AZURE_PREFIX
 
 HIDDEN: Final = "*" * 8
@@ -77,6 +78,17 @@ def redacted_text(text: str, key: str = "") -> str:
     if key and key in text:
         text = text.replace(key, mask_key(key))
     return _KEY_LIKE.sub(lambda match: mask_key(match[0]), text) if "sk-" in text else text
+
+
+def redacted_answer(body: bytes, key: str) -> bytes:
+    """The JSON *body* of an answer with *key* as `mask_key` shows it where an error message repeats
+    it: that shows more of most keys."""
+    repeated, masked = key_in_message(key), mask_key(key)
+    return body if repeated == masked else body.replace(_in_json(repeated), _in_json(masked))
+
+
+def _in_json(text: str) -> bytes:
+    return json.dumps(text, ensure_ascii=False)[1:-1].encode("utf-8", "surrogatepass")
 
 
 def redacted_query(query: str, key: str = "") -> str:

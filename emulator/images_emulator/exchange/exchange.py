@@ -42,6 +42,7 @@ from images_emulator.exchange.call_details import (
     details_of,
     form_parts,
 )
+from images_emulator.exchange.credentials import redacted_answer
 from images_emulator.exchange.encoded_file import EncodedFile
 from images_emulator.exchange.form_parser import list_parts
 from images_emulator.exchange.near_miss import NearMiss
@@ -520,8 +521,9 @@ class Exchange:
 
     @property
     def error(self) -> Mapping[str, Any] | None:
-        """The `error` object of the answer, or of the event that ended the stream."""
-        return error_in(self.sent.error_body, is_stream=self.sent.is_stream)
+        """The `error` object of the answer, or of the event that ended the stream. The API key is
+        redacted."""
+        return error_in(self._redacted(self.sent.error_body), is_stream=self.sent.is_stream)
 
     @property
     def error_code(self) -> str | None:
@@ -548,13 +550,13 @@ class Exchange:
 
     @property
     def answer_bytes(self) -> bytes | None:
-        """`answer_body` as bytes."""
+        """`answer_body` as bytes. The API key in an error is redacted."""
         # The request is read first: `drop_body` sets `dropped` before it drops the request.
         request, sent = self.request, self.sent
         if sent.body or sent.body_may_change:
-            return bytes(sent.body)
+            return self._redacted(bytes(sent.body))
         if sent.error_body and not sent.is_stream:
-            return sent.error_body
+            return self._redacted(sent.error_body)
         if request is None or self.is_raw or self.kind != "call" or sent.status != 200:
             return None
         if "body" in self.dropped:
@@ -578,6 +580,9 @@ class Exchange:
             request_id=self.id,
             time=self.time,
         )
+
+    def _redacted(self, answer: bytes) -> bytes:
+        return redacted_answer(answer, self.head.api_key) if answer else answer
 
     @property
     def body(self) -> bytes | None:

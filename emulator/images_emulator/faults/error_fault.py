@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from images_emulator.contract import service_errors
 from images_emulator.contract.availability import availability_on
-from images_emulator.contract.message_format import mask_key
+from images_emulator.contract.message_format import key_in_message
 from images_emulator.contract.models import MODELS, NEWEST_MODEL
 from images_emulator.contract.refusal import APIError, ErrorAnswer
 from images_emulator.contract.service_errors import ERRORS_BY_NAME
@@ -152,7 +152,7 @@ class Error(BaseFault):
         return {
             "model": model_name,
             "request_id": exchange.id,
-            "key": mask_key(exchange.principal or ""),
+            "key": key_in_message(exchange.principal or ""),
             **service_errors.rate_limit_values(
                 limit=IMAGES_PER_MINUTE,
                 used=IMAGES_PER_MINUTE,

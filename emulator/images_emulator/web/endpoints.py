@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from images_emulator.contract import errors
 from images_emulator.contract.calendar import ALWAYS, Period, Policy
-from images_emulator.contract.message_format import mask_key
+from images_emulator.contract.message_format import key_in_message
 from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.exchange import Exchange, exchange_of
 from images_emulator.state.emulator import Emulator
@@ -89,4 +89,4 @@ class OpenAIEndpoints:
         if authenticate(exchange, self.emulator.settings):
             return
         key = exchange.head.api_key
-        raise errors.incorrect_key(key=mask_key(key)) if key else errors.missing_key()
+        raise errors.incorrect_key(key=key_in_message(key)) if key else errors.missing_key()
