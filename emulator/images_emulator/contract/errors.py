@@ -200,12 +200,14 @@ no_such_file = Refusal(
     param="id",
     status=404,
 )
-# The checks of files for dall-e-2, until it was retired. They had no `param`.
+# The checks of files for dall-e-2, until it was retired. They had no `param`. Behind the gateway the
+# type was recorded for `upload_wrong_mode` alone; the others are taken to be of the same service.
 _NOT_PNG: Final = "Uploaded image must be a PNG and less than 4 MB."
 # The error had no code at first. The day of the change is not known; here it is dall-e-3's release.
 upload_not_png = Refusal(
     _NOT_PNG,
     code="invalid_image_format",
+    type=SERVICE_TYPE,
     earlier=(
         (
             date(2023, 11, 6),
@@ -223,11 +225,14 @@ _NOT_SQUARE: Final = (
 )
 upload_not_square = Refusal(
     _NOT_SQUARE,
+    type=SERVICE_TYPE,
     earlier=older_stack_versions(_NOT_SQUARE),
 )
 _WRONG_MODE: Final = "Invalid input image - format must be in [{listed:,}], got {mode}."
+# Behind the gateway: traceloop/openllmetry-js, 2025-08-11.
 upload_wrong_mode = Refusal(
     _WRONG_MODE,
+    type=SERVICE_TYPE,
     earlier=older_stack_versions(_WRONG_MODE),
 )
 # Errors of a model's own rules at the older stack, for values that the schema of all models
