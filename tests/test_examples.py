@@ -23,6 +23,8 @@ OBLONG = ("portrait.png", png((64, 96)), "image/png")
 OCTETS = ("otter.png", png(), "application/octet-stream")
 BUFFER = "buffer"
 """What the Node SDK makes of bytes that it cannot tell to be a file: a text for each."""
+BUFFER_BYTES = png()[:64]
+BUFFER_NAMES = ", ".join(sorted(f"'image[{at}]'" for at in range(len(BUFFER_BYTES))))
 
 Fields = dict[str, Any]
 
@@ -135,8 +137,8 @@ EDITS: dict[str, tuple[Fields, str, str]] = {
 VARIATIONS: dict[str, tuple[Fields, str, str]] = {
     "a Buffer, four": (
         {"model": "dall-e-2", "image": BUFFER, "n": "4", "response_format": "b64_json"},
-        # Variations kept the older stack's words.
-        *("['137', '80', '78', '71', '13', '10', ...] is not of type 'file' - 'image'", NO_PATH),
+        # Variations kept the older stack's words. It had no arrays, and sorted the names.
+        *(f"Additional properties are not allowed ({BUFFER_NAMES} were unexpected)", NO_PATH),
     ),
     "four": (
         {"model": "dall-e-2", "image": OPAQUE, "n": "4", "response_format": "b64_json"},
@@ -159,7 +161,7 @@ def sent(http: httpx2.Client, endpoint: str, fields: Fields, day: str) -> str:
     parts: list[tuple[str, Any]] = []
     for name, value in fields.items():
         if value == BUFFER:
-            parts += [(f"{name}[{at}]", (None, str(byte))) for at, byte in enumerate(png()[:64])]
+            parts += [(f"{name}[{at}]", (None, str(byte))) for at, byte in enumerate(BUFFER_BYTES)]
         else:
             parts.append((name, value if isinstance(value, tuple) else (None, value)))
     return verdict(http.post(path, files=parts, headers=headers))

@@ -200,8 +200,8 @@ no_such_file = Refusal(
     param="id",
     status=404,
 )
-# The checks of files for dall-e-2, until it was retired. They had no `param`. Behind the gateway the
-# type was recorded for `upload_wrong_mode` alone; the others are taken to be of the same service.
+# The checks of files for dall-e-2, until it was retired. They had no `param`. The type behind the
+# gateway was recorded of `upload_wrong_mode` alone; the others are taken to be of the same service.
 _NOT_PNG: Final = "Uploaded image must be a PNG and less than 4 MB."
 # The error had no code at first. The day of the change is not known; here it is dall-e-3's release.
 upload_not_png = Refusal(
@@ -391,11 +391,21 @@ mask_with_markup = Refusal(
     code="unsupported_parameter",
     type=SERVICE_TYPE,
 )
-# The first image has number 1.
+# The first image has number 1. The older version has its mistake; it was recorded on 2025-04-28
+# (crmne/ruby_llm), today's on 2025-06-05.
 image_undecodable = Refusal(
     "Invalid image file or mode for image {number}, please check your image file.",
     code="invalid_image_file",
     type=SERVICE_TYPE,
+    earlier=(
+        (
+            date(2025, 6, 5),
+            Refusal(
+                "Invalid image file or mode for image {index}, please check the your image file.",
+                code="invalid_image_file",
+            ),
+        ),
+    ),
 )
 image_data_invalid = Refusal(
     "Invalid image data.",

@@ -87,7 +87,7 @@ class UploadedImages(InputImages, kw_only=True):
     def load_one(self, name: str, index: int, item: Any, loader: ImageLoader) -> Picture:
         picture = loader.decode(item.data) if isinstance(item, Upload) else None
         if not picture:
-            raise errors.image_undecodable(number=index + 1)
+            raise errors.image_undecodable(number=index + 1, index=index)
         return picture
 
     def json_rule(self, as_of: Day) -> InputImages | None:
