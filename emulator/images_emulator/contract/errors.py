@@ -127,6 +127,13 @@ value_not_the_only_one = Refusal(
     code="invalid_value",
     earlier=_NOT_ONE_OF,
 )
+# Reported of edits whose prompt was too long, from 2025 to 2026-06: the gateway then told of the
+# schema of dall-e-2.
+model_not_dalle_2 = Refusal(
+    "Invalid value: '{model}'. Value must be 'dall-e-2'.",
+    param="model",
+    code="invalid_value",
+)
 empty_array = Refusal(
     "Invalid '{name}': empty array. Expected an array with minimum length 1, but got "
     "an empty array instead.",

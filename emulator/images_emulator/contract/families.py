@@ -216,6 +216,22 @@ DALLE_3_RULES: Final[Rules] = {
 GPT_IMAGE_PROMPT: Final = prompt_rule(32_000)
 """`prompt` of every GPT image model."""
 
+GPT_IMAGE_PROMPT_AT_EDITS: Final = replace(
+    GPT_IMAGE_PROMPT,
+    # Until 2026-06 by reports, of forms; ended by 2026-07.
+    earlier=(
+        (
+            date(2026, 7, 1),
+            two_step_rule(
+                replace(GPT_IMAGE_PROMPT, max_length=None),
+                GPT_IMAGE_PROMPT,
+                errors.model_not_dalle_2,
+            ),
+        ),
+    ),
+)
+"""`prompt` of every GPT image model at edits."""
+
 GPT_1_SIZES: Final = ("1024x1024", "1024x1536", "1536x1024")
 """The sizes of the first GPT image models, in the order of refusals."""
 
@@ -362,7 +378,7 @@ def at_generations_and_edits(
     edits. *generations* and *edits* are the rules of one operation only. Such a rule is checked
     last, unless it replaces a rule of the same name: then it takes that rule's place."""
     with_uploads: Rules = {
-        "prompt": GPT_IMAGE_PROMPT,
+        "prompt": GPT_IMAGE_PROMPT_AT_EDITS,
         "image": INPUT_IMAGES,
         **{
             name: replace(rule, period=PERIODS_AT_EDITS.get(name, rule.period))

@@ -258,9 +258,9 @@ class UnsupportedParameter(Rule, kw_only=True):
 
 
 class TwoStepRule(Rule, kw_only=True):
-    """A parameter that the older stack checked twice: by the rule *shared* of all models, then by
-    the model's *own* rule. A value that only *shared* accepts is refused with *refusal*, which may
-    name the values of the error that *own* raises."""
+    """A parameter that was checked twice: by the rule *shared* of all models, then by the model's
+    *own* rule. A value that only *shared* accepts is refused with *refusal*, which may name the
+    values of the error that *own* raises, and the model."""
 
     shared: Rule
     own: Rule
@@ -279,7 +279,7 @@ class TwoStepRule(Rule, kw_only=True):
         try:
             self.own.check_at_gateway(name, value)
         except APIError as error:
-            raise self.refusal(**error.values) from None
+            raise self.refusal(**{**error.values, "model": model}) from None
 
     def resolve(self, value: Any, source: Pixels | None, others: Values) -> Any:
         return self.own.resolve(value, source, others)
