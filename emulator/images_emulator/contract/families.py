@@ -349,7 +349,8 @@ PERIODS_AT_EDITS: Final[Mapping[str, Period]] = {
     "svg": since(2026, 11, 12),
 }
 """The periods of parameters that edits got later than generations did. The sizes of 1536 pixels are
-none of them: the SDK has them since 2025-05-02, OpenAI's notebook of the release edits with one."""
+none of them: the SDK has them since 2025-05-02, but a notebook of OpenAI's for gpt-image-1 edits
+with one."""
 
 MARKUP: Final = UploadedOverlay(needs_transparency=True, period=since(2026, 10, 31))
 """`markup`, an image drawn over the first input image."""
