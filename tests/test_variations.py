@@ -59,21 +59,36 @@ async def test_the_async_client_varies(async_client: AsyncOpenAI) -> None:
     assert answered(response)[0].size == (1024, 1024)
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "shown"),
-    [
-        ("n", (None, "x"), "'x'"),
-        ("n", ("a.png", png()), "a file"),
-        ("n[]", (None, "1"), "['1']"),
-        ("n" + "[a]" * 8, (None, "1"), "{'a': {'a': {'a': {'a': {'a': {'a': {...}}}}}}}"),
-    ],
-)
-def test_a_value_of_another_type_is_shown_with_an_end(
-    http: httpx2.Client, name: str, value: tuple[str | None, str | bytes], shown: str
+@pytest.mark.parametrize(("value", "shown"), [((None, "x"), "'x'"), (("a.png", png()), "a file")])
+def test_a_value_of_another_type_is_shown(
+    http: httpx2.Client, value: tuple[str | None, str | bytes], shown: str
 ) -> None:
-    files: list[tuple[str, Any]] = [("image", ("a.png", png(), "image/png")), (name, value)]
+    files: list[tuple[str, Any]] = [("image", ("a.png", png(), "image/png")), ("n", value)]
     error = error_of(http.post("/v1/images/variations", files=files))
     assert error["message"] == f"{shown} is not of type 'integer' - 'n'"
+
+
+NESTED: dict[str, Any] = {"a": {"a": {"a": {"a": {"a": {"a": {"a": {"a": "1"}}}}}}}}
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(["1"], "['1']"), (NESTED, "{'a': {'a': {'a': {'a': {'a': {'a': {...}}}}}}}")],
+)
+def test_a_value_of_another_type_in_json_is_shown_with_an_end(
+    http: httpx2.Client, value: Any, shown: str
+) -> None:
+    headers = {"x-emulator-as-of": "2024-06-01"}
+    body = {"prompt": "x", "n": value}
+    error = error_of(http.post("/v1/images/generations", json=body, headers=headers))
+    assert error["message"] == f"{shown} is not of type 'integer' - 'n'"
+
+
+@pytest.mark.parametrize("name", ["n[]", "n" + "[a]" * 8, "model[]"])
+def test_a_name_with_brackets_is_unknown_to_the_older_stack(http: httpx2.Client, name: str) -> None:
+    files: list[tuple[str, Any]] = [("image", ("a.png", png(), "image/png")), (name, (None, "1"))]
+    error = error_of(http.post("/v1/images/variations", files=files))
+    assert error["message"] == (f"Additional properties are not allowed ('{name}' was unexpected)")
 
 
 def test_a_number_is_shown_as_the_older_stack_wrote_it(http: httpx2.Client) -> None:
