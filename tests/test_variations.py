@@ -80,8 +80,8 @@ def test_a_value_of_another_type_in_json_is_shown_with_an_end(
 ) -> None:
     headers = {"x-emulator-as-of": "2024-06-01"}
     body = {"prompt": "x", "n": value}
-    error = error_of(http.post("/v1/images/generations", json=body, headers=headers))
-    assert error["message"] == f"{shown} is not of type 'integer' - 'n'"
+    answer = http.post("/v1/images/generations", json=body, headers=headers)
+    assert answer.json()["error"]["message"] == f"{shown} is not of type 'integer' - 'n'"
 
 
 @pytest.mark.parametrize("name", ["n[]", "n" + "[a]" * 8, "model[]"])

@@ -91,7 +91,8 @@ class Availability:
     def named_model(self, call: Call, forgive: Callable[[APIError], None]) -> str | None:
         """The name that *call* has as its `model`; None where it has none, or one with an error,
         which is passed to *forgive*."""
-        if "model" not in call.fields or self.as_of not in MODEL_RULE.period:
+        names = call.sent_names(with_brackets=call.operation.is_on_older_stack(self.day))
+        if "model" not in names or self.as_of not in MODEL_RULE.period:
             return None
         name = call.fields["model"]
         try:
