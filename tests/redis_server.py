@@ -102,15 +102,18 @@ class RedisServer:
 
 
 class Sentinel:
-    """A sentinel that watches the master at *port*, under the name *service*."""
+    """A sentinel on *port* that watches the master at the port *master*, under the name *service*.
+    A master that has not replied for *down_ms* milliseconds is down."""
 
-    def __init__(self, folder: Path, port: int, service: str, master: int) -> None:
+    def __init__(
+        self, folder: Path, port: int, service: str, master: int, *, down_ms: int = 200
+    ) -> None:
         self._port = port
         configuration = folder / f"sentinel-{port}.conf"
         configuration.write_text(
             f"port {port}\nbind 127.0.0.1\ndir {folder}\nlogfile {folder}/sentinel.log\n"
             f"sentinel monitor {service} 127.0.0.1 {master} 1\n"
-            f"sentinel down-after-milliseconds {service} 200\n"
+            f"sentinel down-after-milliseconds {service} {down_ms}\n"
             f"sentinel failover-timeout {service} 1000\n"
         )
         command = shutil.which("redis-server") or shutil.which("valkey-server")

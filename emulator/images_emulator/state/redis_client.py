@@ -12,6 +12,8 @@ from time import monotonic
 from typing import Any, Final, Protocol, TypeVar
 from weakref import WeakSet, finalize
 
+from redis.asyncio.sentinel import MasterNotFoundError
+
 from images_emulator.contract import emulator_errors
 from images_emulator.contract.refusal import APIError
 from images_emulator.setting_values import without_credentials
@@ -54,6 +56,9 @@ def _reason(error: Exception) -> str:
     if isinstance(cause, OSError) and cause.errno and cause.strerror:
         # The system's error numbers begin at 1. asyncio has replaced its words by the address.
         return os.strerror(cause.errno) if cause.errno > 0 else cause.strerror
+    if isinstance(error, MasterNotFoundError):
+        # The representations of all sentinels and what each said follow.
+        return str(error).partition(" : ")[0]
     return str(error).rstrip(".") or type(error).__name__
 
 
