@@ -97,6 +97,7 @@ def _open(effort: Effort) -> Iterator[Sequence[Probe]]:
         apart = stack.enter_context(Process.emulator("--workers", str(WORKERS), cores=others))
         callers_apart = stack.enter_context(crowd(last))
         loops = stack.enter_context(processes(WORKERS, others))
+        apart.ask(HEALTH)
         # Both workers load what they draw with, and so do the loops.
         callers_apart.pictures(apart, USUAL, CLIENTS, 2 * CLIENTS)
         _loops(loops, 0.1)
