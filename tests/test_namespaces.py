@@ -872,7 +872,7 @@ def test_a_namespace_that_begins_makes_no_room_before_its_first_call() -> None:
         namespaces = server.namespaces
         first, second = namespaces.get("a"), namespaces.get("b")
         got = await asyncio.gather(first, second, return_exceptions=True)
-        await asyncio.wait(namespaces._tasks)  # which note the use in the store
+        await asyncio.gather(*namespaces._tasks)  # they note the use in the store
         return [*got]
 
     settings: dict[str, Any] = {"store": shared_redis().url, "store_name": new_store_name()}
