@@ -115,6 +115,20 @@ async def test_masked_edit_has_a_slider_mask_and_sources(
     assert await are_drawn(figures.locator("img"))
 
 
+async def test_actions_of_a_picture_are_inside_its_card(
+    page: Page, server: Server, client: OpenAI
+) -> None:
+    edit(client)
+    await page.set_viewport_size({"width": 1280, "height": 800})
+    view = await show(page, server)
+    stage = view.get_by_role("region", name="Picture")
+    card = await stage.bounding_box()
+    button = await stage.locator(".stage-actions > :last-child").bounding_box()
+    assert card
+    assert button
+    assert button["x"] + button["width"] <= card["x"] + card["width"]
+
+
 async def test_mask_marks_what_is_to_be_drawn(page: Page, server: Server, client: OpenAI) -> None:
     edit(client)
     view = await show(page, server, more="&view=mask")
