@@ -6,7 +6,7 @@ import base64
 import json
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
@@ -17,7 +17,7 @@ import pytest
 from openai import OpenAI
 from starlette.types import Message
 
-from images_emulator import Emulator, Server, faults
+from images_emulator import Emulator, Server, create_app, faults
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import GENERATIONS
 from images_emulator.contract.request import Model
@@ -377,6 +377,23 @@ async def waited_and_sent(monkeypatch: pytest.MonkeyPatch, fault: str, **fields:
     body = json.dumps({"model": "gpt-image-2", "prompt": prompt, "quality": "low"} | fields)
     await messages_for(body.encode(), sent=sent)
     return happened
+
+
+@pytest.mark.parametrize("size", [1, 4, 11, 1000])
+async def test_a_directive_is_found_across_any_chunks(emulator: Emulator, size: int) -> None:
+    prompt = "x [[emulator: rate_limit_exceeded]]"
+    body = json.dumps({"model": "gpt-image-2", "prompt": prompt, "quality": "low"}).encode()
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for start in range(0, len(body), size):
+            yield body[start : start + size]
+
+    transport = httpx2.ASGITransport(create_app(emulator))
+    headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+    async with httpx2.AsyncClient(transport=transport, base_url="http://testserver") as http:
+        answer = await http.post(GENERATIONS.path, content=chunks(), headers=headers)
+    await emulator.store.disconnect()
+    assert answer.status_code == 429
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["answer", "stream"])

@@ -57,8 +57,8 @@ class FaultEligibility(NamedTuple):
 
 
 class FaultMiddleware:
-    """The middleware inside `JournalMiddleware` and around the router, or with `--replay` around
-    the replay middleware.
+    """The middleware inside `JournalMiddleware` and the instruments' `inside`. It is around the
+    router, or with `--replay` around the replay middleware.
 
     A call without an accepted API key is never given a fault. Otherwise a web page of another site
     could use up the faults that a test has injected. A download has no API key. It is given a fault
@@ -251,13 +251,14 @@ def _read(text: str) -> BaseFault:
 
 
 def _has_directive(body: Sequence[bytes]) -> bool:
-    """Whether a directive begins in *body*, within a chunk or across two of them."""
+    """Whether a directive begins in *body*, within a chunk or across several."""
     if len(body) == 1:
         return DIRECTIVE_START in body[0]
+    length = len(DIRECTIVE_START)
     tail = b""
     for chunk in body:
-        seam = tail + chunk[: len(DIRECTIVE_START)]
-        if DIRECTIVE_START in chunk or DIRECTIVE_START in seam:
+        if DIRECTIVE_START in chunk or DIRECTIVE_START in tail + chunk[:length]:
             return True
-        tail = chunk[-len(DIRECTIVE_START) :]
+        # A short chunk leaves some of the tail before it.
+        tail = (tail + chunk[-length:])[-length:]
     return False
