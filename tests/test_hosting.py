@@ -284,8 +284,8 @@ def test_a_hosted_picture_tells_its_version(client: OpenAI, emulator: Emulator) 
     assert tag != httpx2.get(other).headers["etag"]
 
     def status(**headers: str) -> int:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        again = httpx2.get(url, headers=named)
+        conditions = {name.replace("_", "-"): value for name, value in headers.items()}
+        again = httpx2.get(url, headers=conditions)
         if again.status_code == 304:
             assert again.content == b""
             assert again.headers["etag"] == tag

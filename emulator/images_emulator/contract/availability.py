@@ -83,10 +83,10 @@ class Availability:
 
         An error of the name is passed to *forgive*, which may raise it.
         """
-        named = self.named_model(call, forgive)
+        name = self.named_model(call, forgive)
         if call.operation.only_model:
             return call.operation.only_model
-        return self.default_model(call) if named is None else named
+        return self.default_model(call) if name is None else name
 
     def named_model(self, call: Call, forgive: Callable[[APIError], None]) -> str | None:
         """The name that *call* has as its `model`; None where it has none, or one with an error,

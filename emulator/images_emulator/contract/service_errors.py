@@ -51,7 +51,7 @@ rate_limited = Refusal(
 )
 # A client's test has the words of gpt-image-2, of an account whose limit is 0. The test's message
 # ends with advice to such accounts; here it ends like other rate limits. No wait helps, so none is
-# named.
+# named. Of the days before, no message but that of `rate_limited` is known.
 request_too_large = replace(
     rate_limited,
     message="Request too large for {model} (for limit gpt-image) in organization {organization} on "

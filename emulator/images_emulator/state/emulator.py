@@ -206,8 +206,8 @@ class Emulator:
         )
 
     def configure(self, **changes: Unpack[SettingChanges]) -> None:
-        """Change these settings until `reset`; None leaves one as it is. Raises ValueError for an
-        invalid value, TypeError for another setting."""
+        """Change these settings until `reset`; None leaves one as it is. It waits for a
+        shared store. Raises ValueError for an invalid value, TypeError for another setting."""
         values = new_values(changes)
         self.store.run(self._settings.update(lambda settings: replace(settings, **values)))
 
@@ -235,7 +235,9 @@ class Emulator:
 
     def reset(self) -> None:
         """Forget calls, pictures, files, injected faults and answers, and spent limits. Clock,
-        settings and scenario return to their start; the account stays. Any thread may call this.
+        settings and scenario return to their start; the account stays. Any thread may call this,
+        but on a shared store not that of the event loop, since it waits for the store.
+
         It is no single step: a call that arrives meanwhile may find some of it done. Raises
         ValueError, and resets nothing, where the folder of pictures has mistakes by now."""
         self.scenario.read_pictures()

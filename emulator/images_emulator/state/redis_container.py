@@ -19,7 +19,7 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 RENEWALS: Final = 48
-"""The number of renewals within one time to live, while there are calls."""
+"""How often the time to live is looked at within one time to live, while there are calls."""
 
 
 class TimeToLive:

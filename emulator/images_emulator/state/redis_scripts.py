@@ -101,7 +101,8 @@ end
 """Gives the keys *seconds* to live, where one of them is new or has less than half of that."""
 
 TOUCH: Final = _script(_LIVE, "live(tonumber(ARGV[1]))")
-"""Arguments: the seconds to live. The keys are those of any containers."""
+"""Arguments: the seconds to live. The keys are those of any containers. A key that has more than
+half of the seconds left keeps what it has: so at least half of them follow the last call."""
 
 CLEAR: Final = _script("redis.call('DEL', unpack(KEYS))")
 """Forgets a container. `DEL` frees the memory at once. With `UNLINK` a full Redis would refuse the

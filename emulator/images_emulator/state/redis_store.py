@@ -45,12 +45,13 @@ LAYOUT: Final = 3
 them."""
 
 LIFE_SECONDS: Final = 48 * 3600
-"""Seconds after which Redis forgets an emulator that nobody calls."""
+"""Seconds after which Redis forgets an emulator that nobody calls. It may do so after half of
+them: see `redis_scripts.TOUCH`."""
 
 
 class RedisStore:
-    """A `Store` in Redis. All processes with the same *name* share its containers, which Redis
-    forgets *life_seconds* after the last call.
+    """A `Store` in Redis. All processes with the same *name* share its containers. Redis forgets
+    the containers when nobody has called for *life_seconds*, and not before half of that.
 
     *redis* is a URL, or the client of other stores. This store uses the client's connections, and
     does not close them.

@@ -502,7 +502,7 @@ class Store(Protocol):
 
     def of_namespace(self, name: str, life_seconds: int) -> Store:
         """The store of a namespace: other containers in the same backend. A shared one forgets them
-        *life_seconds* after the last call."""
+        when there was no call for *life_seconds*, and not before half of that."""
         ...
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:

@@ -66,10 +66,10 @@ class DownloadsAPI:
             encoded = await render_for_client(renderer, request, hosted.request, hosted.index)
         media_type = imaging.render.media_type(hosted.request, hosted.index)
         data, status = a2b_base64(encoded), 200
-        asked = header(b"x-ms-range") or header(b"range")
-        if asked and exchange.method == "GET":
+        range_header = header(b"x-ms-range") or header(b"range")
+        if range_header and exchange.method == "GET":
             try:
-                part = byte_range(asked, len(data))
+                part = byte_range(range_header, len(data))
             except StorageError as error:
                 return storage_error_response(error, exchange.id, emulator.clock.now())
             if part:
