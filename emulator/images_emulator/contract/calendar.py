@@ -45,15 +45,15 @@ ALWAYS: Final = Period()
 
 
 class StackDays(Immutable):
-    """The days of a header that the API's two stacks do not have in common: *gateway* those of the
-    answers of the gateway, *older_stack* those of the operations that never moved there."""
+    """The days of a header, for the operations that moved to the *gateway*, before and after they
+    did, and for the operations that stayed on the *older_stack*."""
 
     gateway: Period = ALWAYS
     older_stack: Period = ALWAYS
 
-    def of(self, older_stack: bool) -> Period:
-        """The days at an operation of the one stack or the other."""
-        return self.older_stack if older_stack else self.gateway
+    def of(self, stayed_on_older_stack: bool) -> Period:
+        """The days at an operation that moved or stayed."""
+        return self.older_stack if stayed_on_older_stack else self.gateway
 
 
 def version_on(day: Day, newest: T, earlier: Sequence[tuple[date, T]]) -> T:

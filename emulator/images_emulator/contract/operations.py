@@ -22,6 +22,7 @@ from images_emulator.contract.calendar import (
     OLDER_STACK_UNTIL,
     Day,
     Period,
+    is_of_older_stack,
 )
 from images_emulator.contract.message_format import Words
 from images_emulator.immutable import Immutable
@@ -129,8 +130,7 @@ class Operation(Immutable, kw_only=True, eq=False):
 
     def is_on_older_stack(self, day: Day) -> bool:
         """Whether the older stack judges its calls on *day*."""
-        words = self.day_of_words(day)
-        return words is not None and words <= OLDER_STACK_UNTIL
+        return is_of_older_stack(self.day_of_words(day))
 
 
 # The documentation named a default model until 2026-10, but a missing one was recorded as refused

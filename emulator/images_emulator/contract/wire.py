@@ -21,7 +21,6 @@ from images_emulator.contract.calendar import (
     ALWAYS,
     Day,
     Period,
-    is_of_older_stack,
     version_on,
 )
 from images_emulator.contract.events import event
@@ -191,8 +190,7 @@ def images_response(
     body = {"created": number_slot("created")} | dict(sorted(body.items()))
     # The older stack's bodies end with a newline: of generations recorded until 2024-04 and no
     # more in 2025-06, of variations to the last.
-    day = request.operation.day_of_words(request.day)
-    end = OLDER_ENVELOPE.end if is_of_older_stack(day) else ""
+    end = OLDER_ENVELOPE.end if request.operation.is_on_older_stack(request.day) else ""
     unique = "generation_id" in item or request.response_format == "url"
     text = json.dumps(body, ensure_ascii=False)
     make = _cached_template if len(text) <= MAX_CACHED_TEMPLATE_CHARS else _template

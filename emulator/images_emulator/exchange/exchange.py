@@ -236,9 +236,9 @@ class Exchange:
         return (self.policy or Policy(today=self.time.date())).day
 
     @property
-    def is_of_older_stack(self) -> bool:
-        """Whether the older stack answers the call: at an operation that never moved to the
-        gateway, on the days on which it is there."""
+    def stayed_on_older_stack(self) -> bool:
+        """Whether the operation of the call never moved to the gateway, and is there on the day of
+        the call. Headers of such answers have days of their own: see `StackDays`."""
         operation = self.image_operation
         as_of = self.policy.as_of if self.policy else None
         return bool(operation and operation.older_stack and as_of in operation.period)

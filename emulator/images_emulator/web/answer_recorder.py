@@ -48,7 +48,7 @@ class StandardHeaders:
             organization=self._organization,
             project=self._project,
             day=exchange.day,
-            older_stack=exchange.is_of_older_stack,
+            stayed_on_older_stack=exchange.stayed_on_older_stack,
             client_request_id=head.by_name.get(b"x-ms-client-request-id"),
             passed_api_management=exchange.passed_api_management,
             deployment=exchange.deployment,
