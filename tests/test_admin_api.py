@@ -356,7 +356,7 @@ def test_pictures_are_listed_with_the_calls_that_they_answer(
     assert [each["prompt"] for each in gallery["images"]] == ["a dog", "a dog"]
     base = str(admin.base_url).partition("/_emulator")[0]
     pictures = [opened(admin.get(base + each["url"]).content) for each in gallery["images"]]
-    assert pictures[0].size == (1024, 1024)
+    assert pictures[0].size == (1254, 1254)
     assert pictures[0] != pictures[1]
 
 

@@ -318,7 +318,7 @@ def test_count(images_emulator):
 
 def test_verification(images_emulator):
     client = openai.OpenAI()
-    client.images.generate(model="gpt-image-2", prompt="A lighthouse")
+    client.images.generate(model="gpt-image-2", prompt="A lighthouse", size="1024x1024")
     client.images.generate(model="gpt-image-2", prompt="A ship", size="1536x1024")
     images_emulator.verify(model="gpt-image-2", size="1024x1024", times=2)
 

@@ -167,7 +167,7 @@ def test_a_longer_prompt_puts_more_ink_on_the_card(client: OpenAI) -> None:
 )
 def test_any_prompt_gets_an_image(client: OpenAI, prompt: str) -> None:
     (picture,) = answered(generate(client, model="gpt-image-2", prompt=prompt))
-    assert picture.size == (1024, 1024)
+    assert picture.size == (1254, 1254)
 
 
 def test_without_a_model_the_parameters_choose_one(client: OpenAI) -> None:

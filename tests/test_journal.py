@@ -94,7 +94,7 @@ def test_journal_shows_a_generation_with_its_defaults(client: OpenAI, emulator: 
         "output_format": "png",
         "output_compression": 100,
         "moderation": "low",
-        "size": "1024x1024",
+        "size": "1254x1254",
         "stream": False,
         "partial_images": 0,
     }

@@ -176,11 +176,11 @@ def test_python_has_what_the_list_has(server: Server, client: OpenAI) -> None:
     (call,) = server.requests
     assert (call.outcome, call.number, call.is_complete) == ("answered", 1, True)
     assert call.sent_names == ("model", "prompt", "quality")
-    assert call.usage == Usage(input_text=7, input_image=0, output_image=196)
-    assert call.price_usd == (5 * 7 + 30 * 196) / 10**6
+    assert call.usage == Usage(input_text=7, input_image=0, output_image=229)
+    assert call.price_usd == (5 * 7 + 30 * 229) / 10**6
     (picture,) = call.pictures
     assert isinstance(picture, SentImage)
-    assert (picture.index, picture.width, picture.height) == (0, 1024, 1024)
+    assert (picture.index, picture.width, picture.height) == (0, 1254, 1254)
 
 
 @pytest.mark.parametrize(

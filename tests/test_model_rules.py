@@ -19,7 +19,7 @@ from jsonschema import Draft202012Validator
 from openai import OpenAI
 
 from images_emulator.contract.availability import availability_on
-from images_emulator.contract.calendar import Day, Policy
+from images_emulator.contract.calendar import Day
 from images_emulator.contract.families import FLEXIBLE_SIZE
 from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT, InputImages, OverlayRule
 from images_emulator.contract.message_format import Words
@@ -38,6 +38,7 @@ from images_emulator.contract.operations import (
     JSON,
     Operation,
 )
+from images_emulator.contract.policy import Policy
 from images_emulator.contract.references import MAX_URL_CHARS, ImageReferences, ReferencedOverlay
 from images_emulator.contract.refusal import OLDER_ENVELOPE, APIError
 from images_emulator.contract.request import Call, ImageRequest, Model, Upload
@@ -690,7 +691,7 @@ GPT_IMAGE_DEFAULTS = {
     "output_format": "png",
     "output_compression": 100,
     "moderation": "auto",
-    "size": (1024, 1024),
+    "size": (1254, 1254),
     "stream": False,
     "partial_images": 0,
     "complexity": None,

@@ -272,7 +272,7 @@ def test_requests_are_the_lines_of_the_terminal(
 ) -> None:
     make_calls(client)
     good, bad = output(capsys, "requests", *at).splitlines()
-    assert re.fullmatch(TIME + r" 200 .* gpt-image-2 1024x1024 2 pictures [\d.]+ kB", good)
+    assert re.fullmatch(TIME + r" 200 .* gpt-image-2 1254x1254 2 pictures [\d.]+ kB", good)
     assert re.fullmatch(TIME + r" 400 .* gpt-image-2 1000x1000  Invalid size .*", bad)
     assert "A ship" not in bad
     assert "prompt     A ship" in output(capsys, "requests", "-v", *at)

@@ -36,7 +36,7 @@ def failure(server: Server, times: int | None = None, **filters: Any) -> str:
     ("filters", "prompts"),
     [
         ({}, ["A lighthouse", "A ship", "A hare"]),
-        ({"size": "1024x1024"}, ["A lighthouse", "A hare"]),
+        ({"size": "1254x1254"}, ["A lighthouse", "A hare"]),
         ({"size": ["1536x1024", "256x256"]}, ["A ship"]),
         ({"n": 1}, ["A lighthouse", "A hare"]),
         ({"n": 1.0}, ["A lighthouse", "A hare"]),
@@ -107,7 +107,7 @@ def test_running_verifies_in_unittest() -> None:
     ShopTest("test_it").run(result)
     assert not result.errors
     ((_, text),) = result.failures
-    assert "size is 1024x1024, not 1536x1024" in text
+    assert "size is 1254x1254, not 1536x1024" in text
 
 
 # --- what a failure says
@@ -122,14 +122,14 @@ def test_too_few_calls_are_shown_with_the_nearest_and_their_differences(
     with pytest.raises(openai.BadRequestError):
         draw(client, "A fox", size="1000x1000")
     client.models.list()
-    filters = {"model": "gpt-image-2", "size": "1024x1024", "quality": ["low", "medium"]}
+    filters = {"model": "gpt-image-2", "size": "1254x1254", "quality": ["low", "medium"]}
     assert failure(server, 2, **filters) == (
-        "expected 2 calls with model gpt-image-2, size 1024x1024, quality low or medium; "
+        "expected 2 calls with model gpt-image-2, size 1254x1254, quality low or medium; "
         "there is 1\n"
         f"    {GENERATIONS} gpt-image-2 200 * ms 'A lighthouse'\n"
         "nearest, and what is different:\n"
         f"    {GENERATIONS} gpt-image-2 200 * ms 'A ship'\n"
-        "        size is 1536x1024, not 1024x1024"
+        "        size is 1536x1024, not 1254x1254"
     )
 
 

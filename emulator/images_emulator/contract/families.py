@@ -258,7 +258,6 @@ FLEXIBLE_SIZE: Final = FlexibleSize(
         "3840x2160",
         "2160x3840",
     ),
-    auto="1024x1024",
     step=16,
     max_edge=3840,
     max_ratio=3,
@@ -266,7 +265,8 @@ FLEXIBLE_SIZE: Final = FlexibleSize(
     max_pixels=8_294_400,
     auto_pixels=1536 * 1024,
 )
-"""`size` from gpt-image-2 on; without it, a square edit was seen to become 1254x1254."""
+"""`size` from gpt-image-2 on. Without it, generations (recordings of 2026-05) and square edits
+(probes of 2026-04) were seen to become 1254x1254."""
 
 FLEXIBLE_SIZE_WITH_GIF: Final = replace(FLEXIBLE_SIZE, sheets=GIF_SHEETS)
 """`size` of models that draw GIFs. The frames of a GIF share one sheet."""

@@ -52,11 +52,8 @@ class GatewaySize(Choice):
         return _pixels(value or self.default)
 
 
-class ServiceSize(Rule, kw_only=True):
-    """A size that the image service checks: WIDTHxHEIGHT or `auto`, which resolves to *auto* where
-    there is no input image."""
-
-    auto: str
+class ServiceSize(Rule):
+    """A size that the image service checks: WIDTHxHEIGHT or `auto`."""
 
     def check_at_gateway(self, name: str, value: Any) -> None:
         if not isinstance(value, str):
@@ -65,9 +62,10 @@ class ServiceSize(Rule, kw_only=True):
 
 class ListedServiceSize(ServiceSize):
     """One of *sizes* or `auto`, which the image service checks. `auto` resolves to the size whose
-    proportions are nearest to those of the first input image."""
+    proportions are nearest to those of the first input image, and to *auto* where there is none."""
 
     sizes: tuple[str, ...]
+    auto: str
 
     def check_at_service(self, name: str, value: Any, model: str, others: Values) -> None:
         if value not in self.sizes and value != "auto":
@@ -144,8 +142,8 @@ class SheetLayouts(Immutable):
 class FlexibleSize(ServiceSize, kw_only=True):
     """WIDTHxHEIGHT or `auto`, within limits that are checked in the order of the fields.
 
-    With an input image, `auto` keeps the image's proportions, within *max_ratio* and *max_edge*. It
-    resolves to *auto_pixels* or a little less. The other limits do not hold for `auto`.
+    `auto` resolves to *auto_pixels* or a little less: to a square, or to the proportions of the
+    first input image, within *max_ratio* and *max_edge*. The other limits do not hold for `auto`.
     """
 
     examples: tuple[str, ...]
@@ -198,9 +196,7 @@ class FlexibleSize(ServiceSize, kw_only=True):
             return _pixels(value)
         if self.sheets and self.sheets.apply_to(others):
             return _pixels(self.sheets.auto)
-        if source is None:
-            return _pixels(self.auto)
-        width, height = source
+        width, height = source or (1, 1)
         # The ratio at which *auto_pixels* make an edge of *max_edge*.
         longest = self.max_edge**2 // self.auto_pixels
         ratio = min(self.max_ratio or longest, longest)
