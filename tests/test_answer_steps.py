@@ -76,8 +76,10 @@ def test_a_step_of_a_scenario_answers_with_the_file_beside_it(tmp_path: Path) ->
     pictures(tmp_path, "red.png")
     path = tmp_path / "day.toml"
     path.write_text('[[steps]]\nmatch = { prompt = "fox" }\nanswer = { image = "red.png" }\n')
-    with Server(scenario=str(path)) as server:
-        client = OpenAI(base_url=server.base_url, api_key=KEY)
+    with (
+        Server(scenario=str(path)) as server,
+        OpenAI(base_url=server.base_url, api_key=KEY) as client,
+    ):
         assert colours(client) == "red"
         assert colours(client, prompt="a ship") == "drawn"
         (call, other) = server.calls()
@@ -219,8 +221,10 @@ def test_calls_are_filtered_by_what_answered_them(
 
 def test_azure_is_answered(server: Server) -> None:
     server.answer(png(), match={"model": "gpt-image-2"})
-    client = AzureOpenAI(azure_endpoint=server.url, api_key=KEY, api_version="2025-04-01-preview")
-    assert colours(client) == "red"
+    with AzureOpenAI(
+        azure_endpoint=server.url, api_key=KEY, api_version="2025-04-01-preview"
+    ) as client:
+        assert colours(client) == "red"
 
 
 def test_values_of_an_answer_stand_in_place_of_the_emulators(
@@ -310,8 +314,10 @@ def test_a_mistake_fails_and_leaves_the_answer_for_the_next_call(
 
 
 def test_the_rate_limit_comes_before_the_answer() -> None:
-    with Server(rate_limit="1/min") as server:
-        client = OpenAI(base_url=server.base_url, api_key=KEY, max_retries=0)
+    with (
+        Server(rate_limit="1/min") as server,
+        OpenAI(base_url=server.base_url, api_key=KEY, max_retries=0) as client,
+    ):
         colours(client)
         server.answer(png(), times=1)
         with pytest.raises(openai.RateLimitError):
@@ -366,8 +372,8 @@ def test_the_last_answer_for_all_calls_wins_after_those_for_a_number(
 @pytest.mark.parametrize(
     ("match", "miss"),
     [
-        ({"size": "1024x1024", "quality": "high", "n": 1, "background": "opaque"}, None),
-        ({"size": "1536x1024"}, "size '1024x1024' is not '1536x1024'"),
+        ({"size": "1254x1254", "quality": "high", "n": 1, "background": "opaque"}, None),
+        ({"size": "1536x1024"}, "size '1254x1254' is not '1536x1024'"),
         ({"n": 2}, "n 1 is not 2"),
         ({"has_mask": True}, "the call has no mask"),
         ({"images": 1}, "images 0 is not 1"),
@@ -580,8 +586,12 @@ def test_the_admin_api_reads_no_path_of_the_server(
 def test_processes_that_share_a_store_answer_with_the_same_pictures() -> None:
     memory = MemoryStore()
     one, other = (Server(emulator=Emulator(store=JSONStore(memory))) for _ in range(2))
-    with one, other:
-        first, second = (OpenAI(base_url=each.base_url, api_key=KEY) for each in (one, other))
+    with (
+        one,
+        other,
+        OpenAI(base_url=one.base_url, api_key=KEY) as first,
+        OpenAI(base_url=other.base_url, api_key=KEY) as second,
+    ):
         one.answer([png(), halves()], match={"prompt": "fox"}, times=3)
         one.answer(raw={"status": 418, "body": b"\0tea"}, match={"prompt": "tea"})
         assert colours(first, n=2) == "red red"

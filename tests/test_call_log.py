@@ -133,11 +133,11 @@ def draw(client: OpenAI, **fields: Any) -> None:
 GENERATIONS = "/v1/images/generations"
 
 LINES: dict[str, tuple[dict[str, Any], str]] = {
-    "a picture": ({}, r" 200 +\d+ ms POST /v1/images/generations gpt-image-2 1024x1024 [\d.]+ kB"),
-    "several": ({"n": 2}, r" 200 .* gpt-image-2 1024x1024 2 pictures [\d.]+ kB"),
+    "a picture": ({}, r" 200 +\d+ ms POST /v1/images/generations gpt-image-2 1254x1254 [\d.]+ kB"),
+    "several": ({"n": 2}, r" 200 .* gpt-image-2 1254x1254 2 pictures [\d.]+ kB"),
     "a stream": (
         {"stream": True, "partial_images": 2},
-        r" 200 .* gpt-image-2 1024x1024 [\d.]+ kB in 3 events",
+        r" 200 .* gpt-image-2 1254x1254 [\d.]+ kB in 3 events",
     ),
     "a URL": (
         {"model": "dall-e-3"},
@@ -157,11 +157,11 @@ LINES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a cut stream": (
         {"fault": "stream_cut;after=1", "stream": True, "partial_images": 2},
-        r" 200 .* 1024x1024  fault stream_cut  the connection was cut",
+        r" 200 .* 1254x1254  fault stream_cut  the connection was cut",
     ),
     "a failed stream": (
         {"fault": "stream_error;after=1", "stream": True, "partial_images": 2},
-        r" 200 .* 1024x1024  fault stream_error  the stream failed  .*",
+        r" 200 .* 1254x1254  fault stream_error  the stream failed  .*",
     ),
 }
 
@@ -182,9 +182,11 @@ def test_line_of_a_call_that_the_stop_of_the_server_ended_says_so(
     reader, writer = os.pipe()
     with Server() as server, logged(server, writer, log_format=log_format):
         headers = {"authorization": "Bearer x", "x-emulator-fault": "timeout"}
-        client = httpx2.Client(base_url=server.url, headers=headers)
         body = {"model": "gpt-image-2", "prompt": "x"}
-        with ThreadPoolExecutor() as pool, client:
+        with (
+            ThreadPoolExecutor() as pool,
+            httpx2.Client(base_url=server.url, headers=headers) as client,
+        ):
             call = pool.submit(client.post, GENERATIONS, json=body)
             until(lambda: any(each.fault for each in server.requests))
             server.close()

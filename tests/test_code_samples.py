@@ -346,7 +346,7 @@ def test_a_test_has_the_fault_the_date_and_the_validation_of_the_call(
 
 @pytest.mark.parametrize("operation", PYTHON_METHODS, ids=str)
 def test_parameters_that_the_sdk_lacks_are_in_a_table(operation: Operation) -> None:
-    method = getattr(openai.OpenAI(api_key="x").images, PYTHON_METHODS[operation])
+    method = getattr(openai.resources.Images, PYTHON_METHODS[operation])
     of_sdk = inspect.signature(method).parameters.keys()
     of_models = set().union(*(model.accepts.get(operation, {}) for model in MODELS.values()))
     table = "NOT_IN_SDK in web/code_samples/sdk_call.py"

@@ -64,11 +64,11 @@ def test_a_file_is_described_by_all_keys_that_the_api_documents(
 
 
 def test_keys_that_the_settings_name_have_files_of_their_own() -> None:
-    with Server(api_key=["sk-one", "sk-other"]) as server:
-        one, other = (
-            OpenAI(base_url=server.base_url, api_key=key, max_retries=0)
-            for key in server.settings.api_key
-        )
+    with (
+        Server(api_key=["sk-one", "sk-other"]) as server,
+        OpenAI(base_url=server.base_url, api_key="sk-one", max_retries=0) as one,
+        OpenAI(base_url=server.base_url, api_key="sk-other", max_retries=0) as other,
+    ):
         file = one.files.create(file=("a.png", png((64, 64))), purpose="vision")
         assert [each.id for each in one.files.list()] == [file.id]
         assert list(other.files.list()) == []
@@ -89,9 +89,12 @@ def test_keys_that_the_settings_name_have_files_of_their_own() -> None:
 
 
 def test_all_keys_have_the_same_files_where_every_key_is_accepted(server: Server) -> None:
-    one, other = (OpenAI(base_url=server.base_url, api_key=key) for key in ("sk-one", "sk-other"))
-    file = one.files.create(file=("a.png", png()), purpose="vision")
-    assert other.files.retrieve(file.id) == file
+    with (
+        OpenAI(base_url=server.base_url, api_key="sk-one") as one,
+        OpenAI(base_url=server.base_url, api_key="sk-other") as other,
+    ):
+        file = one.files.create(file=("a.png", png()), purpose="vision")
+        assert other.files.retrieve(file.id) == file
 
 
 def test_edit_takes_images_and_mask_by_file_id(client: OpenAI, http: httpx2.Client) -> None:

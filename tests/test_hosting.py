@@ -423,12 +423,14 @@ def test_the_settings_say_what_hosted_pictures_may_weigh() -> None:
     request = ImageRequest(
         operation=GENERATIONS, model=MODELS["dall-e-2"], prompt="x", size=(256, 256)
     )
-    with Server(hosted_bytes=3 * weight_of(request)) as server:
-        client = OpenAI(base_url=server.base_url, api_key="sk-test")
-        urls = [
-            (client.images.generate(model="dall-e-2", prompt="x", size="256x256").data or [])[0].url
-            for _ in range(4)
-        ]
+    with (
+        Server(hosted_bytes=3 * weight_of(request)) as server,
+        OpenAI(base_url=server.base_url, api_key="sk-test") as client,
+    ):
+        urls = []
+        for _ in range(4):
+            answer = client.images.generate(model="dall-e-2", prompt="x", size="256x256")
+            urls += [picture.url for picture in answer.data or []]
         assert [httpx2.get(url or "").status_code for url in urls] == [404, 200, 200, 200]
 
 

@@ -132,15 +132,15 @@ def test_settings_that_change_are_those_of_the_namespace(pair: Pair) -> None:
 
 def test_files_are_those_of_the_namespace(pair: Pair) -> None:
     one, other = pair
-    client = OpenAI(base_url=one.base_url, api_key=KEY, default_headers={HEADER: "a"})
-    file = client.files.create(file=("a.png", io.BytesIO(png())), purpose="vision")
-    headers = {"authorization": f"Bearer {KEY}"}
-    url = f"{other.base_url}/files/{file.id}"
-    statuses = [
-        httpx2.get(url, headers=headers | extra).status_code
-        for extra in ({HEADER: "a"}, {HEADER: "b"}, {})
-    ]
-    assert statuses == [200, 404, 404]
+    with OpenAI(base_url=one.base_url, api_key=KEY, default_headers={HEADER: "a"}) as client:
+        file = client.files.create(file=("a.png", io.BytesIO(png())), purpose="vision")
+        headers = {"authorization": f"Bearer {KEY}"}
+        url = f"{other.base_url}/files/{file.id}"
+        statuses = [
+            httpx2.get(url, headers=headers | extra).status_code
+            for extra in ({HEADER: "a"}, {HEADER: "b"}, {})
+        ]
+        assert statuses == [200, 404, 404]
 
 
 def test_a_hosted_picture_finds_its_namespace_by_its_url(pair: Pair) -> None:
@@ -159,17 +159,17 @@ def test_a_hosted_picture_finds_its_namespace_by_its_url(pair: Pair) -> None:
 
 
 def test_a_hosted_picture_of_azure_finds_its_namespace(shared: Server) -> None:
-    client = AzureOpenAI(
+    with AzureOpenAI(
         azure_endpoint=shared.url,
         api_key=KEY,
         api_version="2025-04-01-preview",
         default_headers={HEADER: "a"},
-    )
-    answer = client.images.generate(model="dall-e-3", prompt="x")
-    assert answer.data
-    assert answer.data[0].url
-    assert httpx2.get(answer.data[0].url).status_code == 200
-    assert [calls(shared, "a"), calls(shared)] == [2, 0]
+    ) as client:
+        answer = client.images.generate(model="dall-e-3", prompt="x")
+        assert answer.data
+        assert answer.data[0].url
+        assert httpx2.get(answer.data[0].url).status_code == 200
+        assert [calls(shared, "a"), calls(shared)] == [2, 0]
 
 
 def test_the_public_url_is_before_the_namespace() -> None:
@@ -239,8 +239,7 @@ def test_namespaces_share_the_pictures_of_a_folder(tmp_path: Any) -> None:
 
 
 def test_recordings_are_played_anew_in_each_namespace(tmp_path: Any) -> None:
-    with Server() as server:
-        client = OpenAI(base_url=server.base_url, api_key=KEY)
+    with Server() as server, OpenAI(base_url=server.base_url, api_key=KEY) as client:
         for _ in range(2):
             client.images.generate(model="dall-e-2", prompt="x", size="256x256")
         server.save_exchanges(tmp_path)
@@ -340,34 +339,36 @@ async def test_two_applications_of_one_emulator_that_record_are_both_ended(
 
 
 def test_sdk_names_its_namespace_by_default_headers(shared: Server) -> None:
-    client = OpenAI(base_url=shared.base_url, api_key=KEY, default_headers={HEADER: "a"})
-    client.images.generate(model="dall-e-2", prompt="x", size="256x256")
-    assert [calls(shared, "a"), calls(shared)] == [1, 0]
+    with OpenAI(base_url=shared.base_url, api_key=KEY, default_headers={HEADER: "a"}) as client:
+        client.images.generate(model="dall-e-2", prompt="x", size="256x256")
+        assert [calls(shared, "a"), calls(shared)] == [1, 0]
 
 
 @pytest.mark.parametrize("name", ["a", "gw0 tests/test_x.py::test_y[1-é]", "100%", "a.b", "x?y#z"])
 def test_a_base_url_with_a_namespace_leads_to_it(shared: Server, name: str) -> None:
-    client = OpenAI(base_url=f"{shared.url}{path_of(name)}/v1", api_key=KEY)
-    answer = client.images.generate(model="dall-e-2", prompt="x", size="256x256")
-    assert answer.data
-    assert answer.data[0].url
-    assert httpx2.get(answer.data[0].url).status_code == 200
-    assert names(shared) == [name]
-    # As a header has it, and as a query does.
-    page = httpx2.get(f"{shared.url}/_emulator/requests", params={"namespace": name, "limit": 1})
-    assert page.json()["total"] == 2
-    headers = [(HEADER.encode(), name.encode())]
-    page = httpx2.get(f"{shared.url}/_emulator/requests?limit=1", headers=headers)
-    assert page.json()["total"] == 2
-    assert page.json()["requests"][0]["path"].startswith("/private/")
+    with OpenAI(base_url=f"{shared.url}{path_of(name)}/v1", api_key=KEY) as client:
+        answer = client.images.generate(model="dall-e-2", prompt="x", size="256x256")
+        assert answer.data
+        assert answer.data[0].url
+        assert httpx2.get(answer.data[0].url).status_code == 200
+        assert names(shared) == [name]
+        # As a header has it, and as a query does.
+        page = httpx2.get(
+            f"{shared.url}/_emulator/requests", params={"namespace": name, "limit": 1}
+        )
+        assert page.json()["total"] == 2
+        headers = [(HEADER.encode(), name.encode())]
+        page = httpx2.get(f"{shared.url}/_emulator/requests?limit=1", headers=headers)
+        assert page.json()["total"] == 2
+        assert page.json()["requests"][0]["path"].startswith("/private/")
 
 
 def test_an_azure_endpoint_with_a_namespace_leads_to_it(shared: Server) -> None:
-    client = AzureOpenAI(
+    with AzureOpenAI(
         azure_endpoint=f"{shared.url}/ns/a", api_key=KEY, api_version="2025-04-01-preview"
-    )
-    client.images.generate(model="gpt-image-1", prompt="x", size="1024x1024", quality="low")
-    assert [calls(shared, "a"), calls(shared)] == [1, 0]
+    ) as client:
+        client.images.generate(model="gpt-image-1", prompt="x", size="1024x1024", quality="low")
+        assert [calls(shared, "a"), calls(shared)] == [1, 0]
 
 
 def test_node_sdk_names_its_namespace(shared: Server, node: Callable[..., Any]) -> None:
@@ -462,22 +463,24 @@ def by_key() -> Iterator[Server]:
 
 
 def test_each_key_has_a_namespace_with_an_account_and_a_rate_limit(by_key: Server) -> None:
-    one, two = (OpenAI(base_url=by_key.base_url, api_key=key, max_retries=0) for key in "ab")
-    for client in (one, two):
-        client.images.generate(model="dall-e-2", prompt="x", size="256x256")
-    with pytest.raises(RateLimitError) as first:
-        one.images.generate(model="dall-e-2", prompt="x", size="256x256")
-    with pytest.raises(RateLimitError) as second:
-        two.images.generate(model="dall-e-2", prompt="x", size="256x256")
-    assert str(first.value) != str(second.value), "two accounts have one organization"
+    refusals = set()
+    for key in ("a", "b"):
+        with OpenAI(base_url=by_key.base_url, api_key=key, max_retries=0) as client:
+            client.images.generate(model="dall-e-2", prompt="x", size="256x256")
+            with pytest.raises(RateLimitError) as refused:
+                client.images.generate(model="dall-e-2", prompt="x", size="256x256")
+            refusals.add(str(refused.value))
+    assert len(refusals) == 2, "two accounts have one organization"
     assert names(by_key) == ["a", "b"]
     assert [calls(by_key, name) for name in ("a", "b", None)] == [2, 2, 0]
 
 
 def test_keys_of_azure_have_namespaces(by_key: Server) -> None:
-    client = AzureOpenAI(azure_endpoint=by_key.url, api_key="k", api_version="2025-04-01-preview")
-    client.images.generate(model="gpt-image-1", prompt="x", size="1024x1024", quality="low")
-    assert names(by_key) == ["k"]
+    with AzureOpenAI(
+        azure_endpoint=by_key.url, api_key="k", api_version="2025-04-01-preview"
+    ) as client:
+        client.images.generate(model="gpt-image-1", prompt="x", size="1024x1024", quality="low")
+        assert names(by_key) == ["k"]
 
 
 def test_a_long_key_is_named_without_telling_it(by_key: Server) -> None:

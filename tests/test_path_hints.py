@@ -126,8 +126,8 @@ def test_path_hint_cannot_inject_a_header(http: httpx2.Client) -> None:
 def test_path_hint_for_an_sdk_with_a_doubled_v1(
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
-    client = OpenAI(base_url=f"{server.base_url}/v1", api_key="x", max_retries=0)
-    with client, pytest.raises(openai.NotFoundError) as refused:
-        client.images.generate(model="gpt-image-2", prompt="x")
-    assert GENERATIONS in refused.value.response.headers[NOTICE]
-    assert GENERATIONS in caplog.text
+    with OpenAI(base_url=f"{server.base_url}/v1", api_key="x", max_retries=0) as client:
+        with client, pytest.raises(openai.NotFoundError) as refused:
+            client.images.generate(model="gpt-image-2", prompt="x")
+        assert GENERATIONS in refused.value.response.headers[NOTICE]
+        assert GENERATIONS in caplog.text

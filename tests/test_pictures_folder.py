@@ -104,12 +104,14 @@ def test_a_reset_with_mistakes_in_the_folder_resets_nothing(tmp_path: Path) -> N
         with pytest.raises(ValueError, match=r"note\.png: is no PNG, JPEG, WebP or GIF"):
             server.reset()
         assert len(server.calls()) == 1
-        client = openai.OpenAI(base_url=f"{server.url}/_emulator", api_key=KEY, max_retries=0)
-        with pytest.raises(openai.BadRequestError, match=r"note\.png: is no PNG"):
-            client.post("/reset", cast_to=object)
-        (tmp_path / "note.png").unlink()
-        server.reset()
-        assert server.calls() == []
+        with openai.OpenAI(
+            base_url=f"{server.url}/_emulator", api_key=KEY, max_retries=0
+        ) as client:
+            with pytest.raises(openai.BadRequestError, match=r"note\.png: is no PNG"):
+                client.post("/reset", cast_to=object)
+            (tmp_path / "note.png").unlink()
+            server.reset()
+            assert server.calls() == []
 
 
 def test_pictures_have_the_suffixes_of_their_formats(tmp_path: Path) -> None:

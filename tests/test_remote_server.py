@@ -66,7 +66,8 @@ def test_its_clock_has_the_methods_of_the_clock() -> None:
 def test_calls_are_exchanges_of_its_own_calls(
     remote: RemoteServer, sdk: OpenAI, running: Server
 ) -> None:
-    OpenAI(base_url=running.base_url, api_key=KEY).images.generate(**GENERATION)
+    with OpenAI(base_url=running.base_url, api_key=KEY) as other:
+        other.images.generate(**GENERATION)
     sdk.images.generate(**GENERATION, n=2, user="u-1")
     (call,) = remote.requests
     (local,) = running.namespaces._open[remote.namespace].emulator.journal.find()
@@ -90,7 +91,8 @@ def test_calls_have_their_uploads(remote: RemoteServer, sdk: OpenAI) -> None:
 
 def test_calls_tell_no_keys_and_are_found_by_them(remote: RemoteServer) -> None:
     key = "sk-proj-abcdefghijklmnopqrstuvwxyz"
-    OpenAI(base_url=remote.base_url, api_key=key).images.generate(**GENERATION)
+    with OpenAI(base_url=remote.base_url, api_key=key) as client:
+        client.images.generate(**GENERATION)
     (call,) = remote.calls(key=key)
     assert remote.calls(key=call.key)
     assert not remote.calls(key=f"{key[:-1]}0")
@@ -261,8 +263,11 @@ def test_exchanges_are_saved_and_played(remote: RemoteServer, sdk: OpenAI, tmp_p
     sdk.images.generate(**GENERATION | {"prompt": "A ship"})
     paths = remote.save_exchanges(tmp_path, prompt="fox")
     assert len(paths) == 1
-    with Server(replay=tmp_path, on_miss="refuse", delay=False) as server:
-        OpenAI(base_url=server.base_url, api_key=KEY).images.generate(**GENERATION)
+    with (
+        Server(replay=tmp_path, on_miss="refuse", delay=False) as server,
+        OpenAI(base_url=server.base_url, api_key=KEY) as client,
+    ):
+        client.images.generate(**GENERATION)
         assert server.requests[0].recording
 
 
@@ -309,7 +314,8 @@ def test_the_url_may_be_a_base_url(running: Server, suffix: str) -> None:
 def test_the_default_namespace_is_reset_at_the_end(server: Server) -> None:
     with RemoteServer(server.url, "default") as remote:
         assert remote.url == server.url
-        OpenAI(base_url=remote.base_url, api_key=KEY).images.generate(**GENERATION)
+        with OpenAI(base_url=remote.base_url, api_key=KEY) as client:
+            client.images.generate(**GENERATION)
         assert len(server.requests) == 1
     assert server.requests == []
 

@@ -1009,8 +1009,10 @@ def test_answer_that_another_try_may_mend_is_not_recorded_for_a_miss(
     server.inject(fault)
     settings: dict[str, Any] = {"replay": tmp_path, "on_miss": "record", "delay": False}
     caplog.set_level("INFO", "images_emulator.recordings")
-    with Server(**settings, upstream=server.base_url) as player:
-        client = openai_client(player, max_retries=0)
+    with (
+        Server(**settings, upstream=server.base_url) as player,
+        openai_client(player, max_retries=0) as client,
+    ):
         with pytest.raises(openai.APIError):
             client.images.generate(model="gpt-image-2", prompt="A red fox")
         client.images.generate(model="gpt-image-2", prompt="A red fox")

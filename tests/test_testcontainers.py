@@ -33,11 +33,11 @@ def test_container_is_an_emulator_with_the_settings(daemon: DockerDaemon) -> Non
     ) as emulator:
         assert daemon.server
         assert emulator.url == daemon.server.url
-        client = openai.OpenAI(base_url=emulator.base_url, api_key="sk-2", max_retries=0)
-        with pytest.raises(openai.BadRequestError, match="does not exist"):
-            client.images.generate(model="dall-e-3", prompt="A lighthouse")
-        assert emulator.variables["OPENAI_BASE_URL"] == emulator.base_url
-        assert emulator.variables["OPENAI_API_KEY"] == "sk-1"
+        with openai.OpenAI(base_url=emulator.base_url, api_key="sk-2", max_retries=0) as client:
+            with pytest.raises(openai.BadRequestError, match="does not exist"):
+                client.images.generate(model="dall-e-3", prompt="A lighthouse")
+            assert emulator.variables["OPENAI_BASE_URL"] == emulator.base_url
+            assert emulator.variables["OPENAI_API_KEY"] == "sk-1"
     assert daemon.has_ended
     assert daemon.image == "images-emulator"
     assert sorted(daemon.created["Env"]) == [
@@ -50,8 +50,10 @@ def test_container_is_an_emulator_with_the_settings(daemon: DockerDaemon) -> Non
 
 
 def test_container_gives_faults_and_calls(daemon: DockerDaemon) -> None:
-    with ImagesEmulatorContainer("registry.example/emulator:1", admin_token="secret") as emulator:
-        client = openai.OpenAI(base_url=emulator.base_url, api_key="sk-test", max_retries=1)
+    with (
+        ImagesEmulatorContainer("registry.example/emulator:1", admin_token="secret") as emulator,
+        openai.OpenAI(base_url=emulator.base_url, api_key="sk-test", max_retries=1) as client,
+    ):
         server = emulator.server
         server.inject("rate_limit_exceeded", retry_after_ms=1, match={"prompt": "lighthouse"})
         client.images.generate(model="gpt-image-2", prompt="A ship")
