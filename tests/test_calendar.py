@@ -19,7 +19,7 @@ from starlette.responses import Response
 from images_emulator import Emulator, Server, Settings, create_app
 from images_emulator.contract import azure, errors, service_errors
 from images_emulator.contract.availability import availability_on
-from images_emulator.contract.calendar import GATEWAY_SINCE, KNOWN_UNTIL, Period, Policy
+from images_emulator.contract.calendar import GATEWAY_SINCE, KNOWN_UNTIL, Period
 from images_emulator.contract.conflicts import Above, Conflict
 from images_emulator.contract.dialect import OPENAI, OPENAI_HEADERS, PREFIX_DAYS, STACK_HEADER_DAYS
 from images_emulator.contract.models import MODEL_RULE, MODEL_RULES, MODELS
@@ -31,6 +31,7 @@ from images_emulator.contract.operations import (
     Mount,
     Provider,
 )
+from images_emulator.contract.policy import Policy
 from images_emulator.contract.refusal import Refusal
 from images_emulator.contract.request import Model
 from images_emulator.contract.rules import Integer, Text

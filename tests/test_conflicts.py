@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from images_emulator.contract.availability import availability_on
-from images_emulator.contract.calendar import Policy
 from images_emulator.contract.conflicts import Above, Conflict, Equal, OtherThan, Present
 from images_emulator.contract.model_listing import models_markdown, models_text, schema_of
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import FORM
+from images_emulator.contract.policy import Policy
 from images_emulator.contract.refusal import APIError, Refusal
 from images_emulator.contract.request import Call, Model
 from images_emulator.contract.rules import Choice, Integer

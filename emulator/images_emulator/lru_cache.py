@@ -25,11 +25,14 @@ class LRUCache:
     def get(self, key: Hashable) -> Any:
         """The value of *key*; None where there is none."""
         with self._lock:
-            entry = self._entries.get(key)
-            if entry is None:
-                return None
-            self._entries.move_to_end(key)
-            return entry[0]
+            return self._look_up(key)
+
+    def _look_up(self, key: Hashable) -> Any:
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        self._entries.move_to_end(key)
+        return entry[0]
 
     def put(self, key: Hashable, value: Any, weight: int) -> None:
         """Cache *value*, which holds about *weight* bytes, unless that exceeds the budget."""
@@ -60,9 +63,8 @@ class CountingLRUCache(LRUCache):
         self.misses = 0
         """The number of look-ups that found none."""
 
-    def get(self, key: Hashable) -> Any:
-        """Look *key* up as `LRUCache.get` does, and count the look-up."""
-        value = super().get(key)
+    def _look_up(self, key: Hashable) -> Any:
+        value = super()._look_up(key)
         if value is None:
             self.misses += 1
         else:

@@ -1,4 +1,4 @@
-"""Dates: the day that a call is judged by, periods, and the version of a thing on a day.
+"""Dates: days, periods, and the version of a thing on a day.
 
 A thing that exists on some days only has a `Period`. The period is a field of a `Rule`, `Conflict`,
 `Operation` or `RequestBody`. The periods of answer keys (`wire.KEY_PERIODS`), headers
@@ -12,7 +12,6 @@ former versions. A model has `released` and `shutdown`, the dates that the API i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final, TypeVar
 
@@ -86,28 +85,3 @@ this day."""
 KNOWN_UNTIL: Final = date(2026, 11, 25)
 """The last day for which this contract has recordings and documentation. Changes of later days are
 announcements."""
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """The policy for one call: the day that it is judged by, and whether *lenient* validation
-    forgives mistakes.
-
-    *as_of* is the day that decides which models and parameters exist for the call. None is `any`:
-    every model and parameter that was ever documented is accepted, and where two days contradict
-    each other, the newer rule holds. *today* is the day by the emulator's clock.
-    """
-
-    as_of: Day = None
-    lenient: bool = False
-    today: Day = None
-
-    @property
-    def day(self) -> Day:
-        """The day that decides the versions of rules, messages, keys and headers; None: the newest
-        ones.
-
-        Under `any` it is today, so that an announced change takes effect on its day. It is never
-        before `KNOWN_UNTIL`: a clock that a test freezes in the past does not select an older API.
-        """
-        return self.as_of or (self.today and max(self.today, KNOWN_UNTIL))

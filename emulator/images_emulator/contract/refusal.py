@@ -163,7 +163,8 @@ class Refusal(Immutable):
 
     The answer has *headers* beside the standard ones. *earlier* has the former versions as `(until,
     refusal)`, the oldest first; the day *until* is not included. Each former version is complete:
-    it inherits neither type, param, code, status, headers nor envelope.
+    it inherits neither type, param, code, status, headers nor envelope. A copy by
+    `dataclasses.replace` keeps *earlier*, so a copy with other words needs a value for it, too.
     """
 
     message: str

@@ -24,11 +24,12 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from images_emulator.contract.answer_overrides import NO_OVERRIDES, AnswerOverrides
-from images_emulator.contract.calendar import Day, Policy
+from images_emulator.contract.calendar import Day
 from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.notices import NOTICE_HEADER
 from images_emulator.contract.operations import FORM, Operation
+from images_emulator.contract.policy import Policy
 from images_emulator.contract.refusal import APIError, ErrorAnswer
 from images_emulator.contract.request import Call, ImageRequest
 from images_emulator.contract.usage import Usage, read_usage, usage_of
@@ -80,7 +81,7 @@ class WaitClock(Protocol):
         ...
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, weakref_slot=True, eq=False)
 class Exchange:
     """One call and its answer. It is filled in step by step, and becomes an entry of the journal.
 

@@ -16,7 +16,6 @@ from urllib.parse import parse_qsl, unquote
 
 from images_emulator import imaging
 from images_emulator.contract.azure import deployment_in, dialect_at
-from images_emulator.contract.calendar import Policy
 from images_emulator.contract.operations import (
     AZURE_PREFIX,
     FORM,
@@ -26,6 +25,7 @@ from images_emulator.contract.operations import (
     image_operation_at,
 )
 from images_emulator.contract.picture import ImageLoader, Picture
+from images_emulator.contract.policy import Policy
 from images_emulator.contract.references import is_data_url
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Call, ImageRequest, Upload

@@ -88,9 +88,9 @@ class Renderer:
         self._thumbnails_underway: dict[PictureKey, _Queued] = {}
         self._warm_up: Future[None] | None = None
 
-    def is_warm(self) -> bool:
-        """Whether the modules for the first image are loaded. The first call of this method starts
-        to load them."""
+    def warm_up(self) -> bool:
+        """Begin to load the modules for the first image, if no call has begun. Return whether they
+        are loaded."""
         if self._warm_up is None:
             self._warm_up = self.pool.submit(_warm_up)
         return self._warm_up.done()

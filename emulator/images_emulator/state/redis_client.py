@@ -144,7 +144,7 @@ class RedisClient:
         self, script: Script, keys: tuple[str, ...], *arguments: str | bytes | int
     ) -> Any:
         """Do what `call` does, but send the script with the next operation, or after
-        `SOON_SECONDS`. The observers do not see it."""
+        `redis_pool.SOON_SECONDS`. The observers do not see it."""
         return await self._ask(script, keys, arguments, soon=True)
 
     async def _ask(

@@ -160,7 +160,7 @@ class RedisLog(RedisContainer, Generic[T]):
         super().__init__(client, keys, life_seconds)
         self._codec = codec
         self._heads = _Heads(codec)
-        self._limits = life_seconds, max_entries, max_bytes
+        self._life_and_limits = life_seconds, max_entries, max_bytes
         self._registers = registers
         self._keys_to_append = *keys, registers.key
         self._life = life
@@ -270,7 +270,7 @@ class RedisLog(RedisContainer, Generic[T]):
 
     async def _send(self, write: _Write) -> int:
         script, key, text, data, weight, detachable, change = write
-        entry = *self._limits, key, text, data, weight
+        entry = *self._life_and_limits, key, text, data, weight
         if script is not scripts.APPEND:
             arguments = *entry, int(detachable), change
             return int(await self._client.call(script, self._keys, *arguments))

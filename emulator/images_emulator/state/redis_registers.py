@@ -48,12 +48,12 @@ class RedisRegister(Generic[T]):
             return True
 
     async def update_soon(self, change: Callable[[T], T]) -> None:
-        async def update() -> None:
+        async def update_quietly() -> None:
             # A change that fails is given up: the next call that needs it asks for it again.
             with suppress(APIError):
                 await self.update(change, soon=True)
 
-        self._registers.client.spawn(update())
+        self._registers.client.spawn(update_quietly())
 
     async def update(self, change: Callable[[T], T], *, soon: bool = False) -> T:
         while True:

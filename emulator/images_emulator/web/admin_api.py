@@ -114,7 +114,7 @@ class AdminAPI(AdminHandlers):
         """503 until everything that the first picture needs is loaded, and while the store is away.
         The first question begins to load it; each worker loads its own."""
         # First, so that the first question begins to load.
-        is_warm = self.emulator.renderer.is_warm()
+        is_warm = self.emulator.renderer.warm_up()
         if failure := self.emulator.store.failure:
             raise failure
         if not is_warm:

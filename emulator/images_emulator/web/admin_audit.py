@@ -10,13 +10,12 @@ from typing import Final, NamedTuple
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from images_emulator.admin_prefix import ADMIN_PREFIX
+from images_emulator.admin_prefix import ADMIN_PREFIX, READING_METHODS
 from images_emulator.contract.message_format import mask_key
 from images_emulator.exchange.credentials import redacted_text
 from images_emulator.namespace_names import name_of_key
 from images_emulator.setting_values import NamespaceBy
 from images_emulator.settings import Settings
-from images_emulator.web.journal_middleware import READING_METHODS
 
 logger: Final = logging.getLogger("images_emulator.admin")
 

@@ -15,8 +15,8 @@ from images_emulator.exchange.exchange import Exchange
 from images_emulator.state.account import Account
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.journal import Journal
+from images_emulator.web.call_policy import set_valid_policy
 from images_emulator.web.memory_release import large_parts
-from images_emulator.web.policy import set_valid_policy
 
 ORIGIN: Final = b"origin"
 """The header that browsers send to another origin."""
@@ -130,8 +130,8 @@ class AnswerRecorder:
 
 class HeldAnswerRecorder(AnswerRecorder):
     """The recorder on a shared store. An answer with an `Exchange.pending_write`, which hosts the
-    pictures behind its URLs, is held back until the write is done. The head of any answer is held
-    back while its last part is recorded, because that waits for the store."""
+    pictures behind its URLs, is held back until the write is done. A head that has not
+    left yet is held back while the last part is recorded, because that waits for the store."""
 
     __slots__ = ("_held", "_send_on", "_start_message")
 

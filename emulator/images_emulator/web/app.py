@@ -17,6 +17,7 @@ from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.exchange import Exchange, exchange_of
 from images_emulator.state.emulator import Emulator
 from images_emulator.web.admin import Admin
+from images_emulator.web.call_policy import set_valid_policy
 from images_emulator.web.cors_middleware import CORSMiddleware
 from images_emulator.web.endpoints import Endpoint
 from images_emulator.web.fault_middleware import FaultMiddleware
@@ -25,7 +26,6 @@ from images_emulator.web.journal_middleware import JournalMiddleware
 from images_emulator.web.json_responses import error_response, server_error
 from images_emulator.web.namespaces import Namespaces
 from images_emulator.web.path_hints import PathHints
-from images_emulator.web.policy import set_valid_policy
 from images_emulator.web.route import Route
 from images_emulator.web.routes import routes
 
@@ -113,7 +113,7 @@ def create_app(
 
     A call passes, outermost first: `outside` of each instrument, `CORSMiddleware`,
     `JournalMiddleware`, `inside` of each instrument, `FaultMiddleware`, `ReplayMiddleware`,
-    `Router`. On a shared store `JournalMiddleware` calls `FaultMiddleware.meet_early` first: the
+    `Router`. On a shared store `JournalMiddleware` calls `FaultMiddleware.begin_search` first: the
     claim on the scenario then goes to the store together with the entry of the journal. A server
     has a `NamespaceRouter` in front of the applications of its namespaces.
 

@@ -12,9 +12,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from images_emulator.contract import azure
-from images_emulator.contract.calendar import Policy
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import Operation
+from images_emulator.contract.policy import Policy
 from images_emulator.contract.request import Call
 from images_emulator.exchange.exchange import Exchange, exchange_of
 from images_emulator.web.authentication import authenticate

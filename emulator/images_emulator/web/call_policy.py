@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Final, TypeVar
 
 from images_emulator.contract import emulator_errors
-from images_emulator.contract.calendar import Policy
+from images_emulator.contract.policy import Policy
 from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.request_head import RequestHead

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.types import Receive
 
+from images_emulator.exchange.waits import wait_for_disconnect
 from images_emulator.rendering.renderer import WithdrawnError
 
 
@@ -21,7 +21,7 @@ def watch_disconnect(request: Request) -> Iterator[asyncio.Future[None]]:
     future only for calls that wait. It needs a task that waits for `http.disconnect`, and an answer
     that is ready takes less time than the task.
     """
-    task = asyncio.ensure_future(_disconnected(request.receive))
+    task = asyncio.ensure_future(wait_for_disconnect(request.receive))
     try:
         yield task
     except WithdrawnError:
@@ -30,9 +30,3 @@ def watch_disconnect(request: Request) -> Iterator[asyncio.Future[None]]:
         raise ClientDisconnect from None
     finally:
         task.cancel()
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":  # noqa: ASYNC110 - no event
-        # Where no server runs, `receive` may return messages without end and without waiting.
-        await asyncio.sleep(0.01)

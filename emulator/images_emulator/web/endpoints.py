@@ -16,14 +16,15 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from images_emulator.contract import errors
-from images_emulator.contract.calendar import ALWAYS, Period, Policy
+from images_emulator.contract.calendar import ALWAYS, Period
 from images_emulator.contract.message_format import key_in_message
+from images_emulator.contract.policy import Policy
 from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.exchange import Exchange, exchange_of
 from images_emulator.state.emulator import Emulator
 from images_emulator.web.authentication import authenticate
+from images_emulator.web.call_policy import policy_of
 from images_emulator.web.json_responses import server_error
-from images_emulator.web.policy import policy_of
 
 logger = logging.getLogger("images_emulator")
 

@@ -7,11 +7,13 @@ for calls to come.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
+from weakref import WeakKeyDictionary
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -29,9 +31,9 @@ from images_emulator.state.steps import MatchInput
 from images_emulator.web.authentication import authenticate
 from images_emulator.web.azure_endpoints import deployment_of
 from images_emulator.web.blob_responses import storage_error_response
+from images_emulator.web.call_policy import policy_of
 from images_emulator.web.json_responses import error_response
 from images_emulator.web.match_input import input_of_call, input_of_download
-from images_emulator.web.policy import policy_of
 from images_emulator.web.request_body import read_body, read_call
 
 if TYPE_CHECKING:
@@ -41,6 +43,10 @@ FAULT_HEADER: Final = "x-emulator-fault"
 """The header that gives a call a fault."""
 
 _FAULT_HEADER: Final = FAULT_HEADER.encode()
+BODY_SECONDS: Final = 0.05
+"""Seconds for which `begin_search` waits for the body of a call. With the body, one round trip to a
+shared store enters the call in the journal and claims its fault; without it, that takes two."""
+
 DIRECTIVE_START: Final = b"[[emulator:"
 """The beginning of a directive in a prompt."""
 
@@ -54,6 +60,14 @@ class FaultEligibility(NamedTuple):
 
     may_fail: bool
     has_directive: bool
+
+
+class FaultSearch(NamedTuple):
+    """What is known of the faults of one call, and the result of `Scenario.meet_early`: None where
+    the scenario was not searched, or has to be searched again."""
+
+    eligibility: FaultEligibility
+    meeting: FaultMeeting | None
 
 
 class FaultMiddleware:
@@ -71,19 +85,18 @@ class FaultMiddleware:
     def __init__(self, app: ASGIApp, emulator: Emulator) -> None:
         self.app = app
         self.emulator = emulator
-        self._met_early: dict[str, FaultMeeting] = {}
-        """The faults and near misses that `meet_early` has found, by the ids of the calls."""
+        self._searches: WeakKeyDictionary[Exchange, FaultSearch] = WeakKeyDictionary()
+        """The results of `begin_search`, until their calls get here."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        exchange, directive = exchange_of(scope), False
-        met = self._met_early.pop(exchange.id, None)
-        if exchange.kind == "download":
-            may_fail = self._is_signed_download(exchange)
-        else:
-            may_fail, directive = await self.read(exchange, receive)
+        exchange = exchange_of(scope)
+        search = self._searches.pop(exchange, None)
+        if search is None:
+            search = FaultSearch(await self._eligibility(exchange, receive), None)
+        (may_fail, directive), met = search
         scenario = self.emulator.scenario
         if may_fail and (directive or met or scenario.has_faults or _FAULT_HEADER in exchange.head):
             await self._call_with_fault(
@@ -92,20 +105,38 @@ class FaultMiddleware:
         else:
             await self.app(scope, receive, send)
 
-    async def meet_early(
+    async def begin_search(self, exchange: Exchange, receive: Receive) -> asyncio.Task[None]:
+        """Begin to search the scenario for the fault of a call, other than a download. The returned
+        task ends when the fault is claimed, and `__call__` then uses what was found.
+
+        Wait until the body has come, but `BODY_SECONDS` at most. The claim then goes to the store
+        in the same round trip as what the caller sends to it at once.
+        """
+        reading = asyncio.ensure_future(self._eligibility(exchange, receive))
+        try:
+            await asyncio.wait({reading}, timeout=BODY_SECONDS)
+        except BaseException:
+            reading.cancel()
+            raise
+        search = asyncio.ensure_future(self._search(exchange, receive, reading))
+        # A task that is cancelled before its first step cancels nothing that it would wait for.
+        search.add_done_callback(lambda _: reading.cancel())
+        return search
+
+    async def _search(
         self, exchange: Exchange, receive: Receive, reading: Awaitable[FaultEligibility]
     ) -> None:
-        """Find the fault of a call by the scenario while the store is refreshed, with one round
-        trip for both. *reading* is the call's `read`, which is running."""
-        may_fail, directive = await reading
-        if not may_fail or directive or _FAULT_HEADER in exchange.head:
-            return
-        met = await self.emulator.scenario.meet_early(lambda: self._match_input(exchange, receive))
-        if met:
-            self._met_early[exchange.id] = met
+        eligibility, met = await reading, None
+        is_by_scenario = not eligibility.has_directive and _FAULT_HEADER not in exchange.head
+        if eligibility.may_fail and is_by_scenario:
+            scenario = self.emulator.scenario
+            met = await scenario.meet_early(lambda: self._match_input(exchange, receive))
+        self._searches[exchange] = FaultSearch(eligibility, met)
 
-    async def read(self, exchange: Exchange, receive: Receive) -> FaultEligibility:
+    async def _eligibility(self, exchange: Exchange, receive: Receive) -> FaultEligibility:
         """Read the body of a call to an image operation, and tell what faults the call may have."""
+        if exchange.kind == "download":
+            return FaultEligibility(self._is_signed_download(exchange), has_directive=False)
         if exchange.image_operation:
             await self._read_body(exchange, receive)
         may_fail = authenticate(exchange, self.emulator.settings)
@@ -133,7 +164,7 @@ class FaultMiddleware:
         met: FaultMeeting | None,
     ) -> None:
         """Answer the call with its fault, or without one where it has none. *met* is the result of
-        `meet_early`; None where that found nothing."""
+        `Scenario.meet_early`; None where the scenario is still to be searched."""
         fault: BaseFault | None = None
         is_in_process = exchange.connection is None
         try:

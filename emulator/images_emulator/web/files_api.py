@@ -6,9 +6,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from images_emulator.contract import errors, wire
-from images_emulator.contract.calendar import Policy
 from images_emulator.contract.file_objects import check_upload, deleted_file, file_list, file_object
 from images_emulator.contract.operations import CREATE_FILE
+from images_emulator.contract.policy import Policy
 from images_emulator.exchange.exchange import exchange_of
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.files import StoredFile

@@ -15,11 +15,12 @@ from starlette.responses import Response
 
 from images_emulator import imaging
 from images_emulator.contract.answer_overrides import RawAnswer
-from images_emulator.contract.calendar import Day, Policy
+from images_emulator.contract.calendar import Day
 from images_emulator.contract.dialect import Dialect
 from images_emulator.contract.notices import MODEL_SHUT_DOWN, NOTICE_HEADER, past_limit
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.picture import ImageLoader
+from images_emulator.contract.policy import Policy
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Call, ImageRequest
 from images_emulator.contract.validation import validate
@@ -112,11 +113,11 @@ class ImagesAPI:
     ) -> PreparedRequest:
         """Read and validate the call.
 
-        A call without uploads and without a deployment may be in `Emulator.prepared_requests`
-        already. Calls with the same operation, dialect, policy, media type and body have the same
-        request and the same text of the answer. The policy holds the day and the settings that can
-        change. The fault middleware removes directives from the prompts of all such calls, or of
-        none.
+        A call of an operation without uploads may be in `Emulator.prepared_requests` already,
+        unless it is large or to a deployment. Calls with the same operation, dialect, policy, media
+        type and body have the same request and the same text of the answer. The policy holds the
+        day and the settings that can change. The fault middleware removes directives from the
+        prompts of all such calls, or of none.
         """
         body = exchange.chunks
         if body is None:
@@ -174,7 +175,7 @@ class ImagesAPI:
         dialect: Dialect,
         loader: ImageLoader,
     ) -> ImageRequest:
-        """The validated *call*, which has uploads."""
+        """The validated *call*, whose operation reads uploads or which is large."""
         # Validation decodes the uploads, so it runs in the renderer's decoder thread. Where it may
         # fetch images, it runs in another thread, because it waits for the network.
         if self.emulator.settings.remote_images == RemoteImages.FETCH:

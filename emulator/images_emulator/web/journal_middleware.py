@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -28,14 +28,6 @@ from images_emulator.web.answer_recorder import (
 from images_emulator.web.fault_middleware import FaultMiddleware
 from images_emulator.web.memory_release import release_memory
 from images_emulator.web.page_files import is_opened_in_browser
-
-READING_METHODS: Final = ("GET", "HEAD", "OPTIONS")
-"""The methods of the admin API that change nothing."""
-
-BODY_SECONDS: Final = 0.05
-"""Seconds for which a call waits for its body before it is entered in the journal of a shared
-store, where the scenario has faults. With the body, one round trip enters the call and finds its
-fault; without it, that takes two."""
 
 
 class JournalMiddleware:
@@ -67,16 +59,16 @@ class JournalMiddleware:
         exchange = scope["state"][EXCHANGE] = self._exchange(scope)
         CALL_ID.set(exchange.id)
         journal = self.emulator.journal
-        early: asyncio.Task[None] | None = None
+        search: asyncio.Task[None] | None = None
         if exchange.kind == "download" or self._shared_store:
-            early = await self._enter(exchange, receive)
+            search = await self._enter(exchange, receive)
         else:
             exchange.number = await journal.arrived(exchange)
         answer = self._answer_recorder(exchange, journal, self._headers, send)
         exchange.finish = answer.finish
         try:
-            if early:
-                await early
+            if search:
+                await search
             await self.app(scope, receive, answer.send)
         finally:
             exchange.pending_write = exchange.finish = None
@@ -110,7 +102,7 @@ class JournalMiddleware:
         """Enter a download, or any exchange on a shared store, in the journal.
 
         On a shared store the same round trip brings the registers up to date, the clock's among
-        them. Where the scenario has faults, it also claims the fault of the call. The returned task
+        them. Where the scenario has faults, it also claims the fault of the call: the returned task
         ends when the fault is claimed. Until the exchange is completed, its entry has the time by
         the clock before the round trip, and the entry of a download has no picture.
         """
@@ -121,17 +113,17 @@ class JournalMiddleware:
             return None
         clock = self.emulator.clock
         own_progress = clock.own_progress
-        early: asyncio.Task[None] | None = None
+        search: asyncio.Task[None] | None = None
         if exchange.kind == "download":
             exchange.number, _ = await asyncio.gather(
                 journal.append(exchange), self._note_picture(exchange)
             )
         elif self.emulator.scenario.has_faults:
-            early = await self._begin_to_meet(exchange, receive)
+            search = await self._faults.begin_search(exchange, receive)
             try:
                 exchange.number = await journal.append(exchange)
             except BaseException:
-                early.cancel()
+                search.cancel()
                 raise
         else:
             exchange.number = await journal.append(exchange)
@@ -141,19 +133,7 @@ class JournalMiddleware:
         own_progress = clock.own_progress - own_progress
         exchange.clock_progress = max(exchange.clock_progress, clock.progress - own_progress)
         journal.tell_arrival(exchange)
-        return early
-
-    async def _begin_to_meet(self, exchange: Exchange, receive: Receive) -> asyncio.Task[None]:
-        """A task that finds the fault of a call, together with the next round trip to the store.
-        Where the body takes longer than `BODY_SECONDS`, the task does so after the body has
-        come."""
-        reading = asyncio.ensure_future(self._faults.read(exchange, receive))
-        try:
-            await asyncio.wait({reading}, timeout=BODY_SECONDS)
-        except BaseException:
-            reading.cancel()
-            raise
-        return asyncio.ensure_future(self._faults.meet_early(exchange, receive, reading))
+        return search
 
     async def _note_picture(self, exchange: Exchange) -> None:
         """Give the exchange of a download the request that the picture answers."""

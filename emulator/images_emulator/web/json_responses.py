@@ -13,7 +13,7 @@ from images_emulator.contract.operations import JSON
 from images_emulator.contract.refusal import APIError, ErrorAnswer
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.settings import Settings
-from images_emulator.web.policy import set_valid_policy
+from images_emulator.web.call_policy import set_valid_policy
 
 JSON_BYTES: Final = JSON.encode()
 """The media type of JSON, as a header's value."""

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from images_emulator.contract import errors, wire
 from images_emulator.contract.availability import availability_on
-from images_emulator.contract.calendar import Policy
+from images_emulator.contract.policy import Policy
 from images_emulator.web.json_responses import json_response
 
 

@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote, unquote_to_bytes
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from images_emulator.admin_prefix import ADMIN_PREFIX
+from images_emulator.admin_prefix import ADMIN_PREFIX, READING_METHODS
 from images_emulator.contract import emulator_errors
 from images_emulator.contract.cors import ALLOW_ORIGIN
 from images_emulator.contract.notices import NO_NAMESPACE, NOTICE_HEADER
@@ -26,7 +26,6 @@ from images_emulator.namespace_names import (
 from images_emulator.setting_values import NamespaceBy
 from images_emulator.web.answer_recorder import ORIGIN
 from images_emulator.web.image_responses import header_value
-from images_emulator.web.journal_middleware import READING_METHODS
 from images_emulator.web.json_responses import admin_error_response
 from images_emulator.web.metric_table import METRICS_PATH
 from images_emulator.web.namespaces import Namespace, Namespaces

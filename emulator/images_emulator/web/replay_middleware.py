@@ -14,11 +14,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from images_emulator.contract import emulator_errors
-from images_emulator.contract.calendar import Policy
 from images_emulator.contract.dialect import Header
 from images_emulator.contract.file_objects import check_upload
 from images_emulator.contract.notices import NOTICE_HEADER
 from images_emulator.contract.operations import CREATE_FILE
+from images_emulator.contract.policy import Policy
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Call, ImageRequest
 from images_emulator.contract.rules import Pixels
@@ -42,12 +42,12 @@ from images_emulator.setting_values import OnMiss, ReplayMatch
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.replay import HostedRecording, Replay
 from images_emulator.web.authentication import authenticate, file_owner
+from images_emulator.web.call_policy import policy_of
 from images_emulator.web.described_answer import EmulatorAnswer, described_answer
 from images_emulator.web.forwarded_headers import base_url
 from images_emulator.web.json_responses import error_response
 from images_emulator.web.match_input import input_of_request
 from images_emulator.web.playback import OVERHEAD_BYTES, Playback, playback, sent_headers
-from images_emulator.web.policy import policy_of
 from images_emulator.web.request_body import read_body, read_call, read_fields
 
 logger = logging.getLogger("images_emulator")

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from images_emulator.contract import emulator_errors
-from images_emulator.contract.calendar import Policy
+from images_emulator.contract.policy import Policy
 from images_emulator.web.endpoints import Handler
 
 

@@ -1,0 +1,32 @@
+"""The policy for a call: the day that it is judged by, and whether mistakes are forgiven."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from images_emulator.contract.calendar import KNOWN_UNTIL, Day
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The policy for one call: the day that it is judged by, and whether *lenient* validation
+    forgives mistakes.
+
+    *as_of* is the day that decides which models and parameters exist for the call. None is `any`:
+    every model and parameter that was ever documented is accepted, and where two days contradict
+    each other, the newer rule holds. *today* is the day by the emulator's clock.
+    """
+
+    as_of: Day = None
+    lenient: bool = False
+    today: Day = None
+
+    @property
+    def day(self) -> Day:
+        """The day that decides the versions of rules, messages, keys and headers; None: the newest
+        ones.
+
+        Under `any` it is today, so that an announced change takes effect on its day. It is never
+        before `KNOWN_UNTIL`: a clock that a test freezes in the past does not select an older API.
+        """
+        return self.as_of or (self.today and max(self.today, KNOWN_UNTIL))
