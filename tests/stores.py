@@ -280,7 +280,7 @@ class _JSONLog(Generic[T]):
         await _journey()
         return [self._read(text) for text in await self._log.all()]
 
-    async def heads(self) -> list[T]:
+    async def summaries(self) -> list[T]:
         await _journey()
         texts = [_Text(text.json, b"") for text in await self._log.all()]
         return [self._read(text) for text in texts]
@@ -308,12 +308,12 @@ class _SlowCounters:
     async def claim(
         self,
         quotas: Iterable[Q],
-        counted: Iterable[str] = (),
+        count_keys: Iterable[str] = (),
         *,
         taking: Taking | None = None,
         if_fresh: Callable[[], bool] | None = None,
     ) -> Claim[Q]:
-        sent, asked = list(quotas), list(counted)
+        sent, asked = list(quotas), list(count_keys)
         await _journey()
         if if_fresh:
             raise StaleRegistersError  # for all that this class knows

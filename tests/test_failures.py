@@ -23,7 +23,7 @@ from images_emulator import Emulator, Server, create_app
 from images_emulator.exchange.connection import Connection
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.request_head import RequestHead
-from images_emulator.protocol import HTTPProtocol, _Corked
+from images_emulator.protocol import HTTPProtocol, _BufferedTransport
 from images_emulator.rendering.job_queue import JobQueue
 from images_emulator.threads import DaemonThreadPool
 from images_emulator.web.answer_recorder import HeldAnswerRecorder, StandardHeaders
@@ -104,7 +104,7 @@ def test_failure_is_answered_as_the_api_does_with_a_notice(
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
-        (_Corked, "__init__"),
+        (_BufferedTransport, "__init__"),
         (HTTPProtocol, "on_message_begin"),
         (HTTPProtocol, "on_headers_complete"),
         (HTTPProtocol, "on_body"),
@@ -133,13 +133,13 @@ def test_failure_to_send_closes_the_connection(
         def write(self, _: bytes) -> None:
             raise MemoryError
 
-    original = _Corked.__init__
+    original = _BufferedTransport.__init__
 
-    def made(corked: _Corked, transport: Any, loop: Any) -> None:
-        original(corked, cast("Any", FullTransport(transport)), loop)
+    def made(buffered: _BufferedTransport, transport: Any, loop: Any) -> None:
+        original(buffered, cast("Any", FullTransport(transport)), loop)
 
     with monkeypatch.context() as patch:
-        patch.setattr(_Corked, "__init__", made)
+        patch.setattr(_BufferedTransport, "__init__", made)
         assert answer_of(server) == b""
     assert answer_of(server).startswith(b"HTTP/1.1 200 OK")
 
@@ -235,12 +235,12 @@ async def test_reset_of_a_connection_that_is_closed_already_raises_nothing() -> 
     left, right = socket.socketpair()
     loop = asyncio.get_running_loop()
     _, writer = await asyncio.open_connection(sock=left)
-    corked = _Corked(cast("asyncio.Transport", writer.transport), loop)
+    buffered = _BufferedTransport(cast("asyncio.Transport", writer.transport), loop)
     right.close()
     writer.transport.abort()
     await asyncio.sleep(0)
     assert left.fileno() == -1
-    await corked.hang_up(reset=True)
+    await buffered.hang_up(reset=True)
 
 
 @pytest.mark.parametrize("error", [OSError("the store is away"), asyncio.CancelledError()])

@@ -426,7 +426,7 @@ async def test_amendments_that_expire_last_are_in_the_way_of_no_reader() -> None
     redis.command("DEL", *(f"images-emulator:3:{{{name}}}:log:n:{end}" for end in LOST))
     await log.append("b", 3, 1)
     for _ in range(2):
-        assert await log.heads() == [3]
+        assert await log.summaries() == [3]
     await store.disconnect()
 
 
@@ -1040,7 +1040,7 @@ async def test_an_early_reply_that_comes_late_hides_no_entry(
     log, call = log_of(store), store.client.call
     for number in range(2):
         await log.append(str(number), number, 1)
-    assert await log.heads() == [0, 1]
+    assert await log.summaries() == [0, 1]
     was_asked, may_reply = asyncio.Event(), asyncio.Event()
 
     async def reply_late(script: Any, keys: Any, *arguments: Any) -> Any:
@@ -1052,7 +1052,7 @@ async def test_an_early_reply_that_comes_late_hides_no_entry(
 
     monkeypatch.setattr(store.client, "call", reply_late)
     await log.amend("1", 10, 1, detachable=False)
-    late = asyncio.ensure_future(log.heads())
+    late = asyncio.ensure_future(log.summaries())
     await was_asked.wait()
     if cleared:
         await log.clear()
@@ -1060,10 +1060,10 @@ async def test_an_early_reply_that_comes_late_hides_no_entry(
     await log.amend("1", 100, 1, detachable=False)
     await log.append("3", 3, 1)
     newest = [2, 3] if cleared else [0, 100, 3]
-    assert await log.heads() == newest
+    assert await log.summaries() == newest
     may_reply.set()
     assert await late == newest
-    assert await log.heads() == newest
+    assert await log.summaries() == newest
     await store.disconnect()
     store.close()
 

@@ -391,7 +391,7 @@ async def test_the_heads_of_a_log_follow_its_changes(store: Store) -> None:
     log, log_again = log_of(store, max_entries=3), log_of(store, max_entries=3)
 
     async def heads() -> str:
-        return "".join(call.name for call in await log_again.heads())
+        return "".join(call.name for call in await log_again.summaries())
 
     assert await heads() == ""
     for name in "ba":

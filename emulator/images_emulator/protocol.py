@@ -59,7 +59,7 @@ class LimitedConfig(uvicorn.Config):
         """Whether each answer is the last of its connection, because the server is stopping."""
 
 
-class _Corked:
+class _BufferedTransport:
     """A transport that sends the head of an answer and the first part of its body in one write.
     uvicorn writes them one by one, and a write takes as long as most other work for an answer.
 
@@ -206,7 +206,7 @@ class HTTPProtocol(HttpToolsProtocol):
     """The number of calls of `tick` since the last byte came, while the rest of a request or
     another request may come."""
 
-    _corked: _Corked | None = None
+    _buffered: _BufferedTransport | None = None
     """The transport; None where there was no memory for it."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -214,13 +214,13 @@ class HTTPProtocol(HttpToolsProtocol):
             self._config = cast("LimitedConfig", self.config)
             self._limits = self._config.limits
             super().connection_made(transport)
-            self._corked = _Corked(transport, self.loop)
+            self._buffered = _BufferedTransport(transport, self.loop)
         except Exception:
             # The event loop would leave the connection open, with nobody to read it.
             self.connections.discard(self)
             transport.abort()
             raise
-        self.transport = cast("asyncio.Transport", self._corked)
+        self.transport = cast("asyncio.Transport", self._buffered)
         if len(self.connections) > self._limits.connections:
             self._is_excess = True
             self.loop.call_later(LINGER_SECONDS, self.transport.close)
@@ -250,20 +250,20 @@ class HTTPProtocol(HttpToolsProtocol):
     def drain(self) -> None:
         """Make the next answer that begins the last one of the connection, and say so in it. An
         answer that has no end is ended."""
-        if self._corked:
-            self._corked.stop()
+        if self._buffered:
+            self._buffered.stop()
         if self.cycle and not self.cycle.response_started:
             self.cycle.keep_alive = False
 
     def shutdown(self) -> None:
         """Close the connection: now if no answer is open on it, else after the answer."""
-        if self._corked:
-            self._corked.stop()
+        if self._buffered:
+            self._buffered.stop()
         super().shutdown()
 
     def cut(self) -> None:
         """Close the connection because the server stops, whatever is open on it."""
-        (self._corked.cut if self._corked else self.transport.abort)()
+        (self._buffered.cut if self._buffered else self.transport.abort)()
 
     def data_received(self, data: bytes) -> None:
         self._quiet_ticks = 0
@@ -361,8 +361,8 @@ class HTTPProtocol(HttpToolsProtocol):
         # The day is not known before the head is read.
         answer = error.answer_on(None)
         body = pretty(answer.body())
-        if cycle and not cycle.response_complete and self._corked:
-            self._corked.answer = ProtocolAnswer(answer.status, body)
+        if cycle and not cycle.response_complete and self._buffered:
+            self._buffered.answer = ProtocolAnswer(answer.status, body)
         self._end_with(answer.status, {"content-type": "application/json", **answer.headers}, body)
 
     def _end_with(self, status: int, headers: Mapping[str, str], body: bytes) -> None:

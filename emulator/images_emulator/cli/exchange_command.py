@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol, cast
 
 from images_emulator.cli.command_line import ArgumentParser, Command
 
-PARTS: Final = {
+SUBCOMMANDS: Final = {
     "check": Command("Say what is wrong with files, line by line", "exchange_check_command"),
     "from-journal": Command("Make files of the server's calls", "exchange_from_journal_command"),
     "import": Command("Make files of the cassettes of other tools", "exchange_import_command"),
@@ -25,7 +25,7 @@ EXAMPLES: Final = """\
   images-emulator exchange import tests/cassettes --to recordings"""
 
 
-class PartModule(Protocol):
+class SubcommandModule(Protocol):
     """The module of a subcommand."""
 
     @staticmethod
@@ -39,20 +39,20 @@ class PartModule(Protocol):
         ...
 
 
-def part_module(name: str) -> PartModule:
+def subcommand_module(name: str) -> SubcommandModule:
     """The module of the subcommand *name*."""
-    return cast(PartModule, import_module(f"images_emulator.cli.{PARTS[name].module}"))
+    return cast(SubcommandModule, import_module(f"images_emulator.cli.{SUBCOMMANDS[name].module}"))
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parts = parser.add_subparsers(
-        prog="images-emulator exchange", metavar="COMMAND", dest="part", title="commands"
+    subcommands = parser.add_subparsers(
+        prog="images-emulator exchange", metavar="COMMAND", dest="subcommand", title="commands"
     )
-    for name, row in PARTS.items():
-        part_module(name).add_arguments(parts.add_parser(name, help=row.summary))
+    for name, row in SUBCOMMANDS.items():
+        subcommand_module(name).add_arguments(subcommands.add_parser(name, help=row.summary))
 
 
-def run(*, part: str | None, **options: Any) -> int:
-    if part is None:
-        raise ValueError(f"expected one of the commands {', '.join(PARTS)}")
-    return part_module(part).run(**options)
+def run(*, subcommand: str | None, **options: Any) -> int:
+    if subcommand is None:
+        raise ValueError(f"expected one of the commands {', '.join(SUBCOMMANDS)}")
+    return subcommand_module(subcommand).run(**options)

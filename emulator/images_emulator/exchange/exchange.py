@@ -54,8 +54,8 @@ from images_emulator.exchange.sent_response import SentEvent, SentResponse
 from images_emulator.exchange.trace_context import trace_id_in
 
 if TYPE_CHECKING:
+    from images_emulator.exchange.answer_details import AnswerDetails
     from images_emulator.exchange.connection import Connection
-    from images_emulator.exchange.known_answer import KnownAnswer
 
 EXCHANGE: Final = "exchange"
 """The key of an ASGI scope's `state` under which the `Exchange` of the call is found."""
@@ -102,7 +102,7 @@ class Exchange:
 
     The other attributes and properties are for the server's thread. A shared store makes new
     objects of the calls that are over. A reader may read all of such an object in its own thread.
-    Several readers may share the objects of `Log.heads`, so a reader changes none of them.
+    Several readers may share the objects of `Log.summaries`, so a reader changes none of them.
     """
 
     head: RequestHead
@@ -165,7 +165,7 @@ class Exchange:
     """The name of the recording that answers the call."""
     has_recorded_headers: bool = False
     """Whether the answer has the recording's headers, in place of the API's standard ones."""
-    known_answer: KnownAnswer | None = None
+    answer_details: AnswerDetails | None = None
     """The answer as the journal will show it, until the call is completed."""
     recording_miss: str | None = None
     """The reason why no recording answers the call, in a sentence. None where one does, and where
@@ -287,7 +287,7 @@ class Exchange:
             headers,
             body_may_change=self.body_may_change,
             keep_body=keep_body,
-            answer=self.known_answer,
+            answer=self.answer_details,
         )
 
     def await_write(self, write: Coroutine[Any, Any, None]) -> None:

@@ -45,7 +45,7 @@ def compact(exchange: Exchange, *, copied: bool = False) -> int:
     if exchange.near_misses or exchange.sent.listens or exchange.image_urls:
         held += _answer_bytes(exchange)
     exchange.call = exchange.call_error = exchange.connection = None
-    exchange.message_values = exchange.known_answer = None
+    exchange.message_values = exchange.answer_details = None
     exchange.weight += held
     return held
 

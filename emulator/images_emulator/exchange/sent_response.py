@@ -12,7 +12,7 @@ from images_emulator.exchange.encoded_file import without_base64
 from images_emulator.exchange.request_head import RawHeaders
 
 if TYPE_CHECKING:
-    from images_emulator.exchange.known_answer import KnownAnswer
+    from images_emulator.exchange.answer_details import AnswerDetails
 
 MAX_ERROR_BYTES: Final = 16_384
 """The most bytes of a refusal's body that are kept."""
@@ -111,7 +111,7 @@ class SentResponse:
         self.usage: Usage | None = None
         """The usage in the body, where `body_may_change`."""
         self._request: ImageRequest | None = None
-        self._answer: KnownAnswer | None = None
+        self._answer: AnswerDetails | None = None
         self._part_count = 0
         self._is_stream = False
         self._pending: bytearray | None = None
@@ -162,7 +162,7 @@ class SentResponse:
         *,
         body_may_change: bool,
         keep_body: bool = False,
-        answer: KnownAnswer | None = None,
+        answer: AnswerDetails | None = None,
     ) -> None:
         """Note *status* and *headers*. With *body_may_change* a fault may rewrite or cut the body,
         so the body is read to find its images, unless *answer* has them. With *keep_body* the
@@ -220,7 +220,7 @@ class SentResponse:
         """Add *text* to the kept part of the body."""
         self.body = (self.body + text)[:MAX_BODY_BYTES]
 
-    def _add_part_of(self, answer: KnownAnswer, part: bytes, ms: float) -> None:
+    def _add_part_of(self, answer: AnswerDetails, part: bytes, ms: float) -> None:
         text = b"".join(answer.texts[self._part_count : self._part_count + 1])
         self._part_count += 1
         self._keep(text)

@@ -73,7 +73,7 @@ API_HEADERS: Final = frozenset(
 _INDEX: Final = re.compile(r"\[\d+\]")
 _EVENT: Final = re.compile(r"\r\n\r\n|\n\n|\r\r")
 
-_ANEW: Final[Mapping[str, re.Pattern[str]]] = {
+_VOLATILE_PARTS: Final[Mapping[str, re.Pattern[str]]] = {
     "a URL": re.compile(r"\bhttps?://[^\s\"']+"),
     "an id": re.compile(r"\b(?:req|file|img|user|org|proj)[-_](?=[\w-]*\d)[\w-]{6,}"),
     "a key": re.compile(r"\bsk-[\w*.-]+|\*{4,}[\w*]*|<[A-Z][A-Z_]+>"),
@@ -354,7 +354,7 @@ def form_of(value: str, key: str = "") -> str:
         return _picture_form(value)
     if value.startswith("data:"):
         return value.partition(",")[0]
-    for name, pattern in _ANEW.items():
+    for name, pattern in _VOLATILE_PARTS.items():
         value = pattern.sub(name, value)
     return value
 

@@ -27,7 +27,7 @@ from images_emulator.recordings.comparison import (
 )
 from images_emulator.recordings.document import plain_fields
 from images_emulator.recordings.recording import (
-    MOMENTARY,
+    TRANSIENT_STATUSES,
     Headers,
     RecordedPart,
     RecordedResponse,
@@ -169,7 +169,7 @@ def reason_to_skip(recording: Recording, today: date, *, costs: bool) -> str:
     path = request.target.partition("?")[0]
     if not path.startswith(("/v1/", AZURE_PREFIX)):
         return "its path is outside of /v1"
-    if response.status in MOMENTARY:
+    if response.status in TRANSIENT_STATUSES:
         return f"status {response.status} is that of a moment"
     if response.status == 401 and recording.authorised is None and recording.key is None:
         return "the key that was refused is not recorded"

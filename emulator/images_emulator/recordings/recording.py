@@ -22,7 +22,7 @@ End = Literal["complete", "cut", "reset"]
 """How a body ended: `complete` with its last byte, `cut` by a connection that was closed before, or
 `reset` by a connection that was reset."""
 
-MOMENTARY: Final = frozenset({408, 429, *range(500, 600)})
+TRANSIENT_STATUSES: Final = frozenset({408, 429, *range(500, 600)})
 """Statuses of answers that depend on the moment, and not on the request."""
 
 Headers = tuple[tuple[str, str], ...]

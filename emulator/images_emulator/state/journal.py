@@ -252,12 +252,12 @@ class Journal:
         """The calls that match *query*, oldest first."""
         if not query.has_filters:
             return self._as_they_are(self._log.all())
-        return self.whole(self.heads(query))
+        return self.whole(self.summaries(query))
 
-    def heads(self, query: Query = ALL_CALLS) -> list[Exchange]:
+    def summaries(self, query: Query = ALL_CALLS) -> list[Exchange]:
         """The calls that match *query*, oldest first. On a shared store they may be without bodies
         and uploads: `whole` reads these. Blocks."""
-        return query.of_all(self._as_they_are(self._log.heads()))
+        return query.of_all(self._as_they_are(self._log.summaries()))
 
     def whole(self, calls: Sequence[Exchange]) -> list[Exchange]:
         """The *calls* that are still there, with all that is kept of them. Blocks."""
@@ -298,7 +298,7 @@ class Journal:
         """
         if not query.has_filters and since is None and before is None and limit > 0:
             return self._as_they_are(self._log.newest(limit)), len(self)
-        calls = self.heads()
+        calls = self.summaries()
         start, end = 0, len(calls)
         if since is not None or before is not None:
             places = {call.id: place for place, call in enumerate(calls)}
@@ -313,7 +313,7 @@ class Journal:
 
     def attempts(self, call: Exchange) -> list[Exchange]:
         """The calls of the retry chain of *call*; see `retry_chain`."""
-        calls = possible_attempts(self.heads(), call)
+        calls = possible_attempts(self.summaries(), call)
         return retry_chain(self.whole(calls), call) if calls else []
 
     async def forget(self) -> int:

@@ -138,7 +138,7 @@ class MemoryCounters:
     async def claim(
         self,
         quotas: Iterable[Q],
-        counted: Iterable[str] = (),
+        count_keys: Iterable[str] = (),
         *,
         taking: Taking | None = None,
         if_fresh: Callable[[], bool] | None = None,
@@ -160,7 +160,7 @@ class MemoryCounters:
                     self._counts.popitem(last=False)
                 if count.grants > before.grants:
                     return Claim((quota, count), (), take)
-            return Claim(None, [self._counts.get(key, Count()) for key in counted], take)
+            return Claim(None, [self._counts.get(key, Count()) for key in count_keys], take)
 
     async def counts(self, keys: Sequence[str]) -> list[Count]:
         with self._lock:
@@ -264,7 +264,7 @@ class MemoryLog(Generic[T]):
         with self._lock:
             return [entry for entry, _ in self._entries.values()]
 
-    async def heads(self) -> list[T]:
+    async def summaries(self) -> list[T]:
         return await self.all()
 
     async def count(self) -> int:

@@ -104,14 +104,14 @@ class RedisClient:
         self._lock = Lock()
         """Held while work is submitted to `_thread` and while `_thread` is replaced, so that no
         work is submitted to a thread that ends. Also held while observers are added, and while
-        `_outage`, `_recovery` and `_is_restored` change."""
+        `_outage`, `_recovery` and `_registers_restored` change."""
         self._recoveries: WeakSet[Recovery] = WeakSet()
         """The objects that recover when Redis replies again."""
         self._recovery: asyncio.Task[None] | None = None
         """The task that waits for a reply, on the loop of an operation that failed."""
         self._outage: _Outage | None = None
         """The outage, from the first failure to the end of the recovery."""
-        self._is_restored = False
+        self._registers_restored = False
         """Whether registers were restored, and the observers are not told yet."""
         self._reason = ""
         """Why the last operation failed; empty where it did not. Operations of any loop set it and
@@ -207,7 +207,7 @@ class RedisClient:
         """Note that registers which Redis had lost were restored. The observers are told when the
         registers of all stores with these connections are restored."""
         with self._lock:
-            self._is_restored = True
+            self._registers_restored = True
         self._recover_soon()
 
     def _recover_soon(self) -> None:
@@ -234,7 +234,7 @@ class RedisClient:
                 if not self._reason:
                     self._recovery = None
                     outage, self._outage = self._outage, None
-                    is_restored, self._is_restored = self._is_restored, False
+                    is_restored, self._registers_restored = self._registers_restored, False
                     break
         url = without_credentials(self._url)
         if outage:

@@ -71,7 +71,7 @@ class RedisCounters(RedisContainer):
     async def claim(
         self,
         quotas: Iterable[Q],
-        counted: Iterable[str] = (),
+        count_keys: Iterable[str] = (),
         *,
         taking: Taking | None = None,
         if_fresh: Callable[[], bool] | None = None,
@@ -81,7 +81,7 @@ class RedisCounters(RedisContainer):
         if if_fresh and not if_fresh():
             raise StaleRegistersError
         assert not (taking and if_fresh), "no script does both"
-        candidates, asked = [*quotas], [*counted]
+        candidates, asked = [*quotas], [*count_keys]
         if not candidates and not asked:
             return Claim(None, [], await taking.take() if taking else None)
         self._client.check()

@@ -208,7 +208,7 @@ class RedisLog(RedisContainer, Generic[T]):
         flat = await self._client.call(scripts.ALL_ENTRIES, self._keys)
         return [_entry(self._codec, *pair) for pair in pairs(flat)]
 
-    async def heads(self) -> list[T]:
+    async def summaries(self) -> list[T]:
         await self.catch_up()
         position = self._heads.position
         reply = await self._client.call(scripts.HEADS, self._keys, *position)

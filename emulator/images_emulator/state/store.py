@@ -250,13 +250,13 @@ class Counters(Protocol):
     async def claim(
         self,
         quotas: Iterable[Q],
-        counted: Iterable[str] = (),
+        count_keys: Iterable[str] = (),
         *,
         taking: Taking | None = None,
         if_fresh: Callable[[], bool] | None = None,
     ) -> Claim[Q]:
         """Make a claim on one quota after the other until one grants it. Return that quota and its
-        count; or else None, and the counts of the keys *counted*. A quota of *n* times grants
+        count; or else None, and the counts of the keys *count_keys*. A quota of *n* times grants
         exactly *n* claims to any number of threads and processes.
 
         With *taking*, nothing is claimed unless the bucket grants the tokens; a shared store does
@@ -370,7 +370,7 @@ class Log(Protocol[T]):
         """The entries, oldest first."""
         ...
 
-    async def heads(self) -> list[T]:
+    async def summaries(self) -> list[T]:
         """The entries, oldest first, perhaps without their detachable parts: a shared store sends
         only what is new since it was last asked."""
         ...

@@ -186,7 +186,7 @@ class JournalAPI(AdminHandlers):
                 [summary(entry) for entry in entries],
                 total,
                 journal.dropped(),
-                counts_of(journal.heads(of_kind)) if counts else None,
+                counts_of(journal.summaries(of_kind)) if counts else None,
             )
             # FastAPI would copy and check all of it first, on the event loop.
             return _CALLS.dump_json(calls)
@@ -283,7 +283,7 @@ class JournalAPI(AdminHandlers):
         def page() -> Gallery:
             entries, _ = self._page(query, limit, since, before)
             images = [image for entry in entries for image in pictures(entry)]
-            calls = [call for call in self.journal.heads(query) if call.images]
+            calls = [call for call in self.journal.summaries(query) if call.images]
             # These may lack the uploads from which their pictures are drawn.
             without = [call for call in calls if not call.drawn]
             calls = [call for call in calls if call.drawn] + self.journal.whole(without)

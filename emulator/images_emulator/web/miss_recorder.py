@@ -11,7 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from images_emulator.exchange.exchange import exchange_of
 from images_emulator.recordings.folder import RecordingFolder, read_recording
-from images_emulator.recordings.recording import MOMENTARY, Recording
+from images_emulator.recordings.recording import TRANSIENT_STATUSES, Recording
 from images_emulator.settings import Settings
 from images_emulator.state.replay import Replay
 from images_emulator.web.record_proxy import KeptCall, RecordProxy
@@ -20,7 +20,7 @@ from images_emulator.web.upstream import Upstream
 logger = logging.getLogger("images_emulator.recordings")
 """The logger that tells what became of each miss."""
 
-_NOT_KEPT: Final = MOMENTARY | {401, 403, 409}
+_NOT_KEPT: Final = TRANSIENT_STATUSES | {401, 403, 409}
 """Statuses of answers that are not kept, so that the client's next try gets another answer. An
 answer about a key would also be played for another key."""
 

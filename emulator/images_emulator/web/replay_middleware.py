@@ -22,9 +22,9 @@ from images_emulator.contract.policy import Policy
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Call, ImageRequest
 from images_emulator.contract.rules import Pixels
+from images_emulator.exchange.answer_details import AnswerDetails
 from images_emulator.exchange.answer_json import json_value
 from images_emulator.exchange.exchange import MAX_LATE_PARSE_BYTES, Exchange, exchange_of
-from images_emulator.exchange.known_answer import KnownAnswer
 from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.exchange.waits import Waits, hang_up
 from images_emulator.lru_cache import LRUCache
@@ -358,7 +358,7 @@ class ReplayMiddleware:
                 files = {**files, request.partial_images: files[max(files)]}
             exchange.files = files
         if not exchange.body_may_change:
-            exchange.known_answer, exchange.body_may_change = answer, True
+            exchange.answer_details, exchange.body_may_change = answer, True
 
     async def _keep_file(self, played: Playback, exchange: Exchange, receive: Receive) -> None:
         """Keep the file of an upload under its id in the recorded answer: a call that no recording
@@ -446,7 +446,7 @@ def _target(scope: Scope) -> str:
     return (path + (b"?" + query if query else b"")).decode("latin-1")
 
 
-def _as_answered(request: ImageRequest, answer: KnownAnswer) -> ImageRequest:
+def _as_answered(request: ImageRequest, answer: AnswerDetails) -> ImageRequest:
     """*request* with the pictures of the answer, and with the parameters that the answer repeats.
     For `auto` the API may have chosen other values than the emulator."""
     values = answer.parameters

@@ -17,7 +17,7 @@ _REPEATED: Final = ("size", "quality", "background", "output_format")
 
 
 @dataclass(frozen=True, slots=True)
-class KnownAnswer:
+class AnswerDetails:
     """An answer as the journal shows it. It is worked out once for all calls that get it."""
 
     is_stream: bool
@@ -37,15 +37,15 @@ class KnownAnswer:
     """The parameters that it repeats."""
 
 
-def known_answer(
+def answer_details(
     parts: Sequence[bytes], content_type: str, downloads: Mapping[str, bytes]
-) -> KnownAnswer:
+) -> AnswerDetails:
     """The answer of that *content_type* as the journal shows it. *parts* are its body, not
     compressed; the parts of a stream are its events. *downloads* are the files at its URLs."""
     if content_type.startswith("text/event-stream"):
         return _stream(parts)
     if not content_type.startswith(("application/json", "text/")):
-        return KnownAnswer(is_stream=False)
+        return AnswerDetails(is_stream=False)
     body = b"".join(parts)
     answer = json_value(body)
     items = [*image_items(answer)]
@@ -54,7 +54,7 @@ def known_answer(
     data: list[bytes | None] = [_decoded(each) for each in files.values()]
     if not files:
         data = [downloads.get(url) for url in urls]
-    return KnownAnswer(
+    return AnswerDetails(
         is_stream=False,
         images=tuple(index for index, _ in items),
         usage=usage_in(answer),
@@ -69,7 +69,7 @@ def known_answer(
     )
 
 
-def _stream(events: Sequence[bytes]) -> KnownAnswer:
+def _stream(events: Sequence[bytes]) -> AnswerDetails:
     files: dict[int, EncodedFile] = {}
     partials: list[bytes] = []
     final, last = b"", None
@@ -84,7 +84,7 @@ def _stream(events: Sequence[bytes]) -> KnownAnswer:
             final, last = _decoded(payload["b64_json"]), payload
     data = final or (partials[-1] if partials else b"")
     own = OwnPicture(data, verbatim=True, partials=tuple(partials))
-    return KnownAnswer(
+    return AnswerDetails(
         is_stream=True,
         images=(0,) if last else (),
         usage=usage_in(last),
