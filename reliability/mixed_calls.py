@@ -182,8 +182,8 @@ class Client:
         return str(answer.headers["x-request-id"])
 
     async def _stream(self, prompt: str) -> str:
-        fields = {"model": "gpt-image-2", "prompt": prompt, "stream": True, "partial_images": 2}
-        answer = await self._post(200, fields | {"quality": "low"})
+        fields = {"model": "gpt-image-2", "prompt": prompt, "size": "1024x1024", "quality": "low"}
+        answer = await self._post(200, fields | {"stream": True, "partial_images": 2})
         events = [json.loads(line[6:]) for line in answer.text.splitlines() if line[:6] == "data: "]
         types = [event["type"].rpartition(".")[2] for event in events]
         _check(types == ["partial_image", "partial_image", "completed"], answer, f"{types}")

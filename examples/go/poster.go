@@ -25,6 +25,7 @@ func Draw(title string) ([]byte, error) {
 	body, err := json.Marshal(map[string]any{
 		"model":  "gpt-image-2",
 		"prompt": "A poster for " + title,
+		"size":   "1024x1024",
 	})
 	if err != nil {
 		return nil, err

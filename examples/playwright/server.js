@@ -22,7 +22,7 @@ const PAGE = `<!doctype html>
 /** The poster of a title, drawn by the API that the environment names. */
 async function poster(title) {
   const answer = await new OpenAI({ maxRetries: 0 }).images.generate({
-    model: "gpt-image-2", prompt: `A poster for ${title}`, output_format: "webp",
+    model: "gpt-image-2", prompt: `A poster for ${title}`, size: "1024x1024", output_format: "webp",
   });
   return Buffer.from(answer.data[0].b64_json, "base64");
 }

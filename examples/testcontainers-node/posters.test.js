@@ -17,6 +17,8 @@ after(async () => {
 });
 
 test("a poster is drawn", async () => {
-  const answer = await client.images.generate({ model: "gpt-image-2", prompt: "A poster" });
+  const answer = await client.images.generate({
+    model: "gpt-image-2", prompt: "A poster", size: "1024x1024",
+  });
   assert.equal(answer.size, "1024x1024");
 });
