@@ -7,7 +7,6 @@ import itertools
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from typing import Final
 
 from reliability.load import each_of
 from reliability.mixed_calls import KEY
+from reliability.ports import free_port
 from reliability.promise import Effort, Figure, Outcome
 from reliability.raw_calls import GENERATIONS, RawAnswer, ask, connected, post_json, read_all
 from reliability.server_process import ServerProcess
@@ -106,16 +106,11 @@ async def _left_open(port: int, number: int) -> None:
             await read_all(reader)
 
 
-def _free_port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return str(free.getsockname()[1])
-
-
 async def killed_and_started(effort: Effort, loop: str) -> Outcome:
     """Each time a server has open calls and render processes, and starts on the port of the one
     before at once."""
     count = effort.count(KILLS, least=2)
-    port = _free_port()
+    port = str(free_port())
     flags = ("--api-key", KEY, "--log-level", "error", "--port", port, "--render-processes", "1")
     right, orphans, mistakes = 0, 0, []
     expected = ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,17 +19,12 @@ import httpx2
 import pytest
 import yaml
 
+from reliability.ports import free_port
 from tests.name_server import NameServer
 from tests.programs import ROOT
 from tests.waiting import until
 
 DEPLOY: Final = ROOT / "deploy"
-
-
-def free_port(host: str = "127.0.0.1") -> int:
-    """A port of *host* that is free now."""
-    with socket.create_server((host, 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def fill_in(template: str, values: Mapping[str, str]) -> str:

@@ -7,7 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
 from itertools import count
@@ -144,12 +144,3 @@ def shared_redis() -> RedisServer:
     server = RedisServer()
     atexit.register(server.close)
     return server
-
-
-def free_ports(number: int) -> list[int]:
-    """Ports of this machine that nobody has."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]

@@ -18,6 +18,7 @@ import httpx2
 import pytest
 from openai import OpenAI
 
+from reliability.ports import free_port
 from tests.pictures import png
 from tests.programs import RunningCommand, run_command, running_command
 
@@ -201,8 +202,7 @@ def test_serve_survives_a_closed_stdout() -> None:
 
 
 def test_port_flag_sets_the_port() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with forked("--port", str(port)) as (_, url):
         assert url == f"http://127.0.0.1:{port}"
 
@@ -390,8 +390,7 @@ def test_port_in_use_is_an_error_of_one_line() -> None:
 
 
 def test_store_that_is_not_there_is_an_error_of_one_line() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     done = run_command("serve", "--store", f"redis://127.0.0.1:{port}", "--port", "0")
     assert done.returncode == 1
     assert done.stderr.startswith(

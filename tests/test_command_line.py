@@ -20,6 +20,7 @@ from images_emulator.cli.shells import FORMS, shell_of
 from images_emulator.faults import FAULTS
 from images_emulator.scenarios import ready_scenarios
 from images_emulator.settings import all_settings
+from reliability.ports import free_port
 
 MAX_HELP_LINES = 40
 
@@ -151,8 +152,7 @@ def test_healthcheck_succeeds_where_the_server_answers(
 
 
 def test_healthcheck_of_no_server_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     assert refusal(capsys, "healthcheck", "-p", port) == (
         1,
         f"images-emulator: no server answers at http://127.0.0.1:{port} (Connection refused); "

@@ -16,6 +16,7 @@ from urllib.request import urlopen
 import pytest
 
 from images_emulator import Server
+from reliability.ports import free_port
 from tests.conftest import ENVIRONMENT, ROOT, npm_packages
 
 EXAMPLES: Final = ROOT / "examples"
@@ -57,10 +58,6 @@ RUN: Final = {
 }
 
 
-def free_ports(unused_tcp_port_factory: Callable[[], int]) -> dict[str, str]:
-    return {name: str(unused_tcp_port_factory()) for name in ("PORT", "EMULATOR_PORT")}
-
-
 def install_node_packages(folder: Path, left_out: Sequence[str]) -> None:
     """Install the packages that the example in *folder* names, except those of *left_out*."""
     npm = shutil.which("npm")
@@ -73,7 +70,7 @@ def install_node_packages(folder: Path, left_out: Sequence[str]) -> None:
 
 
 @pytest.fixture
-def run_example(tmp_path: Path, unused_tcp_port_factory: Callable[[], int]) -> Callable[..., None]:
+def run_example(tmp_path: Path) -> Callable[..., None]:
     """Runs the tests of an example in a folder of its own, with more variables."""
 
     def run(name: str, **variables: str) -> None:
@@ -88,7 +85,8 @@ def run_example(tmp_path: Path, unused_tcp_port_factory: Callable[[], int]) -> C
             install_node_packages(folder, example.not_installed)
         environment = {
             **ENVIRONMENT,
-            **free_ports(unused_tcp_port_factory),
+            "PORT": str(free_port()),
+            "EMULATOR_PORT": str(free_port()),
             "PATH": f"{PROGRAMS}:{ENVIRONMENT['PATH']}",
             "CHROMIUM": shutil.which("chromium") or "",
             # Faster than to load each plugin of the tests' environment.

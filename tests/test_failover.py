@@ -21,10 +21,11 @@ from images_emulator.contract.refusal import APIError
 from images_emulator.state import redis_scripts
 from images_emulator.state.redis_client import RedisClient
 from images_emulator.state.store import StoreAway, StoreBack, StoreEvent, StoreRestored
+from reliability.ports import free_ports
 from tests.conftest import KEY
 from tests.documents import BLOCKS
 from tests.programs import running_command
-from tests.redis_server import RedisServer, Sentinel, free_ports, missing_part
+from tests.redis_server import RedisServer, Sentinel, missing_part
 from tests.waiting import until
 
 T = TypeVar("T")

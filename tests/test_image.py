@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import socket
 
 import httpx2
 import pytest
 
 from images_emulator import scenarios
+from reliability.ports import free_port
 from tests.container_tools import Image, image
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -29,9 +29,7 @@ def built() -> Image:
 @pytest.fixture
 def port() -> str:
     """A free port."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        number = free.getsockname()[1]
-    return str(number)
+    return str(free_port())
 
 
 def test_image_runs_without_privileges_and_listens_on_the_given_port(

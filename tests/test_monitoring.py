@@ -24,10 +24,10 @@ from openai import OpenAI
 from images_emulator import Server
 from images_emulator.settings import command_settings
 from images_emulator.web.metric_table import METRICS, PREFIX, MetricKind
+from reliability.ports import free_port
 from tests.conftest import KEY
 from tests.pictures import png
 from tests.programs import ROOT
-from tests.proxies import free_port
 from tests.redis_server import new_store_name, shared_redis
 from tests.waiting import until
 

@@ -22,11 +22,12 @@ import httpx2
 import pytest
 
 from images_emulator import Server
+from reliability.ports import free_ports
 from tests.documents import BLOCKS
 from tests.pictures import opened, png
 from tests.programs import running_command
 from tests.proxies import DEPLOY, PROXIES, proxy
-from tests.redis_server import free_ports, missing_part, new_store_name, shared_redis
+from tests.redis_server import missing_part, new_store_name, shared_redis
 from tests.test_streams import frames
 from tests.waiting import until
 

@@ -27,6 +27,7 @@ from images_emulator.recordings.upstream_api import UpstreamAPI
 from images_emulator.web import picture_downloads, record_proxy, upstream
 from images_emulator.web.record_proxy import KeptCall
 from images_emulator.web.upstream import Upstream
+from reliability.ports import free_port
 from tests.answers import error_of
 from tests.pictures import half_clear, png
 from tests.raw_upstream import answering, raw_upstream
@@ -553,8 +554,7 @@ def test_an_answer_that_is_no_http_is_a_502_of_the_proxys_own(answer: bytes, pro
 
 
 def test_an_upstream_that_is_away_is_a_502_and_its_call_is_not_kept() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    url = f"http://127.0.0.1:{free_port()}"
     with recording(url) as proxy:
         body = b"x" * 300_000
         error = error_of(send(proxy, "POST", GENERATIONS, content=body), 502)

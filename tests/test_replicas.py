@@ -48,6 +48,7 @@ from images_emulator.state.store import (
 )
 from images_emulator.web.fault_middleware import FaultMiddleware
 from images_emulator.workers.orders import Report
+from reliability.ports import free_ports
 from tests.conftest import KEY
 from tests.documents import BLOCKS
 from tests.pictures import encoded, opened, png
@@ -55,7 +56,6 @@ from tests.programs import run_python
 from tests.redis_server import (
     RedisServer,
     Sentinel,
-    free_ports,
     missing_part,
     new_store_name,
     shared_redis,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from io import StringIO
@@ -23,6 +22,7 @@ from images_emulator.cli import main
 from images_emulator.cli.requests_command import FILTERS
 from images_emulator.imaging.formats import OUTPUT_FORMATS, format_of
 from images_emulator.state.query import FILTER_NAMES
+from reliability.ports import free_port
 from tests.answers import model_that_writes
 from tests.conftest import KEY
 from tests.pictures import BLUE, RED, answered, half_clear, png
@@ -240,7 +240,7 @@ def test_draw_with_a_mistake_is_a_sentence(
 def test_draw_starts_a_server_of_its_own_where_none_runs(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("IMAGES_EMULATOR_PORT", free_port())
+    monkeypatch.setenv("IMAGES_EMULATOR_PORT", str(free_port()))
     monkeypatch.setenv("IMAGES_EMULATOR_AS_OF", "2025-05-01")
     monkeypatch.setenv("IMAGES_EMULATOR_API_KEY", "sk-own")
     assert output(capsys, "draw", "x") == "x.png\n"
@@ -248,14 +248,9 @@ def test_draw_starts_a_server_of_its_own_where_none_runs(
 
 
 def test_draw_starts_none_where_a_server_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    port = free_port()
+    port = str(free_port())
     sentence = failure(capsys, "draw", "x", "-p", port)
     assert sentence.startswith(f"no server answers at http://127.0.0.1:{port} ")
-
-
-def free_port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return str(free.getsockname()[1])
 
 
 # --- requests

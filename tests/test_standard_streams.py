@@ -16,6 +16,7 @@ import httpx2
 import pytest
 
 from images_emulator.cli.line_writer import LineWriter
+from reliability.ports import free_port
 from tests.waiting import until
 
 COMMAND = str(Path(sys.executable).parent / "images-emulator")
@@ -45,8 +46,7 @@ def in_shell(arguments: str, **variables: str) -> subprocess.CompletedProcess[st
 @contextmanager
 def served(streams: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """A shell that has become a server, and its port."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     # A shell that waits for the other end of a pipe tells nothing of the server's end.
     line = f"{shlex.quote(COMMAND)} serve --port {port} {streams}"
     process = subprocess.Popen(

@@ -17,6 +17,7 @@ from typing import Any, Final
 import httpx2
 import pytest
 
+from reliability.ports import free_port
 from tests.conftest import ENVIRONMENT, ROOT
 from tests.documents import BLOCKS
 
@@ -211,11 +212,10 @@ def run_action(folder: Path, **inputs: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_action_starts_a_server_for_later_steps(tmp_path: Path, unused_tcp_port: int) -> None:
-    url = f"http://127.0.0.1:{unused_tcp_port}"
-    done = run_action(
-        tmp_path, arguments="--scenario outage -v", port=str(unused_tcp_port), extras="record,redis"
-    )
+def test_action_starts_a_server_for_later_steps(tmp_path: Path) -> None:
+    port = str(free_port())
+    url = f"http://127.0.0.1:{port}"
+    done = run_action(tmp_path, arguments="--scenario outage -v", port=port, extras="record,redis")
     try:
         assert done.returncode == 0, done.stdout + done.stderr
         assert f"Listening on {url}\n" in done.stdout
