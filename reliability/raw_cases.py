@@ -175,6 +175,7 @@ _BODIES: Final = {
         400,
     ),
     "a chunk of no number": (_post(CHUNKED, b"x\r\nabc\r\n0\r\n\r\n"), 400),
+    "a chunk of no number behind a call that needs no body": (_get(more=CHUNKED) + b"ZZ\r\n", 400),
     "a chunk of a negative length": (_post(CHUNKED, b"-1\r\nabc\r\n0\r\n\r\n"), 400),
     "a chunk with 0x": (_post(CHUNKED, b"0x3\r\nabc\r\n0\r\n\r\n"), 400),
     "a chunk of 2⁶⁴ bytes": (_post(CHUNKED, b"10000000000000000\r\nabc"), 400),

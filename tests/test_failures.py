@@ -243,6 +243,30 @@ async def test_reset_of_a_connection_that_is_closed_already_raises_nothing() -> 
     await buffered.hang_up(reset=True)
 
 
+async def test_head_that_is_held_is_dropped_where_the_client_has_left() -> None:
+    """Uvloop raises where bytes are written to a closed transport."""
+    left, right = socket.socketpair()
+    loop = asyncio.get_running_loop()
+    _, writer = await asyncio.open_connection(sock=left)
+    written: list[bytes] = []
+
+    class NotedTransport:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(writer.transport, name)
+
+        def write(self, data: bytes) -> None:
+            written.append(data)
+
+    buffered = _BufferedTransport(cast("asyncio.Transport", NotedTransport()), loop)
+    buffered.write(b"HTTP/1.1 200 OK\r\n\r\n")
+    buffered.hold_head()
+    right.close()
+    writer.transport.abort()
+    await asyncio.sleep(0)
+    buffered.release_head()
+    assert written == []
+
+
 @pytest.mark.parametrize("error", [OSError("the store is away"), asyncio.CancelledError()])
 async def test_head_that_is_held_leaves_where_the_end_of_its_call_cannot_be_recorded(
     error: BaseException, monkeypatch: pytest.MonkeyPatch

@@ -12,7 +12,8 @@ import pytest
 from images_emulator import Server
 from reliability.hostile_calls import check_answer
 from reliability.raw_calls import all_parsed
-from reliability.raw_cases import CASES, GET, KEPT, RawCase
+from reliability.raw_cases import CASES, CHUNKED, COMMON, GET, KEPT, POST, TYPE, RawCase
+from tests.waiting import until
 
 
 def received(connection: socket.socket) -> bytes:
@@ -51,6 +52,20 @@ def test_the_answer_to_a_call_is_not_that_to_junk_behind_it(server: Server) -> N
         assert all_parsed(first)[0].status == 200
         connection.sendall(b"\x00 junk\r\n\r\n" + GET)
         assert [answer.status for answer in all_parsed(received(connection))] == [400]
+
+
+@pytest.mark.parametrize("case", ["GET", "POST"])
+def test_a_call_whose_body_is_not_http_is_refused_in_the_journal(server: Server, case: str) -> None:
+    data = {
+        "GET": GET.replace(b"\r\n\r\n", b"\r\n" + CHUNKED + b"\r\nZZ\r\n"),
+        "POST": POST + COMMON + TYPE + CHUNKED + b"\r\nx\r\n",
+    }
+    with socket.create_connection((server.settings.host, server.port), timeout=30) as connection:
+        connection.sendall(data[case])
+        assert [answer.status for answer in all_parsed(received(connection))] == [400]
+    until(lambda: bool(server.requests) and server.requests[0].is_complete)
+    (call,) = server.requests
+    assert (call.status, call.outcome) == (400, "refused")
 
 
 def test_client_that_sends_on_after_a_refusal_gets_the_answer(server: Server) -> None:

@@ -106,6 +106,8 @@ class _BufferedTransport:
     def _send(self) -> None:
         if self._held:
             held, self._held = self._held, b""
+            if self.is_closing():
+                return  # as in `write`
             try:
                 self._transport.write(held)
             except Exception:
@@ -307,11 +309,7 @@ class HTTPProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer 400 to bytes that are no request, and close the connection.
-
-        An outstanding answer to an earlier request comes first, and this answer is then left out: a
-        client would take it for the answer to that request.
-        """
+        """Answer 400 to bytes that are no request, and close the connection."""
         # uvicorn also calls this for exceptions of the parser's callbacks: a large head, a mistake
         # of the client, or too little memory.
         if self._refused:
@@ -322,15 +320,6 @@ class HTTPProtocol(HttpToolsProtocol):
             if not isinstance(reason, ValueError | httptools.HttpParserError):
                 self.transport.close()
                 raise reason or error
-        cycle = self.cycle
-        if cycle and not cycle.response_complete:
-            if not cycle.more_body:
-                self._refused = True
-                cycle.keep_alive = False
-                return
-            if self.pipeline:
-                self.transport.close()
-                return
         self._refused = True
         self._end_with(400, {"content-type": "text/plain; charset=utf-8"}, msg.encode())
 
@@ -342,11 +331,23 @@ class HTTPProtocol(HttpToolsProtocol):
         self._refuse(emulator_errors.too_many_connections(count=count, limit=limit))
 
     def _refuse(self, error: APIError) -> None:
-        """Answer with *error*, and close the connection. Where another answer has begun or is
-        outstanding, close it without this answer."""
+        """Answer with *error*, and close the connection."""
         if self._refused:
             return
         self._refused = True
+        # The day is not known before the head is read.
+        answer = error.answer_on(None)
+        headers = {"content-type": "application/json", **answer.headers}
+        self._end_with(answer.status, headers, pretty(answer.body()))
+
+    def _end_with(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """Send the last answer, and close the connection when the client has read it. Closing at
+        once, with bytes of the request unread, would reset the connection.
+
+        Where the answer to an earlier request is outstanding, it comes first, and this one is left
+        out: a client would take it for the answer to that request. Where a call is still being
+        read, it ends as if its client had left. If its answer has begun, the connection is closed.
+        """
         cycle = self.cycle
         if cycle and not cycle.response_complete:
             if not cycle.more_body:
@@ -358,16 +359,8 @@ class HTTPProtocol(HttpToolsProtocol):
             if cycle.response_started or self.pipeline:
                 self.transport.close()
                 return
-        # The day is not known before the head is read.
-        answer = error.answer_on(None)
-        body = pretty(answer.body())
-        if cycle and not cycle.response_complete and self._buffered:
-            self._buffered.answer = ProtocolAnswer(answer.status, body)
-        self._end_with(answer.status, {"content-type": "application/json", **answer.headers}, body)
-
-    def _end_with(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        """Send the last answer, and close the connection when the client has read it. Closing at
-        once, with bytes of the request unread, would reset the connection."""
+            if self._buffered:
+                self._buffered.answer = ProtocolAnswer(status, body)
         lines = "".join(f"{name.lower()}: {value}\r\n" for name, value in headers.items())
         usual = b"".join(b"%s: %s\r\n" % each for each in self.server_state.default_headers)
         self.transport.write(
