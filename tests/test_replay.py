@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import logging
 import shutil
 import zlib
 from base64 import b64encode
@@ -22,6 +23,7 @@ import pytest
 from openai import OpenAI
 
 from images_emulator import Emulator, Server, Settings
+from images_emulator.contract.events import event
 from images_emulator.recordings.comparison import answer_differences
 from images_emulator.recordings.folder import RecordingFolder, read_recording
 from images_emulator.recordings.recording import (
@@ -615,6 +617,66 @@ def test_fault_of_the_body_leaves_one_that_is_compressed(play: Play) -> None:
     player.inject("malformed")
     played = answer_to(player.url, "POST", GENERATIONS, FOX, Accept_Encoding="gzip")
     assert (played.status, played.body) == (200, GZIPPED)
+
+
+def event_of(number: int, **fields: Any) -> bytes:
+    return event(
+        "image_generation.partial_image", {"partial_image_index": number, **fields}
+    ).encode()
+
+
+LAST_EVENT = event("image_generation.completed", {"b64_json": "AAAA", "usage": None}).encode()
+
+STREAM_PARTS: dict[str, tuple[bytes, ...]] = {
+    "an end that is no JSON": (event_of(0), LAST_EVENT, b"data: [DONE]\n\n"),
+    "data that is a list": (event_of(0), b"event: x\ndata: []\n\n"),
+    "two events in one part": (event_of(0) + LAST_EVENT,),
+    "half events": (event_of(0)[:30], event_of(0)[30:] + LAST_EVENT[:9], LAST_EVENT[9:]),
+    "a comment": (b": alive\n\n", event_of(0), LAST_EVENT),
+    "no events": (),
+    "an index that is no number": (event_of(0, partial_image_index="a"), LAST_EVENT),
+    "a picture that is no text": (event_of(0, b64_json=[1]), LAST_EVENT),
+    "an event without an end": (event_of(0), LAST_EVENT[:-2]),
+}
+
+
+def played_stream(
+    play: Play, fault: str, *parts: bytes, **headers: str
+) -> tuple[Server, httpx2.Response]:
+    pairs = (("content-type", "text/event-stream"), *headers.items())
+    response = RecordedResponse(200, pairs, tuple(map(at_once, parts)))
+    body = FOX | {"stream": True}
+    player = play(replace(recording_of(body), response=response))
+    sent = {"Authorization": f"Bearer {KEY}", "x-emulator-fault": fault}
+    return player, httpx2.post(player.url + GENERATIONS, json=body, headers=sent)
+
+
+@pytest.mark.parametrize("fault", ["malformed;what=picture", "malformed", "fewer_partials"])
+@pytest.mark.parametrize("parts", STREAM_PARTS.values(), ids=STREAM_PARTS)
+def test_fault_of_the_body_applies_to_whatever_stream_was_recorded(
+    play: Play, parts: tuple[bytes, ...], fault: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    player, played = played_stream(play, fault, *parts)
+    assert played.status_code == 200
+    (call,) = player.requests
+    assert (call.outcome, call.fault) == ("answered", fault.partition(";")[0])
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+    whole = b"".join(parts)
+    if fault == "fewer_partials":
+        assert b'"partial_image_index":0' not in played.content
+    elif fault == "malformed;what=picture":
+        assert (b"AAAA" in played.content) == (LAST_EVENT not in whole and b"AAAA" in whole)
+    elif parts:
+        assert played.content != whole
+
+
+@pytest.mark.parametrize("fault", ["malformed;what=picture", "malformed", "fewer_partials"])
+def test_fault_of_the_body_leaves_a_stream_that_is_compressed(play: Play, fault: str) -> None:
+    compressed = gzip.compress(event_of(0) + LAST_EVENT, mtime=0)
+    headers = {"content-encoding": "gzip"}
+    player, played = played_stream(play, fault, compressed, **headers)
+    assert played.content == event_of(0) + LAST_EVENT
+    assert player.requests[0].outcome == "answered"
 
 
 GZIPPED = gzip.compress(b'{"data": []}', mtime=0)

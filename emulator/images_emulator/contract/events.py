@@ -14,7 +14,10 @@ def event(name: str, payload: Mapping[str, Any]) -> str:
 
 
 def read_event(frame: bytes) -> tuple[str, dict[str, Any]]:
-    """The name and the payload of the event in *frame*, which `event` wrote."""
+    """The name and the payload of the event in *frame*. Raises ValueError where that is not an
+    event as `event` writes it."""
     head, _, data = frame.partition(b"\ndata: ")
-    payload: dict[str, Any] = json.loads(data)
+    payload = json.loads(data)
+    if not isinstance(payload, dict):
+        raise ValueError("the data of an event is no object")
     return head.removeprefix(b"event: ").decode(), payload

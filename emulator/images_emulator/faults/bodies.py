@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,12 +14,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from images_emulator.contract.events import event, read_event
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.faults.base import (
-    RESPONSE_BODY,
     RESPONSE_START,
     BaseFault,
-    is_event,
     is_event_stream,
 )
+
+EVENT_END: Final = b"\n\n"
+"""The end of an event in a stream."""
 
 JSONObject = dict[str, Any]
 """A JSON object, which may be changed."""
@@ -35,36 +36,50 @@ class BodyFault(BaseFault):
 
     def rewrite_event(self, frame: bytes, number: int) -> bytes:
         """The event to send in place of *frame*, the event with that *number* from 0; empty to send
-        none."""
+        none. Raises ValueError where *frame* is to be sent as it is."""
         return frame
+
+    def _rewrite_frame(self, frame: bytes, numbers: Iterator[int]) -> bytes:
+        if frame.startswith(b":"):
+            return frame  # a comment
+        try:
+            return self.rewrite_event(frame, next(numbers))
+        except ValueError:
+            # The events of a recording may be anything.
+            return frame
 
     async def __call__(
         self, app: ASGIApp, exchange: Exchange, scope: Scope, receive: Receive, send: Send
     ) -> None:
         start: Message = {}
         body = bytearray()
-        events = count()
+        """The JSON so far, or the beginning of an event."""
+        numbers = count()
 
         async def wrapped_send(message: Message) -> None:
             nonlocal start
             if message["type"] == RESPONSE_START:
                 start = message
-            if message["type"] == RESPONSE_START and _holds_json(start):
+                if not _holds_json(start):
+                    await send(message)
                 return
-            if is_event(message) and is_event_stream(start):
-                message = {
-                    **message,
-                    "body": self.rewrite_event(bytes(message["body"]), next(events)),
-                }
-                if not message["body"]:
-                    return
-            elif message["type"] == RESPONSE_BODY and _holds_json(start):
+            has_more = message.get("more_body", False)
+            if _holds_json(start):
                 body.extend(message.get("body", b""))
-                if message.get("more_body"):
+                if has_more:
                     return
                 rewritten = self.rewrite(bytes(body))
                 await send({**start, "headers": _with_length(start["headers"], rewritten)})
                 message = {**message, "body": rewritten}
+            elif is_event_stream(start) and not _is_compressed(start):
+                # A part of a recording may be half an event, or several.
+                body.extend(message.get("body", b""))
+                *frames, rest = bytes(body).split(EVENT_END)
+                body[:] = rest if has_more else b""
+                sent = [self._rewrite_frame(frame + EVENT_END, numbers) for frame in frames]
+                message = {**message, "body": b"".join(sent) + (b"" if has_more else rest)}
+                if has_more and not message["body"]:
+                    return
             await send(message)
 
         await app(scope, receive, wrapped_send)
@@ -73,10 +88,13 @@ class BodyFault(BaseFault):
 def _holds_json(start: Message) -> bool:
     """Whether the answer that *start* begins is a good one in JSON that is not compressed. The JSON
     of a recording may be compressed."""
-    headers: dict[bytes, bytes] = dict(start["headers"])
-    content_type = headers.get(b"content-type", b"")
-    is_json = content_type.startswith(b"application/json") and b"content-encoding" not in headers
+    content_type: bytes = dict(start["headers"]).get(b"content-type", b"")
+    is_json = content_type.startswith(b"application/json") and not _is_compressed(start)
     return bool(start["status"] == 200 and is_json)
+
+
+def _is_compressed(start: Message) -> bool:
+    return b"content-encoding" in dict(start["headers"])
 
 
 def _with_length(headers: list[tuple[bytes, bytes]], body: bytes) -> list[tuple[bytes, bytes]]:
@@ -132,7 +150,8 @@ class Malformed(BodyFault):
 
     def spoil(self, item: JSONObject) -> None:
         """Replace the image in *item*."""
-        if encoded := item.get("b64_json"):
+        encoded = item.get("b64_json")
+        if isinstance(encoded, str) and encoded:
             # One character more than whole groups of four: no padding makes it valid base64.
             odd = encoded[: len(encoded) // 8 * 4 + 1]
             text = base64.b64encode(b"This is no picture.").decode()

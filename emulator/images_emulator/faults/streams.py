@@ -132,19 +132,19 @@ class FewerPartials(BodyFault):
 
     def rewrite_event(self, frame: bytes, number: int) -> bytes:
         name, payload = read_event(frame)
-        if "partial_image_index" in payload:
-            return frame if payload["partial_image_index"] < self.keep else b""
+        index, usage = payload.get("partial_image_index"), payload.get("usage")
+        if isinstance(index, int):
+            return frame if index < self.keep else b""
         dropped = number - self.keep
-        if dropped <= 0 or "usage" not in payload:
+        if dropped <= 0 or not isinstance(usage, dict):
             return frame
         if "sequence_number" in payload:
             payload["sequence_number"] = self.keep
-        usage = payload["usage"]
         for counts, count in (
             (usage, "output_tokens"),
             (usage, "total_tokens"),
-            (usage.get("output_tokens_details", {}), "image_tokens"),
+            (usage.get("output_tokens_details"), "image_tokens"),
         ):
-            if count in counts:
+            if isinstance(counts, dict) and isinstance(counts.get(count), int):
                 counts[count] -= dropped * PARTIAL_IMAGE_TOKENS
         return event(name, payload).encode()
