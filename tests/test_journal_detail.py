@@ -438,7 +438,7 @@ def test_attempts_of_another_key_or_body_are_none(http: httpx2.Client, server: S
 
 
 def test_attempts_are_found_without_their_bodies(client: OpenAI) -> None:
-    with Server(Settings(port=0, journal_bytes=60_000)) as server:
+    with Server(Settings(port=0, journal_bytes=110_000)) as server:
         server.inject({"kind": "error", "name": "server_is_overloaded", "retry_after_ms": 1})
         image = ("a.png", png() + b" " * 40_000, "image/png")
         with OpenAI(base_url=server.base_url, api_key=KEY, max_retries=1) as own:
@@ -471,3 +471,15 @@ def test_times_of_attempts_are_by_the_clock(server: Server, client: OpenAI) -> N
     with httpx2.Client(base_url=server.url) as admin:
         times = {attempt["time"] for attempt in detail_of(admin)["attempts"]}
     assert times == {"2031-01-02T00:00:00Z"}
+
+
+def test_a_call_past_the_budget_costs_no_other_its_body(client: OpenAI) -> None:
+    with Server(Settings(port=0, journal_bytes=60_000)) as server:
+        with OpenAI(base_url=server.base_url, api_key=KEY, max_retries=1) as own:
+            for padding in (10_000, 80_000):
+                image = ("a.png", png() + b" " * padding, "image/png")
+                own.images.edit(model="gpt-image-2", prompt="x", image=image)
+        small, large = server.requests
+        assert small.body
+        assert (large.body, [*large.dropped]) == (None, ["body", "pictures"])
+        assert (large.prompt, large.usage and large.usage.input_image) == ("x", 16)

@@ -706,6 +706,12 @@ def sent_bytes(redis: RedisServer) -> int:
     return int(statistics.split(b"total_net_output_bytes:")[1].split()[0])
 
 
+def received_bytes(redis: RedisServer) -> int:
+    """The bytes that Redis has ever got."""
+    statistics = redis.command("INFO", "stats")
+    return int(statistics.split(b"total_net_input_bytes:")[1].split()[0])
+
+
 def test_a_page_of_the_journal_takes_no_more_calls_from_redis_than_it_shows(
     redis_server: RedisServer, http: httpx2.Client
 ) -> None:
@@ -750,6 +756,21 @@ def test_a_reader_of_the_journal_gets_from_redis_what_is_new_and_what_it_shows(
         assert read() < 100_000
         generate(http, other)
         assert read() < 20_000
+
+
+def test_a_call_too_large_for_the_store_goes_there_without_its_body(
+    redis_server: RedisServer, http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("images_emulator.state.journal.MAX_COPIED_BYTES", 1_000_000)
+    upload = encoded(Image.frombytes("RGB", (500, 500), Random(1).randbytes(750_000)))
+    with Server(store=redis_server.url) as server, Server(store=redis_server.url) as other:
+        before = received_bytes(redis_server)
+        form: Any = {"data": {"response_format": "b64_json"}, "files": {"image": ("a.png", upload)}}
+        assert http.post(f"{server.base_url}/images/variations", **form).status_code == 200
+        assert received_bytes(redis_server) - before < 20_000
+        (call,) = other.requests
+        assert (call.outcome, [*call.dropped]) == ("answered", ["body", "pictures"])
+        assert call.uploads[0].bytes == len(upload)
 
 
 # --- Redis goes and comes

@@ -26,6 +26,10 @@ MIN_DROPPED_BYTES: Final = 16_384
 """The least bytes of a body that is dropped before its entry."""
 
 
+MAX_COPIED_BYTES: Final = 128 * 2**20
+"""The weight past which a call goes to a shared store without its body and pictures. Redis takes no
+value of more than 512 MB, and replies to nobody else while it reads a large one."""
+
 MAX_DRAFT_BYTES: Final = 2**20
 """The longest body of a call that is written for other processes while its stream goes on."""
 
@@ -110,12 +114,14 @@ class Journal:
 
     Past *max_bytes* the journal drops the bodies and pictures of the oldest calls, where they have
     `MIN_DROPPED_BYTES` together or more, and then the oldest calls. Past *max_entries* it drops the
-    oldest calls.
+    oldest calls. A call that alone is past *max_bytes*, or past `MAX_COPIED_BYTES` on a shared
+    store, is completed without its body and pictures.
     """
 
     def __init__(self, store: Store, max_entries: int, max_bytes: int) -> None:
         self._store = store
         self._copies = store.is_shared
+        self._max_call_bytes = min(max_bytes, MAX_COPIED_BYTES) if self._copies else max_bytes
         self._log = store.log(
             "journal",
             journal_codec(),
@@ -169,6 +175,9 @@ class Journal:
         On a shared store *write* is awaited, too. Where it fails, its exception is raised, and the
         observers are not told. The caller then completes the call again, with another answer."""
         held_bytes = compact(exchange, copied=self._copies)
+        if exchange.weight > self._max_call_bytes and held_bytes >= MIN_DROPPED_BYTES:
+            drop_body(exchange)
+            held_bytes = 0
         amend = self._log.amend(
             exchange.id, exchange, exchange.weight, detachable=held_bytes >= MIN_DROPPED_BYTES
         )
