@@ -706,6 +706,23 @@ def sent_bytes(redis: RedisServer) -> int:
     return int(statistics.split(b"total_net_output_bytes:")[1].split()[0])
 
 
+def test_a_body_that_redis_refuses_is_left_out_of_the_journal(http: httpx2.Client) -> None:
+    redis = RedisServer("--proto-max-bulk-len", "1mb")
+    upload = encoded(Image.frombytes("RGB", (700, 700), Random(1).randbytes(1_470_000)))
+    try:
+        with Server(store=redis.url) as server:
+            form: Any = {
+                "data": {"response_format": "b64_json"},
+                "files": {"image": ("a.png", upload)},
+            }
+            for _ in range(2):
+                assert http.post(f"{server.base_url}/images/variations", **form).json()["data"]
+            assert [call.outcome for call in server.requests] == ["answered"] * 2
+            assert [[*call.dropped] for call in server.requests] == [["body", "pictures"]] * 2
+    finally:
+        redis.close()
+
+
 def received_bytes(redis: RedisServer) -> int:
     """The bytes that Redis has ever got."""
     statistics = redis.command("INFO", "stats")

@@ -11,6 +11,8 @@ from contextlib import suppress
 from threading import Lock
 from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 
+from redis.exceptions import ResponseError
+
 from images_emulator.contract.refusal import APIError
 from images_emulator.state import redis_scripts as scripts
 from images_emulator.state.identity import random_digits
@@ -259,7 +261,8 @@ class RedisLog(RedisContainer, Generic[T]):
 
     async def _write(self, write: _Write) -> int | None:
         """Send a write after the writes that are late. Return the reply of its script; None where
-        this write is late, too."""
+        this write is late, too. Bytes that Redis refuses, such as more than it takes for one value,
+        are left out."""
         try:
             if self._late:
                 await self.catch_up()
@@ -267,6 +270,11 @@ class RedisLog(RedisContainer, Generic[T]):
         except APIError:
             self._keep(write)
             return None
+        except ResponseError:
+            if not write.data:
+                raise
+            weight = write.weight - len(write.data)
+            return await self._write(write._replace(data=b"", weight=weight, detachable=False))
 
     async def _send(self, write: _Write) -> int:
         script, key, text, data, weight, detachable, change = write
