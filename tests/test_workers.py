@@ -253,10 +253,11 @@ def test_workers_answer_recorded_exchanges_as_the_api_did(workers: Workers) -> N
 def test_workers_with_a_store_start_no_redis_and_write_whole_lines() -> None:
     store = ("--store", shared_redis().url, "--store-name", new_store_name())
     flags = ("--log-format", "json", "--log-level", "debug", "--metrics", *store)
-    with serving(*flags, lines=1) as workers:
+    with serving(*flags, lines=2) as workers:
         assert not any("unixsocket" in each for each in children(workers.process.pid).values())
         start = json.loads(workers.start[0])
         assert (start["event"], start["workers"]) == ("start", 2)
+        assert json.loads(workers.start[1])["event"] == "log"
         workers.url = start["url"]
         prompts = {f"{number} " + "long " * 3000 for number in range(24)}
         with ThreadPoolExecutor(8) as pool:
