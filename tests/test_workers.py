@@ -291,6 +291,18 @@ def test_worker_that_is_killed_is_replaced_and_no_call_is_lost(workers: Workers)
     assert len({*before} & {*workers.pids}) == 1
 
 
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="Linux lists loaded libraries")
+def test_a_worker_loads_what_it_draws_with_before_any_question(workers: Workers) -> None:
+    os.kill(workers.pids[0], signal.SIGKILL)
+    assert "another one takes its" in workers.notice()
+
+    def loaded() -> list[bool]:
+        maps = (Path(f"/proc/{pid}/maps").read_text() for pid in workers.pids)
+        return ["PIL/_imagingft" in text for text in maps]
+
+    until(lambda: loaded() == [True, True])
+
+
 def test_redis_of_the_workers_is_replaced(workers: Workers) -> None:
     redis, folder = workers.redis_pid, workers.folder
     os.kill(redis, signal.SIGKILL)
