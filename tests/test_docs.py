@@ -48,8 +48,8 @@ SHELL_WORDS: Final = ('eval "$(images-emulator ', "until images-emulator ")
 """Beginnings of lines of a shell that run the emulator's command."""
 
 PROXY_WORDS: Final = (
-    *("export LISTEN=", "export SERVERS=", "envsubst ", "nginx "),
-    *('echo "backend ', "  server ", "haproxy "),
+    *("export LISTEN=", "export SERVERS=", "folder=$(mktemp -d)", "envsubst ", "nginx "),
+    *("servers=$(mktemp)", 'echo "backend ', "  server ", "haproxy "),
 )
 """Beginnings of the lines that start a proxy, which `test_proxies.py` runs."""
 

@@ -174,8 +174,10 @@ def test_pictures_count_by_size_and_format_with_tokens_and_price(
 ) -> None:
     answer = draw(n=2, size="1536x1024", output_format="jpeg")
     draw(size="1040x1040")
+    draw()
     figures = scrape(measured)
     assert figures.value("pictures_total", size="1536x1024", format="jpeg") == 2
+    assert figures.value("pictures_total", size="1254x1254", format="png") == 1
     # A client chooses among thousands of sizes.
     assert figures.value("pictures_total", size="other", format="png", model="gpt-image-2") == 1
     used = figures.value("tokens_total", direction="output")
@@ -603,7 +605,7 @@ def test_threads_may_scrape_while_calls_are_made(
 
 
 def test_the_table_has_sizes_to_tell_apart() -> None:
-    assert {"256x256", "1024x1024", "1536x1024", "1792x1024"} <= {*_sizes()}
+    assert {"256x256", "1024x1024", "1536x1024", "1792x1024", "1254x1254"} <= {*_sizes()}
     assert len({*_sizes()}) < 40
 
 

@@ -569,6 +569,36 @@ def test_to_look_at_a_namespace_begins_none(pair: Pair, path: str) -> None:
         assert "x-emulator-notice" not in answer.headers
 
 
+def test_a_download_of_a_deleted_namespace_begins_none(pair: Pair) -> None:
+    one, other = pair
+    url = urlsplit(call(one, "a", BY_URL).json()["data"][0]["url"])
+    assert httpx2.get(f"{other.url}{url.path}?{url.query}").status_code == 200
+    admin(other, "DELETE", "namespaces/a")
+    for server in pair:
+        answer = httpx2.get(f"{server.url}{url.path}?{url.query}")
+        assert (answer.status_code, answer.headers["x-ms-error-code"]) == (404, "BlobNotFound")
+        assert "<Code>BlobNotFound</Code>" in answer.text
+        assert answer.headers["x-emulator-notice"].startswith("There is no namespace 'a'")
+        assert httpx2.head(f"{server.url}{url.path}?{url.query}").status_code == 404
+        assert httpx2.get(f"{server.url}{url.path}").status_code == 409
+        assert names(server) == []
+        assert calls(server, "a") == 0
+    assert call(one, "a").status_code == 200
+    assert calls(one, "a") == 1
+
+
+@NO_REDIS
+def test_a_picture_of_a_namespace_that_a_shared_store_lists_no_more_is_downloaded() -> None:
+    settings: dict[str, Any] = {"store": shared_redis().url, "store_name": new_store_name()}
+    with Server(**settings, max_namespaces=1) as server:
+        url = urlsplit(call(server, "a", BY_URL).json()["data"][0]["url"])
+        call(server, "b")
+        assert names(server) == ["b"]
+        answer = httpx2.get(f"{server.url}{url.path}?{url.query}")
+        assert answer.status_code == 200
+        assert "x-emulator-notice" not in answer.headers
+
+
 def test_to_look_at_a_namespace_takes_no_place_of_another(time: list[float]) -> None:
     with Server(max_namespaces=1) as server:
         call(server, "a")

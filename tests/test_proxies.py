@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -220,10 +220,15 @@ def test_a_rate_limit_a_clock_and_a_reset_are_those_of_all(
     assert http.post(GENERATIONS, json=BY_URL).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [{"kind": "connection_reset"}, {"kind": "timeout", "seconds": 1}],
+    ids=lambda each: each["kind"],
+)
 def test_a_call_that_loses_its_connection_is_not_sent_again(
-    setup: Setup, http: httpx2.Client
+    setup: Setup, http: httpx2.Client, fault: Mapping[str, Any]
 ) -> None:
-    setup.one.inject("connection_reset", times=1)
+    setup.one.inject(fault, times=1)
     assert http.post(GENERATIONS, json=BY_URL).status_code == 502
     assert len(setup.one.requests) == 1
     assert not setup.one.unmet_steps()
@@ -304,14 +309,16 @@ def test_commands_of_the_guide_start_two_replicas_behind_a_proxy(
         text = text.replace(named, str(port))
     store = f"{shared_redis().url} --store-name {new_store_name()}"
     script = text.replace("redis://127.0.0.1", store)
-    (tmp_path / "deploy").symlink_to(DEPLOY)
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    (checkout / "deploy").symlink_to(DEPLOY)
     command = ["bash", "-c", f"set -eu; {script}"]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     url = f"http://127.0.0.1:{proxy_port}"
     with subprocess.Popen(
         command,
-        cwd=tmp_path,
-        env={**os.environ, "PATH": path},
+        cwd=checkout,
+        env={**os.environ, "PATH": path, "TMPDIR": str(tmp_path)},
         stdout=subprocess.DEVNULL,
         start_new_session=True,
     ) as shell:
@@ -321,6 +328,7 @@ def test_commands_of_the_guide_start_two_replicas_behind_a_proxy(
             answer = httpx2.post(url + GENERATIONS, json=BY_URL, headers=headers, timeout=30)
             picture = answer.json()["data"][0]["url"]
             assert {httpx2.get(picture, timeout=30).status_code for _ in range(4)} == {200}
+            assert [each.name for each in checkout.iterdir()] == ["deploy"]
         finally:
             os.killpg(shell.pid, signal.SIGTERM)
 

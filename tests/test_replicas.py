@@ -255,7 +255,9 @@ def test_a_server_that_joins_others_tells_at_its_start_what_holds(
         state = start_state(server)
         # Workers tell it to their supervisor.
         report = Report.of_line(Report(**state._asdict()).to_line())
-        state = StartState(report.recordings, report.pictures, report.changed, report.steps)
+        state = StartState(
+            report.recordings, report.pictures, report.changed, report.steps, report.clock
+        )
         text = start_text(server.url, server.port, Settings(**settings), LogSettings(), state)
         return [line for line in text.splitlines() if "as_of" in line or "store" in line]
 
@@ -275,9 +277,34 @@ def test_a_server_that_joins_others_tells_at_its_start_what_holds(
         assert told(late)[-1].endswith(", no steps in place of none")
         late.reset()
         assert told(late) == alone
-    log = LogSettings(log_format="json")
-    state = StartState(changed={"as_of": "2025-12-01"})
-    assert json.loads(start_text("", 1, Settings(), log, state))["as_of"] == "2025-12-01"
+        late.clock.advance(hours=24)
+        assert told(late)[-1] == "The store has a state already: the clock 1 day ahead"
+        late.clock.advance(hours=-49)
+        assert told(late)[-1].endswith(": the clock 1 day 1:00:00 behind")
+        late.clock.freeze(datetime(2026, 6, 1, 12, tzinfo=UTC))
+        assert told(late)[-1].endswith(": the clock frozen at 2026-06-01T12:00:00+00:00")
+
+
+def test_the_start_as_json_has_the_store_and_an_event_for_each_notice() -> None:
+    settings = Settings(store="redis://user:secret@localhost:1/0", store_name="team")
+    state = StartState(changed={"as_of": "2025-12-01"}, clock="the clock 1 day ahead")
+
+    def events(**log: str) -> list[dict[str, Any]]:
+        text = start_text("", 1, settings, LogSettings(log_format="json", **log), state)
+        return [json.loads(line) for line in text.splitlines()]
+
+    start, day, joined = events()
+    assert (start["event"], start["as_of"]) == ("start", "2025-12-01")
+    assert (start["store"], start["store_name"]) == ("redis://localhost:1/0", "team")
+    assert day["message"] == "as_of=2025-12-01: answers as the API did on that day"
+    assert joined["message"] == (
+        "The store has a state already: as_of=2025-12-01 in place of any, the clock 1 day ahead"
+    )
+    assert {(each["event"], each["level"]) for each in (day, joined)} == {("log", "info")}
+    assert [each["event"] for each in events(log_level="warning")] == ["start"]
+    alone = start_text("", 1, Settings(), LogSettings(log_format="json"))
+    start = json.loads(alone.splitlines()[0])
+    assert (start["store"], start["store_name"]) == (None, None)
 
 
 def test_the_code_of_the_guide_prints_what_is_shown(tmp_path: Path) -> None:

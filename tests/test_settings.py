@@ -129,12 +129,26 @@ def test_size_is_a_text_with_a_unit_or_a_number_of_bytes() -> None:
     assert (settings.journal_bytes, settings.cache, settings.max_body) == (64_000_000, 1024, 5)
 
 
+@pytest.mark.parametrize("value", [b"x", object(), {"a": 1}, [None]])
+@pytest.mark.parametrize("name", [each.name for each in all_settings()])
+def test_a_value_of_a_wrong_type_is_refused_by_the_name_of_its_setting(
+    name: str, value: Any
+) -> None:
+    with pytest.raises(ValueError, match=rf"^{name}: expected "):
+        Settings(**{name: value})
+
+
 @pytest.mark.parametrize(
     ("values", "error", "sentence"),
     [
         ({"cache": "64XB"}, ValueError, "cache must be a size such as 64MB, .*, not '64XB'"),
         ({"api_key": "a,b"}, ValueError, "api_key: expected a key without blanks, commas, .*"),
         ({"api_key": ["a", 1]}, ValueError, "api_key: expected a text, not 1"),
+        ({"api_key": None}, ValueError, "api_key: expected a list of texts, not None"),
+        ({"allow_host": 1}, ValueError, "allow_host: expected a list of texts, not 1"),
+        ({"deployment": {"a": "b"}}, ValueError, "deployment: expected a list of texts, not {.*"),
+        ({"port": True}, ValueError, "port: expected a number, not True"),
+        ({"host": None}, ValueError, "host: expected a text, not None"),
         ({"deployment": ["a=b", "c="]}, ValueError, "deployment: expected NAME=MODEL, not 'c='"),
         (
             {"cache": "64XB", "port": 7e4, "as_of": "x", "idle_timeout": 0, "on_miss": "refuse"},

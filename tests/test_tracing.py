@@ -483,6 +483,7 @@ def test_the_start_says_where_traces_are_sent(
     url = "http://127.0.0.1:8080"
     text = start_text(url, 8080, Settings(otel=True), LogSettings())
     assert line in text.splitlines()
-    as_json = json.loads(start_text(url, 8080, Settings(otel=True), LogSettings(log_format="json")))
+    log = LogSettings(log_format="json")
+    as_json = json.loads(start_text(url, 8080, Settings(otel=True), log).splitlines()[0])
     assert as_json["traces"] == (line.rpartition(" ")[2] if "://" in line else None)
     assert "races" not in start_text(url, 8080, Settings(), LogSettings())

@@ -253,10 +253,11 @@ def test_workers_answer_recorded_exchanges_as_the_api_did(workers: Workers) -> N
 def test_workers_with_a_store_start_no_redis_and_write_whole_lines() -> None:
     store = ("--store", shared_redis().url, "--store-name", new_store_name())
     flags = ("--log-format", "json", "--log-level", "debug", "--metrics", *store)
-    with serving(*flags, lines=1) as workers:
+    with serving(*flags, lines=2) as workers:
         assert not any("unixsocket" in each for each in children(workers.process.pid).values())
         start = json.loads(workers.start[0])
         assert (start["event"], start["workers"]) == ("start", 2)
+        assert json.loads(workers.start[1])["event"] == "log"
         workers.url = start["url"]
         prompts = {f"{number} " + "long " * 3000 for number in range(24)}
         with ThreadPoolExecutor(8) as pool:
@@ -288,6 +289,18 @@ def test_worker_that_is_killed_is_replaced_and_no_call_is_lost(workers: Workers)
         os.kill(before[1], signal.SIGCONT)
     assert [call["prompt"] for call in workers.journal()] == ["before", "meanwhile", "after"]
     assert len({*before} & {*workers.pids}) == 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="Linux lists loaded libraries")
+def test_a_worker_loads_what_it_draws_with_before_any_question(workers: Workers) -> None:
+    os.kill(workers.pids[0], signal.SIGKILL)
+    assert "another one takes its" in workers.notice()
+
+    def loaded() -> list[bool]:
+        maps = (Path(f"/proc/{pid}/maps").read_text() for pid in workers.pids)
+        return ["PIL/_imagingft" in text for text in maps]
+
+    until(lambda: loaded() == [True, True])
 
 
 def test_redis_of_the_workers_is_replaced(workers: Workers) -> None:

@@ -170,13 +170,16 @@ class Setting(Immutable):
 
     def check(self, value: Any, subject: str) -> None:
         """Raises ValueError about the *subject* for a *value* that the setting cannot have."""
+        if self.repeatable and not isinstance(value, tuple):
+            raise ValueError(f"{subject}: expected a list of texts, not {value!r}")
         for one in value if self.repeatable else (value,):
             if one is None and self.default is None:
                 continue
             if self.is_size and isinstance(one, str):
                 parse_value(subject, parse_byte_size, one)
             is_whole = self.type is float and type(one) is int
-            if not (is_whole or isinstance(one, self.type)):
+            is_switch = isinstance(one, bool) and self.type is not bool  # which Python counts
+            if is_switch or not (is_whole or isinstance(one, self.type)):
                 raise ValueError(f"{subject}: expected {_TYPES_IN_WORDS[self.type]}, not {one!r}")
             if self.check_text:
                 try:
@@ -280,12 +283,15 @@ def no_contradictions(_values: Mapping[str, Any]) -> Iterable[Contradiction]:
 
 def convert_values(settings: Any) -> None:
     """Convert values of *settings* in their `__post_init__`: a list or a single text to the tuple
-    of a repeatable setting, a text to a size, a `Path` to a text. A text that is no size stays, for
-    `check_values`."""
+    of a repeatable setting, a text to a size, a `Path` to a text. A value that cannot be converted
+    stays, for `check_values`."""
     for each in fields(settings):
         value = before = getattr(settings, each.name)
         if isinstance(each.default, tuple):
-            value = (value,) if isinstance(value, str) else tuple(value)
+            if isinstance(value, str):
+                value = (value,)
+            elif isinstance(value, Iterable) and not isinstance(value, bytes | Mapping):
+                value = tuple(value)
         elif each.metadata["is_size"] and isinstance(value, str):
             with suppress(ValueError):
                 value = parse_byte_size(value)

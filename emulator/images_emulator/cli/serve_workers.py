@@ -66,7 +66,9 @@ def serve_workers(
     notices = _Notices(log, supervisor.log_lock)
 
     def ready(report: Report) -> None:
-        state = StartState(report.recordings, report.pictures, report.changed, report.steps)
+        state = StartState(
+            report.recordings, report.pictures, report.changed, report.steps, report.clock
+        )
         url = http_url(settings.host, port)
         with FileLock(supervisor.log_lock):
             text = start_text(

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from json import dumps
+from logging import INFO
+from time import time
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from images_emulator.cli.configuration import SettingsFile
+from images_emulator.cli.notice_line import notice_line
 from images_emulator.cli.server_address import is_loopback, local_url
 from images_emulator.cli.shells import FORMS, shell_of
 from images_emulator.environment import API_KEY
@@ -20,6 +23,7 @@ from images_emulator.web.metric_table import METRICS_PATH
 
 if TYPE_CHECKING:
     from images_emulator.server import Server
+    from images_emulator.state.clock import Clock
 
 PAGE_PATH: Final = "/_emulator/"
 """The path of the page."""
@@ -43,12 +47,14 @@ class StartState(NamedTuple):
 
     *changed* are the settings, by their names, in which a shared store differs from the server's
     start. *steps* is the number of steps in the store; None where the store has the server's own.
+    *clock* says in words how the store's clock was moved; None where it shows the system's time.
     """
 
     recordings: int = 0
     pictures: str | None = None
     changed: Mapping[str, Any] = MappingProxyType({})
     steps: int | None = None
+    clock: str | None = None
 
 
 def start_state(server: Server) -> StartState:
@@ -61,7 +67,19 @@ def start_state(server: Server) -> StartState:
         scenario.pictures_summary,
         {name: getattr(emulator.settings, name) for name in emulator.changed_settings},
         None if has_own_steps else scenario.step_count,
+        _clock_in_words(emulator.clock) if emulator.store.is_shared else None,
     )
+
+
+def _clock_in_words(clock: Clock) -> str | None:
+    """How *clock* was moved or frozen, by its setting; None where it shows the system's time."""
+    if clock.frozen:
+        return f"the clock frozen at {clock.now().isoformat(timespec='seconds')}"
+    offset = timedelta(seconds=round(clock.offset.total_seconds()))
+    if not offset:
+        return None
+    amount = str(abs(offset)).removesuffix(", 0:00:00").replace(",", "")
+    return f"the clock {amount} {'ahead' if offset > timedelta() else 'behind'}"
 
 
 NOTHING: Final = StartState()
@@ -83,7 +101,8 @@ def start_text(
 
     With a *log* of errors alone, it only says where the server listens; with a *log* of warnings,
     it also has the *warnings*, sentences about the settings. *workers* is the number of processes
-    that serve. *file* is the settings file.
+    that serve. *file* is the settings file. As JSON it is the event of the start, which has the
+    warnings at any level, and an event for each sentence about what the server does.
     """
     started, settings = settings, replace(settings, **state.changed)
     listening = f"Listening on {url}"
@@ -91,7 +110,9 @@ def start_text(
     page = f"{local}{PAGE_PATH}" if settings.page else None
     metrics = f"{local}{METRICS_PATH}" if settings.metrics else None
     traces = _traces_url(os.environ) if settings.otel else None
+    store = settings.store and without_credentials(settings.store)
     notes = [*filter(None, [_open_door(settings)]), *warnings]
+    notices = [*_mode_lines(settings, state), *_joined_lines(started, state)]
     if log.log_format == "json":
         values = {
             "time": datetime.now().astimezone().isoformat(timespec="milliseconds"),
@@ -106,23 +127,28 @@ def start_text(
             "as_of": settings.as_of,
             "validation": settings.validation,
             "workers": workers,
+            "store": store,
+            "store_name": store and settings.store_name,
             "config": file and file.path,
         }
         if notes:
             values["warning"] = "; ".join(notes)
-        return f"{dumps(values)}\n"
+        if log.log_level in ("error", "warning"):
+            notices = []
+        now = time()
+        events = [notice_line(each, INFO, now, is_json=True, colours=False) for each in notices]
+        return "".join([f"{dumps(values)}\n", *events])
     if log.log_level == "error":
         return f"{listening}\n"
     if log.log_level == "warning":
         return "".join(f"{line}\n" for line in (listening, *notes))
-    lines = [listening, *notes, *([str(file)] if file else [])]
-    lines += [*_mode_lines(settings, state), *_joined_lines(started, state)]
+    lines = [listening, *notes, *([str(file)] if file else []), *notices]
     if workers > 1:
-        store = settings.store and f"the Redis at {without_credentials(settings.store)}"
-        lines.append(f"workers={workers}: one emulator, with {store or OWN_REDIS}")
-    elif settings.store:
-        url, name = without_credentials(settings.store), settings.store_name
-        lines.append(f"store={url}: one emulator with all servers of its name '{name}'")
+        shared = f"the Redis at {store}" if store else OWN_REDIS
+        lines.append(f"workers={workers}: one emulator, with {shared}")
+    elif store:
+        name = settings.store_name
+        lines.append(f"store={store}: one emulator with all servers of its name '{name}'")
     if page:
         lines.append(f"The page is at {page}")
     if metrics:
@@ -202,5 +228,7 @@ def _joined_lines(started: Settings, state: StartState) -> Iterator[str]:
         steps = "1 step" if state.steps == 1 else f"{state.steps or 'no'} steps"
         own = [each for each in (started.scenario, started.pictures) if each]
         parts.append(f"{steps} in place of {' and '.join(own) or 'none'}")
+    if state.clock is not None:
+        parts.append(state.clock)
     if parts:
         yield f"The store has a state already: {', '.join(parts)}"

@@ -52,6 +52,8 @@ def _serve(order: Order, supervisor: socket.socket) -> None:
 
     def ready() -> str:
         supervisor.sendall(Report(**state._asdict()).to_line())
+        # A worker that takes the place of another one gets calls at once.
+        server.emulator.renderer.warm_up()
         return ""
 
     log.log_while_running(server, ready)

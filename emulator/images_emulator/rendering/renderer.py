@@ -87,10 +87,14 @@ class Renderer:
         self._underway: dict[RenderKey, _Queued] = {}
         self._thumbnails_underway: dict[PictureKey, _Queued] = {}
         self._warm_up: Future[None] | None = None
+        self._has_drawn = False
+        """Whether an image was drawn, which loads what `warm_up` does."""
 
     def warm_up(self) -> bool:
-        """Begin to load the modules for the first image, if no call has begun. Return whether they
-        are loaded."""
+        """Begin to load the modules for the first image, if neither a drawing nor an earlier call
+        has loaded them. Return whether they are loaded."""
+        if self._has_drawn:
+            return True
         if self._warm_up is None:
             self._warm_up = self.pool.submit(_warm_up)
         return self._warm_up.done()
@@ -254,6 +258,8 @@ class Renderer:
             for each in observations:
                 stack.enter_context(each)
             files = render(request, index, partial)
+        if not request.own_pictures:
+            self._has_drawn = True
         images = [self._store(request, index, number, data) for number, data in files]
         return images[0]
 

@@ -112,7 +112,7 @@ class AdminAPI(AdminHandlers):
 
     async def ready(self) -> dict[str, str]:
         """503 until everything that the first picture needs is loaded, and while the store is away.
-        The first question begins to load it; each worker loads its own."""
+        The first question or picture begins to load it; a worker does so when it serves."""
         # First, so that the first question begins to load.
         is_warm = self.emulator.renderer.warm_up()
         if failure := self.emulator.store.failure:

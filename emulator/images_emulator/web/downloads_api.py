@@ -8,19 +8,23 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from images_emulator import imaging
 from images_emulator.contract.azure import hosted_urls_of
 from images_emulator.contract.blob_storage import (
     StorageError,
     Version,
+    blob_not_found,
     byte_range,
+    unsigned_url,
     unsupported_verb,
 )
 from images_emulator.exchange.exchange import exchange_of
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosted_picture import HostedPicture
 from images_emulator.state.hosting import LIFE
+from images_emulator.state.identity import random_uuid
 from images_emulator.web.blob_responses import storage_error_response
 from images_emulator.web.image_responses import render_for_client
 
@@ -77,3 +81,11 @@ class DownloadsAPI:
                 headers["Content-Range"] = f"bytes {first}-{last}/{len(data)}"
                 data, status = data[first : last + 1], 206
         return Response(data, status, headers, media_type)
+
+
+def download_of_nothing(scope: Scope, now: datetime) -> Response:
+    """The answer to the download of *scope* at the time *now*, in a namespace that does not exist.
+    No account can check the signature of its URL."""
+    is_signed = dict(parse_qsl(scope["query_string"].decode("latin-1"))).get("sig")
+    error = blob_not_found() if is_signed else unsigned_url()
+    return storage_error_response(error, random_uuid(), now)

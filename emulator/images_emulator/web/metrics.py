@@ -96,12 +96,14 @@ def source_of(exchange: Exchange) -> str:
 
 
 def _sizes() -> Iterator[str]:
-    """The sizes that the table of models names."""
+    """The sizes that the table of models names, and those of calls without a size and an upload."""
     for model in MODELS.values():
         for operation in IMAGE_OPERATIONS.values():
             if rule := model.accepts.get(operation, {}).get("size"):
                 schema = rule.schema()
                 yield from (*schema.get("enum", ()), *schema.get("examples", ()))
+                width, height = rule.resolve(None, None, {})
+                yield f"{width}x{height}"
 
 
 def model_of(exchange: Exchange) -> str:

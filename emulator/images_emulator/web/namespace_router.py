@@ -24,7 +24,9 @@ from images_emulator.namespace_names import (
     split_path,
 )
 from images_emulator.setting_values import NamespaceBy
+from images_emulator.state.hosting import DOWNLOAD_PREFIX
 from images_emulator.web.answer_recorder import ORIGIN
+from images_emulator.web.downloads_api import download_of_nothing
 from images_emulator.web.image_responses import header_value
 from images_emulator.web.json_responses import admin_error_response
 from images_emulator.web.metric_table import METRICS_PATH
@@ -78,7 +80,9 @@ class NamespaceRouter:
             elif name == DEFAULT_NAMESPACE:
                 app = self._default
             else:
-                reads = scope["method"] in READING_METHODS and _is_admin(scope["path"])
+                reads = _is_download(scope) or (
+                    scope["method"] in READING_METHODS and _is_admin(scope["path"])
+                )
                 namespace = await self.namespaces.get(name, reads=reads)
                 await self._call(namespace, scope, receive, send)
                 return
@@ -91,9 +95,18 @@ class NamespaceRouter:
     async def _call(self, namespace: Namespace, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             root_path = scope.get("root_path", "") + path_of(namespace.name)
+            app = namespace.app
             if not namespace.has_begun:
+                if _is_download(scope):
+                    # A shared store keeps the pictures of a namespace that it lists no more.
+                    hosting = namespace.emulator.hosting
+                    if await hosting.peek(scope["path"]) is not None:
+                        await app({**scope, "root_path": root_path}, receive, send)
+                        return
+                    # Not by its application, whose journal a shared store would keep.
+                    app = download_of_nothing(scope, namespace.emulator.clock.now())
                 send = _with_notice(send, NO_NAMESPACE.format(name=namespace.name))
-            await namespace.app({**scope, "root_path": root_path}, receive, send)
+            await app({**scope, "root_path": root_path}, receive, send)
         finally:
             self.namespaces.release(namespace)
 
@@ -157,6 +170,10 @@ def _text(name: bytes) -> str:
         return name.decode()
     except UnicodeDecodeError:
         raise ValueError(f"expected a name in UTF-8, not {name!r}") from None
+
+
+def _is_download(scope: Scope) -> bool:
+    return scope["method"] in ("GET", "HEAD") and scope["path"].startswith(DOWNLOAD_PREFIX)
 
 
 def _is_admin(path: str) -> bool:

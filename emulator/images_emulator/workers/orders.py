@@ -52,6 +52,8 @@ class Report(_Message):
     steps: int | None = None
     """The number of steps in the store, where they differ from the steps of the order; else
     None."""
+    clock: str | None = None
+    """How the clock of the store was moved, in words; None where it shows the system's time."""
     error: str | None = None
     """Why the worker does not start; None where it serves."""
     is_usage_error: bool = False
