@@ -32,6 +32,7 @@ from images_emulator.contract import emulator_errors
 from images_emulator.contract.refusal import APIError
 from images_emulator.faults.scenario_document import parse_step
 from images_emulator.settings import LogSettings
+from images_emulator.state.hosting import Hosting
 from images_emulator.state.scenario import Scenario
 from images_emulator.state.steps import MatchInput, ScenarioStep
 from images_emulator.state.store import (
@@ -665,6 +666,47 @@ def test_answer_whose_pictures_are_not_stored_is_a_503_with_one_entry(
         assert calls[-1].status == 200
         assert [call.outcome for call in calls[:3]] == ["answered", "refused", "refused"]
         assert {call.error_code for call in calls[1:3]} == {"store_unavailable"}
+
+
+def test_the_503_in_place_of_an_own_answer_has_no_value_of_it(
+    redis_server: RedisServer, http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish = Hosting.publish
+
+    def publish_in_vain(*arguments: Any, **options: Any) -> Any:
+        targets, write = publish(*arguments, **options)
+        write.close()
+
+        async def fail() -> None:
+            raise emulator_errors.store_unavailable(url="redis:", reason="it has no memory")
+
+        return targets, fail()
+
+    monkeypatch.setattr(Hosting, "publish", publish_in_vain)
+    with Server(store=redis_server.url) as server:
+        server.answer(headers={"x-request-id": "req_mine"}, created=7)
+        refused = generate(http, server)
+        (call,) = server.calls()
+        assert (refused.status_code, call.own_answer) == (503, None)
+        assert refused.headers["x-request-id"] == call.id
+
+
+@pytest.mark.parametrize(
+    "fault", ["truncated", "truncated;after_bytes=0", "connection_reset;after_bytes=3"]
+)
+def test_a_cut_answer_whose_pictures_are_not_stored_is_a_503_that_is_cut(
+    redis_server: RedisServer, http: httpx2.Client, fault: str
+) -> None:
+    with Server(store=redis_server.url) as server:
+        assert generate(http, server).status_code == 200
+        redis_server.command("CONFIG SET maxmemory 1")
+        headers = {"x-emulator-fault": fault}
+        with pytest.raises(httpx2.TransportError):
+            http.post(f"{server.base_url}/images/generations", json=BODY, headers=headers)
+        redis_server.command("CONFIG SET maxmemory 0")
+        until(lambda: generate(http, server).status_code == 200)
+        call = server.requests[1]
+        assert (call.status, call.outcome) == (503, "cut")
 
 
 def test_call_that_fails_while_its_fault_is_looked_for_is_complete_in_the_journal(

@@ -172,6 +172,22 @@ class HeldAnswerRecorder(AnswerRecorder):
         for each in held:
             await self._send_on(each)
 
+    def finish(self) -> Awaitable[None]:
+        ending = super().finish()
+        # Where parts are held, `send` does the rest.
+        return ending if self._start_message is None or self._held else self._end_held(ending)
+
+    async def _end_held(self, ending: Awaitable[None]) -> None:
+        """Await *ending* for an answer that is hung up before its first part. Raises the APIError
+        of the write: then the application sends another answer."""
+        try:
+            await ending
+        except APIError:
+            self._exchange.forget_answer()
+            raise
+        finally:
+            self._exchange.pending_write = self._start_message = None
+
     async def _send_unheld(self, message: Message) -> None:
         """Record *message*, and pass it on. Recording the last part takes a while. The head is held
         back until then, because without a body it is all that a client waits for."""
