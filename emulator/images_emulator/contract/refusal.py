@@ -85,7 +85,8 @@ class ErrorAnswer:
 
     def in_older_envelope(self) -> ErrorAnswer:
         """The answer in the envelope of the older stack, for a message whose older words are not
-        known. An answer whose envelope is not today's is returned unchanged."""
+        known. It has neither *param*, *code* nor *details*: the older words that are known have
+        none. An answer whose envelope is not today's is returned unchanged."""
         if self.envelope != TODAYS_ENVELOPE:
             return self
         return ErrorAnswer(

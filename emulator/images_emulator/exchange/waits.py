@@ -42,7 +42,7 @@ class Waits:
             if leaving.done():
                 await leaving  # raises where nothing tells whether the client has left
                 return False
-            await waiting  # raises where the store of the clock has failed
+            await waiting  # raises what the wait has raised
             return True
         finally:
             waiting.cancel()
