@@ -1131,6 +1131,54 @@ async def test_an_early_reply_that_comes_late_hides_no_entry(
     store.close()
 
 
+async def test_an_early_reply_that_comes_late_brings_no_dropped_entry_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from images_emulator.state import redis_scripts  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+
+    store = RedisStore(shared_redis().url, new_store_name())
+    log = store.log("n", NUMBERS, max_entries=3, max_bytes=1000, detach=int)
+    call = store.client.call
+    was_asked, may_reply = asyncio.Event(), asyncio.Event()
+
+    async def reply_late(script: Any, keys: Any, *arguments: Any) -> Any:
+        reply = await call(script, keys, *arguments)
+        if script is redis_scripts.HEADS and not was_asked.is_set():
+            was_asked.set()
+            await may_reply.wait()
+        return reply
+
+    monkeypatch.setattr(store.client, "call", reply_late)
+    for number in range(3):
+        await log.append(str(number), number, 1)
+    late = asyncio.ensure_future(log.summaries())
+    await was_asked.wait()
+    await log.append("3", 3, 1)
+    assert await log.summaries() == [1, 2, 3]
+    may_reply.set()
+    assert await late == [1, 2, 3]
+    await log.append("4", 4, 1)
+    assert await log.summaries() == [2, 3, 4]
+    await store.disconnect()
+    store.close()
+
+
+async def test_a_log_that_has_lost_all_entries_has_the_next_ones() -> None:
+    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+
+    store = RedisStore(shared_redis().url, new_store_name())
+    log = store.log("n", NUMBERS, max_entries=3, max_bytes=10, detach=int)
+    await log.append("0", 0, 1)
+    assert await log.summaries() == [0]
+    await log.append("1", 1, 100)
+    assert await log.summaries() == await log.all()
+    await log.append("2", 2, 1)
+    assert await log.summaries() == await log.all() == [2]
+    await store.disconnect()
+    store.close()
+
+
 async def test_a_reply_that_is_older_than_the_last_write_of_a_process_is_no_loss(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -527,8 +527,8 @@ class Store(Protocol):
     async def refresh(self) -> None:
         """Bring the registers up to date with the writes of other processes. If the store is
         shared, `JournalMiddleware` awaits it at the start of each call of the admin API, the live
-        feed before it tells of a change, and `Clock.wait_until` ten times a second while answers
-        wait."""
+        feed at intervals while it has readers, and `Clock.wait_until` ten times a second while
+        answers wait."""
         ...
 
     async def disconnect(self) -> None:
