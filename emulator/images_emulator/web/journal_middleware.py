@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from images_emulator.admin_prefix import ADMIN_PREFIX
+from images_emulator.admin_prefix import is_admin_path
 from images_emulator.contract.azure import dialect_at
 from images_emulator.contract.operations import image_operation_at
 from images_emulator.contract.refusal import APIError
@@ -82,10 +82,8 @@ class JournalMiddleware:
     def _is_for_admin(self, scope: Scope) -> bool:
         """Whether the call is to the admin API, or of a browser that opens the page."""
         path = scope["path"]
-        return (
-            path.startswith(f"{ADMIN_PREFIX}/")
-            or path == ADMIN_PREFIX
-            or (path == "/" and self._leads_to_page and is_opened_in_browser(scope))
+        return is_admin_path(path) or (
+            path == "/" and self._leads_to_page and is_opened_in_browser(scope)
         )
 
     async def _call_admin(self, scope: Scope, receive: Receive, send: Send) -> None:
