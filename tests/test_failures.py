@@ -328,7 +328,7 @@ async def test_an_answer_hung_up_before_its_first_part_whose_write_fails_gives_w
     exchange = Exchange(RequestHead("GET", "/v1/models", b"", []), "req_1", datetime.now(UTC))
     exchange.number = await emulator.journal.arrived(exchange)
     recorder = HeldAnswerRecorder(exchange, emulator.journal, StandardHeaders(emulator), send)
-    exchange.finish = recorder.finish
+    exchange.complete_in_journal = recorder.complete_in_journal
     exchange.hold_back_until(write())
 
     async def leave() -> Message:
@@ -403,7 +403,7 @@ OF_THE_CALL: Final = {
     "is_expired",
     "is_stopped",
     "pending_write",
-    "finish",
+    "complete_in_journal",
     "dropped",
     "cached_details",
     "namespace",

@@ -204,7 +204,7 @@ class Exchange:
     when the call is given up. None until then."""
     pending_write: asyncio.Future[None] | None = None
     """A write to the store that must succeed before the answer begins to leave."""
-    finish: Callable[[], Awaitable[None]] | None = None
+    complete_in_journal: Callable[[], Awaitable[None]] | None = None
     """Ends the call, and returns the write that completes it in the journal; None where no journal
     has it."""
     weight: int = ENTRY_OVERHEAD_BYTES

@@ -89,7 +89,7 @@ class RedisCounters(RedisContainer):
         candidates, asked = [*quotas], [*count_keys]
         if not candidates and not asked:
             return Claim(None, [], await taking.take() if taking else None)
-        self._client.check()
+        self._client.raise_if_away()
         if self._to_revoke or self._to_revive:
             await self._revoke()
         claim_id = random_digits()

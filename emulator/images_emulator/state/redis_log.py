@@ -330,7 +330,7 @@ class RedisLog(RedisContainer, Generic[T]):
         if not self._late:
             return
         # Where another task waits for Redis, this one does not wait for that task.
-        self._client.check()
+        self._client.raise_if_away()
         async with self._write_lock:
             while True:
                 with self._lock:

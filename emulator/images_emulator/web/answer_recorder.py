@@ -92,10 +92,10 @@ class AnswerRecorder:
             if not message.get("more_body") and exchange.duration_ms is None:
                 if leaves:
                     exchange.sent.end()
-                await self.finish()
+                await self.complete_in_journal()
         await self._send(message)
 
-    def finish(self) -> Awaitable[None]:
+    def complete_in_journal(self) -> Awaitable[None]:
         """End the exchange at once, and return the write that completes it in the journal. The
         write is awaited before the last part of the answer is sent. Where no last part comes, it is
         awaited when the application has returned."""
@@ -172,8 +172,8 @@ class HeldAnswerRecorder(AnswerRecorder):
         for each in held:
             await self._send_on(each)
 
-    def finish(self) -> Awaitable[None]:
-        ending = super().finish()
+    def complete_in_journal(self) -> Awaitable[None]:
+        ending = super().complete_in_journal()
         # Where parts are held, `send` does the rest.
         return ending if self._start_message is None or self._held else self._end_held(ending)
 

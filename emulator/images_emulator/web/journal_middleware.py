@@ -65,15 +65,15 @@ class JournalMiddleware:
         else:
             exchange.number = await journal.arrived(exchange)
         answer = self._answer_recorder(exchange, journal, self._headers, send)
-        exchange.finish = answer.finish
+        exchange.complete_in_journal = answer.complete_in_journal
         try:
             if search:
                 await search
             await self.app(scope, receive, answer.send)
         finally:
-            exchange.pending_write = exchange.finish = None
+            exchange.pending_write = exchange.complete_in_journal = None
             if exchange.duration_ms is None:
-                await answer.finish()
+                await answer.complete_in_journal()
             # The server may keep the scope for a while. It must not keep body and pictures.
             del scope["state"][EXCHANGE]
             if answer.large_parts:
@@ -128,8 +128,8 @@ class JournalMiddleware:
         exchange.time = clock.now()
         # A client that has found the entry may have advanced the clock meanwhile. That advance
         # counts for this call.
-        own_progress = clock.own_progress - own_progress
-        exchange.clock_progress = max(exchange.clock_progress, clock.progress - own_progress)
+        progress_meanwhile = clock.own_progress - own_progress
+        exchange.clock_progress = max(exchange.clock_progress, clock.progress - progress_meanwhile)
         journal.tell_arrival(exchange)
         return search
 
