@@ -77,7 +77,7 @@ GUARDS: Final = (
     Guard(
         "no page of another origin gets through a preflight of `/_emulator`",
         "web/cors_middleware.py",
-        'scope["method"] == "OPTIONS" and ADMIN_PREFIX not in scope["path"]',
+        'scope["method"] == "OPTIONS" and not is_admin_path(scope["path"])',
         'scope["method"] == "OPTIONS"',
         "test_cors.py::test_admin_api_allows_no_origin",
     ),

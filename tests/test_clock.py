@@ -77,4 +77,5 @@ def test_a_clock_does_not_leave_its_years(seconds: float) -> None:
     clock = Clock(MemoryStore())
     with pytest.raises(ValueError, match="the clock goes from 2000 to 8999"):
         clock.advance(seconds=seconds)
+    assert clock.own_progress == clock.progress == 0
     assert abs(clock.now() - datetime.now(UTC)).total_seconds() < 60

@@ -18,7 +18,8 @@ API_PATHS = [
     *(GENERATIONS, "/v1/images/edits", "/v1/images/variations", "/v1/models", "/v1/files/x"),
     *("/images/generations", "/models", "/openai/v1/images/generations", "/v1/chat/completions"),
     *("/openai/deployments/gpt-image-2/images/edits?api-version=2025-04-01-preview", "/nothing"),
-    *("/v1/images/nothing", "/", "/v1/v1/models"),
+    *("/v1/images/nothing", "/", "/v1/v1/models", "/v1/_emulator", "/_emulators"),
+    *("/ns/a/v1/models", "/ns/a/v1/_emulator/settings"),
 ]
 
 
@@ -180,8 +181,10 @@ def test_request_id_is_exposed_to_pages(http: httpx2.Client) -> None:
 
 @pytest.mark.parametrize("path", ["settings", "reset", "nothing", "health", ""])
 def test_admin_api_allows_no_origin(server: Server, path: str) -> None:
-    answer = preflight(server, f"/_emulator/{path}")
-    assert not [name for name in answer.headers if name.startswith("access-control")]
+    httpx2.get(f"{server.url}/ns/a/v1/models")  # begins the namespace
+    for prefix in ("", "/ns/a"):
+        answer = preflight(server, f"{prefix}/_emulator/{path}")
+        assert not [name for name in answer.headers if name.startswith("access-control")]
     answer = httpx2.get(f"{server.url}/_emulator/{path}", headers={"origin": ORIGIN})
     assert ALLOW not in answer.headers
     dated = httpx2.get(f"{server.url}/_emulator/{path}", headers={"x-emulator-as-of": "2024-01-01"})

@@ -7,13 +7,22 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from random import Random
 
 import httpx2
 import pytest
+from PIL import Image
 
 from images_emulator import Server
+from images_emulator.imaging.decode_limits import (
+    PIXEL_BYTES,
+    UNLIMITED,
+    WEBP_PIXEL_BYTES,
+    scale_of,
+)
 from images_emulator.imaging.decoder import PixelBudget, decode
 from reliability.broken_pictures import Chunk
 from tests.answers import error_of
@@ -151,3 +160,17 @@ def test_out_of_memory_is_a_server_error(
     process.terminate()
     assert process.stderr
     assert b"MemoryError" in process.stderr.read()
+
+
+def test_a_webp_that_is_refused_for_its_memory_is_refused_by_the_sum_that_decoding_takes() -> None:
+    file = BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "WEBP", exif=b"Exif\0\0x")
+    data, edge = bytearray(file.getvalue()), 9000
+    assert data[12:16] == b"VP8X"
+    data[24:30] = 2 * (edge - 1).to_bytes(3, "little")
+    drawn, scaled = edge**2 * WEBP_PIXEL_BYTES, edge**2 * PIXEL_BYTES // scale_of(edge, edge) ** 2
+    limits = {
+        memory: replace(UNLIMITED, memory=memory).passed_by(bytes(data))
+        for memory in (drawn, drawn + scaled - 1, drawn + scaled)
+    }
+    assert [*limits.values()] == ["decode_bytes", "decode_bytes", None]

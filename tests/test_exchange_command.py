@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from images_emulator import Server
+from images_emulator.admin_client import AdminClient
 from images_emulator.cli import exchange_from_journal_command, main
 from images_emulator.recordings.folder import RecordingFolder, read_folder, read_recording
 from tests.recorded import generation
@@ -178,6 +179,28 @@ def test_from_journal_reads_page_after_page(
         draw(server, f"{number}")
     assert main(["exchange", "from-journal", "--url", server.url, "--to", str(tmp_path)]) == 0
     assert [each.name[-1] for each in read_folder(tmp_path)] == [*"01234"]
+
+
+def test_from_journal_ends_at_the_page_whose_first_call_is_dropped_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    get = AdminClient.get
+
+    def get_and_draw(client: AdminClient, path: str, query: Any = None) -> Any:
+        answer = get(client, path, query)
+        if path == "requests" and "before" not in query:
+            for number in range(3):
+                draw(server, f"later {number}")
+        return answer
+
+    monkeypatch.setattr(exchange_from_journal_command, "MAX_LIMIT", 2)
+    monkeypatch.setattr(AdminClient, "get", get_and_draw)
+    with Server(journal_entries=4) as server:
+        for number in range(4):
+            draw(server, f"{number}")
+        # The fourth call is left when the files are asked for.
+        assert main(["exchange", "from-journal", "--url", server.url, "--to", str(tmp_path)]) == 1
+    assert [each.name[-1] for each in read_folder(tmp_path)] == ["3"]
 
 
 def test_from_journal_names_the_calls_that_are_not_held(

@@ -378,7 +378,7 @@ def test_calls_go_on_with_the_replica_that_sentinels_promote(
     master, replica, port = pair
     (sentinel_port,) = free_ports(1)
     sentinel = Sentinel(tmp_path, sentinel_port, "images", port)
-    url = f"redis+sentinel://127.0.0.1:{sentinel_port}/images"
+    url = f"redis+sentinel://127.0.0.1:{sentinel_port}/images?socket_timeout=10"
     try:
         until(lambda: b"slave" in sentinel.command("SENTINEL", "REPLICAS", "images"))
         with Server(store=url) as one, Server(store=url) as other:

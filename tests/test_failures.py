@@ -12,17 +12,22 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import suppress
+from dataclasses import fields
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import httpx2
 import pytest
 from starlette.types import Message
 
 from images_emulator import Emulator, Server, create_app
+from images_emulator.contract.answer_overrides import AnswerOverrides
+from images_emulator.contract.emulator_errors import store_unavailable
+from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.connection import Connection
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.request_head import RequestHead
+from images_emulator.exchange.waits import hang_up
 from images_emulator.protocol import HTTPProtocol, _BufferedTransport
 from images_emulator.rendering.job_queue import JobQueue
 from images_emulator.threads import DaemonThreadPool
@@ -306,6 +311,122 @@ async def test_head_that_is_held_leaves_where_the_end_of_its_call_cannot_be_reco
         await recorder.send({"type": "http.response.body", "body": b""})
     assert connection.heads == ["held", "released"]
     emulator.close()
+
+
+async def test_an_answer_hung_up_before_its_first_part_whose_write_fails_gives_way_to_another() -> (
+    None
+):
+    emulator = Emulator()
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def write() -> None:
+        raise store_unavailable(url="redis:", reason="it has no memory")
+
+    exchange = Exchange(RequestHead("GET", "/v1/models", b"", []), "req_1", datetime.now(UTC))
+    exchange.number = await emulator.journal.arrived(exchange)
+    recorder = HeldAnswerRecorder(exchange, emulator.journal, StandardHeaders(emulator), send)
+    exchange.complete_in_journal = recorder.complete_in_journal
+    exchange.hold_back_until(write())
+
+    async def leave() -> Message:
+        return {"type": "http.disconnect"}
+
+    # The journal of a store in memory awaits no write.
+    complete = emulator.journal.completed
+
+    async def completed(exchange: Exchange, write: asyncio.Future[None]) -> None:
+        await complete(exchange)
+        await write
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(emulator.journal, "completed", completed)
+        await recorder.send({"type": "http.response.start", "status": 200, "headers": []})
+        with pytest.raises(APIError):
+            await hang_up(exchange, leave, reset=False)
+    await recorder.send({"type": "http.response.start", "status": 503, "headers": []})
+    await recorder.send({"type": "http.response.body", "body": b"{}"})
+    assert [each.get("status") for each in sent] == [503, None]
+    assert (exchange.status, exchange.outcome) == (503, "refused")
+    emulator.close()
+
+
+OF_THE_ANSWER: Final = {
+    "own_answer": "answer",
+    "overrides": AnswerOverrides(created=7),
+    "is_raw": True,
+    "own_header_names": {b"x-request-id"},
+    "is_hung_up": True,
+    "is_reset": True,
+    "files": {0: None},
+    "image_urls": (b"http://x",),
+    "sent": None,
+    "duration_ms": 1.0,
+    "weight": 1,
+    "cached_usage": 1,
+}
+"""The attributes of an `Exchange` that belong to one answer, with values that an answer may set."""
+
+OF_THE_CALL: Final = {
+    "head",
+    "id",
+    "time",
+    "kind",
+    "number",
+    "dialect",
+    "image_operation",
+    "connection",
+    "clock",
+    "clock_progress",
+    "policy",
+    "principal",
+    "deployment",
+    "passed_api_management",
+    "chunks",
+    "body_bytes",
+    "is_too_long",
+    "call",
+    "call_error",
+    "request",
+    "hosted_index",
+    "fault",
+    "body_may_change",
+    "recording",
+    "has_recorded_headers",
+    "answer_details",
+    "recording_miss",
+    "is_forwarded",
+    "message_values",
+    "near_misses",
+    "is_expired",
+    "is_stopped",
+    "pending_write",
+    "complete_in_journal",
+    "dropped",
+    "cached_details",
+    "namespace",
+    "span_trace_id",
+    "_start",
+}
+"""The other attributes: those of the call, of its fault and recording, and of what holds the answer
+back. No answer of a recording waits for the store."""
+
+
+def test_a_forgotten_answer_leaves_no_attribute() -> None:
+    def exchange() -> Exchange:
+        return Exchange(RequestHead("GET", "/", b"", []), "req_1", datetime.now(UTC))
+
+    # A new attribute belongs to one of both, and to `Exchange.forget_answer` where to the first.
+    assert {each.name for each in fields(Exchange)} == {*OF_THE_ANSWER, *OF_THE_CALL}
+    forgotten, new = exchange(), exchange()
+    for name, value in OF_THE_ANSWER.items():
+        setattr(forgotten, name, value)
+    forgotten.forget_answer()
+    for name in OF_THE_ANSWER.keys() - {"sent"}:
+        assert getattr(forgotten, name) == getattr(new, name), name
+    assert forgotten.status is None
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't start new thread")])

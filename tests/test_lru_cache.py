@@ -34,6 +34,13 @@ def test_a_value_above_the_budget_is_not_cached(budget: int) -> None:
     assert cache.get("a") == (1 if budget else None)
 
 
+def test_a_value_above_the_budget_leaves_no_older_one() -> None:
+    cache = LRUCache(10)
+    cache.put("a", 1, 4)
+    cache.put("a", 2, 11)
+    assert (cache.get("a"), cache.weight, len(cache)) == (None, 0, 0)
+
+
 def test_the_budget_is_never_exceeded() -> None:
     chance, cache = Random(1), LRUCache(1000)
     for _ in range(5000):

@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from images_emulator import Server
+from images_emulator.contract.operations import IMAGE_OPERATIONS
 from images_emulator.contract.own_picture import OWN_PICTURE_FORMATS
 from images_emulator.web.page_files import CONTENT_SECURITY_POLICY, FOLDER, MEDIA_TYPES
 
@@ -48,6 +49,14 @@ def test_page_names_files_that_there_are(http: httpx2.Client) -> None:
     assert names <= {*FILES}
     scripts = set(re.findall(r'(?:from|import)[ (]"\./([^"]+)"', all_scripts()))
     assert scripts <= {*FILES}
+
+
+def test_page_has_every_operation_that_a_picture_can_answer() -> None:
+    script = (FOLDER / "step_words.js").read_text()
+    rows = re.findall(r'^  "(\*/images/[^"]+)": "(\w+)",$', script, re.MULTILINE)
+    assert dict(rows) == {f"*{each.route}": name for name, each in IMAGE_OPERATIONS.items()}, (
+        "OPERATIONS of page/step_words.js"
+    )
 
 
 def test_page_takes_pictures_of_every_format() -> None:

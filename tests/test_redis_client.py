@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from images_emulator.contract import emulator_errors
 from images_emulator.contract.refusal import APIError
 from images_emulator.faults.scenario_document import parse_step
 from images_emulator.state.event_loop_thread import EventLoopThread
@@ -20,6 +21,7 @@ from tests.waiting import until
 
 if not missing_part():
     from images_emulator.state.redis_client import RedisClient
+    from images_emulator.state.redis_counters import RedisCounters
     from images_emulator.state.redis_store import RedisStore
 
 pytestmark = [
@@ -135,4 +137,47 @@ async def test_claims_without_a_reply_are_all_revoked_by_one_task(redis_store: R
     claim.cancel()
     await asyncio.wait([claim])
     assert len(revocations()) == 1
+    await redis_store.disconnect()
+
+
+@pytest.mark.parametrize("failures", [1, 3])
+async def test_a_revival_that_fails_is_done_when_redis_replies_again(
+    redis_store: RedisStore, monkeypatch: pytest.MonkeyPatch, failures: int
+) -> None:
+    monkeypatch.setattr("images_emulator.state.redis_counters.RETRY_SECONDS", 0)
+    asked: list[str] = []
+
+    async def revive(key: str) -> None:
+        asked.append(key)
+        if len(asked) <= failures:
+            raise emulator_errors.store_unavailable(url="redis:", reason="the connection broke")
+
+    counters = redis_store.counters("steps", revive)
+    steps = [
+        ScenarioStep(parse_step({"fault": "timeout", "times": 1}), "step", key) for key in "ab"
+    ]
+    claims = [asyncio.ensure_future(counters.claim([step])) for step in steps]
+    await asyncio.sleep(0)  # they wait to be sent
+    for claim in claims:
+        claim.cancel()
+    await asyncio.wait(claims)
+    (revocation,) = revocations()
+    await revocation
+    assert asked == [*["a"] * failures, "a", "b"]
+    assert await counters.counts(["a", "b"]) == [Count(), Count()]
+    await redis_store.disconnect()
+
+
+async def test_a_claim_does_a_revival_that_its_task_has_left(redis_store: RedisStore) -> None:
+    revived: list[str] = []
+
+    async def revive(key: str) -> None:
+        revived.append(key)
+
+    counters = redis_store.counters("steps", revive)
+    assert isinstance(counters, RedisCounters)
+    counters._to_revive = ["a"]
+    step = ScenarioStep(parse_step({"fault": "timeout", "times": 1}), "step", "b")
+    assert (await counters.claim([step])).granted == (step, Count(1, 1))
+    assert revived == ["a"]
     await redis_store.disconnect()

@@ -32,6 +32,7 @@ from images_emulator.contract import emulator_errors
 from images_emulator.contract.refusal import APIError
 from images_emulator.faults.scenario_document import parse_step
 from images_emulator.settings import LogSettings
+from images_emulator.state.hosting import Hosting
 from images_emulator.state.scenario import Scenario
 from images_emulator.state.steps import MatchInput, ScenarioStep
 from images_emulator.state.store import (
@@ -694,6 +695,47 @@ def test_answer_whose_pictures_are_not_stored_is_a_503_with_one_entry(
         assert {call.error_code for call in calls[1:3]} == {"store_unavailable"}
 
 
+def test_the_503_in_place_of_an_own_answer_has_no_value_of_it(
+    redis_server: RedisServer, http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish = Hosting.publish
+
+    def publish_in_vain(*arguments: Any, **options: Any) -> Any:
+        targets, write = publish(*arguments, **options)
+        write.close()
+
+        async def fail() -> None:
+            raise emulator_errors.store_unavailable(url="redis:", reason="it has no memory")
+
+        return targets, fail()
+
+    monkeypatch.setattr(Hosting, "publish", publish_in_vain)
+    with Server(store=redis_server.url) as server:
+        server.answer(headers={"x-request-id": "req_mine"}, created=7)
+        refused = generate(http, server)
+        (call,) = server.calls()
+        assert (refused.status_code, call.own_answer) == (503, None)
+        assert refused.headers["x-request-id"] == call.id
+
+
+@pytest.mark.parametrize(
+    "fault", ["truncated", "truncated;after_bytes=0", "connection_reset;after_bytes=3"]
+)
+def test_a_cut_answer_whose_pictures_are_not_stored_is_a_503_that_is_cut(
+    redis_server: RedisServer, http: httpx2.Client, fault: str
+) -> None:
+    with Server(store=redis_server.url) as server:
+        assert generate(http, server).status_code == 200
+        redis_server.command("CONFIG SET maxmemory 1")
+        headers = {"x-emulator-fault": fault}
+        with pytest.raises(httpx2.TransportError):
+            http.post(f"{server.base_url}/images/generations", json=BODY, headers=headers)
+        redis_server.command("CONFIG SET maxmemory 0")
+        until(lambda: generate(http, server).status_code == 200)
+        call = server.requests[1]
+        assert (call.status, call.outcome) == (503, "cut")
+
+
 def test_call_that_fails_while_its_fault_is_looked_for_is_complete_in_the_journal(
     redis_server: RedisServer, http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1129,6 +1171,54 @@ async def test_an_early_reply_that_comes_late_hides_no_entry(
     may_reply.set()
     assert await late == newest
     assert await log.summaries() == newest
+    await store.disconnect()
+    store.close()
+
+
+async def test_an_early_reply_that_comes_late_brings_no_dropped_entry_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from images_emulator.state import redis_scripts  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+
+    store = RedisStore(shared_redis().url, new_store_name())
+    log = store.log("n", NUMBERS, max_entries=3, max_bytes=1000, detach=int)
+    call = store.client.call
+    was_asked, may_reply = asyncio.Event(), asyncio.Event()
+
+    async def reply_late(script: Any, keys: Any, *arguments: Any) -> Any:
+        reply = await call(script, keys, *arguments)
+        if script is redis_scripts.HEADS and not was_asked.is_set():
+            was_asked.set()
+            await may_reply.wait()
+        return reply
+
+    monkeypatch.setattr(store.client, "call", reply_late)
+    for number in range(3):
+        await log.append(str(number), number, 1)
+    late = asyncio.ensure_future(log.summaries())
+    await was_asked.wait()
+    await log.append("3", 3, 1)
+    assert await log.summaries() == [1, 2, 3]
+    may_reply.set()
+    assert await late == [1, 2, 3]
+    await log.append("4", 4, 1)
+    assert await log.summaries() == [2, 3, 4]
+    await store.disconnect()
+    store.close()
+
+
+async def test_a_log_that_has_lost_all_entries_has_the_next_ones() -> None:
+    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+
+    store = RedisStore(shared_redis().url, new_store_name())
+    log = store.log("n", NUMBERS, max_entries=3, max_bytes=10, detach=int)
+    await log.append("0", 0, 1)
+    assert await log.summaries() == [0]
+    await log.append("1", 1, 100)
+    assert await log.summaries() == await log.all()
+    await log.append("2", 2, 1)
+    assert await log.summaries() == await log.all() == [2]
     await store.disconnect()
     store.close()
 

@@ -35,13 +35,15 @@ class LRUCache:
         return entry[0]
 
     def put(self, key: Hashable, value: Any, weight: int) -> None:
-        """Cache *value*, which holds about *weight* bytes, unless that exceeds the budget."""
-        if weight > self.budget:
-            return
+        """Cache *value*, which holds about *weight* bytes, unless that exceeds the budget. The
+        older value of *key* is removed in either case."""
         with self._lock:
             _, replaced = self._entries.pop(key, (None, 0))
+            self.weight -= replaced
+            if weight > self.budget:
+                return
             self._entries[key] = value, weight
-            self.weight += weight - replaced
+            self.weight += weight
             while self.weight > self.budget:
                 _, (_, evicted) = self._entries.popitem(last=False)
                 self.weight -= evicted

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from images_emulator.admin_client import AdminClient
 from images_emulator.cli.command_line import ArgumentParser, CommandError
@@ -13,6 +13,9 @@ from images_emulator.cli.requests_command import MAX_LIMIT, add_filters, take_fi
 from images_emulator.cli.server_address import add_address, server_address
 from images_emulator.cli.terminal import printable
 from images_emulator.server_errors import ServerError, UnreachableError
+
+NOT_FOUND: Final = 404
+"""The status of an answer that does not know the call `before`."""
 
 NOT_FILTERS = ("kind",)
 """Filters that the command does not offer: only calls are exchanges, and they include their
@@ -66,8 +69,17 @@ def run(*, to: Path, **options: Any) -> int:
 
 
 def _identities(client: AdminClient, filters: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """The ids of the calls that match, newest first."""
+    """The ids of the calls that match, newest first. They end where the journal has dropped the
+    first call of a page before the next page is read: the calls before it are dropped, too."""
     query: dict[str, Any] = {**filters, "limit": MAX_LIMIT}
-    while calls := client.get("requests", query)["requests"]:
+    while True:
+        try:
+            calls = client.get("requests", query)["requests"]
+        except ServerError as error:
+            if "before" in query and error.status == NOT_FOUND:
+                return
+            raise
+        if not calls:
+            return
         yield from (call["id"] for call in reversed(calls))
         query["before"] = calls[0]["id"]

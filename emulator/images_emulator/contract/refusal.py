@@ -85,7 +85,8 @@ class ErrorAnswer:
 
     def in_older_envelope(self) -> ErrorAnswer:
         """The answer in the envelope of the older stack, for a message whose older words are not
-        known. An answer whose envelope is not today's is returned unchanged."""
+        known. It drops *param*, *code* and *details*, whose older values are not known
+        either. An answer whose envelope is not today's is returned unchanged."""
         if self.envelope != TODAYS_ENVELOPE:
             return self
         return ErrorAnswer(

@@ -204,7 +204,7 @@ class Exchange:
     when the call is given up. None until then."""
     pending_write: asyncio.Future[None] | None = None
     """A write to the store that must succeed before the answer begins to leave."""
-    finish: Callable[[], Awaitable[None]] | None = None
+    complete_in_journal: Callable[[], Awaitable[None]] | None = None
     """Ends the call, and returns the write that completes it in the journal; None where no journal
     has it."""
     weight: int = ENTRY_OVERHEAD_BYTES
@@ -290,7 +290,7 @@ class Exchange:
             answer=self.answer_details,
         )
 
-    def await_write(self, write: Coroutine[Any, Any, None]) -> None:
+    def hold_back_until(self, write: Coroutine[Any, Any, None]) -> None:
         """Hold the answer back until *write*, a write to the store, is done. An exception of
         *write* is raised by the `send` of the answer, and nowhere else."""
         self.pending_write = asyncio.ensure_future(write)
@@ -301,6 +301,9 @@ class Exchange:
         yet."""
         self.sent, self.files, self.image_urls = SentResponse(), {}, ()
         self.duration_ms, self.weight = None, ENTRY_OVERHEAD_BYTES
+        self.own_answer, self.overrides, self.own_header_names = None, NO_OVERRIDES, ()
+        self.is_raw = self.is_hung_up = self.is_reset = False
+        self.cached_usage = None
 
     def end(self) -> None:
         """Note the end of the answer: its last part is sent, or the application's call has ended

@@ -42,7 +42,7 @@ class Waits:
             if leaving.done():
                 await leaving  # raises where nothing tells whether the client has left
                 return False
-            await waiting  # raises where the store of the clock has failed
+            await waiting  # raises what the wait has raised
             return True
         finally:
             waiting.cancel()
@@ -65,8 +65,8 @@ async def hang_up(exchange: Exchange, receive: Receive, *, reset: bool) -> None:
     exchange.is_hung_up = True
     exchange.is_reset = reset
     connection = exchange.connection  # a complete exchange has none
-    if exchange.finish and exchange.duration_ms is None:
-        await exchange.finish()
+    if exchange.complete_in_journal and exchange.duration_ms is None:
+        await exchange.complete_in_journal()
     if connection is not None:
         await connection.hang_up(reset=reset)
         await wait_for_disconnect(receive)

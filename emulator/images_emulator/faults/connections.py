@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.waits import hang_up
-from images_emulator.faults.base import RESPONSE_BODY, BaseFault
+from images_emulator.faults.base import RESPONSE_BODY, RESPONSE_START, BaseFault
 
 
 async def _cut(  # noqa: PLR0917 - the three of ASGI, and where and how to cut
@@ -29,12 +29,15 @@ async def _cut(  # noqa: PLR0917 - the three of ASGI, and where and how to cut
         nonlocal left, ended
         if ended:
             return
+        if message["type"] == RESPONSE_START:
+            left = after  # also of the answer in place of one that could not be stored
         body = message.get("body", b"")
         if message["type"] == RESPONSE_BODY and body:
             left = len(body) // 2 if left is None else left
             if len(body) > left:
-                ended = True
+                # Raises where the answer could not be stored: another one follows.
                 await send({**message, "body": body[:left], "more_body": True})
+                ended = True
                 await hang_up(exchange, receive, reset=reset)
                 return
             left -= len(body)

@@ -99,7 +99,7 @@ class DecodeLimits(Immutable, kw_only=True):
             return "max_scans"
         size = webp_size(data)
         if size:  # it is not opened: Pillow makes room for all of it
-            memory = size[0] * size[1] * (WEBP_PIXEL_BYTES + PIXEL_BYTES // scale_of(*size) ** 2)
+            memory = _bytes_to_decode_webp(*size)
         else:
             try:
                 with Image.open(BytesIO(data), formats=("PNG", "JPEG")) as file:
@@ -118,9 +118,9 @@ def bytes_to_decode(file: Image.Image, scans: tuple[int, ...]) -> int:
     """The bytes that decoding the opened *file* takes, approximately, including its pixels at their
     scale."""
     pixels = file.width * file.height
-    raster = pixels * PIXEL_BYTES // scale_of(*file.size) ** 2
+    raster = _bytes_at_scale(*file.size)
     if file.format == "WEBP":
-        return pixels * WEBP_PIXEL_BYTES + raster
+        return _bytes_to_decode_webp(*file.size)
     if file.format != "JPEG":
         return pixels * (1 if file.mode in ("1", "L", "P") else PIXEL_BYTES) + raster
     components = len(file.getbands())
@@ -128,6 +128,16 @@ def bytes_to_decode(file: Image.Image, scans: tuple[int, ...]) -> int:
         return 2 * raster  # the decoder scales
     usual = components * COEFFICIENT_BYTES
     return pixels * SAMPLING_BYTES.get(get_sampling(file), usual) + 2 * raster
+
+
+def _bytes_to_decode_webp(width: int, height: int) -> int:
+    """What `bytes_to_decode` returns for a WebP."""
+    return width * height * WEBP_PIXEL_BYTES + _bytes_at_scale(width, height)
+
+
+def _bytes_at_scale(width: int, height: int) -> int:
+    """The bytes of a picture's pixels at their scale."""
+    return width * height * PIXEL_BYTES // scale_of(width, height) ** 2
 
 
 DEFAULT_LIMITS: Final = DecodeLimits.of(Settings())

@@ -171,7 +171,12 @@ class Clock:
             raise ValueError(OUT_OF_YEARS) from None
         with self._lock:
             self.own_progress += max(step.total_seconds(), 0)
-        self._store.run(self._setting.update(lambda setting: setting.advanced(step)))
+        try:
+            self._store.run(self._setting.update(lambda setting: setting.advanced(step)))
+        except ValueError:
+            with self._lock:
+                self.own_progress -= max(step.total_seconds(), 0)
+            raise
         with self._lock:
             waits = [*self._waits]
         for loop, woken in waits:

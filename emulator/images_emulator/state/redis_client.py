@@ -124,7 +124,7 @@ class RedisClient:
         """The error of the last operation, if Redis has not replied to it."""
         return self._error() if self._reason else None
 
-    def check(self) -> None:
+    def raise_if_away(self) -> None:
         """Raises APIError where an operation would not be sent now."""
         if self._reason and monotonic() < self._next_attempt:
             raise self._error()
@@ -158,7 +158,7 @@ class RedisClient:
         pool = self._pools.of_running_loop()
         if self._reason:
             if not (script in FREEING and self._reason.startswith(NO_MEMORY)):
-                self.check()
+                self.raise_if_away()
             self._next_attempt = monotonic() + pool.timeout + RETRY_SECONDS
             # The recovery of a loop that has ended is over.
             self._recover_soon()

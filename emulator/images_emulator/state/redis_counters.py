@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import suppress
 from threading import Lock
 from typing import Any, Final
 
@@ -56,12 +57,16 @@ class RedisCounters(RedisContainer):
         self._on_revocation = on_revocation
         self._to_revoke: list[str] = []
         """The ids of the claims that are to be revoked."""
+        self._to_revive: list[str] = []
+        """The keys of the quotas whose grants are revoked, and for which `on_revocation` is still
+        to be done."""
         self._revocation: asyncio.Task[None] | None = None
-        """The task that revokes these claims when Redis replies again."""
+        """The task that revokes these claims and revives these quotas when Redis replies again."""
         self._known: dict[str, Count] = {}
         """The last counts in replies, by their keys."""
         self._lock = Lock()
-        """Held while the known counts and the claims to be revoked are changed."""
+        """Held while the known counts, the claims to be revoked and the quotas to be revived are
+        changed."""
 
     def known(self) -> list[tuple[str, Count]]:
         """The counts that this process knows, by the keys of their quotas."""
@@ -84,8 +89,8 @@ class RedisCounters(RedisContainer):
         candidates, asked = [*quotas], [*count_keys]
         if not candidates and not asked:
             return Claim(None, [], await taking.take() if taking else None)
-        self._client.check()
-        if self._to_revoke:
+        self._client.raise_if_away()
+        if self._to_revoke or self._to_revive:
             await self._revoke()
         claim_id = random_digits()
         try:
@@ -126,17 +131,25 @@ class RedisCounters(RedisContainer):
         return take_of(taken), claim[0] if claim else [-1]
 
     async def _revoke(self) -> None:
-        """Revoke the claims that had no reply. Raises APIError where Redis does not reply."""
-        ids = self._to_revoke[:MAX_CLAIMS]
-        keys = await self._call(scripts.REVOKE, self._keys, self._life_seconds, MAX_CLAIMS, *ids)
-        revoked = {*ids}
-        with self._lock:
-            self._to_revoke = [each for each in self._to_revoke if each not in revoked]
-            for key in keys:
-                self._known.pop(key.decode(), None)
-        if self._on_revocation:
-            for key in keys:
-                await self._on_revocation(key.decode())
+        """Revoke the claims that had no reply, and do `on_revocation` for the quotas whose grants
+        are revoked. Raises APIError where Redis does not reply: what is not done by then stays to
+        be done."""
+        if ids := self._to_revoke[:MAX_CLAIMS]:
+            reply = await self._call(
+                scripts.REVOKE, self._keys, self._life_seconds, MAX_CLAIMS, *ids
+            )
+            keys, revoked = [key.decode() for key in reply], {*ids}
+            with self._lock:
+                self._to_revoke = [each for each in self._to_revoke if each not in revoked]
+                for key in keys:
+                    self._known.pop(key, None)
+                if self._on_revocation:
+                    self._to_revive += keys
+        for key in [*self._to_revive]:
+            assert self._on_revocation, "only then are there keys"
+            await self._on_revocation(key)
+            with self._lock, suppress(ValueError):  # another task may have done it, too
+                self._to_revive.remove(key)
 
     def _revoke_soon(self, claim_id: str) -> None:
         """Revoke a claim that had no reply, when Redis replies again."""
@@ -148,10 +161,10 @@ class RedisCounters(RedisContainer):
                 self._revocation = self._client.spawn(self._revoke_all())
 
     async def _revoke_all(self) -> None:
-        """Revoke the claims that had no reply, as soon as Redis replies."""
+        """Do all that `_revoke` does, as soon as Redis replies."""
         while True:
             with self._lock:
-                if not self._to_revoke:
+                if not self._to_revoke and not self._to_revive:
                     self._revocation = None
                     return
             try:

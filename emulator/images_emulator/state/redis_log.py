@@ -103,15 +103,23 @@ class _LogPosition(NamedTuple):
     amendments: int = 0
 
 
-class _Heads(Generic[T]):
+class _Summaries(Generic[T]):
     """A copy of the entries of a log without their bytes, which each reply of `HEADS` brings up to
-    date."""
+    date.
+
+    Two replies on different connections may come in the other order. Say the log drops entry 1 of
+    three after the first reply, which has all of them, and before the second. The second comes
+    first, and the copy has 2 and 3. The first has no fewer amendments, but must not bring entry 1
+    back: it is less than the greatest `oldest` of any reply.
+    """
 
     def __init__(self, codec: LogCodec[T]) -> None:
         self.position = _LogPosition()
         self._codec = codec
         self._entries: dict[bytes, tuple[int, T]] = {}
         """Entries by their keys, with their numbers, oldest first."""
+        self._oldest = 0.0
+        """The greatest number of an oldest entry that any reply had since the last clear."""
         self._lock = Lock()
 
     def update(self, asked: _LogPosition, reply: Sequence[Any]) -> list[T]:
@@ -125,15 +133,23 @@ class _Heads(Generic[T]):
         with self._lock:
             position = self.position
             if first not in {position.first, asked.first}:
-                self._entries, position = {}, _LogPosition(first)
+                self._entries, self._oldest, position = {}, 0.0, _LogPosition(first)
             # Otherwise a later reply came before this one.
             if first == position.first and amendments >= position.amendments:
-                self._entries.update((key, (number, entry)) for key, number, entry in changes)
+                # Where none is left, what was known when Redis was asked is dropped, and no more.
+                known = asked.last if asked.first == first else 0
+                left_from = known + 1 if oldest == b"+inf" else float(oldest)
+                self._oldest = max(self._oldest, left_from)
+                self._entries.update(
+                    (key, (number, entry))
+                    for key, number, entry in changes
+                    if number >= self._oldest
+                )
                 last = max((number for _, number, _ in changes), default=0)
                 position = _LogPosition(first, max(position.last, last), amendments)
                 while self._entries:
                     key, (number, _) = next(iter(self._entries.items()))
-                    if number >= float(oldest):
+                    if number >= self._oldest:
                         break
                     del self._entries[key]
             self.position = position
@@ -161,7 +177,7 @@ class RedisLog(RedisContainer, Generic[T]):
     ) -> None:
         super().__init__(client, keys, life_seconds)
         self._codec = codec
-        self._heads = _Heads(codec)
+        self._summaries = _Summaries(codec)
         self._life_and_limits = life_seconds, max_entries, max_bytes
         self._registers = registers
         self._keys_to_append = *keys, registers.key
@@ -212,9 +228,9 @@ class RedisLog(RedisContainer, Generic[T]):
 
     async def summaries(self) -> list[T]:
         await self.catch_up()
-        position = self._heads.position
+        position = self._summaries.position
         reply = await self._client.call(scripts.HEADS, self._keys, *position)
-        return self._heads.update(position, reply)
+        return self._summaries.update(position, reply)
 
     async def count(self) -> int:
         await self.catch_up()
@@ -322,7 +338,7 @@ class RedisLog(RedisContainer, Generic[T]):
         if not self._late:
             return
         # Where another task waits for Redis, this one does not wait for that task.
-        self._client.check()
+        self._client.raise_if_away()
         async with self._write_lock:
             while True:
                 with self._lock:

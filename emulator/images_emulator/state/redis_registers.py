@@ -56,6 +56,8 @@ class RedisRegister(Generic[T]):
         self._registers.client.spawn(update_quietly())
 
     async def update(self, change: Callable[[T], T], *, soon: bool = False) -> T:
+        # It ends: a round fails only where another process has written, or where Redis has
+        # lost the register, which `replace` restores. Where Redis is away, `replace` raises.
         while True:
             with self._lock:
                 before, version = self.value, self.version

@@ -122,7 +122,8 @@ class Register(Protocol[T]):
 
     async def update(self, change: Callable[[T], T]) -> T:
         """Replace the value with the result of *change*, and return the new value. The update is
-        atomic, so a store may call *change* more than once. If *change* raises, the value stays."""
+        atomic, so a store calls *change* again each time that another process came first, without a
+        limit. If *change* raises, the value stays."""
         ...
 
     async def update_soon(self, change: Callable[[T], T]) -> None:
@@ -524,8 +525,10 @@ class Store(Protocol):
         ...
 
     async def refresh(self) -> None:
-        """Bring the registers up to date with the writes of other processes. `JournalMiddleware`
-        awaits it at the start of each call of the admin API, if the store is shared."""
+        """Bring the registers up to date with the writes of other processes. If the store is
+        shared, `JournalMiddleware` awaits it at the start of each call of the admin API, the live
+        feed at intervals while it has readers, and `Clock.wait_until` ten times a second while
+        answers wait."""
         ...
 
     async def disconnect(self) -> None:

@@ -92,10 +92,10 @@ class AnswerRecorder:
             if not message.get("more_body") and exchange.duration_ms is None:
                 if leaves:
                     exchange.sent.end()
-                await self.finish()
+                await self.complete_in_journal()
         await self._send(message)
 
-    def finish(self) -> Awaitable[None]:
+    def complete_in_journal(self) -> Awaitable[None]:
         """End the exchange at once, and return the write that completes it in the journal. The
         write is awaited before the last part of the answer is sent. Where no last part comes, it is
         awaited when the application has returned."""
@@ -171,6 +171,22 @@ class HeldAnswerRecorder(AnswerRecorder):
             exchange.pending_write = self._start_message = None
         for each in held:
             await self._send_on(each)
+
+    def complete_in_journal(self) -> Awaitable[None]:
+        ending = super().complete_in_journal()
+        # Where parts are held, `send` does the rest.
+        return ending if self._start_message is None or self._held else self._end_held(ending)
+
+    async def _end_held(self, ending: Awaitable[None]) -> None:
+        """Await *ending* for an answer that is hung up before its first part. Raises the APIError
+        of the write: then the application sends another answer."""
+        try:
+            await ending
+        except APIError:
+            self._exchange.forget_answer()
+            raise
+        finally:
+            self._exchange.pending_write = self._start_message = None
 
     async def _send_unheld(self, message: Message) -> None:
         """Record *message*, and pass it on. Recording the last part takes a while. The head is held

@@ -10,7 +10,7 @@ from typing import Final
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from images_emulator.admin_prefix import ADMIN_PREFIX
+from images_emulator.admin_prefix import is_admin_path
 from images_emulator.contract.blob_storage import preflight_failure
 from images_emulator.contract.cors import preflight_headers
 from images_emulator.exchange.connection import CONNECTION
@@ -44,7 +44,7 @@ class CORSMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             scope = _own_scope(scope)
-            if scope["method"] == "OPTIONS" and ADMIN_PREFIX not in scope["path"]:
+            if scope["method"] == "OPTIONS" and not is_admin_path(scope["path"]):
                 headers = RequestHead("", "", b"", scope["headers"]).by_name
                 if ORIGIN in headers and REQUEST_METHOD in headers:
                     await self._preflight(scope, headers)(scope, receive, send)

@@ -96,11 +96,12 @@ class FaultMiddleware:
         search = self._searches.pop(exchange, None)
         if search is None:
             search = FaultSearch(await self._eligibility(exchange, receive), None)
-        (may_fail, directive), met = search
+        (may_fail, has_directive), meeting = search
         scenario = self.emulator.scenario
-        if may_fail and (directive or met or scenario.has_faults or _FAULT_HEADER in exchange.head):
+        may_have = has_directive or meeting or scenario.has_faults
+        if may_fail and (may_have or _FAULT_HEADER in exchange.head):
             await self._call_with_fault(
-                exchange, scope, receive, send, directive=directive, met=met
+                exchange, scope, receive, send, has_directive=has_directive, meeting=meeting
             )
         else:
             await self.app(scope, receive, send)
@@ -110,7 +111,8 @@ class FaultMiddleware:
         task ends when the fault is claimed, and `__call__` then uses what was found.
 
         Wait until the body has come, but `BODY_SECONDS` at most. The claim then goes to the store
-        in the same round trip as what the caller sends to it at once.
+        in the same round trip as what the caller sends to it at once. For this, nothing that is
+        awaited here or in `_search` may suspend between the end of the body and the claim.
         """
         reading = asyncio.ensure_future(self._eligibility(exchange, receive))
         try:
@@ -126,12 +128,12 @@ class FaultMiddleware:
     async def _search(
         self, exchange: Exchange, receive: Receive, reading: Awaitable[FaultEligibility]
     ) -> None:
-        eligibility, met = await reading, None
+        eligibility, meeting = await reading, None
         is_by_scenario = not eligibility.has_directive and _FAULT_HEADER not in exchange.head
         if eligibility.may_fail and is_by_scenario:
             scenario = self.emulator.scenario
-            met = await scenario.meet_early(lambda: self._match_input(exchange, receive))
-        self._searches[exchange] = FaultSearch(eligibility, met)
+            meeting = await scenario.meet_early(lambda: self._match_input(exchange, receive))
+        self._searches[exchange] = FaultSearch(eligibility, meeting)
 
     async def _eligibility(self, exchange: Exchange, receive: Receive) -> FaultEligibility:
         """Read the body of a call to an image operation, and tell what faults the call may have."""
@@ -160,15 +162,15 @@ class FaultMiddleware:
         receive: Receive,
         send: Send,
         *,
-        directive: bool,
-        met: FaultMeeting | None,
+        has_directive: bool,
+        meeting: FaultMeeting | None,
     ) -> None:
-        """Answer the call with its fault, or without one where it has none. *met* is the result of
-        `Scenario.meet_early`; None where the scenario is still to be searched."""
+        """Answer the call with its fault, or without one where it has none. *meeting* is the result
+        of `Scenario.meet_early`; None where the scenario is still to be searched."""
         fault: BaseFault | None = None
         is_in_process = exchange.connection is None
         try:
-            fault = await self._fault(exchange, receive, directive, met)
+            fault = await self._fault(exchange, receive, has_directive, meeting)
             if fault is None:
                 await self.app(scope, receive, send)
                 return
@@ -203,11 +205,15 @@ class FaultMiddleware:
         return error_response(error, exchange, self.emulator.settings)
 
     async def _fault(
-        self, exchange: Exchange, receive: Receive, directive: bool, met: FaultMeeting | None
+        self,
+        exchange: Exchange,
+        receive: Receive,
+        has_directive: bool,
+        meeting: FaultMeeting | None,
     ) -> BaseFault | None:
         """The fault of the call; None for none. Raises APIError where header or directive name no
         valid fault."""
-        text = await self._take_directive(exchange, receive) if directive else None
+        text = await self._take_directive(exchange, receive) if has_directive else None
         if header := exchange.head.header(_FAULT_HEADER):
             try:
                 return _read(header)
@@ -219,11 +225,11 @@ class FaultMiddleware:
             except ValueError as error:
                 raise emulator_errors.bad_directive(reason=str(error)) from None
         scenario = self.emulator.scenario
-        if met is None:
+        if meeting is None:
             if not scenario.has_faults:
                 return None
-            met = await scenario.meet(await self._match_input(exchange, receive))
-        fault, misses = met
+            meeting = await scenario.meet(await self._match_input(exchange, receive))
+        fault, misses = meeting
         exchange.near_misses = tuple(misses)
         return fault
 

@@ -216,7 +216,7 @@ class ImageResponses:
             day=image_request.day,
         )
         if is_shared:
-            exchange.await_write(stored)
+            exchange.hold_back_until(stored)
         else:
             await stored
         base = base_url(request, self.emulator.settings.public_url)

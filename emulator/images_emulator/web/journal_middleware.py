@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from images_emulator.admin_prefix import ADMIN_PREFIX
+from images_emulator.admin_prefix import is_admin_path
 from images_emulator.contract.azure import dialect_at
 from images_emulator.contract.operations import image_operation_at
 from images_emulator.contract.refusal import APIError
@@ -65,15 +65,15 @@ class JournalMiddleware:
         else:
             exchange.number = await journal.arrived(exchange)
         answer = self._answer_recorder(exchange, journal, self._headers, send)
-        exchange.finish = answer.finish
+        exchange.complete_in_journal = answer.complete_in_journal
         try:
             if search:
                 await search
             await self.app(scope, receive, answer.send)
         finally:
-            exchange.pending_write = exchange.finish = None
+            exchange.pending_write = exchange.complete_in_journal = None
             if exchange.duration_ms is None:
-                await answer.finish()
+                await answer.complete_in_journal()
             # The server may keep the scope for a while. It must not keep body and pictures.
             del scope["state"][EXCHANGE]
             if answer.large_parts:
@@ -82,10 +82,8 @@ class JournalMiddleware:
     def _is_for_admin(self, scope: Scope) -> bool:
         """Whether the call is to the admin API, or of a browser that opens the page."""
         path = scope["path"]
-        return (
-            path.startswith(f"{ADMIN_PREFIX}/")
-            or path == ADMIN_PREFIX
-            or (path == "/" and self._leads_to_page and is_opened_in_browser(scope))
+        return is_admin_path(path) or (
+            path == "/" and self._leads_to_page and is_opened_in_browser(scope)
         )
 
     async def _call_admin(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -130,8 +128,8 @@ class JournalMiddleware:
         exchange.time = clock.now()
         # A client that has found the entry may have advanced the clock meanwhile. That advance
         # counts for this call.
-        own_progress = clock.own_progress - own_progress
-        exchange.clock_progress = max(exchange.clock_progress, clock.progress - own_progress)
+        progress_meanwhile = clock.own_progress - own_progress
+        exchange.clock_progress = max(exchange.clock_progress, clock.progress - progress_meanwhile)
         journal.tell_arrival(exchange)
         return search
 

@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote, unquote_to_bytes
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from images_emulator.admin_prefix import ADMIN_PREFIX, READING_METHODS
+from images_emulator.admin_prefix import READING_METHODS, is_admin_path
 from images_emulator.contract import emulator_errors
 from images_emulator.contract.cors import ALLOW_ORIGIN
 from images_emulator.contract.notices import NO_NAMESPACE, NOTICE_HEADER
@@ -62,7 +62,7 @@ class NamespaceRouter:
                 path.startswith(NAMESPACE_PREFIX)
                 or _HEADER in map(_NAME, scope["headers"])
                 or self._by_key
-                or (_PARAMETER in scope["query_string"] and _is_admin(path))
+                or (_PARAMETER in scope["query_string"] and is_admin_path(path))
             ):
                 await self._lead(scope, receive, send)
                 return
@@ -81,7 +81,7 @@ class NamespaceRouter:
                 app = self._default
             else:
                 reads = _is_download(scope) or (
-                    scope["method"] in READING_METHODS and _is_admin(scope["path"])
+                    scope["method"] in READING_METHODS and is_admin_path(scope["path"])
                 )
                 namespace = await self.namespaces.get(name, reads=reads)
                 await self._call(namespace, scope, receive, send)
@@ -125,12 +125,12 @@ class NamespaceRouter:
             if split := split_path(raw_path.decode("latin-1")):
                 name, rest = split
                 scope = {**scope, "path": unquote(rest), "raw_path": rest.encode("latin-1")}
-                return await self.namespaces.named(name, key, is_key=_is_admin(rest)), scope
+                return await self.namespaces.named(name, key, is_key=is_admin_path(rest)), scope
             place = NAMESPACE_HEADER
             if _HEADER in head:
-                text, is_key = _text(head.by_name[_HEADER]), _is_admin(scope["path"])
+                text, is_key = _text(head.by_name[_HEADER]), is_admin_path(scope["path"])
                 return await self.namespaces.named(text, key, is_key=is_key), scope
-            if _is_admin(scope["path"]):
+            if is_admin_path(scope["path"]):
                 place = NAMESPACE_PARAMETER
                 return await self._of_query(scope)
             if key and (not self._keys or key in self._keys):
@@ -174,7 +174,3 @@ def _text(name: bytes) -> str:
 
 def _is_download(scope: Scope) -> bool:
     return scope["method"] in ("GET", "HEAD") and scope["path"].startswith(DOWNLOAD_PREFIX)
-
-
-def _is_admin(path: str) -> bool:
-    return path == ADMIN_PREFIX or path.startswith(f"{ADMIN_PREFIX}/")

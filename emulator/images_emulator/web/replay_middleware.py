@@ -85,6 +85,9 @@ class ReplayMiddleware:
 
     A call without an accepted key is refused by the application, and uses up no recording. Faults
     apply to a recorded answer as to any other.
+
+    The router is inside, so no exception that leaves this middleware becomes one of the router's
+    error answers: errors are answered here.
     """
 
     def __init__(self, app: ASGIApp, emulator: Emulator, recordings: Replay) -> None:
