@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from openai import OpenAI
 from PIL import Image
 
 from images_emulator import Server, Settings
@@ -190,3 +191,14 @@ def test_violations_header_stays_within_what_clients_accept(
 def test_a_violation_names_256_characters_of_a_parameter_at_most(name: str, shown: str) -> None:
     violation = Violation.of(errors.unknown_field(name=name))
     assert str(violation) == f"{shown}: unknown_parameter"
+
+
+def test_a_forgiven_size_is_one_that_the_types_of_sdks_name(server: Server) -> None:
+    with OpenAI(base_url=server.base_url, api_key="x") as client:
+        answer = client.images.generate(
+            model="gpt-image-2",
+            prompt="x",
+            size="string",
+            extra_headers={"x-emulator-validation": "lenient"},
+        )
+    assert answer.size == "1024x1024"

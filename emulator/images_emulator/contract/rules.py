@@ -73,6 +73,11 @@ class Rule(Immutable, kw_only=True):
         does after the gateway. The input images are not decoded yet, so a rule cannot refuse a
         value because of their size. Raises APIError."""
 
+    def forgiven_value(self, others: Values) -> Any:
+        """The value in place of one that lenient validation forgives at the service, in a call with
+        the parameters *others*. None is as if the parameter were omitted."""
+        return None
+
     def resolve(self, value: Any, source: Pixels | None, others: Values) -> Any:
         """The value in the validated request. None becomes the default, `auto` the value that it
         stands for. Called after both checks; refuses nothing. *source* is the size of the first

@@ -182,6 +182,10 @@ class FlexibleSize(ServiceSize, kw_only=True):
         elif long * short > self.max_pixels:
             raise errors.size_too_many_pixels(value=value)
 
+    def forgiven_value(self, others: Values) -> str | None:
+        # The types of SDKs name this size, and not those that `auto` resolves to.
+        return None if self.sheets and self.sheets.apply_to(others) else self.examples[0]
+
     def _limit_sheet(self, value: str, sheet: FrameSheet) -> None:
         pixels = sheet.width * sheet.height
         if max(sheet.width, sheet.height) > self.max_edge:

@@ -148,6 +148,8 @@ class Validation:
             except APIError as error:
                 self.forgive(error)
                 del values[name]
+                if (value := rules[name].forgiven_value(values)) is not None:
+                    values[name] = value
         resolved = _resolved(rules, values)
         for conflict in self.available.conflicts(model, self.call):
             try:
