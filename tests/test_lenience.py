@@ -193,12 +193,13 @@ def test_a_violation_names_256_characters_of_a_parameter_at_most(name: str, show
     assert str(violation) == f"{shown}: unknown_parameter"
 
 
-def test_a_forgiven_size_is_one_that_the_types_of_sdks_name(server: Server) -> None:
+@pytest.mark.parametrize("fields", [{"size": "string"}, {"n": 99, "size": "auto"}])
+def test_a_size_of_a_forgiven_call_is_one_that_the_types_of_sdks_name(
+    server: Server, fields: dict[str, Any]
+) -> None:
     with OpenAI(base_url=server.base_url, api_key="x") as client:
         answer = client.images.generate(
-            model="gpt-image-2",
-            prompt="x",
-            size="string",
+            **{"model": "gpt-image-2", "prompt": "x", **fields},
             extra_headers={"x-emulator-validation": "lenient"},
         )
     assert answer.size == "1024x1024"

@@ -74,8 +74,8 @@ class Rule(Immutable, kw_only=True):
         value because of their size. Raises APIError."""
 
     def forgiven_value(self, others: Values) -> Any:
-        """The value in place of one that lenient validation forgives at the service, in a call with
-        the parameters *others*. None is as if the parameter were omitted."""
+        """The value of a call whose mistakes are forgiven and that leaves it to the model. *others*
+        are the other parameters. None is as if the parameter were omitted."""
         return None
 
     def resolve(self, value: Any, source: Pixels | None, others: Values) -> Any:

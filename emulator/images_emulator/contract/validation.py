@@ -148,8 +148,6 @@ class Validation:
             except APIError as error:
                 self.forgive(error)
                 del values[name]
-                if (value := rules[name].forgiven_value(values)) is not None:
-                    values[name] = value
         resolved = _resolved(rules, values)
         for conflict in self.available.conflicts(model, self.call):
             try:
@@ -161,7 +159,10 @@ class Validation:
         # The files are checked last, because decoding them takes longest.
         pictures = self._pictures(rules, values)
         if "size" in rules:
-            resolved["size"] = rules["size"].resolve(values.get("size"), self.source, values)
+            size = values.get("size")
+            if self.violations and size in (None, "auto"):
+                size = rules["size"].forgiven_value(values)
+            resolved["size"] = rules["size"].resolve(size, self.source, values)
         elif self.source:
             resolved["size"] = self.source
         arguments = {
