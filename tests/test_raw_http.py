@@ -54,6 +54,19 @@ def test_the_answer_to_a_call_is_not_that_to_junk_behind_it(server: Server) -> N
         assert [answer.status for answer in all_parsed(received(connection))] == [400]
 
 
+def test_a_head_that_comes_with_the_end_of_a_body_is_not_too_large(server: Server) -> None:
+    body = b"x" * 20_000
+    post = b"POST /v1/nothing HTTP/1.1\r\n" + COMMON + b"Content-Length: %d\r\n\r\n" % len(body)
+    large = GET.replace(b"\r\n\r\n", b"\r\nx-long: " + b"x" * 280_000 + b"\r\n\r\n")
+    with socket.create_connection((server.settings.host, server.port), timeout=30) as connection:
+        connection.sendall(post)
+        first = connection.recv(65536)
+        assert all_parsed(first)[0].status == 404
+        with suppress(OSError):
+            connection.sendall(body + large)
+        assert [answer.status for answer in all_parsed(received(connection))] == [431]
+
+
 @pytest.mark.parametrize("case", ["GET", "POST"])
 def test_a_call_whose_body_is_not_http_is_refused_in_the_journal(server: Server, case: str) -> None:
     data = {

@@ -196,6 +196,10 @@ class HTTPProtocol(HttpToolsProtocol):
     _framing = 0
     """The bytes that came since the last byte of a body or the last end of a head."""
 
+    _is_behind_body = False
+    """Whether bytes of a body came in this chunk, or in the one in which the head began. `_framing`
+    then lacks bytes of the head."""
+
     _refused = False
 
     _is_excess = False
@@ -269,6 +273,8 @@ class HTTPProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._quiet_ticks = 0
+        if not self._in_head:
+            self._is_behind_body = False
         if self._is_excess:
             self._refuse_connection()
         chunks = [memoryview(data)]
@@ -284,7 +290,7 @@ class HTTPProtocol(HttpToolsProtocol):
                 self._refuse_head()
 
     def on_headers_complete(self) -> None:
-        if self._framing > self._limits.head:
+        if self._framing > self._limits.head or self._is_behind_body:
             # The count includes all of the last chunk, whatever else is in it.
             lines = sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
             if len(self.url) + lines > self._limits.head:
@@ -302,6 +308,7 @@ class HTTPProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._framing = 0
+        self._is_behind_body = True
         super().on_body(body)
 
     def eof_received(self) -> None:
