@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -120,16 +120,21 @@ def revocations() -> list[asyncio.Task[Any]]:
     return [each for each in asyncio.all_tasks() if "_revoke_all" in repr(each)]
 
 
+async def cancel_and_revoke(claims: Iterable[Coroutine[Any, Any, Any]]) -> None:
+    """Cancel the *claims* before they are sent, and wait until one task has revoked them."""
+    tasks = [asyncio.ensure_future(claim) for claim in claims]
+    await asyncio.sleep(0)
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    (revocation,) = revocations()
+    await revocation
+
+
 async def test_claims_without_a_reply_are_all_revoked_by_one_task(redis_store: RedisStore) -> None:
     counters = redis_store.counters("steps")
     step = ScenarioStep(parse_step({"fault": "timeout", "times": 30}), "step", "a")
-    claims = [asyncio.ensure_future(counters.claim([step])) for _ in range(20)]
-    await asyncio.sleep(0)  # they wait to be sent
-    for claim in claims:
-        claim.cancel()
-    await asyncio.wait(claims)
-    (revocation,) = revocations()
-    await revocation
+    await cancel_and_revoke(counters.claim([step]) for _ in range(20))
     assert await counters.counts(["a"]) == [Count()]
     # The next one has a task again.
     claim = asyncio.ensure_future(counters.claim([step]))
@@ -145,25 +150,19 @@ async def test_a_revival_that_fails_is_done_when_redis_replies_again(
     redis_store: RedisStore, monkeypatch: pytest.MonkeyPatch, failures: int
 ) -> None:
     monkeypatch.setattr("images_emulator.state.redis_counters.RETRY_SECONDS", 0)
-    asked: list[str] = []
+    calls: list[str] = []
 
     async def revive(key: str) -> None:
-        asked.append(key)
-        if len(asked) <= failures:
+        calls.append(key)
+        if len(calls) <= failures:
             raise emulator_errors.store_unavailable(url="redis:", reason="the connection broke")
 
     counters = redis_store.counters("steps", revive)
     steps = [
         ScenarioStep(parse_step({"fault": "timeout", "times": 1}), "step", key) for key in "ab"
     ]
-    claims = [asyncio.ensure_future(counters.claim([step])) for step in steps]
-    await asyncio.sleep(0)  # they wait to be sent
-    for claim in claims:
-        claim.cancel()
-    await asyncio.wait(claims)
-    (revocation,) = revocations()
-    await revocation
-    assert asked == [*["a"] * failures, "a", "b"]
+    await cancel_and_revoke(counters.claim([step]) for step in steps)
+    assert calls == [*["a"] * failures, "a", "b"]
     assert await counters.counts(["a", "b"]) == [Count(), Count()]
     await redis_store.disconnect()
 

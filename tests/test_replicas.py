@@ -1136,31 +1136,39 @@ async def test_entry_that_redis_gets_late_is_not_amended_before_it_is_there(
     assert await log.get("a") == 2
 
 
+class DelayedReply:
+    """Holds the first reply to `HEADS` back, when it *has come*, until the delay *is over*."""
+
+    def __init__(self, store: RedisStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.has_come, self.is_over = asyncio.Event(), asyncio.Event()
+        self._call = store.client.call
+        monkeypatch.setattr(store.client, "call", self.call)
+
+    async def call(self, script: Any, keys: Any, *arguments: Any) -> Any:
+        from images_emulator.state import redis_scripts  # noqa: PLC0415 - an extra
+
+        reply = await self._call(script, keys, *arguments)
+        if script is redis_scripts.HEADS and not self.has_come.is_set():
+            self.has_come.set()
+            await self.is_over.wait()
+        return reply
+
+
 @pytest.mark.parametrize("cleared", [False, True])
 async def test_an_early_reply_that_comes_late_hides_no_entry(
     monkeypatch: pytest.MonkeyPatch, cleared: bool
 ) -> None:
-    from images_emulator.state import redis_scripts  # noqa: PLC0415 - an extra
     from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
     store = RedisStore(shared_redis().url, new_store_name())
-    log, call = log_of(store), store.client.call
+    log = log_of(store)
     for number in range(2):
         await log.append(str(number), number, 1)
     assert await log.summaries() == [0, 1]
-    was_asked, may_reply = asyncio.Event(), asyncio.Event()
-
-    async def reply_late(script: Any, keys: Any, *arguments: Any) -> Any:
-        reply = await call(script, keys, *arguments)
-        if script is redis_scripts.HEADS and not was_asked.is_set():
-            was_asked.set()
-            await may_reply.wait()
-        return reply
-
-    monkeypatch.setattr(store.client, "call", reply_late)
+    delay = DelayedReply(store, monkeypatch)
     await log.amend("1", 10, 1, detachable=False)
     late = asyncio.ensure_future(log.summaries())
-    await was_asked.wait()
+    await delay.has_come.wait()
     if cleared:
         await log.clear()
         await log.append("2", 2, 1)
@@ -1168,7 +1176,7 @@ async def test_an_early_reply_that_comes_late_hides_no_entry(
     await log.append("3", 3, 1)
     newest = [2, 3] if cleared else [0, 100, 3]
     assert await log.summaries() == newest
-    may_reply.set()
+    delay.is_over.set()
     assert await late == newest
     assert await log.summaries() == newest
     await store.disconnect()
@@ -1178,29 +1186,18 @@ async def test_an_early_reply_that_comes_late_hides_no_entry(
 async def test_an_early_reply_that_comes_late_brings_no_dropped_entry_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from images_emulator.state import redis_scripts  # noqa: PLC0415 - an extra
     from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
     store = RedisStore(shared_redis().url, new_store_name())
     log = store.log("n", NUMBERS, max_entries=3, max_bytes=1000, detach=int)
-    call = store.client.call
-    was_asked, may_reply = asyncio.Event(), asyncio.Event()
-
-    async def reply_late(script: Any, keys: Any, *arguments: Any) -> Any:
-        reply = await call(script, keys, *arguments)
-        if script is redis_scripts.HEADS and not was_asked.is_set():
-            was_asked.set()
-            await may_reply.wait()
-        return reply
-
-    monkeypatch.setattr(store.client, "call", reply_late)
+    delay = DelayedReply(store, monkeypatch)
     for number in range(3):
         await log.append(str(number), number, 1)
     late = asyncio.ensure_future(log.summaries())
-    await was_asked.wait()
+    await delay.has_come.wait()
     await log.append("3", 3, 1)
     assert await log.summaries() == [1, 2, 3]
-    may_reply.set()
+    delay.is_over.set()
     assert await late == [1, 2, 3]
     await log.append("4", 4, 1)
     assert await log.summaries() == [2, 3, 4]

@@ -122,9 +122,9 @@ class _Summaries(Generic[T]):
         """The greatest number of an oldest entry that any reply had since the last clear."""
         self._lock = Lock()
 
-    def update(self, asked: _LogPosition, reply: Sequence[Any]) -> list[T]:
-        """Apply the *reply* to `HEADS`, which was sent with the position *asked*. Return the
-        entries."""
+    def update(self, request: _LogPosition, reply: Sequence[Any]) -> list[T]:
+        """Apply the *reply* to `HEADS`, which was sent with the position *request*. Return
+        the entries."""
         first, amendments, oldest, flat = reply
         changes = [
             (key, int(number), _entry(self._codec, text, None))
@@ -132,13 +132,13 @@ class _Summaries(Generic[T]):
         ]
         with self._lock:
             position = self.position
-            if first not in {position.first, asked.first}:
+            if first not in {position.first, request.first}:
                 self._entries, self._oldest, position = {}, 0.0, _LogPosition(first)
             # Otherwise a later reply came before this one.
             if first == position.first and amendments >= position.amendments:
-                # Where none is left, what was known when Redis was asked is dropped, and no more.
-                known = asked.last if asked.first == first else 0
-                left_from = known + 1 if oldest == b"+inf" else float(oldest)
+                # Where none is left, the entries that the request names are dropped, and no more.
+                last_dropped = request.last if request.first == first else 0
+                left_from = last_dropped + 1 if oldest == b"+inf" else float(oldest)
                 self._oldest = max(self._oldest, left_from)
                 self._entries.update(
                     (key, (number, entry))
