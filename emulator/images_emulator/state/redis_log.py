@@ -65,6 +65,11 @@ class _Write(NamedTuple):
         """The bytes that the write takes, about."""
         return len(self.text) + len(self.data)
 
+    def without_data(self) -> _Write:
+        """The write without its bytes."""
+        weight = self.weight - len(self.data)
+        return self._replace(data=b"", weight=weight, detachable=False)
+
 
 class _CrossLoopLock:
     """A lock that tasks of any event loop hold while they await something."""
@@ -289,8 +294,7 @@ class RedisLog(RedisContainer, Generic[T]):
         except ResponseError:
             if not write.data:
                 raise
-            weight = write.weight - len(write.data)
-            return await self._write(write._replace(data=b"", weight=weight, detachable=False))
+            return await self._write(write.without_data())
 
     async def _send(self, write: _Write) -> int:
         script, key, text, data, weight, detachable, change = write
@@ -345,7 +349,16 @@ class RedisLog(RedisContainer, Generic[T]):
                     if not self._late:
                         return
                     write = self._late[0]
-                await self._send(write)
+                try:
+                    await self._send(write)
+                except ResponseError:
+                    if not write.data:
+                        raise
+                    with self._lock:
+                        if self._late and self._late[0] is write:
+                            self._late[0] = write.without_data()
+                            self._late_bytes -= len(write.data)
+                    continue
                 with self._lock:
                     if self._late and self._late[0] is write:
                         self._late_bytes -= self._late.popleft().size
