@@ -285,7 +285,7 @@ async def test_stream_in_flight_fills_as_it_goes_on(
             assert await view.get_by_text("in flight").first.is_visible()
             assert await stage.locator(".figure.waiting").count() == 3 - number
     await view.get_by_text("in flight").first.wait_for(state="hidden")
-    await view.get_by_role("region", name="Answer").get_by_text("200").wait_for()
+    await view.get_by_role("region", name="Answer").get_by_text("200", exact=True).wait_for()
     await call
 
 
@@ -531,7 +531,7 @@ async def test_chosen_tab_stays_when_the_call_ends(
     await request.get_by_role("button", name="Headers").click()
     await view.get_by_text("Not answered yet").wait_for()
     await asyncio.to_thread(server.emulator.clock.advance, hours=2)
-    await view.get_by_role("region", name="Answer").get_by_text("200").wait_for()
+    await view.get_by_role("region", name="Answer").get_by_text("200", exact=True).wait_for()
     assert await are_drawn(view.locator(".stage-view img"))
     assert await request.get_by_role("button", name="Headers", pressed=True).is_visible()
     await call
