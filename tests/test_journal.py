@@ -70,7 +70,7 @@ def arrived(journal: Journal, identity: str, **state: Any) -> Exchange:
 def answered(journal: Journal, identity: str, **state: Any) -> Exchange:
     exchange = arrived(journal, identity, **state)
     exchange.start_response(200)
-    exchange.sent.end()
+    exchange.answer.sent.end()
     exchange.end()
     journal._store.run(journal.completed(exchange))
     return exchange
@@ -429,7 +429,7 @@ async def test_parts_of_a_stream_are_written_before_its_end(
     call = Exchange(RequestHead("GET", "/v1/models", b"", []), "req_1", datetime.now(UTC))
     await journal.arrived(call)
     for index in range(2):
-        call.sent.event_count = index + 1
+        call.answer.sent.event_count = index + 1
         journal.sent_events(call, index)
     end = asyncio.ensure_future(journal.completed(call))
     for _ in range(5):
@@ -450,7 +450,7 @@ async def test_parts_of_a_stream_are_written_unless_the_call_is_large(
     call = Exchange(RequestHead("POST", "/v1/x", b"", []), "req_1", datetime.now(UTC))
     call.keep_body((bytes(body),))
     await journal.arrived(call)
-    call.sent.event_count = 1
+    call.answer.sent.event_count = 1
     journal.sent_events(call, 0)
     assert len(journal._drafts) == drafts
     await journal.completed(call)
@@ -730,7 +730,7 @@ def test_a_call_that_is_completed_while_it_is_read_is_read_whole(
     async def read_too_early() -> list[Exchange]:
         calls = await read()
         exchange.start_response(200)
-        exchange.sent.end()
+        exchange.answer.sent.end()
         exchange.end()
         await journal.completed(exchange)
         return calls

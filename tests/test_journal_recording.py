@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from images_emulator import Server
+from images_emulator.exchange.call_answer import CallAnswer
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.request_head import RequestHead
 from images_emulator.faults import FAULTS
@@ -67,7 +68,8 @@ def recording_of(http: httpx2.Client) -> Recording:
 )
 def test_call_without_an_end_of_its_own_is_not_held(is_stopped: bool, reason: str) -> None:
     head = RequestHead("GET", "/v1/models", b"", [])
-    entry = Exchange(head, "req_1", datetime(2026, 11, 26, tzinfo=UTC), is_stopped=is_stopped)
+    answer = CallAnswer(is_stopped=is_stopped)
+    entry = Exchange(head, "req_1", datetime(2026, 11, 26, tzinfo=UTC), answer=answer)
     entry.end()
     with pytest.raises(NotHeldError, match=reason):
         journal_recording.recording_of(entry, {})

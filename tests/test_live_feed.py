@@ -260,7 +260,7 @@ async def arrive(emulator: Emulator, number: int) -> Exchange:
 
 async def complete(emulator: Emulator, entry: Exchange) -> None:
     entry.start_response(200)
-    entry.sent.end()
+    entry.answer.sent.end()
     entry.end()
     await emulator.journal.completed(entry)
 
@@ -361,8 +361,9 @@ async def test_a_cleared_journal_takes_no_event_of_a_later_stream_away(emulator:
         await anext(frames)
         emulator.reset()
         entry = await arrive(emulator, 1)
-        entry.sent.event_count = 1
-        entry.sent.kept_events = [SentEvent(b"event: image_generation.partial_image\n", 1.5, 9)]
+        sent = entry.answer.sent
+        sent.event_count = 1
+        sent.kept_events = [SentEvent(b"event: image_generation.partial_image\n", 1.5, 9)]
         emulator.journal.sent_events(entry, 0)
         events = await events_of(frames, 6)
         assert names_of(events[:3]) == [("cleared", None), ("arrived", "req_1"), ("event", "req_1")]
@@ -378,8 +379,8 @@ async def test_call_is_told_anew_with_its_first_event_as_its_body_is_read_by_the
         entry = await arrive(emulator, 1)
         assert names_of(await events_of(frames, 1)) == [("arrived", "req_1")]
         for index in (0, 1):
-            entry.sent.event_count = index + 1
-            entry.sent.kept_events = [SentEvent(b"event: x\n", 1.5, 9)] * (index + 1)
+            entry.answer.sent.event_count = index + 1
+            entry.answer.sent.kept_events = [SentEvent(b"event: x\n", 1.5, 9)] * (index + 1)
             emulator.journal.sent_events(entry, index)
             again = [("arrived", "req_1")] * (index == 0)
             assert names_of(await events_of(frames, 2 - index)) == [*again, ("event", "req_1")]

@@ -223,7 +223,7 @@ def test_hosted_pictures_are_served_from_the_recording(server: Server, play: Pla
     assert (download.status, download.data) == (200, original.data)
     assert opened(download.data).size == (1024, 1024)
     (call,), (fetched,) = player.requests, player.downloads
-    assert [*call.image_urls] == [download.url.encode()]
+    assert [*call.answer.image_urls] == [download.url.encode()]
     assert (fetched.recording, fetched.prompt) == ("0001", "A fox")
 
 

@@ -22,6 +22,7 @@ from images_emulator import Emulator, Server, Settings
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import OPERATIONS
 from images_emulator.contract.request import ImageRequest
+from images_emulator.exchange.call_answer import CallAnswer
 from images_emulator.exchange.encoded_file import EncodedFile
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.exchange_packing import unpack_exchange
@@ -542,9 +543,9 @@ def test_a_packed_exchange_without_its_bytes_is_one_without_body_and_uploads() -
     exchange = Exchange(head, "req_1", NOW, image_operation=OPERATIONS["edits"], fault="latency")
     exchange.keep_body((b"--b", b"--"))
     exchange.request = _request(images=tuple(IMAGES), mask=MASK)
-    exchange.number, exchange.files = 7, {0: EncodedFile(1648, b"iVBORw0K", 1234)}
+    exchange.number, exchange.answer.files = 7, {0: EncodedFile(1648, b"iVBORw0K", 1234)}
     exchange.start_response(200)
-    exchange.sent.end()
+    exchange.answer.sent.end()
     exchange.end()
     document, data = packed_exchange(exchange)
     whole, rest = unpack_exchange(document, data), unpack_exchange(document, b"")
@@ -565,12 +566,13 @@ def test_a_packed_exchange_without_its_bytes_is_one_without_body_and_uploads() -
 
 def test_a_packed_stream_has_its_events_and_was_cut_where_it_was() -> None:
     head = RequestHead("POST", "/v1/images/generations", b"", [])
-    exchange = Exchange(head, "req_1", NOW, fault="stream_cut", is_hung_up=True, is_reset=True)
+    answer = CallAnswer(is_hung_up=True, is_reset=True)
+    exchange = Exchange(head, "req_1", NOW, fault="stream_cut", answer=answer)
     exchange.body_may_change = True
     exchange.request = replace(_request(), stream=True, partial_images=2)
     exchange.start_response(200)
     for number in range(2):
-        exchange.sent.add(b"event: image_edit.partial_image\ndata: {}\n\n", number)
+        exchange.answer.sent.add(b"event: image_edit.partial_image\ndata: {}\n\n", number)
     exchange.end()
     document, data = packed_exchange(exchange)
     entry = unpack_exchange(document, data)
@@ -580,10 +582,11 @@ def test_a_packed_stream_has_its_events_and_was_cut_where_it_was() -> None:
 
 
 def test_a_packed_exchange_was_stopped_where_it_was() -> None:
-    exchange = Exchange(RequestHead("GET", "/v1/models", b"", []), "req_1", NOW, is_stopped=True)
+    head = RequestHead("GET", "/v1/models", b"", [])
+    exchange = Exchange(head, "req_1", NOW, answer=CallAnswer(is_stopped=True))
     exchange.end()
     entry = unpack_exchange(*packed_exchange(exchange))
-    assert (entry.outcome, entry.is_stopped) == ("cut", True)
+    assert (entry.outcome, entry.answer.is_stopped) == ("cut", True)
 
 
 def test_a_packed_exchange_has_the_error_that_ended_its_stream() -> None:
@@ -592,7 +595,7 @@ def test_a_packed_exchange_has_the_error_that_ended_its_stream() -> None:
     sent = SentResponse.completed(
         200, event_count=2, image_indexes=(), error_body=event, is_stream=True
     )
-    document, data = packed_exchange(Exchange(head, "req_1", NOW, sent=sent))
+    document, data = packed_exchange(Exchange(head, "req_1", NOW, answer=CallAnswer(sent=sent)))
     exchange = unpack_exchange(document, data)
     assert (exchange.events, exchange.error_code) == (2, "image_generation_failed")
 

@@ -134,12 +134,12 @@ def _bytes(exchange: Exchange, pictures: Sequence[SentImage]) -> int | None:
         return total_bytes(picture.bytes for picture in pictures)
     if exchange.method == "HEAD" or exchange.outcome != "answered":
         return None
-    length = dict(exchange.sent.headers).get(b"content-length", b"")
+    length = dict(exchange.answer.sent.headers).get(b"content-length", b"")
     return int(length) if length.isdigit() else None
 
 
 def _notice(exchange: Exchange) -> str | None:
-    if exchange.is_stopped:
+    if exchange.answer.is_stopped:
         return "the server stopped"
     # The error that refuses a call without a recording says the same.
     if exchange.recording_miss and exchange.error_code != no_recording.code:

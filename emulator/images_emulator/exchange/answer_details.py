@@ -28,7 +28,7 @@ class AnswerDetails:
     """The text of each part of the body, with only the beginning of each image; empty for a body
     that is no text."""
     files: Mapping[int, EncodedFile] = field(default_factory=dict)
-    """See `Exchange.files`."""
+    """See `CallAnswer.files`."""
     urls: tuple[bytes, ...] = ()
     """The URLs in it, in place of files."""
     pictures: tuple[OwnPicture, ...] = ()

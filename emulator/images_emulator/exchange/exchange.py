@@ -11,7 +11,6 @@ import asyncio
 from collections.abc import (
     Awaitable,
     Callable,
-    Collection,
     Coroutine,
     Mapping,
     MutableMapping,
@@ -23,7 +22,6 @@ from datetime import datetime
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
-from images_emulator.contract.answer_overrides import NO_OVERRIDES, AnswerOverrides
 from images_emulator.contract.calendar import Day
 from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.models import MODELS
@@ -36,6 +34,7 @@ from images_emulator.contract.usage import Usage, read_usage, usage_of
 from images_emulator.exchange.answer_body import images_body, stream_body
 from images_emulator.exchange.answer_json import error_in
 from images_emulator.exchange.body_parser import MAX_BYTES_ON_LOOP, parse_body
+from images_emulator.exchange.call_answer import CallAnswer
 from images_emulator.exchange.call_details import (
     CallDetails,
     FormPart,
@@ -44,17 +43,15 @@ from images_emulator.exchange.call_details import (
     form_parts,
 )
 from images_emulator.exchange.credentials import redacted_answer
-from images_emulator.exchange.encoded_file import EncodedFile
 from images_emulator.exchange.form_parser import list_parts
 from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.exchange.outcome import Outcome, outcome_of
 from images_emulator.exchange.request_head import RawHeaders, RequestHead
 from images_emulator.exchange.sent_images import ImageParameters, SentImage, price_of, sent_images
-from images_emulator.exchange.sent_response import SentEvent, SentResponse
+from images_emulator.exchange.sent_response import SentEvent
 from images_emulator.exchange.trace_context import trace_id_in
 
 if TYPE_CHECKING:
-    from images_emulator.exchange.answer_details import AnswerDetails
     from images_emulator.exchange.connection import Connection
 
 EXCHANGE: Final = "exchange"
@@ -87,16 +84,16 @@ class Exchange:
 
     Its writers are on the thread of the server's event loop. While the call is answered, each
     middleware and endpoint sets the attributes that it finds out. Then the journal drops bodies and
-    pictures (`retention.py`). Only `cached_usage` is set by any thread: by the first thread that
-    asks for the usage.
+    pictures (`retention.py`). Only `answer.cached_usage` is set by any thread: by the first thread
+    that asks for the usage.
 
     Its readers are tests, observers of the journal, the thread of the log, and handlers of the
     admin API. They get this very object, even of a call that is still being answered. They must
     change neither an attribute nor the value of an attribute. In any thread they may read
 
-    - the attributes `id`, `time`, `kind`, `number`, `namespace`, `fault`, `own_answer`,
-      `recording`, `recording_miss`, `near_misses`, `duration_ms` and `dropped`, which are replaced
-      and never changed, and
+    - the attributes `id`, `time`, `kind`, `number`, `namespace`, `fault`, `recording`,
+      `recording_miss`, `near_misses`, `duration_ms` and `dropped`, which are replaced and never
+      changed, and
     - all properties from `details` on, which describe the call and its answer. Until `duration_ms`
       is set, a property may be newer than one that was read before it.
 
@@ -156,17 +153,12 @@ class Exchange:
     no picture at that path."""
     fault: str | None = None
     """The name of the fault that the call was given."""
-    own_answer: str | None = None
-    """The name of the own answer that the call was given: the name of its picture, or `answer`,
-    `raw 503`, `function f`."""
     body_may_change: bool = False
     """Whether a fault or a recording may change the body that the endpoint wrote."""
     recording: str | None = None
     """The name of the recording that answers the call."""
     has_recorded_headers: bool = False
     """Whether the answer has the recording's headers, in place of the API's standard ones."""
-    answer_details: AnswerDetails | None = None
-    """The answer as the journal will show it, until the call is completed."""
     recording_miss: str | None = None
     """The reason why no recording answers the call, in a sentence. None where one does, and where
     there are no recordings."""
@@ -178,27 +170,9 @@ class Exchange:
     """The reasons why the call did not meet the first steps of the scenario. A call that has met a
     fault has no near misses of steps with a fault. A call that has met an answer has none of steps
     with an answer."""
-    overrides: AnswerOverrides = NO_OVERRIDES
-    """Values of the answer in place of the emulator's."""
-    is_raw: bool = False
-    """Whether the answer is a step's `raw`: no endpoint writes it, and it has no drawn pictures."""
-    own_header_names: Collection[bytes] = ()
-    """The names of headers of the answer, in lower case, that stand in place of the API's
-    standard ones."""
     is_expired: bool = False
     """Whether a fault makes the URL of this download count as expired."""
-    is_hung_up: bool = False
-    """Whether a fault or a recording closed the connection."""
-    is_reset: bool = False
-    """Whether the connection was closed with a TCP reset."""
-    is_stopped: bool = False
-    """Whether the stop of the server closed the connection, before all of the answer had left."""
-    files: Mapping[int, EncodedFile] = field(default_factory=dict)
-    """The files in the answer: by the index of the image, or for a stream by the number of the
-    event. Calls with equal answers share the mapping, which is filled as the images are drawn."""
-    image_urls: Sequence[bytes] = ()
-    """The URLs in the answer, in place of files."""
-    sent: SentResponse = field(default_factory=SentResponse)
+    answer: CallAnswer = field(default_factory=CallAnswer)
     duration_ms: float | None = None
     """Milliseconds from arrival to end. The call ends when the last part of the answer is sent, or
     when the call is given up. None until then."""
@@ -211,8 +185,6 @@ class Exchange:
     """Bytes that the journal counts for the exchange, about."""
     dropped: Sequence[str] = ()
     """The parts that are not kept any more: `body`, `pictures`."""
-    cached_usage: Usage | None = None
-    """The usage, once it is worked out."""
     cached_details: CallDetails | None = None
     """The details, once they are worked out. Calls with equal bodies may share them."""
     namespace: str | None = None
@@ -277,17 +249,17 @@ class Exchange:
 
     def start_response(self, status: int, headers: RawHeaders = ()) -> None:
         """Note how the answer begins, before the client can see it."""
-        is_call = self.kind == "call"
-        request = self.request if is_call and not self.is_raw else None
+        is_call, answer = self.kind == "call", self.answer
+        request = self.request if is_call and not answer.is_raw else None
         # The text of an answer is kept, except of answers that an image operation makes.
-        keep_body = is_call and (self.image_operation is None or self.is_raw)
-        self.sent.start(
+        keep_body = is_call and (self.image_operation is None or answer.is_raw)
+        answer.sent.start(
             status,
             request,
             headers,
             body_may_change=self.body_may_change,
             keep_body=keep_body,
-            answer=self.answer_details,
+            answer=answer.details,
         )
 
     def hold_back_until(self, write: Coroutine[Any, Any, None]) -> None:
@@ -299,24 +271,21 @@ class Exchange:
     def forget_answer(self) -> None:
         """Forget the answer, because another one is sent in its place. Nothing of it has left
         yet."""
-        self.sent, self.files, self.image_urls = SentResponse(), {}, ()
+        self.answer = CallAnswer()
         self.duration_ms, self.weight = None, ENTRY_OVERHEAD_BYTES
-        self.own_answer, self.overrides, self.own_header_names = None, NO_OVERRIDES, ()
-        self.is_raw = self.is_hung_up = self.is_reset = False
-        self.cached_usage = None
 
     def end(self) -> None:
         """Note the end of the answer: its last part is sent, or the application's call has ended
         without a last part."""
         self.duration_ms = self.elapsed_ms
-        answer = self.connection and self.connection.answer
-        if answer and self.status is None:
-            self.start_response(answer.status)
-            self.sent.add(answer.body, self.duration_ms)
-            self.sent.end()
-        if self.connection and not self.sent.is_whole:
-            self.is_stopped = self.connection.is_stopped
-        self.sent.close()
+        answer, by_protocol = self.answer, self.connection and self.connection.answer
+        if by_protocol and answer.sent.status is None:
+            self.start_response(by_protocol.status)
+            answer.sent.add(by_protocol.body, self.duration_ms)
+            answer.sent.end()
+        if self.connection and not answer.sent.is_whole:
+            answer.is_stopped = self.connection.is_stopped
+        answer.sent.close()
 
     # --- the call and its answer, as tests read them; for any thread
 
@@ -424,40 +393,46 @@ class Exchange:
     def notices(self) -> Sequence[str]:
         """The emulator's notices on the call, from the headers `x-emulator-notice`: a path that is
         probably meant, a model that was shut down, a picture that is not what was asked for."""
-        headers = self.sent.headers
+        headers = self.answer.sent.headers
         return [value.decode("latin-1") for name, value in headers if name == NOTICE_HEADER]
+
+    @property
+    def own_answer(self) -> str | None:
+        """The name of the own answer that the call was given: the name of its picture, or `answer`,
+        `raw 503`, `function f`."""
+        return self.answer.own_answer
 
     @property
     def status(self) -> int | None:
         """The status that was sent. None until then, and where the connection was cut earlier."""
-        return self.sent.status
+        return self.answer.sent.status
 
     @property
     def outcome(self) -> Outcome:
         """`answered`, `refused`, `failed` (a stream that ended with an error), `cut` (by a fault,
         a recording or the stop of the server), `gone` (the client left first) or `waiting`."""
-        is_closed = self.is_hung_up or self.is_stopped
-        return outcome_of(self.sent, is_over=self.duration_ms is not None, is_closed=is_closed)
+        answer, is_over = self.answer, self.duration_ms is not None
+        return outcome_of(answer.sent, is_over=is_over, is_closed=answer.is_closed)
 
     @property
     def events(self) -> int:
         """The number of events of a stream that were sent."""
-        return self.sent.event_count
+        return self.answer.sent.event_count
 
     @property
     def stream(self) -> Sequence[SentEvent]:
         """The first events of a stream that were sent, with their types and times."""
-        return self.sent.kept_events
+        return self.answer.sent.kept_events
 
     @property
     def partials(self) -> int:
         """The number of partial images that were sent, among the events that `stream` keeps."""
-        return self.sent.partials
+        return self.answer.sent.partials
 
     @property
     def images(self) -> Sequence[int]:
         """The indexes of the images that were sent whole."""
-        return self.sent.image_indexes
+        return self.answer.sent.image_indexes
 
     @property
     def drawn(self) -> ImageRequest | None:
@@ -475,13 +450,14 @@ class Exchange:
     @property
     def pictures(self) -> Sequence[SentImage]:
         """The images that were sent whole."""
-        request, parameters = self.request, self._image_parameters
+        request, parameters, answer = self.request, self._image_parameters, self.answer
         if parameters is None:
             return ()
         # A stream numbers files by its events: the partial images come before the image.
-        number = parameters.partial_images if self.sent.is_stream else None
+        number = parameters.partial_images if answer.sent.is_stream else None
         files = {
-            index: self.files.get(index if number is None else number) for index in self.images
+            index: answer.files.get(index if number is None else number)
+            for index in answer.sent.image_indexes
         }
         return sent_images(files, parameters, request)
 
@@ -500,13 +476,14 @@ class Exchange:
         tokens, and where no usage was sent."""
         # The request is read first: `drop_body` sets `cached_usage` before it drops the request.
         request = self.request if self.images else None
-        if usage := self.cached_usage or self.sent.usage:
+        answer = self.answer
+        if usage := answer.cached_usage or answer.sent.usage:
             return usage
-        if request is None or self.sent.body_may_change:
+        if request is None or answer.sent.body_may_change:
             return None
-        counts = self.overrides.usage
+        counts = answer.overrides.usage
         usage = usage_of(request, self.partials) if counts is None else read_usage(counts)
-        self.cached_usage = usage
+        answer.cached_usage = usage
         return usage
 
     @property
@@ -527,7 +504,8 @@ class Exchange:
     def error(self) -> Mapping[str, Any] | None:
         """The `error` object of the answer, or of the event that ended the stream. The API key is
         redacted."""
-        return error_in(self._redacted(self.sent.error_body), is_stream=self.sent.is_stream)
+        sent = self.answer.sent
+        return error_in(self._redacted(sent.error_body), is_stream=sent.is_stream)
 
     @property
     def error_code(self) -> str | None:
@@ -539,7 +517,7 @@ class Exchange:
         """The headers of the answer by their names in lower case. The values of a header that came
         twice are joined with a comma. Headers that the HTTP server adds (`date`) are left out."""
         headers: dict[str, str] = {}
-        for raw_name, raw_value in self.sent.headers:
+        for raw_name, raw_value in self.answer.sent.headers:
             name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
         return headers
@@ -556,25 +534,25 @@ class Exchange:
     def answer_bytes(self) -> bytes | None:
         """`answer_body` as bytes. The API key in an error is redacted."""
         # The request is read first: `drop_body` sets `dropped` before it drops the request.
-        request, sent = self.request, self.sent
+        request, answer = self.request, self.answer
+        sent, overrides = answer.sent, answer.overrides
         if sent.body or sent.body_may_change:
             return self._redacted(bytes(sent.body))
         if sent.error_body and not sent.is_stream:
             return self._redacted(sent.error_body)
-        if request is None or self.is_raw or self.kind != "call" or sent.status != 200:
+        if request is None or answer.is_raw or self.kind != "call" or sent.status != 200:
             return None
         if "body" in self.dropped:
             # An answer repeats values of its call, so it is dropped with the call's body.
             return None
-        overrides = self.overrides
         # The usage of an own answer may have other keys than `Usage` has.
         usage = self.usage if overrides.usage is None else usage_of(request)
         if sent.is_stream:
-            return stream_body(request, self.files, usage, sent, overrides)
+            return stream_body(request, answer.files, usage, sent, overrides)
         if not sent.is_whole:
             return None
-        files = [self.files[index] for index in range(request.n)] if not self.image_urls else []
-        images = self.image_urls or files
+        files = [answer.files[index] for index in range(request.n)] if not answer.image_urls else []
+        images = answer.image_urls or files
         return images_body(
             request,
             images,

@@ -22,6 +22,7 @@ from images_emulator.contract.own_picture import own_files_of
 from images_emulator.contract.picture import Picture
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.usage import Usage
+from images_emulator.exchange.call_answer import CallAnswer
 from images_emulator.exchange.call_details import CallDetails, UploadDetails
 from images_emulator.exchange.encoded_file import EncodedFile
 from images_emulator.exchange.exchange import ENTRY_OVERHEAD_BYTES, Exchange
@@ -39,19 +40,11 @@ MAX_SHARED_BYTES: Final = 2**20
 SHARED_OVERHEAD_BYTES: Final = 1024
 """Bytes that such a text takes beside its length, about, with the values that it is compared by."""
 
-_OPTIONAL: Final = (
-    "fault",
-    "recording",
-    "recording_miss",
-    "own_answer",
-    "hosted_index",
-    "is_hung_up",
-    "is_reset",
-    "is_stopped",
-    "is_raw",
-    "span_trace_id",
-)
-"""Attributes of an exchange that JSON has as they are. None and False are left out."""
+_OPTIONAL: Final = ("fault", "recording", "recording_miss", "hosted_index", "span_trace_id")
+"""Attributes of an exchange that JSON has as they are. None is left out."""
+
+_OPTIONAL_OF_ANSWER: Final = ("own_answer", "is_hung_up", "is_reset", "is_stopped", "is_raw")
+"""Attributes of its answer that JSON has as they are. None and False are left out."""
 
 
 def pack_request(request: ImageRequest) -> PackedValue:
@@ -176,10 +169,10 @@ class _SharedText(NamedTuple):
     @staticmethod
     def facts_of(exchange: Exchange) -> tuple[Any, ...]:
         """The values that decide the text, in the order of the fields."""
-        sent = exchange.sent
+        answer, sent = exchange.answer, exchange.answer.sent
         return (
-            *(exchange.request, exchange.chunks, exchange.files, len(exchange.files)),
-            *(sent.image_indexes, sent.partials, exchange.cached_usage or sent.usage),
+            *(exchange.request, exchange.chunks, answer.files, len(answer.files)),
+            *(sent.image_indexes, sent.partials, answer.cached_usage or sent.usage),
             exchange.cached_details,
         )
 
@@ -201,10 +194,10 @@ def _shared_members(exchange: Exchange) -> tuple[bytes, dict[str, Any]]:
     if exchange.request:
         members["request"], files = pack_request(exchange.request)
     members["details"] = _details_as_json(exchange.details)
-    if exchange.files:
+    if exchange.answer.files:
         members["files"] = {
             str(number): [file.chars, file.beginning.decode("latin-1"), file.length]
-            for number, file in exchange.files.items()
+            for number, file in exchange.answer.files.items()
         }
     if files:
         members["upload_bytes"] = len(files)
@@ -215,21 +208,24 @@ def _shared_members(exchange: Exchange) -> tuple[bytes, dict[str, Any]]:
 
 def _own_members(exchange: Exchange) -> dict[str, Any]:
     """The members that differ between calls with the same request."""
+    answer = exchange.answer
     members: dict[str, Any] = {
         "time": exchange.time.isoformat(),
         "number": exchange.number,
         "duration_ms": exchange.duration_ms,
         "weight": exchange.weight,
-        "sent": _sent_as_json(exchange.sent),
+        "sent": _sent_as_json(answer.sent),
     }
     for name in _OPTIONAL:
-        value = getattr(exchange, name)
-        if value is not None and value is not False:
+        if (value := getattr(exchange, name)) is not None:
             members[name] = value
-    if exchange.overrides is not NO_OVERRIDES:
-        members["overrides"] = _as_json(exchange.overrides)
-    if exchange.image_urls:
-        members["image_urls"] = [url.decode() for url in exchange.image_urls]
+    for name in _OPTIONAL_OF_ANSWER:
+        if (value := getattr(answer, name)) is not None and value is not False:
+            members[name] = value
+    if answer.overrides is not NO_OVERRIDES:
+        members["overrides"] = _as_json(answer.overrides)
+    if answer.image_urls:
+        members["image_urls"] = [url.decode() for url in answer.image_urls]
     if exchange.dropped:
         members["dropped"] = [*exchange.dropped]
     if exchange.near_misses:
@@ -292,7 +288,7 @@ def unpack_exchange(document: Mapping[str, Any], data: bytes) -> Exchange:
         document["query"].encode("latin-1"),
         _pairs(document["headers"]),
     )
-    usage, details, sent = get("usage"), get("details"), get("sent")
+    details = get("details")
     exchange = Exchange(
         head,
         document["id"],
@@ -302,18 +298,11 @@ def unpack_exchange(document: Mapping[str, Any], data: bytes) -> Exchange:
         image_operation=OPERATIONS[document["operation"]] if "operation" in document else None,
         number=get("number"),
         namespace=get("namespace"),
-        overrides=_overrides(document["overrides"]) if "overrides" in document else NO_OVERRIDES,
-        files={
-            int(number): EncodedFile(chars, beginning.encode("latin-1"), size)
-            for number, (chars, beginning, size) in get("files", {}).items()
-        },
-        image_urls=[url.encode() for url in get("image_urls", ())],
+        answer=_answer(document),
         dropped=get("dropped", ()),
         near_misses=tuple(NearMiss(**miss) for miss in get("near_misses", ())),
-        sent=_sent(sent) if sent else SentResponse(),
         duration_ms=get("duration_ms"),
         weight=get("weight", ENTRY_OVERHEAD_BYTES),
-        cached_usage=Usage(**usage) if usage else None,
         cached_details=_details(details) if details else None,
         **{name: document[name] for name in _OPTIONAL if name in document},
     )
@@ -329,6 +318,22 @@ def unpack_exchange(document: Mapping[str, Any], data: bytes) -> Exchange:
     elif body_bytes:
         exchange.dropped = ["body", *exchange.dropped]
     return exchange
+
+
+def _answer(document: Mapping[str, Any]) -> CallAnswer:
+    get = document.get
+    usage, sent = get("usage"), get("sent")
+    return CallAnswer(
+        overrides=_overrides(document["overrides"]) if "overrides" in document else NO_OVERRIDES,
+        files={
+            int(number): EncodedFile(chars, beginning.encode("latin-1"), size)
+            for number, (chars, beginning, size) in get("files", {}).items()
+        },
+        image_urls=[url.encode() for url in get("image_urls", ())],
+        sent=_sent(sent) if sent else SentResponse(),
+        cached_usage=Usage(**usage) if usage else None,
+        **{name: document[name] for name in _OPTIONAL_OF_ANSWER if name in document},
+    )
 
 
 def _cut(data: bytes, lengths: Sequence[int]) -> Iterator[bytes]:

@@ -42,10 +42,11 @@ def compact(exchange: Exchange, *, copied: bool = False) -> int:
         held += imaging.decoder.weight_of(request, copied=copied)
         if request.images:
             exchange.request = imaging.decoder.without_pixels(request)
-    if exchange.near_misses or exchange.sent.listens or exchange.image_urls:
+    answer = exchange.answer
+    if exchange.near_misses or answer.sent.listens or answer.image_urls:
         held += _answer_bytes(exchange)
     exchange.call = exchange.call_error = exchange.connection = None
-    exchange.message_values = exchange.answer_details = None
+    exchange.message_values = answer.details = None
     exchange.weight += held
     return held
 
@@ -64,7 +65,7 @@ def drop_body(exchange: Exchange) -> None:
     exchange.weight += getsizeof(repr(own))
     exchange.dropped = tuple(_dropped(exchange, request))
     # In this order: see `details` and `usage`.
-    exchange.cached_details, exchange.cached_usage = details, usage
+    exchange.cached_details, exchange.answer.cached_usage = details, usage
     exchange.request = request
     exchange.chunks = None
     exchange.body_bytes = 0
@@ -80,5 +81,6 @@ def _dropped(exchange: Exchange, request: ImageRequest | None) -> Iterator[str]:
 
 def _answer_bytes(exchange: Exchange) -> int:
     """Bytes of the kept parts of the answer, and of the near misses."""
-    urls = sum(map(getsizeof, exchange.image_urls))
-    return exchange.sent.weight + urls + sum(miss.weight for miss in exchange.near_misses)
+    answer = exchange.answer
+    urls = sum(map(getsizeof, answer.image_urls))
+    return answer.sent.weight + urls + sum(miss.weight for miss in exchange.near_misses)

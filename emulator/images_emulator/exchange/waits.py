@@ -62,8 +62,8 @@ async def hang_up(exchange: Exchange, receive: Receive, *, reset: bool) -> None:
 
     A call in process has no connection: the application raises ConnectionResetError instead.
     """
-    exchange.is_hung_up = True
-    exchange.is_reset = reset
+    exchange.answer.is_hung_up = True
+    exchange.answer.is_reset = reset
     connection = exchange.connection  # a complete exchange has none
     if exchange.complete_in_journal and exchange.duration_ms is None:
         await exchange.complete_in_journal()

@@ -54,7 +54,7 @@ class StandardHeaders:
             deployment=exchange.deployment,
         )
         headers = [*exchange.dialect.headers(facts)]
-        if names := exchange.own_header_names:
+        if names := exchange.answer.own_header_names:
             headers = [each for each in headers if each[0].lower() not in names]
         if ORIGIN in head and ALLOW_ORIGIN not in headers:
             headers.append(ALLOW_ORIGIN)
@@ -87,11 +87,11 @@ class AnswerRecorder:
         if message["type"] == "http.response.start":
             self._start(message, leaves)
         elif message["type"] == "http.response.body":
-            if leaves and exchange.sent.listens:
+            if leaves and exchange.answer.sent.listens:
                 self._add(message.get("body", b""))
             if not message.get("more_body") and exchange.duration_ms is None:
                 if leaves:
-                    exchange.sent.end()
+                    exchange.answer.sent.end()
                 await self.complete_in_journal()
         await self._send(message)
 
@@ -122,8 +122,9 @@ class AnswerRecorder:
     def _add(self, part: bytes) -> None:
         """Note a part of the body, and tell the journal of the events in it."""
         exchange = self._exchange
-        count = exchange.sent.event_count
-        exchange.sent.add(part, exchange.elapsed_ms)
+        sent = exchange.answer.sent
+        count = sent.event_count
+        sent.add(part, exchange.elapsed_ms)
         if self._journal.is_observed:
             self._journal.sent_events(exchange, count)
 

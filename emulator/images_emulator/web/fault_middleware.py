@@ -187,7 +187,7 @@ class FaultMiddleware:
             await fault(self.app, exchange, scope, receive, send)
         except APIError as error:
             await self._response(error, exchange, fault)(scope, receive, send)
-        if exchange.is_hung_up and is_in_process:
+        if exchange.answer.is_hung_up and is_in_process:
             raise ConnectionResetError("a fault closed the connection")
 
     def _response(self, error: APIError, exchange: Exchange, fault: BaseFault | None) -> Response:

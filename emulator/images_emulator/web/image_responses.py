@@ -58,7 +58,7 @@ class PreparedRequest:
     """The templates that were needed so far: the template of a JSON body under None, the template
     of an event under its number."""
     files: dict[int, EncodedFile] = field(default_factory=dict)
-    """The files that were drawn so far; see `Exchange.files`."""
+    """The files that were drawn so far; see `CallAnswer.files`."""
     details: CallDetails | None = None
     """The details for the journal, where the body is too long for the journal to parse it again."""
     overrides: AnswerOverrides = NO_OVERRIDES
@@ -125,7 +125,7 @@ class ImageResponses:
     ) -> Response:
         """The answer to *prepared*, with *headers* beside its own. Raises ClientDisconnect, and
         APIError for an own picture that cannot answer the call."""
-        exchange.files = prepared.files
+        exchange.answer.files = prepared.files
         if prepared.request.own_pictures:
             headers = [*headers, *await self._notices(request, prepared)]
         if prepared.request.stream:
@@ -139,19 +139,19 @@ class ImageResponses:
         response.raw_headers += headers
         overrides = prepared.overrides
         if overrides is not NO_OVERRIDES:
-            exchange.overrides = overrides
+            exchange.answer.overrides = overrides
             own = encoded_headers(overrides.headers)
-            exchange.own_header_names = names = {name for name, _ in own}
+            exchange.answer.own_header_names = names = {name for name, _ in own}
             others = (each for each in response.raw_headers if each[0] not in names)
             response.raw_headers = [*others, *own]
         return response
 
     def respond_raw(self, exchange: Exchange, answer: RawAnswer) -> Response:
         """The *answer*, as it is."""
-        exchange.is_raw = True
+        exchange.answer.is_raw = True
         response = Response(answer.body, answer.status)
         own = encoded_headers(answer.headers)
-        exchange.own_header_names = {name for name, _ in own}
+        exchange.answer.own_header_names = {name for name, _ in own}
         response.raw_headers += own
         return response
 
@@ -178,7 +178,7 @@ class ImageResponses:
         by_url = image_request.response_format == "url"
         if by_url:
             images = await self._publish(request, exchange, image_request, created)
-            exchange.image_urls = images
+            exchange.answer.image_urls = images
         else:
             # Each image is a job of its own. So other calls get their turn between them, and the
             # images of a client that has left are not drawn.

@@ -363,7 +363,7 @@ def _measured(entry: Exchange, file: Callable[[str], bytes | None]) -> Iterator[
 def _answer(entry: Exchange) -> AnswerDetail | None:
     if entry.status is None:
         return None
-    return AnswerDetail(entry.answer_headers, entry.answer_body, entry.sent.is_whole)
+    return AnswerDetail(entry.answer_headers, entry.answer_body, entry.answer.sent.is_whole)
 
 
 def detail(

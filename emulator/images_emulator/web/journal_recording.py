@@ -53,13 +53,14 @@ Pictures = Mapping[PictureOfCall, bytes]
 def pictures_of(entry: Exchange) -> Iterator[tuple[ImageRequest, PictureOfCall]]:
     """The pictures that `recording_of` needs, each with the request from which it is drawn."""
     request = entry.request
-    if request is None or entry.kind != "call" or entry.status != 200 or entry.is_raw:
+    if request is None or entry.kind != "call" or entry.status != 200 or entry.answer.is_raw:
         return
-    if entry.sent.is_stream:
+    is_stream = entry.answer.sent.is_stream
+    if is_stream:
         # One more than the partial images that left whole: a fault may have cut the last one.
         for partial in range(min(request.partial_images, entry.partials + 1)):
             yield request, (0, partial)
-    for index in range(1 if entry.sent.is_stream else request.n):
+    for index in range(1 if is_stream else request.n):
         yield request, (index, None)
 
 
@@ -84,7 +85,7 @@ def recording_of(entry: Exchange, pictures: Pictures) -> Recording:
         raise NotHeldError("is not answered yet")
     if entry.outcome == "gone":
         raise NotHeldError("was left by its client before the end")
-    if entry.is_stopped:
+    if entry.answer.is_stopped:
         raise NotHeldError("was cut by the stop of its server")
     response = _response(entry, pictures)
     recording = Recording(
@@ -125,21 +126,22 @@ def _decoded(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
 
 def _response(entry: Exchange, pictures: Pictures) -> RecordedResponse | None:
     """The answer; None where the connection was reset before the status."""
-    if entry.status is None:
+    answer, sent = entry.answer, entry.answer.sent
+    if sent.status is None:
         return None
     end: End = "complete"
-    if not entry.sent.is_whole:
-        end = "reset" if entry.is_reset else "cut"
-    headers = _decoded(entry.sent.headers)
+    if not sent.is_whole:
+        end = "reset" if answer.is_reset else "cut"
+    headers = _decoded(sent.headers)
     body = _with_pictures(entry, entry.answer_bytes or b"", pictures)
-    if entry.sent.is_stream:
+    if sent.is_stream:
         parts = tuple(_events(entry, body))
     else:
         length = entry.answer_headers.get("content-length", str(len(body)))
         if end == "complete" and length != str(len(body)):
             raise NotHeldError("has an answer of which the journal holds only a part")
         parts = (RecordedPart(_seconds(entry.duration_ms or 0), body),) if body else ()
-    return RecordedResponse(entry.status, headers, parts, end)
+    return RecordedResponse(sent.status, headers, parts, end)
 
 
 def _with_pictures(entry: Exchange, body: bytes, pictures: Pictures) -> bytes:
@@ -149,7 +151,7 @@ def _with_pictures(entry: Exchange, body: bytes, pictures: Pictures) -> bytes:
     def picture(match: re.Match[bytes]) -> bytes:
         nonlocal count
         key: PictureOfCall = (count, None)
-        if entry.sent.is_stream:
+        if entry.answer.sent.is_stream:
             # A fault may have kept the last partial images back.
             start = body.rfind(b"\n\n", 0, match.start())
             name = body[0 if start < 0 else start + 2 : match.start()].partition(b"\n")[0]
@@ -189,7 +191,7 @@ def _seconds(ms: float) -> float:
 def _downloads(entry: Exchange, pictures: Pictures) -> Iterator[RecordedDownload]:
     """The hosted pictures that the answer names."""
     request = entry.drawn
-    for index, url in enumerate(entry.image_urls if request else ()):
+    for index, url in enumerate(entry.answer.image_urls if request else ()):
         assert request
         encoded = pictures.get((index, None))
         if encoded:

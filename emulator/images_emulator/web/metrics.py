@@ -92,7 +92,7 @@ def source_of(exchange: Exchange) -> str:
         return "recording"
     if exchange.is_forwarded:
         return "upstream"
-    return "own_answer" if exchange.is_raw or exchange.own_answer else EMULATOR
+    return "own_answer" if exchange.answer.is_raw or exchange.own_answer else EMULATOR
 
 
 def _sizes() -> Iterator[str]:
@@ -436,7 +436,7 @@ class _MeasuredApp:
                 await send(message)
                 return
             await send(message)
-            if exchange.sent.is_stream:
+            if exchange.answer.sent.is_stream:
                 streams = 1
                 self._metrics.count_stream(streams)
 

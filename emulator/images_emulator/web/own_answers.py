@@ -38,7 +38,7 @@ async def apply_own_answer(
         exchange.near_misses = (*exchange.near_misses, *misses)
         return prepared
     answer = met.answer
-    exchange.own_answer = answer.label_at(met.number)
+    exchange.answer.own_answer = answer.label_at(met.number)
     if answer.raw:
         return answer.raw
     pictures = answer.pictures(met.number)

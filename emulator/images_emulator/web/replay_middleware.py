@@ -351,7 +351,7 @@ class ReplayMiddleware:
         answer = played.answer
         if request and played.status == HTTPStatus.OK:
             exchange.request = request = _as_answered(request, answer)
-            exchange.image_urls = answer.urls
+            exchange.answer.image_urls = answer.urls
             for url, picture in zip(answer.urls, answer.pictures, strict=False):
                 hosted = replace(request, own_pictures=(picture,))
                 path = unquote(urlsplit(url.decode()).path)
@@ -359,9 +359,9 @@ class ReplayMiddleware:
             files = answer.files
             if answer.is_stream and answer.images:
                 files = {**files, request.partial_images: files[max(files)]}
-            exchange.files = files
+            exchange.answer.files = files
         if not exchange.body_may_change:
-            exchange.answer_details, exchange.body_may_change = answer, True
+            exchange.answer.details, exchange.body_may_change = answer, True
 
     async def _keep_file(self, played: Playback, exchange: Exchange, receive: Receive) -> None:
         """Keep the file of an upload under its id in the recorded answer: a call that no recording

@@ -1,0 +1,58 @@
+"""The answer to one call: what it was made of, and how much of it has left."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from images_emulator.contract.answer_overrides import NO_OVERRIDES, AnswerOverrides
+from images_emulator.contract.usage import Usage
+from images_emulator.exchange.encoded_file import EncodedFile
+from images_emulator.exchange.sent_response import SentResponse
+
+if TYPE_CHECKING:
+    from images_emulator.exchange.answer_details import AnswerDetails
+
+
+@dataclass(slots=True, eq=False)
+class CallAnswer:
+    """The attributes of an `Exchange` that belong to its answer.
+
+    An exchange gets another one where the answer is given up before any of it has left and another
+    answer is sent in its place (`Exchange.forget_answer`). So a reader in another thread reads
+    `Exchange.answer` once. The threads are those of `Exchange`: the server's sets the attributes,
+    but `cached_usage` is set by the first thread that asks for the usage.
+    """
+
+    own_answer: str | None = None
+    """The name of the own answer that the call was given: the name of its picture, or `answer`,
+    `raw 503`, `function f`."""
+    overrides: AnswerOverrides = NO_OVERRIDES
+    """Values of the answer in place of the emulator's."""
+    own_header_names: Collection[bytes] = ()
+    """The names of headers, in lower case, that stand in place of the API's standard ones."""
+    is_raw: bool = False
+    """Whether the answer is a step's `raw`: no endpoint writes it, and it has no drawn pictures."""
+    details: AnswerDetails | None = None
+    """The answer of a recording as the journal will show it, until the call is completed."""
+    files: Mapping[int, EncodedFile] = field(default_factory=dict)
+    """The files: by the index of the image, or for a stream by the number of the event. Calls with
+    equal answers share the mapping, which is filled as the images are drawn."""
+    image_urls: Sequence[bytes] = ()
+    """The URLs, in place of files."""
+    sent: SentResponse = field(default_factory=SentResponse)
+    """The part that has left."""
+    is_hung_up: bool = False
+    """Whether a fault or a recording closed the connection."""
+    is_reset: bool = False
+    """Whether the connection was closed with a TCP reset."""
+    is_stopped: bool = False
+    """Whether the stop of the server closed the connection, before all of the answer had left."""
+    cached_usage: Usage | None = None
+    """The usage, once it is worked out."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the server closed the connection: by a fault, a recording or its stop."""
+        return self.is_hung_up or self.is_stopped
