@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import inspect
+import logging
 import json
 import os
 import re
@@ -194,6 +195,18 @@ def patient_clients() -> Iterator[None]:
         for phase in ("connect", "read", "write", "pool"):
             patch.setattr(default, phase, PATIENCE_SECONDS)
         yield
+
+
+@pytest.fixture(autouse=True)
+def same_log_levels() -> Iterator[None]:
+    """A log of the command sets the levels of loggers for the rest of its process."""
+    names = ("images_emulator", "images_emulator.recordings", "images_emulator.admin")
+    loggers = [*map(logging.getLogger, (*names, "python_multipart", "uvicorn.error"))]
+    levels = [logger.level for logger in loggers]
+    yield
+    for logger, level in zip(loggers, levels, strict=True):
+        if logger.level != level:
+            logger.setLevel(level)
 
 
 @pytest.fixture
