@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gc
+from datetime import date
 from io import BytesIO
 from typing import Any
 
@@ -14,7 +15,13 @@ from PIL import Image
 
 from images_emulator import Server, Settings
 from images_emulator.contract import errors
+from images_emulator.contract.dialect import OPENAI
+from images_emulator.contract.operations import OPERATIONS
+from images_emulator.contract.policy import Policy
 from images_emulator.contract.refusal import Violation
+from images_emulator.contract.request import Call
+from images_emulator.contract.validation import MAX_VIOLATIONS, Validation
+from images_emulator.imaging.image_loader import PillowImageLoader
 from tests.pictures import RED, half_clear, png
 
 LENIENT = {"x-emulator-validation": "lenient"}
@@ -183,6 +190,16 @@ def test_violations_header_stays_within_what_clients_accept(
     (entry,) = server.requests
     assert len(entry.violations) == 100
     assert max(map(len, entry.violations)) < 300
+
+
+def test_no_more_unknown_names_are_judged_than_are_told() -> None:
+    """Each takes as long as a small call: 32,000 of them held the event loop for a second."""
+    fields = {"model": "gpt-image-2", "prompt": "x"} | {f"n{number}": 1 for number in range(32_000)}
+    call = Call(OPERATIONS["generations"], form=False, fields=fields)
+    policy = Policy(lenient=True, today=date(2026, 11, 26))
+    loader = PillowImageLoader(lambda _: None, lambda _: None)
+    validation = Validation(call, loader, policy, OPENAI)
+    assert len(validation.request().forgiven) == len(validation.violations) == MAX_VIOLATIONS
 
 
 @pytest.mark.parametrize(

@@ -175,7 +175,7 @@ class ImagesAPI:
         dialect: Dialect,
         loader: ImageLoader,
     ) -> ImageRequest:
-        """The validated *call*, whose operation reads uploads or which is large."""
+        """The validated *call*, whose operation reads uploads."""
         # Validation decodes the uploads, so it runs in the renderer's decoder thread. Where it may
         # fetch images, it runs in another thread, because it waits for the network.
         if self.emulator.settings.remote_images == RemoteImages.FETCH:
