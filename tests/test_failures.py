@@ -246,6 +246,24 @@ async def test_reset_of_a_connection_that_is_closed_already_raises_nothing() -> 
     await buffered.hang_up(reset=True)
 
 
+async def test_the_date_is_left_out_of_the_answer_behind_100_continue_and_of_no_other() -> None:
+    left, right = socket.socketpair()
+    loop = asyncio.get_running_loop()
+    _, writer = await asyncio.open_connection(sock=left)
+    buffered = _BufferedTransport(cast("asyncio.Transport", writer.transport), loop)
+    head = b"HTTP/1.1 200 OK\r\ndate: x\r\ncontent-length: 0\r\n\r\n"
+    buffered.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    buffered.omit_date()
+    for _ in range(2):
+        buffered.write(head)
+        buffered.write(b"")
+    buffered.close()
+    with right, right.makefile("rb") as stream:
+        written = await asyncio.to_thread(stream.read)
+    without = head.replace(b"date: x\r\n", b"")
+    assert written == b"HTTP/1.1 100 Continue\r\n\r\n" + without + head
+
+
 async def test_head_that_is_held_is_dropped_where_the_client_has_left() -> None:
     """Uvloop raises where bytes are written to a closed transport."""
     left, right = socket.socketpair()

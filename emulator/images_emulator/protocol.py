@@ -33,6 +33,9 @@ LINGER_SECONDS: Final = 5.0
 _DATE: Final = re.compile(rb"(?<=\r\n)date: [^\r]*\r\n")
 """The header that uvicorn adds before the headers of the application."""
 
+_CONTINUE: Final = b"HTTP/1.1 100 "
+"""The beginning of the head that asks for the body. It is not the head of an answer."""
+
 
 class ConnectionLimits(NamedTuple):
     """The limits of a connection. See the settings `max_head`, `max_connections` and
@@ -93,7 +96,7 @@ class _BufferedTransport:
                 self._transport.write(held + data)
             else:
                 self._transport.writelines((held, data))
-        elif data.startswith(b"HTTP/"):
+        elif data.startswith(b"HTTP/") and not data.startswith(_CONTINUE):
             if self._omits_date:
                 self._omits_date = False
                 data = _DATE.sub(b"", data, count=1)
