@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from pathlib import Path
 from typing import Final
@@ -188,3 +189,4 @@ def test_the_command_names_a_picture_that_cannot_be_opened(
         main(["serve", "--port", "0", "--pictures", str(tmp_path)])
     assert end.value.code == 2
     assert f"{tmp_path}/note.png: is no PNG, JPEG, WebP or GIF" in capsys.readouterr().err
+    assert gc.isenabled()

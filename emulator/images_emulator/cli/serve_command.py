@@ -156,19 +156,23 @@ def open_server(settings: Settings, listener: SharedListener | None = None) -> S
     # Imported modules are never garbage. Collecting garbage during the imports takes a tenth of the
     # time to the first answer.
     gc.disable()
-    # The web framework takes most of the import time; --help and a wrong flag need none.
-    from images_emulator.imaging.memory import share_arena  # noqa: PLC0415
-    from images_emulator.server import Server  # noqa: PLC0415 - it loads uvicorn
-
-    share_arena()
     try:
+        # The web framework takes most of the import time; --help and a wrong flag need none.
+        from images_emulator.imaging.memory import share_arena  # noqa: PLC0415
+        from images_emulator.server import Server  # noqa: PLC0415 - it loads uvicorn
+
+        share_arena()
         if listener is None:
             return Server(settings)
         from images_emulator.workers.worker_server import WorkerServer  # noqa: PLC0415
 
         return WorkerServer(settings, listener)
     except OSError as error:
+        gc.enable()
         raise port_error(error) from None
+    except BaseException:
+        gc.enable()
+        raise
 
 
 def call_log(

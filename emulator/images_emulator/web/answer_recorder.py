@@ -65,7 +65,7 @@ class AnswerRecorder:
     """Records the answer of one call in its exchange, and passes it on to *send*. Messages that the
     client does not get are not recorded: its connection is closed, or the protocol has answered."""
 
-    __slots__ = ("_connection", "_exchange", "_headers", "_journal", "_send", "large_parts")
+    __slots__ = ("_connection", "_exchange", "_forward", "_headers", "_journal", "large_parts")
 
     def __init__(
         self, exchange: Exchange, journal: Journal, headers: StandardHeaders, send: Send
@@ -74,13 +74,18 @@ class AnswerRecorder:
         self._connection = exchange.connection
         self._journal = journal
         self._headers = headers
-        self._send = send
+        self._forward = send
         self.large_parts: list[Any] = []
         """The chunks, long strings and files of a large call that is completed. They are freed in
         another thread: see `memory_release.py`."""
 
     async def send(self, message: Message) -> None:
         """Record *message*, and pass it on."""
+        await self._record(message)
+        await self._forward(message)
+
+    async def _record(self, message: Message) -> None:
+        """Record *message*. The last one completes the call in the journal."""
         exchange, connection = self._exchange, self._connection
         # The server drops what is sent on a closed connection.
         leaves = connection is None or not (connection.is_closing() or connection.answer)
@@ -93,7 +98,6 @@ class AnswerRecorder:
                 if leaves:
                     exchange.answer.sent.end()
                 await self.complete_in_journal()
-        await self._send(message)
 
     def complete_in_journal(self) -> Awaitable[None]:
         """End the exchange at once, and return the write that completes it in the journal. The
@@ -130,68 +134,68 @@ class AnswerRecorder:
 
 
 class HeldAnswerRecorder(AnswerRecorder):
-    """The recorder on a shared store. An answer with an `Exchange.pending_write`, which hosts the
-    pictures behind its URLs, is held back until the write is done. A head that has not
-    left yet is held back while the last part is recorded, because that waits for the store."""
+    """The recorder on a shared store, where an answer may have to wait for the store.
 
-    __slots__ = ("_held", "_send_on", "_start_message")
+    - An answer with an `Exchange.pending_write`, which hosts the pictures behind its URLs: its
+      start is kept until its first part is there. Both leave when the write is done. Where the
+      write fails, nothing has left, and the application sends another answer.
+    - Any other answer: its parts leave as they come. The last part waits until the call is complete
+      in the journal. So does the head of an answer that has only one part.
+    """
+
+    __slots__ = ("_kept_start",)
 
     def __init__(
         self, exchange: Exchange, journal: Journal, headers: StandardHeaders, send: Send
     ) -> None:
-        super().__init__(exchange, journal, headers, self._pass_on)
-        self._send_on = send
-        self._start_message: Message | None = None
-        """The beginning of the answer, which is recorded when its first part is there."""
-        self._held: list[Message] | None = None
-        """The recorded messages of an answer that is held back; None while none is held back."""
+        super().__init__(exchange, journal, headers, send)
+        self._kept_start: Message | None = None
+        """The start of an answer with a `pending_write`, until its first part is there."""
 
     async def send(self, message: Message) -> None:
-        """Record *message*, and pass it on unless it is held back. Raises the APIError of the
-        write: then nothing has left, and the application sends another answer."""
+        """Record *message*, and pass it on. Raises the APIError of the `pending_write`."""
         exchange = self._exchange
         if exchange.pending_write is None:
-            await self._send_unheld(message)
+            await self._send_with_head(message)
             return
-        if self._start_message is None:
-            self._start_message = message
+        if message["type"] == "http.response.start":
+            self._kept_start = message
             return
-        self._held = []
+        start, self._kept_start = self._kept_start, None
+        assert start
         try:
             if message.get("more_body"):
                 await exchange.pending_write
-            await super().send(self._start_message)
+            await self._record(start)
             # The last part of an answer is recorded together with the write.
-            await super().send(message)
+            await self._record(message)
         except APIError:
             exchange.forget_answer()
-            self._held.clear()
             raise
         finally:
-            held, self._held = self._held, None
-            exchange.pending_write = self._start_message = None
-        for each in held:
-            await self._send_on(each)
+            exchange.pending_write = None
+        await self._forward(start)
+        await self._forward(message)
 
     def complete_in_journal(self) -> Awaitable[None]:
         ending = super().complete_in_journal()
-        # Where parts are held, `send` does the rest.
-        return ending if self._start_message is None or self._held else self._end_held(ending)
+        return self._end_before_first_part(ending) if self._kept_start else ending
 
-    async def _end_held(self, ending: Awaitable[None]) -> None:
-        """Await *ending* for an answer that is hung up before its first part. Raises the APIError
-        of the write: then the application sends another answer."""
+    async def _end_before_first_part(self, ending: Awaitable[None]) -> None:
+        """Await *ending* for an answer that is hung up while its start is kept. Raises the APIError
+        of the `pending_write`: then the application sends another answer."""
         try:
             await ending
         except APIError:
             self._exchange.forget_answer()
             raise
         finally:
-            self._exchange.pending_write = self._start_message = None
+            self._exchange.pending_write = self._kept_start = None
 
-    async def _send_unheld(self, message: Message) -> None:
-        """Record *message*, and pass it on. Recording the last part takes a while. The head is held
-        back until then, because without a body it is all that a client waits for."""
+    async def _send_with_head(self, message: Message) -> None:
+        """Record *message*, and pass it on. While the last part is recorded, the connection holds a
+        head back that has not left yet, because without a body it is all that a client waits
+        for."""
         is_last = message["type"] == "http.response.body" and not message.get("more_body")
         connection = self._exchange.connection if is_last else None
         if not connection:
@@ -203,13 +207,6 @@ class HeldAnswerRecorder(AnswerRecorder):
         finally:
             # Also where the store fails or the call is cancelled: the answer has begun to leave.
             connection.release_head()
-
-    async def _pass_on(self, message: Message) -> None:
-        """Send the recorded *message*, or keep it while the answer is held back."""
-        if self._held is None:
-            await self._send_on(message)
-        else:
-            self._held.append(message)
 
 
 def _complete_recorded(exchange: Exchange, start: Message) -> None:

@@ -112,7 +112,8 @@ class FaultMiddleware:
 
         Wait until the body has come, but `BODY_SECONDS` at most. The claim then goes to the store
         in the same round trip as what the caller sends to it at once. For this, nothing that is
-        awaited here or in `_search` may suspend between the end of the body and the claim.
+        awaited here or in `_search` may suspend between the end of the body and the claim. A large
+        body is searched and parsed in another thread: its claim is a round trip of its own.
         """
         reading = asyncio.ensure_future(self._eligibility(exchange, receive))
         try:
