@@ -1,5 +1,9 @@
 """The two forms of a call: the `Call`, which is parsed, and the `ImageRequest`, which is validated.
-The `Model` of a request is here, too."""
+The `Model` of a request is here, too.
+
+A new parameter that changes the answer is a field of `ImageRequest`. The rule that checks it is in
+`families.py`.
+"""
 
 from __future__ import annotations
 
