@@ -121,6 +121,11 @@ class APIError(Exception):
         """Whether an image operation refused the call, when it read or validated the body. Such an
         error has the older stack's envelope on the days of that stack."""
 
+    @property
+    def is_mistake(self) -> bool:
+        """Whether the call is at fault. It is not where the service fails, or the store."""
+        return self.newest.status < 500
+
     def add_notice(self, notice: str) -> None:
         """Let the answer have the emulator's own *notice*, in a header."""
         self.headers = {**self.headers, NOTICE_HEADER.decode(): notice}

@@ -49,8 +49,9 @@ class Validation:
         self.source: Pixels | None = None
 
     def forgive(self, error: APIError) -> None:
-        """Raise *error*, or note it as a violation where the policy is lenient."""
-        if not self.policy.lenient:
+        """Raise *error*, or note it as a violation where the policy is lenient and the call is at
+        fault."""
+        if not (self.policy.lenient and error.is_mistake):
             raise error
         self.violations.append(Violation.of(error))
 

@@ -340,7 +340,7 @@ class Resolver:
     def resolve(self, compared: ComparedCall, call: Call | None) -> ImageRequest | None:
         """Return the valid request that *call* makes; None for an invalid one. *compared* is the
         same call in its form for comparison, and gets the request's values. Decoding uploads may
-        take seconds."""
+        take seconds. Raises APIError where an uploaded file cannot be read from the store."""
         request = self._request(compared, call) if call else None
         compared.values = _values(request) if request else None
         compared.is_resolved = True
@@ -353,7 +353,9 @@ class Resolver:
             call = replace(call, fields={**call.fields, "model": model})
         try:
             return validate(call, self._loader, ANY_DAY, dialect_at(compared.path))
-        except APIError:
+        except APIError as error:
+            if not error.is_mistake:
+                raise
             return None
 
 

@@ -54,6 +54,15 @@ def error_response(error: APIError, exchange: Exchange, settings: Settings) -> R
     return _response(exchange.error_answer(error), exchange.dialect)
 
 
+def refuse(error: APIError, exchange: Exchange, settings: Settings) -> Response:
+    """`error_response` in place of an answer that cannot be given, and that is forgotten. Raises
+    *error* where that answer has begun to leave."""
+    if exchange.status is not None:
+        raise error
+    exchange.forget_answer()
+    return error_response(error, exchange, settings)
+
+
 def admin_error_response(error: APIError) -> Response:
     """The answer of the admin API to *error*, whose words are the same on all days."""
     error.__traceback__ = None

@@ -45,7 +45,7 @@ from images_emulator.web.authentication import authenticate, file_owner
 from images_emulator.web.call_policy import policy_of
 from images_emulator.web.described_answer import EmulatorAnswer, described_answer
 from images_emulator.web.forwarded_headers import base_url
-from images_emulator.web.json_responses import error_response
+from images_emulator.web.json_responses import error_response, refuse
 from images_emulator.web.match_input import input_of_request
 from images_emulator.web.playback import OVERHEAD_BYTES, Playback, playback, sent_headers
 from images_emulator.web.request_body import read_body, read_call, read_fields
@@ -87,7 +87,8 @@ class ReplayMiddleware:
     apply to a recorded answer as to any other.
 
     The router is inside, so no exception that leaves this middleware becomes one of the router's
-    error answers: errors are answered here.
+    error answers: errors are answered here. The store may be away when the next of several
+    recordings is asked for, and when the pictures behind URLs are stored.
     """
 
     def __init__(self, app: ASGIApp, emulator: Emulator, recordings: Replay) -> None:
@@ -119,6 +120,16 @@ class ReplayMiddleware:
             await self.app(scope, receive, send)
             return
         exchange = exchange_of(scope)
+        try:
+            await self._answer(exchange, scope, receive, send)
+        except APIError as error:
+            # No recording answers the call then.
+            exchange.recording, exchange.has_recorded_headers = None, False
+            await refuse(error, exchange, self.emulator.settings)(scope, receive, send)
+
+    async def _answer(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the call by a recording, by *app* or as a miss. Raises APIError where the store is
+        away: then nothing of the answer has left."""
         if not self.replay.is_prepared:
             await self.emulator.renderer.parse(self._prepare)
         if exchange.kind == "download":
@@ -365,18 +376,18 @@ class ReplayMiddleware:
 
     async def _keep_file(self, played: Playback, exchange: Exchange, receive: Receive) -> None:
         """Keep the file of an upload under its id in the recorded answer: a call that no recording
-        answers may name that id."""
+        answers may name that id. Raises APIError where the store is away."""
         file_object = json_value(b"".join(data for _, data in played.parts))
         identity = file_object.get("id") if isinstance(file_object, Mapping) else None
         if played.status != HTTPStatus.OK or not isinstance(identity, str):
             return
-        with suppress(APIError, ClientDisconnect):
+        try:
             fields = await read_fields(exchange, receive, CREATE_FILE, self.emulator)
             upload, purpose = check_upload(fields)
-            owner = file_owner(exchange, self.emulator.settings)
-            await self.emulator.files.add(
-                upload.filename, purpose, upload.data, identity, owner=owner
-            )
+        except (APIError, ClientDisconnect):
+            return
+        owner = file_owner(exchange, self.emulator.settings)
+        await self.emulator.files.add(upload.filename, purpose, upload.data, identity, owner=owner)
 
     async def _send_download(
         self,
