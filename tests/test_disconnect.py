@@ -124,6 +124,36 @@ def test_uploads_of_disconnected_clients_are_not_decoded(server: Server) -> None
             until(lambda: not decoder._jobs)
 
 
+STREAM: dict[str, object] = {"stream": True, "partial_images": 1}
+
+
+@pytest.mark.parametrize(
+    ("fault", "fields"),
+    [
+        ({"kind": "latency", "seconds": 3600}, {}),
+        ({"kind": "latency", "realistic": True, "scale": 100}, {}),
+        ({"kind": "latency", "realistic": True, "scale": 100}, STREAM),
+        ({"kind": "slow_body", "bytes_per_second": 1}, {}),
+        ({"kind": "slow_body", "bytes_per_second": 1}, STREAM),
+        ({"kind": "timeout", "seconds": 3600}, {}),
+        ({"kind": "stall", "seconds": 3600}, STREAM),
+    ],
+    ids=lambda value: "-".join(map(str, value.values())),
+)
+def test_a_fault_waits_for_no_client_that_has_left(
+    server: Server, fault: dict[str, object], fields: dict[str, object]
+) -> None:
+    server.inject(fault)
+    clock = server.emulator.clock
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(generation("a lighthouse", **fields))
+        until(lambda: bool(clock._waits))
+    call = server.wait_for_call()
+    until(lambda: server.calls()[0].duration_ms is not None, f"the end of {call}")
+    assert server.calls()[0].outcome == "gone"
+    assert not clock._waits
+
+
 async def test_any_asgi_server_s_disconnect_is_noticed() -> None:
     emulator = Emulator()
     body = json.dumps({"model": "gpt-image-2", "prompt": "a lighthouse"}).encode()

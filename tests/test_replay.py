@@ -854,6 +854,21 @@ def test_client_that_leaves_ends_a_recorded_answer(play: Play) -> None:
     assert (call.outcome, call.events) == ("gone", 1)
 
 
+def test_client_that_leaves_ends_a_recorded_answer_that_a_fault_slows_down(play: Play) -> None:
+    player = play(timed(0, 1000), delay=True)
+    player.inject("slow_body", bytes_per_second=1)
+    with (
+        openai_client(player) as client,
+        client.images.with_streaming_response.generate(
+            model="gpt-image-2", prompt="A red fox", size="1024x1024", stream=True
+        ),
+    ):
+        pass
+    (call,) = player.requests
+    until(lambda: call.duration_ms is not None)
+    assert (call.outcome, call.events) == ("gone", 0)
+
+
 # --- answers that are described
 
 

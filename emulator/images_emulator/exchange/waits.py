@@ -16,7 +16,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 class Waits:
     """The waits of a call's answer, one after the other, by the emulator's clock. Faults and
-    recordings wait only in this way.
+    recordings wait only in this way, and only while the client stays.
 
     The first wait begins when the object is made. Advances of the clock count from the arrival of
     the call on, once for all waits. A test that finds a call in the journal and advances the clock

@@ -53,15 +53,17 @@ class Latency(BaseFault):
             if await waits.wait_for_client(seconds, receive):
                 await app(scope, receive, send)
             return
-        streaming = False
+        streaming, stays = False, True
 
         async def wrapped_send(message: Message) -> None:
-            nonlocal streaming
+            nonlocal streaming, stays
             if message["type"] == RESPONSE_START:
                 streaming = is_event_stream(message)
-            if is_event(message) if streaming else message["type"] == RESPONSE_START:
-                await waits.wait(self.share(exchange))
-            await send(message)
+            is_late = is_event(message) if streaming else message["type"] == RESPONSE_START
+            if stays and is_late and (seconds := self.share(exchange)):
+                stays = await waits.wait_for_client(seconds, receive)
+            if stays:
+                await send(message)
 
         await app(scope, receive, wrapped_send)
 
@@ -118,14 +120,18 @@ class SlowBody(BaseFault):
         # Twenty pieces a second are smooth enough for a progress bar.
         step = max(1, self.bytes_per_second // 20)
         waits: Waits | None = None
+        stays = True
 
         async def wrapped_send(message: Message) -> None:
-            nonlocal waits
+            nonlocal waits, stays
             waits = waits or Waits(exchange)
             body = message.get("body", b"")
             for start in range(0, len(body), step):
                 piece = body[start : start + step]
-                await waits.wait(len(piece) / self.bytes_per_second)
+                seconds = len(piece) / self.bytes_per_second
+                stays = stays and await waits.wait_for_client(seconds, receive)
+                if not stays:
+                    return
                 is_last = start + step >= len(body)
                 more = message.get("more_body", False) or not is_last
                 await send({**message, "body": piece, "more_body": more})
