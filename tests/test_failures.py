@@ -18,6 +18,7 @@ from typing import Any, cast
 import httpx2
 import pytest
 from starlette.types import Message
+from uvicorn.protocols.http.flow_control import FlowControl
 
 from images_emulator import Emulator, Server, create_app
 from images_emulator.contract.emulator_errors import store_unavailable
@@ -34,6 +35,7 @@ from images_emulator.web.app import Router
 from images_emulator.web.cors_middleware import CORSMiddleware
 from images_emulator.web.images_api import ImagesAPI
 from images_emulator.web.journal_middleware import JournalMiddleware
+from tests.conftest import KEY
 
 OPENAI = "/v1/images/generations"
 AZURE = "/openai/deployments/x/images/generations?api-version=2025-04-01-preview"
@@ -138,8 +140,8 @@ def test_failure_to_send_closes_the_connection(
 
     original = _BufferedTransport.__init__
 
-    def made(buffered: _BufferedTransport, transport: Any, loop: Any) -> None:
-        original(buffered, cast("Any", FullTransport(transport)), loop)
+    def made(buffered: _BufferedTransport, transport: Any, loop: Any, flow: FlowControl) -> None:
+        original(buffered, cast("Any", FullTransport(transport)), loop, flow)
 
     with monkeypatch.context() as patch:
         patch.setattr(_BufferedTransport, "__init__", made)
@@ -238,7 +240,8 @@ async def test_reset_of_a_connection_that_is_closed_already_raises_nothing() -> 
     left, right = socket.socketpair()
     loop = asyncio.get_running_loop()
     _, writer = await asyncio.open_connection(sock=left)
-    buffered = _BufferedTransport(cast("asyncio.Transport", writer.transport), loop)
+    transport = cast("asyncio.Transport", writer.transport)
+    buffered = _BufferedTransport(transport, loop, FlowControl(transport))
     right.close()
     writer.transport.abort()
     await asyncio.sleep(0)
@@ -250,7 +253,8 @@ async def test_the_date_is_left_out_of_the_answer_behind_100_continue_and_of_no_
     left, right = socket.socketpair()
     loop = asyncio.get_running_loop()
     _, writer = await asyncio.open_connection(sock=left)
-    buffered = _BufferedTransport(cast("asyncio.Transport", writer.transport), loop)
+    transport = cast("asyncio.Transport", writer.transport)
+    buffered = _BufferedTransport(transport, loop, FlowControl(transport))
     head = b"HTTP/1.1 200 OK\r\ndate: x\r\ncontent-length: 0\r\n\r\n"
     buffered.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     buffered.omit_date()
@@ -262,6 +266,55 @@ async def test_the_date_is_left_out_of_the_answer_behind_100_continue_and_of_no_
         written = await asyncio.to_thread(stream.read)
     without = head.replace(b"date: x\r\n", b"")
     assert written == b"HTTP/1.1 100 Continue\r\n\r\n" + without + head
+
+
+@pytest.mark.parametrize("reads", [True, False], ids=["reads", "leaves"])
+def test_reset_waits_without_polling_for_a_client_that_does_not_read(
+    server: Server, reads: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = [0]
+    begun, done = threading.Event(), threading.Event()
+    hang_up = _BufferedTransport.hang_up
+
+    class Asked:
+        """A transport that counts how often it is asked for the bytes that are left."""
+
+        def __init__(self, transport: Any) -> None:
+            self._transport = transport
+
+        def __getattr__(self, name: str) -> Any:
+            asked[0] += name == "get_write_buffer_size"
+            return getattr(self._transport, name)
+
+    async def noted(buffered: _BufferedTransport, *, reset: bool) -> None:
+        buffered._transport = cast("Any", Asked(buffered._transport))
+        begun.set()
+        await hang_up(buffered, reset=reset)
+        done.set()
+
+    monkeypatch.setattr(_BufferedTransport, "hang_up", noted)
+    size = 30_000_000
+    identity = httpx2.post(
+        f"{server.base_url}/files",
+        files={"file": ("a.png", bytes(size + 1), "image/png")},
+        data={"purpose": "vision"},
+        headers={"authorization": f"Bearer {KEY}"},
+    ).json()["id"]
+    server.inject("connection_reset", after_bytes=size, match={"path": "/v1/files/*"})
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", server.port))
+        head = f"GET /v1/files/{identity}/content HTTP/1.1\r\nhost: x\r\n"
+        client.sendall(f"{head}authorization: Bearer {KEY}\r\n\r\n".encode())
+        assert begun.wait(30)
+        assert not done.wait(0.2)
+        assert asked[0] < 10
+        if reads:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**20)
+            with pytest.raises(ConnectionResetError):
+                # It has an end, and the reset comes before.
+                all(iter(lambda: client.recv(2**20), b""))
+    assert done.wait(30)
 
 
 async def test_head_that_is_held_is_dropped_where_the_client_has_left() -> None:
@@ -278,7 +331,8 @@ async def test_head_that_is_held_is_dropped_where_the_client_has_left() -> None:
         def write(self, data: bytes) -> None:
             written.append(data)
 
-    buffered = _BufferedTransport(cast("asyncio.Transport", NotedTransport()), loop)
+    noted = cast("asyncio.Transport", NotedTransport())
+    buffered = _BufferedTransport(noted, loop, FlowControl(noted))
     buffered.write(b"HTTP/1.1 200 OK\r\n\r\n")
     buffered.hold_head()
     right.close()

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, cast
 
 import httptools
 import uvicorn
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from images_emulator.contract import emulator_errors, errors
@@ -69,9 +70,12 @@ class _BufferedTransport:
     It is also the `Connection` of all calls on it: see `exchange/connection.py`.
     """
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, flow: FlowControl
+    ) -> None:
         self._transport = transport
         self._loop = loop
+        self._flow = flow
         self._held = b""
         self._stop_callbacks: list[Callable[[], None]] = []
         self._omits_date = False
@@ -148,14 +152,16 @@ class _BufferedTransport:
         self._transport.abort()
 
     async def hang_up(self, *, reset: bool) -> None:
-        """Close the connection when everything written has been sent, with a TCP RST where
-        *reset*."""
+        """Close the connection when everything written has been sent, with a TCP RST where *reset*.
+        As long as the client neither reads nor leaves, this waits."""
         self._send()
         if not reset:
             self._transport.close()
             return
-        while self._transport.get_write_buffer_size():  # noqa: ASYNC110 - nothing tells when
-            await asyncio.sleep(0.001)
+        if not self.is_closing():
+            # Pauses the protocol until no byte is left, or until the client has left.
+            self._transport.set_write_buffer_limits(high=0)
+            await self._flow.drain()
         if self.is_closing():
             return  # the client was faster
         # A linger time of 0 makes the kernel send RST instead of FIN.
@@ -223,7 +229,7 @@ class HTTPProtocol(HttpToolsProtocol):
             self._config = cast("LimitedConfig", self.config)
             self._limits = self._config.limits
             super().connection_made(transport)
-            self._buffered = _BufferedTransport(transport, self.loop)
+            self._buffered = _BufferedTransport(transport, self.loop, self.flow)
         except Exception:
             # The event loop would leave the connection open, with nobody to read it.
             self.connections.discard(self)

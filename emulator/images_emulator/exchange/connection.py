@@ -51,5 +51,6 @@ class Connection(Protocol):
         ...
 
     async def hang_up(self, *, reset: bool) -> None:
-        """Close the connection once all sent bytes have left, with a TCP RST where *reset*."""
+        """Close the connection once all sent bytes have left, with a TCP RST where *reset*. This
+        waits for a client that does not read, until it leaves or the server stops."""
         ...
