@@ -476,6 +476,37 @@ def test_an_error_goes_before_the_body_and_after_the_key(server: Server) -> None
     assert statuses == [401, 500, 400]
 
 
+@pytest.mark.parametrize(
+    "header", [{"x-emulator-as-of": "soon"}, {"x-emulator-validation": "mild"}], ids=str
+)
+def test_a_call_with_an_invalid_header_of_the_emulator_uses_up_no_step(
+    server: Server, header: dict[str, str]
+) -> None:
+    server.inject("server_error")
+    server.answer(created=7, times=1)
+    url, key = f"{server.base_url}/images/generations", {"Authorization": "Bearer k"}
+    body = {"model": "gpt-image-2", "prompt": "x"}
+    directive = {**body, "prompt": "x [[emulator: slow_down]]"}
+    fault = {"x-emulator-fault": "slow_down"}
+    for content, more in ((body, {}), (directive, {}), (body, fault)):
+        refused = httpx2.post(url, json=content, headers={**key, **header, **more})
+        assert refused.status_code == 400
+        assert next(iter(header)) in refused.json()["error"]["message"]
+    assert [call.fault for call in server.calls()] == [None] * 3
+    assert httpx2.post(url, json=body, headers=key).status_code == 500
+    assert httpx2.post(url, json=body, headers=key).json()["created"] == 7
+
+
+def test_a_download_meets_a_fault_whatever_headers_are_for_calls_to_the_api(
+    server: Server, client: OpenAI
+) -> None:
+    (image,) = client.images.generate(model="dall-e-2", prompt="x").data or ()
+    server.inject("expired")
+    headers = {"x-emulator-as-of": "soon"}
+    statuses = [httpx2.get(image.url or "", headers=headers).status_code for _ in range(2)]
+    assert statuses == [403, 200]
+
+
 @pytest.mark.parametrize("model", MODELS.values(), ids=str)
 def test_every_quality_has_its_seconds(model: Model) -> None:
     qualities = model.accepts[GENERATIONS]["quality"]

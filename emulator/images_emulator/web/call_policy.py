@@ -36,6 +36,18 @@ def policy_of(exchange: Exchange, settings: Settings) -> Policy:
     return exchange.policy
 
 
+def has_valid_overrides(exchange: Exchange, settings: Settings) -> bool:
+    """Whether `policy_of` gives a policy. It is not read yet: the time of the call may still be set
+    by the clock of a shared store, but the value of a header is valid on all days or on none."""
+    if OVERRIDES.isdisjoint(exchange.head.by_name):
+        return True
+    try:
+        _policy(exchange.head, exchange.time.date(), settings)
+    except APIError:
+        return False
+    return True
+
+
 def set_valid_policy(exchange: Exchange, settings: Settings) -> None:
     """Set `Exchange.policy`, unless it is set already or the headers are invalid."""
     if exchange.policy is None:

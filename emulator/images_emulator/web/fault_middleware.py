@@ -31,7 +31,7 @@ from images_emulator.state.steps import MatchInput
 from images_emulator.web.authentication import authenticate
 from images_emulator.web.azure_endpoints import deployment_of
 from images_emulator.web.blob_responses import storage_error_response
-from images_emulator.web.call_policy import policy_of
+from images_emulator.web.call_policy import has_valid_overrides, set_valid_policy
 from images_emulator.web.json_responses import error_response
 from images_emulator.web.match_input import input_of_call, input_of_download
 from images_emulator.web.request_body import read_body, read_call
@@ -55,8 +55,8 @@ DIRECTIVE: Final = re.compile(r"\[\[emulator:([^\[\]]*)\]\]")
 
 
 class FaultEligibility(NamedTuple):
-    """Whether a call may have a fault, because its key is accepted, and whether a directive begins
-    in its body."""
+    """Whether a call may have a fault, because its key is accepted and the emulator's own headers
+    are valid, and whether a directive begins in its body."""
 
     may_fail: bool
     has_directive: bool
@@ -75,8 +75,12 @@ class FaultMiddleware:
     router, or with `--replay` around the replay middleware.
 
     A call without an accepted API key is never given a fault. Otherwise a web page of another site
-    could use up the faults that a test has injected. A download has no API key. It is given a fault
-    if its URL has a valid signature.
+    could use up the faults that a test has injected. Neither is a call that is refused because the
+    emulator's own headers are invalid: it is a mistake of the test. A download has no API key, and
+    is not judged by these headers. It is given a fault if its URL has a valid signature.
+
+    A fault that is claimed counts as met, also where the emulator fails or stops before it answers
+    the call. Only a claim that had no reply of a shared store is revoked.
 
     The body of each call to an image operation is read here, also where no fault waits. The
     directive stands in the body, and the journal has the bodies of calls without a key, too.
@@ -142,7 +146,8 @@ class FaultMiddleware:
             return FaultEligibility(self._is_signed_download(exchange), has_directive=False)
         if exchange.image_operation:
             await self._read_body(exchange, receive)
-        may_fail = authenticate(exchange, self.emulator.settings)
+        settings = self.emulator.settings
+        may_fail = authenticate(exchange, settings) and has_valid_overrides(exchange, settings)
         chunks = exchange.chunks if may_fail else None
         has_directive = bool(chunks) and await self._has_directive(exchange, chunks or ())
         return FaultEligibility(may_fail, has_directive)
@@ -184,7 +189,7 @@ class FaultMiddleware:
                 "organization": self.emulator.account.organization_id,
                 **self._dialect_values(exchange),
             }
-            policy_of(exchange, self.emulator.settings)
+            set_valid_policy(exchange, self.emulator.settings)
             await fault(self.app, exchange, scope, receive, send)
         except APIError as error:
             await self._response(error, exchange, fault)(scope, receive, send)
