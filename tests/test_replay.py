@@ -326,6 +326,27 @@ def test_call_with_a_key_in_its_prompt_is_answered_by_its_redacted_recording(
     assert asked(player, body) == '"fox"'
 
 
+@pytest.mark.parametrize("name", ["Authorization", "x-api-key", "OpenAI-Organization", "Cookie"])
+@pytest.mark.parametrize("first", [0, 1], ids=["owner", "other"])
+def test_a_match_by_the_credential_of_one_client_is_none_for_another(
+    name: str, first: int, play: Play
+) -> None:
+    own, other = "org-AnnasOwnSecret99", "org-NobodysSecret999"
+    values = {"Authorization": "Bearer {}", "Cookie": "session={}"}
+    body = {**FOX, "prompt": f"A fox with {own}"}
+    recording = recording_of(body, '"fox"')
+    headers = (*recording.request.headers, (name, values.get(name, "{}").format(own)))
+    request = replace(recording.request, headers=headers)
+    recording = Redactor().redacted(replace(recording, request=request))
+    assert own not in recording.request.body.decode()
+    player = play(recording, on_miss="refuse")
+    answers: dict[str, int] = {}
+    for text in [own, other][:: 1 - 2 * first]:
+        header = {name.replace("-", "_"): values.get(name, "{}").format(text)}
+        answers[text] = answer_to(player.url, "POST", GENERATIONS, body, None, **header).status
+    assert answers == {own: 200, other: 404}
+
+
 def test_miss_names_the_nearest_of_many_recordings(play: Play) -> None:
     others = [recording_of({**FOX, "prompt": f"Fox {number}"}) for number in range(30)]
     near = recording_of({**FOX, "quality": "high"}, name="near")

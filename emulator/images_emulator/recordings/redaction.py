@@ -17,6 +17,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 from itertools import accumulate
 from typing import Final, NamedTuple
 from urllib.parse import quote, quote_plus, unquote_plus, urlsplit
@@ -59,6 +60,12 @@ WINDOW_BYTES: Final = 1024 * 1024
 """The number of bytes that are searched at once. Other threads wait for the end of a search."""
 
 _ACCOUNT_HEADERS: Final = frozenset({"openai-organization", "openai-project"})
+
+_DECIDING_HEADERS: Final = _ACCOUNT_HEADERS | {
+    *("authorization", "proxy-authorization", "cookie", "cookie2", "set-cookie"),
+    "content-encoding",
+}
+"""The headers, beside those of which `is_secret` holds, by which redaction decides."""
 
 _ACCOUNT_ID: Final = re.compile(r"(?:org-|proj_|user-)[A-Za-z0-9]{8,}")
 
@@ -252,6 +259,17 @@ def _credentials(headers: Headers, target: str) -> tuple[list[str], list[str]]:
         if _is_secret_parameter(unquote_plus(name)):
             keys.append(unquote_plus(value))
     return [key for key in dict.fromkeys(keys) if key], _cookies(headers)
+
+
+def redacting_headers(headers: Headers) -> Headers:
+    """The *headers* of a request that decide what `Redactor.redacted` finds in its query and body:
+    those with credentials, and the encoding of the body. The others are left out."""
+    return tuple(header for header in headers if _decides(header[0].lower()))
+
+
+@lru_cache(maxsize=1024)
+def _decides(name: str) -> bool:
+    return name in _DECIDING_HEADERS or is_secret(name)
 
 
 def _password(authorization: str) -> Iterator[str]:

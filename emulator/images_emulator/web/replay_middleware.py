@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -35,8 +36,12 @@ from images_emulator.recordings.matching import (
     compared_request,
     parsed_request,
 )
-from images_emulator.recordings.recording import RecordedRequest, Recording
-from images_emulator.recordings.redaction import Redactor, UnreadableBodyError
+from images_emulator.recordings.recording import Headers, RecordedRequest, Recording
+from images_emulator.recordings.redaction import (
+    Redactor,
+    UnreadableBodyError,
+    redacting_headers,
+)
 from images_emulator.recordings.sendable import check_status
 from images_emulator.setting_values import OnMiss, ReplayMatch
 from images_emulator.state.emulator import Emulator
@@ -59,7 +64,7 @@ RESULT_CACHE_BYTES: Final = 2**21
 """Memory for the matches of calls that may come again."""
 
 RESULT_OVERHEAD_BYTES: Final = 2048
-"""Bytes that a match takes beside the body of its call, about."""
+"""Bytes that a match takes beside the body and the credentials of its call, about."""
 
 MAX_NOTICE_CHARS: Final = 1024
 """The longest notice of a miss, in a header."""
@@ -178,13 +183,15 @@ class ReplayMiddleware:
         if not may_come_again or (operation and operation.reads_uploads):
             return await self._search(exchange, scope, receive, chunks, policy)
         content_type = exchange.head.header(b"content-type")
+        credentials = redacting_headers(_headers(scope))
         # Namespaces have caches of their own, and may record for each other.
         count = len(self.replay.recordings)
-        key = exchange.method, _target(scope), content_type, policy, chunks, count
+        key = exchange.method, _target(scope), content_type, credentials, policy, chunks, count
         result: _SearchResult | None = self._results.get(key)
         if result is None:
             result = await self._search(exchange, scope, receive, chunks, policy)
-            self._results.put(key, result, RESULT_OVERHEAD_BYTES + exchange.body_bytes)
+            weight = exchange.body_bytes + sum(map(len, chain(*credentials)))
+            self._results.put(key, result, RESULT_OVERHEAD_BYTES + weight)
         return result
 
     async def _search(
@@ -231,10 +238,7 @@ class ReplayMiddleware:
     ) -> RecordingMatch | None:
         """The match of a call whose credentials in query and body are redacted as in recordings.
         None where the call has no such credentials, or matches nothing."""
-        headers = tuple(
-            (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
-        )
-        sent = RecordedRequest(exchange.method, _target(scope), headers, b"".join(chunks))
+        sent = RecordedRequest(exchange.method, _target(scope), _headers(scope), b"".join(chunks))
         try:
             redacted = Redactor().redacted(Recording(sent, None)).request
         except UnreadableBodyError:
@@ -451,6 +455,13 @@ class ReplayMiddleware:
 
 def _start(status: int, headers: Sequence[Header]) -> Message:
     return {"type": "http.response.start", "status": status, "headers": [*headers]}
+
+
+def _headers(scope: Scope) -> Headers:
+    """The headers of the call, as a recording has them."""
+    return tuple(
+        (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
+    )
 
 
 def _target(scope: Scope) -> str:
