@@ -21,16 +21,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
+from unittest.mock import AsyncMock
 
 import httpx2
 import pytest
 from openai import OpenAI
 from PIL import Image
 
-from images_emulator import Server, Settings
+from images_emulator import Emulator, Server, Settings, create_app
 from images_emulator.cli.start_text import StartState, start_state, start_text
 from images_emulator.contract import emulator_errors
 from images_emulator.contract.refusal import APIError
+from images_emulator.exchange.exchange import Exchange
 from images_emulator.faults.scenario_document import parse_step
 from images_emulator.settings import LogSettings
 from images_emulator.state.hosting import Hosting
@@ -749,6 +751,77 @@ def test_call_that_fails_while_its_fault_is_looked_for_is_complete_in_the_journa
         monkeypatch.setattr(logging.getLogger("uvicorn.error"), "disabled", True)
         assert generate(http, server).status_code == 500
         assert server.requests[0].outcome != "waiting"
+
+
+def test_a_download_whose_record_cannot_be_read_is_complete_in_the_journal(
+    http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unpack(*_: Any) -> Any:
+        raise KeyError("gpt-image-9")  # the model of a newer server
+
+    with Server(store=shared_redis().url, store_name=new_store_name()) as server:
+        url = generate(http, server).json()["data"][0]["url"]
+        monkeypatch.setattr("images_emulator.state.redis_records.unpack_value", unpack)
+        monkeypatch.setattr(logging.getLogger("images_emulator"), "disabled", True)
+        assert [http.get(url).status_code for _ in range(3)] == [500] * 3
+        downloads = server.emulator.journal.find()[1:]
+        assert [each.outcome for each in downloads] == ["refused"] * 3
+        assert not server.emulator.journal._open
+
+
+class Arrivals:
+    """Observes the arrivals and completions of calls."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def arrived(self, exchange: Exchange) -> None:
+        self.told.append("arrived")
+
+    def sent_event(self, exchange: Exchange, index: int) -> None: ...
+
+    def completed(self, exchange: Exchange) -> None:
+        self.told.append("completed")
+
+    def cleared(self) -> None: ...
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/private/org-x/a.png"])
+async def test_a_call_that_is_cancelled_while_redis_gets_its_entry_is_completed(
+    redis_server: RedisServer, path: str
+) -> None:
+    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+
+    store = RedisStore(redis_server.url)
+    emulator = await asyncio.to_thread(lambda: Emulator(store=store))
+    observer = Arrivals()
+    emulator.journal.observers = (observer,)
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": [],
+        "state": {},
+    }
+    await store.refresh()  # a connection is open
+    redis_server.pause()
+    call = asyncio.ensure_future(create_app(emulator)(scope, AsyncMock(), AsyncMock()))
+    await asyncio.sleep(0.05)  # the entry is on its way
+    assert emulator.journal._open
+    call.cancel()
+    await asyncio.sleep(0)
+    redis_server.resume()
+    await asyncio.wait([call])
+    (entry,) = await asyncio.to_thread(emulator.journal.find)
+    assert call.cancelled()
+    assert entry.outcome != "waiting"
+    assert not emulator.journal._open
+    assert observer.told == ["arrived", "completed"]
+    await store.disconnect()
+    await asyncio.to_thread(emulator.close)
+    await asyncio.to_thread(store.close)
 
 
 def test_a_reset_makes_room_in_a_redis_that_is_full(

@@ -148,18 +148,14 @@ class Journal:
 
     def append(self, exchange: Exchange) -> Coroutine[Any, Any, int]:
         """Enter a call as `arrived` does, but without telling the observers: `tell_arrival` does
-        so."""
-        append = self._log.append(exchange.id, exchange, exchange.weight)
-        return self._appended(exchange, append) if self._copies else append
+        so.
 
-    async def _appended(self, exchange: Exchange, append: Coroutine[Any, Any, int]) -> int:
-        self._open[exchange.id] = exchange
-        try:
-            return await append
-        except BaseException:
-            # Nobody completes it.
-            self._open.pop(exchange.id, None)
-            raise
+        Whoever calls `append` or `arrived` must await `completed` in the end, also where entering
+        the call raises or is cancelled: a shared store may have the entry all the same, or get it
+        later. Otherwise the call waits for its answer for ever."""
+        if self._copies:
+            self._open[exchange.id] = exchange
+        return self._log.append(exchange.id, exchange, exchange.weight)
 
     def tell_arrival(self, exchange: Exchange) -> None:
         """Tell the observers of a call that has arrived."""

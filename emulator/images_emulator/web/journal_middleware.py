@@ -12,7 +12,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from images_emulator.admin_prefix import is_admin_path
 from images_emulator.contract.azure import dialect_at
 from images_emulator.contract.operations import image_operation_at
-from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.connection import CONNECTION
 from images_emulator.exchange.exchange import EXCHANGE, Exchange
 from images_emulator.exchange.request_head import RequestHead
@@ -58,19 +57,27 @@ class JournalMiddleware:
             return
         exchange = scope["state"][EXCHANGE] = self._exchange(scope)
         CALL_ID.set(exchange.id)
-        journal = self.emulator.journal
+        journal, store = self.emulator.journal, self._shared_store
+        own_progress = self.emulator.clock.own_progress
         search: asyncio.Task[None] | None = None
-        if exchange.kind == "download" or self._shared_store:
-            search = await self._enter(exchange, receive)
-        else:
-            exchange.number = await journal.arrived(exchange)
+        if store and exchange.kind == "call" and self.emulator.scenario.has_faults:
+            search = await self._faults.begin_search(exchange, receive)
         answer = self._answer_recorder(exchange, journal, self._headers, send)
         exchange.complete_in_journal = answer.complete_in_journal
+        # From here on the journal may have the call, also where entering it fails or is cancelled.
         try:
+            if store:
+                await self._enter(exchange, own_progress)
+            else:
+                if exchange.kind == "download":
+                    await self._note_picture(exchange)
+                exchange.number = await journal.arrived(exchange)
             if search:
                 await search
             await self.app(scope, receive, answer.send)
         finally:
+            if search:
+                search.cancel()
             exchange.pending_write = exchange.complete_in_journal = None
             if exchange.duration_ms is None:
                 await answer.complete_in_journal()
@@ -96,47 +103,38 @@ class JournalMiddleware:
         with suppress(RuntimeError):  # the server ends
             self.emulator.renderer.parser.submit(lambda _: release_memory(parts))
 
-    async def _enter(self, exchange: Exchange, receive: Receive) -> asyncio.Task[None] | None:
-        """Enter a download, or any exchange on a shared store, in the journal.
+    async def _enter(self, exchange: Exchange, own_progress: float) -> None:
+        """Enter an exchange in the journal of a shared store. *own_progress* is that of the clock
+        when the call came.
 
-        On a shared store the same round trip brings the registers up to date, the clock's among
-        them. Where the scenario has faults, it also claims the fault of the call: the returned task
-        ends when the fault is claimed. Until the exchange is completed, its entry has the time by
-        the clock before the round trip, and the entry of a download has no picture.
+        The same round trip brings the registers up to date, the clock's among them, and claims the
+        fault that `FaultMiddleware.begin_search` has begun to search for. Until the exchange is
+        completed, its entry has the time by the clock before the round trip, and the entry of a
+        download has no picture.
         """
-        journal, store = self.emulator.journal, self._shared_store
-        if not store:
-            await self._note_picture(exchange)
-            exchange.number = await journal.arrived(exchange)
-            return None
-        clock = self.emulator.clock
-        own_progress = clock.own_progress
-        search: asyncio.Task[None] | None = None
-        if exchange.kind == "download":
-            exchange.number, _ = await asyncio.gather(
-                journal.append(exchange), self._note_picture(exchange)
-            )
-        elif self.emulator.scenario.has_faults:
-            search = await self._faults.begin_search(exchange, receive)
-            try:
+        journal, clock = self.emulator.journal, self.emulator.clock
+        try:
+            if exchange.kind == "download":
+                exchange.number, _ = await asyncio.gather(
+                    journal.append(exchange), self._note_picture(exchange)
+                )
+            else:
                 exchange.number = await journal.append(exchange)
-            except BaseException:
-                search.cancel()
-                raise
-        else:
-            exchange.number = await journal.append(exchange)
-        exchange.time = clock.now()
-        # A client that has found the entry may have advanced the clock meanwhile. That advance
-        # counts for this call.
-        progress_meanwhile = clock.own_progress - own_progress
-        exchange.clock_progress = max(exchange.clock_progress, clock.progress - progress_meanwhile)
-        journal.tell_arrival(exchange)
-        return search
+            exchange.time = clock.now()
+            # A client that has found the entry may have advanced the clock meanwhile. That advance
+            # counts for this call.
+            progress_meanwhile = clock.own_progress - own_progress
+            exchange.clock_progress = max(
+                exchange.clock_progress, clock.progress - progress_meanwhile
+            )
+        finally:
+            # Whoever is told that the call is completed has been told of its arrival.
+            journal.tell_arrival(exchange)
 
     async def _note_picture(self, exchange: Exchange) -> None:
         """Give the exchange of a download the request that the picture answers."""
-        # Where the store is away, the endpoint says so.
-        with suppress(APIError):
+        # Where the store is away, or the picture cannot be read, the endpoint says so.
+        with suppress(Exception):
             if hosted := await self.emulator.hosting.peek(exchange.path):
                 exchange.request, exchange.hosted_index = hosted.request, hosted.index
 
