@@ -20,6 +20,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import AsyncMock
 
@@ -49,6 +50,8 @@ from images_emulator.state.store import (
     Register,
     StaleRegistersError,
     Store,
+    StoreBack,
+    StoreEvent,
 )
 from images_emulator.web.fault_middleware import FaultMiddleware
 from images_emulator.workers.orders import Report
@@ -1215,6 +1218,83 @@ async def test_entry_that_redis_gets_late_is_not_amended_before_it_is_there(
         await reading
     await amending
     assert await log.get("a") == 2
+
+
+@pytest.fixture
+async def small_store() -> AsyncIterator[RedisStore]:
+    """A store whose Redis takes no value of more than a megabyte."""
+    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+
+    redis = RedisServer("--proto-max-bulk-len", "1mb")
+    store = RedisStore(redis.url)
+    yield store
+    await store.disconnect()
+    await asyncio.to_thread(store.close)
+    redis.close()
+
+
+TEXTS: Final[Codec[str]] = Codec(
+    lambda text: Packed({"text": text}), lambda packed: str(packed.document["text"])
+)
+LONG: Final = "x" * 2**20
+
+
+async def eventually(read: Callable[[], Any]) -> Any:
+    """What *read* gives when Redis replies: it closes the connection on which it has refused a
+    long value."""
+    while True:
+        try:
+            return await read()
+        except APIError:
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+async def test_a_write_that_redis_refuses_even_without_bytes_is_dropped_and_counted(
+    small_store: RedisStore, monkeypatch: pytest.MonkeyPatch, is_late: bool
+) -> None:
+    monkeypatch.setattr("images_emulator.state.redis_client.RETRY_SECONDS", 0.01)
+    codec = LogCodec(TEXTS.pack, TEXTS.pack, TEXTS.unpack)
+    log = small_store.log("n", codec, max_entries=100, max_bytes=2**30, detach=len)
+    events: list[StoreEvent] = []
+    await log.append("a", "a", 1)
+    small_store.observe_events(events.append)
+    if is_late:
+        # Redis is away, as far as this process knows.
+        small_store.client._note_failure(OSError("the connection broke"))
+        monkeypatch.setattr(small_store.client, "_next_attempt", monotonic() + 0.2)
+    assert await log.append("b", LONG, 1) == 0
+    await log.amend("a", LONG, 1, detachable=False)
+    await log.append("c", "c", 1)
+    assert await eventually(log.all) == ["a", "c"]
+    assert await eventually(log.count) == 3
+    assert await log.append("d", "d", 1) == 4
+    assert await log.count() == 4
+    if is_late:
+        await asyncio.to_thread(until, lambda: len(events) == 2)
+        back = events[-1]
+        assert isinstance(back, StoreBack)
+        assert (back.late_entries, back.dropped_entries) == (1, 1)
+
+
+async def test_a_reply_that_is_an_error_is_logged_once_and_no_outage(
+    lone_store: RedisStore, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    events: list[StoreEvent] = []
+    lone_store.observe_events(events.append)
+    log, records = log_of(lone_store), lone_store.records("r", 100, NUMBER)
+    await records.put({"a": 1}, 1)
+    redis_server.command("SET", "images-emulator:3:{default}:records:r:json", "x")
+    for _ in range(2):
+        with pytest.raises(APIError, match="WRONGTYPE") as refused:
+            await records.get("a")
+        assert refused.value.newest.code == "store_unavailable"
+    assert await log.append("a", 1, 1) == 1
+    assert lone_store.failure is None
+    assert not events
+    (warning,) = [each.getMessage() for each in caplog.records]
+    start = f"The store {redis_server.url} has refused the operation get_value: WRONGTYPE "
+    assert warning.startswith(start)
 
 
 class DelayedReply:

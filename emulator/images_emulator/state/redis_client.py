@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -13,6 +14,7 @@ from typing import Any, Final, Protocol, TypeVar
 from weakref import WeakSet, finalize
 
 from redis.asyncio.sentinel import MasterNotFoundError
+from redis.exceptions import RedisError
 
 from images_emulator.contract import emulator_errors
 from images_emulator.contract.refusal import APIError
@@ -33,6 +35,8 @@ from images_emulator.state.store import (
 )
 
 T = TypeVar("T")
+
+logger = logging.getLogger("images_emulator")
 
 RETRY_SECONDS: Final = 0.25
 """Seconds after a failure in which no operation asks Redis. Then one operation asks, and the others
@@ -74,6 +78,11 @@ class _Outage:
     """Entries that have waited, and were dropped."""
 
 
+class RefusedOperationError(APIError):
+    """The `store_unavailable` of an operation to which Redis has replied with an error. Redis may
+    do others."""
+
+
 class Recovery(Protocol):
     """An object that has to catch up after Redis was away."""
 
@@ -89,6 +98,9 @@ class RedisClient:
     An operation to which Redis does not reply raises the APIError `store_unavailable`. So do all
     operations within the next `RETRY_SECONDS`, at once, so a call that needs no store is not
     delayed. From then on the client asks Redis until it replies, even if no call arrives.
+
+    An operation that Redis refuses raises RefusedOperationError. The log has a warning, but not
+    again for the same reason: a value that Redis does not take may come with each call.
     """
 
     def __init__(self, url: str) -> None:
@@ -118,6 +130,8 @@ class RedisClient:
         `_next_attempt` without regard to each other: the last one counts."""
         self._next_attempt = 0.0
         """The time of `monotonic` from which on Redis is asked again after a failure."""
+        self._refusals: dict[str, str] = {}
+        """Why Redis has last refused each script, by the script's name."""
 
     @property
     def failure(self) -> APIError | None:
@@ -132,7 +146,8 @@ class RedisClient:
     async def call(
         self, script: Script, keys: tuple[str, ...], *arguments: str | bytes | int
     ) -> Any:
-        """Run *script* and return the reply. Raises APIError where Redis does not reply."""
+        """Run *script* and return the reply. Raises APIError where Redis does not reply, and
+        RefusedOperationError where the reply is an error."""
         if not self.observers:
             return await self._ask(script, keys, arguments)
         with ExitStack() as observations:
@@ -167,6 +182,9 @@ class RedisClient:
         except FAILURES as error:
             self._note_failure(error)
             raise self._error() from None
+        except RedisError as error:
+            self._reason = ""
+            raise self._refusal(script, error) from None
         except BaseException:
             self._next_attempt = 0.0
             raise
@@ -287,3 +305,12 @@ class RedisClient:
         return emulator_errors.store_unavailable(
             url=without_credentials(self._url), reason=self._reason
         )
+
+    def _refusal(self, script: Script, error: RedisError) -> RefusedOperationError:
+        """The exception for the *error* with which Redis has replied to *script*."""
+        name, reason, url = _NAMES[script.digest], _reason(error), without_credentials(self._url)
+        if self._refusals.get(name) != reason:
+            self._refusals[name] = reason
+            logger.warning("The store %s has refused the operation %s: %s", url, name, reason)
+        unavailable = emulator_errors.store_unavailable(url=url, reason=reason)
+        return RefusedOperationError(unavailable.newest, unavailable.refusal, unavailable.values)

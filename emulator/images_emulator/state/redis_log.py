@@ -11,12 +11,10 @@ from contextlib import suppress
 from threading import Lock
 from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 
-from redis.exceptions import ResponseError
-
 from images_emulator.contract.refusal import APIError
 from images_emulator.state import redis_scripts as scripts
 from images_emulator.state.identity import random_digits
-from images_emulator.state.redis_client import RedisClient
+from images_emulator.state.redis_client import RedisClient, RefusedOperationError
 from images_emulator.state.redis_container import (
     RedisContainer,
     TimeToLive,
@@ -163,7 +161,8 @@ class _Summaries(Generic[T]):
 
 class RedisLog(RedisContainer, Generic[T]):
     """A `Log` in Redis. While Redis is away, writing raises nothing. The last writes are kept, and
-    sent when Redis is back; older entries count as dropped."""
+    sent when Redis is back; older entries count as dropped. So does an entry that Redis refuses
+    even without its bytes."""
 
     KIND = "log"
     KEYS = scripts.LOG_KEYS
@@ -282,19 +281,22 @@ class RedisLog(RedisContainer, Generic[T]):
 
     async def _write(self, write: _Write) -> int | None:
         """Send a write after the writes that are late. Return the reply of its script; None where
-        this write is late, too. Bytes that Redis refuses, such as more than it takes for one value,
-        are left out."""
-        try:
-            if self._late:
-                await self.catch_up()
-            return await self._send(write)
-        except APIError:
-            self._keep(write)
-            return None
-        except ResponseError:
-            if not write.data:
-                raise
-            return await self._write(write.without_data())
+        this write is late, too, or dropped. Bytes that Redis refuses, such as more than it takes
+        for one value, are left out. A write that it refuses even so is dropped."""
+        while True:
+            try:
+                if self._late:
+                    await self.catch_up()
+                return await self._send(write)
+            except RefusedOperationError:  # of this write: `catch_up` raises none
+                if not write.data:
+                    with self._lock:
+                        self._uncounted += write.script is scripts.APPEND
+                    return None
+                write = write.without_data()
+            except APIError:
+                self._keep(write)
+                return None
 
     async def _send(self, write: _Write) -> int:
         script, key, text, data, weight, detachable, change = write
@@ -338,7 +340,8 @@ class RedisLog(RedisContainer, Generic[T]):
 
     async def catch_up(self) -> None:
         """Send the writes that are late, one after the other, so that none comes before the entry
-        that it amends. Raises APIError where Redis is still away."""
+        that it amends. Those that Redis refuses are sent without their bytes, or dropped. Raises
+        APIError where Redis is still away, and never RefusedOperationError."""
         if not self._late:
             return
         # Where another task waits for Redis, this one does not wait for that task.
@@ -351,13 +354,8 @@ class RedisLog(RedisContainer, Generic[T]):
                     write = self._late[0]
                 try:
                     await self._send(write)
-                except ResponseError:
-                    if not write.data:
-                        raise
-                    with self._lock:
-                        if self._late and self._late[0] is write:
-                            self._late[0] = write.without_data()
-                            self._late_bytes -= len(write.data)
+                except RefusedOperationError:
+                    self._replace_oldest(write)
                     continue
                 with self._lock:
                     if self._late and self._late[0] is write:
@@ -365,3 +363,20 @@ class RedisLog(RedisContainer, Generic[T]):
                     else:
                         # Meanwhile the write was counted as dropped.
                         self._uncounted -= write.script is scripts.APPEND
+
+    def _replace_oldest(self, write: _Write) -> None:
+        """Leave the bytes of *write* out, the oldest of the late writes, which Redis has refused.
+        Drop it where it has none."""
+        dropped = 0
+        with self._lock:
+            if not self._late or self._late[0] is not write:
+                return  # meanwhile it was dropped
+            self._late_bytes -= self._late.popleft().size
+            if write.data:
+                rest = write.without_data()
+                self._late.appendleft(rest)
+                self._late_bytes += rest.size
+            else:
+                dropped = int(write.script is scripts.APPEND)
+                self._uncounted += dropped
+        self._client.note_late_entries(0, dropped)
