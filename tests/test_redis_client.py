@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Coroutine, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -15,11 +15,19 @@ from images_emulator.contract.refusal import APIError
 from images_emulator.faults.scenario_document import parse_step
 from images_emulator.state.event_loop_thread import EventLoopThread
 from images_emulator.state.steps import ScenarioStep
-from images_emulator.state.store import Count, StoreAway, StoreBack, StoreEvent
+from images_emulator.state.store import (
+    NUMBER_CODEC,
+    Count,
+    LogCodec,
+    StoreAway,
+    StoreBack,
+    StoreEvent,
+)
 from tests.redis_server import RedisServer, missing_part, new_store_name, shared_redis
 from tests.waiting import until
 
 if not missing_part():
+    from images_emulator.state import redis_scripts
     from images_emulator.state.redis_client import RedisClient
     from images_emulator.state.redis_counters import RedisCounters
     from images_emulator.state.redis_store import RedisStore
@@ -28,6 +36,8 @@ pytestmark = [
     pytest.mark.skipif(bool(missing_part()), reason=missing_part()),
     pytest.mark.not_on_redis("its stores are their own"),
 ]
+
+LOG_CODEC: Final = LogCodec(NUMBER_CODEC.pack, NUMBER_CODEC.pack, NUMBER_CODEC.unpack)
 
 WINDOW_SECONDS = 0.1
 """Seconds in which a close would end the thread that work is just handed to."""
@@ -116,6 +126,74 @@ def test_an_outage_that_an_event_loop_met_just_before_its_end_ends_all_the_same(
     client.close()
 
 
+class FailingRecovery:
+    async def recover(self) -> None:
+        raise ValueError("no setting has this name")
+
+
+def events_of(client: RedisClient) -> list[StoreEvent]:
+    """The events that the client tells of from now on."""
+    events: list[StoreEvent] = []
+    client.observe_events(events.append)
+    return events
+
+
+@pytest.fixture
+def retries_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("images_emulator.state.redis_client.RETRY_SECONDS", 0.01)
+
+
+@pytest.mark.usefixtures("retries_at_once")
+def test_each_outage_is_told_where_an_object_cannot_recover(
+    redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    client, recovery = RedisClient(redis.url), FailingRecovery()
+    events = events_of(client)
+    client.recover_later(recovery)
+    for number in range(1, 3):
+        redis.kill()
+        with pytest.raises(APIError):
+            client.run(client.call(redis_scripts.TOUCH, (), 1))
+        redis.start()
+        until(lambda count=2 * number: len(events) == count)  # type: ignore[misc]
+        assert len(caplog.records) == number
+    assert [type(event) for event in events] == [StoreAway, StoreBack] * 2
+    assert "no setting has this name" in caplog.text
+    client.close()
+
+
+@pytest.mark.usefixtures("retries_at_once")
+def test_an_outage_ends_where_no_object_has_to_recover(redis: RedisServer) -> None:
+    client = RedisClient(redis.url)
+    events = events_of(client)
+    redis.kill()
+    with pytest.raises(APIError):
+        client.run(client.call(redis_scripts.TOUCH, (), 1))
+    redis.start()
+    until(lambda: len(events) == 2)
+    assert client.failure is None
+    client.close()
+
+
+@pytest.mark.usefixtures("retries_at_once")
+def test_late_entries_are_written_where_redis_refuses_to_restore_the_registers(
+    redis: RedisServer,
+) -> None:
+    client = RedisClient(redis.url)
+    store, events = RedisStore(client), events_of(client)
+    store.register("n", 1, NUMBER_CODEC)
+    log = store.log("n", LOG_CODEC, max_entries=9, max_bytes=9, detach=int)
+    redis.kill()
+    assert store.run(log.append("a", 1, 1)) == 0
+    redis.start()
+    redis.command("SET", "images-emulator:3:{default}:registers", "x")
+    until(lambda: len(events) == 2)
+    assert b"$1\r\n1\r\n" in redis.command(
+        "HGET", "images-emulator:3:{default}:log:n:entries", "w:a"
+    )
+    client.close()
+
+
 def revocations() -> list[asyncio.Task[Any]]:
     return [each for each in asyncio.all_tasks() if "_revoke_all" in repr(each)]
 
@@ -165,6 +243,34 @@ async def test_a_revival_that_fails_is_done_when_redis_replies_again(
     assert calls == [*["a"] * failures, "a", "b"]
     assert await counters.counts(["a", "b"]) == [Count(), Count()]
     await redis_store.disconnect()
+
+
+async def test_a_revival_that_cannot_be_done_is_logged_and_given_up(
+    redis_store: RedisStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def revive(key: str) -> None:
+        raise ValueError(f"no step has the key {key}")
+
+    counters = redis_store.counters("steps", revive)
+    steps = [
+        ScenarioStep(parse_step({"fault": "timeout", "times": 1}), "step", key) for key in "ab"
+    ]
+    await cancel_and_revoke(counters.claim([step]) for step in steps)
+    assert (await counters.claim(steps[:1])).granted == (steps[0], Count(1, 1))
+    assert len(caplog.records) == 2
+    assert "no step has the key b" in caplog.text
+    await redis_store.disconnect()
+
+
+async def test_a_revocation_that_redis_refuses_is_given_up(redis: RedisServer) -> None:
+    store = RedisStore(redis.url)
+    counters = store.counters("steps")
+    assert isinstance(counters, RedisCounters)
+    counters._to_revoke = ["1"]
+    redis.command("SET", "images-emulator:3:{default}:counters:steps:effects", "x")
+    await counters._revoke()
+    assert counters._to_revoke == []
+    await store.disconnect()
 
 
 async def test_a_claim_does_a_revival_that_its_task_has_left(redis_store: RedisStore) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from threading import Lock
 from time import monotonic
@@ -88,7 +88,8 @@ class Recovery(Protocol):
 
     async def recover(self) -> None:
         """Read what this object has missed, and write what Redis has missed. Raises APIError where
-        Redis does not reply."""
+        Redis does not reply. Any other exception is logged, and the object recovers after the
+        next outage only."""
         ...
 
 
@@ -241,13 +242,7 @@ class RedisClient:
         observers."""
         while True:
             await asyncio.sleep(RETRY_SECONDS)
-            with self._lock:
-                recoveries = [*self._recoveries]
-            for each in recoveries:
-                with suppress(APIError):
-                    await each.recover()
-                if self._reason:
-                    break
+            await self._recover_all()
             with self._lock:
                 if not self._reason:
                     self._recovery = None
@@ -260,6 +255,25 @@ class RedisClient:
             self._tell(StoreBack(url, seconds, outage.late_entries, outage.dropped_entries))
         if is_restored:
             self._tell(StoreRestored(url))
+
+    async def _recover_all(self) -> None:
+        """Ask Redis whether it replies. Then let one object after the other recover, as long as it
+        does."""
+        if self._reason:
+            try:
+                await self._ask(redis_scripts.TOUCH, (), (1,))
+            except APIError:
+                return
+        with self._lock:
+            recoveries = [*self._recoveries]
+        for each in recoveries:
+            try:
+                await each.recover()
+            except APIError:
+                if self._reason:
+                    return
+            except Exception:
+                logger.exception("The recovery from an outage of the store has failed")
 
     def _tell(self, event: StoreEvent) -> None:
         for observer in self.event_observers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from threading import Lock
@@ -12,7 +13,7 @@ from images_emulator.contract.refusal import APIError
 from images_emulator.state import redis_scripts as scripts
 from images_emulator.state.identity import random_digits
 from images_emulator.state.redis_buckets import RedisBuckets, take_of
-from images_emulator.state.redis_client import RETRY_SECONDS, RedisClient
+from images_emulator.state.redis_client import RETRY_SECONDS, RedisClient, RefusedOperationError
 from images_emulator.state.redis_container import RedisContainer
 from images_emulator.state.store import (
     MAX_COUNTS,
@@ -24,6 +25,8 @@ from images_emulator.state.store import (
     Take,
     Taking,
 )
+
+logger = logging.getLogger("images_emulator")
 
 MAX_CLAIMS: Final = 10_000
 """The number of claims whose ids Redis keeps: the last ones. Only these claims can be revoked."""
@@ -133,11 +136,14 @@ class RedisCounters(RedisContainer):
     async def _revoke(self) -> None:
         """Revoke the claims that had no reply, and do `on_revocation` for the quotas whose grants
         are revoked. Raises APIError where Redis does not reply: what is not done by then stays to
-        be done."""
+        be done. What Redis refuses and what fails otherwise is logged and given up: each claim
+        would fail at it."""
         if ids := self._to_revoke[:MAX_CLAIMS]:
-            reply = await self._call(
-                scripts.REVOKE, self._keys, self._life_seconds, MAX_CLAIMS, *ids
-            )
+            reply: Sequence[bytes] = ()
+            with suppress(RefusedOperationError):
+                reply = await self._call(
+                    scripts.REVOKE, self._keys, self._life_seconds, MAX_CLAIMS, *ids
+                )
             keys, revoked = [key.decode() for key in reply], {*ids}
             with self._lock:
                 self._to_revoke = [each for each in self._to_revoke if each not in revoked]
@@ -147,7 +153,13 @@ class RedisCounters(RedisContainer):
                     self._to_revive += keys
         for key in [*self._to_revive]:
             assert self._on_revocation, "only then are there keys"
-            await self._on_revocation(key)
+            try:
+                await self._on_revocation(key)
+            except APIError as error:
+                if not isinstance(error, RefusedOperationError):
+                    raise
+            except Exception:
+                logger.exception("A step whose fault was revoked cannot be met again")
             with self._lock, suppress(ValueError):  # another task may have done it, too
                 self._to_revive.remove(key)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from threading import Lock
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
@@ -19,7 +20,7 @@ from urllib.parse import quote
 from images_emulator.contract.refusal import APIError
 from images_emulator.observers import add_observer
 from images_emulator.state.redis_buckets import RedisBuckets
-from images_emulator.state.redis_client import RedisClient
+from images_emulator.state.redis_client import RedisClient, RefusedOperationError
 from images_emulator.state.redis_container import RedisContainer, TimeToLive
 from images_emulator.state.redis_counters import RedisCounters
 from images_emulator.state.redis_log import RedisLog
@@ -180,7 +181,8 @@ class RedisStore:
     async def recover(self) -> None:
         """Restore registers that Redis lost while it was away, and write the late entries of
         logs."""
-        await self._registers.refresh()
+        with suppress(RefusedOperationError):  # logs are written all the same
+            await self._registers.refresh()
         for log in [*self._logs.values()]:
             await log.catch_up()
 
