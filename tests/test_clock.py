@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from images_emulator.contract.emulator_errors import store_unavailable
+from images_emulator.contract.refusal import APIError
 from images_emulator.state.clock import Clock, ClockSetting
 from images_emulator.state.memory_store import MemoryRegister, MemoryStore
 from images_emulator.state.store import Store
@@ -79,3 +81,14 @@ def test_a_clock_does_not_leave_its_years(seconds: float) -> None:
         clock.advance(seconds=seconds)
     assert clock.own_progress == clock.progress == 0
     assert abs(clock.now() - datetime.now(UTC)).total_seconds() < 60
+
+
+def test_an_advance_that_the_store_does_not_get_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def update(*_: object) -> None:
+        raise store_unavailable(url="redis:", reason="the connection broke")
+
+    clock = Clock(MemoryStore())
+    monkeypatch.setattr(MemoryRegister, "update", update)
+    with pytest.raises(APIError):
+        clock.advance(hours=1)
+    assert clock.own_progress == 0

@@ -17,6 +17,7 @@ from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging.render import render_image
 from images_emulator.rendering.renderer import Renderer
 from tests.test_streams import frames
+from tests.waiting import until
 
 
 def request(prompt: str = "a lighthouse", partials: int = 0) -> ImageRequest:
@@ -125,3 +126,45 @@ def test_a_cache_size_of_zero_changes_no_answer() -> None:
             answer = http.post("/images/generations", json=body)
             images.append([event["b64_json"] for _, event in frames(answer.text)])
     assert images[0] == images[1]
+
+
+# --- warming up
+
+
+def fail(_: object) -> None:
+    raise ImportError("no module has this name")
+
+
+def test_a_warm_up_that_fails_is_logged_and_done_again(
+    renderer: Renderer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("images_emulator.rendering.renderer._warm_up", fail)
+        assert not renderer.warm_up()
+        assert renderer._warm_up
+        assert isinstance(renderer._warm_up.exception(60), ImportError)
+    assert not renderer.warm_up()
+    assert "no module has this name" in caplog.text
+    until(renderer.warm_up)
+
+
+def test_a_warm_up_that_is_cancelled_is_done_again(renderer: Renderer) -> None:
+    begun, go_on = Event(), Event()
+
+    def wait() -> None:
+        begun.set()
+        go_on.wait(60)
+
+    renderer.pool.executor.submit(wait)
+    begun.wait(60)
+    assert not renderer.warm_up()
+    renderer.pool.cancel_all()
+    assert not renderer.warm_up()
+    go_on.set()
+    until(renderer.warm_up)
+
+
+def test_a_renderer_that_is_closed_before_its_warm_up_is_not_warm() -> None:
+    renderer = Renderer(cache_bytes=0, max_processes=0)
+    renderer.close()
+    assert not renderer.warm_up()

@@ -4,6 +4,7 @@ flight), and withdraws the jobs of clients that have left."""
 from __future__ import annotations
 
 import asyncio
+import logging
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from images_emulator.imaging.thumbnails import Thumbnails
 
 T = TypeVar("T")
+
+logger = logging.getLogger("images_emulator")
 
 RenderKey = tuple[bytes, int, int | None]
 """Cache key of one image file: (`ImageRequest.cache_key`, image index from 0, index of the partial
@@ -92,12 +95,19 @@ class Renderer:
 
     def warm_up(self) -> bool:
         """Begin to load the modules for the first image, if neither a drawing nor an earlier call
-        has loaded them. Return whether they are loaded."""
+        has loaded them, or is loading them. Return whether they are loaded. Where an earlier call
+        has failed to load them, its error is logged, and they are loaded anew."""
         if self._has_drawn:
             return True
-        if self._warm_up is None:
-            self._warm_up = self.pool.submit(_warm_up)
-        return self._warm_up.done()
+        begun = self._warm_up
+        if begun and begun.done() and not begun.cancelled():
+            if (error := begun.exception()) is None:
+                return True
+            logger.error("The modules for the first image cannot be loaded", exc_info=error)
+        if begun is None or begun.done():
+            with suppress(RuntimeError):  # the renderer is closed, or the system gives no thread
+                self._warm_up = self.pool.submit(_warm_up)
+        return False
 
     async def run(self, job: Callable[[], T]) -> T:
         """Run *job* in the thread of the pool, between two renderings, and return its result."""

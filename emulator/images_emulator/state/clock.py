@@ -173,7 +173,7 @@ class Clock:
             self.own_progress += max(step.total_seconds(), 0)
         try:
             self._store.run(self._setting.update(lambda setting: setting.advanced(step)))
-        except ValueError:
+        except BaseException:
             with self._lock:
                 self.own_progress -= max(step.total_seconds(), 0)
             raise
