@@ -181,7 +181,8 @@ class Replay:
         return position in self._index.hosting
 
     async def next_of(self, positions: Sequence[int]) -> int:
-        """The position of the recording among *positions* that is played now."""
+        """The position of the recording among *positions* that is played now. Raises APIError where
+        the store is away."""
         # A counter that begins anew has another key, as `RedisCounters` wants it.
         run = self._run.value
         plays = (_Play(f"{run}-{position}", position) for position in positions)
