@@ -27,8 +27,9 @@ MIN_DROPPED_BYTES: Final = 16_384
 
 
 MAX_COPIED_BYTES: Final = 128 * 2**20
-"""The weight past which a call goes to a shared store without its body and pictures. Redis takes no
-value of more than 512 MB, and replies to nobody else while it reads a large one."""
+"""The weight past which a call goes to a shared store without its body and pictures. Any shared
+store is asked by several processes, which wait while it reads a large value. The number is chosen
+for Redis, which takes no value of more than 512 MB."""
 
 MAX_DRAFT_BYTES: Final = 2**20
 """The longest body of a call that is written for other processes while its stream goes on."""

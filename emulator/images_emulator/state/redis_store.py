@@ -58,8 +58,7 @@ class RedisStore:
     does not close them.
 
     Registers and counts are restored from the copies of the processes where Redis has lost them.
-    While Redis is away, registers are read from their copies, `refresh` leaves the copies as they
-    are, and logs are written later. Everything else raises the APIError `store_unavailable`.
+    While Redis is away, registers are read from their copies.
     """
 
     is_shared: Final = True

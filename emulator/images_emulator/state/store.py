@@ -27,6 +27,18 @@ What is atomic:
 - No other two operations together. A reset consists of many operations, so calls may come between
   them.
 
+What is raised, beside what the methods say:
+
+- By a store in the process: nothing.
+- By the coroutines of containers, where a shared store is away or refuses the operation, such as a
+  value that is too long for it: the APIError `store_unavailable`, and no exception of the store's
+  client. `Router` makes an answer of an APIError; a middleware that awaits a container does so
+  itself.
+- Not by `Register.update_soon`, `Log.append`, `Log.amend` and `Store.refresh`. They say what
+  becomes of what cannot be done.
+- By a method that reads: what the codec raises for a value that it cannot unpack, such as one that
+  a newer release has written.
+
 Values are Python objects. `MemoryStore` keeps the objects. A store outside the process uses a
 `Codec`, which turns them into JSON and bytes, never into a pickle.
 
@@ -352,14 +364,16 @@ class Log(Protocol[T]):
 
     def append(self, key: str, entry: T, weight: int) -> Coroutine[Any, Any, int]:
         """Add *entry*, of about *weight* bytes, as the newest. Return its number, which counts from
-        1 since the last `clear`. Return 0 where a shared store cannot be reached: it gets the entry
-        later. A shared store also does what `Store.refresh` does."""
+        1 since the last `clear`. Return 0 where a shared store is away, which gets the entry later,
+        and where it refuses the entry, which counts as dropped. A shared store also does what
+        `Store.refresh` does."""
         ...
 
     def amend(
         self, key: str, entry: T, weight: int, *, detachable: bool, event: int | None = None
     ) -> Coroutine[Any, Any, None]:
-        """Replace an entry in its place. An entry that was dropped meanwhile stays dropped. Where
+        """Replace an entry in its place. An entry that was dropped meanwhile stays dropped. A
+        shared store that is away gets the new entry later; one that refuses it keeps the old. Where
         only one event of the entry is new, *event* is its number, which the watchers are told."""
         ...
 
@@ -519,16 +533,14 @@ class Store(Protocol):
     @property
     def failure(self) -> APIError | None:
         """The error `store_unavailable`, if the store did not reply when it was last asked; None
-        otherwise, and always for a store in the process. Without the store, `refresh` leaves the
-        registers as they are, entries of a log are written later, and everything else raises that
-        error."""
+        otherwise, and always for a store in the process."""
         ...
 
     async def refresh(self) -> None:
-        """Bring the registers up to date with the writes of other processes. If the store is
-        shared, `JournalMiddleware` awaits it at the start of each call of the admin API, the live
-        feed at intervals while it has readers, and `Clock.wait_until` ten times a second while
-        answers wait."""
+        """Bring the registers up to date with the writes of other processes. Leave them as they are
+        where the store is away. If the store is shared, `JournalMiddleware` awaits it at the start
+        of each call of the admin API, the live feed at intervals while it has readers, and
+        `Clock.wait_until` ten times a second while answers wait."""
         ...
 
     async def disconnect(self) -> None:
