@@ -25,8 +25,10 @@ async def opened_page(
     size: tuple[int, int] = (1440, 900),
     scheme: Scheme = "light",
     errors: bool = False,
+    script: str = "",
 ) -> AsyncIterator[Page]:
     """The page at *address*, the part behind the `#`, in a window that shares nothing with others.
+    *script* runs before the page's own scripts.
 
     At the end no script has failed, nothing was asked of another host and, unless the test expects
     *errors* of the admin API, the console has no error.
@@ -37,6 +39,8 @@ async def opened_page(
     context.set_default_timeout(20_000)
     await context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = await context.new_page()
+    if script:
+        await page.add_init_script(script)
     mistakes: list[str] = []
 
     def read_console(message: ConsoleMessage) -> None:

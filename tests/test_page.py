@@ -220,6 +220,27 @@ async def test_call_cut_before_its_answer_is_counted_and_has_a_tile(
     assert "before the answer" in await tiles(shown).inner_text()
 
 
+NO_MORE_SIZES: Final = """
+window.ResizeObserver = class extends ResizeObserver {
+  constructor(told) { super((entries) => window.hasSettled || told(entries)); }
+};
+"""
+"""An observer that tells of no size any more, once the page has settled. In a browser that is busy,
+list and wall may go and come back within one frame, in which their size does not change."""
+
+
+async def test_wall_that_comes_back_with_the_first_call_has_its_tile(
+    chromium: Browser, server: Server, client: OpenAI
+) -> None:
+    async with opened_page(chromium, server, script=NO_MORE_SIZES) as page:
+        await is_live(page)
+        await page.evaluate("window.hasSettled = true")
+        server.inject("server_error")
+        with pytest.raises(openai.InternalServerError):
+            generate(client)
+        await tiles(page).first.wait_for()
+
+
 async def test_failed_stream_is_called_failed(shown: Page, client: OpenAI, server: Server) -> None:
     server.inject({"kind": "stream_error", "after": 0})
     with pytest.raises(openai.APIError):

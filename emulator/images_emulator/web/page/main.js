@@ -175,6 +175,7 @@ function route() {
   else {
     view.close();
     wall.element.scrollTop = scrolled;
+    wall.draw();
   }
   list.setChosen(id);
   seek();
@@ -212,10 +213,11 @@ function refresh({ added }) {
     if (filters.isEmpty || test(call)) shown.push(call);
   }
   const arrived = added && before ? Math.max(0, shown.findIndex((call) => call.id === before.id)) : 0;
+  // List and wall are put in their place first: they draw nothing while they have no size.
+  showNotes();
   list.setItems(shown, { arrived, holds: address.params.has("call") });
   wall.setItems(shown);
   showTotals();
-  showNotes();
   search.recount();
 }
 

@@ -45,7 +45,7 @@ export class Wall {
         if (tile instanceof HTMLElement && tile.dataset.id) options.onchoose(tile.dataset.id);
       },
     });
-    this.element = h("section", { class: "wall", tabindex: 0, "aria-label": "Pictures", onscroll: () => this.#draw() },
+    this.element = h("section", { class: "wall", tabindex: 0, "aria-label": "Pictures", onscroll: () => this.draw() },
       h("h1", { class: "unseen" }, "Pictures"), this.space);
     new ResizeObserver(() => this.#resized()).observe(this.element);
   }
@@ -73,7 +73,7 @@ export class Wall {
       this.#lay();
       if (start > 0 && scrolled > PADDING) this.element.scrollTop = scrolled + this.#height() - height;
     }
-    this.#draw();
+    this.draw();
   }
 
   #resized() {
@@ -82,7 +82,7 @@ export class Wall {
       this.#width = width;
       this.#build(this.#rows.flatMap((row) => row.calls));
     }
-    this.#draw();
+    this.draw();
   }
 
   /** @param {Summary[]} calls */
@@ -155,7 +155,8 @@ export class Wall {
     return last ? last.top + last.height + CAPTION + BETWEEN : 0;
   }
 
-  #draw() {
+  /** Draw the tiles that are in sight. A wall that has no size draws nothing. */
+  draw() {
     if (!this.#width || !this.element.clientHeight) return;
     const { scrollTop, clientHeight } = this.element;
     const from = scrollTop - clientHeight / 2, to = scrollTop + 1.5 * clientHeight;
