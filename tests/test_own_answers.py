@@ -23,6 +23,7 @@ from images_emulator.contract.request import Upload
 from images_emulator.exchange.exchange_packing import unpack_exchange
 from images_emulator.exchange.retention import drop_body
 from images_emulator.imaging.decoder import decode
+from images_emulator.own_answers.own_answer import OwnAnswer
 from images_emulator.own_answers.picture_files import PictureFile
 from images_emulator.web.image_responses import ImageResponses, PreparedRequest
 from tests.answers import error_of
@@ -54,6 +55,7 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Answer:
 
     def use(*pictures: OwnPicture, raw: RawAnswer | None = None, **values: Any) -> None:
         overrides = AnswerOverrides(**values) if values else NO_OVERRIDES
+        answer = OwnAnswer("answer", overrides)
 
         async def answered(
             self: ImageResponses,
@@ -64,7 +66,7 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Answer:
         ) -> Response:
             if raw:
                 return self.respond_raw(exchange, raw)
-            prepared = prepared.with_answer(pictures or None, overrides)
+            prepared = prepared.with_answer(answer, pictures or None)
             exchange.request = prepared.request
             return await respond(self, request, exchange, prepared, headers)
 

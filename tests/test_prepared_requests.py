@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -254,6 +255,33 @@ def test_a_prepared_request_weighs_its_body(
 ) -> None:
     again(SMALL | {"prompt": "x" * 1000})
     assert emulator.prepared_requests.weight > 8 * 1000
+
+
+def answered_requests(emulator: Emulator) -> int:
+    """The number of prepared requests that keep a copy for an own answer."""
+    entries = [value for value, _ in emulator.prepared_requests._entries.values()]
+    return sum(bool(each._answered) for each in entries if isinstance(each, PreparedRequest))
+
+
+def test_a_prepared_request_keeps_own_pictures_no_longer_than_their_answer(
+    server: Server, emulator: Emulator, again: Callable[..., httpx2.Response]
+) -> None:
+    server.answer(png())
+    again()
+    assert answered_requests(emulator) == 1
+    emulator.scenario.clear()
+    server.answer(png(), match={"prompt": "of another call"})
+    again()
+    gc.collect()
+    assert answered_requests(emulator) == 0
+
+
+def test_a_prepared_request_keeps_no_picture_of_a_function(
+    server: Server, emulator: Emulator, again: Callable[..., httpx2.Response]
+) -> None:
+    server.answer(lambda request, index: png())
+    assert again().status_code == 200
+    assert answered_requests(emulator) == 0
 
 
 async def test_settings_that_change_before_the_body_has_come_count() -> None:

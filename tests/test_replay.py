@@ -227,6 +227,17 @@ def test_hosted_pictures_are_served_from_the_recording(server: Server, play: Pla
     assert (fetched.recording, fetched.prompt) == ("0001", "A fox")
 
 
+def test_the_cache_counts_the_pictures_of_recorded_urls(server: Server, play: Play) -> None:
+    recording = recorded(
+        server,
+        target=GENERATIONS,
+        body={"model": "dall-e-3", "prompt": "A fox", "response_format": "url"},
+    )
+    player = play(recording, cache=len(recording.downloads[0].data))
+    assert sent_by(player, recording).downloads[0].data == recording.downloads[0].data
+    assert player.downloads[0].prompt is None
+
+
 def test_url_that_json_has_escaped_is_served_from_here(server: Server, play: Play) -> None:
     body = {"model": "dall-e-3", "prompt": "A fox", "response_format": "url"}
     recording = recorded(server, target=GENERATIONS, body=body)

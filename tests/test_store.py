@@ -25,7 +25,7 @@ from images_emulator.contract.request import ImageRequest
 from images_emulator.exchange.call_answer import CallAnswer
 from images_emulator.exchange.encoded_file import EncodedFile
 from images_emulator.exchange.exchange import Exchange
-from images_emulator.exchange.exchange_packing import unpack_exchange
+from images_emulator.exchange.exchange_packing import CompletionPacker, unpack_exchange
 from images_emulator.exchange.request_head import RequestHead
 from images_emulator.exchange.sent_images import SentImage
 from images_emulator.exchange.sent_response import SentResponse
@@ -562,6 +562,17 @@ def test_a_packed_exchange_without_its_bytes_is_one_without_body_and_uploads() -
         assert (entry.usage, entry.price_usd) == (exchange.usage, exchange.price_usd)
         assert entry.usage
     assert ([*whole.dropped], [*rest.dropped]) == ([], ["body", "pictures"])
+
+
+def test_a_text_that_exchanges_share_weighs_the_body_that_it_is_compared_by() -> None:
+    head = RequestHead("POST", "/v1/images/generations", b"", [])
+    exchange = Exchange(head, "req_1", NOW, request=_request())
+    exchange.keep_body((b"{}" + b" " * 100_000,))
+    exchange.start_response(200)
+    exchange.end()
+    packer = CompletionPacker()
+    packer.pack(exchange)
+    assert packer._texts.weight > 100_000
 
 
 def test_a_packed_stream_has_its_events_and_was_cut_where_it_was() -> None:

@@ -35,8 +35,11 @@ class LRUCache:
         return entry[0]
 
     def put(self, key: Hashable, value: Any, weight: int) -> None:
-        """Cache *value*, which holds about *weight* bytes, unless that exceeds the budget. The
-        older value of *key* is removed in either case."""
+        """Cache *value*, unless *weight* exceeds the budget. The older value of *key* is removed in
+        either case.
+
+        *weight* is about the number of bytes that would be free without key and value. What else
+        keeps alive is left out; what is attached to the value later is in it from the start."""
         with self._lock:
             _, replaced = self._entries.pop(key, (None, 0))
             self.weight -= replaced

@@ -38,7 +38,11 @@ MAX_SHARED_BYTES: Final = 2**20
 """Bytes of the texts that calls share."""
 
 SHARED_OVERHEAD_BYTES: Final = 1024
-"""Bytes that such a text takes beside its length, about, with the values that it is compared by."""
+"""Bytes that such a text takes beside its length, about, with the values that it is compared by.
+The body of the call is not among them."""
+
+_BODY_COPIES: Final = 5
+"""What the body, and its texts in the request, take of the body's length."""
 
 _OPTIONAL: Final = ("fault", "recording", "recording_miss", "hosted_index", "span_trace_id")
 """Attributes of an exchange that JSON has as they are. None is left out."""
@@ -149,7 +153,8 @@ class CompletionPacker:
             _, shared = _shared_members(exchange)
             text = json.dumps(shared, separators=(",", ":"))[1:-1]
             known = _SharedText(text, *_SharedText.facts_of(exchange))
-            self._texts.put(id(request), known, SHARED_OVERHEAD_BYTES + len(text))
+            held = len(text) + _BODY_COPIES * exchange.body_bytes
+            self._texts.put(id(request), known, SHARED_OVERHEAD_BYTES + held)
         return own, exchange.body or b"", known.text
 
 

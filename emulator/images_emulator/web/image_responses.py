@@ -6,7 +6,9 @@ import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
+from functools import partial
+from typing import TYPE_CHECKING, Final
+from weakref import ref
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -35,6 +37,9 @@ from images_emulator.web.disconnect import watch_disconnect
 from images_emulator.web.forwarded_headers import base_url, is_forwarded
 from images_emulator.web.json_responses import json_response
 
+if TYPE_CHECKING:
+    from images_emulator.own_answers.own_answer import OwnAnswer
+
 logger = logging.getLogger("images_emulator")
 
 MAX_INLINE_PROMPT_CHARS: Final = 4000
@@ -48,7 +53,7 @@ EVENT_OVERHEAD_BYTES: Final = 512
 """Bytes that a cached event takes beside its own length, about."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, weakref_slot=True, eq=False)
 class PreparedRequest:
     """A validated request with its body, and the parts that all answers to it share."""
 
@@ -71,16 +76,20 @@ class PreparedRequest:
     the object itself, a key would keep body and uploads. None where no other call has this
     object."""
     _answered: PreparedRequest | None = None
+    """The last result of `with_answer`, as long as the answer of which it was made is alive."""
+    _answer: ref[OwnAnswer] | None = None
 
     def with_answer(
-        self,
-        pictures: tuple[OwnPicture, ...] | None,
-        overrides: AnswerOverrides = NO_OVERRIDES,
+        self, answer: OwnAnswer, pictures: tuple[OwnPicture, ...] | None
     ) -> PreparedRequest:
-        """Copy the call, to be answered by own *pictures* (None: by drawings) and *overrides*. The
-        copy shares no part of an answer with this one. The last result is kept: with the same
-        objects the method returns it again, so a repeated call is as fast as any other."""
-        last = self._answered
+        """Copy the call, to be answered by *answer*, with own *pictures* (None: by drawings). The
+        copy shares no part of an answer with this one. With the same objects the method returns
+        the last copy again, so a repeated call is as fast as any other.
+
+        The copy is kept only as long as its pictures are in memory anyway, because *answer* has
+        them: the budget of prepared requests does not count them. A function makes pictures anew.
+        """
+        last, overrides = self._answered, answer.overrides
         if last and last.request.own_pictures is pictures and last.overrides is overrides:
             return last
         request = replace(self.request, own_pictures=pictures)
@@ -91,8 +100,15 @@ class PreparedRequest:
             overrides=overrides,
             event_key=self.event_key and object(),
         )
-        self._answered = answered
+        if answer.function is None:
+            self._answered, self._answer = answered, ref(answer, partial(_forget, ref(self)))
         return answered
+
+
+def _forget(owner: ref[PreparedRequest], answer: ref[OwnAnswer]) -> None:
+    """Drop the last copy of *owner*, if it was made of *answer*, which is no more."""
+    if (prepared := owner()) and prepared._answer is answer:
+        prepared._answered = prepared._answer = None
 
 
 async def render_for_client(

@@ -51,7 +51,7 @@ async def apply_own_answer(
             sentence = _sentence(error)
             reason = f"{type(error).__name__}: {sentence}" if sentence else type(error).__name__
             raise emulator_errors.failed_answer(name=met.title, reason=reason) from None
-    return prepared.with_answer(pictures, answer.overrides)
+    return prepared.with_answer(answer, pictures)
 
 
 def _sentence(error: Exception) -> str:

@@ -102,8 +102,8 @@ class ReplayMiddleware:
         self.replay = recordings
         self._results = LRUCache(RESULT_CACHE_BYTES)
         self._playables = LRUCache(emulator.settings.cache)
-        self._hosted_requests = LRUCache(RESULT_CACHE_BYTES)
-        """The requests of hosted pictures that were played, by their paths."""
+        self._hosted_requests = LRUCache(emulator.settings.cache)
+        """The requests of hosted pictures that were played, by their paths, with the pictures."""
         self._miss_recorder: MissRecorder | None = None
         if emulator.settings.on_miss == OnMiss.RECORD:
             from images_emulator.web.miss_recorder import MissRecorder  # noqa: PLC0415 - an extra
@@ -370,7 +370,8 @@ class ReplayMiddleware:
             for url, picture in zip(answer.urls, answer.pictures, strict=False):
                 hosted = replace(request, own_pictures=(picture,))
                 path = unquote(urlsplit(url.decode()).path)
-                self._hosted_requests.put(path, hosted, RESULT_OVERHEAD_BYTES)
+                weight = RESULT_OVERHEAD_BYTES + picture.weight
+                self._hosted_requests.put(path, hosted, weight)
             files = answer.files
             if answer.is_stream and answer.images:
                 files = {**files, request.partial_images: files[max(files)]}
