@@ -314,10 +314,10 @@ def test_fewer_images_have_whole_counts(http: httpx2.Client, n: int) -> None:
     assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
 
 
-@pytest.mark.parametrize("n", [None, 1, 7])
+@pytest.mark.parametrize("n", [None, 1, 7, -3, 0])
 def test_a_rate_limit_says_how_many_pictures_were_requested(client: OpenAI, n: int | None) -> None:
     header = {"x-emulator-fault": "rate_limit_exceeded"}
-    with pytest.raises(openai.RateLimitError, match=rf"Used 5, Requested {n or 1}\."):
+    with pytest.raises(openai.RateLimitError, match=rf"Used 5, Requested {max(n or 1, 1)}\."):
         client.images.generate(model="gpt-image-2", prompt="x", n=n, extra_headers=header)
 
 

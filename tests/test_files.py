@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from hashlib import sha256
 from io import BytesIO
 from typing import Any
 
@@ -85,6 +86,14 @@ def test_keys_that_the_settings_name_have_files_of_their_own() -> None:
             for key in server.settings.api_key
         ]
         assert [answer.status_code for answer in answers] == [200, 404]
+        # A step for this file is not for who may not use it.
+        server.inject("server_error", match={"image_sha256": sha256(png((64, 64))).hexdigest()})
+        headers = {"authorization": "Bearer sk-other"}
+        refused = httpx2.post(f"{server.base_url}/images/edits", json=body, headers=headers)
+        assert refused.status_code == 404
+        headers = {"authorization": "Bearer sk-one"}
+        failed = httpx2.post(f"{server.base_url}/images/edits", json=body, headers=headers)
+        assert failed.status_code == 500
         assert one.files.delete(file.id).deleted
 
 

@@ -1656,6 +1656,8 @@ def test_store_is_a_cluster(http: httpx2.Client) -> None:
             assert http.get(url.replace(one.url, other.url)).status_code == 200
             assert [call.status for call in one.requests] == [500, 200]
             assert [call.status for call in one.downloads] == [200]
+            # A node counts only those that watch by that node.
+            assert one.emulator.journal._log.is_watched
             node.kill()
             assert generate(http, one, response_format="url").status_code == 503
     finally:

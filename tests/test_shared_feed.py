@@ -100,6 +100,46 @@ async def test_log_tells_of_what_other_processes_do_to_it() -> None:
         store.close()
 
 
+async def test_journal_knows_at_each_arrival_whether_another_process_watches() -> None:
+    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+
+    namespace = new_store_name()
+    stores = [RedisStore(shared_redis().url, namespace) for _ in range(2)]
+    own, foreign = (Journal(store, 100, 2**20) for store in stores)
+
+    async def watch(journal: Journal) -> asyncio.Task[None]:
+        told: asyncio.Queue[LogChange] = asyncio.Queue()
+        watching = asyncio.ensure_future(journal.watch(told.put_nowait))
+        assert await told.get() == LogChange("missed")
+        return watching
+
+    async def end(watching: asyncio.Task[None]) -> None:
+        watching.cancel()
+        await asyncio.wait([watching])
+
+    async def arrive(name: str) -> None:
+        call = Exchange(RequestHead("GET", "/v1/models", b"", []), name, datetime.now(UTC))
+        await own.arrived(call)
+        await own.completed(call)
+
+    def is_observed() -> bool:
+        return own.is_observed
+
+    foreign_watching = await watch(foreign)
+    await arrive("watched")
+    own_watching = await watch(own)
+    assert is_observed(), "by the other, also now that this process watches, too"
+    await end(foreign_watching)
+    numbers = count()
+    while is_observed():  # Redis has not noticed yet
+        await arrive(f"call {next(numbers)}")
+    await end(own_watching)
+    assert not is_observed(), "its own watcher that has gone is no other one"
+    for store in stores:
+        await store.disconnect()
+        store.close()
+
+
 def test_stream_of_another_server_is_told_as_it_goes_on(
     replicas: Replicas, http: httpx2.Client
 ) -> None:

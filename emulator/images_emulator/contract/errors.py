@@ -1,5 +1,6 @@
 """The error messages of the API, each a `Refusal`. A new error is a `Refusal` here. `earlier` has
-the words that an error had until some day.
+the words that an error had until some day. Words for one parameter alone are a `Refusal` of their
+own, in `refusal=` of its `Choice`.
 
 The words are the API's own, as recorded. Words that no recording shows follow the form of recorded
 ones, and a comment says so.

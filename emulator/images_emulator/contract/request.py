@@ -145,8 +145,9 @@ class ImageRequest:
     without a mark raises at import; see `field_codecs`.
 
     A new parameter is a rule in `families.py` and a filter of calls in `state/query.py`. A
-    parameter that changes the answer is a field here, too. A parameter that openai-python lacks is
-    named in `web/code_samples/sdk_call.py`.
+    parameter that changes the answer is a field here, too, and one that changes the drawing is used
+    in `scene_of` of `imaging/drawing.py`. A parameter that openai-python lacks is named in
+    `web/code_samples/sdk_call.py`.
     """
 
     # The first fields are in every key. A new one that decides a file is `ADDED_LATER`, too.

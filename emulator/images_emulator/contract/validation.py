@@ -106,6 +106,8 @@ class Validation:
                 self.forgive(error)
                 if not uploads:
                     continue
+                # Each item is checked again when it is loaded, and a blank picture replaces those
+                # that are no images.
                 value = [] if self.call.fields[name] is None else self.call.fields[name]
             if value is not None:
                 values[name] = value

@@ -215,7 +215,7 @@ class _Parser:
 
 def place(fields: dict[str, Any], name: str, value: str | Upload) -> bool:
     """Put one part under its *name*: `image`, `image[]`, `image[0]`, `svg[model]`. Return whether
-    the name is new.
+    the name counts as one more: items of a list count once, keys of a mapping each.
 
     Raises APIError where a name comes twice, or with brackets and without, or has too many
     brackets.

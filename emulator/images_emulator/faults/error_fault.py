@@ -42,9 +42,10 @@ ErrorName = Annotated[
 
 
 def _count(n: Any) -> int:
-    """The number of images of a call, from its *n* in JSON or a form; 1 where *n* is no number."""
+    """The number of images of a call, from its *n* in JSON or a form; 1 where *n* is no number of
+    images."""
     try:
-        return (int(n) or 1) if isinstance(n, (int, str)) else 1
+        return max(int(n), 1) if isinstance(n, (int, str)) else 1
     except ValueError:
         return 1
 

@@ -1,4 +1,4 @@
-"""The emulator: one emulated account with all its state. There is no global state."""
+"""The emulator: one emulated account with all its state. No state of an account is global."""
 
 from __future__ import annotations
 

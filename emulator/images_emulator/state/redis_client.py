@@ -21,6 +21,7 @@ from images_emulator.contract.refusal import APIError
 from images_emulator.setting_values import without_credentials
 from images_emulator.state import redis_scripts
 from images_emulator.state.event_loop_thread import EventLoopThread
+from images_emulator.state.redis_address import RedisAddress
 from images_emulator.state.redis_connection import FAILURES
 from images_emulator.state.redis_pool import RedisPools
 from images_emulator.state.redis_scripts import FREEING, Script
@@ -112,6 +113,8 @@ class RedisClient:
         `observe_events`."""
         self._url = url
         self._pools = RedisPools(url)
+        self.is_cluster = RedisAddress(url).is_cluster
+        """Whether the keys are on several nodes."""
         self._thread: EventLoopThread | None = None
         """Runs the work of synchronous callers; None before the first work, and after `close`."""
         self._lock = Lock()
@@ -140,7 +143,8 @@ class RedisClient:
         return self._error() if self._reason else None
 
     def raise_if_away(self) -> None:
-        """Raises APIError where an operation would not be sent now."""
+        """Raises APIError where an operation would not be sent now, unless it makes room in a Redis
+        that is full."""
         if self._reason and monotonic() < self._next_attempt:
             raise self._error()
 

@@ -195,8 +195,7 @@ class RedisLog(RedisContainer, Generic[T]):
         self._process = random_digits()
         """The name of this process in the messages about changes."""
         self._own_watchers = 0
-        self._watchers = 0
-        """The number of watchers in all processes at the last `append`."""
+        self._is_watched = False
         self._lock = Lock()
         """Held while the writes that are late are changed."""
         self._write_lock = _CrossLoopLock()
@@ -273,7 +272,7 @@ class RedisLog(RedisContainer, Generic[T]):
 
     @property
     def is_watched(self) -> bool:
-        return self._watchers > self._own_watchers
+        return self._is_watched
 
     def _change_message(self, kind: str, key: str = "", event: int | None = None) -> str:
         """The message that tells other processes of a `LogChange` by this one."""
@@ -311,13 +310,15 @@ class RedisLog(RedisContainer, Generic[T]):
                 uncounted, self._uncounted = self._uncounted, 0
         last = uncounted, change, self._registers.version
         try:
-            number, self._watchers, refresh = await self._client.call(
+            number, watchers, refresh = await self._client.call(
                 script, self._keys_to_append, *entry, *last
             )
         except BaseException:
             with self._lock:
                 self._uncounted += uncounted
             raise
+        # A node of a cluster counts only those that watch by that node.
+        self._is_watched = watchers > self._own_watchers or self._client.is_cluster
         # The entry is written, even if the registers or the time to live cannot be.
         with suppress(APIError):
             if refresh != 1:

@@ -414,7 +414,8 @@ class Log(Protocol[T]):
 
     @property
     def is_watched(self) -> bool:
-        """Whether another process watched the log at the last `append` of this process."""
+        """Whether another process watched the log at the last `append` of this process, or may have
+        watched it, where the store cannot tell."""
         ...
 
 

@@ -43,6 +43,7 @@ FAULT_HEADER: Final = "x-emulator-fault"
 """The header that gives a call a fault."""
 
 _FAULT_HEADER: Final = FAULT_HEADER.encode()
+
 BODY_SECONDS: Final = 0.05
 """Seconds for which `begin_search` waits for the body of a call. With the body, one round trip to a
 shared store enters the call in the journal and claims its fault; without it, that takes two."""
@@ -128,6 +129,8 @@ class FaultMiddleware:
         search = asyncio.ensure_future(self._search(exchange, receive, reading))
         # A task that is cancelled before its first step cancels nothing that it would wait for.
         search.add_done_callback(lambda _: reading.cancel())
+        # Where the call ends before it awaits the search, nobody else asks for its exception.
+        search.add_done_callback(lambda done: done.cancelled() or done.exception())
         return search
 
     async def _search(
@@ -145,7 +148,7 @@ class FaultMiddleware:
         if exchange.kind == "download":
             return FaultEligibility(self._is_signed_download(exchange), has_directive=False)
         if exchange.image_operation:
-            await self._read_body(exchange, receive)
+            await self._await_body(exchange, receive)
         settings = self.emulator.settings
         may_fail = authenticate(exchange, settings) and has_valid_overrides(exchange, settings)
         chunks = exchange.chunks if may_fail else None
@@ -182,7 +185,9 @@ class FaultMiddleware:
                 return
             # The whole body is read first. An answer before the end of a request would reset the
             # connection.
-            await (self._call if exchange.image_operation else self._read_body)(exchange, receive)
+            await (self._call_or_none if exchange.image_operation else self._await_body)(
+                exchange, receive
+            )
             exchange.fault, exchange.body_may_change = fault.label, fault.changes_body
             exchange.clock = self.emulator.clock
             exchange.message_values = {
@@ -244,14 +249,14 @@ class FaultMiddleware:
             return await self.emulator.renderer.parse(lambda: _has_directive(body))
         return _has_directive(body)
 
-    async def _read_body(self, exchange: Exchange, receive: Receive) -> None:
+    async def _await_body(self, exchange: Exchange, receive: Receive) -> None:
         try:
             await read_body(exchange, receive, self.emulator.settings)
         except (APIError, ClientDisconnect):
             # The endpoint reads the body again and answers with the error.
             return
 
-    async def _call(self, exchange: Exchange, receive: Receive) -> Call | None:
+    async def _call_or_none(self, exchange: Exchange, receive: Receive) -> Call | None:
         """The parsed call; None at other paths and where the body cannot be parsed."""
         if exchange.image_operation:
             with suppress(APIError, ClientDisconnect):
@@ -260,7 +265,7 @@ class FaultMiddleware:
 
     async def _take_directive(self, exchange: Exchange, receive: Receive) -> str | None:
         """Remove the directives from the prompt. Return the text of the first one."""
-        call = await self._call(exchange, receive)
+        call = await self._call_or_none(exchange, receive)
         prompt = call.fields.get("prompt") if call else None
         if not call or not isinstance(prompt, str):
             return None
@@ -282,7 +287,7 @@ class FaultMiddleware:
         """The values of the call that the steps of the scenario are compared with."""
         if exchange.kind == "download":
             return input_of_download(exchange, self.emulator)
-        call = await self._call(exchange, receive)
+        call = await self._call_or_none(exchange, receive)
         model = self._dialect_values(exchange).get("model") if call else None
         return await input_of_call(exchange, call, model, self.emulator)
 

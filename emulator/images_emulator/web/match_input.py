@@ -15,6 +15,7 @@ from images_emulator.exchange.field_path import FieldPath
 from images_emulator.exchange.prompts import prompt_name
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.steps import MatchInput
+from images_emulator.web.authentication import file_owner
 
 _NOTHING: Mapping[str, Any] = {}
 
@@ -36,7 +37,8 @@ async def input_of_call(
     values = _with_forms_of_prompt(_sent_values(exchange, call, model), emulator)
     if values.images and "image_sha256" in emulator.scenario.reads:
         # Hashing takes time, and a file that was uploaded earlier is in the store.
-        digests = await emulator.renderer.parse(partial(_digests, fields, emulator))
+        owner = file_owner(exchange, emulator.settings)
+        digests = await emulator.renderer.parse(partial(_digests, fields, emulator, owner))
         values = values._replace(image_sha256=digests)
     if emulator.scenario.paths:
         values = values._replace(fields=await _values_at_paths(lambda: fields, exchange, emulator))
@@ -162,12 +164,18 @@ def _input_images(fields: Mapping[str, Any]) -> list[Upload | Mapping[str, Any]]
     ]
 
 
-def _digests(fields: Mapping[str, Any], emulator: Emulator) -> tuple[str, ...]:
-    files = _files(_input_images(fields), emulator)
+def _digests(
+    fields: Mapping[str, Any], emulator: Emulator, owner: str | None = None
+) -> tuple[str, ...]:
+    """The digests of the input images in *fields*. Uploaded files are those of *owner*; None for
+    all files."""
+    files = _files(_input_images(fields), emulator, owner)
     return tuple(hashlib.sha256(data).hexdigest() for data in files)
 
 
-def _files(images: list[Upload | Mapping[str, Any]], emulator: Emulator) -> Iterator[bytes]:
+def _files(
+    images: list[Upload | Mapping[str, Any]], emulator: Emulator, owner: str | None
+) -> Iterator[bytes]:
     """The files of *images*, without the images at an address."""
     for image in images:
         if isinstance(image, Upload):
@@ -177,6 +185,6 @@ def _files(images: list[Upload | Mapping[str, Any]], emulator: Emulator) -> Iter
         if isinstance(url, str) and is_data_url(url):
             yield data_of_url(url)
         elif isinstance(identity, str):
-            data = emulator.files.data(identity)
+            data = emulator.files.data(identity, owner)
             if data is not None:
                 yield data

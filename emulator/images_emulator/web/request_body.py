@@ -62,9 +62,10 @@ async def read_call(
     as_of: Day = None,
 ) -> Call:
     """The parsed call to an image *operation*. The first caller parses the body, later ones get the
-    same call or error. Raises ClientDisconnect. Raises APIError where the body is longer than the
-    settings allow, cannot be parsed, or has a media type that the operation does not read on the
-    day *as_of*."""
+    same call or error. Only the media type is judged by the day *as_of*, each time.
+
+    Raises ClientDisconnect. Raises APIError where the body is longer than the settings allow,
+    cannot be parsed, or has a media type that the operation does not read on that day."""
     body = await _body(exchange, receive, operation, emulator, as_of)
     if exchange.call_error:
         raise exchange.call_error
