@@ -272,11 +272,13 @@ class Counters(Protocol):
         count; or else None, and the counts of the keys *count_keys*. A quota of *n* times grants
         exactly *n* claims to any number of threads and processes.
 
-        With *taking*, nothing is claimed unless the bucket grants the tokens; a shared store does
-        both in one step. With *if_fresh*, which is called first, nothing is done where it returns
-        False, and StaleRegistersError is raised. The same holds where the store has to be asked,
-        and the process lacks the newest value of a register. Only one of *taking* and *if_fresh*
-        may be given.
+        One of two conditions may be given:
+
+        - *taking*: tokens of a bucket. Nothing is claimed unless the bucket grants them. A shared
+          store takes and claims in one step.
+        - *if_fresh*: whether what the process knows still holds. It is called first. Where it
+          returns False, nothing is claimed, and StaleRegistersError is raised. So it is where a
+          shared store has a newer value of a register than the process.
 
         A claim whose outcome did not reach the caller, because the store did not reply or the
         caller was cancelled, is revoked as soon as the store replies. Its tokens stay taken.

@@ -103,7 +103,8 @@ class FaultMiddleware:
             search = FaultSearch(await self._eligibility(exchange, receive), None)
         (may_fail, has_directive), meeting = search
         scenario = self.emulator.scenario
-        may_have = has_directive or meeting or scenario.has_faults
+        # A meeting without a fault counts, too: it has the near misses.
+        may_have = has_directive or meeting is not None or scenario.has_faults
         if may_fail and (may_have or _FAULT_HEADER in exchange.head):
             await self._call_with_fault(
                 exchange, scope, receive, send, has_directive=has_directive, meeting=meeting
@@ -117,8 +118,9 @@ class FaultMiddleware:
 
         Wait until the body has come, but `BODY_SECONDS` at most. The claim then goes to the store
         in the same round trip as what the caller sends to it at once. For this, nothing that is
-        awaited here or in `_search` may suspend between the end of the body and the claim. A large
-        body is searched and parsed in another thread: its claim is a round trip of its own.
+        awaited here or in `_search` may suspend between the end of the body and the claim
+        (`test_a_call_that_ends_a_step_asks_redis_twice`). A large body is searched and parsed in
+        another thread: its claim is a round trip of its own.
         """
         reading = asyncio.ensure_future(self._eligibility(exchange, receive))
         try:
