@@ -72,6 +72,12 @@ def unpack_value(codec: Codec[T], text: bytes, data: bytes | None) -> T:
     return codec.unpack(Packed(json.loads(text), data or b""))
 
 
+def reason_of(error: Exception) -> str:
+    """Why a value cannot be unpacked, for the log: the first line of what its codec has raised, and
+    the exception's name."""
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+
+
 def pairs(flat: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
     """The items of *flat*, two by two."""
     return zip(flat[::2], flat[1::2], strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from threading import Lock
@@ -11,15 +12,22 @@ from images_emulator.contract.refusal import APIError
 from images_emulator.state import redis_scripts as scripts
 from images_emulator.state.identity import random_digits
 from images_emulator.state.redis_client import RedisClient
-from images_emulator.state.redis_container import pairs, unpack_value
+from images_emulator.state.redis_container import pairs, reason_of, unpack_value
 from images_emulator.state.redis_counters import RedisCounters
 from images_emulator.state.store import Codec
 
 T = TypeVar("T")
 
+logger = logging.getLogger("images_emulator")
+
 
 class RedisRegister(Generic[T]):
-    """A copy of a register, which changes in `RedisRegisters.refresh` and in `update`."""
+    """A copy of a register, which changes in `RedisRegisters.refresh` and in `update`.
+
+    Where Redis has a value that the codec cannot unpack, the copy keeps its own. It has the version
+    of that value, so that `update` replaces it, and its JSON and bytes, so that it is restored as
+    it was.
+    """
 
     def __init__(self, registers: RedisRegisters, name: str, initial: T, codec: Codec[T]) -> None:
         self.value = initial
@@ -28,24 +36,41 @@ class RedisRegister(Generic[T]):
         self._registers = registers
         self._name = name
         self._codec = codec
+        self._unreadable: tuple[str, bytes] | None = None
+        """JSON and bytes of the value of `version`, where the codec cannot unpack it."""
         self._lock = Lock()
-        """Held while value and version are changed."""
+        """Held while value, version and `_unreadable` are changed."""
 
     def pack(self) -> tuple[str, str, str, bytes]:
-        """Name, version, JSON and bytes of the copy."""
+        """Name, version, JSON and bytes of the register, as far as this process knows it."""
         with self._lock:
-            value, version = self.value, self.version
+            value, version, unreadable = self.value, self.version, self._unreadable
+        if unreadable:
+            return self._name, version, *unreadable
         packed = self._codec.pack(value)
         return self._name, version, packed.json(), packed.data
 
     def adopt(self, version: str, text: bytes, data: bytes) -> bool:
-        """Adopt the value of *version*, given as JSON and bytes, unless the copy is as new. Return
-        whether the value was adopted."""
+        """Adopt the value of *version*, given as JSON and bytes, unless the copy is as new, or the
+        value cannot be unpacked. Return whether the value was adopted."""
         with self._lock:
             if version <= self.version:
                 return False
-            self.value, self.version = unpack_value(self._codec, text, data), version
-            return True
+            self.version = version
+            try:
+                self.value, self._unreadable = unpack_value(self._codec, text, data), None
+            except Exception as error:  # noqa: BLE001 - a newer release may have written anything
+                self._unreadable, reason = (text.decode(), data), reason_of(error)
+            else:
+                return True
+        # Once: the version is known from now on.
+        logger.warning(
+            "The store has a value of the register %s (in %s) that this server cannot read, such "
+            "as one of a newer release: %s. The server keeps the value that it had; its next "
+            "change of the register, such as a reset, replaces the other",
+            *(self._name, self._registers.key, reason),
+        )
+        return False
 
     async def update_soon(self, change: Callable[[T], T]) -> None:
         async def update_quietly() -> None:
@@ -61,6 +86,8 @@ class RedisRegister(Generic[T]):
         while True:
             with self._lock:
                 before, version = self.value, self.version
+                if soon and self._unreadable:
+                    return before  # nobody has asked to replace what a newer server has written
             value = change(before)
             packed = self._codec.pack(value)
             text, data = packed.json(), packed.data
@@ -69,7 +96,7 @@ class RedisRegister(Generic[T]):
                 continue
             with self._lock:
                 if newest > self.version:
-                    self.value, self.version = value, newest
+                    self.value, self.version, self._unreadable = value, newest, None
             self._registers.note_replacement(newest)
             self._registers.changed(self._name)
             return value
@@ -78,6 +105,8 @@ class RedisRegister(Generic[T]):
 class RedisRegisters:
     """The copies of all registers of a store, which Redis keeps under *key*. *changed* is called
     with the name of each register whose copy has changed.
+
+    A value that cannot be unpacked keeps no other register from being adopted.
 
     Where Redis has lost all registers or the last writes, they are restored from the copies of the
     processes: each register from its newest copy. The counts of *counters* are restored, too, as

@@ -36,8 +36,8 @@ What is raised, beside what the methods say:
   itself.
 - Not by `Register.update_soon`, `Log.append`, `Log.amend` and `Store.refresh`. They say what
   becomes of what cannot be done.
-- By a method that reads: what the codec raises for a value that it cannot unpack, such as one that
-  a newer release has written.
+- By the methods of `Records` and `Log` that read: what the codec raises for a value that it cannot
+  unpack, such as one that a newer release has written. A `Register` raises nothing for it.
 
 Values are Python objects. `MemoryStore` keeps the objects. A store outside the process uses a
 `Codec`, which turns them into JSON and bytes, never into a pickle.
@@ -127,7 +127,12 @@ class Size(NamedTuple):
 
 
 class Register(Protocol[T]):
-    """One immutable value, which may have megabytes."""
+    """One immutable value, which may have megabytes.
+
+    Where a shared store has a value that the codec cannot unpack, this object keeps the value that
+    it had, and the log has a warning. `update` then changes the kept value, and replaces the one of
+    the store. `update_soon` changes nothing.
+    """
 
     @property
     def value(self) -> T: ...

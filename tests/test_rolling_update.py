@@ -1,0 +1,204 @@
+"""A server goes on where a newer release has written what it cannot read to the store that both
+have."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx2
+import pytest
+
+from images_emulator import Server
+from images_emulator.state.store import NUMBER_CODEC, Codec, Packed, Register
+from tests.conftest import KEY
+from tests.redis_server import RedisServer, missing_part, new_store_name, shared_redis
+
+if TYPE_CHECKING:
+    from images_emulator.state.redis_store import RedisStore
+
+pytestmark = [
+    pytest.mark.skipif(bool(missing_part()), reason=missing_part()),
+    pytest.mark.not_on_redis("its servers have a store of their own"),
+]
+
+Document = Mapping[str, Any]
+
+DOCUMENTS: Final[Codec[Document]] = Codec(Packed, lambda packed: packed.document)
+"""Of a newer server: it can write and read anything."""
+
+NEWER: Final[Mapping[str, Document]] = {
+    "scenario": {
+        "steps": [
+            {"name": "injected", "key": "a", "live": True, "step": {"fault": {"kind": "meteor"}}}
+        ],
+        "files": [],
+    },
+    "settings": {"as_of": "2025-12-01", "validation": "strict", "gravity": "moon"},
+}
+"""Values of registers with a fault and with a setting that this release does not know."""
+
+
+@pytest.fixture
+def http() -> Iterator[httpx2.Client]:
+    with httpx2.Client(headers={"Authorization": f"Bearer {KEY}"}, timeout=30) as http:
+        yield http
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A server on Redis, whose scenario is one step for calls of `/v1/models`."""
+    with Server(store=shared_redis().url, store_name=new_store_name()) as server:
+        server.configure(validation="lenient")
+        server.inject("error", status=418, times=None, match={"path": "/v1/models"})
+        yield server
+
+
+@pytest.fixture
+def newer(server: Server) -> Iterator[RedisStore]:
+    """The store of a newer server."""
+    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+
+    settings = server.emulator.initial_settings
+    assert settings.store
+    store = RedisStore(settings.store, settings.store_name)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+async def stores() -> AsyncIterator[tuple[RedisStore, RedisStore, RedisServer]]:
+    """An older and a newer store on one Redis."""
+    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+
+    redis = RedisServer()
+    pair = RedisStore(redis.url), RedisStore(redis.url)
+    yield *pair, redis
+    for store in pair:
+        await store.disconnect()
+        await asyncio.to_thread(store.close)
+    redis.close()
+
+
+def write(store: RedisStore, name: str) -> Register[Document]:
+    """Let the newer *store* write its value of the register *name*."""
+    register = store.register(name, {}, DOCUMENTS)
+    store.run(register.update(lambda _: NEWER[name]))
+    return register
+
+
+@pytest.mark.parametrize("name", [*NEWER])
+def test_calls_go_on_with_the_last_value_until_a_reset_replaces_one_that_cannot_be_read(
+    server: Server,
+    newer: RedisStore,
+    http: httpx2.Client,
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+) -> None:
+    register = write(newer, name)
+    admin = f"{server.url}/_emulator"
+    for _ in range(2):
+        assert http.get(f"{server.base_url}/models").status_code == 418
+        assert http.get(f"{server.base_url}/models/dall-e-2").status_code == 200
+        assert http.get(f"{admin}/health").json() == {"status": "ok"}
+    (step,) = http.get(f"{admin}/scenario").json()["steps"]
+    assert (step["fault"]["kind"], step["met"]) == ("error", 2)
+    settings = http.get(f"{admin}/settings").json()
+    assert (settings["as_of"], settings["validation"]) == ("any", "lenient")
+    (warning,) = [each.getMessage() for each in caplog.records]
+    assert f"the register {name} " in warning
+
+    assert register.value == NEWER[name]
+    assert http.post(f"{admin}/reset").status_code == 200
+    assert http.get(f"{server.base_url}/models").status_code == 200
+    newer.run(newer.refresh())
+    assert register.value != NEWER[name]
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("name", [*NEWER])
+def test_a_server_that_joins_a_newer_one_starts_with_its_own_values(
+    server: Server, newer: RedisStore, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    write(newer, name)
+    settings = server.emulator.initial_settings
+    with Server(store=settings.store, store_name=settings.store_name) as late:
+        assert late.emulator.settings.as_of == "any"
+        assert bool(late.emulator.scenario) == (name == "settings")
+        assert f"the register {name} " in caplog.text
+
+
+def test_a_step_is_injected_in_place_of_a_scenario_that_cannot_be_read(
+    server: Server, newer: RedisStore, http: httpx2.Client
+) -> None:
+    register = write(newer, "scenario")
+    server.inject("error", status=409, match={"path": "/v1/files"})
+    assert http.get(f"{server.base_url}/files").status_code == 409
+    newer.run(newer.refresh())
+    assert [each["step"]["fault"]["status"] for each in register.value["steps"]] == [418, 409]
+
+
+def test_a_step_that_is_over_replaces_no_scenario_that_cannot_be_read(
+    server: Server, newer: RedisStore, http: httpx2.Client
+) -> None:
+    server.inject("error", status=409, match={"path": "/v1/files"})
+    register = write(newer, "scenario")
+    for status in (409, 200):
+        assert http.get(f"{server.base_url}/files").status_code == status
+    newer.run(newer.refresh())
+    assert register.value == NEWER["scenario"]
+
+
+async def test_observers_are_told_of_a_register_beside_one_that_cannot_be_read(
+    stores: tuple[RedisStore, RedisStore, RedisServer],
+) -> None:
+    older, newer, _ = stores
+
+    def registers(store: RedisStore, codec: Codec[Any], initial: Any) -> list[Register[Any]]:
+        names = [("a", 0, NUMBER_CODEC), ("scenario", initial, codec), ("b", 0, NUMBER_CODEC)]
+        return [store.register(*each) for each in names]
+
+    first, kept, last = await asyncio.to_thread(registers, older, NUMBER_CODEC, 5)
+    written = await asyncio.to_thread(registers, newer, DOCUMENTS, {})
+    told: list[str] = []
+    older.observers = (told.append,)
+    await written[0].update(lambda _: 1)
+    await written[1].update(lambda _: NEWER["scenario"])
+    await written[2].update(lambda _: 2)
+    await older.refresh()
+    assert [first.value, kept.value, last.value] == [1, 5, 2]
+    assert told == ["a", "b"]
+    await kept.update(lambda number: number + 1)
+    assert told == ["a", "b", "scenario"]
+    await newer.refresh()
+    assert written[1].value == {"number": 6}
+
+
+@pytest.mark.parametrize("then", [None, "replaced", "adopted"])
+async def test_a_value_that_a_server_cannot_read_is_restored_by_it_as_it_was(
+    stores: tuple[RedisStore, RedisStore, RedisServer], then: str | None
+) -> None:
+    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+
+    older, newer, redis = stores
+    packed: Codec[Packed] = Codec(lambda packed: packed, lambda packed: packed)
+    kept = await asyncio.to_thread(older.register, "a", 5, NUMBER_CODEC)
+    written = await asyncio.to_thread(newer.register, "a", Packed({}), packed)
+    newest = Packed({"next": 1}, b"bytes")
+    await written.update(lambda _: newest)
+    await older.refresh()
+    if then == "replaced":
+        await kept.update(lambda number: number + 1)
+        newest = Packed({"number": 6})
+    if then == "adopted":
+        newest = Packed({"number": 7})
+        await written.update(lambda _: newest)
+        await older.refresh()
+    redis.command("FLUSHALL")
+    await older.refresh()
+    third = RedisStore(redis.url)
+    restored = await asyncio.to_thread(third.register, "a", Packed({}), packed)
+    assert restored.value == newest
+    await third.disconnect()
+    await asyncio.to_thread(third.close)
