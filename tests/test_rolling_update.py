@@ -4,6 +4,7 @@ have."""
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +12,7 @@ import httpx2
 import pytest
 
 from images_emulator import Server
-from images_emulator.state.store import NUMBER_CODEC, Codec, Packed, Register
+from images_emulator.state.store import NUMBER_CODEC, Codec, Log, LogCodec, Packed, Register
 from tests.conftest import KEY
 from tests.redis_server import RedisServer, missing_part, new_store_name, shared_redis
 
@@ -202,3 +203,85 @@ async def test_a_value_that_a_server_cannot_read_is_restored_by_it_as_it_was(
     assert restored.value == newest
     await third.disconnect()
     await asyncio.to_thread(third.close)
+
+
+def journal_of(newer: RedisStore) -> Log[Document]:
+    """The journal as a newer server writes and reads it."""
+    codec: LogCodec[Document] = LogCodec(Packed, Packed, lambda packed: packed.document)
+    return newer.log("journal", codec, max_entries=1000, max_bytes=2**20, detach=lambda _: 0)
+
+
+def append(log: Log[Document], newer: RedisStore, identity: str, **members: Any) -> Document:
+    """Let a newer server enter a call like the first one, with these *members*."""
+    document = {**newer.run(log.all())[0], "id": identity, **members}
+    newer.run(log.append(identity, document, 1))
+    return document
+
+
+def test_a_journal_leaves_out_the_calls_that_this_release_cannot_read(
+    server: Server, newer: RedisStore, http: httpx2.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    http.get(f"{server.base_url}/models/dall-e-2")
+    log = journal_of(newer)
+    for identity in ("req_new1", "req_new2"):
+        append(log, newer, identity, operation="upscale")
+    http.get(f"{server.base_url}/models/dall-e-3")
+    append(log, newer, "req_new3", operation="upscale")
+    paths = ["/v1/models/dall-e-2", "/v1/models/dall-e-3"]
+    admin = f"{server.url}/_emulator"
+    for query in ("", "?kind=call", "?limit=2", "?counts=true"):
+        page = http.get(f"{admin}/requests{query}").json()
+        assert [each["path"] for each in page["requests"]] == paths
+        assert (page["total"], page["dropped"]) == (2, 0)
+    first, last = http.get(f"{admin}/requests").json()["requests"]
+    assert http.get(f"{admin}/requests?limit=1").json()["requests"] == [last]
+    assert http.get(f"{admin}/requests?since={first['id']}").json()["requests"] == [last]
+    assert len(http.get(f"{admin}/exchanges").json()["exchanges"]) == 2
+    assert [call.path for call in server.requests] == paths
+    for path in ("requests/req_new1", "requests/req_new1/body", "requests?since=req_new1"):
+        answer = http.get(f"{admin}/{path}")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+    (warning,) = [each.getMessage() for each in caplog.records]
+    assert warning.endswith(": KeyError: 'upscale'. This server leaves them out")
+    assert "log:journal:entries" in warning
+    assert http.delete(f"{admin}/requests").json() == {"deleted": 5}
+
+
+def test_a_call_that_can_be_read_no_more_once_it_is_complete_is_left_out(
+    server: Server, newer: RedisStore, http: httpx2.Client
+) -> None:
+    http.get(f"{server.base_url}/models/dall-e-2")
+    log = journal_of(newer)
+    document = append(log, newer, "req_new")
+    journal = server.emulator.journal
+    assert len(journal.summaries()) == len(journal.find()) == 2
+    newer.run(log.amend("req_new", {**document, "operation": "upscale"}, 1, detachable=False))
+    assert len(journal.summaries()) == len(journal.find()) == 1
+    newer.run(log.amend("req_new", document, 1, detachable=False))
+    assert len(journal.summaries()) == len(journal.find()) == 2
+
+
+def test_the_live_feed_tells_of_the_calls_that_can_be_read(
+    server: Server, newer: RedisStore, http: httpx2.Client
+) -> None:
+    http.get(f"{server.base_url}/models/dall-e-2")
+    log = journal_of(newer)
+    with http.stream("GET", f"{server.url}/_emulator/events") as events:
+        lines = events.iter_lines()
+        next(line for line in lines if line.startswith("id: "))
+        append(log, newer, "req_new", operation="upscale")
+        append(log, newer, "req_old")
+        data = next(line for line in lines if line.startswith("data: "))
+    assert json.loads(data.removeprefix("data: "))["id"] == "req_old"
+
+
+def test_the_log_of_the_server_names_a_hundred_reasons_at_most(
+    server: Server, newer: RedisStore, http: httpx2.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    http.get(f"{server.base_url}/models/dall-e-2")
+    log = journal_of(newer)
+    for number in range(120):
+        append(log, newer, f"req_{number}", operation=f"operation-{number}")
+    assert len(server.requests) <= 1
+    assert len(server.requests) <= 1
+    assert len(caplog.records) == 100

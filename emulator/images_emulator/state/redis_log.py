@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from threading import Lock
@@ -19,6 +20,7 @@ from images_emulator.state.redis_container import (
     RedisContainer,
     TimeToLive,
     pairs,
+    reason_of,
     size_of,
 )
 from images_emulator.state.redis_registers import RedisRegisters
@@ -33,13 +35,52 @@ writes are dropped."""
 MAX_LATE_BYTES: Final = 16 * 2**20
 """The most bytes of these writes."""
 
+MAX_REASONS: Final = 100
+"""The most reasons for entries that cannot be unpacked which the program's log has of one log."""
 
-def _entry(codec: LogCodec[T], text: bytes, data: bytes | None) -> T:
-    """An entry of a log. Its JSON has one line, and two lines once the entry is amended."""
-    document: dict[str, Any] = {}
-    for line in text.split(b"\n"):
-        document.update(json.loads(line))
-    return codec.unpack(Packed(document, data or b""))
+logger = logging.getLogger("images_emulator")
+
+
+class _EntryReader(Generic[T]):
+    """Unpacks the entries of the log with this *key*. The program's log has a warning for those
+    that *codec* cannot unpack, such as those of a newer release: one for each reason."""
+
+    def __init__(self, codec: LogCodec[T], key: str) -> None:
+        self._codec = codec
+        self._key = key
+        self._reasons: set[str] = set()
+        """The reasons that were logged."""
+
+    def read(self, text: bytes, data: bytes | None) -> T | None:
+        """An entry; None where it cannot be unpacked. Its JSON has one line, and two lines once the
+        entry is amended."""
+        document: dict[str, Any] = {}
+        try:
+            for line in text.split(b"\n"):
+                document.update(json.loads(line))
+            return self._codec.unpack(Packed(document, data or b""))
+        except Exception as error:  # noqa: BLE001 - a newer release may have written anything
+            self._warn(reason_of(error))
+            return None
+
+    def read_all(self, flat: Sequence[Any]) -> list[T]:
+        """The entries of *flat*, which has JSON and bytes in turn, without those that cannot be
+        unpacked."""
+        return _known(self.read(text, data) for text, data in pairs(flat))
+
+    def _warn(self, reason: str) -> None:
+        if reason in self._reasons or len(self._reasons) >= MAX_REASONS:
+            return
+        self._reasons.add(reason)
+        logger.warning(
+            "The store has entries in %s that this server cannot read, such as those of a newer "
+            "release: %s. This server leaves them out",
+            *(self._key, reason),
+        )
+
+
+def _known(entries: Iterable[T | None]) -> list[T]:
+    return [entry for entry in entries if entry is not None]
 
 
 def _texts(packed: Packed) -> tuple[str, bytes]:
@@ -116,11 +157,12 @@ class _Summaries(Generic[T]):
     back: it is less than the greatest `oldest` of any reply.
     """
 
-    def __init__(self, codec: LogCodec[T]) -> None:
+    def __init__(self, reader: _EntryReader[T]) -> None:
         self.position = _LogPosition()
-        self._codec = codec
-        self._entries: dict[bytes, tuple[int, T]] = {}
-        """Entries by their keys, with their numbers, oldest first."""
+        self._reader = reader
+        self._entries: dict[bytes, tuple[int, T | None]] = {}
+        """Entries by their keys, with their numbers, oldest first; None in place of one that cannot
+        be unpacked."""
         self._oldest = 0.0
         """The greatest number of an oldest entry that any reply had since the last clear."""
         self._lock = Lock()
@@ -130,7 +172,7 @@ class _Summaries(Generic[T]):
         the entries."""
         first, amendments, oldest, flat = reply
         changes = [
-            (key, int(number), _entry(self._codec, text, None))
+            (key, int(number), self._reader.read(text, None))
             for key, number, text in zip(flat[::3], flat[1::3], flat[2::3], strict=True)
         ]
         with self._lock:
@@ -156,7 +198,7 @@ class _Summaries(Generic[T]):
                         break
                     del self._entries[key]
             self.position = position
-            return [entry for _, entry in self._entries.values()]
+            return _known(entry for _, entry in self._entries.values())
 
 
 class RedisLog(RedisContainer, Generic[T]):
@@ -181,7 +223,8 @@ class RedisLog(RedisContainer, Generic[T]):
     ) -> None:
         super().__init__(client, keys, life_seconds)
         self._codec = codec
-        self._summaries = _Summaries(codec)
+        self._reader = _EntryReader(codec, keys[0])
+        self._summaries = _Summaries(self._reader)
         self._life_and_limits = life_seconds, max_entries, max_bytes
         self._registers = registers
         self._keys_to_append = *keys, registers.key
@@ -217,17 +260,17 @@ class RedisLog(RedisContainer, Generic[T]):
     async def get(self, key: str) -> T | None:
         await self.catch_up()
         text, data = await self._client.call(scripts.GET_ENTRY, self._keys, key)
-        return None if text is None else _entry(self._codec, text, data)
+        return None if text is None else self._reader.read(text, data)
 
     async def newest(self, number: int) -> list[T]:
         await self.catch_up()
         flat = await self._client.call(scripts.NEWEST_ENTRIES, self._keys, number)
-        return [_entry(self._codec, *pair) for pair in pairs(flat)]
+        return self._reader.read_all(flat)
 
     async def all(self) -> list[T]:
         await self.catch_up()
         flat = await self._client.call(scripts.ALL_ENTRIES, self._keys)
-        return [_entry(self._codec, *pair) for pair in pairs(flat)]
+        return self._reader.read_all(flat)
 
     async def summaries(self) -> list[T]:
         await self.catch_up()

@@ -36,8 +36,9 @@ What is raised, beside what the methods say:
   itself.
 - Not by `Register.update_soon`, `Log.append`, `Log.amend` and `Store.refresh`. They say what
   becomes of what cannot be done.
-- By the methods of `Records` and `Log` that read: what the codec raises for a value that it cannot
-  unpack, such as one that a newer release has written. A `Register` raises nothing for it.
+- By the methods of `Records` that read: what the codec raises for a value that it cannot unpack,
+  such as one that a newer release has written. `Register` and `Log` raise nothing for it, and say
+  what becomes of it.
 
 Values are Python objects. `MemoryStore` keeps the objects. A store outside the process uses a
 `Codec`, which turns them into JSON and bytes, never into a pickle.
@@ -367,6 +368,9 @@ class Log(Protocol[T]):
 
     An entry may have a detachable part, such as a body. Beyond the budget the log drops the oldest
     detachable parts first, then the oldest entries.
+
+    Of a shared store, an entry that the codec cannot unpack is there only for `count`, `size` and
+    `clear`: the methods that read entries leave it out, and the program's log has a warning.
     """
 
     def append(self, key: str, entry: T, weight: int) -> Coroutine[Any, Any, int]:
@@ -398,7 +402,8 @@ class Log(Protocol[T]):
         ...
 
     async def newest(self, number: int) -> list[T]:
-        """The newest entries, at most *number*, oldest first."""
+        """The newest entries, at most *number*, oldest first: those of the last *number* that can
+        be unpacked."""
         ...
 
     async def count(self) -> int:
