@@ -1277,6 +1277,98 @@ async def test_a_write_that_redis_refuses_even_without_bytes_is_dropped_and_coun
         assert (back.late_entries, back.dropped_entries) == (1, 1)
 
 
+AWAY: Final = emulator_errors.store_unavailable(url="redis:", reason="the connection broke")
+
+
+async def test_a_dropped_entry_is_counted_once_by_entries_that_are_sent_again(
+    lone_store: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from images_emulator.state import redis_scripts  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis_client import RefusedOperationError  # noqa: PLC0415 - an extra
+
+    log, call, loses_replies = log_of(lone_store), lone_store.client.call, True
+    refused = RefusedOperationError(AWAY.newest, AWAY.refusal, AWAY.values)
+
+    async def unreliable(script: Any, keys: Any, *arguments: Any) -> Any:
+        if script is not redis_scripts.APPEND:
+            return await call(script, keys, *arguments)
+        if arguments[3] == "a":
+            await asyncio.sleep(0)  # the other one is sent
+            raise AWAY if loses_replies else refused
+        reply = await call(script, keys, *arguments)
+        if loses_replies:
+            raise AWAY
+        return reply
+
+    monkeypatch.setattr(lone_store.client, "call", unreliable)
+    await asyncio.gather(log.append("a", 1, 1), log.append("b", 2, 1))
+    loses_replies = False
+    # Redis refuses the first one now, and has the second.
+    assert await log.all() == [2]
+    assert await log.count() == 2
+    loses_replies = True
+    assert await log.append("c", 3, 1) == 0
+    loses_replies = False
+    assert await log.all() == [2, 3]
+    assert await log.count() == 3
+    assert await log.append("d", 4, 1) == 4
+
+
+@pytest.mark.parametrize("last", ["is refused", "is pushed out"])
+async def test_an_entry_that_would_count_dropped_ones_and_is_dropped_leaves_them_to_the_next(
+    lone_store: RedisStore, monkeypatch: pytest.MonkeyPatch, last: str
+) -> None:
+    from images_emulator.state import redis_scripts  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis_client import RefusedOperationError  # noqa: PLC0415 - an extra
+
+    refused = RefusedOperationError(AWAY.newest, AWAY.refusal, AWAY.values)
+    log, call = log_of(lone_store), lone_store.client.call
+    failures: dict[str, list[APIError]] = {
+        "a": [refused],
+        "b": [AWAY, refused if last == "is refused" else AWAY],
+        "c": [],
+    }
+    monkeypatch.setattr("images_emulator.state.redis_log.MAX_LATE_WRITES", 1)
+
+    async def unreliable(script: Any, keys: Any, *arguments: Any) -> Any:
+        if script is redis_scripts.APPEND and failures[arguments[3]]:
+            raise failures[arguments[3]].pop(0)
+        return await call(script, keys, *arguments)
+
+    monkeypatch.setattr(lone_store.client, "call", unreliable)
+    for number, key in enumerate("abc"):
+        await log.append(key, number, 1)
+    assert await log.all() == [2]
+    assert not any(failures.values())
+    assert await log.count() == 3
+    assert await call(redis_scripts.COUNT_ENTRIES, log._keys) == b"3"  # type: ignore[attr-defined]
+
+
+async def test_a_dropped_entry_is_counted_where_the_next_one_is_cancelled(
+    lone_store: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from images_emulator.state import redis_scripts  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis_client import RefusedOperationError  # noqa: PLC0415 - an extra
+
+    log, call, is_sent = log_of(lone_store), lone_store.client.call, asyncio.Event()
+
+    async def hanging(script: Any, keys: Any, *arguments: Any) -> Any:
+        if script is redis_scripts.APPEND and arguments[3] == "a":
+            raise RefusedOperationError(AWAY.newest, AWAY.refusal, AWAY.values)
+        if script is redis_scripts.APPEND and arguments[3] == "b":
+            is_sent.set()
+            await asyncio.Event().wait()
+        return await call(script, keys, *arguments)
+
+    monkeypatch.setattr(lone_store.client, "call", hanging)
+    assert await log.append("a", 1, 1) == 0
+    cancelled = asyncio.ensure_future(log.append("b", 2, 1))
+    await is_sent.wait()
+    cancelled.cancel()
+    await asyncio.wait([cancelled])
+    assert await log.append("c", 3, 1) == 2
+
+
 async def test_a_reply_that_is_an_error_is_logged_once_and_no_outage(
     lone_store: RedisStore, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -89,7 +89,12 @@ def _texts(packed: Packed) -> tuple[str, bytes]:
 
 class _Write(NamedTuple):
     """A write to a log that Redis has not got yet: its *script*, key, JSON, bytes and weight of the
-    entry, whether the bytes are detachable, and the change for the watchers."""
+    entry, whether the bytes are detachable, and the change for the watchers.
+
+    The first entry that is sent after others were dropped takes their number along, as *uncounted*,
+    and has the same number when it is sent again: Redis counts it together with the entry, once. It
+    is None until the entry is sent.
+    """
 
     script: scripts.Script
     key: str
@@ -98,6 +103,12 @@ class _Write(NamedTuple):
     weight: int
     detachable: bool
     change: str
+    uncounted: int | None = None
+
+    @property
+    def entries(self) -> int:
+        """The number of entries that nobody counts where this write is dropped."""
+        return (self.script is scripts.APPEND) + (self.uncounted or 0)
 
     @property
     def size(self) -> int:
@@ -204,7 +215,11 @@ class _Summaries(Generic[T]):
 class RedisLog(RedisContainer, Generic[T]):
     """A `Log` in Redis. While Redis is away, writing raises nothing. The last writes are kept, and
     sent when Redis is back; older entries count as dropped. So does an entry that Redis refuses
-    even without its bytes."""
+    even without its bytes.
+
+    An entry that Redis has got without a reply, and that is dropped before it is sent again, counts
+    twice. So may dropped entries whose number goes to Redis with a call that is cancelled.
+    """
 
     KIND = "log"
     KEYS = scripts.LOG_KEYS
@@ -233,8 +248,8 @@ class RedisLog(RedisContainer, Generic[T]):
         """The writes that Redis has not confirmed, in their order."""
         self._late_bytes = 0
         self._uncounted = 0
-        """The number of entries that were dropped before Redis got them, and that Redis has not
-        counted yet."""
+        """The number of entries that were dropped before Redis got them, and that no write takes
+        along yet."""
         self._process = random_digits()
         """The name of this process in the messages about changes."""
         self._own_watchers = 0
@@ -329,37 +344,40 @@ class RedisLog(RedisContainer, Generic[T]):
             try:
                 if self._late:
                     await self.catch_up()
+                with self._lock:
+                    write = self._with_uncounted(write)
                 return await self._send(write)
             except RefusedOperationError:  # of this write: `catch_up` raises none
                 if not write.data:
                     with self._lock:
-                        self._uncounted += write.script is scripts.APPEND
+                        self._uncounted += write.entries
                     return None
                 write = write.without_data()
             except APIError:
                 self._keep(write)
                 return None
+            except BaseException:
+                with self._lock:
+                    self._uncounted += write.uncounted or 0
+                raise
+
+    def _with_uncounted(self, write: _Write) -> _Write:
+        """The *write* with the number that it takes along, while the lock is held."""
+        if write.script is not scripts.APPEND or write.uncounted is not None:
+            return write
+        uncounted, self._uncounted = self._uncounted, 0
+        return write._replace(uncounted=uncounted)
 
     async def _send(self, write: _Write) -> int:
-        script, key, text, data, weight, detachable, change = write
+        script, key, text, data, weight, detachable, change, uncounted = write
         entry = *self._life_and_limits, key, text, data, weight
         if script is not scripts.APPEND:
             arguments = *entry, int(detachable), change
             return int(await self._client.call(script, self._keys, *arguments))
-        # The entries that Redis never got are counted with the next one that it gets.
-        uncounted = 0
-        if self._uncounted:
-            with self._lock:
-                uncounted, self._uncounted = self._uncounted, 0
-        last = uncounted, change, self._registers.version
-        try:
-            number, watchers, refresh = await self._client.call(
-                script, self._keys_to_append, *entry, *last
-            )
-        except BaseException:
-            with self._lock:
-                self._uncounted += uncounted
-            raise
+        last = uncounted or 0, change, self._registers.version
+        number, watchers, refresh = await self._client.call(
+            script, self._keys_to_append, *entry, *last
+        )
         # A node of a cluster counts only those that watch by that node.
         self._is_watched = watchers > self._own_watchers or self._client.is_cluster
         # The entry is written, even if the registers or the time to live cannot be.
@@ -379,7 +397,7 @@ class RedisLog(RedisContainer, Generic[T]):
                 oldest = self._late.popleft()
                 self._late_bytes -= oldest.size
                 dropped += oldest.script is scripts.APPEND
-            self._uncounted += dropped
+                self._uncounted += oldest.entries
         self._client.note_late_entries(write.script is scripts.APPEND, dropped)
 
     async def catch_up(self) -> None:
@@ -395,7 +413,7 @@ class RedisLog(RedisContainer, Generic[T]):
                 with self._lock:
                     if not self._late:
                         return
-                    write = self._late[0]
+                    write = self._late[0] = self._with_uncounted(self._late[0])
                 try:
                     await self._send(write)
                 except RefusedOperationError:
@@ -406,7 +424,7 @@ class RedisLog(RedisContainer, Generic[T]):
                         self._late_bytes -= self._late.popleft().size
                     else:
                         # Meanwhile the write was counted as dropped.
-                        self._uncounted -= write.script is scripts.APPEND
+                        self._uncounted -= write.entries
 
     def _replace_oldest(self, write: _Write) -> None:
         """Leave the bytes of *write* out, the oldest of the late writes, which Redis has refused.
@@ -422,5 +440,5 @@ class RedisLog(RedisContainer, Generic[T]):
                 self._late_bytes += rest.size
             else:
                 dropped = int(write.script is scripts.APPEND)
-                self._uncounted += dropped
+                self._uncounted += write.entries
         self._client.note_late_entries(0, dropped)
