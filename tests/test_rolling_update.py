@@ -176,6 +176,26 @@ async def test_observers_are_told_of_a_register_beside_one_that_cannot_be_read(
     assert written[1].value == {"number": 6}
 
 
+async def test_late_entries_are_written_beside_a_register_that_cannot_be_read(
+    stores: tuple[RedisStore, RedisStore, RedisServer],
+) -> None:
+    older, newer, _ = stores
+    await asyncio.to_thread(older.register, "a", 5, NUMBER_CODEC)
+    written = await asyncio.to_thread(newer.register, "a", {}, DOCUMENTS)
+    codec: LogCodec[int] = LogCodec(NUMBER_CODEC.pack, NUMBER_CODEC.pack, NUMBER_CODEC.unpack)
+    logs = [
+        store.log("n", codec, max_entries=10, max_bytes=100, detach=lambda _: 0)
+        for store in (older, newer)
+    ]
+    # Redis is away, as far as the older process knows.
+    older.client._note_failure(OSError("the connection broke"))
+    assert await logs[0].append("1", 1, 1) == 0
+    await written.update(lambda _: {"next": 1})
+    async with asyncio.timeout(10):
+        while await logs[1].all() != [1]:
+            pass
+
+
 @pytest.mark.parametrize("then", [None, "replaced", "adopted"])
 async def test_a_value_that_a_server_cannot_read_is_restored_by_it_as_it_was(
     stores: tuple[RedisStore, RedisStore, RedisServer], then: str | None
