@@ -276,6 +276,7 @@ def test_a_prepared_request_keeps_own_pictures_no_longer_than_their_answer(
     assert answered_requests(emulator) == 0
 
 
+@pytest.mark.not_on_redis("a shared one takes no functions")
 def test_a_prepared_request_keeps_no_picture_of_a_function(
     server: Server, emulator: Emulator, again: Callable[..., httpx2.Response]
 ) -> None:
