@@ -160,18 +160,18 @@ async def test_observers_are_told_of_a_register_beside_one_that_cannot_be_read(
         names = [("a", 0, NUMBER_CODEC), ("scenario", initial, codec), ("b", 0, NUMBER_CODEC)]
         return [store.register(*each) for each in names]
 
-    first, kept, last = await asyncio.to_thread(registers, older, NUMBER_CODEC, 5)
+    first, unreadable, last = await asyncio.to_thread(registers, older, NUMBER_CODEC, 5)
     written = await asyncio.to_thread(registers, newer, DOCUMENTS, {})
-    told: list[str] = []
-    older.observers = (told.append,)
+    names: list[str] = []
+    older.observers = (names.append,)
     await written[0].update(lambda _: 1)
     await written[1].update(lambda _: NEWER["scenario"])
     await written[2].update(lambda _: 2)
     await older.refresh()
-    assert [first.value, kept.value, last.value] == [1, 5, 2]
-    assert told == ["a", "b"]
-    await kept.update(lambda number: number + 1)
-    assert told == ["a", "b", "scenario"]
+    assert [first.value, unreadable.value, last.value] == [1, 5, 2]
+    assert names == ["a", "b"]
+    await unreadable.update(lambda number: number + 1)
+    assert names == ["a", "b", "scenario"]
     await newer.refresh()
     assert written[1].value == {"number": 6}
 
@@ -204,13 +204,13 @@ async def test_a_value_that_a_server_cannot_read_is_restored_by_it_as_it_was(
 
     older, newer, redis = stores
     packed: Codec[Packed] = Codec(lambda packed: packed, lambda packed: packed)
-    kept = await asyncio.to_thread(older.register, "a", 5, NUMBER_CODEC)
+    register = await asyncio.to_thread(older.register, "a", 5, NUMBER_CODEC)
     written = await asyncio.to_thread(newer.register, "a", Packed({}), packed)
     newest = Packed({"next": 1}, b"bytes")
     await written.update(lambda _: newest)
     await older.refresh()
     if then == "replaced":
-        await kept.update(lambda number: number + 1)
+        await register.update(lambda number: number + 1)
         newest = Packed({"number": 6})
     if then == "adopted":
         newest = Packed({"number": 7})

@@ -108,9 +108,9 @@ async def test_journal_knows_at_each_arrival_whether_another_process_watches() -
     own, foreign = (Journal(store, 100, 2**20) for store in stores)
 
     async def watch(journal: Journal) -> asyncio.Task[None]:
-        told: asyncio.Queue[LogChange] = asyncio.Queue()
-        watching = asyncio.ensure_future(journal.watch(told.put_nowait))
-        assert await told.get() == LogChange("missed")
+        changes: asyncio.Queue[LogChange] = asyncio.Queue()
+        watching = asyncio.ensure_future(journal.watch(changes.put_nowait))
+        assert await changes.get() == LogChange("missed")
         return watching
 
     async def end(watching: asyncio.Task[None]) -> None:
