@@ -106,7 +106,7 @@ class Sentinel:
     A master that has not replied for *down_ms* milliseconds is down."""
 
     def __init__(
-        self, folder: Path, port: int, service: str, master: int, *, down_ms: int = 200
+        self, folder: Path, port: int, service: str, master: int, *, down_ms: int = 2000
     ) -> None:
         self._port = port
         configuration = folder / f"sentinel-{port}.conf"

@@ -210,6 +210,19 @@ def test_a_form_in_a_har_is_made_of_its_parameters(tmp_path: Path) -> None:
     )
 
 
+def test_parameters_of_a_har_do_not_break_the_form(tmp_path: Path) -> None:
+    params = [
+        {"name": "prompt", "value": "--har-form-boundary\r\n"},
+        {"name": 'a"b', "fileName": "c\r\nd", "contentType": "text/plain\r\nx: y", "value": "x"},
+    ]
+    data = {"mimeType": "multipart/form-data", "params": params}
+    request = recording_of(tmp_path, har(har_entry(data, {}, request={}))).request
+    assert request.headers[0][1].endswith("boundary=har-form-boundaryx")
+    assert request.body.count(b"--har-form-boundaryx\r\n") == 2
+    assert b'name="a%22b"; filename="c%0D%0Ad"\r\nContent-Type: text/plain' in request.body
+    assert b"\r\nx: y" not in request.body
+
+
 def test_a_har_has_its_bodies_in_files_beside_it(tmp_path: Path) -> None:
     (tmp_path / "1.dat").write_bytes(FORM)
     (tmp_path / "2.json").write_bytes(ANSWER)

@@ -12,6 +12,7 @@ from images_emulator import Server, Settings
 
 ORIGIN = "https://app.example"
 ALLOW = "access-control-allow-origin"
+OWN_ORIGIN = "https://a.example"
 GENERATIONS = "/v1/images/generations"
 BODY = {"model": "gpt-image-2", "prompt": "x", "size": "1024x1024", "output_format": "jpeg"}
 API_PATHS = [
@@ -199,3 +200,18 @@ def test_hosted_images_allow_no_origin(server: Server, client: OpenAI) -> None:
         assert ALLOW not in answer.headers
     answer = preflight(server, url.removeprefix(server.url), "GET")
     assert ALLOW not in answer.headers
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_an_own_answer_may_allow_another_origin(server: Server, raw: bool) -> None:
+    headers = {"Access-Control-Allow-Origin": OWN_ORIGIN}
+    if raw:
+        server.answer(raw={"status": 503, "headers": headers, "body": "x"})
+    else:
+        server.answer(headers=headers)
+    answer = httpx2.post(
+        f"{server.base_url}/images/generations",
+        json={"model": "gpt-image-2", "prompt": "x"},
+        headers={"origin": "https://b.example", "authorization": "Bearer sk-x"},
+    )
+    assert answer.headers.get_list(ALLOW) == [OWN_ORIGIN]

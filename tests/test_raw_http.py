@@ -40,7 +40,8 @@ def test_raw_bytes_are_answered_in_the_api_s_form_or_the_connection_is_closed(
     with socket.create_connection(address, timeout=30) as connection:
         connection.sendall(GET)
         assert b" 200 OK\r\n" in received(connection).partition(b"date:")[0]
-    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+    records = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert not records, "\n".join(record.getMessage() for record in records)
 
 
 def test_the_answer_to_a_call_is_not_that_to_junk_behind_it(server: Server) -> None:

@@ -775,11 +775,13 @@ def test_a_download_whose_record_cannot_be_read_is_complete_in_the_journal(
 class Arrivals:
     """Observes the arrivals and completions of calls."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_arrival: Callable[[], object] = lambda: None) -> None:
         self.told: list[str] = []
+        self._on_arrival = on_arrival
 
     def arrived(self, exchange: Exchange) -> None:
         self.told.append("arrived")
+        self._on_arrival()
 
     def sent_event(self, exchange: Exchange, index: int) -> None: ...
 
@@ -790,14 +792,15 @@ class Arrivals:
 
 
 @pytest.mark.parametrize("path", ["/v1/models", "/private/org-x/a.png"])
-async def test_a_call_that_is_cancelled_while_redis_gets_its_entry_is_completed(
-    redis_server: RedisServer, path: str
+@pytest.mark.parametrize("has_arrived", [False, True])
+async def test_a_call_that_is_cancelled_while_it_is_written_to_redis_is_completed(
+    redis_server: RedisServer, path: str, has_arrived: bool
 ) -> None:
     from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
     store = RedisStore(redis_server.url)
     emulator = await asyncio.to_thread(lambda: Emulator(store=store))
-    observer = Arrivals()
+    observer = Arrivals(redis_server.pause if has_arrived else lambda: None)
     emulator.journal.observers = (observer,)
     scope = {
         "type": "http",
@@ -809,10 +812,12 @@ async def test_a_call_that_is_cancelled_while_redis_gets_its_entry_is_completed(
         "state": {},
     }
     await store.refresh()  # a connection is open
-    redis_server.pause()
+    if not has_arrived:
+        redis_server.pause()
     call = asyncio.ensure_future(create_app(emulator)(scope, AsyncMock(), AsyncMock()))
-    await asyncio.sleep(0.05)  # the entry is on its way
-    assert emulator.journal._open
+    while not (observer.told if has_arrived else emulator.journal._open):  # noqa: ASYNC110 - nothing tells when
+        await asyncio.sleep(0)
+    await asyncio.sleep(0.05)  # the entry is on its way, or its amendment
     call.cancel()
     await asyncio.sleep(0)
     redis_server.resume()
@@ -1344,6 +1349,59 @@ async def test_an_entry_that_would_count_dropped_ones_and_is_dropped_leaves_them
     assert await call(redis_scripts.COUNT_ENTRIES, log._keys) == b"3"  # type: ignore[attr-defined]
 
 
+async def test_a_write_past_the_budget_of_an_outage_is_kept_without_its_bytes(
+    lone_store: RedisStore, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("images_emulator.state.redis_log.MAX_LATE_BYTES", 1000)
+    packed = [Packed({"n": 0}, b""), Packed({"n": 1}, b"x" * 900), Packed({"n": 2}, b"x" * 900)]
+    codec: LogCodec[Any] = LogCodec(
+        lambda entry: packed[entry], lambda entry: packed[entry], lambda entry: entry
+    )
+    log = lone_store.log("n", codec, max_entries=100, max_bytes=10**6, detach=int)
+    redis_server.kill()
+    for number, key in enumerate("abc"):
+        assert await log.append(key, number, len(packed[number].data) + 1) == 0
+    redis_server.start()
+    until_back = await eventually(log.all)
+    assert [entry.document["n"] for entry in until_back] == [0, 1, 2]
+    assert [len(entry.data) for entry in until_back] == [0, 900, 0]
+    assert (await log.size()).weight == 903
+    assert await log.count() == 3
+
+
+async def test_a_late_write_on_its_way_is_not_dropped(
+    lone_store: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from images_emulator.state import redis_scripts  # noqa: PLC0415 - an extra
+
+    monkeypatch.setattr("images_emulator.state.redis_log.MAX_LATE_WRITES", 1)
+    log, call = log_of(lone_store), lone_store.client.call
+    is_away, on_its_way, may_go = True, asyncio.Event(), asyncio.Event()
+
+    async def slow(script: Any, keys: Any, *arguments: Any) -> Any:
+        if script is redis_scripts.APPEND and is_away:
+            raise AWAY
+        if script is redis_scripts.APPEND and arguments[3] == "a":
+            on_its_way.set()
+            await may_go.wait()
+        return await call(script, keys, *arguments)
+
+    monkeypatch.setattr(lone_store.client, "call", slow)
+    await log.append("a", 1, 1)
+    is_away = False
+    reading = asyncio.ensure_future(log.all())
+    await on_its_way.wait()
+    cancelled = asyncio.ensure_future(log.append("b", 2, 1))
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    await asyncio.wait([cancelled])
+    may_go.set()
+    await reading
+    assert await log.append("c", 3, 1) == 3
+    assert await log.all() == [1, 3]
+    assert await log.count() == 3
+
+
 async def test_a_dropped_entry_is_counted_where_the_next_one_is_cancelled(
     lone_store: RedisStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1355,7 +1413,7 @@ async def test_a_dropped_entry_is_counted_where_the_next_one_is_cancelled(
     async def hanging(script: Any, keys: Any, *arguments: Any) -> Any:
         if script is redis_scripts.APPEND and arguments[3] == "a":
             raise RefusedOperationError(AWAY.newest, AWAY.refusal, AWAY.values)
-        if script is redis_scripts.APPEND and arguments[3] == "b":
+        if script is redis_scripts.APPEND and arguments[3] == "b" and not is_sent.is_set():
             is_sent.set()
             await asyncio.Event().wait()
         return await call(script, keys, *arguments)
@@ -1366,7 +1424,9 @@ async def test_a_dropped_entry_is_counted_where_the_next_one_is_cancelled(
     await is_sent.wait()
     cancelled.cancel()
     await asyncio.wait([cancelled])
-    assert await log.append("c", 3, 1) == 2
+    assert await log.append("c", 3, 1) == 3
+    assert await log.all() == [2, 3]
+    assert await log.count() == 3
 
 
 async def test_a_reply_that_is_an_error_is_logged_once_and_no_outage(

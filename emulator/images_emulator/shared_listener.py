@@ -145,3 +145,5 @@ class SharedListener:
     def _connected(self, task: asyncio.Task[Any]) -> None:
         self._accepted.discard(task)
         self._publish()
+        if not task.cancelled():
+            task.exception()  # the client has left already; without this it would be logged

@@ -96,7 +96,7 @@ class Miss(NamedTuple):
 
 class RecordingIndex:
     """Finds the recordings that match a call, among *recordings* in their order. Recordings that do
-    not pass *is_played* answer no call. Threads may share the index.
+    not pass *is_played* answer no call. Threads may share the index; see `add`.
 
     Raises ValueError where a recorded request cannot be made from its files.
     """
@@ -127,8 +127,8 @@ class RecordingIndex:
                 self._add(position, recording)
 
     def add(self, recording: Recording) -> None:
-        """Add a recording after the others. Raises ValueError where its request cannot be made from
-        its files."""
+        """Add a recording after the others. One thread at a time may do so, others may search
+        meanwhile. Raises ValueError where its request cannot be made from its files."""
         position = len(self.recordings)
         self.recordings.add(recording)
         self._add(position, recording)

@@ -102,9 +102,11 @@ class JobQueue:
         if goes_on:
             self._schedule(executor)
 
-    def _run_next(self, render: RenderFunction) -> None:
+    def _run_next(self, render: RenderFunction, *, may_be_later: bool = True) -> None:
+        """Run the first job. Where none waits but those for later, run one of them if it
+        *may_be_later*."""
         with self._lock:
-            jobs = self._jobs or self._later
+            jobs = self._jobs or (self._later if may_be_later else None)
             if not jobs:
                 return  # another thread was faster, or the job was withdrawn
             future, job = jobs.popitem(last=False)

@@ -42,7 +42,8 @@ THUMBNAIL_SHARE: Final = 4
 
 PictureKey = tuple[bytes, int | None, int | None]
 """Key of the picture that thumbnails show: a `RenderKey`; for an upload or the file of an own
-picture (a hash of its bytes, None, None)."""
+picture (a hash of its bytes, None, None). The limits of decoding are not in it: they are those of
+the settings, which do not change while the server runs."""
 
 
 RenderObserver = Callable[[ImageRequest], AbstractContextManager[object]]

@@ -166,8 +166,8 @@ class Journal:
     def completed(
         self, exchange: Exchange, write: asyncio.Future[None] | None = None
     ) -> Coroutine[Any, Any, None]:
-        """Store the completed call, and tell the observers. A call that a reset has cleared
-        meanwhile, or that was dropped, is not stored again.
+        """Store the completed call, and tell the observers, also where this is cancelled. A call
+        that a reset has cleared meanwhile, or that was dropped, is not stored again.
 
         On a shared store *write* is awaited, too. Where it fails, its exception is raised, and the
         observers are not told. The caller then completes the call again, with another answer."""
@@ -225,8 +225,15 @@ class Journal:
             await amend
             if write:
                 await write
+        except asyncio.CancelledError:
+            # Nobody completes a cancelled call again, and the log sends what it has begun to write.
+            self._tell_completion(exchange)
+            raise
         finally:
             self._open.pop(exchange.id, None)
+        self._tell_completion(exchange)
+
+    def _tell_completion(self, exchange: Exchange) -> None:
         for observer in self.observers:
             observer.completed(exchange)
 
@@ -238,7 +245,9 @@ class Journal:
         # Before and after: a call may arrive or be completed while it is read.
         own = self._open.get(identity)
         found = await self._log.get(identity)
-        return own or self._open.get(identity, found) if found else None
+        if found is None:
+            return None
+        return own or self._open.get(identity, found)
 
     def get_all(self, identities: Sequence[str]) -> list[Exchange | None]:
         """The calls with these ids, each as `get` gives it. Blocks."""

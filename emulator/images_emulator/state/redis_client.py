@@ -50,6 +50,9 @@ _NAMES: Final[Mapping[str, str]] = {
 }
 """The names of scripts in lower case, by their digests."""
 
+MAX_REFUSALS: Final = 100
+"""The most refusals that the program's log has of one store."""
+
 NO_MEMORY: Final = "OOM"
 """The first word of the error of a Redis that has no more memory."""
 
@@ -117,6 +120,8 @@ class RedisClient:
         """Whether the keys are on several nodes."""
         self._thread: EventLoopThread | None = None
         """Runs the work of synchronous callers; None before the first work, and after `close`."""
+        self._abandoned: finalize[..., RedisClient] | None = None
+        """Ends that thread where this object is garbage."""
         self._lock = Lock()
         """Held while work is submitted to `_thread` and while `_thread` is replaced, so that no
         work is submitted to a thread that ends. Also held while observers are added, and while
@@ -134,8 +139,8 @@ class RedisClient:
         `_next_attempt` without regard to each other: the last one counts."""
         self._next_attempt = 0.0
         """The time of `monotonic` from which on Redis is asked again after a failure."""
-        self._refusals: dict[str, str] = {}
-        """Why Redis has last refused each script, by the script's name."""
+        self._refusals: set[tuple[str, str]] = set()
+        """The scripts that Redis has refused, by name, each with a reason that was logged."""
 
     @property
     def failure(self) -> APIError | None:
@@ -313,7 +318,7 @@ class RedisClient:
         work."""
         with self._lock:
             thread, self._thread = self._thread, None
-            if thread:
+            if self._abandoned:
                 self._abandoned.detach()
         if thread:
             thread.stop()
@@ -327,8 +332,8 @@ class RedisClient:
     def _refusal(self, script: Script, error: RedisError) -> RefusedOperationError:
         """The exception for the *error* with which Redis has replied to *script*."""
         name, reason, url = _NAMES[script.digest], _reason(error), without_credentials(self._url)
-        if self._refusals.get(name) != reason:
-            self._refusals[name] = reason
+        if (name, reason) not in self._refusals and len(self._refusals) < MAX_REFUSALS:
+            self._refusals.add((name, reason))
             logger.warning("The store %s has refused the operation %s: %s", url, name, reason)
         unavailable = emulator_errors.store_unavailable(url=url, reason=reason)
         return RefusedOperationError(unavailable.newest, unavailable.refusal, unavailable.values)

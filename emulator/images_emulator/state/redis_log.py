@@ -91,9 +91,9 @@ class _Write(NamedTuple):
     """A write to a log that Redis has not got yet: its *script*, key, JSON, bytes and weight of the
     entry, whether the bytes are detachable, and the change for the watchers.
 
-    The first entry that is sent after others were dropped takes their number along, as *uncounted*,
-    and has the same number when it is sent again: Redis counts it together with the entry, once. It
-    is None until the entry is sent.
+    The first entry that is sent after others were dropped takes their number along, as
+    *dropped_before*, and has the same number when it is sent again: Redis counts it together with
+    the entry, once. It is None until the entry is sent.
     """
 
     script: scripts.Script
@@ -103,12 +103,12 @@ class _Write(NamedTuple):
     weight: int
     detachable: bool
     change: str
-    uncounted: int | None = None
+    dropped_before: int | None = None
 
     @property
-    def entries(self) -> int:
+    def uncounted_if_dropped(self) -> int:
         """The number of entries that nobody counts where this write is dropped."""
-        return (self.script is scripts.APPEND) + (self.uncounted or 0)
+        return (self.script is scripts.APPEND) + (self.dropped_before or 0)
 
     @property
     def size(self) -> int:
@@ -214,11 +214,14 @@ class _Summaries(Generic[T]):
 
 class RedisLog(RedisContainer, Generic[T]):
     """A `Log` in Redis. While Redis is away, writing raises nothing. The last writes are kept, and
-    sent when Redis is back; older entries count as dropped. So does an entry that Redis refuses
-    even without its bytes.
+    sent when Redis is back; so is a write whose task is cancelled. What would make them more than
+    `MAX_LATE_BYTES` is kept without its bytes. Of more than `MAX_LATE_WRITES` the oldest are
+    dropped, and their entries count as dropped. So does an entry that Redis refuses even without
+    its bytes. Where an amendment is dropped, its entry stays as it was.
 
-    An entry that Redis has got without a reply, and that is dropped before it is sent again, counts
-    twice. So may dropped entries whose number goes to Redis with a call that is cancelled.
+    Each dropped entry is counted in one of three places until Redis counts it: in `_uncounted`, in
+    `_Write.dropped_before` of a late write, or in that of a write on its way. An entry that Redis
+    has got without a reply, and that is dropped before it is sent again, counts twice.
     """
 
     KIND = "log"
@@ -247,6 +250,8 @@ class RedisLog(RedisContainer, Generic[T]):
         self._late: deque[_Write] = deque()
         """The writes that Redis has not confirmed, in their order."""
         self._late_bytes = 0
+        self._sends_late = False
+        """Whether the first of them is on its way. It must not be dropped meanwhile."""
         self._uncounted = 0
         """The number of entries that were dropped before Redis got them, and that no write takes
         along yet."""
@@ -345,36 +350,36 @@ class RedisLog(RedisContainer, Generic[T]):
                 if self._late:
                     await self.catch_up()
                 with self._lock:
-                    write = self._with_uncounted(write)
+                    write = self._with_dropped_before(write)
                 return await self._send(write)
             except RefusedOperationError:  # of this write: `catch_up` raises none
                 if not write.data:
                     with self._lock:
-                        self._uncounted += write.entries
+                        self._uncounted += write.uncounted_if_dropped
                     return None
                 write = write.without_data()
             except APIError:
                 self._keep(write)
                 return None
             except BaseException:
-                with self._lock:
-                    self._uncounted += write.uncounted or 0
+                # The task is cancelled. Redis may have got the write, or not: it is sent again.
+                self._keep(write)
                 raise
 
-    def _with_uncounted(self, write: _Write) -> _Write:
+    def _with_dropped_before(self, write: _Write) -> _Write:
         """The *write* with the number that it takes along, while the lock is held."""
-        if write.script is not scripts.APPEND or write.uncounted is not None:
+        if write.script is not scripts.APPEND or write.dropped_before is not None:
             return write
-        uncounted, self._uncounted = self._uncounted, 0
-        return write._replace(uncounted=uncounted)
+        number, self._uncounted = self._uncounted, 0
+        return write._replace(dropped_before=number)
 
     async def _send(self, write: _Write) -> int:
-        script, key, text, data, weight, detachable, change, uncounted = write
+        script, key, text, data, weight, detachable, change, dropped_before = write
         entry = *self._life_and_limits, key, text, data, weight
         if script is not scripts.APPEND:
             arguments = *entry, int(detachable), change
             return int(await self._client.call(script, self._keys, *arguments))
-        last = uncounted or 0, change, self._registers.version
+        last = dropped_before or 0, change, self._registers.version
         number, watchers, refresh = await self._client.call(
             script, self._keys_to_append, *entry, *last
         )
@@ -389,15 +394,22 @@ class RedisLog(RedisContainer, Generic[T]):
         return int(number)
 
     def _keep(self, write: _Write) -> None:
+        """Add a write to those that are late."""
         dropped = 0
         with self._lock:
+            if self._late_bytes + write.size > MAX_LATE_BYTES:
+                write = write.without_data()
             self._late.append(write)
             self._late_bytes += write.size
             while len(self._late) > MAX_LATE_WRITES or self._late_bytes > MAX_LATE_BYTES:
-                oldest = self._late.popleft()
+                index = int(self._sends_late)
+                if index == len(self._late):
+                    break
+                oldest = self._late[index]
+                del self._late[index]
                 self._late_bytes -= oldest.size
                 dropped += oldest.script is scripts.APPEND
-                self._uncounted += oldest.entries
+                self._uncounted += oldest.uncounted_if_dropped
         self._client.note_late_entries(write.script is scripts.APPEND, dropped)
 
     async def catch_up(self) -> None:
@@ -413,32 +425,30 @@ class RedisLog(RedisContainer, Generic[T]):
                 with self._lock:
                     if not self._late:
                         return
-                    write = self._late[0] = self._with_uncounted(self._late[0])
+                    write = self._late[0] = self._with_dropped_before(self._late[0])
+                    self._sends_late = True
                 try:
                     await self._send(write)
                 except RefusedOperationError:
-                    self._replace_oldest(write)
-                    continue
-                with self._lock:
-                    if self._late and self._late[0] is write:
+                    self._replace_oldest()
+                else:
+                    with self._lock:
                         self._late_bytes -= self._late.popleft().size
-                    else:
-                        # Meanwhile the write was counted as dropped.
-                        self._uncounted -= write.entries
+                finally:
+                    self._sends_late = False
 
-    def _replace_oldest(self, write: _Write) -> None:
-        """Leave the bytes of *write* out, the oldest of the late writes, which Redis has refused.
-        Drop it where it has none."""
+    def _replace_oldest(self) -> None:
+        """Leave the bytes of the oldest of the late writes out, which Redis has refused. Drop it
+        where it has none."""
         dropped = 0
         with self._lock:
-            if not self._late or self._late[0] is not write:
-                return  # meanwhile it was dropped
-            self._late_bytes -= self._late.popleft().size
+            write = self._late.popleft()
+            self._late_bytes -= write.size
             if write.data:
                 rest = write.without_data()
                 self._late.appendleft(rest)
                 self._late_bytes += rest.size
             else:
                 dropped = int(write.script is scripts.APPEND)
-                self._uncounted += write.entries
+                self._uncounted += write.uncounted_if_dropped
         self._client.note_late_entries(0, dropped)

@@ -58,10 +58,10 @@ class StandardHeaders:
             deployment=exchange.deployment,
         )
         headers = [*exchange.dialect.headers(facts)]
-        if names := exchange.answer.own_header_names:
-            headers = [each for each in headers if each[0].lower() not in names]
         if ORIGIN in head and ALLOW_ORIGIN not in headers:
             headers.append(ALLOW_ORIGIN)
+        if names := exchange.answer.own_header_names:
+            headers = [each for each in headers if each[0].lower() not in names]
         return headers
 
 

@@ -77,8 +77,9 @@ class FaultMiddleware:
 
     A call without an accepted API key is never given a fault. Otherwise a web page of another site
     could use up the faults that a test has injected. Neither is a call that is refused because the
-    emulator's own headers are invalid: it is a mistake of the test. A download has no API key, and
-    is not judged by these headers. It is given a fault if its URL has a valid signature.
+    emulator's own headers are invalid: it is a mistake of the test. A download has no API key. Of
+    these headers only the one that names a fault counts for it. It is given a fault if its URL has
+    a valid signature.
 
     A fault that is claimed counts as met, also where the emulator fails or stops before it answers
     the call. Only a claim that had no reply of a shared store is revoked.
@@ -120,7 +121,8 @@ class FaultMiddleware:
         in the same round trip as what the caller sends to it at once. For this, nothing that is
         awaited here or in `_search` may suspend between the end of the body and the claim
         (`test_a_call_that_ends_a_step_asks_redis_twice`). A large body is searched and parsed in
-        another thread: its claim is a round trip of its own.
+        another thread, and so are the images of a call that a step with `image_sha256` may match:
+        such a claim is a round trip of its own.
         """
         reading = asyncio.ensure_future(self._eligibility(exchange, receive))
         try:
@@ -204,8 +206,8 @@ class FaultMiddleware:
             raise ConnectionResetError("a fault closed the connection")
 
     def _response(self, error: APIError, exchange: Exchange, fault: BaseFault | None) -> Response:
-        """The answer that refuses the call with *error*. A download is answered in the form of the
-        blob storage, with code and message of *fault*."""
+        """The answer that refuses the call with *error*. A download that has a *fault* is answered
+        in the form of the blob storage, with code and message of the fault."""
         if fault and exchange.kind == "download":
             code, message = getattr(fault, "code", None), getattr(fault, "message", None)
             answer = exchange.error_answer(error)

@@ -41,6 +41,12 @@ MAX_MILLISECONDS: Final = 24 * 3600 * 1000
 _BOUNDARY: Final = "har-form-boundary"
 """The boundary for a form whose parts the file has without their boundary."""
 
+_LINE_ENDS: Final = {ord("\r"): " ", ord("\n"): " "}
+"""What would end a line of the head of a part, and what takes its place."""
+
+_ESCAPES: Final = {ord('"'): "%22", ord("\r"): "%0D", ord("\n"): "%0A"}
+"""How names in the head of a part have the characters that would end them."""
+
 Attachment = Callable[[str], bytes]
 """Reads a file beside the archive by its name."""
 
@@ -154,13 +160,16 @@ def _of_params(params: Sequence[Any], media_type: str, headers: Headers) -> tupl
         raise ValueError(
             "the body of the request is not in the file, and its parameters are of no form"
         )
+    parts = [_part(each) for each in fields]
     _, has_boundary, boundary = content_type.partition("boundary=")
     boundary = boundary.partition(";")[0].strip().strip('"') if has_boundary else _BOUNDARY
     if not has_boundary:
+        while any(boundary.encode() in part for part in parts):
+            boundary += "x"
         others = ((name, value) for name, value in headers if name.lower() != "content-type")
         headers = (*others, ("Content-Type", f"{content_type}; boundary={boundary}"))
-    parts = b"".join(f"--{boundary}\r\n".encode() + _part(each) for each in fields)
-    return headers, parts + f"--{boundary}--\r\n".encode()
+    body = b"".join(f"--{boundary}\r\n".encode() + part for part in parts)
+    return headers, body + f"--{boundary}--\r\n".encode()
 
 
 def _part(field: Mapping[str, Any]) -> bytes:
@@ -168,10 +177,18 @@ def _part(field: Mapping[str, Any]) -> bytes:
     name, value, file = field.get("name"), field.get("value"), field.get("fileName")
     if file and not value:
         raise ValueError(f"the file {file} of the request is not in the cassette")
-    head = f'Content-Disposition: form-data; name="{text(name, "the name of a parameter")}"'
-    head += f'; filename="{file}"' if file else ""
-    head += f"\r\nContent-Type: {field['contentType']}" if field.get("contentType") else ""
+    quoted = _quoted(text(name, "the name of a parameter"))
+    head = f"Content-Disposition: form-data; name={quoted}"
+    head += f"; filename={_quoted(str(file))}" if file else ""
+    media_type = str(field.get("contentType") or "").translate(_LINE_ENDS)
+    head += f"\r\nContent-Type: {media_type}" if media_type else ""
     return f"{head}\r\n\r\n{'' if value is None else value}\r\n".encode("utf-8", "surrogateescape")
+
+
+def _quoted(name: str) -> str:
+    """A name as browsers write it in the head of a part:
+    https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#multipart-form-data"""
+    return f'"{name.translate(_ESCAPES)}"'
 
 
 def _content(value: Any, headers: Headers, attachment: Attachment) -> bytes:
