@@ -14,6 +14,7 @@ import pytest
 from images_emulator import Server
 from images_emulator.state.store import NUMBER_CODEC, Codec, Log, LogCodec, Packed, Register
 from tests.conftest import KEY
+from tests.pictures import png
 from tests.redis_server import RedisServer, missing_part, new_store_name, shared_redis
 
 if TYPE_CHECKING:
@@ -305,3 +306,30 @@ def test_the_log_of_the_server_names_a_hundred_reasons_at_most(
     assert len(server.requests) <= 1
     assert len(server.requests) <= 1
     assert len(caplog.records) == 100
+
+
+def test_a_picture_and_a_file_that_cannot_be_read_are_unknown(
+    server: Server, newer: RedisStore, http: httpx2.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.reset()
+    call = {"model": "dall-e-2", "prompt": "x", "size": "256x256"}
+    picture = http.post(f"{server.base_url}/images/generations", json=call)
+    url = httpx2.URL(picture.json()["data"][0]["url"])
+    form = {"purpose": "vision"}
+    file = http.post(f"{server.base_url}/files", files={"file": ("a.png", png())}, data=form).json()
+    unreadable: Document = {"gravity": "moon"}
+    for name, key in (("hosted", url.path), ("files", "file-new")):
+        newer.run(newer.records(name, 10**6, DOCUMENTS).put({key: unreadable}, 1))
+    for _ in range(2):
+        assert http.get(url).status_code == 404
+        assert http.get(f"{server.base_url}/files/file-new").status_code == 404
+        listed = http.get(f"{server.base_url}/files").json()["data"]
+        assert [each["id"] for each in listed] == [file["id"]]
+    edit = {"model": "gpt-image-2", "prompt": "x", "images": [{"file_id": "file-new"}]}
+    assert http.post(f"{server.base_url}/images/edits", json=edit).status_code in (400, 404)
+    assert http.get(f"{server.url}/_emulator/images").status_code == 200
+    warnings = [each.getMessage() for each in caplog.records]
+    assert [name for each in warnings for name in ("hosted", "files") if name in each] == [
+        "hosted",
+        "files",
+    ]

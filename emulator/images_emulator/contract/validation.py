@@ -75,10 +75,10 @@ class Validation:
         # of the newest model.
         model = model or self.available.newest_model(self.call.operation)
         rules = self.available.rules(model, self.call)
-        values = self._gateway(rules)
+        values = self._values_past_gateway(rules)
         if unknown:
             self.forgive(unknown)
-        return self._service(model, rules, values)
+        return self._request_past_service(model, rules, values)
 
     def _model_name(self) -> str:
         name = self.available.model_name(self.call, self.forgive)
@@ -89,7 +89,7 @@ class Validation:
 
     # --- the gateway
 
-    def _gateway(self, rules: Rules) -> dict[str, Any]:
+    def _values_past_gateway(self, rules: Rules) -> dict[str, Any]:
         """The values that pass the gateway, in the order of the rules. Null and absent parameters
         are left out."""
         names = self._unknown_names(rules)
@@ -98,7 +98,7 @@ class Validation:
         values: dict[str, Any] = {}
         for name, rule in rules.items():
             try:
-                value = self._checked(name, rule)
+                value = self._value_past_gateway(name, rule)
             except APIError as error:
                 uploads = isinstance(rule, InputImages) and name in self.call.fields
                 if rule.required and not uploads:
@@ -113,7 +113,9 @@ class Validation:
                 values[name] = value
         return values
 
-    def _checked(self, name: str, rule: Rule) -> Any:
+    def _value_past_gateway(self, name: str, rule: Rule) -> Any:
+        """The value of a parameter that the gateway lets pass; None where it counts as absent.
+        Raises APIError."""
         is_present = name in self.call.fields
         value = self.call.fields.get(name)
         if self.call.form:
@@ -145,8 +147,11 @@ class Validation:
 
     # --- the image service
 
-    def _service(self, model: Model, rules: Rules, values: dict[str, Any]) -> ImageRequest:
-        """The request of the *values* that have passed the gateway."""
+    def _request_past_service(
+        self, model: Model, rules: Rules, values: dict[str, Any]
+    ) -> ImageRequest:
+        """The request of the *values* that have passed the gateway, where the image service lets it
+        pass. Raises APIError."""
         for name, value in list(values.items()):
             try:
                 rules[name].check_at_service(name, value, model.id, values)

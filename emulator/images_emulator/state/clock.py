@@ -45,7 +45,7 @@ class ClockSetting(NamedTuple):
     def advanced(self, step: timedelta) -> ClockSetting:
         """The setting *step* later. Raises ValueError out of `YEARS`."""
         try:
-            time = _checked(self.now() + step)
+            time = _time_within_years(self.now() + step)
             progress = self.progress + max(step.total_seconds(), 0)
         except OverflowError:
             raise ValueError(OUT_OF_YEARS) from None
@@ -55,7 +55,7 @@ class ClockSetting(NamedTuple):
 
     def frozen(self, at: datetime | None) -> ClockSetting:
         """The setting frozen at *at*, or at its own time. Raises ValueError out of `YEARS`."""
-        return ClockSetting(moment=_checked(at or self.now()), progress=self.progress)
+        return ClockSetting(moment=_time_within_years(at or self.now()), progress=self.progress)
 
     def resumed(self) -> ClockSetting:
         """The setting of a running clock, from the time at which this one is frozen."""
@@ -68,7 +68,7 @@ class ClockSetting(NamedTuple):
         return ClockSetting(progress=self.progress)
 
 
-def _checked(time: datetime) -> datetime:
+def _time_within_years(time: datetime) -> datetime:
     if time.year not in YEARS:
         raise ValueError(OUT_OF_YEARS)
     return time

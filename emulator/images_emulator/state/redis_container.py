@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from time import monotonic
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from images_emulator.state import redis_scripts as scripts
 from images_emulator.state.redis_client import RedisClient
@@ -17,6 +18,12 @@ T = TypeVar("T")
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """The moment from which times in Redis count."""
 
+
+MAX_REASONS: Final = 100
+"""The most reasons for values that cannot be unpacked which the program's log has of one
+container."""
+
+logger = logging.getLogger("images_emulator")
 
 RENEWALS: Final = 48
 """How often the time to live is looked at within one time to live, while there are calls."""
@@ -65,6 +72,49 @@ class RedisContainer:
     def keys(self) -> tuple[str, ...]:
         """The keys in Redis, in the order of `KEYS`."""
         return self._keys
+
+
+class ValueReader(Generic[T]):
+    """Unpacks the values of the container with this *key*. The program's log has a warning for
+    those that *unpack* refuses, such as those of a newer release: one for each reason."""
+
+    def __init__(self, unpack: Callable[[Packed], T], key: str) -> None:
+        self._unpack = unpack
+        self._key = key
+        self._reasons: set[str] = set()
+        """The reasons that were logged."""
+
+    def read(self, text: bytes, data: bytes | None) -> T | None:
+        """A value; None where it cannot be unpacked. Its JSON has one line, and two lines once it
+        is an entry that was amended."""
+        document: dict[str, Any] = {}
+        try:
+            for line in text.split(b"\n"):
+                document.update(json.loads(line))
+            return self._unpack(Packed(document, data or b""))
+        except Exception as error:  # noqa: BLE001 - a newer release may have written anything
+            self._warn(reason_of(error))
+            return None
+
+    def read_all(self, flat: Sequence[Any]) -> list[T]:
+        """The values of *flat*, which has JSON and bytes in turn, without those that cannot be
+        unpacked."""
+        return known(self.read(text, data) for text, data in pairs(flat))
+
+    def _warn(self, reason: str) -> None:
+        if reason in self._reasons or len(self._reasons) >= MAX_REASONS:
+            return
+        self._reasons.add(reason)
+        logger.warning(
+            "The store has entries in %s that this server cannot read, such as those of a newer "
+            "release: %s. This server leaves them out",
+            *(self._key, reason),
+        )
+
+
+def known(values: Iterable[T | None]) -> list[T]:
+    """The *values* that are there."""
+    return [value for value in values if value is not None]
 
 
 def unpack_value(codec: Codec[T], text: bytes, data: bytes | None) -> T:

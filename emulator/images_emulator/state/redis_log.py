@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from threading import Lock
@@ -19,8 +17,8 @@ from images_emulator.state.redis_client import RedisClient, RefusedOperationErro
 from images_emulator.state.redis_container import (
     RedisContainer,
     TimeToLive,
-    pairs,
-    reason_of,
+    ValueReader,
+    known,
     size_of,
 )
 from images_emulator.state.redis_registers import RedisRegisters
@@ -34,53 +32,6 @@ writes are dropped."""
 
 MAX_LATE_BYTES: Final = 16 * 2**20
 """The most bytes of these writes."""
-
-MAX_REASONS: Final = 100
-"""The most reasons for entries that cannot be unpacked which the program's log has of one log."""
-
-logger = logging.getLogger("images_emulator")
-
-
-class _EntryReader(Generic[T]):
-    """Unpacks the entries of the log with this *key*. The program's log has a warning for those
-    that *codec* cannot unpack, such as those of a newer release: one for each reason."""
-
-    def __init__(self, codec: LogCodec[T], key: str) -> None:
-        self._codec = codec
-        self._key = key
-        self._reasons: set[str] = set()
-        """The reasons that were logged."""
-
-    def read(self, text: bytes, data: bytes | None) -> T | None:
-        """An entry; None where it cannot be unpacked. Its JSON has one line, and two lines once the
-        entry is amended."""
-        document: dict[str, Any] = {}
-        try:
-            for line in text.split(b"\n"):
-                document.update(json.loads(line))
-            return self._codec.unpack(Packed(document, data or b""))
-        except Exception as error:  # noqa: BLE001 - a newer release may have written anything
-            self._warn(reason_of(error))
-            return None
-
-    def read_all(self, flat: Sequence[Any]) -> list[T]:
-        """The entries of *flat*, which has JSON and bytes in turn, without those that cannot be
-        unpacked."""
-        return _known(self.read(text, data) for text, data in pairs(flat))
-
-    def _warn(self, reason: str) -> None:
-        if reason in self._reasons or len(self._reasons) >= MAX_REASONS:
-            return
-        self._reasons.add(reason)
-        logger.warning(
-            "The store has entries in %s that this server cannot read, such as those of a newer "
-            "release: %s. This server leaves them out",
-            *(self._key, reason),
-        )
-
-
-def _known(entries: Iterable[T | None]) -> list[T]:
-    return [entry for entry in entries if entry is not None]
 
 
 def _texts(packed: Packed) -> tuple[str, bytes]:
@@ -168,7 +119,7 @@ class _Summaries(Generic[T]):
     back: it is less than the greatest `oldest` of any reply.
     """
 
-    def __init__(self, reader: _EntryReader[T]) -> None:
+    def __init__(self, reader: ValueReader[T]) -> None:
         self.position = _LogPosition()
         self._reader = reader
         self._entries: dict[bytes, tuple[int, T | None]] = {}
@@ -209,7 +160,7 @@ class _Summaries(Generic[T]):
                         break
                     del self._entries[key]
             self.position = position
-            return _known(entry for _, entry in self._entries.values())
+            return known(entry for _, entry in self._entries.values())
 
 
 class RedisLog(RedisContainer, Generic[T]):
@@ -241,7 +192,7 @@ class RedisLog(RedisContainer, Generic[T]):
     ) -> None:
         super().__init__(client, keys, life_seconds)
         self._codec = codec
-        self._reader = _EntryReader(codec, keys[0])
+        self._reader = ValueReader(codec.unpack, keys[0])
         self._summaries = _Summaries(self._reader)
         self._life_and_limits = life_seconds, max_entries, max_bytes
         self._registers = registers

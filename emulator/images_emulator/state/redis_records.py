@@ -11,10 +11,9 @@ from images_emulator.state.redis_client import RedisClient
 from images_emulator.state.redis_container import (
     EPOCH,
     RedisContainer,
-    pairs,
+    ValueReader,
     size_of,
     time_text,
-    unpack_value,
 )
 from images_emulator.state.store import Codec, Size
 
@@ -38,6 +37,7 @@ class RedisRecords(RedisContainer, Generic[T]):
         super().__init__(client, keys, life_seconds)
         self._budget = budget
         self._codec = codec
+        self._reader = ValueReader(codec.unpack, keys[0])
 
     async def put(
         self,
@@ -61,15 +61,14 @@ class RedisRecords(RedisContainer, Generic[T]):
 
     async def get(self, key: str) -> T | None:
         text, data = await self._call(scripts.GET_VALUE, self._keys, key)
-        return None if text is None else unpack_value(self._codec, text, data)
+        return None if text is None else self._reader.read(text, data)
 
     async def delete(self, key: str) -> bool:
         count = await self._call(scripts.DELETE_RECORD, self._keys, self._life_seconds, key)
         return bool(count)
 
     async def all(self) -> list[T]:
-        flat = await self._call(scripts.ALL_VALUES, self._keys)
-        return [unpack_value(self._codec, *pair) for pair in pairs(flat)]
+        return self._reader.read_all(await self._call(scripts.ALL_VALUES, self._keys))
 
     async def expiries(self, now: datetime) -> list[datetime]:
         texts = await self._call(scripts.RECORD_TIMES, self._keys)

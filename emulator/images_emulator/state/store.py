@@ -36,9 +36,9 @@ What is raised, beside what the methods say:
   itself.
 - Not by `Register.update_soon`, `Log.append`, `Log.amend` and `Store.refresh`. They say what
   becomes of what cannot be done.
-- By the methods of `Records` that read: what the codec raises for a value that it cannot unpack,
-  such as one that a newer release has written. `Register` and `Log` raise nothing for it, and say
-  what becomes of it.
+
+A value that the codec cannot unpack, such as one that a newer release has written, raises nothing:
+`Records` and `Log` leave it out, and `Register` says what becomes of it.
 
 Values are Python objects. `MemoryStore` keeps the objects. A store outside the process uses a
 `Codec`, which turns them into JSON and bytes, never into a pickle.
@@ -171,7 +171,7 @@ class Records(Protocol[T]):
 
     async def get(self, key: str) -> T | None:
         """The value of *key*, even if it has expired and was not dropped yet; None where there is
-        none."""
+        none, or one that cannot be unpacked."""
         ...
 
     async def delete(self, key: str) -> bool:
@@ -179,7 +179,7 @@ class Records(Protocol[T]):
         ...
 
     async def all(self) -> list[T]:
-        """The values, oldest first."""
+        """The values, oldest first, without those that cannot be unpacked."""
         ...
 
     async def expiries(self, now: datetime) -> list[datetime]:
