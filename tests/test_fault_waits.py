@@ -216,7 +216,7 @@ def test_a_frozen_clock_can_be_advanced_past_a_wait(
 def test_a_client_that_leaves_ends_the_wait_of_its_call(server: Server, client: OpenAI) -> None:
     server.inject({"kind": "latency", "seconds": HOUR})
     with pytest.raises(openai.APITimeoutError):
-        draw(client.with_options(timeout=0.05))
+        draw(client.with_options(timeout=0.5))
     server.wait_for_call()
     # The server's thread ends it; a store outside the process gives a copy each time.
     while (call := server.calls()[0]).duration_ms is None:

@@ -1086,7 +1086,7 @@ def test_registers_that_redis_has_lost_are_restored_from_the_replicas(
 def test_calls_do_not_hang_where_redis_replies_to_nothing(
     redis_server: RedisServer, http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("images_emulator.state.redis_pool.TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr("images_emulator.state.redis_pool.TIMEOUT_SECONDS", 1)
     with Server(store=redis_server.url) as server:
         generate(http, server, prompt="before")
         redis_server.pause()
@@ -1104,7 +1104,7 @@ def test_calls_do_not_hang_where_redis_replies_to_nothing(
 def test_faults_that_calls_claimed_while_redis_paused_are_met_by_others(
     redis_server: RedisServer, http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("images_emulator.state.redis_pool.TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr("images_emulator.state.redis_pool.TIMEOUT_SECONDS", 1)
     for servers in replicas_of(redis_server.url):
         paths = [f"{server.base_url}/models" for server in servers]
         for path in paths:

@@ -244,7 +244,7 @@ def test_feed_hears_what_comes_after_a_quiet_while(
             enough.set()
         return ping(subscription, message)
 
-    monkeypatch.setattr(redis_subscription, "QUIET_SECONDS", 0.1)
+    monkeypatch.setattr(redis_subscription, "QUIET_SECONDS", 0.5)
     monkeypatch.setattr(PubSub, "ping", counted)
     one, other = replicas
     with listening(one.url) as listener:
