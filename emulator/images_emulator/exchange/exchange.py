@@ -180,7 +180,9 @@ class Exchange:
     """A write to the store that must succeed before the answer begins to leave."""
     complete_in_journal: Callable[[], Awaitable[None]] | None = None
     """Ends the call, and returns the write that completes it in the journal; None where no journal
-    has it."""
+    has it. The first of three calls it, whoever finds `duration_ms` None: the recorder before the
+    last part of the answer, `hang_up` before it closes the connection, or `JournalMiddleware` when
+    the application has returned or raised an exception."""
     weight: int = ENTRY_OVERHEAD_BYTES
     """Bytes that the journal counts for the exchange, about."""
     dropped: Sequence[str] = ()
