@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 
@@ -44,3 +47,18 @@ def test_names_of_an_account_have_the_recorded_forms() -> None:
     assert account.keys() == forms.keys()
     for name, form in forms.items():
         assert re.fullmatch(form, account[name]), name
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system does not fork")
+def test_a_process_that_was_forked_has_other_ids() -> None:
+    program = """
+import os
+from images_emulator.state.identity import random_digits
+child = os.fork()
+os.write(1, f"{random_digits()} ".encode())
+if child:
+    os.waitpid(child, 0)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    one, other = done.stdout.split()
+    assert one != other

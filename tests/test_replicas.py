@@ -756,15 +756,15 @@ def test_call_that_fails_while_its_fault_is_looked_for_is_complete_in_the_journa
         assert server.requests[0].outcome != "waiting"
 
 
-def test_a_download_whose_record_cannot_be_read_is_complete_in_the_journal(
+def test_a_download_that_fails_in_the_emulator_is_complete_in_the_journal(
     http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unpack(*_: Any) -> Any:
-        raise KeyError("gpt-image-9")  # the model of a newer server
+    async def fail(*_: Any) -> Any:
+        raise KeyError("a mistake of the emulator's own")
 
     with Server(store=shared_redis().url, store_name=new_store_name()) as server:
         url = generate(http, server).json()["data"][0]["url"]
-        monkeypatch.setattr("images_emulator.state.redis_records.unpack_value", unpack)
+        monkeypatch.setattr("images_emulator.state.redis_records.RedisRecords.get", fail)
         monkeypatch.setattr(logging.getLogger("images_emulator"), "disabled", True)
         assert [http.get(url).status_code for _ in range(3)] == [500] * 3
         downloads = server.emulator.journal.find()[1:]

@@ -18,7 +18,7 @@ import httpx2
 import pytest
 from openai import OpenAI, RateLimitError
 
-from images_emulator import Emulator, Server, Settings
+from images_emulator import Emulator, Server, Settings, create_app
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import OPERATIONS
 from images_emulator.contract.request import ImageRequest
@@ -562,6 +562,35 @@ def test_a_packed_exchange_without_its_bytes_is_one_without_body_and_uploads() -
         assert (entry.usage, entry.price_usd) == (exchange.usage, exchange.price_usd)
         assert entry.usage
     assert ([*whole.dropped], [*rest.dropped]) == ([], ["body", "pictures"])
+
+
+@pytest.mark.parametrize("fields", [{"model": "dall-e-3"}, {"model": "gpt-image-2", "n": 2}])
+async def test_equal_calls_share_one_text_in_a_store(
+    fields: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack, texts = CompletionPacker.pack, list[str]()
+
+    def noted(packer: CompletionPacker, exchange: Exchange) -> Any:
+        packed = pack(packer, exchange)
+        texts.append(packed[2])
+        return packed
+
+    monkeypatch.setattr(CompletionPacker, "pack", noted)
+    emulator = Emulator(store=JSONStore(MemoryStore()))
+    transport = httpx2.ASGITransport(create_app(emulator))
+    headers = {"authorization": f"Bearer {KEY}"}
+    async with httpx2.AsyncClient(
+        transport=transport, base_url="http://x", headers=headers
+    ) as http:
+        body = {"prompt": "x", "size": "1024x1024", **fields}
+        for _ in range(4):
+            answer = await http.post("/v1/images/generations", json=body)
+            assert answer.status_code == 200
+    # The first call brings the request that the others share.
+    assert len(texts) == 4
+    assert texts[0] == texts[3]
+    assert texts[1] is texts[2] is texts[3]
+    assert ("usage" in texts[0]) == (fields["model"] == "gpt-image-2")
 
 
 def test_a_text_that_exchanges_share_weighs_the_body_that_it_is_compared_by() -> None:

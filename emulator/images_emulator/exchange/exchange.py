@@ -279,15 +279,17 @@ class Exchange:
     def end(self) -> None:
         """Note the end of the answer: its last part is sent, or the application's call has ended
         without a last part."""
-        self.duration_ms = self.elapsed_ms
+        duration_ms = self.elapsed_ms
         answer, by_protocol = self.answer, self.connection and self.connection.answer
         if by_protocol and answer.sent.status is None:
             self.start_response(by_protocol.status)
-            answer.sent.add(by_protocol.body, self.duration_ms)
+            answer.sent.add(by_protocol.body, duration_ms)
             answer.sent.end()
         if self.connection and not answer.sent.is_whole:
             answer.is_stopped = self.connection.is_stopped
         answer.sent.close()
+        # Last: from now on other threads take the answer as it is for the whole one.
+        self.duration_ms = duration_ms
 
     # --- the call and its answer, as tests read them; for any thread
 

@@ -168,17 +168,20 @@ class _SharedText(NamedTuple):
     file_count: int
     images: Sequence[int]
     partials: int
-    usage: Usage | None
+    sent_usage: Usage | None
+    body_may_change: bool
+    usage_override: Mapping[str, Any] | None
     details: CallDetails | None
 
     @staticmethod
     def facts_of(exchange: Exchange) -> tuple[Any, ...]:
-        """The values that decide the text, in the order of the fields."""
+        """The values that decide the text, in the order of the fields. The usage is made of them,
+        so `CallAnswer.cached_usage`, which a reader may have set or not, is none of them."""
         answer, sent = exchange.answer, exchange.answer.sent
         return (
             *(exchange.request, exchange.chunks, answer.files, len(answer.files)),
-            *(sent.image_indexes, sent.partials, answer.cached_usage or sent.usage),
-            exchange.cached_details,
+            *(sent.image_indexes, sent.partials, sent.usage, sent.body_may_change),
+            *(answer.overrides.usage, exchange.cached_details),
         )
 
     def is_of(self, exchange: Exchange) -> bool:

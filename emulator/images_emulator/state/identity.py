@@ -3,6 +3,7 @@ random source would take ten times as long."""
 
 from __future__ import annotations
 
+import os
 import string
 from random import Random
 from typing import Final
@@ -10,6 +11,10 @@ from typing import Final
 from images_emulator.contract.wire import uuid_text
 
 _CHANCE: Final = Random()  # noqa: S311 - no secrets, as said
+
+if hasattr(os, "register_at_fork"):
+    # Processes that were forked, such as those of `gunicorn --preload`, must not have equal ids.
+    os.register_at_fork(after_in_child=_CHANCE.seed)
 
 
 def random_id(length: int = 24) -> str:

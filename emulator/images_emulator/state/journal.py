@@ -170,7 +170,8 @@ class Journal:
         that a reset has cleared meanwhile, or that was dropped, is not stored again.
 
         On a shared store *write* is awaited, too. Where it fails, its exception is raised, and the
-        observers are not told. The caller then completes the call again, with another answer."""
+        observers are not told. The caller then completes the call again, with another answer, and
+        processes that watch may have seen it complete with the first one."""
         held_bytes = compact(exchange, copied=self._copies)
         if exchange.weight > self._max_call_bytes and held_bytes >= MIN_DROPPED_BYTES:
             drop_body(exchange)

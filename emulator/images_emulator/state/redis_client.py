@@ -145,13 +145,15 @@ class RedisClient:
     @property
     def failure(self) -> APIError | None:
         """The error of the last operation, if Redis has not replied to it."""
-        return self._error() if self._reason else None
+        reason = self._reason
+        return self._error(reason) if reason else None
 
     def raise_if_away(self) -> None:
         """Raises APIError where an operation would not be sent now, unless it makes room in a Redis
         that is full."""
-        if self._reason and monotonic() < self._next_attempt:
-            raise self._error()
+        reason = self._reason
+        if reason and monotonic() < self._next_attempt:
+            raise self._error(reason)
 
     async def call(
         self, script: Script, keys: tuple[str, ...], *arguments: str | bytes | int
@@ -191,7 +193,7 @@ class RedisClient:
             reply = await pool.call(script, keys, arguments, soon=soon)
         except FAILURES as error:
             self._note_failure(error)
-            raise self._error() from None
+            raise self._error(_reason(error)) from None
         except RedisError as error:
             self._reason = ""
             raise self._refusal(script, error) from None
@@ -324,10 +326,8 @@ class RedisClient:
             thread.stop()
         self._pools.close()
 
-    def _error(self) -> APIError:
-        return emulator_errors.store_unavailable(
-            url=without_credentials(self._url), reason=self._reason
-        )
+    def _error(self, reason: str) -> APIError:
+        return emulator_errors.store_unavailable(url=without_credentials(self._url), reason=reason)
 
     def _refusal(self, script: Script, error: RedisError) -> RefusedOperationError:
         """The exception for the *error* with which Redis has replied to *script*."""

@@ -165,7 +165,8 @@ class _Summaries(Generic[T]):
 
 class RedisLog(RedisContainer, Generic[T]):
     """A `Log` in Redis. While Redis is away, writing raises nothing. The last writes are kept, and
-    sent when Redis is back; so is a write whose task is cancelled. What would make them more than
+    sent when Redis is back. A write whose task is cancelled is kept, too, and sent before the next
+    operation of this process on the log. What would make them more than
     `MAX_LATE_BYTES` is kept without its bytes. Of more than `MAX_LATE_WRITES` the oldest are
     dropped, and their entries count as dropped. So does an entry that Redis refuses even without
     its bytes. Where an amendment is dropped, its entry stays as it was.

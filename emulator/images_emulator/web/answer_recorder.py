@@ -174,7 +174,7 @@ class HeldAnswerRecorder(AnswerRecorder):
             # The last part of an answer is recorded together with the write.
             await self._record(message)
         except APIError:
-            exchange.forget_answer()
+            self._forget_answer()
             raise
         finally:
             exchange.pending_write = None
@@ -191,10 +191,15 @@ class HeldAnswerRecorder(AnswerRecorder):
         try:
             await ending
         except APIError:
-            self._exchange.forget_answer()
+            self._forget_answer()
             raise
         finally:
             self._exchange.pending_write = self._kept_start = None
+
+    def _forget_answer(self) -> None:
+        """Let another answer take the place of one that was recorded whole, and has not left."""
+        self._exchange.forget_answer()
+        self._exchange.connection = self._connection
 
     async def _send_with_head(self, message: Message) -> None:
         """Record *message*, and pass it on. While the last part is recorded, the connection holds a

@@ -368,8 +368,9 @@ class Namespaces:
 
     def _schedule(self) -> None:
         """Sweep when the first namespace may be idle for too long, also without a call."""
-        if self._timer is None and self._open:
-            first = min(each.last_used for each in [*self._open.values()])
+        times = [each.last_used for each in [*self._open.values()]]
+        if self._timer is None and times:
+            first = min(times)
             seconds = max(first + self._idle_seconds - time(), 0) + 1
             self._timer = asyncio.get_running_loop().call_later(seconds, self._tick)
 
