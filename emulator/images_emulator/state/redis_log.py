@@ -164,12 +164,17 @@ class _Summaries(Generic[T]):
 
 
 class RedisLog(RedisContainer, Generic[T]):
-    """A `Log` in Redis. While Redis is away, writing raises nothing. The last writes are kept, and
-    sent when Redis is back. A write whose task is cancelled is kept, too, and sent before the next
-    operation of this process on the log. What would make them more than
-    `MAX_LATE_BYTES` is kept without its bytes. Of more than `MAX_LATE_WRITES` the oldest are
-    dropped, and their entries count as dropped. So does an entry that Redis refuses even without
-    its bytes. Where an amendment is dropped, its entry stays as it was.
+    """A `Log` in Redis. While Redis is away, writing raises nothing. The way of a write:
+
+    1. `append` or `amend` makes it. `catch_up` sends the late writes before it, then `_send` sends
+       it.
+    2. Redis is away, or the task is cancelled: `_keep` puts it behind the late writes, without its
+       bytes where they would be more than `MAX_LATE_BYTES`. They are sent when Redis is back, or
+       before the next operation of this process on the log.
+    3. There are more than `MAX_LATE_WRITES`: `_keep` drops the oldest ones.
+    4. Redis refuses it: it is sent without its bytes. Refused again, it is dropped.
+
+    An entry that is dropped counts as dropped. Where an amendment is, its entry stays as it was.
 
     Each dropped entry is counted in one of three places until Redis counts it: in `_uncounted`, in
     `_Write.dropped_before` of a late write, or in that of a write on its way. An entry that Redis

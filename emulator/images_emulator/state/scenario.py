@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.field_path import FieldPath
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from images_emulator.own_answers.own_answer import OwnAnswer
     from images_emulator.own_answers.picture_files import PictureFile
     from images_emulator.own_answers.pictures_folder import NamedStep, PicturesFolder
-
-FaultMeeting: TypeAlias = "tuple[BaseFault | None, list[NearMiss]]"
-"""The fault that a call meets; or None, and the near misses."""
 
 MAX_NEAR_MISSES: Final = 20
 """The most near misses of one call: those of the first steps."""
@@ -64,6 +61,15 @@ class _Scan:
             return False
         self._matching.append(step)
         return True
+
+
+class FaultMeeting(NamedTuple):
+    """What a search of the scenario for the fault of a call has found."""
+
+    fault: BaseFault | None
+    """The fault that the call meets; None where it meets none."""
+    near_misses: Sequence[NearMiss]
+    """Why the call met none of the first steps; empty where it meets a fault."""
 
 
 class MetAnswer(NamedTuple):
@@ -188,10 +194,9 @@ class Scenario:
         return self._steps.value.paths
 
     async def meet(self, call: MatchInput) -> FaultMeeting:
-        """The fault that a call meets; or None, and the near misses, which say why the call met
-        none of the first steps."""
+        """Search for the fault of a call, and count it as met."""
         met, misses = await self._meet(call)
-        return (met[0].step.fault, []) if met else (None, misses)
+        return FaultMeeting(met[0].step.fault if met else None, misses)
 
     async def meet_early(
         self, make_call: Callable[[], Awaitable[MatchInput]]
@@ -205,7 +210,7 @@ class Scenario:
             call = await make_call()
             if steps is self._steps.value and self.expects(call):
                 met, misses = await self._meet(call, if_fresh=lambda: self._steps.value is steps)
-                return (met[0].step.fault, []) if met else (None, misses)
+                return FaultMeeting(met[0].step.fault if met else None, misses)
         return None
 
     async def meet_answer(

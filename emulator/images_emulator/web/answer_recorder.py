@@ -140,6 +140,12 @@ class AnswerRecorder:
 class HeldAnswerRecorder(AnswerRecorder):
     """The recorder on a shared store, where an answer may have to wait for the store.
 
+    | | with a pending write | without |
+    |---|---|---|
+    | start | is kept | leaves, or is held by the connection |
+    | first of several parts | waits for the write, then leaves behind the start | leaves |
+    | last part | waits for the write and for the journal | waits for the journal |
+
     - An answer with an `Exchange.pending_write`, which hosts the pictures behind its URLs: its
       start is kept until its first part is there. Both leave when the write is done. Where the
       write fails, nothing has left, and the application sends another answer.

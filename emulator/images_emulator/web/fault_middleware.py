@@ -64,11 +64,12 @@ class FaultEligibility(NamedTuple):
 
 
 class FaultSearch(NamedTuple):
-    """What is known of the faults of one call, and the result of `Scenario.meet_early`: None where
-    the scenario was not searched, or has to be searched again."""
+    """What is known of the faults of one call before `FaultMiddleware.__call__`."""
 
     eligibility: FaultEligibility
     meeting: FaultMeeting | None
+    """What `Scenario.meet_early` has found, be it that there is no fault; None where the scenario
+    is still to be searched."""
 
 
 class FaultMiddleware:
@@ -244,9 +245,8 @@ class FaultMiddleware:
             if not scenario.has_faults:
                 return None
             meeting = await scenario.meet(await self._match_input(exchange, receive))
-        fault, misses = meeting
-        exchange.near_misses = tuple(misses)
-        return fault
+        exchange.near_misses = tuple(meeting.near_misses)
+        return meeting.fault
 
     async def _has_directive(self, exchange: Exchange, body: Sequence[bytes]) -> bool:
         if exchange.is_large:
