@@ -138,6 +138,10 @@ class ServerProcess:
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
+    def descriptors(self) -> int:
+        """The files and sockets that the process has open."""
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
     def address_space(self) -> int:
         """The bytes of addresses that the server has, which `RLIMIT_AS` limits."""
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[0])
