@@ -177,9 +177,16 @@ def test_an_outage_ends_where_no_object_has_to_recover(redis: RedisServer) -> No
 
 @pytest.mark.usefixtures("retries_at_once")
 def test_late_entries_are_written_where_redis_refuses_to_restore_the_registers(
-    redis: RedisServer,
+    redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = RedisClient(redis.url)
+    recover_all, may_recover = client._recover_all, threading.Event()
+
+    async def recover() -> None:
+        if may_recover.is_set():
+            await recover_all()
+
+    monkeypatch.setattr(client, "_recover_all", recover)
     store, events = RedisStore(client), events_of(client)
     store.register("n", 1, NUMBER_CODEC)
     log = store.log("n", LOG_CODEC, max_entries=9, max_bytes=9, detach=int)
@@ -187,6 +194,7 @@ def test_late_entries_are_written_where_redis_refuses_to_restore_the_registers(
     assert store.run(log.append("a", 1, 1)) == 0
     redis.start()
     redis.command("SET", "images-emulator:3:{default}:registers", "x")
+    may_recover.set()
     until(lambda: len(events) == 2)
     assert b"$1\r\n1\r\n" in redis.command(
         "HGET", "images-emulator:3:{default}:log:n:entries", "w:a"
