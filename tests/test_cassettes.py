@@ -7,7 +7,7 @@ import builtins
 import json
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from io import BytesIO
@@ -25,7 +25,7 @@ from images_emulator.recordings.cassettes.cassette_import import (
 )
 from images_emulator.recordings.cassettes.interaction import Cassette
 from images_emulator.recordings.cassettes.yaml_text import MissingLibraryError
-from images_emulator.recordings.recording import RecordedResponse, Recording
+from images_emulator.recordings.recording import RecordedRequest, RecordedResponse, Recording
 from tests.cassettes import (
     ANSWER,
     ANSWER_HEADERS,
@@ -196,13 +196,18 @@ def test_a_form_in_a_har_has_the_bytes_that_its_length_tells(text: str, tmp_path
     assert recording_of(tmp_path, har(entry)).request.body == FORM
 
 
+def request_of_params(folder: Path, params: Sequence[Mapping[str, str]]) -> RecordedRequest:
+    """The request of a HAR file that has a form as *params*."""
+    data = {"mimeType": "multipart/form-data", "params": params}
+    return recording_of(folder, har(har_entry(data, {}, request={}))).request
+
+
 def test_a_form_in_a_har_is_made_of_its_parameters(tmp_path: Path) -> None:
     params = [
         {"name": "prompt", "value": "A fox"},
         {"name": "image", "fileName": "a.txt", "contentType": "text/plain", "value": "x"},
     ]
-    data = {"mimeType": "multipart/form-data", "params": params}
-    request = recording_of(tmp_path, har(har_entry(data, {}, request={}))).request
+    request = request_of_params(tmp_path, params)
     assert request.headers == (("Content-Type", "multipart/form-data; boundary=har-form-boundary"),)
     assert request.body.count(b"--har-form-boundary\r\n") == 2
     assert (
@@ -215,8 +220,7 @@ def test_parameters_of_a_har_do_not_break_the_form(tmp_path: Path) -> None:
         {"name": "prompt", "value": "--har-form-boundary\r\n"},
         {"name": 'a"b', "fileName": "c\r\nd", "contentType": "text/plain\r\nx: y", "value": "x"},
     ]
-    data = {"mimeType": "multipart/form-data", "params": params}
-    request = recording_of(tmp_path, har(har_entry(data, {}, request={}))).request
+    request = request_of_params(tmp_path, params)
     assert request.headers[0][1].endswith("boundary=har-form-boundaryx")
     assert request.body.count(b"--har-form-boundaryx\r\n") == 2
     assert b'name="a%22b"; filename="c%0D%0Ad"\r\nContent-Type: text/plain' in request.body
