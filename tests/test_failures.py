@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from datetime import UTC, datetime
+from select import select
 from typing import Any, cast
 
 import httpx2
@@ -340,6 +341,45 @@ async def test_head_that_is_held_is_dropped_where_the_client_has_left() -> None:
     await asyncio.sleep(0)
     buffered.release_head()
     assert written == []
+
+
+@pytest.mark.parametrize(
+    ("calls", "body", "at_once"),
+    [(1, b"x", True), (2, b"x", False), (2, bytes(40_000), False), (2, bytes(65_536), True)],
+    ids=["alone", "short", "copied no more", "long"],
+)
+@pytest.mark.parametrize("holds_head", [False, True])
+async def test_short_answers_leave_together_while_there_are_other_calls(
+    calls: int, body: bytes, *, at_once: bool, holds_head: bool
+) -> None:
+    left, right = socket.socketpair()
+    right.settimeout(30)
+    loop = asyncio.get_running_loop()
+    _, writer = await asyncio.open_connection(sock=left)
+    transport = cast("asyncio.Transport", writer.transport)
+    buffered = _BufferedTransport(transport, loop, FlowControl(transport), range(calls))
+    head = b"HTTP/1.1 200 OK\r\n\r\n"
+    buffered.write(head)
+    if holds_head:
+        buffered.hold_head()
+    buffered.write(body)
+    if holds_head:
+        buffered.release_head()
+    assert bool(select([right], [], [], 0)[0]) is at_once
+    assert buffered.get_write_buffer_size() >= (0 if at_once else len(head + body))
+    buffered.write(b"more")
+    wanted = head + body + b"more"
+    assert await asyncio.to_thread(_received, right, len(wanted)) == wanted
+    assert buffered.get_write_buffer_size() == 0
+    writer.close()
+    right.close()
+
+
+def _received(connection: socket.socket, length: int) -> bytes:
+    data = b""
+    while len(data) < length:
+        data += connection.recv(length - len(data))
+    return data
 
 
 @pytest.mark.parametrize("error", [OSError("the store is away"), asyncio.CancelledError()])

@@ -7,7 +7,7 @@ import re
 import socket
 import struct
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, NamedTuple, cast
 
 import httptools
@@ -23,6 +23,10 @@ from images_emulator.settings import Settings
 
 MAX_COPIED_BYTES: Final = 32 * 1024
 """The longest answer that is joined to its head. Copying it costs less than a second buffer."""
+
+MAX_HELD_BYTES: Final = 64 * 1024
+"""The bytes of an answer that are not held any longer. Sending so many takes far longer than waking
+the client."""
 
 TICK_SECONDS: Final = 1
 """The seconds between two calls of `HTTPProtocol.tick`."""
@@ -67,16 +71,28 @@ class _BufferedTransport:
     """A transport that sends the head of an answer and the first part of its body in one write.
     uvicorn writes them one by one, and a write takes as long as most other work for an answer.
 
+    While the server has other calls, it also holds short answers until the event loop has run what
+    is ready, and then sends them one after the other. A write to a client that sleeps has to wake
+    it. Where the other end is one process, or a proxy, the first of these writes wakes it for all:
+    that saves a quarter of the server's time for a repeated 256² call.
+
     It is also the `Connection` of all calls on it: see `exchange/connection.py`.
     """
 
     def __init__(
-        self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, flow: FlowControl
+        self,
+        transport: asyncio.Transport,
+        loop: asyncio.AbstractEventLoop,
+        flow: FlowControl,
+        calls: Collection[object] = (),
     ) -> None:
         self._transport = transport
         self._loop = loop
         self._flow = flow
-        self._held = b""
+        self._calls = calls
+        """The calls of the server, on any connection."""
+        self._held: list[bytes] = []
+        self._held_bytes = 0
         self._stop_callbacks: list[Callable[[], None]] = []
         self._omits_date = False
         self._sending: asyncio.Handle | None = None
@@ -93,30 +109,36 @@ class _BufferedTransport:
     def write(self, data: bytes) -> None:
         if self.is_closing():
             # Some event loops raise an error here, where others drop the bytes.
-            self._held = b""
+            self._held.clear()
         elif self._held:
-            held, self._held = self._held, b""
-            if len(data) < MAX_COPIED_BYTES:
-                self._transport.write(held + data)
-            else:
-                self._transport.writelines((held, data))
+            self._held.append(data)
+            self._held_bytes += len(data)
+            if self._held_bytes >= MAX_HELD_BYTES or len(self._calls) < 2:
+                self._send()
+            elif self._sending is None:
+                self._sending = self._loop.call_soon(self._send)
         elif data.startswith(b"HTTP/") and not data.startswith(_CONTINUE):
             if self._omits_date:
                 self._omits_date = False
                 data = _DATE.sub(b"", data, count=1)
-            self._held = data
+            self._held.append(data)
+            self._held_bytes = len(data)
             # The body may take a while to come.
             self._sending = self._loop.call_soon(self._send)
         else:
             self._transport.write(data)
 
     def _send(self) -> None:
+        self._sending = None
         if self._held:
-            held, self._held = self._held, b""
+            held, self._held = self._held, []
             if self.is_closing():
                 return  # as in `write`
             try:
-                self._transport.write(held)
+                if self._held_bytes < MAX_COPIED_BYTES:
+                    self._transport.write(b"".join(held))
+                else:
+                    self._transport.writelines(held)
             except Exception:
                 # An error here, under the event loop, would reach nobody, and the client would
                 # wait.
@@ -127,10 +149,12 @@ class _BufferedTransport:
         """See `Connection.hold_head`."""
         if self._held and self._sending:
             self._sending.cancel()
+            self._sending = None
 
     def release_head(self) -> None:
         """See `Connection.release_head`."""
-        self._send()
+        if self._sending is None:
+            self._send()
 
     def omit_date(self) -> None:
         """See `Connection.omit_date`."""
@@ -171,7 +195,8 @@ class _BufferedTransport:
         self._transport.abort()
 
     def get_write_buffer_size(self) -> int:
-        return len(self._held) + self._transport.get_write_buffer_size()
+        held = self._held_bytes if self._held else 0
+        return held + self._transport.get_write_buffer_size()
 
     def write_eof(self) -> None:
         self._send()
@@ -229,7 +254,7 @@ class HTTPProtocol(HttpToolsProtocol):
             self._config = cast("LimitedConfig", self.config)
             self._limits = self._config.limits
             super().connection_made(transport)
-            self._buffered = _BufferedTransport(transport, self.loop, self.flow)
+            self._buffered = _BufferedTransport(transport, self.loop, self.flow, self.tasks)
         except Exception:
             # The event loop would leave the connection open, with nobody to read it.
             self.connections.discard(self)
