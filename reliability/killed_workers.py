@@ -25,6 +25,9 @@ CLIENTS: Final = 32
 KILL_SECONDS: Final = 30.0
 """Seconds between two kills, in a run of minutes."""
 
+REPLACEMENT_SECONDS: Final = 20.0
+POLL_SECONDS: Final = 0.25
+
 JOURNAL_ENTRIES: Final = 5000
 JOURNAL_BYTES: Final = 256 * 2**20
 
@@ -78,6 +81,16 @@ def _worker_pids(supervisor: int) -> list[int]:
     ]
 
 
+async def _replacement(supervisor: int, killed: int, workers: int) -> None:
+    """Wait until the supervisor has replaced the worker *killed*, for `REPLACEMENT_SECONDS` at
+    most. At the stop of the server no worker is replaced, and a busy machine takes its time."""
+    for _ in range(round(REPLACEMENT_SECONDS / POLL_SECONDS)):
+        pids = _worker_pids(supervisor)
+        if killed not in pids and len(pids) == workers:
+            return
+        await asyncio.sleep(POLL_SECONDS)
+
+
 async def run(
     seconds: float, *, kill_seconds: float, clients: int = 32, workers: int = 2
 ) -> Result:
@@ -97,7 +110,9 @@ async def run(
             await asyncio.sleep(kill_seconds)
             pids = _worker_pids(supervisor)
             result.kills += 1
-            os.kill(pids[result.kills % len(pids)], signal.SIGKILL)
+            killed = pids[result.kills % len(pids)]
+            os.kill(killed, signal.SIGKILL)
+            await _replacement(supervisor, killed, workers)
         await calls
         count = await journal.count()
         if count < result.checked:
