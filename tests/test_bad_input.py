@@ -54,6 +54,14 @@ def test_any_json_value_in_any_parameter_is_answered(
         assert error_of(answer)["message"]
 
 
+@pytest.mark.parametrize("end", ["%0A", "%0D", "%00", "%20"])
+def test_an_id_that_ends_in_a_control_character_is_another_one(
+    http: httpx2.Client, end: str
+) -> None:
+    assert http.get("/v1/models/gpt-image-2").status_code == 200
+    assert http.get(f"/v1/models/gpt-image-2{end}").status_code == 404
+
+
 @pytest.mark.parametrize("number", [10**30, -(10**30), 2**63])
 def test_huge_integers_are_out_of_range(http: httpx2.Client, number: int) -> None:
     body = {"model": "gpt-image-2", "prompt": "x", "n": number}

@@ -215,7 +215,7 @@ def in_place_of(status: int) -> StorageError:
         (in_place_of(409), NOT_PUBLIC, None),
         *((in_place_of(status), BUSY, None) for status in (429, 503)),
         *((in_place_of(status), (status, *BROKEN), None) for status in (500, 501, 599)),
-        (error_in_place_of(500, "Own", "a < 'b'", {}), (500, "Own", "a &lt; 'b'"), None),
+        (error_in_place_of(500, "a&b", "a < 'b'", {}), (500, "a&amp;b", "a &lt; 'b'"), None),
     ],
 )
 def test_an_error_of_the_blob_store_is_this_document(

@@ -22,13 +22,14 @@ from starlette.types import Receive, Scope, Send
 
 from images_emulator import Emulator, Server, Settings, create_app
 from images_emulator.contract.models import MODELS
-from images_emulator.contract.operations import GENERATIONS
+from images_emulator.contract.operations import EDITS, GENERATIONS
 from images_emulator.contract.request import Call, ImageRequest
 from images_emulator.contract.validation import validate
 from images_emulator.exchange.body_parser import parse_body
-from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.exchange import ENTRY_OVERHEAD_BYTES, Exchange
 from images_emulator.exchange.request_head import RequestHead
 from images_emulator.exchange.retention import compact
+from images_emulator.imaging.decoder import decode
 from images_emulator.imaging.image_loader import PillowImageLoader
 from images_emulator.state.journal import Journal
 from images_emulator.state.memory_store import MemoryLog, MemoryStore
@@ -441,7 +442,7 @@ async def test_parts_of_a_stream_are_written_before_its_end(
     assert not journal._drafts
 
 
-@pytest.mark.parametrize(("body", "drafts"), [(1_048_576, 1), (1_048_577, 0)])
+@pytest.mark.parametrize(("body", "drafts"), [(2_097_152, 1), (2_097_153, 0)])
 async def test_parts_of_a_stream_are_written_unless_the_call_is_large(
     body: int, drafts: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -453,7 +454,38 @@ async def test_parts_of_a_stream_are_written_unless_the_call_is_large(
     call.answer.sent.event_count = 1
     journal.sent_events(call, 0)
     assert len(journal._drafts) == drafts
+    await asyncio.gather(*journal._drafts.values())
+    weight = weight_of(journal)
     await journal.completed(call)
+    head = weight_of(journal) - ENTRY_OVERHEAD_BYTES - body
+    assert 0 < head < 100
+    assert weight == ENTRY_OVERHEAD_BYTES + body * drafts
+
+
+@pytest.mark.parametrize("most", [2**20, 1000])
+async def test_pictures_of_a_stream_count_while_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """They go to other processes with each part, also where the body only names them."""
+    journal = Journal(MemoryStore(), 10, 4 * 2**20)
+    monkeypatch.setattr(MemoryLog, "is_watched", True)
+    monkeypatch.setattr("images_emulator.state.journal.MAX_DRAFT_BYTES", most)
+    upload = png((900, 900))
+    assert len(upload) > 1000
+    image = decode(upload)
+    assert image
+    call = Exchange(RequestHead("POST", "/v1/x", b"", []), "req_1", datetime.now(UTC))
+    call.request = ImageRequest(
+        operation=EDITS, model=MODELS["gpt-image-2"], size=(64, 48), images=(image,)
+    )
+    await journal.arrived(call)
+    call.answer.sent.event_count = 1
+    journal.sent_events(call, 0)
+    assert bool(journal._drafts) is (most > len(upload))
+    await asyncio.gather(*journal._drafts.values())
+    assert (weight_of(journal) > ENTRY_OVERHEAD_BYTES + len(upload)) is (most > len(upload))
+    await journal.completed(call)
+    assert weight_of(journal) > ENTRY_OVERHEAD_BYTES + len(upload)
 
 
 # --- the key

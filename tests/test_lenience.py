@@ -72,6 +72,25 @@ def test_lenient_validation_refuses_a_call_without_a_usable_prompt(
     assert answer.status_code == 400
 
 
+@pytest.mark.parametrize(
+    ("path", "model", "day", "length"),
+    [
+        ("generations", "dall-e-2", "2024-03-01", 2000),
+        ("edits", "gpt-image-1", "2026-06-01", 40_000),
+    ],
+)
+def test_lenient_validation_refuses_a_prompt_that_is_too_long_for_the_service(
+    http: httpx2.Client, path: str, model: str, day: str, length: int
+) -> None:
+    headers = LENIENT | {"x-emulator-as-of": day}
+    for count, status in ((length // 2, 200), (length, 400)):
+        body = {"model": model, "prompt": "x" * count}
+        form = {"data": body, "files": {"image": ("a.png", png((64, 64)), "image/png")}}
+        sent: dict[str, Any] = form if path == "edits" else {"json": body}
+        answer = http.post(f"/v1/images/{path}", headers=headers, **sent)
+        assert answer.status_code == status
+
+
 def edited(http: httpx2.Client, **files: tuple[str, bytes, str]) -> httpx2.Response:
     data = {"model": "gpt-image-2.5-flare", "prompt": "x", "size": "1024x1024"}
     return http.post("/v1/images/edits", data=data, files=files, headers=LENIENT)
@@ -208,6 +227,11 @@ def test_no_more_unknown_names_are_judged_than_are_told() -> None:
 def test_a_violation_names_256_characters_of_a_parameter_at_most(name: str, shown: str) -> None:
     violation = Violation.of(errors.unknown_field(name=name))
     assert str(violation) == f"{shown}: unknown_parameter"
+
+
+def test_a_violation_without_a_code_names_the_type_of_its_error() -> None:
+    violation = Violation.of(errors.older_more_than_one())
+    assert str(violation) == "request: invalid_request_error"
 
 
 @pytest.mark.parametrize("fields", [{"size": "string"}, {"n": 99, "size": "auto"}])

@@ -20,7 +20,7 @@ from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.request_head import RequestHead
 from images_emulator.exchange.sent_response import SentEvent
 from images_emulator.state.memory_store import MemoryStore
-from images_emulator.state.store import Codec, Packed, Store
+from images_emulator.state.store import Codec, LogChange, LogWatcher, Packed, Store
 from images_emulator.web import live_feed
 from images_emulator.web.admin_handlers import AdminContext
 from images_emulator.web.journal_json import summary
@@ -419,6 +419,36 @@ async def test_nothing_is_observed_without_readers(
         await asyncio.sleep(0)
     observers = [emulator.journal.observers, emulator.store.observers]
     assert observers == [(), before]
+
+
+async def test_each_watch_of_a_shared_store_waits_until_it_has_begun(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The `missed` that begins a subscription is none to tell of, also in the second one."""
+    monkeypatch.setattr(live_feed, "LINGER_SECONDS", 0)
+    emulator = Emulator(store=JSONStore())
+    watchers = asyncio.Queue[LogWatcher]()
+
+    async def watch(watcher: LogWatcher) -> None:
+        watchers.put_nowait(watcher)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(emulator.journal, "watch", watch)
+    feed = LiveFeed(emulator)
+    for number in (1, 2):
+        async with aclosing(feed.read(Reader(), None)) as frames:
+            first = asyncio.ensure_future(anext(frames))
+            watcher = await watchers.get()
+            for _ in range(3):
+                await asyncio.sleep(0)
+            assert not first.done()
+            watcher(LogChange("missed"))
+            await first
+            await complete(emulator, await arrive(emulator, number))
+            assert names_of(await events_of(frames, 1)) == [("completed", f"req_{number}")]
+        for _ in range(5):
+            await asyncio.sleep(0)
+    emulator.close()
 
 
 async def test_what_another_process_changes_is_told_without_a_call(

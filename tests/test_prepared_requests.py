@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from openai import OpenAI
 from starlette.types import Message
 
 from images_emulator import Emulator, Server, Settings, create_app
@@ -283,6 +284,21 @@ def test_a_prepared_request_keeps_no_picture_of_a_function(
     server.answer(lambda request, index: png())
     assert again().status_code == 200
     assert answered_requests(emulator) == 0
+
+
+@pytest.mark.not_on_redis("a shared one takes no functions")
+def test_events_with_the_picture_of_a_function_are_not_kept(
+    server: Server, emulator: Emulator, client: OpenAI
+) -> None:
+    """No other call has the same event."""
+
+    def weight() -> int:
+        return int(emulator.prepared_requests.weight)
+
+    server.answer(lambda request, index: png((512, 512)))
+    stream = client.images.generate(model="gpt-image-2", prompt="x", stream=True)
+    events = [len(event.b64_json) for event in stream]
+    assert weight() < sum(events)
 
 
 async def test_settings_that_change_before_the_body_has_come_count() -> None:

@@ -740,6 +740,7 @@ def _naming(*urls: str) -> Callable[[socket.socket, bytes], None]:
         ("https://[x/", "is malformed"),
         ("https://x:99999/", "is malformed"),
         ("https://x/\u00e9", "is malformed"),
+        (f"https://{64 * 'é'}.com/", "is malformed"),
     ],
 )
 def test_an_answer_leads_the_proxy_to_no_private_machine(url: str, reason: str) -> None:
@@ -753,8 +754,11 @@ def test_an_answer_leads_the_proxy_to_no_private_machine(url: str, reason: str) 
     assert recorded.note.startswith(f"{named} {reason}")
 
 
+@pytest.mark.parametrize(
+    ("host", "name"), [("blob.test", "blob.test"), ("exämple.test:444", "xn--exmple-cua.test:444")]
+)
 async def test_a_public_host_is_connected_to_at_the_address_that_was_looked_up(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, host: str, name: str
 ) -> None:
     requests: list[httpx2.Request] = []
 
@@ -772,13 +776,13 @@ async def test_a_public_host_is_connected_to_at_the_address_that_was_looked_up(
     api = Upstream("http://api.test")
     await api.close()
     api.client = httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
-    found = await picture_downloads.download("https://blob.test/a%2Fb?sig=a%2B/b", api)
+    found = await picture_downloads.download(f"https://{host}/a%2Fb?sig=a%2B/b", api)
     await api.close()
     (request,) = requests
-    assert str(request.url) == "https://[2606:4700::1]"
+    assert (request.url.host, request.url.port) == ("2606:4700::1", 444 if ":" in host else None)
     assert request.extensions["target"] == b"/a%2Fb?sig=a%2B/b"
-    assert request.extensions["sni_hostname"] == "blob.test"
-    assert request.headers["host"] == "blob.test"
+    assert request.extensions["sni_hostname"] == name.partition(":")[0]
+    assert request.headers["host"] == name
     assert (found.status, found.data) == (302, b"x")
 
 
@@ -829,6 +833,30 @@ def test_an_answer_of_another_form_names_no_pictures(body: bytes) -> None:
         assert send(proxy, "GET", "/v1/models").content == body
         recorded = proxy.last()
     assert (recorded.downloads, recorded.note) == ((), "")
+
+
+@pytest.mark.parametrize(
+    ("module", "function", "note"),
+    [
+        (record_proxy, "picture_urls", "The pictures were not looked for: the disk is gone."),
+        (
+            picture_downloads,
+            "_public_address",
+            "https://x.test/1 was not downloaded: the disk is gone.",
+        ),
+    ],
+)
+def test_a_call_is_kept_where_its_pictures_meet_an_error_that_nobody_expects(
+    monkeypatch: pytest.MonkeyPatch, module: Any, function: str, note: str
+) -> None:
+    def failing(*_: object) -> None:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(module, function, failing)
+    with raw_upstream(_naming("https://x.test/1")) as url, recording(url) as proxy:
+        send(proxy, "POST", GENERATIONS, json=FOX)
+        recorded = proxy.last()
+    assert (recorded.downloads, recorded.note) == ((), note)
 
 
 def test_an_answer_whose_client_has_left_is_recorded_whole() -> None:

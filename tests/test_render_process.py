@@ -25,7 +25,7 @@ from images_emulator.imaging.decoder import decode, without_pixels
 from images_emulator.imaging.formats import OUTPUT_FORMATS
 from images_emulator.imaging.render import render_image
 from images_emulator.rendering.cores import spare_cores
-from images_emulator.rendering.render_pool import BUSY_JOBS, RenderPool
+from images_emulator.rendering.render_pool import BUSY_SUBMISSIONS, RenderPool
 from images_emulator.rendering.render_process import Rendered, RenderProcess, render_files
 from tests.pictures import RED, encoded, half_clear, halves, plain, png
 
@@ -174,7 +174,7 @@ def numbered(number: int) -> ImageRequest:
 
 
 def test_processes_join_while_jobs_queue(pool: RenderPool) -> None:
-    jobs = [submitted(pool, number) for number in range(BUSY_JOBS + 3)]
+    jobs = [submitted(pool, number) for number in range(BUSY_SUBMISSIONS + 3)]
     assert [job.result(60) for job in jobs] == [
         render_files(numbered(number), 0, None) for number in range(len(jobs))
     ]
@@ -188,10 +188,31 @@ def test_processes_join_while_jobs_queue(pool: RenderPool) -> None:
 
 def test_no_process_is_started_for_a_few_jobs() -> None:
     pool = RenderPool(1)
-    assert all(submitted(pool, number).result(60) for number in range(BUSY_JOBS + 1))
-    burst = [submitted(pool, number) for number in range(BUSY_JOBS)]
+    assert all(submitted(pool, number).result(60) for number in range(BUSY_SUBMISSIONS + 1))
+    burst = [submitted(pool, number) for number in range(BUSY_SUBMISSIONS)]
     assert all(job.result(60) for job in burst)
     assert [process._process for process in pool.processes] == [None]
+    pool.close()
+
+
+def test_no_process_is_started_once_the_load_is_over() -> None:
+    pool = RenderPool(1)
+    begun, barrier = Event(), Event()
+
+    def hold(_: object) -> bool:
+        begun.set()
+        return barrier.wait(60)
+
+    for count in (BUSY_SUBMISSIONS + 1, 2):
+        begun.clear()
+        barrier.clear()
+        first = pool.submit(hold)
+        assert begun.wait(60)
+        jobs = [submitted(pool, number) for number in range(count)]
+        barrier.set()
+        assert first.result(60)
+        assert all(job.result(60) for job in jobs)
+    assert not pool.processes[0].was_started
     pool.close()
 
 
@@ -201,7 +222,7 @@ def test_without_a_process_the_thread_renders_everything(
 ) -> None:
     monkeypatch.setattr("sys.executable", executable)
     pool = RenderPool(1)
-    jobs = [submitted(pool, number) for number in range(2 * BUSY_JOBS)]
+    jobs = [submitted(pool, number) for number in range(2 * BUSY_SUBMISSIONS)]
     assert all(job.result(60) for job in jobs)
     assert pool.processes[0]._process is None
     pool.close()
@@ -210,7 +231,7 @@ def test_without_a_process_the_thread_renders_everything(
 def test_the_job_of_a_process_that_cannot_start_again_is_rendered_all_the_same(
     pool: RenderPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for job in [submitted(pool, number) for number in range(BUSY_JOBS + 3)]:
+    for job in [submitted(pool, number) for number in range(BUSY_SUBMISSIONS + 3)]:
         job.result(60)
     monkeypatch.setattr("sys.executable", "")
     for process in pool.processes:
@@ -225,7 +246,7 @@ def test_without_a_second_thread_the_first_renders_everything() -> None:
     pool = RenderPool(1)
     pool._threads = ThreadPoolExecutor(1)
     pool._threads.shutdown()
-    jobs = [submitted(pool, number) for number in range(2 * BUSY_JOBS)]
+    jobs = [submitted(pool, number) for number in range(2 * BUSY_SUBMISSIONS)]
     assert all(job.result(60) for job in jobs)
     pool.close()
 
@@ -250,7 +271,7 @@ def test_process_whose_thread_cannot_be_started_joins_later(
 
     with monkeypatch.context() as patch:
         patch.setattr(Thread, "start", failing)
-        jobs = [submitted(pool, number) for number in range(2 * BUSY_JOBS)]
+        jobs = [submitted(pool, number) for number in range(2 * BUSY_SUBMISSIONS)]
     jobs.append(submitted(pool, 0))
     assert all(job.result(60) for job in jobs)
     assert any(process.is_running for process in pool.processes)
@@ -275,7 +296,7 @@ def test_a_closed_pool_takes_no_jobs(pool: RenderPool) -> None:
 @pytest.mark.skipif(not spare_cores(), reason="one core is the server's own")
 async def test_a_server_under_load_renders_in_processes_and_leaves_none_behind() -> None:
     headers = {"Authorization": "Bearer x"}
-    bodies = [CALL | {"prompt": f"a lighthouse {number}"} for number in range(BUSY_JOBS + 4)]
+    bodies = [CALL | {"prompt": f"a lighthouse {number}"} for number in range(BUSY_SUBMISSIONS + 4)]
     with Server(Settings(port=0, render_processes=0)) as server:
         async with httpx2.AsyncClient(base_url=server.base_url, headers=headers) as http:
             plain = [(await http.post("/images/generations", json=each)).json() for each in bodies]

@@ -220,8 +220,17 @@ def test_an_upload_that_is_no_image_has_no_thumbnail(
     error_of(admin.get(f"{path}/0/thumbnail/5"), 422)
 
 
+@pytest.mark.parametrize(
+    ("upload", "status"),
+    [(png((333, 111)), 200), (b"no picture of any test", 404)],
+    ids=["picture", "text"],
+)
 def test_equal_uploads_are_decoded_once_for_their_thumbnails(
-    http: httpx2.Client, admin: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+    http: httpx2.Client,
+    admin: httpx2.Client,
+    monkeypatch: pytest.MonkeyPatch,
+    upload: bytes,
+    status: int,
 ) -> None:
     decoded = []
     decode = imaging.thumbnails.upload_thumbnails
@@ -231,12 +240,11 @@ def test_equal_uploads_are_decoded_once_for_their_thumbnails(
         return decode(data, limits)
 
     monkeypatch.setattr(imaging.thumbnails, "upload_thumbnails", counted)
-    picture = png((333, 111))
     for _ in range(2):
-        path = uploaded(http, picture)
+        path = uploaded(http, upload)
         for edge in (96, 480):
-            thumbnail_of(admin.get(f"{path}/0/thumbnail/{edge}"))
-    assert decoded == [picture]
+            assert admin.get(f"{path}/0/thumbnail/{edge}").status_code == status
+    assert decoded == [upload]
 
 
 # --- pictures of the scenario

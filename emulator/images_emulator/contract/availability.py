@@ -132,7 +132,8 @@ class Availability:
             return rule is not None
         try:
             rule.check_at_gateway(name, value)
-            rule.check_at_service(name, value, model.id, call.fields)
+            # The other fields are not checked yet.
+            rule.check_at_service(name, value, model.id, {})
         except APIError:
             return False
         return True

@@ -82,7 +82,7 @@ class StorageError(Exception):
         """The error as XML, for the request of that id at the UTC time *now*."""
         from html import escape  # noqa: PLC0415 - it delays the start
 
-        message = escape(self.message, quote=False)
+        code, message = escape(self.code, quote=False), escape(self.message, quote=False)
         time = f"{now:%Y-%m-%dT%H:%M:%S.%f}0Z"
         detail = (
             f"<AuthenticationErrorDetail>{escape(self.detail, quote=False)}"
@@ -92,7 +92,7 @@ class StorageError(Exception):
         )
         return (
             '<?xml version="1.0" encoding="utf-8"?>'
-            f"<Error><Code>{self.code}</Code><Message>{message}\nRequestId:{request_id}\n"
+            f"<Error><Code>{code}</Code><Message>{message}\nRequestId:{request_id}\n"
             f"Time:{time}</Message>{detail}</Error>"
         )
 

@@ -129,7 +129,9 @@ OPENAI_HEADERS: Final[Sequence[tuple[Period, Header]]] = (
 whose days depend on the stack (`STACK_HEADER_DAYS`).
 
 Azure's answers have their own headers (`azure.py`), downloads have the blob storage's, and played
-recordings have the recorded ones. These answers have no such headers:
+recordings have the recorded ones. Answers that `on_miss=record` passes on have the upstream's. The
+command `drift` compares those that `API_HEADERS` in `recordings/comparison.py` names. These answers
+have no such headers:
 
 - answers to preflights
 - answers of `/_emulator` and `/metrics`

@@ -146,8 +146,9 @@ MAX_SHOWN_NAME: Final = 256
 
 class Violation(Immutable):
     """A mistake that lenient validation forgives: *param* and *code* of the error that strict
-    validation raises. The request holds the violation, not the error. The traceback of the error
-    would keep the frames in memory, and with them the decoded images."""
+    validation raises, or its type where it has no code. The request holds the violation, not the
+    error. The traceback of the error would keep the frames in memory, and with them the decoded
+    images."""
 
     param: str | None
     code: str | None
@@ -158,7 +159,7 @@ class Violation(Immutable):
         param = error.newest.param
         if param and len(param) > MAX_SHOWN_NAME:
             param = f"{param[: MAX_SHOWN_NAME - 1]}…"
-        return cls(param, error.newest.code)
+        return cls(param, error.newest.code or error.newest.type)
 
     def __str__(self) -> str:
         return f"{self.param or 'request'}: {self.code}"

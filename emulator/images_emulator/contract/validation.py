@@ -50,7 +50,8 @@ class Validation:
 
     def forgive(self, error: APIError) -> None:
         """Raise *error*, or note it as a violation where the policy is lenient and the call is at
-        fault."""
+        fault. The caller goes on as if the parameter were omitted, so it raises the errors of
+        required parameters itself, other than those of input images."""
         if not (self.policy.lenient and error.is_mistake):
             raise error
         self.violations.append(Violation.of(error))
@@ -156,6 +157,8 @@ class Validation:
             try:
                 rules[name].check_at_service(name, value, model.id, values)
             except APIError as error:
+                if rules[name].required:
+                    raise
                 self.forgive(error)
                 del values[name]
         resolved = _resolved(rules, values)

@@ -83,9 +83,9 @@ class Exchange:
     """One call and its answer. It is filled in step by step, and becomes an entry of the journal.
 
     Its writers are on the thread of the server's event loop. While the call is answered, each
-    middleware and endpoint sets the attributes that it finds out. Then the journal drops bodies and
-    pictures (`retention.py`). Only `answer.cached_usage` is set by any thread: by the first thread
-    that asks for the usage.
+    middleware and endpoint sets the attributes that it finds out: comments above the attributes say
+    who. Then the journal drops bodies and pictures (`retention.py`). Only `answer.cached_usage` is
+    set by any thread: by the first thread that asks for the usage.
 
     Its readers are tests, observers of the journal, the thread of the log, and handlers of the
     admin API. They get this very object, even of a call that is still being answered. They must
@@ -102,6 +102,8 @@ class Exchange:
     Several readers may share the objects of `Log.summaries`, so a reader changes none of them.
     """
 
+    # --- the arrival: set by `JournalMiddleware`
+
     head: RequestHead
     id: str
     """`req_` and 32 hexadecimal digits; a UUID on Azure's paths and for a download."""
@@ -114,27 +116,29 @@ class Exchange:
     store could not be reached at the arrival, so that the journal got the call later. None until
     the call is entered in the journal. None also for a call of another process, until it is
     over."""
+    namespace: str | None = None
+    """The name of the namespace that the call reached; None for the default one."""
     dialect: Dialect = OPENAI
     image_operation: Operation | None = None
     """The image operation that the path leads to; None for every other path."""
     connection: Connection | None = None
-    clock: WaitClock | None = None
-    """The clock by which the answer waits. None where the answer has neither a fault nor the times
-    of a recording."""
     clock_progress: float = 0
     """All seconds by which the clock had been advanced when the call arrived. Later advances
     shorten the waits of the answer."""
+    complete_in_journal: Callable[[], Awaitable[None]] | None = None
+    """Ends the call, and returns the write that completes it in the journal; None where no journal
+    has it. The first of three calls it, whoever finds `duration_ms` None: the recorder before the
+    last part of the answer, `hang_up` before it closes the connection, or `JournalMiddleware` when
+    the application has returned or raised an exception."""
+
+    # --- head and body: set by who reads them first
+
     policy: Policy | None = None
     """The policy that judges the call. None until its headers are read, and where the emulator's
     own headers are invalid."""
     principal: str | None = None
     """The accepted API key. Rate limits and scenarios use it. None before authentication, and for a
     call that authentication refuses."""
-    deployment: str | None = None
-    """The Azure deployment that the call reached."""
-    passed_api_management: bool = False
-    """Whether Azure API Management let the call pass. The answer then has the headers of the
-    service behind it."""
     chunks: tuple[bytes, ...] | None = None
     """The body, in the chunks in which it arrived. None until it is read, and where it is too
     long."""
@@ -146,53 +150,70 @@ class Exchange:
     """The parsed body, until the call is completed."""
     call_error: APIError | None = None
     """The error of a body that cannot be parsed, until the call is completed."""
+
+    # --- the scenario: set by `FaultMiddleware`, the fault, own answers and `ReplayMiddleware`
+
+    fault: str | None = None
+    """The name of the fault that the call was given."""
+    near_misses: Sequence[NearMiss] = ()
+    """The reasons why the call did not meet the first steps of the scenario. A call that has met a
+    fault has no near misses of steps with a fault. A call that has met an answer has none of steps
+    with an answer."""
+    clock: WaitClock | None = None
+    """The clock by which the answer waits. None where the answer has neither a fault nor the times
+    of a recording."""
+    body_may_change: bool = False
+    """Whether a fault or a recording may change the body that the endpoint wrote."""
+    message_values: Mapping[str, Any] | None = None
+    """Values of the call that the message of a fault's error may name."""
+    is_expired: bool = False
+    """Whether a fault makes the URL of this download count as expired."""
+
+    # --- recordings: set by `ReplayMiddleware` and `MissRecorder`
+
+    recording: str | None = None
+    """The name of the recording that answers the call."""
+    recording_miss: str | None = None
+    """The reason why no recording answers the call, in a sentence. None where one does, and where
+    there are no recordings."""
+    has_recorded_headers: bool = False
+    """Whether the answer has the recording's headers, in place of the API's standard ones."""
+    is_forwarded: bool = False
+    """Whether the call is forwarded to the upstream, because no recording answers it."""
+
+    # --- the endpoint's: set by `ReplayMiddleware` or `FaultMiddleware` where these answer
+
     request: ImageRequest | None = None
     """The validated request; for a download, the request of its picture."""
     hosted_index: int | None = None
     """For a download, the index of its picture in the answer that had its URL. None where there is
     no picture at that path."""
-    fault: str | None = None
-    """The name of the fault that the call was given."""
-    body_may_change: bool = False
-    """Whether a fault or a recording may change the body that the endpoint wrote."""
-    recording: str | None = None
-    """The name of the recording that answers the call."""
-    has_recorded_headers: bool = False
-    """Whether the answer has the recording's headers, in place of the API's standard ones."""
-    recording_miss: str | None = None
-    """The reason why no recording answers the call, in a sentence. None where one does, and where
-    there are no recordings."""
-    is_forwarded: bool = False
-    """Whether the call is forwarded to the upstream, because no recording answers it."""
-    message_values: Mapping[str, Any] | None = None
-    """Values of the call that the message of a fault's error may name."""
-    near_misses: Sequence[NearMiss] = ()
-    """The reasons why the call did not meet the first steps of the scenario. A call that has met a
-    fault has no near misses of steps with a fault. A call that has met an answer has none of steps
-    with an answer."""
-    is_expired: bool = False
-    """Whether a fault makes the URL of this download count as expired."""
+    deployment: str | None = None
+    """The Azure deployment that the call reached."""
+    passed_api_management: bool = False
+    """Whether Azure API Management let the call pass. The answer then has the headers of the
+    service behind it."""
+    pending_write: asyncio.Future[None] | None = None
+    """A write to the store that must succeed before the answer begins to leave."""
+
+    # --- the answer and the end: set by `AnswerRecorder` and the journal
+
     answer: CallAnswer = field(default_factory=CallAnswer)
     duration_ms: float | None = None
     """Milliseconds from arrival to end. The call ends when the last part of the answer is sent, or
     when the call is given up. None until then."""
-    pending_write: asyncio.Future[None] | None = None
-    """A write to the store that must succeed before the answer begins to leave."""
-    complete_in_journal: Callable[[], Awaitable[None]] | None = None
-    """Ends the call, and returns the write that completes it in the journal; None where no journal
-    has it. The first of three calls it, whoever finds `duration_ms` None: the recorder before the
-    last part of the answer, `hang_up` before it closes the connection, or `JournalMiddleware` when
-    the application has returned or raised an exception."""
     weight: int = ENTRY_OVERHEAD_BYTES
     """Bytes that the journal counts for the exchange, about."""
     dropped: Sequence[str] = ()
     """The parts that are not kept any more: `body`, `pictures`."""
     cached_details: CallDetails | None = None
     """The details, once they are worked out. Calls with equal bodies may share them."""
-    namespace: str | None = None
-    """The name of the namespace that the call reached; None for the default one."""
+
+    # --- the span: set by the tracing
+
     span_trace_id: str | None = None
     """The trace of the call's span, as 32 hexadecimal digits; None where none is recorded."""
+
     _start: float = field(default_factory=perf_counter)
 
     def __eq__(self, other: object) -> bool:

@@ -73,7 +73,7 @@ def unpack_request(document: Mapping[str, Any], data: bytes) -> ImageRequest:
     own = dict(zip(reversed(digests), reversed(files), strict=False))
 
     def picture(description: Mapping[str, Any]) -> Picture:
-        return imaging.decoder.DecodedImage(data=next(uploads), pixels=None, **description)
+        return imaging.decoder.restore(description, next(uploads))
 
     return ImageRequest.from_json(
         document["request"], models=MODELS, picture=picture, file=own.__getitem__

@@ -1,8 +1,8 @@
-"""The parts of a completed call that the journal keeps, and their weight in bytes.
+"""The parts of a call that the journal keeps, and their weight in bytes.
 
-The journal calls these functions: `compact` on the event loop of the server, `drop_body` where an
-entry is added or completed. Other threads may read the exchange meanwhile. The functions set its
-attributes in an order that is safe for these threads.
+The journal calls these functions: `compact` and `weigh_open` on the event loop of the server,
+`drop_body` where an entry is added or completed. Other threads may read the exchange meanwhile. The
+functions set its attributes in an order that is safe for these threads.
 """
 
 from __future__ import annotations
@@ -47,7 +47,17 @@ def compact(exchange: Exchange, *, copied: bool = False) -> int:
         held += _answer_bytes(exchange)
     exchange.call = exchange.call_error = exchange.connection = None
     exchange.message_values = answer.details = None
-    exchange.weight += held
+    exchange.weight = ENTRY_OVERHEAD_BYTES + held
+    return held
+
+
+def weigh_open(exchange: Exchange) -> int:
+    """Set `weight` to about the bytes that a copy of an open call takes. Return those that body and
+    pictures take."""
+    held = exchange.body_bytes
+    if exchange.request:
+        held += imaging.decoder.weight_of(exchange.request, copied=True)
+    exchange.weight = ENTRY_OVERHEAD_BYTES + held + _answer_bytes(exchange)
     return held
 
 

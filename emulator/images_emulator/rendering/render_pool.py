@@ -16,9 +16,9 @@ from images_emulator.rendering.render_process import (
 )
 from images_emulator.threads import DaemonThreadPool
 
-BUSY_JOBS: Final = 32
-"""Start a render process after this many consecutive submissions that found a queue: starting one
-costs about as much as rendering 32 images of 1024×1024."""
+BUSY_SUBMISSIONS: Final = 32
+"""The number of consecutive submissions that find a queue, after which each further one starts a
+render process. Starting one costs about as much as rendering 32 images of 1024×1024."""
 
 
 class RenderPool(JobQueue):
@@ -26,8 +26,8 @@ class RenderPool(JobQueue):
 
     One thread renders. A second thread would make rendering slower, because rendering holds the
     interpreter lock, and on the event loop it would hold up every other call. While jobs queue,
-    processes join. Each process has a thread that waits for it, and runs jobs with a function that
-    renders in the process.
+    processes join: at once those that were started before. Each process has a thread that waits for
+    it, and runs jobs with a function that renders in the process.
     """
 
     def __init__(self, max_processes: int) -> None:
@@ -38,9 +38,9 @@ class RenderPool(JobQueue):
         self._idle = [*self.processes]
 
     def _after_submission(self, waiting: int) -> None:
-        if self._busy_submissions < BUSY_JOBS:
-            self._busy_submissions = self._busy_submissions + 1 if waiting else 0
-        elif waiting and self._idle:
+        self._busy_submissions = self._busy_submissions + 1 if waiting else 0
+        is_under_load = self._busy_submissions > BUSY_SUBMISSIONS
+        if waiting and any(is_under_load or process.was_started for process in [*self._idle]):
             self._add_process()
 
     def _add_process(self) -> None:
@@ -49,6 +49,7 @@ class RenderPool(JobQueue):
             # Another thread may have taken the process, or closed the pool.
             if self._closed or not self._idle:
                 return
+            # Those that were started stand last: `_run_jobs_in` puts them there.
             process = self._idle.pop()
             if self._threads is None:
                 self._threads = DaemonThreadPool(

@@ -95,6 +95,11 @@ class RenderProcess:
         raise ProcessGoneError("the process that renders has gone")
 
     @property
+    def was_started(self) -> bool:
+        """Whether the process was started. It may have ended since, without anybody noticing."""
+        return self._process is not None
+
+    @property
     def is_running(self) -> bool:
         """Whether the process was started and has not ended."""
         process = self._process

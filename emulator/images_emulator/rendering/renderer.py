@@ -53,7 +53,8 @@ the thread that renders, and left when the file is encoded. Neither raises anyth
 
 
 class WithdrawnError(Exception):
-    """The client of a job left before the job was done."""
+    """The client of a job left before the job was done. A job that has begun goes on all the
+    same."""
 
 
 @dataclass(slots=True, eq=False)
@@ -80,7 +81,8 @@ class Renderer:
     ) -> None:
         self.cache = cache(cache_bytes)
         self.thumbnails = cache(cache_bytes // THUMBNAIL_SHARE)
-        """The files of thumbnails, by (`PictureKey`, longest edge)."""
+        """The files of thumbnails, by (`PictureKey`, longest edge); empty ones for a file that no
+        decoder opens."""
         self.observers: tuple[RenderObserver, ...] = ()
         """The observers of each rendering. `add_observer` adds to them in any thread."""
         self.pool = RenderPool(max_processes)
@@ -239,14 +241,15 @@ class Renderer:
         all edges, which are cached together."""
         file: bytes | None = self.thumbnails.get((picture, edge))
         if file is not None:
-            return file
+            return file or None
         underway = self._thumbnails_underway
         queued = underway.get(picture)
         if queued is None:
 
             def job(_: RenderFunction) -> Thumbnails | None:
                 files = draw()
-                for each, data in (files or {}).items():
+                for each in imaging.thumbnails.EDGES:
+                    data = files[each] if files else b""
                     self.thumbnails.put((picture, each), data, len(data) + ENTRY_OVERHEAD_BYTES)
                 return files
 

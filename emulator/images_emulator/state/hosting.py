@@ -37,8 +37,8 @@ def _iso_time(time: datetime) -> str:
 
 
 class Hosting(Generic[T]):
-    """The hosted pictures of an *account*: values of type T by the paths of their URLs. An expired
-    picture is dropped when the next one is published. Any thread may use it."""
+    """The hosted pictures of an *account*: values of type T by the paths of their URLs. Publishing
+    drops the oldest pictures, up to the first that has not expired. Any thread may use it."""
 
     def __init__(
         self,
@@ -133,7 +133,7 @@ class Hosting(Generic[T]):
         return await self._pictures.expiries(self._clock.now())
 
     async def size(self) -> Size:
-        """The number of pictures and their bytes. Expired ones count until the next is hosted."""
+        """The number of pictures and their bytes. Expired ones count until they are dropped."""
         return await self._pictures.size()
 
     async def reset(self) -> None:

@@ -14,7 +14,7 @@ from images_emulator.exchange.exchange_packing import (
     pack_arrival,
     unpack_exchange,
 )
-from images_emulator.exchange.retention import compact, drop_body
+from images_emulator.exchange.retention import compact, drop_body, weigh_open
 from images_emulator.state.query import ALL_CALLS, Query
 from images_emulator.state.retry_chain import possible_attempts, retry_chain
 from images_emulator.state.store import LogCodec, LogWatcher, Packed, Store
@@ -31,8 +31,9 @@ MAX_COPIED_BYTES: Final = 128 * 2**20
 store is asked by several processes, which wait while it reads a large value. The number is chosen
 for Redis, which takes no value of more than 512 MB."""
 
-MAX_DRAFT_BYTES: Final = 2**20
-"""The longest body of a call that is written for other processes while its stream goes on."""
+MAX_DRAFT_BYTES: Final = 2 * 2**20
+"""The most bytes of body and pictures, which the body may have again, of a call that is written for
+other processes while its stream goes on. They are written with each event."""
 
 
 def _pack_arrival(exchange: Exchange) -> Packed:
@@ -111,7 +112,8 @@ class Journal:
     them.
 
     A reader gets an open call of this process as it is now. A call of another process that shares
-    the store is as that process wrote it last.
+    the store is as that process wrote it last. While a stream goes on and another process watches,
+    a draft of the call, as far as it is, is written with each event: see `sent_events`.
 
     Past *max_bytes* the journal drops the bodies and pictures of the oldest calls, where they have
     `MIN_DROPPED_BYTES` together or more, and then the oldest calls. Past *max_entries* it drops the
@@ -197,10 +199,14 @@ class Journal:
         for observer in self.observers:
             for index in range(first, exchange.events):
                 observer.sent_event(exchange, index)
-        if self._log.is_watched and exchange.body_bytes <= MAX_DRAFT_BYTES:
+        if self._log.is_watched and (held_bytes := weigh_open(exchange)) <= MAX_DRAFT_BYTES:
             for index in range(first, exchange.events):
                 draft = self._log.amend(
-                    exchange.id, exchange, exchange.weight, detachable=False, event=index
+                    exchange.id,
+                    exchange,
+                    exchange.weight,
+                    detachable=held_bytes >= MIN_DROPPED_BYTES,
+                    event=index,
                 )
                 if before := self._drafts.get(exchange.id):
                     draft = _after(before, draft)

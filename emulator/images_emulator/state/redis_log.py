@@ -68,7 +68,7 @@ class _Write(NamedTuple):
 
     def without_data(self) -> _Write:
         """The write without its bytes."""
-        weight = self.weight - len(self.data)
+        weight = max(self.weight - len(self.data), 0)
         return self._replace(data=b"", weight=weight, detachable=False)
 
 
@@ -319,7 +319,8 @@ class RedisLog(RedisContainer, Generic[T]):
                 self._keep(write)
                 return None
             except BaseException:
-                # The task is cancelled. Redis may have got the write, or not: it is sent again.
+                # The task is cancelled, or the reply is none that anybody expects. Redis may have
+                # got the write, or not: it is sent again.
                 self._keep(write)
                 raise
 

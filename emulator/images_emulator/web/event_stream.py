@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Final
 
 from sse_starlette.sse import EventSourceResponse
@@ -31,8 +32,9 @@ class EventStream(EventSourceResponse):
       takes 0.04.
     """
 
-    def __init__(self, events: AsyncIterator[bytes], *, is_forwarded: bool) -> None:
+    def __init__(self, events: AsyncGenerator[bytes, None], *, is_forwarded: bool) -> None:
         super().__init__(events)
+        self._events = events
         # The server says itself whether the connection is kept.
         dropped = {CONNECTION} if is_forwarded else {CONNECTION, NO_BUFFERING}
         self.raw_headers = [each for each in self.raw_headers if each[0] not in dropped]
@@ -44,6 +46,7 @@ class EventStream(EventSourceResponse):
             "headers": self.raw_headers,
         }
         await send(start)
-        async for event in self.body_iterator:
-            await send({"type": "http.response.body", "body": event, "more_body": True})
+        async with aclosing(self._events):
+            async for event in self._events:
+                await send({"type": "http.response.body", "body": event, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})

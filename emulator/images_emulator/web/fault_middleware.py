@@ -250,8 +250,8 @@ class FaultMiddleware:
 
     async def _has_directive(self, exchange: Exchange, body: Sequence[bytes]) -> bool:
         if exchange.is_large:
-            return await self.emulator.renderer.parse(lambda: _has_directive(body))
-        return _has_directive(body)
+            return await self.emulator.renderer.parse(lambda: _directive_begins_in(body))
+        return _directive_begins_in(body)
 
     async def _await_body(self, exchange: Exchange, receive: Receive) -> None:
         try:
@@ -302,7 +302,7 @@ def _read(text: str) -> BaseFault:
     return parse_fault(text)
 
 
-def _has_directive(body: Sequence[bytes]) -> bool:
+def _directive_begins_in(body: Sequence[bytes]) -> bool:
     """Whether a directive begins in *body*, within a chunk or across several."""
     if len(body) == 1:
         return DIRECTIVE_START in body[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -98,7 +98,8 @@ class PreparedRequest:
             self.chunks,
             details=self.details,
             overrides=overrides,
-            event_key=self.event_key and object(),
+            # Events of a function's answer are sent once: its next answer is another object.
+            event_key=self.event_key and object() if answer.function is None else None,
         )
         if answer.function is None:
             self._answered, self._answer = answered, ref(answer, partial(_forget, ref(self)))
@@ -244,7 +245,9 @@ class ImageResponses:
             return usage_of(image_request, partial_images)
         return await self.renderer.run(lambda: usage_of(image_request, partial_images))
 
-    async def _events(self, prepared: PreparedRequest, request: Request) -> AsyncIterator[bytes]:
+    async def _events(
+        self, prepared: PreparedRequest, request: Request
+    ) -> AsyncGenerator[bytes, None]:
         number = 0
         try:
             for number in range(prepared.request.partial_images + 1):

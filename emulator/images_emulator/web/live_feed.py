@@ -268,7 +268,9 @@ class LiveFeed:
             add_observer(store, self._register_changed)
             if store.is_shared:
                 self._refreshing = asyncio.ensure_future(self._refresh())
-                self._watching = asyncio.ensure_future(self._watch())
+                # An earlier `_watch` that was cancelled may still set the event that it was given.
+                self._watch_settled = asyncio.Event()
+                self._watching = asyncio.ensure_future(self._watch(self._watch_settled))
         if self._batch.cleared:
             # A new reader loads the calls after this, and would drop them at a later `cleared`.
             self._log.append("cleared", self._batch.cleared_json)
@@ -290,7 +292,6 @@ class LiveFeed:
                 waiting.cancel()
         self._log = self._loop = self._timer = self._linger = None
         self._refreshing = self._watching = None
-        self._watch_settled.clear()
         self._batch = _Batch()
 
     async def _refresh(self) -> None:
@@ -303,14 +304,14 @@ class LiveFeed:
             except Exception:
                 logger.exception("the live feed cannot refresh the store")
 
-    async def _watch(self) -> None:
-        """Note what other processes do to the journal."""
+    async def _watch(self, settled: asyncio.Event) -> None:
+        """Note what other processes do to the journal. Set *settled* at the end."""
         try:
             await self.emulator.journal.watch(self._changed_elsewhere)
         except Exception:
             logger.exception("the live feed cannot watch the store")
         finally:
-            self._watch_settled.set()
+            settled.set()
 
     # --- what happens
 

@@ -61,6 +61,9 @@ async def download(url: str, upstream: Upstream) -> RecordedDownload:
     try:
         parts = urlsplit(url)
         origin = f"{parts.scheme}://{parts.netloc}"
+        if not parts.netloc.isascii():
+            # On the wire, a name has its form of RFC 3490.
+            parts = parts._replace(netloc=parts.netloc.encode("idna").decode("ascii"))
         host, port = parts.hostname or "", parts.port or 443
         target = urlunsplit(("", "", parts.path or "/", parts.query, "")).encode("ascii")
     except ValueError:
@@ -77,8 +80,9 @@ async def download(url: str, upstream: Upstream) -> RecordedDownload:
             public = await _public_address(host, port)
             address = f"https://{public}:{port}"
             extensions["sni_hostname"] = host
-    request = library.Request("GET", address, headers={"Host": parts.netloc}, extensions=extensions)
+    headers = {"Host": parts.netloc}
     try:
+        request = library.Request("GET", address, headers=headers, extensions=extensions)
         async with asyncio.timeout(DOWNLOAD_SECONDS):
             response = await upstream.client.send(request, stream=True)
             try:
@@ -87,10 +91,10 @@ async def download(url: str, upstream: Upstream) -> RecordedDownload:
                 await response.aclose()
     except (library.TransportError, library.InvalidURL, OSError) as error:  # TimeoutError is one
         raise DownloadError(f"failed: {error or type(error).__name__}") from None
-    headers = tuple(
+    received = tuple(
         (name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw
     )
-    return RecordedDownload(url=url, status=response.status_code, headers=headers, data=data)
+    return RecordedDownload(url=url, status=response.status_code, headers=received, data=data)
 
 
 async def _data(response: httpx2.Response) -> bytes:

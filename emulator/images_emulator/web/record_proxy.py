@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -109,8 +109,13 @@ class RecordProxy:
         if "json" in call.content_type:
             # The URLs of a second recording: the first one must not have its bodies in memory while
             # it waits.
-            urls = await loop.run_in_executor(self._writer, picture_urls, call.recording())
-            results = [await self._download(url) for url in urls]
+            urls: Sequence[str] = ()
+            results: list[RecordedDownload | str] = []
+            try:
+                urls = await loop.run_in_executor(self._writer, picture_urls, call.recording())
+            except Exception as error:  # noqa: BLE001 - whatever it is, `_finish_call` has to run
+                results.append(f"The pictures were not looked for: {_reason(error)}.")
+            results += [await self._download(url) for url in urls]
             problems = [each for each in results if isinstance(each, str)]
             pictures = [each for each in results if not isinstance(each, str)]
             recording = replace(recording, downloads=tuple(pictures), note=" ".join(problems))
@@ -130,6 +135,8 @@ class RecordProxy:
             return f"{url} {error}."
         except asyncio.CancelledError:
             return f"{url} was not downloaded: the server was stopped."
+        except Exception as error:  # noqa: BLE001 - whatever it is, the call is recorded
+            return f"{url} was not downloaded: {_reason(error)}."
         finally:
             self._downloading.discard(downloading)
 
@@ -141,10 +148,14 @@ class RecordProxy:
             file = self._keep(redacted) if call.has_reached else None
         except Exception as error:  # noqa: BLE001 - whatever it is, the next call is recorded
             redacted = _outline(recording)
-            problem = f"not recorded: {str(error) or type(error).__name__}"
+            problem = f"not recorded: {_reason(error)}"
         finally:
             call.close()
         self._tell(KeptCall(redacted, call.status, call.duration_ms, file, problem))
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or type(error).__name__
 
 
 def _outline(recording: Recording) -> Recording:

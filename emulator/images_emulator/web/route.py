@@ -30,7 +30,7 @@ class Route:
         """The parameters in a *path* of this route, by name; None where it is another path."""
         if not self.has_parameters:
             return {} if path == self.path else None
-        match = path.startswith(self._start) and self._expression.match(path)
+        match = path.startswith(self._start) and self._expression.fullmatch(path)
         return match.groupdict() if match else None
 
     @cached_property
@@ -41,4 +41,4 @@ class Route:
         for name, converter, literal in zip(names, converters, literals[1:], strict=True):
             text = ".*" if converter else "[^/]+"
             expression += f"(?P<{name}>{text}){re.escape(literal)}"
-        return re.compile(f"{expression}$")
+        return re.compile(expression, re.DOTALL)
