@@ -211,12 +211,20 @@ _BODIES: Final = {
 KEPT: Final = LINE + COMMON + END
 """A request that leaves the connection open."""
 
+WAITS: Final = b"X-Emulator-Fault: timeout\r\n"
+"""The header of a request that is answered when its client has left."""
+
 _SEVERAL: Final = {
     "two requests": (KEPT + GET, (200, 200)),
     "a hundred requests": (KEPT * 99 + GET, (200,) * 100),
     "a request and junk": (KEPT + b"\x00\xff junk\r\n\r\n", (200,)),
     "two requests and junk": (KEPT * 2 + b"\x00\xff junk\r\n\r\n", (200, 200)),
-    "a request and one whose body is none": (KEPT + _post(CHUNKED, b"x\r\n"), ()),
+    "a request and one whose body is none": (KEPT + _post(CHUNKED, b"x\r\n"), (200,)),
+    "two requests and one whose body is none": (KEPT * 2 + _post(CHUNKED, b"x\r\n"), (200, 200)),
+    "a request that waits and one whose body is none": (
+        LINE + COMMON + b"X-Emulator-Fault: latency;seconds=0.1\r\n\r\n" + _post(CHUNKED, b"x\r\n"),
+        (200,),
+    ),
     "a request behind one that closes": (GET + KEPT, (200,)),
     "a request behind a refused one": (_get(more=b"abc\r\n") + GET, (400,)),
     "a request in the body of a GET": (
@@ -247,6 +255,7 @@ _LEFT: Final = {
     "an upload that has begun": _post(LENGTH, BODY[:9]).replace(b"generations", b"edits"),
     "a whole request": GET,
     "a whole generation": _post(LENGTH, BODY),
+    "a request that waits, and another one": _get(more=WAITS, common=COMMON) + GET,
 }
 
 

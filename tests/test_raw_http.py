@@ -82,6 +82,24 @@ def test_a_call_whose_body_is_not_http_is_refused_in_the_journal(server: Server,
     assert (call.status, call.outcome) == (400, "refused")
 
 
+@pytest.mark.parametrize("fault", ["timeout", "stall", "connection_reset"])
+def test_call_of_a_client_that_left_ends_where_more_requests_wait_behind_it(
+    server: Server, fault: str
+) -> None:
+    http = server._http
+    body = b'{"model": "gpt-image-2", "prompt": "x", "stream": true}'
+    head = POST + COMMON + TYPE + b"Content-Length: %d\r\n" % len(body)
+    waiting = head + b"X-Emulator-Fault: %s\r\n\r\n" % fault.encode() + body
+    before = http.server_state.tasks.copy()
+    with socket.create_connection((server.settings.host, server.port), timeout=30) as connection:
+        connection.sendall(waiting + KEPT + GET)
+        until(lambda: bool(server.requests) and server.requests[0].fault is not None)
+    until(lambda: http.server_state.tasks <= before)
+    (call,) = server.requests
+    assert call.duration_ms is not None
+    assert not http.server_state.connections
+
+
 def test_client_that_sends_on_after_a_refusal_gets_the_answer(server: Server) -> None:
     address = (server.settings.host, server.port)
     with socket.create_connection(address, timeout=30) as connection:

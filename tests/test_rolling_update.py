@@ -192,7 +192,7 @@ async def test_late_entries_are_written_beside_a_register_that_cannot_be_read(
     older.client._note_failure(OSError("the connection broke"))
     assert await logs[0].append("1", 1, 1) == 0
     await written.update(lambda _: {"next": 1})
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while await logs[1].all() != [1]:
             pass
 

@@ -13,7 +13,11 @@ from typing import Any, Final, NamedTuple, cast
 import httptools
 import uvicorn
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from images_emulator.contract import emulator_errors, errors
 from images_emulator.contract.refusal import APIError
@@ -210,6 +214,10 @@ class _BufferedTransport:
 class HTTPProtocol(HttpToolsProtocol):
     """HTTP/1.1 without upgrades, within the limits of a `LimitedConfig`.
 
+    In uvicorn, a `cycle` is one request with its answer, and `self.cycle` is that of the newest
+    request. A client that does not wait for answers has its next requests in `self.pipeline`, the
+    newest first, while `_running` is answered.
+
     The request header `upgrade` is ignored. The JDK's client sends `upgrade: h2c` by default, and
     httptools would take the body for bytes of the other protocol.
 
@@ -249,6 +257,9 @@ class HTTPProtocol(HttpToolsProtocol):
     _buffered: _BufferedTransport | None = None
     """The transport; None where there was no memory for it."""
 
+    _running: RequestResponseCycle | None = None
+    """The cycle of the call that runs, or ran last."""
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         try:
             self._config = cast("LimitedConfig", self.config)
@@ -264,6 +275,18 @@ class HTTPProtocol(HttpToolsProtocol):
         if len(self.connections) > self._limits.connections:
             self._is_excess = True
             self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        # uvicorn tells the call of the newest request, which may wait behind the one that runs.
+        self.pipeline.clear()
+        if running := self._running:
+            running.disconnected |= not running.response_complete
+            running.message_event.set()
+        super().connection_lost(exc)
 
     def tick(self) -> None:
         """End the connection if nothing has come for as long as it may be idle. An unfinished
@@ -389,6 +412,11 @@ class HTTPProtocol(HttpToolsProtocol):
         out: a client would take it for the answer to that request. Where a call is still being
         read, it ends as if its client had left. If its answer has begun, the connection is closed.
         """
+        if self.pipeline and self.cycle.more_body:
+            # The call of this request has not begun.
+            self.pipeline.popleft()
+            assert self._running, "the others wait for it"
+            self.cycle = self.pipeline[0][0] if self.pipeline else self._running
         cycle = self.cycle
         if cycle and not cycle.response_complete:
             if not cycle.more_body:
@@ -397,7 +425,7 @@ class HTTPProtocol(HttpToolsProtocol):
                 return
             cycle.disconnected = True
             cycle.message_event.set()
-            if cycle.response_started or self.pipeline:
+            if cycle.response_started:
                 self.transport.close()
                 return
             if self._buffered:
