@@ -40,11 +40,14 @@ class _Scan:
     misses if the call met no step and they name no count.
 
     It is cached for the next equal call: to match 1,000 steps takes 0.16 ms, as long as an answer.
-    Any change of the steps empties the cache.
+    Any change of the steps empties the cache. Where a step could not be compared in time, the next
+    equal call is searched for anew.
     """
 
     def __init__(self, steps: Steps, call: MatchInput) -> None:
-        self._rest = (step for step in chain(steps.injected, steps.live) if step.matches(call))
+        self.is_certain = True
+        """Whether all steps so far could be compared in time."""
+        self._rest = self._search(steps, call)
         self._matching: list[ScenarioStep] = []
         self.near_misses: list[NearMiss] | None = None
 
@@ -54,6 +57,14 @@ class _Scan:
         while at < len(self._matching) or self._find_next():
             yield self._matching[at]
             at += 1
+
+    def _search(self, steps: Steps, call: MatchInput) -> Iterator[ScenarioStep]:
+        for step in chain(steps.injected, steps.live):
+            try:
+                if step.matches(call):
+                    yield step
+            except TimeoutError:
+                self.is_certain = False
 
     def _find_next(self) -> bool:
         step = next(self._rest, None)
@@ -266,7 +277,8 @@ class Scenario:
         pairs = zip(first, counts, strict=True)
         near_misses = [step.near_miss(call, count) for step, count in pairs]
         # The near miss of a step that matches names its count.
-        if not any(step.matches(call) for step in first):
+        matching = {step.key for step in scan.matching()}
+        if not any(step.key in matching for step in first):
             scan.near_misses = near_misses
         return None, near_misses
 
@@ -284,7 +296,7 @@ class Scenario:
         """The scan of *steps* for *call*, which is cached unless the call is long."""
         scans = self._scans_of(steps)
         scan = scans.get(call)
-        if scan is None:
+        if scan is None or not scan.is_certain:
             scan = _Scan(steps, call)
             if call.chars <= MAX_SCAN_CHARS:
                 if len(scans) >= MAX_CACHED_SCANS:

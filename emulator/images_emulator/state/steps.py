@@ -86,12 +86,13 @@ _PLACES: Final[Mapping[str, int]] = {
 
 
 def _test(name: str, wanted: Any) -> Callable[[Any], bool]:
-    """The test for a field of a `MatchInput`, from the *wanted* value of the key *name*."""
+    """The test for a field of a `MatchInput`, from the *wanted* value of the key *name*. It raises
+    TimeoutError where the search for `prompt_regex` takes too long."""
     if name == "prompt":
         part = wanted.casefold()
         return lambda folded_prompt: part in folded_prompt
     if name == "prompt_regex":
-        return _regex_test(PromptPattern(wanted))
+        return PromptPattern(wanted).matches
     if name == "image_sha256":
         return lambda digests: wanted in digests
     if name == "fields":
@@ -103,13 +104,11 @@ def _test(name: str, wanted: Any) -> Callable[[Any], bool]:
     return lambda value: value == wanted
 
 
-def _regex_test(pattern: PromptPattern) -> Callable[[str], bool]:
-    def test(prompt: str) -> bool:
-        with suppress(TimeoutError):
-            return pattern.matches(prompt)
-        return False
-
-    return test
+def _holds(test: Callable[[Any], bool], value: Any) -> bool:
+    """Whether *test* holds for *value*. One that takes too long does not."""
+    with suppress(TimeoutError):
+        return test(value)
+    return False
 
 
 def _different_field(
@@ -154,7 +153,8 @@ class ScenarioStep:
         self._tests = [(name, _PLACES[name], _test(name, value)) for name, value in wanted.items()]
 
     def matches(self, call: MatchInput) -> bool:
-        """Whether its `match` holds for *call*, whatever its counter says."""
+        """Whether its `match` holds for *call*, whatever its counter says. Raises TimeoutError
+        where the search for its `prompt_regex` takes too long."""
         if call.validated is not self._is_answer:
             return False
         if not (self._for_downloads if call.download else self._for_calls):
@@ -169,7 +169,7 @@ class ScenarioStep:
     def difference(self, call: MatchInput) -> str | None:
         """How *call* differs from the step's `match`, in a sentence; None where it does not."""
         for name, index, test in self._tests:
-            if not test(call[index]):
+            if not _holds(test, call[index]):
                 return self._difference(name, call)
         return None
 
@@ -187,11 +187,15 @@ class ScenarioStep:
         if self._for_streams and not call.streams:
             return "target", "is for streams, and the call asks for none"
         for name, index, test in self._tests:
-            if not test(call[index]):
+            if not _holds(test, call[index]):
                 kind: Any = name
                 return kind, self._difference(name, call)
         if spent:
             return "spent", f"has met its {count.grants} calls"
+        pattern = self.step.match.prompt_regex
+        if pattern is not None and count.claims == self.after == 0:
+            # A step that matched would have a claim of this call.
+            return "prompt_regex", _slow_search(pattern)
         if count.claims <= self.after:
             return "after", f"lets the first {self.after} pass"
         return "chance", "was left to chance"
@@ -265,10 +269,15 @@ def _quoted(value: Any) -> str:
 
 def _regex_difference(wanted: str, prompt: str) -> str:
     try:
-        PromptPattern(wanted).matches(prompt)
+        # It may match now, where an earlier search took too long on a busy machine.
+        is_slow = PromptPattern(wanted).matches(prompt)
     except TimeoutError:
-        return f"the search for {wanted!r} in the prompt takes more than {MAX_SEARCH_SECONDS:g} s"
-    return f"the prompt does not match {wanted!r}"
+        is_slow = True
+    return _slow_search(wanted) if is_slow else f"the prompt does not match {wanted!r}"
+
+
+def _slow_search(wanted: str) -> str:
+    return f"the search for {wanted!r} in the prompt takes more than {MAX_SEARCH_SECONDS:g} s"
 
 
 class Steps(Immutable):
