@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any
@@ -402,6 +402,29 @@ async def test_a_call_that_cannot_be_told_keeps_no_other_from_being_told(
             await complete(emulator, await arrive(emulator, number))
         assert names_of(await events_of(frames, 1)) == [("completed", "req_2")]
     assert "cannot tell of req_1" in caplog.text
+
+
+@ONE_BATCH
+async def test_readers_begin_anew_where_a_batch_fails(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(live_feed, "REFRESH_SECONDS", 0.01)
+    get_all, failures = emulator.journal.get_all, [OSError("the store is away")]
+
+    def failing_once(identities: Sequence[str]) -> list[Exchange | None]:
+        if failures:
+            raise failures.pop()
+        return get_all(identities)
+
+    monkeypatch.setattr(emulator.journal, "get_all", failing_once)
+    async with aclosing(LiveFeed(emulator).read(Reader(), None)) as frames:
+        await anext(frames)
+        await arrive(emulator, 1)
+        (event,) = await events_of(frames, 1)
+        assert event.name == "restart"
+        await arrive(emulator, 2)
+        assert names_of(await events_of(frames, 1)) == [("arrived", "req_2")]
+    assert "the live feed failed" in caplog.text
 
 
 async def test_nothing_is_observed_without_readers(

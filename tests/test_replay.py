@@ -461,6 +461,22 @@ def test_file_that_was_uploaded_in_the_recording_is_known_by_its_id(
     assert other.body == png()
 
 
+def test_file_of_another_key_is_no_file_of_the_call(play: Play) -> None:
+    url = f"data:image/png;base64,{b64encode(png()).decode()}"
+    body: dict[str, Any] = {"model": "gpt-image-2", "prompt": "Hat", "images": [{"image_url": url}]}
+    keys = ["sk-one", "sk-other"]
+    player = play(recording_of(body, '"edited"', EDITS), api_key=keys, on_miss="emulate")
+    form = {"file": ("a.png", png(), "image/png")}
+    headers = [{"Authorization": f"Bearer {key}"} for key in keys]
+    with httpx2.Client(base_url=player.url) as http:
+        data = {"purpose": "vision"}
+        uploaded = http.post("/v1/files", files=form, data=data, headers=headers[0])
+        body["images"] = [{"file_id": uploaded.json()["id"]}]
+        answers = [http.post(EDITS, json=body, headers=each) for each in headers]
+    assert [each.status_code for each in answers] == [200, 404]
+    assert answers[0].text == '"edited"'
+
+
 LEVELS: dict[str, list[str]] = {
     "exact": ["miss", "miss", "miss", "miss"],
     "request": ["fox", "miss", "miss", "miss"],

@@ -25,7 +25,7 @@ from images_emulator.contract.wire import pretty
 from images_emulator.exchange.connection import CONNECTION, ProtocolAnswer
 from images_emulator.settings import Settings
 
-MAX_COPIED_BYTES: Final = 32 * 1024
+MAX_JOINED_BYTES: Final = 32 * 1024
 """The longest answer that is joined to its head. Copying it costs less than a second buffer."""
 
 MAX_HELD_BYTES: Final = 64 * 1024
@@ -88,13 +88,13 @@ class _BufferedTransport:
         transport: asyncio.Transport,
         loop: asyncio.AbstractEventLoop,
         flow: FlowControl,
-        calls: Collection[object] = (),
+        tasks: Collection[object] = (),
     ) -> None:
         self._transport = transport
         self._loop = loop
         self._flow = flow
-        self._calls = calls
-        """The calls of the server, on any connection."""
+        self._tasks = tasks
+        """The tasks of all calls of the server."""
         self._held: list[bytes] = []
         self._held_bytes = 0
         self._stop_callbacks: list[Callable[[], None]] = []
@@ -117,7 +117,7 @@ class _BufferedTransport:
         elif self._held:
             self._held.append(data)
             self._held_bytes += len(data)
-            if self._held_bytes >= MAX_HELD_BYTES or len(self._calls) < 2:
+            if self._held_bytes >= MAX_HELD_BYTES or len(self._tasks) < 2:
                 self._send()
             elif self._sending is None:
                 self._sending = self._loop.call_soon(self._send)
@@ -139,7 +139,7 @@ class _BufferedTransport:
             if self.is_closing():
                 return  # as in `write`
             try:
-                if self._held_bytes < MAX_COPIED_BYTES:
+                if self._held_bytes < MAX_JOINED_BYTES:
                     self._transport.write(b"".join(held))
                 else:
                     self._transport.writelines(held)
@@ -181,7 +181,8 @@ class _BufferedTransport:
 
     async def hang_up(self, *, reset: bool) -> None:
         """Close the connection when everything written has been sent, with a TCP RST where *reset*.
-        As long as the client neither reads nor leaves, this waits."""
+        With *reset* this waits as long as the client neither reads nor leaves; otherwise the
+        transport does, after this has returned."""
         self._send()
         if not reset:
             self._transport.close()

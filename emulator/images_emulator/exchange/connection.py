@@ -51,6 +51,7 @@ class Connection(Protocol):
         ...
 
     async def hang_up(self, *, reset: bool) -> None:
-        """Close the connection once all sent bytes have left, with a TCP RST where *reset*. This
-        waits for a client that does not read, until it leaves or the server stops."""
+        """Close the connection once all sent bytes have left, with a TCP RST where *reset*. With
+        *reset* this waits for a client that does not read, until it leaves or the server stops.
+        Otherwise it returns at once."""
         ...

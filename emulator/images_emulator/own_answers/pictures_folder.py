@@ -66,7 +66,7 @@ class PicturesFolder:
         of prompts. Of these, the ones whose patterns say more of the name go first. Raises
         ValueError, with a line for each mistake."""
         try:
-            files = sorted(self._path.iterdir())
+            files = sorted(each for each in self._path.iterdir() if not _is_hidden(each))
         except OSError as error:
             raise ValueError(f"{self._path}: {error.strerror}") from None
         document = PicturesDocument()
@@ -78,8 +78,7 @@ class PicturesFolder:
             for number, step in enumerate(document.steps, 1)
         ]
         pictures = [*self._by_file_name(files)]
-        ignored = sum(file.name != DOCUMENT and file.name[0] != "." for file in files)
-        ignored -= len(pictures)
+        ignored = sum(file.name != DOCUMENT for file in files) - len(pictures)
         self.summary = _counted(len(pictures), "picture")
         if ignored:
             self.summary += f", {_counted(ignored, 'other entry', 'other entries')} ignored"
@@ -117,6 +116,11 @@ class PicturesFolder:
 
 def _counted(number: int, noun: str, plural: str = "") -> str:
     return f"{number or 'no'} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def _is_hidden(file: Path) -> bool:
+    """Whether *file* is hidden, as `._fox.png` is, which macOS makes beside `fox.png`."""
+    return file.name.startswith(".")
 
 
 def _by_prompt(document: PicturesDocument) -> Iterator[NamedStep]:

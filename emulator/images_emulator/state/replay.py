@@ -94,8 +94,9 @@ class Replay:
         deployments: Mapping[str, str],
         file: Callable[[str], bytes | None],
     ) -> None:
-        self.resolver = _resolver(deployments, file, settings)
-        """Finds the requests of calls."""
+        self._loader = _loader(file, settings)
+        self.resolver = Resolver(deployments, self._loader)
+        """Finds the requests of the recordings."""
         self.level = ReplayMatch(settings.replay_match)
         self.file_count = 0
         """The number of recordings in the folder at the start."""
@@ -110,7 +111,8 @@ class Replay:
         uploaded files of *file*. A recording that is added to either replay answers calls to
         both."""
         replay = copy(self)
-        replay.resolver = _resolver(self._deployments, file, self._settings)
+        replay._loader = _loader(file, self._settings)
+        replay.resolver = Resolver(self._deployments, replay._loader)
         replay._open(store)
         return replay
 
@@ -139,11 +141,15 @@ class Replay:
         """The recordings, in the order of the folder."""
         return self.index.recordings
 
+    def resolver_of_call(self, file: Callable[[str], bytes | None]) -> Resolver:
+        """The resolver of one call, which may name the uploaded files that *file* returns."""
+        return Resolver(self._deployments, self._loader.for_call(file))
+
     def find(
-        self, call: ComparedCall, parsed: Call | None, day: str | None
+        self, call: ComparedCall, parsed: Call | None, day: str | None, resolver: Resolver
     ) -> RecordingMatch | Miss:
         """The recordings that match; see `RecordingIndex.find`."""
-        return self.index.find(call, parsed, self.level, day, self.resolver)
+        return self.index.find(call, parsed, self.level, day, resolver)
 
     def find_exact(self, call: ComparedCall, day: str | None) -> RecordingMatch | None:
         """The recordings of the very call; see `RecordingIndex.find_exact`."""
@@ -204,11 +210,8 @@ class Replay:
         await self._run.update(lambda run: run + 1)
 
 
-def _resolver(
-    deployments: Mapping[str, str], file: Callable[[str], bytes | None], settings: Settings
-) -> Resolver:
-    limits = DecodeLimits.of(settings)
-    return Resolver(deployments, PillowImageLoader(file, lambda url: None, limits))
+def _loader(file: Callable[[str], bytes | None], settings: Settings) -> PillowImageLoader:
+    return PillowImageLoader(file, lambda url: None, DecodeLimits.of(settings))
 
 
 def replay_of(

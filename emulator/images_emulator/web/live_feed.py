@@ -271,7 +271,7 @@ class LiveFeed:
                 # An earlier `_watch` that was cancelled may still set the event that it was given.
                 self._watch_settled = asyncio.Event()
                 self._watching = asyncio.ensure_future(self._watch(self._watch_settled))
-        if self._batch.cleared:
+        if self._batch.cleared and not self._telling:
             # A new reader loads the calls after this, and would drop them at a later `cleared`.
             self._log.append("cleared", self._batch.cleared_json)
             self._batch.cleared = None
@@ -421,6 +421,9 @@ class LiveFeed:
                 reader.awake.set()
         except Exception:
             logger.exception("the live feed failed")
+            # The readers have to load again what the batch would have told.
+            self._batch.missed = True
+            self._next_batch_at = asyncio.get_running_loop().time() + REFRESH_SECONDS
         finally:
             self._telling = None
             self._schedule()

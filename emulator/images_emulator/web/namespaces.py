@@ -160,7 +160,10 @@ class Namespaces:
         if reads and self._uses:
             # Another process may have begun it, or deleted it.
             try:
-                namespace.has_begun = await self._has_begun(name)
+                begun = await self._has_begun(name)
+                # The use by a call that begins it now may not be noted yet.
+                if begun or namespace.open_calls == 1:
+                    namespace.has_begun = begun
             except BaseException:
                 self.release(namespace)
                 raise

@@ -115,7 +115,7 @@ class RecordProxy:
                 urls = await loop.run_in_executor(self._writer, picture_urls, call.recording())
             except Exception as error:  # noqa: BLE001 - whatever it is, `_finish_call` has to run
                 results.append(f"The pictures were not looked for: {_reason(error)}.")
-            results += [await self._download(url) for url in urls]
+            results += await asyncio.gather(*map(self._download, urls))
             problems = [each for each in results if isinstance(each, str)]
             pictures = [each for each in results if not isinstance(each, str)]
             recording = replace(recording, downloads=tuple(pictures), note=" ".join(problems))

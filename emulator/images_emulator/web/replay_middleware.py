@@ -29,7 +29,7 @@ from images_emulator.exchange.exchange import MAX_LATE_PARSE_BYTES, Exchange, ex
 from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.exchange.waits import Waits, hang_up
 from images_emulator.lru_cache import LRUCache
-from images_emulator.recordings.compared_call import ComparedCall, compared_call
+from images_emulator.recordings.compared_call import ComparedCall, Resolver, compared_call
 from images_emulator.recordings.matching import (
     Miss,
     RecordingMatch,
@@ -210,6 +210,8 @@ class ReplayMiddleware:
                 call = await read_call(exchange, receive, operation, self.emulator)
 
         day = policy.as_of.isoformat() if policy.as_of else None
+        files, owner = self.emulator.files, file_owner(exchange, self.emulator.settings)
+        resolver = self.replay.resolver_of_call(lambda identity: files.data(identity, owner))
 
         def compare() -> ComparedCall:
             content_type = exchange.head.header(b"content-type")
@@ -218,10 +220,11 @@ class ReplayMiddleware:
 
         def search() -> _SearchResult:
             compared = compare()
-            outcome = self.replay.find(compared, call, day)
+            outcome = self.replay.find(compared, call, day, resolver)
             if isinstance(outcome, Miss) or outcome.level not in _STRICT:
-                outcome = self._find_redacted(exchange, scope, chunks, day) or outcome
-            request = self.replay.resolver.resolve(compared, call)
+                redacted = self._find_redacted(exchange, scope, chunks, day, resolver)
+                outcome = redacted or outcome
+            request = resolver.resolve(compared, call)
             if request:
                 request = replace(request, as_of=policy.as_of, day=policy.day)
             return _SearchResult(outcome, request)
@@ -234,7 +237,12 @@ class ReplayMiddleware:
         return await self.emulator.renderer.parse(search)
 
     def _find_redacted(
-        self, exchange: Exchange, scope: Scope, chunks: Sequence[bytes], day: str | None
+        self,
+        exchange: Exchange,
+        scope: Scope,
+        chunks: Sequence[bytes],
+        day: str | None,
+        resolver: Resolver,
     ) -> RecordingMatch | None:
         """The match of a call whose credentials in query and body are redacted as in recordings.
         None where the call has no such credentials, or matches nothing."""
@@ -246,7 +254,7 @@ class ReplayMiddleware:
         if (redacted.target, redacted.body) == (sent.target, sent.body):
             return None
         call = compared_request(redacted)
-        result = self.replay.find(call, parsed_request(call, redacted), day)
+        result = self.replay.find(call, parsed_request(call, redacted), day, resolver)
         return result if isinstance(result, RecordingMatch) else None
 
     # --- to play it
