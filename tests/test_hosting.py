@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 from datetime import UTC, datetime, timedelta
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import httpx2
 import pytest
@@ -51,6 +51,23 @@ def test_a_url_has_the_shape_of_the_recorded_ones(client: OpenAI) -> None:
     start, end = (datetime.fromisoformat(stamp.replace("%3A", ":")) for stamp in match.groups())
     assert end - start == timedelta(hours=2)
     assert abs(start + timedelta(hours=1) - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+def test_a_url_whose_parameters_were_moved_into_its_path_is_refused(client: OpenAI) -> None:
+    """The signature is of the path and the parameters behind it, a line each."""
+    base, _, query = published(client).partition("?")
+    pairs = sorted(unquote(each) for each in query.split("&"))
+    signature = next(pair for pair in pairs if pair.startswith("sig="))
+    rest = [pair for pair in pairs if pair != signature]
+    for count in range(1, len(rest) + 1):
+        path = base + "".join(f"%0A{quote(pair)}" for pair in rest[:count])
+        left = "&".join(
+            f"{name}={quote(value, safe='')}"
+            for name, _, value in (pair.partition("=") for pair in [*rest[count:], signature])
+        )
+        answer = httpx2.get(f"{path}?{left}")
+        assert answer.status_code in (403, 404)
+        assert answer.headers["content-type"] == "application/xml"
 
 
 def test_a_hosted_picture_needs_no_key_and_has_the_same_bytes_each_time(client: OpenAI) -> None:

@@ -77,7 +77,7 @@ def test_a_call_whose_body_is_not_http_is_refused_in_the_journal(server: Server,
     with socket.create_connection((server.settings.host, server.port), timeout=30) as connection:
         connection.sendall(data[case])
         assert [answer.status for answer in all_parsed(received(connection))] == [400]
-    until(lambda: bool(server.requests) and server.requests[0].is_complete)
+    until(lambda: bool(server.requests) and server.requests[0].duration_ms is not None)
     (call,) = server.requests
     assert (call.status, call.outcome) == (400, "refused")
 

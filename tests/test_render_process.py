@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from subprocess import Popen
 from threading import Event, Thread
+from typing import IO, Any
 
 import httpx2
 import pytest
@@ -24,6 +25,7 @@ from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging.decoder import decode, without_pixels
 from images_emulator.imaging.formats import OUTPUT_FORMATS
 from images_emulator.imaging.render import render_image
+from images_emulator.rendering import render_process
 from images_emulator.rendering.cores import spare_cores
 from images_emulator.rendering.render_pool import BUSY_SUBMISSIONS, RenderPool
 from images_emulator.rendering.render_process import Rendered, RenderProcess, render_files
@@ -122,6 +124,26 @@ def test_a_stopped_process_is_replaced(process: RenderProcess) -> None:
     stopped.send_signal(signal.SIGSTOP)
     assert process.render_files(REQUEST, 0, None) == first
     assert stopped.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("function", ["_read", "_write"])
+def test_no_job_is_answered_by_the_answer_to_the_job_before(
+    process: RenderProcess, monkeypatch: pytest.MonkeyPatch, function: str
+) -> None:
+    process.start()
+    first = process._process
+
+    def failing(pipe: IO[bytes], *message: Any) -> Any:
+        if message:
+            pipe.write(b"half a message")
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(render_process, function, failing)
+        with pytest.raises(MemoryError):
+            process.render_files(numbered(1), 0, None)
+    assert process.render_files(numbered(2), 0, None) == render_files(numbered(2), 0, None)
+    assert process._process is not first
 
 
 def test_a_failed_rendering_raises_and_the_process_goes_on(process: RenderProcess) -> None:

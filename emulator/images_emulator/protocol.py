@@ -118,6 +118,7 @@ class _BufferedTransport:
             self._held.append(data)
             self._held_bytes += len(data)
             if self._held_bytes >= MAX_HELD_BYTES or len(self._tasks) < 2:
+                # A handle of `_send` that is overtaken here runs before anything else is held.
                 self._send()
             elif self._sending is None:
                 self._sending = self._loop.call_soon(self._send)
@@ -312,8 +313,8 @@ class HTTPProtocol(HttpToolsProtocol):
         self.scope["state"][CONNECTION] = self.transport
 
     def drain(self) -> None:
-        """Make the next answer that begins the last one of the connection, and say so in it. An
-        answer that has no end is ended."""
+        """Make the answer to the newest request, if it has not begun, the last one of the
+        connection, and say so in it. An answer that has no end is ended."""
         if self._buffered:
             self._buffered.stop()
         if self.cycle and not self.cycle.response_started:

@@ -71,8 +71,9 @@ class RenderProcess:
     that was stopped (SIGSTOP) is killed, where the system tells of the stop: its image would never
     come.
 
-    Only one thread at a time may call `render_files`. `multiprocessing` is not used, because it
-    would run the main module of the program that started the server.
+    Only one thread at a time may call `render_files`. Whatever is raised between a job and the end
+    of its answer ends the process: each answer is that to the job before it. `multiprocessing` is
+    not used, because it would run the main module of the program that started the server.
     """
 
     def __init__(self) -> None:
@@ -86,12 +87,18 @@ class RenderProcess:
         process ended twice or cannot be started."""
         job = _job_message(request, index, partial)
         for _ in range(2):
-            with suppress(*_PIPE_ERRORS):
+            try:
                 answer, files = _ask(self._started(), job)
-                if failure := answer["failure"]:
-                    raise RuntimeError(failure)
-                return [*zip(answer["partials"], files, strict=True)]
-            self._end()
+            except _PIPE_ERRORS:
+                self._end()
+                continue
+            except BaseException:
+                # The next job must not be answered by what is left of this one in the pipes.
+                self._end()
+                raise
+            if failure := answer["failure"]:
+                raise RuntimeError(failure)
+            return [*zip(answer["partials"], files, strict=True)]
         raise ProcessGoneError("the process that renders has gone")
 
     @property

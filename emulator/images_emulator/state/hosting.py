@@ -38,7 +38,8 @@ def _iso_time(time: datetime) -> str:
 
 class Hosting(Generic[T]):
     """The hosted pictures of an *account*: values of type T by the paths of their URLs. Publishing
-    drops the oldest pictures, up to the first that has not expired. Any thread may use it."""
+    drops the oldest pictures: those past the *budget* of bytes, and those up to the first that has
+    not expired. Any thread may use it."""
 
     def __init__(
         self,
@@ -117,7 +118,7 @@ class Hosting(Generic[T]):
             now = max(now, datetime.fromisoformat(parameters["se"]) + timedelta(seconds=1))
         if not parameters.get("st", "") <= _iso_time(now) <= parameters["se"]:
             raise blob_storage.outside_validity(parameters.get("st"), parameters["se"], now)
-        content = known or await self._pictures.get(path)
+        content = known if known is not None else await self._pictures.get(path)
         if content is None:
             raise blob_storage.blob_not_found()
         return content
@@ -126,7 +127,9 @@ class Hosting(Generic[T]):
         """Whether *query* has the signature of this *path*, even if the URL has expired."""
         parameters = dict(parse_qsl(query))
         signature = parameters.pop("sig", "").encode()
-        return hmac.compare_digest(signature, self._signature(path, parameters).encode())
+        # A path with line ends may be that of another URL with its first parameters.
+        is_right = hmac.compare_digest(signature, self._signature(path, parameters).encode())
+        return is_right and "se" in parameters
 
     async def expiries(self) -> list[datetime]:
         """The expiry times of the URLs of pictures that can still be downloaded, in no order."""

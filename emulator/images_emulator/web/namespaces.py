@@ -161,9 +161,10 @@ class Namespaces:
             # Another process may have begun it, or deleted it.
             try:
                 begun = await self._has_begun(name)
-                # The use by a call that begins it now may not be noted yet.
-                if begun or namespace.open_calls == 1:
-                    namespace.has_begun = begun
+                with self._lock:
+                    # The use by a call that begins it now may not be noted yet.
+                    if begun or namespace.open_calls == 1:
+                        namespace.has_begun = begun
             except BaseException:
                 self.release(namespace)
                 raise
