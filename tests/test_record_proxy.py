@@ -601,6 +601,44 @@ def test_an_upstream_that_goes_quiet_is_given_up_after_the_timeout(begun: bool) 
         assert recorded.response is None
 
 
+def test_an_upstream_that_takes_no_more_of_a_call_is_told_of_and_recorded() -> None:
+    done = threading.Event()
+
+    def hold() -> None:
+        with listener.accept()[0]:
+            done.wait(60)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        holding = threading.Thread(target=hold)
+        holding.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with recording(url, timeout=0.5) as proxy:
+            answer = send(proxy, "POST", "/v1/files", content=bytes(20_000_000))
+            done.set()
+            recorded = proxy.last()
+        holding.join()
+    message = f"The upstream {url} does not take this call: nothing left for 0.5 seconds."
+    assert error_of(answer, 502)["message"] == message
+    assert (len(recorded.request.body), recorded.response) == (20_000_000, None)
+
+
+@pytest.mark.parametrize("path", ["/v1/files", GENERATIONS])
+def test_a_call_goes_on_where_its_recording_has_no_room(
+    monkeypatch: pytest.MonkeyPatch, server: Server, path: str
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("images_emulator.recordings.spool.TemporaryFile", full)
+    monkeypatch.setattr("images_emulator.recordings.spool.MAX_MEMORY_BYTES", 10)
+    with recording(server.url) as proxy:
+        answer = send(proxy, "POST", path, json=FOX)
+        told = proxy.kept.get(timeout=30)
+    assert answer.status_code == (200 if path == GENERATIONS else 400)
+    assert told.file is None
+    assert told.problem == "not recorded: [Errno 28] No space left on device"
+
+
 def test_a_rate_limit_comes_with_its_headers(proxy: Proxy, sdk: OpenAI, server: Server) -> None:
     server.inject("rate_limit_exceeded")
     with pytest.raises(RateLimitError) as raised:

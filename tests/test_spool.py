@@ -69,6 +69,33 @@ def test_the_file_of_a_spool_has_no_name_and_nothing_that_can_be_read(
         os.fstat(files[0])
 
 
+def test_a_spool_whose_disk_is_full_takes_all_and_says_so_when_it_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Full(FileIO):
+        room = 2 * BLOCK_BYTES
+
+        def write(self, data: Any, /) -> int:
+            self.room -= len(data)
+            if self.room < 0:
+                raise OSError(28, "No space left on device")
+            return super().write(data)
+
+    def opened(*_: object, **__: object) -> FileIO:
+        with TemporaryFile() as file:
+            return Full(os.dup(file.fileno()), "w+")
+
+    monkeypatch.setattr(spool, "TemporaryFile", opened)
+    monkeypatch.setattr(spool, "MAX_MEMORY_BYTES", 0)
+    kept = Spool()
+    for _ in range(5):
+        kept.add(bytes(BLOCK_BYTES))
+    assert len(kept) == 5 * BLOCK_BYTES
+    with pytest.raises(OSError, match="No space left"):
+        kept.read()
+    kept.close()
+
+
 def test_a_block_of_which_the_disk_takes_a_part_at_a_time_is_written_whole(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

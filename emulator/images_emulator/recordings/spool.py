@@ -22,7 +22,10 @@ class Spool:
 
     The bytes may hold credentials, which must not reach the disk. The file is therefore encrypted
     with a key that is only in memory and belongs to this spool alone. One thread at a time uses a
-    spool. `add` raises OSError where the file cannot be written.
+    spool.
+
+    Whoever passes the bytes on goes on where the file cannot be written, because the disk is full
+    for instance: `add` then drops all bytes, and `read` raises the OSError.
     """
 
     def __init__(self) -> None:
@@ -32,12 +35,25 @@ class Spool:
         self._file: IO[bytes] | None = None
         self._blocks = 0
         """The number of blocks in the file."""
+        self._length = 0
+        self._failure: OSError | None = None
+        """The error of the file; None where it has met none."""
 
     def __len__(self) -> int:
-        return self._blocks * BLOCK_BYTES + len(self._waiting)
+        """The number of bytes that were added."""
+        return self._length
 
     def add(self, data: bytes) -> None:
         """Add *data* at the end."""
+        self._length += len(data)
+        if self._failure is None:
+            try:
+                self._add(data)
+            except OSError as error:
+                self._failure = error
+                self.close()
+
+    def _add(self, data: bytes) -> None:
         self._waiting += data
         if self._file is None and len(self._waiting) <= MAX_MEMORY_BYTES:
             return
@@ -54,7 +70,9 @@ class Spool:
         del self._waiting[:whole]
 
     def read(self) -> bytes:
-        """Return all bytes."""
+        """Return all bytes. Raises OSError where they could not be kept."""
+        if self._failure:
+            raise self._failure
         if self._file is None:
             return bytes(self._waiting)
         # BytesIO returns its bytes without a copy.

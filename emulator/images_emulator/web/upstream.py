@@ -228,7 +228,7 @@ class ForwardedCall:
             self._end = "complete"
             await send(_body(b"", more=False))
         finally:
-            # Where the client has left, or the disk is full, the upstream would send on.
+            # Where the client has left, the upstream would send on.
             await response.aclose()
 
     def _add(self, chunk: bytes) -> None:
@@ -251,6 +251,9 @@ class ForwardedCall:
         elif isinstance(error, library.ReadTimeout):
             seconds = f"{self._upstream.timeout:g} seconds"
             await self._refuse("does not answer", f"nothing came for {seconds}", send)
+        elif isinstance(error, library.WriteTimeout):
+            seconds = f"{self._upstream.timeout:g} seconds"
+            await self._refuse("does not take this call", f"nothing left for {seconds}", send)
         elif isinstance(error, library.LocalProtocolError):
             await self._refuse("cannot be sent this call", self._error, send)
         elif isinstance(error, library.ProtocolError):
@@ -292,7 +295,8 @@ class ForwardedCall:
 
     def recording(self) -> Recording:
         """The request, and the answer as far as it arrived. Credentials are in them. The bodies are
-        read when they are first needed, which must be before `close`."""
+        read when they are first needed, which must be before `close`. That raises OSError where a
+        body could not be kept."""
         request = RecordedRequest.late(
             {"body": self._body.read},
             method=self._scope["method"],
