@@ -434,6 +434,32 @@ def test_two(images_emulator, drawn):
     run(session, code).assert_outcomes(passed=2)
 
 
+WIDER = """
+@pytest.fixture(scope="module")
+def failing(images_emulator_module):
+    images_emulator_module.configure(as_of="2026-06-01")
+    images_emulator_module.inject("server_error", times=None)
+    return images_emulator_module
+
+@pytest.mark.images_emulator(validation="lenient")
+def test_one(failing):
+    with pytest.raises(openai.InternalServerError):
+        draw()
+
+def test_two(failing):
+    with pytest.raises(openai.InternalServerError):
+        draw()
+    assert failing.changeable_settings["as_of"] == "2026-06-01"
+    assert failing.changeable_settings["validation"] == "strict"
+"""
+
+
+def test_marker_leaves_what_a_fixture_of_wider_scope_has_injected(
+    session: pytest.Pytester,
+) -> None:
+    run(session, WIDER, "-p", "no:randomly").assert_outcomes(passed=2)
+
+
 @pytest.mark.parametrize("scope", ["class", "module", "session"])
 @pytest.mark.parametrize("mode", ["fixture", "session"])
 def test_marker_leaves_the_environment_to_wider_scopes(

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from images_emulator import Server
-from tests.test_pytest_sessions import run, session
+from tests.test_pytest_sessions import WIDER, run, session
 
 __all__ = ["session"]
 
@@ -42,6 +42,19 @@ def test_it(images_emulator, number):
     images_emulator.verify_steps()
     assert f"-{number}" in images_emulator.namespace
 """
+
+
+def test_marker_leaves_what_a_fixture_of_wider_scope_has_set(
+    session: pytest.Pytester, shared: Server
+) -> None:
+    with_url(session, shared)
+    settings = """
+@pytest.fixture(scope="session")
+def images_emulator_settings():
+    from images_emulator import Settings
+    return Settings(as_of="2026-07-01")
+"""
+    run(session, settings + WIDER, "-p", "no:randomly").assert_outcomes(passed=2)
 
 
 @pytest.mark.slow

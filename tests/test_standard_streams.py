@@ -101,6 +101,34 @@ def test_characters_that_the_output_does_not_have_are_escapes() -> None:
     assert r"OTEL_\u2026" in done.stdout
 
 
+def test_a_line_of_which_a_full_disk_takes_a_part_is_ended_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, room = os.write, [len("one\ntw"), 0, len("\n(1 line")]
+
+    def full(fd: int, data: bytes) -> int:
+        if fd != log.fileno():
+            return write(fd, data)
+        if room and not room[0]:
+            room.pop(0)
+            raise OSError(28, "No space left on device")
+        taken = data[: room[0]] if room else data
+        if room:
+            room[0] -= len(taken)
+        return write(fd, taken)
+
+    with (tmp_path / "log").open("w") as log:
+        monkeypatch.setattr(os, "write", full)
+        lines = LineWriter[str](log.fileno(), "{}\n".format)
+        for item in ("one", "two", "three", "four", "five"):
+            lines.put(item)
+            until(lambda: lines._is_idle)
+        lines.close()
+    assert (tmp_path / "log").read_text() == (
+        "one\ntw\n(2 line\n(3 lines were dropped here: the disk was full)\nfive\n"
+    )
+
+
 def test_lines_that_a_full_disk_does_not_take_are_counted_once_it_does(tmp_path: Path) -> None:
     fd = os.open("/dev/full", os.O_WRONLY)
     lines = LineWriter[str](fd, "{}\n".format)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -537,6 +538,26 @@ def test_worker_that_cannot_be_started_ends_all(
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with pytest.raises(WorkerError, match="a worker cannot be started: No such file"):
         supervised(tmp_path, "")
+
+
+def test_worker_whose_start_fails_behind_its_process_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, processes = asyncio.create_subprocess_exec, list[asyncio.subprocess.Process]()
+
+    async def started(*arguments: Any, **options: Any) -> asyncio.subprocess.Process:
+        processes.append(await start(*arguments, **options))
+        return processes[-1]
+
+    async def failing(**_: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", started)
+    monkeypatch.setattr(asyncio, "open_connection", failing)
+    with pytest.raises(WorkerError, match="a worker cannot be started: Too many open files"):
+        supervised(tmp_path, "time.sleep(60)")
+    assert processes
+    assert {process.returncode for process in processes} == {-signal.SIGKILL}
 
 
 def test_worker_that_ends_again_and_again_is_replaced_later_each_time(

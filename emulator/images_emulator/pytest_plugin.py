@@ -313,10 +313,12 @@ def _prepared(
         if not session.users:
             reset()
         elif marker:
+            # What the fixture of wider scope has set or injected stays.
             server.configure(**before)
-            server.reset_scenario()
-            if session.url:
-                _apply(settings, server)
+            if marker.kwargs.get("scenario") is not None:
+                server.reset_scenario()
+                if session.url and settings.scenario is not None:
+                    server.begin_scenario(settings.scenario)
 
 
 images_emulator = pytest.fixture()(_images_emulator)

@@ -57,7 +57,9 @@ class LineWriter(Generic[Item]):
         self._items: deque[Item] = deque()
         self._dropped = 0
         self._refused = 0
-        """The number of lines that the disk has not taken since it became full."""
+        """The number of lines that the disk has not taken whole since it became full."""
+        self._is_in_line = False
+        """Whether the disk took only a part of the last line."""
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._is_idle = True
@@ -138,18 +140,22 @@ class LineWriter(Generic[Item]):
 
     def _write_lines(self, text: str) -> None:
         """Write *text*. Raises OSError where nobody reads."""
-        before = _dropped_lines(self._refused, "the disk was full") if self._refused else ""
-        try:
-            self._write((before + text).encode(self._encoding, "backslashreplace"))
+        notice = "\n" if self._is_in_line else ""
+        if self._refused:
+            notice += _dropped_lines(self._refused, "the disk was full")
+        before, lines = (part.encode(self._encoding, "backslashreplace") for part in (notice, text))
+        data = before + lines
+        left = len(self._write(data))
+        if taken := data[: len(data) - left]:
+            self._is_in_line = not taken.endswith(b"\n")
+        if len(taken) >= len(before):
             self._refused = 0
-        except OSError as error:
-            if error.errno not in FULL:
-                raise
-            self._refused += text.count("\n")
+        # A line of which the disk took a part counts.
+        self._refused += lines[max(0, len(taken) - len(before)) :].count(b"\n")
 
-    def _write(self, data: bytes) -> None:
-        """Write all of *data*, and wait for the reader as long as it takes. Raises OSError where
-        there is none."""
+    def _write(self, data: bytes) -> memoryview:
+        """Write *data*, and wait for the reader as long as it takes. Return what the disk has no
+        room for. Raises OSError where nobody reads."""
         view = memoryview(data)
         while view:
             try:
@@ -160,7 +166,12 @@ class LineWriter(Generic[Item]):
                 if self._closing.is_set():
                     raise
                 continue
+            except OSError as error:
+                if error.errno not in FULL:
+                    raise
+                break
             view = view[written:]
+        return view
 
 
 def _dropped_lines(count: int, reason: str) -> str:

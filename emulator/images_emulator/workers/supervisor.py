@@ -165,6 +165,7 @@ class Supervisor:
     async def _start(self, index: int) -> tuple[_Worker, Report]:
         """Start a worker and wait until it serves. Raises WorkerError where it does not."""
         ours, theirs = socket.socketpair()
+        process = None
         try:
             with theirs:
                 process = await asyncio.create_subprocess_exec(
@@ -175,9 +176,14 @@ class Supervisor:
                     env={FOLDER_VARIABLE: str(self.folder / "metrics"), **os.environ},
                 )
             reader, writer = await asyncio.open_connection(sock=ours)
-        except OSError as error:
+        except BaseException as error:
             ours.close()
-            raise WorkerError(f"a worker cannot be started: {error.strerror}") from None
+            if process:
+                process.kill()
+                await process.wait()
+            if isinstance(error, OSError):
+                raise WorkerError(f"a worker cannot be started: {error.strerror}") from None
+            raise
         worker = self._workers[index] = _Worker(process, writer, monotonic())
         order = Order(
             settings=self._settings,
