@@ -633,10 +633,10 @@ def test_a_call_goes_on_where_its_recording_has_no_room(
     monkeypatch.setattr("images_emulator.recordings.spool.MAX_MEMORY_BYTES", 10)
     with recording(server.url) as proxy:
         answer = send(proxy, "POST", path, json=FOX)
-        told = proxy.kept.get(timeout=30)
+        call = proxy.kept.get(timeout=30)
     assert answer.status_code == (200 if path == GENERATIONS else 400)
-    assert told.file is None
-    assert told.problem == "not recorded: [Errno 28] No space left on device"
+    assert call.file is None
+    assert call.problem == "not recorded: [Errno 28] No space left on device"
 
 
 def test_a_rate_limit_comes_with_its_headers(proxy: Proxy, sdk: OpenAI, server: Server) -> None:
@@ -814,14 +814,14 @@ async def test_a_public_host_is_connected_to_at_the_address_that_was_looked_up(
     api = Upstream("http://api.test")
     await api.close()
     api.client = httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
-    found = await picture_downloads.download(f"https://{host}/a%2Fb?sig=a%2B/b", api)
+    picture = await picture_downloads.download(f"https://{host}/a%2Fb?sig=a%2B/b", api)
     await api.close()
     (request,) = requests
     assert (request.url.host, request.url.port) == ("2606:4700::1", 444 if ":" in host else None)
     assert request.extensions["target"] == b"/a%2Fb?sig=a%2B/b"
     assert request.extensions["sni_hostname"] == name.partition(":")[0]
     assert request.headers["host"] == name
-    assert (found.status, found.data) == (302, b"x")
+    assert (picture.status, picture.data) == (302, b"x")
 
 
 async def test_a_host_with_a_private_address_among_others_is_not_asked(

@@ -69,6 +69,18 @@ def test_the_file_of_a_spool_has_no_name_and_nothing_that_can_be_read(
         os.fstat(files[0])
 
 
+def spool_in(kind: type[FileIO], monkeypatch: pytest.MonkeyPatch) -> Spool:
+    """A spool that keeps its bytes in a file of that *kind*."""
+
+    def opened(*_: object, **__: object) -> FileIO:
+        with TemporaryFile() as file:
+            return kind(os.dup(file.fileno()), "w+")
+
+    monkeypatch.setattr(spool, "TemporaryFile", opened)
+    monkeypatch.setattr(spool, "MAX_MEMORY_BYTES", 0)
+    return Spool()
+
+
 def test_a_spool_whose_disk_is_full_takes_all_and_says_so_when_it_is_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -81,19 +93,13 @@ def test_a_spool_whose_disk_is_full_takes_all_and_says_so_when_it_is_read(
                 raise OSError(28, "No space left on device")
             return super().write(data)
 
-    def opened(*_: object, **__: object) -> FileIO:
-        with TemporaryFile() as file:
-            return Full(os.dup(file.fileno()), "w+")
-
-    monkeypatch.setattr(spool, "TemporaryFile", opened)
-    monkeypatch.setattr(spool, "MAX_MEMORY_BYTES", 0)
-    kept = Spool()
+    body = spool_in(Full, monkeypatch)
     for _ in range(5):
-        kept.add(bytes(BLOCK_BYTES))
-    assert len(kept) == 5 * BLOCK_BYTES
+        body.add(bytes(BLOCK_BYTES))
+    assert len(body) == 5 * BLOCK_BYTES
     with pytest.raises(OSError, match="No space left"):
-        kept.read()
-    kept.close()
+        body.read()
+    body.close()
 
 
 def test_a_block_of_which_the_disk_takes_a_part_at_a_time_is_written_whole(
@@ -103,13 +109,7 @@ def test_a_block_of_which_the_disk_takes_a_part_at_a_time_is_written_whole(
         def write(self, data: Any, /) -> int:
             return super().write(bytes(data)[:1000])
 
-    def opened(*_: object, **__: object) -> FileIO:
-        with TemporaryFile() as file:
-            return NearlyFull(os.dup(file.fileno()), "w+")
-
-    monkeypatch.setattr(spool, "TemporaryFile", opened)
-    monkeypatch.setattr(spool, "MAX_MEMORY_BYTES", 0)
-    kept = Spool()
-    kept.add(SECRET * BLOCK_BYTES)
-    assert kept.read() == SECRET * BLOCK_BYTES
-    kept.close()
+    body = spool_in(NearlyFull, monkeypatch)
+    body.add(SECRET * BLOCK_BYTES)
+    assert body.read() == SECRET * BLOCK_BYTES
+    body.close()
