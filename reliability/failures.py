@@ -56,7 +56,7 @@ FAILING: Final = (
         Failing(f"images_emulator.state.memory_store:{name}", "OSError")
         for name in ("MemoryLog.append", "MemoryLog.amend")
     ),
-    Failing("images_emulator.protocol:_BufferedTransport.write", "OSError"),
+    Failing("images_emulator.buffered_transport:BufferedTransport.write", "OSError"),
 )
 """Functions that decode and draw, keep, and send."""
 

@@ -49,6 +49,7 @@ LAYERS = (
         "listening_socket",
         "shared_listener",
         "workers",
+        "buffered_transport",
         "protocol",
         "environment",
         "admin_client",
@@ -80,7 +81,14 @@ HOMES = {
     "starlette": {"web", "faults", "http_server"},
     "testcontainers": {"testcontainers"},
     "uharfbuzz": {"imaging"},
-    "uvicorn": {"http_server", "listening_socket", "shared_listener", "workers", "protocol"},
+    "uvicorn": {
+        "buffered_transport",
+        "http_server",
+        "listening_socket",
+        "shared_listener",
+        "workers",
+        "protocol",
+    },
     "yaml": {"recordings"},
 }
 """The layers and modules that may import each third-party package."""

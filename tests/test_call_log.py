@@ -25,7 +25,7 @@ from openai import OpenAI
 from images_emulator import Server
 from images_emulator.cli.call_line import DURATION_COLUMNS, duration_text
 from images_emulator.cli.call_log import CallLog
-from images_emulator.cli.line_writer import MAX_ITEMS, LineWriter
+from images_emulator.cli.line_writer import MAX_WAITING_ITEMS, LineWriter
 from images_emulator.cli.start_text import start_text
 from images_emulator.cli.terminal import Part, has_colours, printable, render, width_of
 from images_emulator.exchange.exchange import Exchange
@@ -582,14 +582,14 @@ def test_writer_drops_what_a_slow_reader_leaves_and_says_so() -> None:
     lines = LineWriter[int](writer, text)
     lines.put(0)
     rendering.wait()
-    for item in range(1, MAX_ITEMS + 8):
+    for item in range(1, MAX_WAITING_ITEMS + 8):
         lines.put(item)
     may_render.set()
     lines.close()
     os.close(writer)
     with open(reader) as pipe:
         written = pipe.read().splitlines()
-    assert written[:-1] == [str(item) for item in range(MAX_ITEMS + 1)]
+    assert written[:-1] == [str(item) for item in range(MAX_WAITING_ITEMS + 1)]
     assert written[-1] == "(7 lines were dropped here: the output was not read)"
 
 
@@ -597,7 +597,7 @@ def test_full_pipe_blocks_neither_put_nor_close(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("images_emulator.cli.line_writer.CLOSE_SECONDS", 0.05)
     reader, writer = os.pipe()
     lines = LineWriter[str](writer, str)
-    for _ in range(2 * MAX_ITEMS):
+    for _ in range(2 * MAX_WAITING_ITEMS):
         lines.put("x" * 1000)
     lines.close()
     os.close(reader)

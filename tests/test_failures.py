@@ -22,13 +22,14 @@ from starlette.types import Message
 from uvicorn.protocols.http.flow_control import FlowControl
 
 from images_emulator import Emulator, Server, create_app
+from images_emulator.buffered_transport import BufferedTransport
 from images_emulator.contract.emulator_errors import store_unavailable
 from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.connection import Connection
-from images_emulator.exchange.exchange import ENTRY_OVERHEAD_BYTES, Exchange
+from images_emulator.exchange.exchange import EXCHANGE_OVERHEAD_BYTES, Exchange
 from images_emulator.exchange.request_head import RequestHead
 from images_emulator.exchange.waits import hang_up
-from images_emulator.protocol import HTTPProtocol, _BufferedTransport
+from images_emulator.protocol import HTTPProtocol
 from images_emulator.rendering.job_queue import JobQueue
 from images_emulator.threads import DaemonThreadPool
 from images_emulator.web.answer_recorder import HeldAnswerRecorder, StandardHeaders
@@ -110,7 +111,7 @@ def test_failure_is_answered_as_the_api_does_with_a_notice(
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
-        (_BufferedTransport, "__init__"),
+        (BufferedTransport, "__init__"),
         (HTTPProtocol, "on_message_begin"),
         (HTTPProtocol, "on_headers_complete"),
         (HTTPProtocol, "on_body"),
@@ -139,13 +140,13 @@ def test_failure_to_send_closes_the_connection(
         def write(self, _: bytes) -> None:
             raise MemoryError
 
-    original = _BufferedTransport.__init__
+    original = BufferedTransport.__init__
 
-    def made(buffered: _BufferedTransport, transport: Any, loop: Any, flow: FlowControl) -> None:
+    def made(buffered: BufferedTransport, transport: Any, loop: Any, flow: FlowControl) -> None:
         original(buffered, cast("Any", FullTransport(transport)), loop, flow)
 
     with monkeypatch.context() as patch:
-        patch.setattr(_BufferedTransport, "__init__", made)
+        patch.setattr(BufferedTransport, "__init__", made)
         assert answer_of(server) == b""
     assert answer_of(server).startswith(b"HTTP/1.1 200 OK")
 
@@ -242,7 +243,7 @@ async def test_reset_of_a_connection_that_is_closed_already_raises_nothing() -> 
     loop = asyncio.get_running_loop()
     _, writer = await asyncio.open_connection(sock=left)
     transport = cast("asyncio.Transport", writer.transport)
-    buffered = _BufferedTransport(transport, loop, FlowControl(transport))
+    buffered = BufferedTransport(transport, loop, FlowControl(transport))
     right.close()
     writer.transport.abort()
     await asyncio.sleep(0)
@@ -255,7 +256,7 @@ async def test_the_date_is_left_out_of_the_answer_behind_100_continue_and_of_no_
     loop = asyncio.get_running_loop()
     _, writer = await asyncio.open_connection(sock=left)
     transport = cast("asyncio.Transport", writer.transport)
-    buffered = _BufferedTransport(transport, loop, FlowControl(transport))
+    buffered = BufferedTransport(transport, loop, FlowControl(transport))
     head = b"HTTP/1.1 200 OK\r\ndate: x\r\ncontent-length: 0\r\n\r\n"
     buffered.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     buffered.omit_date()
@@ -275,7 +276,7 @@ def test_reset_waits_without_polling_for_a_client_that_does_not_read(
 ) -> None:
     asked = [0]
     begun, done = threading.Event(), threading.Event()
-    hang_up = _BufferedTransport.hang_up
+    hang_up = BufferedTransport.hang_up
 
     class Asked:
         """A transport that counts how often it is asked for the bytes that are left."""
@@ -287,13 +288,13 @@ def test_reset_waits_without_polling_for_a_client_that_does_not_read(
             asked[0] += name == "get_write_buffer_size"
             return getattr(self._transport, name)
 
-    async def noted(buffered: _BufferedTransport, *, reset: bool) -> None:
+    async def noted(buffered: BufferedTransport, *, reset: bool) -> None:
         buffered._transport = cast("Any", Asked(buffered._transport))
         begun.set()
         await hang_up(buffered, reset=reset)
         done.set()
 
-    monkeypatch.setattr(_BufferedTransport, "hang_up", noted)
+    monkeypatch.setattr(BufferedTransport, "hang_up", noted)
     size = 30_000_000
     identity = httpx2.post(
         f"{server.base_url}/files",
@@ -333,7 +334,7 @@ async def test_head_that_is_held_is_dropped_where_the_client_has_left() -> None:
             written.append(data)
 
     noted = cast("asyncio.Transport", NotedTransport())
-    buffered = _BufferedTransport(noted, loop, FlowControl(noted))
+    buffered = BufferedTransport(noted, loop, FlowControl(noted))
     buffered.write(b"HTTP/1.1 200 OK\r\n\r\n")
     buffered.hold_head()
     right.close()
@@ -357,7 +358,7 @@ async def test_short_answers_leave_together_while_there_are_other_calls(
     loop = asyncio.get_running_loop()
     _, writer = await asyncio.open_connection(sock=left)
     transport = cast("asyncio.Transport", writer.transport)
-    buffered = _BufferedTransport(transport, loop, FlowControl(transport), range(calls))
+    buffered = BufferedTransport(transport, loop, FlowControl(transport), range(calls))
     head = b"HTTP/1.1 200 OK\r\n\r\n"
     buffered.write(head)
     if holds_head:
@@ -471,7 +472,7 @@ def test_a_forgotten_answer_leaves_nothing() -> None:
     exchange.forget_answer()
     assert exchange.answer is not answer
     assert (exchange.status, exchange.duration_ms) == (None, None)
-    assert exchange.weight == ENTRY_OVERHEAD_BYTES
+    assert exchange.weight == EXCHANGE_OVERHEAD_BYTES
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't start new thread")])

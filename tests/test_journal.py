@@ -26,7 +26,7 @@ from images_emulator.contract.operations import EDITS, GENERATIONS
 from images_emulator.contract.request import Call, ImageRequest
 from images_emulator.contract.validation import validate
 from images_emulator.exchange.body_parser import parse_body
-from images_emulator.exchange.exchange import ENTRY_OVERHEAD_BYTES, Exchange
+from images_emulator.exchange.exchange import EXCHANGE_OVERHEAD_BYTES, Exchange
 from images_emulator.exchange.request_head import RequestHead
 from images_emulator.exchange.retention import compact
 from images_emulator.imaging.decoder import decode
@@ -457,9 +457,9 @@ async def test_parts_of_a_stream_are_written_unless_the_call_is_large(
     await asyncio.gather(*journal._drafts.values())
     weight = weight_of(journal)
     await journal.completed(call)
-    head = weight_of(journal) - ENTRY_OVERHEAD_BYTES - body
+    head = weight_of(journal) - EXCHANGE_OVERHEAD_BYTES - body
     assert 0 < head < 100
-    assert weight == ENTRY_OVERHEAD_BYTES + body * drafts
+    assert weight == EXCHANGE_OVERHEAD_BYTES + body * drafts
 
 
 @pytest.mark.parametrize("most", [2**20, 1000])
@@ -483,9 +483,9 @@ async def test_pictures_of_a_stream_count_while_it_goes_on(
     journal.sent_events(call, 0)
     assert bool(journal._drafts) is (most > len(upload))
     await asyncio.gather(*journal._drafts.values())
-    assert (weight_of(journal) > ENTRY_OVERHEAD_BYTES + len(upload)) is (most > len(upload))
+    assert (weight_of(journal) > EXCHANGE_OVERHEAD_BYTES + len(upload)) is (most > len(upload))
     await journal.completed(call)
-    assert weight_of(journal) > ENTRY_OVERHEAD_BYTES + len(upload)
+    assert weight_of(journal) > EXCHANGE_OVERHEAD_BYTES + len(upload)
 
 
 # --- the key

@@ -233,7 +233,7 @@ def test_a_connection_on_which_a_byte_comes_now_and_then_is_not_idle() -> None:
         (protocol,) = connections
         for count, byte in enumerate(call[:20], 1):
             connection.sendall(bytes([byte]))
-            until(lambda: protocol._framing == count)  # noqa: B023
+            until(lambda: protocol._framing_bytes == count)  # noqa: B023
             for _ in range(25):  # seconds
                 protocol.tick()
         connection.sendall(call[20:])

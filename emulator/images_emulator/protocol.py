@@ -3,47 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import re
-import socket
-import struct
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, cast
 
 import httptools
 import uvicorn
-from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
     RequestResponseCycle,
 )
 
+from images_emulator.buffered_transport import BufferedTransport
 from images_emulator.contract import emulator_errors, errors
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.wire import pretty
 from images_emulator.exchange.connection import CONNECTION, ProtocolAnswer
 from images_emulator.settings import Settings
 
-MAX_JOINED_BYTES: Final = 32 * 1024
-"""The longest answer that is joined to its head. Copying it costs less than a second buffer."""
-
-MAX_HELD_BYTES: Final = 64 * 1024
-"""The bytes of an answer that are not held any longer. Sending so many takes far longer than waking
-the client."""
-
 TICK_SECONDS: Final = 1
 """The seconds between two calls of `HTTPProtocol.tick`."""
 
 LINGER_SECONDS: Final = 5.0
 """The seconds for which the server reads and discards the bytes of a refused client."""
-
-
-_DATE: Final = re.compile(rb"(?<=\r\n)date: [^\r]*\r\n")
-"""The header that uvicorn adds before the headers of the application."""
-
-_CONTINUE: Final = b"HTTP/1.1 100 "
-"""The beginning of the head that asks for the body. It is not the head of an answer."""
 
 
 class ConnectionLimits(NamedTuple):
@@ -71,148 +54,6 @@ class LimitedConfig(uvicorn.Config):
         """Whether each answer is the last of its connection, because the server is stopping."""
 
 
-class _BufferedTransport:
-    """A transport that sends the head of an answer and the first part of its body in one write.
-    uvicorn writes them one by one, and a write takes as long as most other work for an answer.
-
-    While the server has other calls, it also holds short answers until the event loop has run what
-    is ready, and then sends them one after the other. A write to a client that sleeps has to wake
-    it. Where the other end is one process, or a proxy, the first of these writes wakes it for all:
-    that saves a quarter of the server's time for a repeated 256² call.
-
-    It is also the `Connection` of all calls on it: see `exchange/connection.py`.
-    """
-
-    def __init__(
-        self,
-        transport: asyncio.Transport,
-        loop: asyncio.AbstractEventLoop,
-        flow: FlowControl,
-        tasks: Collection[object] = (),
-    ) -> None:
-        self._transport = transport
-        self._loop = loop
-        self._flow = flow
-        self._tasks = tasks
-        """The tasks of all calls of the server."""
-        self._held: list[bytes] = []
-        self._held_bytes = 0
-        self._stop_callbacks: list[Callable[[], None]] = []
-        self._omits_date = False
-        self._sending: asyncio.Handle | None = None
-        """Sends the held bytes if nothing more comes."""
-        self.is_closing = transport.is_closing
-        self.answer: ProtocolAnswer | None = None
-        """See `Connection.answer`."""
-        self.is_stopped = False
-        """See `Connection.is_stopped`."""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        if self.is_closing():
-            # Some event loops raise an error here, where others drop the bytes.
-            self._held.clear()
-        elif self._held:
-            self._held.append(data)
-            self._held_bytes += len(data)
-            if self._held_bytes >= MAX_HELD_BYTES or len(self._tasks) < 2:
-                # A handle of `_send` that is overtaken here runs before anything else is held.
-                self._send()
-            elif self._sending is None:
-                self._sending = self._loop.call_soon(self._send)
-        elif data.startswith(b"HTTP/") and not data.startswith(_CONTINUE):
-            if self._omits_date:
-                self._omits_date = False
-                data = _DATE.sub(b"", data, count=1)
-            self._held.append(data)
-            self._held_bytes = len(data)
-            # The body may take a while to come.
-            self._sending = self._loop.call_soon(self._send)
-        else:
-            self._transport.write(data)
-
-    def _send(self) -> None:
-        self._sending = None
-        if self._held:
-            held, self._held = self._held, []
-            if self.is_closing():
-                return  # as in `write`
-            try:
-                if self._held_bytes < MAX_JOINED_BYTES:
-                    self._transport.write(b"".join(held))
-                else:
-                    self._transport.writelines(held)
-            except Exception:
-                # An error here, under the event loop, would reach nobody, and the client would
-                # wait.
-                self._transport.abort()
-                raise
-
-    def hold_head(self) -> None:
-        """See `Connection.hold_head`."""
-        if self._held and self._sending:
-            self._sending.cancel()
-            self._sending = None
-
-    def release_head(self) -> None:
-        """See `Connection.release_head`."""
-        if self._sending is None:
-            self._send()
-
-    def omit_date(self) -> None:
-        """See `Connection.omit_date`."""
-        self._omits_date = True
-
-    def on_stop(self, callback: Callable[[], None]) -> None:
-        """See `Connection.on_stop`."""
-        self._stop_callbacks.append(callback)
-
-    def stop(self) -> None:
-        """Tell the callbacks that the server stops."""
-        callbacks, self._stop_callbacks = self._stop_callbacks, []
-        for callback in callbacks:
-            callback()
-
-    def cut(self) -> None:
-        """Close the connection without sending what is left, because the server stops."""
-        self.is_stopped = not self.is_closing()
-        self._transport.abort()
-
-    async def hang_up(self, *, reset: bool) -> None:
-        """Close the connection when everything written has been sent, with a TCP RST where *reset*.
-        With *reset* this waits as long as the client neither reads nor leaves; otherwise the
-        transport does, after this has returned."""
-        self._send()
-        if not reset:
-            self._transport.close()
-            return
-        if not self.is_closing():
-            # Pauses the protocol until no byte is left, or until the client has left.
-            self._transport.set_write_buffer_limits(high=0)
-            await self._flow.drain()
-        if self.is_closing():
-            return  # the client was faster
-        # A linger time of 0 makes the kernel send RST instead of FIN.
-        now = struct.pack("ii", 1, 0)
-        sock = self._transport.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, now)
-        self._transport.abort()
-
-    def get_write_buffer_size(self) -> int:
-        held = self._held_bytes if self._held else 0
-        return held + self._transport.get_write_buffer_size()
-
-    def write_eof(self) -> None:
-        self._send()
-        self._transport.write_eof()
-
-    def close(self) -> None:
-        self._send()
-        self._transport.close()
-
-
 class HTTPProtocol(HttpToolsProtocol):
     """HTTP/1.1 without upgrades, within the limits of a `LimitedConfig`.
 
@@ -237,12 +78,12 @@ class HTTPProtocol(HttpToolsProtocol):
     """The head of a request with an `upgrade` header, without that header, and how many bytes of
     the last chunk the parser had then read."""
 
-    _framing = 0
+    _framing_bytes = 0
     """The bytes that came since the last byte of a body or the last end of a head."""
 
-    _is_behind_body = False
-    """Whether bytes of a body came in this chunk, or in the one in which the head began. `_framing`
-    then lacks bytes of the head."""
+    _head_follows_body = False
+    """Whether bytes of a body came in this chunk, or in the one in which the head began.
+    `_framing_bytes` then lacks bytes of the head."""
 
     _refused = False
 
@@ -256,7 +97,7 @@ class HTTPProtocol(HttpToolsProtocol):
     """The number of calls of `tick` since the last byte came, while the rest of a request or
     another request may come."""
 
-    _buffered: _BufferedTransport | None = None
+    _buffered: BufferedTransport | None = None
     """The transport; None where there was no memory for it."""
 
     _running: RequestResponseCycle | None = None
@@ -267,7 +108,7 @@ class HTTPProtocol(HttpToolsProtocol):
             self._config = cast("LimitedConfig", self.config)
             self._limits = self._config.limits
             super().connection_made(transport)
-            self._buffered = _BufferedTransport(transport, self.loop, self.flow, self.tasks)
+            self._buffered = BufferedTransport(transport, self.loop, self.flow, self.tasks)
         except Exception:
             # The event loop would leave the connection open, with nobody to read it.
             self.connections.discard(self)
@@ -333,29 +174,29 @@ class HTTPProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         self._quiet_ticks = 0
         if not self._in_head:
-            self._is_behind_body = False
+            self._head_follows_body = False
         if self._is_excess:
             self._refuse_connection()
         chunks = [memoryview(data)]
         while chunks and not self._refused and not self.transport.is_closing():
             chunk = chunks.pop()
-            self._framing += len(chunk)
+            self._framing_bytes += len(chunk)
             super().data_received(cast("bytes", chunk))
             if self._restart:
                 head, offset = self._restart
                 self._restart = None
                 chunks += (chunk[offset:], memoryview(head))
-            elif self._framing > self._limits.head:
+            elif self._framing_bytes > self._limits.head:
                 self._refuse_head()
 
     def on_headers_complete(self) -> None:
-        if self._framing > self._limits.head or self._is_behind_body:
+        if self._framing_bytes > self._limits.head or self._head_follows_body:
             # The count includes all of the last chunk, whatever else is in it.
             lines = sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
             if len(self.url) + lines > self._limits.head:
                 self._refuse_head()
                 raise ValueError("the head is too large")
-        self._framing = 0
+        self._framing_bytes = 0
         self._in_head = False
         self.url = _origin_form(self.url)
         super().on_headers_complete()
@@ -366,8 +207,8 @@ class HTTPProtocol(HttpToolsProtocol):
                 self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
-        self._framing = 0
-        self._is_behind_body = True
+        self._framing_bytes = 0
+        self._head_follows_body = True
         super().on_body(body)
 
     def eof_received(self) -> None:

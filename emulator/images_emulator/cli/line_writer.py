@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Final, Generic, TypeVar
 
-MAX_ITEMS: Final = 1000
+MAX_WAITING_ITEMS: Final = 1000
 """The most items that wait to be written. Further items are dropped, and counted."""
 
 GATHER_SECONDS: Final = 0.02
@@ -70,7 +70,7 @@ class LineWriter(Generic[Item]):
 
     def put(self, item: Item) -> None:
         """Queue *item* for writing; any thread may call this."""
-        if len(self._items) >= MAX_ITEMS or self._is_broken:
+        if len(self._items) >= MAX_WAITING_ITEMS or self._is_broken:
             with self._lock:
                 self._dropped += 1
             return

@@ -33,10 +33,10 @@ MAX_PROMPT_CHARS: Final = max(
 )
 """The most characters of a refused prompt in the details: the longest prompt of any model."""
 
-MAX_ITEMS: Final = 20
+MAX_DETAIL_ITEMS: Final = 20
 """The most parameters of a refused call, and items of an array or an object, in the details."""
 
-MAX_NAMES: Final = 40
+MAX_DETAIL_NAMES: Final = 40
 """The most names of a body in the details: more than any operation has."""
 
 _NO_PARAMETERS: Final = FILE_PARAMETERS | {"model", "prompt", "images"}
@@ -82,7 +82,7 @@ class CallDetails:
     their defaults, any other call as they were sent.
 
     - *violations* are the mistakes that lenient validation forgave, as `param: code`.
-    - *sent_names* are the names in the body, in their order, at most `MAX_NAMES`.
+    - *sent_names* are the names in the body, in their order, at most `MAX_DETAIL_NAMES`.
     """
 
     model: str | None = None
@@ -127,7 +127,7 @@ def details_of(call: Call | None, request: ImageRequest | None) -> CallDetails:
     """The details of a call: of the validated *request*, or else of the parsed *call*."""
     sent = call.fields if call else {}
     uploads = tuple(_uploads(sent, request))
-    names = tuple(_shortened(name) for name in islice(sent, MAX_NAMES))
+    names = tuple(_shortened(name) for name in islice(sent, MAX_DETAIL_NAMES))
     if request:
         parameters = dict(_resolved_parameters(request, sent))
         violations = tuple(map(str, request.forgiven))
@@ -137,7 +137,7 @@ def details_of(call: Call | None, request: ImageRequest | None) -> CallDetails:
     model, prompt = (sent.get(name) for name in ("model", "prompt"))
     parameters = {
         _shortened(name): kept_value(name, value)
-        for name, value in islice(sent.items(), MAX_ITEMS)
+        for name, value in islice(sent.items(), MAX_DETAIL_ITEMS)
         if name not in _NO_PARAMETERS
     }
     return CallDetails(
@@ -205,7 +205,7 @@ def input_image_items(
     for parameter in ("image", "images", "mask", "markup"):
         value = sent.get(parameter)
         items = value if isinstance(value, list) else [value]
-        for index, item in enumerate(islice(items, MAX_ITEMS)):
+        for index, item in enumerate(islice(items, MAX_DETAIL_ITEMS)):
             where = f"{parameter}[{index}]" if isinstance(value, list) else parameter
             if isinstance(item, Upload | Mapping):
                 yield parameter, where, item
@@ -256,12 +256,12 @@ def _abridged(value: Any, depth: int = MAX_DEPTH) -> Any:
     if isinstance(value, str):
         return _shortened(value)
     if isinstance(value, Mapping) and depth:
-        items = islice(value.items(), MAX_ITEMS)
+        items = islice(value.items(), MAX_DETAIL_ITEMS)
         return {
             _shortened(str(name)): kept_value(str(name), inner, depth - 1) for name, inner in items
         }
     if isinstance(value, list) and depth:
-        return [_abridged(inner, depth - 1) for inner in islice(value, MAX_ITEMS)]
+        return [_abridged(inner, depth - 1) for inner in islice(value, MAX_DETAIL_ITEMS)]
     if value is None or isinstance(value, int) or (isinstance(value, float) and isfinite(value)):
         return value
     return reprlib.repr(value)

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 EXCHANGE: Final = "exchange"
 """The key of an ASGI scope's `state` under which the `Exchange` of the call is found."""
 
-ENTRY_OVERHEAD_BYTES: Final = 2048
+EXCHANGE_OVERHEAD_BYTES: Final = 2048
 """Bytes that a completed exchange takes beside its head, its body and its pictures, about."""
 
 MAX_LATE_PARSE_BYTES: Final = 16_384
@@ -202,7 +202,7 @@ class Exchange:
     duration_ms: float | None = None
     """Milliseconds from arrival to end. The call ends when the last part of the answer is sent, or
     when the call is given up. None until then."""
-    weight: int = ENTRY_OVERHEAD_BYTES
+    weight: int = EXCHANGE_OVERHEAD_BYTES
     """Bytes that the journal counts for the exchange, about."""
     dropped: Sequence[str] = ()
     """The parts that are not kept any more: `body`, `pictures`."""
@@ -295,7 +295,7 @@ class Exchange:
         """Forget the answer, because another one is sent in its place. Nothing of it has left
         yet."""
         self.answer = CallAnswer()
-        self.duration_ms, self.weight = None, ENTRY_OVERHEAD_BYTES
+        self.duration_ms, self.weight = None, EXCHANGE_OVERHEAD_BYTES
 
     def end(self) -> None:
         """Note the end of the answer: its last part is sent, or the application's call has ended

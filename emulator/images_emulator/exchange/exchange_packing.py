@@ -25,7 +25,7 @@ from images_emulator.contract.usage import Usage
 from images_emulator.exchange.call_answer import CallAnswer
 from images_emulator.exchange.call_details import CallDetails, UploadDetails
 from images_emulator.exchange.encoded_file import EncodedFile
-from images_emulator.exchange.exchange import ENTRY_OVERHEAD_BYTES, Exchange
+from images_emulator.exchange.exchange import EXCHANGE_OVERHEAD_BYTES, Exchange
 from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.exchange.request_head import RawHeaders, RequestHead
 from images_emulator.exchange.sent_response import SentEvent, SentResponse
@@ -310,7 +310,7 @@ def unpack_exchange(document: Mapping[str, Any], data: bytes) -> Exchange:
         dropped=get("dropped", ()),
         near_misses=tuple(NearMiss(**miss) for miss in get("near_misses", ())),
         duration_ms=get("duration_ms"),
-        weight=get("weight", ENTRY_OVERHEAD_BYTES),
+        weight=get("weight", EXCHANGE_OVERHEAD_BYTES),
         cached_details=_details(details) if details else None,
         **{name: document[name] for name in _OPTIONAL if name in document},
     )

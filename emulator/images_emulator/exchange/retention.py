@@ -15,7 +15,7 @@ from images_emulator import imaging
 from images_emulator.contract.request import ImageRequest
 from images_emulator.exchange.call_details import details_of
 from images_emulator.exchange.exchange import (
-    ENTRY_OVERHEAD_BYTES,
+    EXCHANGE_OVERHEAD_BYTES,
     MAX_LATE_PARSE_BYTES,
     Exchange,
 )
@@ -47,7 +47,7 @@ def compact(exchange: Exchange, *, copied: bool = False) -> int:
         held += _answer_bytes(exchange)
     exchange.call = exchange.call_error = exchange.connection = None
     exchange.message_values = answer.details = None
-    exchange.weight = ENTRY_OVERHEAD_BYTES + held
+    exchange.weight = EXCHANGE_OVERHEAD_BYTES + held
     return held
 
 
@@ -57,7 +57,7 @@ def weigh_open(exchange: Exchange) -> int:
     held = exchange.body_bytes
     if exchange.request:
         held += imaging.decoder.weight_of(exchange.request, copied=True)
-    exchange.weight = ENTRY_OVERHEAD_BYTES + held + _answer_bytes(exchange)
+    exchange.weight = EXCHANGE_OVERHEAD_BYTES + held + _answer_bytes(exchange)
     return held
 
 
@@ -66,7 +66,7 @@ def drop_body(exchange: Exchange) -> None:
     details, usage = exchange.details, exchange.usage
     request = exchange.request if exchange.request and not exchange.request.has_files else None
     own = details
-    exchange.weight = ENTRY_OVERHEAD_BYTES + exchange.head.pack() + _answer_bytes(exchange)
+    exchange.weight = EXCHANGE_OVERHEAD_BYTES + exchange.head.pack() + _answer_bytes(exchange)
     if request:
         # These two texts do not change the drawing, and may be as long as a body.
         request = replace(request, user=None, safety_identifier=None)

@@ -166,7 +166,8 @@ class DecodedImage(Immutable):
     """SHA-256 of *data*, in hex."""
     pixels: Image.Image | None = field(repr=False, compare=False)
     has_clear: bool | None = field(default=None, repr=False, compare=False)
-    """Whether any pixel of the file is fully transparent; None where `pixels` has all pixels."""
+    """Whether any pixel of the file is fully transparent. None where `pixels` has all pixels, and
+    for a JPEG, which has no transparency."""
 
     @property
     def image(self) -> Image.Image:
@@ -266,7 +267,7 @@ def image_of(picture: Picture) -> Image.Image:
 def pixel_digest(picture: Picture) -> str:
     """A hash, in hex, of the pixels of a picture that `decode` returned, at their scale. It is the
     same for two files with the same pixels, whatever their formats and modes. Two large files of
-    different formats may differ."""
+    different formats may differ. The size is not part of it."""
     image = image_of(picture).convert("RGBA")
     return hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest()
 

@@ -34,7 +34,7 @@ RenderKey = tuple[bytes, int, int | None]
 """Cache key of one image file: (`ImageRequest.cache_key`, image index from 0, index of the partial
 image or None for the final image)."""
 
-ENTRY_OVERHEAD_BYTES: Final = 512
+CACHE_OVERHEAD_BYTES: Final = 512
 """Bytes that a cached image takes beside its base64, and a cached thumbnail beside its file."""
 
 THUMBNAIL_SHARE: Final = 4
@@ -250,7 +250,7 @@ class Renderer:
                 files = draw()
                 for each in imaging.thumbnails.EDGES:
                     data = files[each] if files else b""
-                    self.thumbnails.put((picture, each), data, len(data) + ENTRY_OVERHEAD_BYTES)
+                    self.thumbnails.put((picture, each), data, len(data) + CACHE_OVERHEAD_BYTES)
                 return files
 
             future = queue.submit(job, later=True)
@@ -280,7 +280,7 @@ class Renderer:
     def _store(self, request: ImageRequest, index: int, partial: int | None, data: bytes) -> bytes:
         encoded = b2a_base64(data, newline=False)
         key = (request.cache_key, index, partial)
-        self.cache.put(key, encoded, len(encoded) + ENTRY_OVERHEAD_BYTES)
+        self.cache.put(key, encoded, len(encoded) + CACHE_OVERHEAD_BYTES)
         return encoded
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 from sse_starlette.sse import EventSourceResponse
 from starlette.types import Receive, Scope, Send
 
-CONNECTION: Final = b"connection"
+CONNECTION_HEADER: Final = b"connection"
 """The header that says whether the connection is kept."""
 
 NO_BUFFERING: Final = b"x-accel-buffering"
@@ -36,7 +36,7 @@ class EventStream(EventSourceResponse):
         super().__init__(events)
         self._events = events
         # The server says itself whether the connection is kept.
-        dropped = {CONNECTION} if is_forwarded else {CONNECTION, NO_BUFFERING}
+        dropped = {CONNECTION_HEADER} if is_forwarded else {CONNECTION_HEADER, NO_BUFFERING}
         self.raw_headers = [each for each in self.raw_headers if each[0] not in dropped]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
