@@ -283,6 +283,14 @@ async def test_a_batch_tells_the_newest_calls_and_counts_the_others(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live_feed, "MAX_BATCH_CALLS", 2)
+    read: list[str] = []
+    get_all = emulator.journal.get_all
+
+    def noted(identities: Sequence[str]) -> list[Exchange | None]:
+        read.extend(identities)
+        return get_all(identities)
+
+    monkeypatch.setattr(emulator.journal, "get_all", noted)
     async with aclosing(LiveFeed(emulator).read(Reader(), None)) as frames:
         await anext(frames)
         entries = [await arrive(emulator, number) for number in range(5)]
@@ -291,6 +299,7 @@ async def test_a_batch_tells_the_newest_calls_and_counts_the_others(
         events = await events_of(frames, 3)
         assert names_of(events[:2]) == [("completed", "req_3"), ("arrived", "req_4")]
         assert (events[2].name, events[2].data) == ("skipped", {"count": 3})
+        assert read == ["req_3", "req_4"]
         await complete(emulator, entries[4])
         assert names_of(await events_of(frames, 1)) == [("completed", "req_4")]
 
@@ -430,7 +439,7 @@ async def test_readers_begin_anew_where_a_batch_fails(
 async def test_nothing_is_observed_without_readers(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_feed, "LINGER_SECONDS", 0)
+    monkeypatch.setattr(live_feed, "RESUME_SECONDS", 0)
     feed, reader = LiveFeed(emulator), Reader()
     before = emulator.store.observers
     assert not [*emulator.journal.observers]
@@ -448,7 +457,7 @@ async def test_each_watch_of_a_shared_store_waits_until_it_has_begun(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The `missed` that begins a subscription is none to tell of, also in the second one."""
-    monkeypatch.setattr(live_feed, "LINGER_SECONDS", 0)
+    monkeypatch.setattr(live_feed, "RESUME_SECONDS", 0)
     emulator = Emulator(store=JSONStore())
     watchers = asyncio.Queue[LogWatcher]()
 

@@ -79,12 +79,14 @@ class JournalMiddleware:
             if search:
                 search.cancel()
             exchange.pending_write = exchange.complete_in_journal = None
-            if exchange.duration_ms is None:
-                await answer.complete_in_journal()
-            # The server may keep the scope for a while. It must not keep body and pictures.
-            del scope["state"][EXCHANGE]
-            if answer.large_parts:
-                self._release(answer.large_parts)
+            try:
+                if exchange.duration_ms is None:
+                    await answer.complete_in_journal()
+            finally:
+                # The server may keep the scope for a while. It must not keep body and pictures.
+                del scope["state"][EXCHANGE]
+                if answer.large_parts:
+                    self._release(answer.large_parts)
 
     def _is_for_admin(self, scope: Scope) -> bool:
         """Whether the call is to the admin API, or of a browser that opens the page."""

@@ -1,7 +1,7 @@
 """The live feed: what happens at an emulator, as server-sent events for any number of readers.
 
 It observes the journal and the registers of the store while it has readers, and for
-`LINGER_SECONDS` after the last one has left. A shared store tells of the calls that other processes
+`RESUME_SECONDS` after the last one has left. A shared store tells of the calls that other processes
 answer, and they are read from it. What happens is gathered for `GATHER_SECONDS` and told as one
 batch; after a batch of many calls the next one is gathered for longer. The events of a batch are
 built once, in a thread, and all readers get the same bytes. A reader has no queue, only a position
@@ -51,7 +51,7 @@ WATCH_SECONDS: Final = 1.0
 """The longest time for which the first reader waits until a shared store tells of the other
 processes, in seconds."""
 
-LINGER_SECONDS: Final = 10.0
+RESUME_SECONDS: Final = 10.0
 """Seconds within which a reader that has left may come back and miss nothing."""
 
 MAX_EVENTS: Final = 1000
@@ -281,7 +281,7 @@ class LiveFeed:
     def _leave(self, reader: Reader) -> None:
         self.readers.discard(reader)
         if not self.readers and self._loop:
-            self._linger = self._loop.call_later(LINGER_SECONDS, self._close)
+            self._linger = self._loop.call_later(RESUME_SECONDS, self._close)
 
     def _close(self) -> None:
         """Observe nothing more, and forget what was told."""
@@ -438,22 +438,26 @@ class LiveFeed:
         if batch.cleared:
             yield "cleared", batch.cleared_json
             # Calls may have come after the clearing, before this batch noted it.
-            told = [(batch.notes_of(entry.id, entry), entry) for entry in journal.find()]
-            for notes, entry in told:
+            calls = {}
+            for entry in journal.summaries():
+                calls[entry.id] = notes = batch.notes_of(entry.id)
                 notes.arrived = True
                 notes.completed = entry.duration_ms is not None
         else:
-            found = journal.get_all([*batch.calls])
-            pairs = zip(batch.calls.values(), found, strict=True)
-            told = [(notes, notes.exchange or entry) for notes, entry in pairs if entry]
-        for notes, exchange in told[-MAX_BATCH_CALLS:]:
+            calls = batch.calls
+        # The others are not even read: in a shared store each may have megabytes.
+        newest = dict([*calls.items()][-MAX_BATCH_CALLS:])
+        found = zip(newest.values(), journal.get_all([*newest]), strict=True)
+        told = [(notes, notes.exchange or entry) for notes, entry in found if entry]
+        for notes, exchange in told:
             yield from _call_events(notes, exchange)
-        if emulator.scenario and any(
-            notes.completed and (exchange.fault or exchange.own_answer) for notes, exchange in told
+        skipped = batch.skipped + len(calls) - len(newest)
+        if emulator.scenario and (
+            skipped
+            or any(notes.completed and (call.fault or call.own_answer) for notes, call in told)
         ):
-            # The call may be one more that has met a step.
+            # A call may be one more that has met a step.
             batch.changed.add("scenario")
-        skipped = batch.skipped + max(0, len(told) - MAX_BATCH_CALLS)
         if skipped:
             yield "skipped", _JSON.dump_json({"count": skipped})
         if "settings" in batch.changed:
