@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from images_emulator import Server, Settings
+from images_emulator import RemoteServer, Server, Settings
+from images_emulator.server_errors import ServerError
 
 
 def ask(server: Server, path: str = "/_emulator/settings", **headers: str) -> httpx2.Response:
@@ -221,8 +222,25 @@ def test_a_server_without_a_token_needs_no_session(server: Server) -> None:
 
 
 def test_an_empty_token_is_none() -> None:
-    with pytest.raises(ValueError, match="admin_token: expected a token, not an empty text"):
+    with pytest.raises(ValueError, match="admin_token: expected a text that is not empty"):
         Settings(admin_token="")
+
+
+@pytest.mark.parametrize("token", ["s3cret\n", "s3 cret", "s3crét", "s3cret\x00"])
+def test_a_token_that_no_header_can_carry_is_refused_and_not_shown(
+    token: str, server: Server
+) -> None:
+    with pytest.raises(ValueError, match="admin_token: expected visible ASCII") as of_setting:
+        Settings(admin_token=token)
+    with pytest.raises(ServerError, match="no header can carry the admin token") as of_client:
+        _ = RemoteServer(server.url, "default", admin_token=f"{token}\n").requests
+    assert "cr" not in f"{of_setting.value}{of_client.value}"
+
+
+@pytest.mark.parametrize("url", ["http://user:s3cret@localhost:1", "user:s3cret@localhost:1"])
+def test_a_url_with_a_password_is_refused_and_not_shown(url: str) -> None:
+    with pytest.raises(ValueError, match=r"not '(http://)?localhost:1'"):
+        RemoteServer(url)
 
 
 def test_the_api_itself_asks_for_no_host_and_no_origin(server: Server) -> None:

@@ -238,6 +238,32 @@ def test_uploads_of_json_link_to_their_bytes(http: httpx2.Client, admin: httpx2.
     assert [upload["thumbnail"] for upload in refused["uploads"]] == [None] * 3
 
 
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        (
+            "https://user:hunter2@x.example/a.png?token=hunter2-hunter2-hunter2&w=1",
+            "https://user:********@x.example/a.png?token=*******************ter2&w=1",
+        ),
+        (
+            "https://x.blob.core.windows.net/a?se=2030&sig=hunter2%2Bhunter2%2Bhunter2&sp=r",
+            "https://x.blob.core.windows.net/a?se=2030&sig=********&sp=r",
+        ),
+        ("https://x.example/design?q=a:b@c", "https://x.example/design?q=a:b@c"),
+        ("not a URL?", "not a URL?"),
+    ],
+)
+def test_the_address_of_an_image_is_shown_without_credentials(
+    url: str, shown: str, http: httpx2.Client, admin: httpx2.Client
+) -> None:
+    body = {"model": "gpt-image-2", "prompt": "x", "images": [{"image_url": url}]}
+    http.post(EDITS.path, json=body)
+    (call,) = calls_of(admin)
+    assert call["uploads"][0]["name"] == shown
+    exchange = admin.get(f"/_emulator/requests/{call['id']}/exchange").text
+    assert "hunter2" not in exchange
+
+
 def test_what_lenience_replaced_is_shown_as_it_was_sent(
     http: httpx2.Client, admin: httpx2.Client
 ) -> None:

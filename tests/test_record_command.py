@@ -429,6 +429,32 @@ def test_what_cannot_be_is_one_sentence(  # noqa: PLR0917 - three of them are va
     assert os.listdir(tmp_path) == ["file"]
 
 
+@pytest.mark.parametrize("key", ["sk-secret\n", "sk-secret two", "sk-sécret"])
+@pytest.mark.parametrize("command", ["record", "drift", "serve"])
+def test_a_key_that_no_header_can_carry_is_refused_and_not_shown(
+    command: str,
+    key: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    flags = {
+        "record": ["--to", str(tmp_path)],
+        "drift": [str(tmp_path)],
+        "serve": ["--replay", str(tmp_path), "--on-miss", "record"],
+    }
+    arguments = [command, *flags[command], "--upstream", "http://127.0.0.1:1"]
+    for variable in ("OPENAI_API_KEY", "IMAGES_EMULATOR_UPSTREAM_API_KEY"):
+        with monkeypatch.context() as patch:
+            patch.setenv(variable, key)
+            with pytest.raises(SystemExit) as error:
+                cli.main(arguments)
+        assert error.value.code == 2
+        shown = capsys.readouterr().err
+        assert "expected visible ASCII characters, without blanks and line ends" in shown
+        assert "cret" not in shown
+
+
 def test_a_missing_extra_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -293,6 +293,67 @@ def test_the_organization_and_project_of_an_answer_are_redacted_in_its_message()
     assert redacted.request.body == b'{"prompt":"acme"}'
 
 
+@pytest.mark.parametrize(
+    "host",
+    ["AcmeImages.openai.azure.com", "ab.services.ai.azure.com", "acme.cognitiveservices.azure.us"],
+)
+def test_the_name_of_an_azure_resource_is_redacted_in_the_name_of_a_host(host: str) -> None:
+    name = host.partition(".")[0]
+    headers = (("Host", host), ("api-key", KEY))
+    body = f'{{"at": "https://{host}/x", "image": "data:image/png"}}'.encode()
+    located = (("operation-location", f"https://{host}/openai/operations/1"),)
+    recorded = replace(
+        recording(body, headers=headers, response=answer(body, headers=located)),
+        source=f"https://{host}/openai",
+    )
+    redacted = Redactor().redacted(recorded)
+    assert not [text for text in texts(redacted) if f"{name}.".encode() in text]
+    assert redacted.source == f"https://REDACTED{host.removeprefix(name)}/openai"
+    assert b"data:image/png" in redacted.request.body
+    assert redacted.response
+    assert b"data:image/png" in redacted.response.body
+
+
+def test_a_short_name_of_an_azure_resource_stays_in_other_words() -> None:
+    recorded = replace(
+        recording(response=answer(b"data:image/png image")),
+        source="https://image.openai.azure.com",
+    )
+    redacted = Redactor().redacted(recorded)
+    assert redacted.response
+    assert redacted.response.body == b"data:image/png image"
+
+
+@pytest.mark.parametrize("before", ["\\n", "\\t", "\\u0041", "%20", "%0a", " ", ""], ids=repr)
+def test_a_key_of_another_call_is_redacted_behind_an_escape(before: str) -> None:
+    text = f'{{"prompt": "x{before}' if before else '{"prompt": "'
+    body = f'{text}sk-of-another-call-0123456789"}}'
+    target = f"/v1/images/generations?q={quote('my key is')}%20sk-of-another-call-0123456789"
+    redacted = Redactor().redacted(recording(body.encode(), target=target))
+    assert redacted.request.body.decode() == f'{text}REDACTED{"x" * 21}"}}'
+    assert "another" not in redacted.request.target
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "se=2030&sp=racwdl&sig={}%3D",
+        "X-Amz-Expires=60&X-Amz-Signature={}",
+        "X-Amz-Security-Token={}&x=1",
+        "X-Goog-Signature={}",
+        "Expires=1&Signature={}&Key-Pair-Id=K",
+    ],
+)
+def test_the_signature_of_a_url_is_redacted_in_requests_and_answers(query: str) -> None:
+    secret = "aB3%2BcdEfGhIjKlMnOpQrStUv0123456789"
+    body = json.dumps({"image_url": "https://x.example/y?" + query.format(secret)}).encode()
+    redacted = Redactor().redacted(recording(body, response=answer(body)))
+    assert redacted.response
+    assert secret.encode() not in redacted.request.body + redacted.response.body
+    assert b"REDACTEDxxxx" in redacted.request.body
+    assert json.loads(redacted.request.body)
+
+
 def test_an_end_user_stays_as_the_request_named_it() -> None:
     body = b'{"user":"user-0123456789abcdef"}'
     assert Redactor().redacted(recording(body)).request.body == body
@@ -330,6 +391,27 @@ def test_a_field_that_is_named_for_a_credential_is_redacted_wherever_its_value_i
     assert redacted.request.body == body.replace(b"abcdef123456", b"REDACTEDxxxx")
     assert redacted.response
     assert redacted.response.body == b"it was REDACTEDxxxx"
+
+
+@pytest.mark.parametrize("secret", ["abc\\def\\\\ghi", 'a"quoted"one', "tab\there", "Straße 12"])
+@pytest.mark.parametrize("ascii", [True, False])
+def test_a_field_that_is_named_for_a_credential_is_redacted_whole(
+    secret: str, *, ascii: bool
+) -> None:
+    body = json.dumps({"prompt": "x", "password": secret}, ensure_ascii=ascii).encode()
+    said = f"it was {secret}".encode()
+    redacted = Redactor().redacted(recording(body, response=answer(said)))
+    text = json.loads(redacted.request.body)["password"]
+    assert re.fullmatch("REDACTEDx*", text)
+    assert redacted.response
+    assert re.fullmatch(b"it was REDACTEDx*", redacted.response.body)
+
+
+def test_a_body_of_several_compressed_members_is_not_recorded() -> None:
+    body = gzip.compress(b'{"a": 1}') + gzip.compress(KEY.encode())
+    response = answer(body, headers=(("content-encoding", "gzip"),))
+    with pytest.raises(UnreadableBodyError, match="bytes follow its compressed body"):
+        Redactor().redacted(recording(response=response))
 
 
 def test_the_password_of_basic_authentication_is_redacted_in_bodies() -> None:

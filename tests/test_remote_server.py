@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from openai import BadRequestError, InternalServerError, OpenAI
+from openai import AuthenticationError, BadRequestError, InternalServerError, OpenAI
 from PIL import Image
 
 from images_emulator import RemoteServer, Server
@@ -354,6 +354,32 @@ def test_wrong_urls_are_refused(url: str) -> None:
 def test_wrong_names_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match="1 to 128 printable characters"):
         RemoteServer("http://127.0.0.1:1", name)
+
+
+def test_a_failed_verification_does_not_blame_the_key_that_is_right(
+    remote: RemoteServer, sdk: OpenAI
+) -> None:
+    sdk.images.generate(**GENERATION)
+    with pytest.raises(AssertionError) as error:
+        remote.verify(key=KEY, size="512x512")
+    text = str(error.value)
+    assert "size is 256x256, not 512x512" in text
+    assert "key is" not in text
+    assert "kind" not in text
+
+
+def test_a_refused_key_is_as_short_as_in_the_process_of_the_server() -> None:
+    with Server(api_key="k" * 20) as server, RemoteServer(server.url, "default") as remote:
+        key = "sk-SECRET1abcdefghijklmnopQRST"
+        with (
+            OpenAI(base_url=server.base_url, api_key=key) as client,
+            pytest.raises(AuthenticationError),
+        ):
+            client.images.generate(**GENERATION)
+        (call,), (own,) = remote.requests, server.requests
+        texts = (call.error, call.answer_body, own.error)
+        assert call.error == own.error
+        assert not [text for text in texts if "SECR" in str(text)]
 
 
 def test_calls_of_another_version_are_told(

@@ -15,6 +15,7 @@ from images_emulator.environment import API_KEY
 from images_emulator.namespace_names import DEFAULT_NAMESPACE, path_of, split_path
 from images_emulator.server_errors import ServerError, UnreachableError
 from images_emulator.setting_definition import ENVIRONMENT_PREFIX
+from images_emulator.setting_values import without_credentials
 
 TIMEOUT_SECONDS: Final = 60
 """The seconds to wait for an answer. A fault may let a call wait."""
@@ -46,11 +47,13 @@ def parse_address(url: str) -> tuple[str, str]:
     parts = urlsplit(url if "://" in url else f"http://{url}")
     try:
         valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        valid = valid and parts.username is None
     except ValueError:
         valid = False
     if not valid:
         raise ValueError(
-            f"expected the URL of a server, such as http://127.0.0.1:8080, not '{url}'"
+            "expected the URL of a server, such as http://127.0.0.1:8080, not "
+            f"'{without_credentials(url)}'"
         )
     split = split_path(parts.path)
     return f"{parts.scheme}://{parts.netloc}", split[0] if split else DEFAULT_NAMESPACE
@@ -140,6 +143,12 @@ class AdminClient:
             except (OSError, HTTPException) as error:
                 reason = _reason(error)
                 raise ServerError(f"{self.address.url} did not answer ({reason})") from None
+            except ValueError:
+                # The error's own text has the value, which may be the token.
+                raise ServerError(
+                    "no header can carry the admin token or the API key: either has a character "
+                    "that is not visible ASCII"
+                ) from None
             with response:
                 yield response
 

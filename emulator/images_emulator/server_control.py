@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter, sleep
 from typing import Any, ClassVar, Unpack
@@ -53,6 +54,12 @@ class ServerControl(ABC):
     def reset_scenario(self) -> None:
         """Begin the scenario of the start again; injected steps are gone."""
 
+    @property
+    @abstractmethod
+    def _has_changed_scenario(self) -> bool:
+        """Whether steps were injected that still wait for calls. A server in this process also
+        knows of another scenario that was begun."""
+
     @abstractmethod
     def _other_reason(self, unmet: UnmetStep, call: Exchange) -> str | None:
         """The reason why *call* met another fault or answer than that of the step; None where it
@@ -91,7 +98,8 @@ class ServerControl(ABC):
         calls = CallList(call for call in all_calls if call in query)
         if len(calls) == times or (times is None and calls):
             return calls
-        raise AssertionError(failure_text(times, Query.of(filters), calls, all_calls))
+        wanted = query if "kind" in filters else replace(query, kind=None)
+        raise AssertionError(failure_text(times, wanted, calls, all_calls))
 
     def wait_for_call(self, *, timeout: float = 10, **filters: Unpack[CallFilters]) -> Exchange:
         """Wait for a call that matches all *filters* (see `calls`), and return the oldest one, even

@@ -99,10 +99,18 @@ def check_api_key(text: str) -> None:
         )
 
 
-def check_admin_token(text: str) -> None:
-    """Raise ValueError where *text* is no token."""
-    if not text:
-        raise ValueError("expected a token, not an empty text")
+_HEADER_SECRET: Final = re.compile(r"[!-~]+")
+
+
+def check_header_secret(text: str) -> None:
+    """Raise ValueError where *text* is no token or key that a header can carry. The sentence does
+    not show *text*."""
+    if not _HEADER_SECRET.fullmatch(text):
+        raise ValueError(
+            "expected visible ASCII characters, without blanks and line ends"
+            if text
+            else "expected a text that is not empty"
+        )
 
 
 def check_public_url(text: str) -> None:
@@ -165,10 +173,14 @@ class NamespaceBy(StrEnum):
     """The API key of the call, where neither header nor path names a namespace."""
 
 
+_QUERY: Final = re.compile(r"[?#].*", re.DOTALL)
+
+
 def without_credentials(url: str) -> str:
-    """*url* without what may be a secret: user, password and query."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    """*url*, which may be malformed, without what may be a secret: user, password and query."""
+    scheme, slashes, rest = _QUERY.sub("", url).rpartition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{slashes}{authority.rpartition('@')[2]}{slash}{path}"
 
 
 def _check_redis(url: SplitResult) -> None:

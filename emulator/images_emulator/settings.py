@@ -27,9 +27,9 @@ from images_emulator.setting_values import (
     OnMiss,
     RemoteImages,
     ReplayMatch,
-    check_admin_token,
     check_api_key,
     check_deployment,
+    check_header_secret,
     check_metrics,
     check_otel,
     check_public_url,
@@ -132,7 +132,7 @@ class Settings(Immutable, kw_only=True):
         None,
         "TOKEN",
         "Bearer token that `/_emulator` requires. Unset: no token is required.",
-        parse=check_admin_token,
+        parse=check_header_secret,
         secret=True,
     )
 
@@ -184,6 +184,7 @@ class Settings(Immutable, kw_only=True):
         "`OPENAI_API_KEY`, too, as the SDKs do.",
         needs=[Need("on_miss", OnMiss.RECORD)],
         command="record",
+        parse=check_header_secret,
         secret=True,
     )
     delay: bool = setting(

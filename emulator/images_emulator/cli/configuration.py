@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from images_emulator.environment import API_KEY, URL_VARIABLE
 from images_emulator.setting_definition import ENVIRONMENT_PREFIX, Setting, no_setting, parse_value
-from images_emulator.setting_values import Need
+from images_emulator.setting_values import Need, check_header_secret
 from images_emulator.settings import command_defaults, command_settings, contradictions
 from images_emulator.spelling import suggestion
 
@@ -258,9 +258,19 @@ def add_upstream_key(parser: Any) -> None:
 
 def upstream_key(values: Mapping[str, Any]) -> str | None:
     """The key for the upstream: from the settings' *values*, else from the variable that the SDKs
-    read. The dummy key that leads to an emulator counts as none."""
-    key = os.environ.get(_key_variable(values["upstream"]))
-    return values["upstream_api_key"] or (key if key != API_KEY else None) or None
+    read. The dummy key that leads to an emulator counts as none. Raises ValueError for a key that
+    no header can carry."""
+    source, key = "the key for the upstream", values["upstream_api_key"]
+    if not key:
+        source = _key_variable(values["upstream"])
+        key = os.environ.get(source)
+        if not key or key == API_KEY:
+            return None
+    try:
+        check_header_secret(key)
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from None
+    return str(key)
 
 
 def no_upstream_key(upstream: str) -> str:

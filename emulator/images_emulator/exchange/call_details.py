@@ -14,7 +14,7 @@ from images_emulator.contract.models import FILE_PARAMETERS, MODELS
 from images_emulator.contract.picture import Picture
 from images_emulator.contract.request import REQUEST_FIELDS, Call, ImageRequest, Upload
 from images_emulator.contract.rules import Pixels, Text
-from images_emulator.exchange.credentials import HIDDEN, is_secret, redacted_secret
+from images_emulator.exchange.credentials import HIDDEN, is_secret, redacted_secret, redacted_url
 
 MAX_TEXT_CHARS: Final = 256
 """The most characters of a text in the details."""
@@ -218,7 +218,8 @@ def _reference(where: str, item: Mapping[str, Any], pixels: Pixels | None) -> Up
     name = reference if isinstance(reference, str) else reprlib.repr(reference)
     if file_id or name[:5].lower() != "data:":
         source: UploadSource = "file_id" if file_id else "address"
-        return UploadDetails(source, where, _shortened(name), None, None, pixels)
+        shown = name if file_id else redacted_url(name)
+        return UploadDetails(source, where, _shortened(shown), None, None, pixels)
     # The data may have 60 million characters: they are not copied.
     comma = name.find(",")
     head = name[: comma if comma >= 0 else None]

@@ -26,6 +26,9 @@ _SECRET: Final = re.compile(
 _HOLDS_KEY: Final = re.compile(r"(key|token|auth|authorization)$")
 """Names of credentials that are shown with their first and last characters, where they are long."""
 
+_PASSWORD: Final = re.compile(r"^([\w+.-]+://[^/@:]*:)[^/@]*@")
+_SIGNATURE: Final = re.compile(r"(?<![^&])sig=[^&]+")
+
 _NOT_SECRET: Final = frozenset({"idempotencykey", "xidempotencykey", "secwebsocketkey"})
 
 
@@ -94,6 +97,16 @@ def _in_json(text: str) -> bytes:
 def redacted_query(query: str, key: str = "") -> str:
     """A *query* string with its credentials redacted. The rest stays as it was sent."""
     return "&".join(_redacted_pair(pair, key) for pair in query.split("&"))
+
+
+def redacted_url(url: str) -> str:
+    """*url*, which may be no URL at all, with the password, and the credentials in its query,
+    redacted. The signature of blob storage, `sig`, is one of them."""
+    address, mark, query = url.partition("?")
+    address = _PASSWORD.sub(rf"\1{HIDDEN}@", address)
+    if mark:
+        query = _SIGNATURE.sub(f"sig={HIDDEN}", redacted_query(query))
+    return f"{address}{mark}{query}"
 
 
 def _redacted_pair(pair: str, key: str) -> str:

@@ -24,6 +24,7 @@ from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.usage import Usage
 from images_emulator.exchange.call_answer import CallAnswer
 from images_emulator.exchange.call_details import CallDetails, UploadDetails
+from images_emulator.exchange.credentials import redacted_answer
 from images_emulator.exchange.encoded_file import EncodedFile
 from images_emulator.exchange.exchange import EXCHANGE_OVERHEAD_BYTES, Exchange
 from images_emulator.exchange.near_miss import NearMiss
@@ -108,10 +109,15 @@ def pack_completion(exchange: Exchange) -> PackedValue:
 
 
 def pack_redacted(exchange: Exchange) -> dict[str, Any]:
-    """An exchange as one JSON object, without credentials in its head; its bytes are in base64."""
+    """An exchange as one JSON object, without credentials in its head and in the answer, which may
+    repeat the key; its bytes are in base64."""
     document, _ = pack_arrival(exchange)
     completion, data = pack_completion(exchange)
-    head = exchange.head
+    head, sent = exchange.head, completion["sent"]
+    for name in ("error_body", "body"):
+        if name in sent:
+            redacted = redacted_answer(sent[name].encode("latin-1"), head.api_key)
+            sent[name] = redacted.decode("latin-1")
     headers = [
         (name.encode("latin-1"), value.encode("latin-1"))
         for name, value in head.redacted_headers.items()

@@ -126,7 +126,8 @@ def drift(
         try:
             return outcome(recording)
         except (library.HTTPError, library.InvalidURL, OSError) as error:
-            return DriftResult(recording, failed=f"no answer: {str(error) or type(error).__name__}")
+            reason = redacted_text(str(error) or type(error).__name__, upstream.key)
+            return DriftResult(recording, failed=f"no answer: {reason}")
         except ValueError as error:
             return DriftResult(recording, failed=str(error))
 

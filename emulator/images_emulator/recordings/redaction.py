@@ -20,7 +20,7 @@ from dataclasses import replace
 from functools import lru_cache
 from itertools import accumulate
 from typing import Final, NamedTuple
-from urllib.parse import quote, quote_plus, unquote_plus, urlsplit
+from urllib.parse import quote, quote_plus, unquote_plus
 
 from images_emulator.exchange.credentials import bearer_token, is_secret
 from images_emulator.recordings.content_coding import WINDOW_BITS, decoded_content
@@ -72,16 +72,29 @@ _ACCOUNT_ID: Final = re.compile(r"(?:org-|proj_|user-)[A-Za-z0-9]{8,}")
 _NOT_SECRET_IN_ANSWERS: Final = frozenset({"azureml-model-session"})
 """Headers whose names look as if they held a credential. This one names a replica of the model."""
 
+MIN_NAME_CHARS: Final = 8
+"""The least length of the name of an Azure resource that is searched for in answers, where it is a
+word of its own. A shorter name may be an ordinary word, and is replaced in the name of a host."""
+
+_AZURE_SERVICES: Final = ("openai", "cognitiveservices", "services.ai")
+_AZURE_CLOUDS: Final = r"azure\.(?:com|us|cn)"
+
 _AZURE_HOST: Final = re.compile(
-    r"([a-z0-9-]{3,})\.(?:openai\.azure\.com|cognitiveservices\.azure\.com|services\.ai\.azure\.com)"
+    rf"([a-z0-9-]{{2,64}})\.(?:{'|'.join(map(re.escape, _AZURE_SERVICES))})\.{_AZURE_CLOUDS}",
+    re.IGNORECASE,
 )
+
+_LAST_LABEL: Final = re.compile(rb"[A-Za-z0-9-]{2,64}\Z")
 
 _SCHEME: Final = re.compile(r"([A-Za-z][\w-]*)(\s+)(.+)", re.DOTALL)
 
 _SECRET_FIELD: Final = re.compile(
-    rb'"([\w.\[\]-]{1,64})"(?:\s{0,8}:\s{0,8}"|\r\n(?:[^\r\n]{1,200}\r\n){0,4}\r\n)([^"\r\n\\]{1,4096})'
+    rb'"([\w.\[\]-]{1,64})"(?:'
+    rb'\s{0,8}:\s{0,8}"((?:[^"\r\n\\]|\\[^\r\n]){1,4096})'
+    rb'|\r\n(?:[^\r\n]{1,200}\r\n){0,4}\r\n([^"\r\n]{1,4096}))'
 )
-"""A field of a JSON object or of a form, with its text as the second group."""
+"""A field: of a JSON object with its text, escaped, as the second group, or of a form with its text
+as the third."""
 
 
 class UnreadableBodyError(ValueError):
@@ -97,18 +110,36 @@ class _Pattern(NamedTuple):
     """The match, or its last group where there is one, is replaced."""
 
 
-_KEY: Final = _Pattern(b"sk-", re.compile(rb"(?<![\w-])sk-[\w-]{10,}"))
+_BEGINNING: Final = rb"(?:(?<![\w-])|(?<=\\[nrtbf])|(?<=\\u[0-9A-Fa-f]{4})|(?<=%[0-9A-Fa-f]{2}))"
+"""The beginning of a word, also behind an escape of JSON or of a URL that ends in a letter or a
+digit."""
+
+
+def _word(mark: bytes, rest: bytes) -> _Pattern:
+    """The form of a word that begins with *mark* and goes on as *rest*."""
+    return _Pattern(mark, re.compile(_BEGINNING + mark + rest))
+
+
+_KEY: Final = _word(b"sk-", rb"[\w-]{10,}")
+
+_URL_SECRETS: Final = (
+    _Pattern(b"://", re.compile(rb"""://[^\s"'/@:]{0,64}:([^\s"'/@]{1,256})@""")),
+    *(
+        _Pattern(mark, re.compile(mark + rb"((?:[\w+/~.-]|%[0-9A-Fa-f]{2}){20,}=*)"))
+        for mark in (b"sig=", b"ignature=", b"oken=", b"key=")
+    ),
+)
+"""The forms of credentials in URLs: passwords, and long values of parameters. Such are the
+signatures of Azure's blob storage (`sig`), Google's and CloudFront's, and Amazon's signatures and
+tokens."""
 
 _SHORTENED_KEY: Final = rb"[\w-]{0,40}\*{4,}[\w-]{0,8}"
 """The form of a key in an answer that refuses it: stars stand for its middle."""
 
-_IN_ANSWERS: Final = (
-    _Pattern(b"org-", re.compile(rb"(?<![\w-])org-[A-Za-z0-9]{16,}")),
-    _Pattern(b"proj_", re.compile(rb"(?<![\w-])proj_[A-Za-z0-9]{16,}")),
-    _Pattern(b"user-", re.compile(rb"(?<![\w-])user-[A-Za-z0-9]{16,}")),
-    _Pattern(b"sig=", re.compile(rb"sig=((?:[\w+/~.-]|%[0-9A-Fa-f]{2}){20,}=*)")),
+_ACCOUNT_NAMES: Final = tuple(
+    _word(mark, rb"[A-Za-z0-9]{16,}") for mark in (b"org-", b"proj_", b"user-")
 )
-"""The forms of account names, and of the signatures in the URLs of hosted pictures.
+"""The forms of account names.
 
 A request is not searched for them. Its `user` may have such a form, and is one of the parameters by
 which the recording is found again.
@@ -136,21 +167,22 @@ class Redactor:
         keys, others = _credentials(request.headers, request.target)
         answer_headers = response.headers if response else ()
         names = [*_account_names(request.headers), *_account_names(answer_headers)]
-        azure = _AZURE_HOST.search(recording.source)
+        resources = _azure_resources(recording)
         for key in keys:
             self._remember(key)
         body, coding = _decoded(request.body, request.headers)
         texts = [*self._keys, *others, *_cookies(answer_headers), *_field_values(body)]
         texts += [name for name in names if _ACCOUNT_ID.fullmatch(name)]
         sought = [each for text in dict.fromkeys(texts) for each in _replacements(text)]
-        in_request = _Search(sought, (_KEY,))
-        if azure:
-            sought += _replacements(azure[1])
-        in_answer = _Search(sought, (_KEY, *_IN_ANSWERS))
+        in_request = _Search(sought, (_KEY, *_URL_SECRETS))
+        in_answer = _Search(sought, (_KEY, *_URL_SECRETS, *_ACCOUNT_NAMES))
+        words = [name for name in resources if len(name) >= MIN_NAME_CHARS]
         if response and response.status >= 400:
             # Such answers repeat a key, whole or with stars, or the name of an organization,
             # however short.
-            in_answer = in_answer.with_words([*keys, *names])
+            in_answer = in_answer.with_words([*keys, *names, *words], shortened=True)
+        elif words:
+            in_answer = in_answer.with_words(words)
         return replace(
             recording,
             request=_request(request, body, coding, in_request),
@@ -183,9 +215,10 @@ class _Search:
         self._patterns = patterns
         self._words = words
 
-    def with_words(self, words: Iterable[str]) -> _Search:
-        """A search that also replaces *words* and shortened keys, where they stand alone."""
-        forms = [re.escape(word.encode()) for word in {*words} if word] + [_SHORTENED_KEY]
+    def with_words(self, words: Iterable[str], *, shortened: bool = False) -> _Search:
+        """A search that also replaces *words*, and *shortened* keys, where they stand alone."""
+        forms = [re.escape(word.encode()) for word in {*words} if word]
+        forms += [_SHORTENED_KEY] if shortened else []
         form = re.compile(rb"(?<![\w-])(?:" + b"|".join(forms) + rb")(?![\w-])")
         return _Search(self._replacements, self._patterns, form)
 
@@ -199,6 +232,7 @@ class _Search:
             for pattern in self._patterns
             for start, end in _matches(data, pattern)
         ]
+        changes += [(start, filler(bytes(data[start:end]))) for start, end in _azure_names(data)]
         if self._words:
             changes += [(match.start(), filler(match[0])) for match in self._words.finditer(data)]
         if not changes:
@@ -229,6 +263,15 @@ def _matches(data: bytes, pattern: _Pattern) -> Iterator[tuple[int, int]]:
     for start in _places(data, pattern.mark):
         if match := pattern.form.match(data, start):
             yield match.span(match.lastindex or 0)
+
+
+def _azure_names(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the start and end of each name of an Azure resource in the name of a host."""
+    for service in _AZURE_SERVICES:
+        for end in _places(data, f".{service}.azure.".encode()):
+            first = max(0, end - 64)
+            if label := _LAST_LABEL.search(data[first:end]):
+                yield first + label.start(), end
 
 
 def filler(secret: bytes) -> bytes:
@@ -300,13 +343,33 @@ def _account_names(headers: Headers) -> Iterator[str]:
             yield value.strip()
 
 
+def _azure_resources(recording: Recording) -> set[str]:
+    """The names of the Azure resource in the URL of the upstream and in the request's `host`."""
+    hosts = [value for name, value in recording.request.headers if name.lower() == "host"]
+    found = map(_AZURE_HOST.search, (recording.source, *hosts))
+    return {azure[1] for azure in found if azure}
+
+
 def _field_values(body: bytes) -> Iterator[str]:
     """The texts of the fields of a *body* whose names mark them as credentials."""
     for window in range(0, len(body), WINDOW_BYTES):
         # A field at the end of a window may go on in the next one.
         for match in _SECRET_FIELD.finditer(body, window, window + WINDOW_BYTES + 8192):
-            if is_secret(match[1].decode()) and len(match[2]) >= MIN_KEY_CHARS:
-                yield match[2].decode("utf-8", "surrogateescape")
+            if is_secret(match[1].decode()):
+                text = (match[2] or match[3]).decode("utf-8", "surrogateescape")
+                text = _unescaped(text) if match[2] else text
+                if len(text) >= MIN_KEY_CHARS:
+                    yield text
+
+
+def _unescaped(text: str) -> str:
+    """The text of a JSON string without its escapes; *text* as it is where they are malformed."""
+    try:
+        plain: str = json.loads(f'"{text}"')
+        plain.encode("utf-8", "surrogateescape")
+    except ValueError:
+        return text
+    return plain
 
 
 def _is_secret_parameter(name: str) -> bool:
@@ -323,6 +386,7 @@ def _replacements(secret: str) -> list[_Replacement]:
         *(quote(data, safe="").encode(), quote(data).encode(), quote_plus(data).encode()),
         re.sub(r"%..", lambda match: match[0].lower(), quote(data, safe="")).encode(),
         json.dumps(secret)[1:-1].encode(),
+        json.dumps(secret, ensure_ascii=False)[1:-1].encode("utf-8", "surrogateescape"),
         data.replace(b"/", rb"\/"),
     }
     replacements = [_Replacement(form, filler(form)) for form in plain]
@@ -438,9 +502,10 @@ def _parameter(pair: str, search: _Search) -> str:
 
 def _source(source: str, search: _Search) -> str:
     """The *source* of a recording, without the name of an Azure resource in its URL."""
-    host = urlsplit(source).hostname or ""
-    azure = _AZURE_HOST.fullmatch(host)
-    return source.replace(azure[1], REDACTED, 1) if azure else search.redacted_text(source)
+    azure = _AZURE_HOST.search(source)
+    if azure:
+        source = source[: azure.start(1)] + REDACTED + source[azure.end(1) :]
+    return search.redacted_text(source)
 
 
 # --- bodies that are compressed
@@ -465,6 +530,8 @@ def _decoded(body: bytes, headers: Headers) -> tuple[bytes, str]:
 
     def read(decompressor: zlib._Decompress) -> bytes:
         data = decompressor.decompress(body, MAX_SEARCHED_BYTES)
+        if decompressor.unused_data:
+            raise UnreadableBodyError("bytes follow its compressed body, and cannot be searched")
         if decompressor.unconsumed_tail:
             raise UnreadableBodyError(
                 f"its body has more than {MAX_SEARCHED_BYTES} bytes when decoded"

@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from images_emulator.contract.operations import AZURE_PREFIX
 from images_emulator.immutable import Immutable
+from images_emulator.setting_values import without_credentials
 
 CONNECTION_HEADERS: Final = frozenset({"host", "expect", "accept-encoding"})
 """Headers of a call, in lower case, that the connection to the upstream sets for itself, in
@@ -34,12 +35,14 @@ class UpstreamAPI(Immutable):
             valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
         except ValueError:
             valid = False
+        # A password or a key may be in it.
+        shown = without_credentials(self.url)
         if not valid:
             raise ValueError(
-                f"expected the URL of an API, such as https://api.openai.com/v1, not {self.url!r}"
+                f"expected the URL of an API, such as https://api.openai.com/v1, not {shown!r}"
             )
         if parts.username is not None or parts.query or parts.fragment:
-            raise ValueError(f"the URL of an API has a host and a path alone, unlike {self.url!r}")
+            raise ValueError(f"the URL of an API has a host and a path alone, such as {shown!r}")
 
     @property
     def base_url(self) -> str:

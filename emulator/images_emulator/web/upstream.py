@@ -54,7 +54,7 @@ _EVENT_END: Final = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 
 CasedHeaders = Iterable[tuple[bytes, bytes]]
 """Headers in their order, with their names in the case in which they were sent: see
-`protocol.CasedProtocol`. Elsewhere names are in lower case (`exchange.head.RawHeaders`)."""
+`protocol.CasedProtocol`. Elsewhere names are in lower case (`exchange.request_head.RawHeaders`)."""
 
 
 class Upstream:
@@ -255,6 +255,8 @@ class ForwardedCall:
             seconds = f"{self._upstream.timeout:g} seconds"
             await self._refuse("does not take this call", f"nothing left for {seconds}", send)
         elif isinstance(error, library.LocalProtocolError):
+            # The text ends in the header or byte that is wrong, which may be a credential.
+            self._error = str(error).partition(" b'")[0].partition(' b"')[0]
             await self._refuse("cannot be sent this call", self._error, send)
         elif isinstance(error, library.ProtocolError):
             await self._refuse("cannot be understood", self._error, send)
