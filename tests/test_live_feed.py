@@ -483,6 +483,29 @@ async def test_each_watch_of_a_shared_store_waits_until_it_has_begun(
     emulator.close()
 
 
+async def test_a_watch_that_failed_begins_anew_and_readers_load_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(live_feed, "REFRESH_SECONDS", 0.01)
+    emulator = Emulator(store=JSONStore())
+    watchers, failures = asyncio.Queue[LogWatcher](), [OSError("no news")]
+
+    async def watch(watcher: LogWatcher) -> None:
+        if failures:
+            raise failures.pop()
+        watchers.put_nowait(watcher)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(emulator.journal, "watch", watch)
+    async with aclosing(LiveFeed(emulator).read(Reader(), None)) as frames:
+        await anext(frames)
+        assert names_of(await events_of(frames, 1)) == [("restart", None)]
+        (await watchers.get())(LogChange("cleared"))
+        assert names_of(await events_of(frames, 1)) == [("cleared", None)]
+    assert "the live feed cannot watch the store" in caplog.text
+    emulator.close()
+
+
 async def test_what_another_process_changes_is_told_without_a_call(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

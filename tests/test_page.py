@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from images_emulator import Server
 from tests.opened_page import Scheme, opened_page, serious_faults
 from tests.pictures import half_clear, png
 from tests.programs import run_python
+from tests.waiting import until as wait_until
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Locator, Page, Route
@@ -330,6 +332,32 @@ async def test_list_has_few_elements_and_pages_back(
         assert await rows(page).count() < 40
 
 
+async def test_old_call_that_ends_is_loaded_with_the_others_of_its_time(
+    chromium: Browser, server: Server, http: httpx2.Client
+) -> None:
+    body = b'{"model": "gpt-image-2", "prompt": "the first of all"}'
+    head = b"POST /v1/images/generations HTTP/1.1\r\nAuthorization: Bearer k\r\n"
+    head += b"x-emulator-fault: timeout\r\nContent-Type: application/json\r\n"
+    head += b"Content-Length: %d\r\n\r\n" % len(body)
+    with socket.create_connection((server.settings.host, server.port)) as client:
+        client.sendall(head + body)
+        wait_until(lambda: bool(server.requests and server.requests[0].prompt))
+        many(http, 260)
+        async with opened_page(chromium, server) as page:
+            await until(page, "261")
+            client.close()
+            wait_until(lambda: server.requests[0].duration_ms is not None)
+            many(http, 1, "last")
+            await until(page, "last 0")
+            await page.locator(".list-scroller").evaluate("(each) => { each.scrollTop = 1e6 }")
+            await page.wait_for_function(
+                "() => document.querySelector('.rows').offsetHeight === 262 * 60"
+            )
+            await page.locator(".list-scroller").evaluate("(each) => { each.scrollTop = 1e6 }")
+            await page.locator('[aria-posinset="262"]', has_text="the first of all").wait_for()
+            await until(page, "262 calls")
+
+
 async def test_oldest_calls_are_let_go_and_that_is_said(chromium: Browser) -> None:
     with (
         Server(journal_entries=5) as server,
@@ -527,6 +555,18 @@ async def test_page_goes_on_after_the_server_was_away(chromium: Browser) -> None
                 await until(page, "No calls yet.")
                 generate(client, "after")
                 await has_rows(page, "after")
+
+
+async def test_call_of_a_server_that_has_gone_is_closed(chromium: Browser) -> None:
+    with Server() as server, OpenAI(base_url=server.base_url, api_key="k") as client:
+        generate(client, "before")
+        call = server.requests[0].id
+        async with opened_page(chromium, server, f"call={call}", errors=True) as page:
+            await page.get_by_role("option", selected=True).wait_for()
+            await is_live(page)
+            with restarted(server):
+                await page.wait_for_function("() => !location.hash.includes('call=')")
+                await until(page, "No calls yet.")
 
 
 async def test_call_that_ends_while_the_list_is_loaded_is_shown(

@@ -628,6 +628,16 @@ async def test_downloads_of_a_hosted_picture_are_listed(
     assert http.get(address).content == http.get(url).content
 
 
+async def test_a_download_of_the_open_call_is_listed_when_it_comes(
+    page: Page, server: Server, client: OpenAI, http: httpx2.Client
+) -> None:
+    url = generate(client, model="dall-e-3", response_format="url").data[0].url
+    view = await show(page, server, 0)
+    await view.get_by_text("Not downloaded yet").wait_for()
+    http.get(url).raise_for_status()
+    await view.get_by_role("region", name="Downloads").locator("tbody tr").wait_for()
+
+
 async def test_what_is_not_kept_any_more_is_said(chromium: Browser) -> None:
     with Server(journal_bytes=200_000) as server:
         with OpenAI(base_url=server.base_url, api_key="sk-test") as client:

@@ -95,6 +95,22 @@ async def test_switches_are_of_the_namespace(chromium: Browser, shared: Server) 
     assert settings == ["lenient", "strict"]
 
 
+async def test_downloads_in_a_namespace_are_listed_with_their_call(
+    chromium: Browser, shared: Server
+) -> None:
+    answer = httpx2.post(
+        f"{shared.url}{path_of('a')}/v1/images/generations",
+        json={"model": "dall-e-2", "prompt": "x", "size": "256x256"},
+        headers={"authorization": "Bearer k"},
+    )
+    (picture,) = answer.json()["data"]
+    httpx2.get(picture["url"]).raise_for_status()
+    async with opened_page(chromium, shared) as page:
+        await page.goto(f"{shared.url}/ns/a/_emulator/")
+        await page.get_by_role("option").click()
+        await page.get_by_role("region", name="Downloads").locator("tbody tr").wait_for()
+
+
 async def test_the_token_is_asked_for_once_for_all_namespaces(chromium: Browser) -> None:
     with Server(admin_token="secret") as server:
         generate(server, "a", "with a token")

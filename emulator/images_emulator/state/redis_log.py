@@ -173,6 +173,7 @@ class RedisLog(RedisContainer, Generic[T]):
        before the next operation of this process on the log.
     3. There are more than `MAX_LATE_WRITES`: `_keep` drops the oldest ones.
     4. Redis refuses it: it is sent without its bytes. Refused again, it is dropped.
+    5. This process forgets the namespace of the log meanwhile: its late writes are lost, uncounted.
 
     An entry that is dropped counts as dropped. Where an amendment is, its entry stays as it was.
 
@@ -284,9 +285,14 @@ class RedisLog(RedisContainer, Generic[T]):
                 if message is None:
                     watcher(LogChange("missed"))
                     continue
-                process, kind, event, key = message.decode().split(" ", 3)
+                try:
+                    process, kind, event, key = message.decode().split(" ", 3)
+                    change = LogChange(cast("Any", kind), key, int(event) if event else None)
+                except ValueError:
+                    # Another release has sent it.
+                    process, change = "", LogChange("missed")
                 if process != self._process:
-                    watcher(LogChange(cast("Any", kind), key, int(event) if event else None))
+                    watcher(change)
         finally:
             self._own_watchers -= 1
 

@@ -305,13 +305,19 @@ class LiveFeed:
                 logger.exception("the live feed cannot refresh the store")
 
     async def _watch(self, settled: asyncio.Event) -> None:
-        """Note what other processes do to the journal. Set *settled* at the end."""
-        try:
-            await self.emulator.journal.watch(self._changed_elsewhere)
-        except Exception:
-            logger.exception("the live feed cannot watch the store")
-        finally:
-            settled.set()
+        """Note what other processes do to the journal. Set *settled* at the end. After an error it
+        begins anew, and the readers load everything again."""
+        while True:
+            try:
+                await self.emulator.journal.watch(self._changed_elsewhere)
+                return
+            except Exception:
+                logger.exception("the live feed cannot watch the store")
+            finally:
+                settled.set()
+            await asyncio.sleep(REFRESH_SECONDS)
+            self._batch.missed = True
+            self._schedule()
 
     # --- what happens
 

@@ -4,7 +4,7 @@ import { operationOf } from "./answer_dialog.js";
 import { facts } from "./call_facts.js";
 import { createCompare } from "./compare.js";
 import { fill, h, icon } from "./dom.js";
-import { downloadedPicture, downloads } from "./downloads.js";
+import { downloadedPicture, downloads, hostedPaths } from "./downloads.js";
 import * as format from "./format.js";
 import { answerCard, requestCard } from "./message_cards.js";
 import { nearMisses } from "./near_misses.js";
@@ -321,6 +321,9 @@ export function createCallView(context) {
       // The list may have thousands of them anew.
       if (!isMoved) requestAnimationFrame(drawNeighbours);
       isMoved = true;
+    },
+    download({ path }) {
+      if (call && call.id === id && call.kind !== "download" && hostedPaths(call).includes(path)) drawDownloads(call);
     },
     event({ id: eventId, ...event }) {
       if (eventId !== id) return;

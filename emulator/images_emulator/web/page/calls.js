@@ -47,6 +47,16 @@ export class Calls {
   }
 
   /**
+   * Whether *summary* is of a call that came before those that are here, and is loaded with the others of its time.
+   * @param {Summary} summary
+   */
+  isBeyond(summary) {
+    if (this.isWhole || !isNumbered(summary) || this.#byId.has(summary.id)) return false;
+    const oldest = this.#ordered.find(isNumbered);
+    return oldest !== undefined && /** @type {number} */ (summary.number) < /** @type {number} */ (oldest.number);
+  }
+
+  /**
    * Call *listener* with each change; the function that this returns ends it.
    * @param {(change: Change) => void} listener
    */

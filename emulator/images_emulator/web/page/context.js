@@ -44,13 +44,14 @@
 /**
  * The view of one call, or of two side by side. `show` is called with the address's parameters
  * whenever the address changes and it has `call` or `compare`; `close` when it has neither.
- * `update` and `event` tell what is new of any call.
+ * `update`, `event` and `download` tell what is new of any call, and of hosted pictures.
  * @typedef {object} CallView
  * @property {HTMLElement} element
  * @property {(id: string | null, address: URLSearchParams) => void} show
  * @property {() => void} close
  * @property {(summary: Summary) => void} update
  * @property {(data: StreamEvent & {id: string}) => void} event
+ * @property {(summary: Summary) => void} download
  * @property {KeyBinding[]} keys those that count while it is shown
  */
 

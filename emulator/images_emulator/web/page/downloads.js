@@ -8,15 +8,16 @@ import * as format from "./format.js";
 /** @import { Context } from "./context.js" */
 
 /**
- * The paths of a call's hosted pictures.
+ * The paths of a call's hosted pictures, as their downloads have them: without what a namespace or a public URL puts
+ * before them.
  * @param {Detail} call
  * @returns {string[]}
  */
-function hostedPaths(call) {
+export function hostedPaths(call) {
   try {
     /** @type {{data?: {url?: unknown}[]}} */
     const answer = JSON.parse(call.answer?.body ?? "{}");
-    return (answer.data ?? []).flatMap(({ url }) => (typeof url === "string" && URL.canParse(url) ? [new URL(url).pathname] : []));
+    return (answer.data ?? []).flatMap(({ url }) => (typeof url === "string" && URL.canParse(url) ? [new URL(url).pathname.replace(/^.*?(?=\/private\/)/, "")] : []));
   } catch {
     return [];
   }

@@ -379,9 +379,12 @@ const pace = new Pace({ draw: drawPending, onrush(isRush) {
 } });
 
 function drawPending() {
-  const summaries = [...pending.values()];
+  const beyond = [...pending.values()].filter((call) => calls.isBeyond(call));
+  const summaries = [...pending.values()].filter((call) => !beyond.includes(call));
   pending = new Map();
   for (const call of summaries) recount(calls.get(call.id), call);
+  // An older call, which is counted as one that waits, has ended.
+  for (const call of beyond) recount({ ...call, outcome: "waiting", pictures: [], price_usd: null }, call);
   const fresh = summaries.filter((call) => !calls.get(call.id)).length;
   calls.total += fresh;
   if (skipped.first) skipped.count += fresh;
@@ -404,6 +407,7 @@ function makeRoom(fresh, limit) {
 
 /** @param {Summary} summary */
 function amend(summary) {
+  if (summary.kind === "download") view.download(summary);
   if (summary.kind !== "call") return;
   pending.set(summary.id, summary);
   callsCame({ isRush: skipped.first > 0 });
@@ -509,7 +513,12 @@ async function closeCleared() {
 }
 
 const live = new Live({
-  onrestart: load,
+  async onrestart() {
+    const wasLoaded = isLoaded;
+    await load();
+    // The calls of before may be gone with the server.
+    if (wasLoaded) await closeCleared();
+  },
   onstate(liveState) {
     bar.showLive(liveState);
     gone.hidden = liveState !== "stopped";
