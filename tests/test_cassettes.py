@@ -253,8 +253,36 @@ def test_a_file_of_a_har_is_read_from_its_folder_only(tmp_path: Path) -> None:
 
 
 def test_headers_of_http_2_are_left_off(tmp_path: Path) -> None:
-    entry = har_entry(POST_DATA, {"text": "{}"}, request={":authority": "x", "accept": "*/*"})
-    assert recording_of(tmp_path, har(entry)).request.headers == (("accept", "*/*"),)
+    request = {":authority": "x", "accept": "*/*", "content-type": "application/json"}
+    entry = har_entry(POST_DATA, {"text": "{}"}, request=request)
+    headers = recording_of(tmp_path, har(entry)).request.headers
+    assert headers == (("accept", "*/*"), ("content-type", "application/json"))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        POST_DATA,
+        {
+            "mimeType": "multipart/form-data; boundary=B",
+            "params": [{"name": "prompt", "value": "x"}],
+        },
+    ],
+    ids=["text", "params"],
+)
+def test_a_har_without_the_content_type_of_a_request_has_that_of_its_body(
+    data: dict[str, Any], tmp_path: Path
+) -> None:
+    entry = har_entry(data, {"text": "{}"}, request={"accept": "*/*"})
+    headers = recording_of(tmp_path, har(entry)).request.headers
+    assert headers == (("accept", "*/*"), ("Content-Type", data["mimeType"]))
+
+
+def test_a_date_that_no_calendar_has_is_left_out(tmp_path: Path) -> None:
+    date = "Fri, 27 Nov 99999999999999999999 00:00:00 GMT"
+    entry = har_entry(POST_DATA, {"text": "{}"}, coding={"date": date})
+    entry.pop("startedDateTime", None)
+    assert recording_of(tmp_path, har(entry)).recorded_at is None
 
 
 @pytest.mark.parametrize("status", [0, -1, None])

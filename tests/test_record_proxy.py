@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import re
 import socket
 import struct
 import sys
@@ -22,9 +23,15 @@ from openai import APIError, AsyncOpenAI, AzureOpenAI, OpenAI, RateLimitError
 
 from images_emulator import Server
 from images_emulator.record_server import RecordServer
-from images_emulator.recordings.recording import Recording
+from images_emulator.recordings.recording import (
+    RecordedPart,
+    RecordedRequest,
+    RecordedResponse,
+    Recording,
+)
 from images_emulator.recordings.upstream_api import UpstreamAPI
 from images_emulator.web import picture_downloads, record_proxy, upstream
+from images_emulator.web.picture_downloads import picture_urls
 from images_emulator.web.record_proxy import KeptCall
 from images_emulator.web.upstream import Upstream
 from reliability.ports import free_port
@@ -295,8 +302,9 @@ def test_the_path_of_the_upstream_is_not_repeated(base: str, target: str, expect
     ],
 )
 def test_the_url_of_an_upstream_that_can_be_none_is_refused(url: str, sentence: str) -> None:
-    with pytest.raises(ValueError, match=sentence):
+    with pytest.raises(ValueError, match=sentence) as refused:
         UpstreamAPI(url)
+    assert not {"pass", "key"} & {*re.split(r"\W", str(refused.value))}
 
 
 @pytest.mark.parametrize(
@@ -921,6 +929,17 @@ def test_a_client_that_leaves_within_its_request_is_not_recorded(proxy: Proxy) -
     assert proxy.last().request.target == "/v1/models"
 
 
+def test_an_answer_to_a_request_that_was_not_whole_is_told_and_not_recorded(
+    proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upstream.ForwardedCall, "is_recordable", False)
+    send(proxy, "GET", "/v1/models?api-key=x")
+    call = proxy.kept.get(timeout=30)
+    assert (call.status, call.file) == (200, None)
+    assert call.problem == "not recorded: the client left before its request was whole"
+    assert call.recording.request.target == "/v1/models"
+
+
 def test_the_stop_of_the_proxy_keeps_what_came_of_an_open_answer() -> None:
     release = threading.Event()
 
@@ -1054,3 +1073,14 @@ async def test_answer_whose_head_cannot_be_passed_on_leaves_no_connection_open(
     assert closed == [200]
     call.close()
     await api.close()
+
+
+@pytest.mark.parametrize("coding", ["gzip", "identity"])
+def test_urls_of_pictures_are_found_in_an_answer_that_is_encoded_unasked(coding: str) -> None:
+    body = b'{"data": [{"url": "https://x.example/a.png"}]}'
+    data = gzip.compress(body) if coding == "gzip" else body
+    response = RecordedResponse(
+        200, (("content-encoding", coding),) if coding == "gzip" else (), (RecordedPart(0, data),)
+    )
+    recording = Recording(RecordedRequest("POST", "/", (), b""), response)
+    assert [*picture_urls(recording)] == ["https://x.example/a.png"]

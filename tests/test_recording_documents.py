@@ -565,6 +565,30 @@ def with_value(document: Any, place: tuple[Any, ...], value: Any) -> Any:
     return document | {step: with_value(document.get(step), tuple(rest), value)}
 
 
+@pytest.mark.parametrize(
+    "description",
+    [
+        {"picture": {"widht": 3}, "as": "base64"},
+        {"repeat": "x", "times": "many"},
+        {"file": "", "as": "base64"},
+        {"file": "0" * 64, "as": "png"},
+    ],
+    ids=str,
+)
+def test_a_wrong_description_in_json_is_not_plainly_right(description: Any) -> None:
+    request = {"method": "POST", "target": "/", "body": {"json": {"images": [description]}}}
+    events = [{"seconds": 0, "event": "x", "data": {"b64_json": description}}]
+    for body in ({"json": {"b64_json": description}}, {"stream": events}):
+        response = {"status": 200, "body": body}
+        for wrong in (
+            {"request": {"method": "GET", "target": "/"}, "response": response},
+            {"request": request, "response": {"status": 200}},
+        ):
+            document = {"version": 1, **wrong}
+            assert mistakes_of(document)
+            assert not is_plainly_right(document)
+
+
 @pytest.mark.parametrize("document", CHANGED)
 def test_what_is_plainly_right_has_no_mistake(document: Any) -> None:
     assert [

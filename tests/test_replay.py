@@ -28,6 +28,7 @@ from images_emulator.recordings.comparison import answer_differences
 from images_emulator.recordings.folder import RecordingFolder, read_recording
 from images_emulator.recordings.recording import (
     Expectation,
+    RecordedDownload,
     RecordedPart,
     RecordedRequest,
     RecordedResponse,
@@ -248,6 +249,24 @@ def test_url_that_json_has_escaped_is_served_from_here(server: Server, play: Pla
     assert [each.data for each in played.downloads] == [recording.downloads[0].data]
 
 
+def test_hosted_pictures_that_differ_in_the_query_alone_are_told_apart(play: Play) -> None:
+    urls = [f"https://x.example/get?id={number}" for number in (1, 2)]
+    recordings = [
+        replace(
+            recording_of({**FOX, "prompt": f"fox {url}"}, json.dumps({"data": [{"url": url}]})),
+            downloads=(RecordedDownload(url, data=png() + url.encode()),),
+        )
+        for url in urls
+    ]
+    player = play(*recordings)
+    for url, recording in zip(urls, recordings, strict=True):
+        answered = json.loads(asked(player, json.loads(recording.request.body)))
+        hosted = answered["data"][0]["url"]
+        assert httpx2.get(hosted).content == png() + url.encode()
+    # A client may change a signature.
+    assert httpx2.get(f"{hosted}&x=1").content == png() + urls[1].encode()
+
+
 def test_expired_fault_applies_to_a_recorded_url(server: Server, play: Play) -> None:
     body = {"model": "dall-e-3", "prompt": "A fox", "response_format": "url"}
     recording = recorded(server, target=GENERATIONS, body=body)
@@ -299,6 +318,28 @@ SAME_REQUESTS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", SAME_REQUESTS)
 def test_request_that_means_the_same_is_answered(name: str, play: Play) -> None:
     assert asked(play(recording_of(FOX, '"fox"')), SAME_REQUESTS[name]) == '"fox"'
+
+
+@pytest.mark.parametrize(
+    ("recorded", "sent", "difference"),
+    [
+        ({"n": 1}, {"n": True}, "n true is not 1"),
+        ({"stream": True}, {"stream": 1}, "stream 1 is not true"),
+        ({"output_compression": 0}, {"output_compression": False}, "output_compression false"),
+        ({"prompt": None}, {}, "prompt is missing, null was recorded"),
+        ({"images": [{"x": 1}]}, {"images": [{"x": True}]}, "images[0].x true is not 1"),
+        ({"images": [{"x": None}]}, {"images": [{}]}, "images[0] {} is not"),
+    ],
+    ids=str,
+)
+def test_invalid_call_is_answered_by_a_recording_of_the_same_json_alone(
+    recorded: dict[str, Any], sent: dict[str, Any], difference: str, play: Play
+) -> None:
+    rest = {} if "prompt" in recorded else {"prompt": "A red fox"}
+    player = play(recording_of({"model": "gpt-image-2", **rest, **recorded}, '"recorded"'))
+    assert asked(player, {"model": "gpt-image-2", **rest, **recorded}) == '"recorded"'
+    miss = asked(player, {"model": "gpt-image-2", **rest, **sent})
+    assert difference in miss
 
 
 OTHER_REQUESTS: dict[str, tuple[dict[str, Any], str]] = {
@@ -1041,6 +1082,30 @@ def test_large_folder_is_read_beside_the_start(
     assert not emulator.replay.is_prepared
     with Server(emulator=emulator) as player:
         assert not list(differences(sent_by(player, recording), recording))
+
+
+def test_recordings_that_could_not_be_read_for_a_moment_are_read_at_the_next_call(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("images_emulator.state.replay.MAX_READ_AT_ONCE", 0)
+    recording = recorded(server, **CALLS["generation"])
+    RecordingFolder(tmp_path).add(recording)
+    emulator = Emulator(Settings(replay=str(tmp_path), delay=False, on_miss="refuse"))
+    assert emulator.replay
+    read, errors = emulator.replay._read, [OSError(24, "Too many open files")]
+
+    def failing() -> Any:
+        if errors:
+            raise errors.pop()
+        return read()
+
+    emulator.replay._read = failing
+    with pytest.raises(OSError, match="Too many open files"):
+        emulator.replay.prepare()
+    assert "Too many open files" in emulator.replay.failure
+    with Server(emulator=emulator) as player:
+        assert not list(differences(sent_by(player, recording), recording))
+    assert not emulator.replay.failure
 
 
 def test_large_folder_with_a_mistake_says_so_at_each_call(

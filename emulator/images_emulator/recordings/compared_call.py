@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -87,6 +88,16 @@ class PictureValue(NamedTuple):
     def __str__(self) -> str:
         return f"a picture of {self.width}x{self.height} ({self.pixels[:8]}…)"
 
+
+class _Null:
+    """A `null` that was sent, in a difference."""
+
+    def __str__(self) -> str:
+        return "null"
+
+
+NULL: Final = _Null()
+"""The value of a difference where one call has `null` and the other no such field."""
 
 Fields = Mapping[str, Any]
 """The fields of a body as they were sent: JSON values, with a `FileValue` for each file."""
@@ -179,12 +190,20 @@ class ComparedCall:
 
     def differences(self, recorded: ComparedCall) -> Iterator[CallDifference]:
         """Yield the fields in which this call differs from a *recorded* one of the same scope.
-        Either both calls are resolved, or neither."""
+        Either both calls are resolved, or neither.
+
+        As they were sent, values differ that Python takes for equal: `true` is not `1`, and `null`
+        is not an absent field. The API refuses one of them."""
         values, others = self.compared_values(recorded)
+        are_valid = self.values is not None and recorded.values is not None
+        is_same = operator.eq if are_valid else is_same_json
         for name in dict.fromkeys([*values, *others]):
             value, other = values.get(name), others.get(name)
-            if value != other:
-                yield from _differences(name, value, other)
+            if not is_same(value, other):
+                yield from _differences(name, value, other, is_same)
+            elif not are_valid and (name in values) is not (name in others):
+                here, there = (NULL if name in each else None for each in (values, others))
+                yield CallDifference(name, here, there)
 
     def sent_distance(self, other: ComparedCall) -> int:
         """The number of fields that differ between the two calls, as they were sent."""
@@ -199,23 +218,40 @@ class ComparedCall:
         return values.get("stream") in (True, "true"), values.get("response_format") == "url"
 
 
-def _differences(name: str, value: Any, recorded: Any) -> Iterator[CallDifference]:
-    """Yield the differences of two unequal values. Two arrays of one length are compared item by
-    item, two objects member by member, and anything else as a whole."""
+def is_same_json(value: Any, other: Any) -> bool:
+    """Whether two values of JSON are the same: neither are `1`, `1.0` and `true`."""
+    if isinstance(value, dict) and isinstance(other, dict):
+        return value.keys() == other.keys() and all(
+            is_same_json(item, other[key]) for key, item in value.items()
+        )
+    if isinstance(value, list) and isinstance(other, list):
+        return len(value) == len(other) and all(map(is_same_json, value, other))
+    return type(value) is type(other) and bool(value == other)
+
+
+def _differences(
+    name: str, value: Any, recorded: Any, is_same: Callable[[Any, Any], bool]
+) -> Iterator[CallDifference]:
+    """Yield the differences of two values that are not the same. Two arrays of one length are
+    compared item by item, two objects with the same names member by member, and anything else as a
+    whole."""
     if isinstance(value, list) and isinstance(recorded, list) and len(value) == len(recorded):
         for index, (item, other) in enumerate(zip(value, recorded, strict=True)):
-            if item != other:
-                yield from _differences(f"{name}[{index}]", item, other)
-    elif isinstance(value, dict) and isinstance(recorded, dict):
-        for key in dict.fromkeys([*value, *recorded]):
-            if value.get(key) != recorded.get(key):
-                yield from _differences(f"{name}.{key}", value.get(key), recorded.get(key))
-    else:
-        yield CallDifference(name, value, recorded)
+            if not is_same(item, other):
+                yield from _differences(f"{name}[{index}]", item, other, is_same)
+        return
+    if isinstance(value, dict) and isinstance(recorded, dict):
+        pairs = {key: (value.get(key), recorded.get(key)) for key in (*value, *recorded)}
+        unequal = {key: pair for key, pair in pairs.items() if not is_same(*pair)}
+        for key, (member, other) in unequal.items():
+            yield from _differences(f"{name}.{key}", member, other, is_same)
+        if unequal:
+            return
+    yield CallDifference(name, value, recorded)
 
 
 def _is_value(value: Any) -> bool:
-    return isinstance(value, FileValue | PictureValue)
+    return isinstance(value, FileValue | PictureValue | _Null)
 
 
 def _shown(value: Any) -> str:

@@ -7,6 +7,7 @@ from datetime import date, datetime
 from math import inf
 from typing import Any, Final, get_args
 
+from images_emulator.recordings.content_document import BASE64, is_description
 from images_emulator.recordings.document_check import VERSION, keys_of
 from images_emulator.recordings.recording import End
 
@@ -116,7 +117,9 @@ def _are_right_headers(headers: Any) -> bool:
 def _is_right_body(body: Any) -> bool:
     keys = body.keys()
     if "json" in keys:
-        return len(keys) == 1 or (len(keys) == 2 and _is_right_layout(body["layout"]))
+        return (
+            len(keys) == 1 or (len(keys) == 2 and _is_right_layout(body["layout"]))
+        ) and _is_right_json(body["json"])
     if "form" in keys:
         form = body["form"]
         return len(keys) == 1 and type(form) is list and all(map(_is_part, form))
@@ -134,6 +137,16 @@ def _is_right_response_body(body: Any) -> bool:
         and stream != []
         and all(map(_is_event, stream))
     )
+
+
+def _is_right_json(value: Any) -> bool:
+    """Whether the only descriptions in a JSON *value* are files in base64."""
+    if type(value) is dict:
+        if is_description(value):
+            file = value.get("file")
+            return type(file) is str and file != "" and value.get("as") == BASE64
+        return all(map(_is_right_json, value.values()))
+    return type(value) is not list or all(map(_is_right_json, value))
 
 
 def _is_right_layout(layout: Any) -> bool:
@@ -171,6 +184,7 @@ def _is_event(entry: Any) -> bool:
         and type(entry.get("event", "")) is str
         and type(entry.get("text", "")) is str
         and type(entry.get("file", "")) is str
+        and _is_right_json(entry.get("data"))
     )
 
 

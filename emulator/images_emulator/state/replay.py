@@ -57,7 +57,8 @@ class _Index:
     def __init__(self, resolver: Resolver) -> None:
         self.found = RecordingIndex(KeptRecordings(), resolver)
         self.hosted: dict[str, HostedRecording] = {}
-        """The hosted pictures by their paths at this server."""
+        """The hosted pictures by their targets at this server, and by their paths alone, since the
+        query is often a signature. Where several have one path, it stands for the last of them."""
         self.hosting: frozenset[int] = frozenset()
         """The positions of the recordings that have hosted pictures."""
         self.is_prepared = False
@@ -68,10 +69,12 @@ class _Index:
     def note_hosted(self) -> None:
         """Find the hosted pictures anew."""
         self.hosting = frozenset(position for position, _ in self.found.hosted.values())
-        self.hosted = {
-            unquote(hosted_target(url).partition("?")[0]): HostedRecording(*hosted)
-            for url, hosted in self.found.hosted.items()
-        }
+        hosted: dict[str, HostedRecording] = {}
+        for url, place in self.found.hosted.items():
+            path, _, query = hosted_target(url).partition("?")
+            path = unquote(path)
+            hosted[path] = hosted[f"{path}?{query}"] = HostedRecording(*place)
+        self.hosted = hosted
 
 
 class Replay:
@@ -157,7 +160,8 @@ class Replay:
 
     def prepare(self) -> None:
         """Read the recordings, once. Raises OSError and ValueError where reading fails. Then there
-        are no recordings, and `failure` is the message."""
+        are no recordings, and `failure` is the message; after another error than ValueError, which
+        may pass, the next call reads again."""
         with self._index.preparing:
             if self.is_prepared:
                 return
@@ -165,14 +169,15 @@ class Replay:
                 index = RecordingIndex(
                     self._read(), self.resolver, lambda each: is_played(each, self._settings)
                 )
+            except ValueError as error:
+                self._index.failure, self._index.is_prepared = str(error), True
+                raise
             except Exception as error:
                 self._index.failure = str(error)
                 raise
-            else:
-                self._index.found = index
-                self._index.note_hosted()
-            finally:
-                self._index.is_prepared = True
+            self._index.found, self._index.failure = index, ""
+            self._index.note_hosted()
+            self._index.is_prepared = True
 
     def add(self, recording: Recording) -> None:
         """Let *recording* answer calls from now on, too. Any thread may call this. Raises
@@ -195,9 +200,11 @@ class Replay:
         granted = (await self._counters.claim(plays)).granted
         return granted[0].position if granted else positions[-1]
 
-    def hosted(self, path: str) -> HostedRecording | None:
-        """The hosted picture at the *path* of this server, or None."""
-        return self._index.hosted.get(path)
+    def hosted(self, path: str, query: str) -> HostedRecording | None:
+        """The hosted picture at the *path* and *query* of this server, or else the last one at that
+        path; None where there is none."""
+        hosted = self._index.hosted
+        return hosted.get(f"{path}?{query}") or hosted.get(path)
 
     def download(self, hosted: HostedRecording) -> RecordedDownload:
         """The hosted picture as it was fetched."""

@@ -166,7 +166,7 @@ class FaultMiddleware:
         replay = self.emulator.replay
         return exchange.method in ("GET", "HEAD") and (
             self.emulator.hosting.is_signed(exchange.path, query)
-            or (replay is not None and replay.hosted(exchange.path) is not None)
+            or (replay is not None and replay.hosted(exchange.path, query) is not None)
         )
 
     async def _call_with_fault(

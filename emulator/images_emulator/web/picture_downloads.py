@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
 
 from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT
+from images_emulator.recordings.document import decoded_body, header
 from images_emulator.recordings.recording import RecordedDownload, Recording
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ def picture_urls(recording: Recording) -> Sequence[str]:
     if response is None or response.status != 200 or response.end != "complete":
         return ()
     body = response.body
+    if coding := header(response.headers, "content-encoding").strip().lower():
+        # Some servers encode an answer unasked.
+        body = decoded_body(body, coding) or b""
     # Most answers have no URL, and those that have pictures take long to parse.
     if b'"url"' not in body:
         return ()

@@ -81,8 +81,9 @@ class RecordProxy:
             with suppress(ClientDisconnect):
                 await call.forward(receive, send)
         finally:
-            if call.is_recordable:
-                keeping = asyncio.ensure_future(self._record(call, self._last))
+            if call.is_recordable or call.status is not None:
+                record = self._record if call.is_recordable else self._tell_of_part
+                keeping = asyncio.ensure_future(record(call, self._last))
                 self._last = keeping
                 self._keeping.add(keeping)
                 keeping.add_done_callback(self._keeping.discard)
@@ -122,6 +123,17 @@ class RecordProxy:
         if before:
             await asyncio.wait([before])
         await loop.run_in_executor(self._writer, self._finish_call, call, recording)
+
+    async def _tell_of_part(self, call: ForwardedCall, before: asyncio.Future[None] | None) -> None:
+        """Tell of a *call* that was answered before its request was whole, as a body is that is too
+        long."""
+        outline = _outline(call.recording())
+        problem = "not recorded: the client left before its request was whole"
+        call.close()
+        if before:
+            await asyncio.wait([before])
+        kept = KeptCall(outline, call.status, call.duration_ms, None, problem)
+        await asyncio.get_running_loop().run_in_executor(self._writer, self._tell, kept)
 
     async def _download(self, url: str) -> RecordedDownload | str:
         """The download of *url*, or a sentence that says why it is not known."""

@@ -138,7 +138,8 @@ class ReplayMiddleware:
         if not self.replay.is_prepared:
             await self.emulator.renderer.parse(self._prepare)
         if exchange.kind == "download":
-            hosted = self.replay.hosted(exchange.path)
+            query = exchange.head.query_string.decode("latin-1")
+            hosted = self.replay.hosted(exchange.path, query)
             if hosted is None or exchange.is_expired or exchange.method not in ("GET", "HEAD"):
                 await self.app(scope, receive, send)
             else:

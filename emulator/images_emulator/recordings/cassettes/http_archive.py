@@ -121,10 +121,13 @@ def _request_body(
     body = _stored(data, attachment)
     if body is None and isinstance(data.get("text"), str) and data["text"]:
         body = _encoded(data["text"], _length(request, headers))
-    if body:
-        return headers, body
-    params = data.get("params") or ()
-    return _of_params(sequence(params, "params"), str(data.get("mimeType") or ""), headers)
+    media_type = str(data.get("mimeType") or "")
+    if not body:
+        params = sequence(data.get("params") or (), "params")
+        headers, body = _of_params(params, media_type, headers)
+    if body and media_type and not header(headers, "content-type"):
+        headers = (*headers, ("Content-Type", media_type))
+    return headers, body
 
 
 def _length(request: Mapping[str, Any], headers: Headers) -> int | None:

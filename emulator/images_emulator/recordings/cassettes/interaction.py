@@ -130,7 +130,7 @@ def _date(text: str) -> datetime | None:
     """The time in a header `date`."""
     try:
         return aware(parsedate_to_datetime(text))
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
