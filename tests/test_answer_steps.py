@@ -264,6 +264,9 @@ def test_an_answer_may_be_of_the_last_second_that_a_date_can_be() -> None:
     assert AnswerOverrides().created_on(now) == now
 
 
+PNG_TEXT = base64.b64encode(png()).decode()
+
+
 @pytest.mark.parametrize(
     ("raw", "kind", "body"),
     [
@@ -276,8 +279,12 @@ def test_an_answer_may_be_of_the_last_second_that_a_date_can_be() -> None:
         ({"status": 204}, None, b""),
         ({"headers": {"Content-Type": "a/b"}, "body": "x"}, "a/b", b"x"),
         ({"file": str(README)}, "text/markdown", README.read_bytes()),
+        ({"file": png()}, "image/png", png()),
+        ({"file": f"data:image/x;name=a.webp;base64,{PNG_TEXT}"}, "image/webp", png()),
+        ({"file": f"data:;name=noext;base64,{PNG_TEXT}"}, "image/png", png()),
+        ({"file": b"\0\1"}, "application/octet-stream", b"\0\1"),
     ],
-    ids=str.split("json text html plain bytes events empty typed file"),
+    ids=str.split("json text html plain bytes events empty typed file png webp noext unknown"),
 )
 def test_a_raw_answer_is_sent_as_it_is(
     http: httpx2.Client, server: Server, raw: dict[str, Any], kind: str | None, body: bytes

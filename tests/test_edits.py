@@ -158,6 +158,13 @@ def test_a_mask_by_url_gets_a_placeholder(http: httpx2.Client) -> None:
         assert http.post("/v1/images/edits", json=body).status_code == 200
 
 
+@pytest.mark.parametrize("text", ["", "null"])
+def test_a_mask_that_is_an_empty_text_or_null_is_none(text: str, http: httpx2.Client) -> None:
+    form = {"model": "gpt-image-2", "prompt": "x", "mask": text, "n": "1"}
+    answer = http.post(EDITS.path, data=form, files={"image": file(png())})
+    assert answer.status_code == 200
+
+
 def test_dalle_takes_the_transparency_of_the_image_for_a_mask(client: OpenAI) -> None:
     picture = edit(
         client, model="dall-e-2", image=file(half_clear((512, 512))), size="512x512"

@@ -189,6 +189,24 @@ async def test_the_settings_say_what_files_may_weigh() -> None:
     assert await files.all() == added[2:]
 
 
+def test_a_file_past_the_budget_is_refused_and_drops_none() -> None:
+    headers = {"authorization": "Bearer k"}
+    with (
+        Server(files_bytes=100_000) as server,
+        httpx2.Client(base_url=server.base_url, headers=headers) as http,
+    ):
+
+        def upload(size: int) -> httpx2.Response:
+            file = {"file": ("a.png", b"x" * size, "image/png")}
+            return http.post("/files", data={"purpose": "vision"}, files=file)
+
+        assert upload(90_000).status_code == 200
+        refused = upload(100_000)
+        assert refused.status_code == 413
+        assert "--files-bytes" in refused.headers["x-emulator-notice"]
+        assert len(http.get("/files").json()["data"]) == 1
+
+
 async def test_oldest_files_are_evicted_past_the_budget(store: Store) -> None:
     files = Files(Clock(store), store, budget=100_000)
     added = [await files.add("a", "vision", b"x" * 40_000) for _ in range(4)]

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import httpx2
 import pytest
 from openai import OpenAI
+from PIL import Image
 
 from images_emulator import Emulator, Server, Settings
 from images_emulator.contract import blob_storage
 from images_emulator.contract.blob_storage import StorageError, error_in_place_of
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import GENERATIONS
+from images_emulator.contract.own_picture import OwnPicture
 from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging.decoder import weight_of
 from images_emulator.state.account import CODEC, random_account
 from images_emulator.state.clock import Clock
-from images_emulator.state.hosted_picture import HostedPicture
+from images_emulator.state.hosted_picture import HostedPicture, hosted_pictures, mean_weight
 from images_emulator.state.hosting import Hosting
 from images_emulator.state.memory_store import MemoryStore
 from images_emulator.state.store import Codec, Packed, Store
-from tests.pictures import half_clear, opened, png
+from tests.pictures import encoded, half_clear, opened, png
 
 NUMBER: Codec[int] = Codec(
     lambda number: Packed({"number": number}), lambda packed: int(packed.document["number"])
@@ -449,6 +452,48 @@ def test_the_settings_say_what_hosted_pictures_may_weigh() -> None:
             answer = client.images.generate(model="dall-e-2", prompt="x", size="256x256")
             urls += [picture.url for picture in answer.data or []]
         assert [httpx2.get(url or "").status_code for url in urls] == [404, 200, 200, 200]
+
+
+def test_pictures_of_one_answer_take_its_uploads_once() -> None:
+    image = encoded(Image.effect_noise((300, 300), 80).convert("RGB"))
+    with (
+        Server(hosted_bytes=4 * len(image)) as server,
+        OpenAI(base_url=server.base_url, api_key="sk-test") as client,
+    ):
+        with pytest.warns(DeprecationWarning, match="deprecated"):
+            answers = [
+                client.images.create_variation(image=image, n=10, size="256x256") for _ in range(2)
+            ]
+        urls = [picture.url or "" for each in answers for picture in each.data or []]
+        # Redis has a copy of the upload for each picture.
+        expected = 404 if server.emulator.store.is_shared else 200
+        assert httpx2.get(urls[0]).status_code == expected
+        assert httpx2.get(urls[-1]).status_code == 200
+
+
+@pytest.mark.parametrize("copied", [True, False])
+def test_each_hosted_picture_of_an_answer_has_its_own_file_alone(*, copied: bool) -> None:
+    files = [OwnPicture(png() + bytes(size)) for size in (10_000, 20_000)]
+    request = ImageRequest(
+        operation=GENERATIONS,
+        model=MODELS["dall-e-2"],
+        prompt="x",
+        size=(256, 256),
+        n=3,
+        own_pictures=tuple(files),
+    )
+    pictures = hosted_pictures(request)
+    assert [each.request.own_pictures for each in pictures] == [
+        (files[0],),
+        (files[1],),
+        (files[0],),
+    ]
+    weight = mean_weight(pictures, are_copied=copied)
+    texts = weight_of(replace(request, own_pictures=None))
+    bytes_of_files = sum(files[index].weight for index in (0, 1, 0))
+    if copied:
+        assert weight * 3 <= 3 * texts + bytes_of_files <= weight * 3 + 3
+    assert weight <= texts + bytes_of_files // 3
 
 
 async def test_an_expired_picture_goes_when_another_is_published() -> None:

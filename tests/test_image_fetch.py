@@ -6,6 +6,7 @@ import base64
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
@@ -20,6 +21,7 @@ from images_emulator import Server, Settings
 from images_emulator.contract.refusal import APIError
 from images_emulator.web.image_fetch import fetcher
 from tests.pictures import BLUE, half_clear, png
+from tests.waiting import until
 
 
 class Shelf(BaseHTTPRequestHandler):
@@ -104,6 +106,17 @@ def test_an_allowed_host_is_fetched_from(shelf: str) -> None:
             answer = edit(url, mask=mask)
             data = base64.b64decode(answer.json()["data"][0]["b64_json"])
             assert Image.open(BytesIO(data)).getpixel((1000, 500)) == BLUE
+
+
+def test_slow_hosts_do_not_hold_up_what_else_runs_in_threads(shelf: str) -> None:
+    with editing(remote_images="fetch", allow_host=(shelf,)) as edit:
+        url = str(edit("http://elsewhere.example/a").request.url).removesuffix("/v1/images/edits")
+        with ThreadPoolExecutor(40) as pool:
+            edits = [pool.submit(edit, f"http://{shelf}/slow-body") for _ in range(40)]
+            until(lambda: len(httpx2.get(f"{url}/_emulator/requests").json()["requests"]) == 41)
+            # The next one waits in a thread, too.
+            assert httpx2.post(f"{url}/_emulator/clock", json={"reset": True}).status_code == 200
+            assert not any(each.done() for each in edits)
 
 
 def test_a_fetch_goes_through_no_proxy(shelf: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,6 +115,14 @@ def test_a_large_body_is_refused_as_a_small_one_is(body: bytes) -> None:
     assert outcome(padded(body)) == outcome(body)
 
 
+@pytest.mark.parametrize("offset", range(13))
+def test_many_halves_of_surrogate_pairs_are_question_marks(offset: int) -> None:
+    halves = "\\ud83d" * (PIECE_BYTES // 3)
+    body = f'{{"a": "{"x" * offset}{halves}\\ude00"}}'
+    expected = "x" * offset + "?" * (PIECE_BYTES // 3 - 1) + "\N{GRINNING FACE}"
+    assert parse_json(padded(body.encode())) == {"a": expected}
+
+
 @pytest.mark.parametrize("text", ["\\ud83d", "\\uDE00 \\ud83d", "a\\ud83d\\ude00\\ud83d"])
 @pytest.mark.parametrize("length", [0, 2000, PIECE_BYTES - 3])
 def test_half_a_surrogate_pair_is_a_question_mark_in_a_large_body_too(

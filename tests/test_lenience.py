@@ -221,6 +221,37 @@ def test_no_more_unknown_names_are_judged_than_are_told() -> None:
     assert len(validation.request().forgiven) == len(validation.violations) == MAX_VIOLATIONS
 
 
+def test_no_more_images_are_loaded_than_an_edit_may_have() -> None:
+    """Each has a few megabytes of pixels; 200 of them took 20 seconds and 800 MB."""
+    images = [{"image_url": f"https://x.example/{number}"} for number in range(200)]
+    fields = {"model": "gpt-image-2", "prompt": "x", "images": images}
+    call = Call(OPERATIONS["edits"], form=False, fields=fields)
+    loader = PillowImageLoader(lambda _: None, lambda _: None)
+    validation = Validation(call, loader, Policy(lenient=True, today=date(2026, 11, 26)), OPENAI)
+    assert len(validation.request().images) == 16
+    assert [each.param for each in validation.violations] == ["images"]
+
+
+@pytest.mark.parametrize(
+    "edges", [(64, 64), pytest.param((16_384, 4000), marks=pytest.mark.slow)], ids=str
+)
+def test_pictures_in_place_of_uploads_count_in_the_budget_and_pass_all_limits(
+    edges: tuple[int, int],
+) -> None:
+    loader = PillowImageLoader(lambda _: None, lambda _: None)
+    left = [loader._budget.left]
+    pictures: list[Any] = []
+    for make in (
+        loader.blank,
+        lambda: loader.placeholder("x"),
+        lambda: loader.placeholder_overlay("x", *edges),
+    ):
+        pictures.append(make())
+        left.append(loader._budget.left)
+    assert left == sorted({*left}, reverse=True)
+    assert (pictures[2].width, pictures[2].height) == edges
+
+
 @pytest.mark.parametrize(
     ("name", "shown"), [("x" * 256, "x" * 256), ("x" * 257, f"{'x' * 255}…")], ids=len
 )

@@ -16,7 +16,7 @@ from PIL import Image
 from starlette.requests import Request
 from starlette.responses import Response
 
-from images_emulator import Emulator, read_recipe
+from images_emulator import Emulator, Server, read_recipe
 from images_emulator.contract.answer_overrides import NO_OVERRIDES, AnswerOverrides, RawAnswer
 from images_emulator.contract.own_picture import OwnPicture
 from images_emulator.contract.request import Upload
@@ -27,6 +27,7 @@ from images_emulator.own_answers.own_answer import OwnAnswer
 from images_emulator.own_answers.picture_files import PictureFile
 from images_emulator.web.image_responses import ImageResponses, PreparedRequest
 from tests.answers import error_of
+from tests.conftest import KEY
 from tests.pictures import BLUE, GREEN, RED, encoded, halves, opened, plain, png
 from tests.stores import packed_exchange
 from tests.test_streams import frames
@@ -139,6 +140,19 @@ def test_an_own_picture_comes_by_url_with_the_same_bytes(
     for index, file in enumerate(files):
         image = http.get(f"/_emulator/images/{call.id}/{index}")
         assert image.content == file.content
+
+
+def test_urls_of_several_large_own_pictures_are_all_there(answer: Answer) -> None:
+    files = [png(colour=colour) + bytes(100_000) for colour in (RED, GREEN, BLUE)]
+    answer(*map(OwnPicture, files))
+    with Server(hosted_bytes=400_000) as server:
+        data = httpx2.post(
+            f"{server.url}{GENERATIONS}",
+            json={**BY_URL, "n": 3},
+            headers={"authorization": f"Bearer {KEY}"},
+        ).json()["data"]
+        pictures = [httpx2.get(each["url"]) for each in data]
+    assert [pixel(each.content) for each in pictures] == [RED, GREEN, BLUE]
 
 
 def test_a_stream_has_partial_images_of_the_own_picture(

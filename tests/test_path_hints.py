@@ -43,6 +43,7 @@ EDITS = "/v1/images/edits"
         ("/openai/openai/deployments/D/images/edits", "/openai/deployments/D/images/edits"),
         ("/openai/deployments/D/v1/images/edits", "/openai/deployments/D/images/edits"),
         ("/openai/deployments/D/images/edits/", "/openai/deployments/D/images/edits"),
+        ("/openai/deployments//images/edits", "/openai/v1/images/edits"),
         ("/v1/v1/chat/completions", "/v1/chat/completions"),
     ],
 )

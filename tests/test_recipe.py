@@ -130,6 +130,15 @@ def test_the_recipe_of_an_edit_has_the_digests_of_its_uploads(client: OpenAI) ->
     assert recipe["mask"] == hashlib.sha256(mask).hexdigest()
 
 
+def test_the_recipe_of_an_svg_has_characters_that_xml_cannot_have(client: OpenAI) -> None:
+    prompt = "a\ufffe\uffff\x01 <fox> & \U0001f98a"
+    response = client.images.generate(
+        model=MODEL, prompt=prompt, output_format="svg", size="1024x1024"
+    )
+    assert response.data
+    assert read_recipe(base64.b64decode(response.data[0].b64_json or ""))["prompt"] == prompt
+
+
 def test_the_recipe_of_a_partial_image_has_its_index(http: httpx2.Client) -> None:
     body = {"model": MODEL, "prompt": "x", "stream": True, "partial_images": 3, "size": "768x1024"}
     events = frames(http.post("/v1/images/generations", json=body).text)

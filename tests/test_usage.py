@@ -80,6 +80,8 @@ def test_older_models_count_output_tokens_by_a_table() -> None:
     [
         *(((1024, 1024), 194), ((68, 68), 194), ((1024, 1536), 323), ((1, 1), 194)),
         *(((1024, 1025), 194), ((512, 513), 323), ((4096, 4096), 194), ((512, 2048), 65 + 129 * 4)),
+        # A small image stays as it is, and a long one is fitted into 2048x2048.
+        *(((1000, 300), 323), ((728, 90), 323), ((4000, 400), 581), ((16384, 1), 581)),
     ],
 )
 def test_input_tokens_by_tiles(size: tuple[int, int], tokens: int) -> None:

@@ -48,10 +48,11 @@ class InputImages(Rule, ABC, kw_only=True):
     def load(
         self, name: str, value: Any, loader: ImageLoader, forgive: Forgive
     ) -> tuple[Picture, ...]:
-        """The decoded images of the checked *value*."""
+        """The decoded images of the checked *value*, at most *max_items*: too many may be
+        forgiven."""
         images: list[Picture] = []
         items = value if isinstance(value, list) else [value]
-        for index, item in enumerate(items):
+        for index, item in enumerate(items[: self.max_items]):
             try:
                 images.append(self.load_one(name, index, item, loader))
             except APIError as error:
@@ -82,9 +83,6 @@ class OverlayRule(Rule, ABC, kw_only=True):
 
     size_limit: int = 4 * MB
     needs_transparency: bool = False
-
-    def from_text(self, name: str, text: str) -> Any:
-        return text
 
     @abstractmethod
     def decode(self, name: str, value: Any, first: Picture, loader: ImageLoader) -> Picture | None:

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 MAX_SHOWN_VALUE: Final = 4096
-"""The most characters of a text, or digits of a number, that an error message repeats."""
+"""The most characters of a text, or digits of a number, that `python_repr` shows. A message that
+repeats a name or a word of its own shows it whole."""
 
 
 class Words(tuple[str, ...]):

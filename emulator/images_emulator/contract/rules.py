@@ -132,8 +132,8 @@ class Integer(Rule, kw_only=True):
     maximum: int | None = None
 
     def parse_text(self, name: str, text: str) -> int:
-        # Ten digits hold every limit there is, and `int` refuses to read thousands of them.
-        if not re.fullmatch(r"[+-]?[0-9]{1,10}", text.strip()):
+        # `int` refuses to read more than 4,300 digits, as the parser of JSON does.
+        if not re.fullmatch(r"[+-]?[0-9]{1,4300}", text.strip()):
             raise errors.unconvertible(
                 name=name, expected="an integer", value=python_repr(text), kind="integer"
             )

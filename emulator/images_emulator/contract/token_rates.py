@@ -64,10 +64,12 @@ class InputTiles(Immutable):
         return 6 + 10 * self._tiles(size)
 
     def _tiles(self, size: Pixels) -> int:
-        # The shorter edge becomes 512 pixels. The guide first fits the image into 2048x2048, which
-        # changes nothing. 1024x1025 was billed one tile: the edges are cut to whole pixels.
-        scale = 512 / min(size)
-        columns, rows = (ceil(int(edge * scale) / 512) for edge in size)
+        # The image is scaled down to fit into 2048x2048, and then until its shorter edge has 512
+        # pixels: "we scale down the image so that the shortest side is 512px"
+        # (https://developers.openai.com/api/docs/guides/images-vision). So a small image stays as
+        # it is. 1024x1025 was billed one tile: the edges are cut to whole pixels.
+        scale = min(1.0, 2048 / max(size), 512 / min(size))
+        columns, rows = (ceil(max(1, int(edge * scale)) / 512) for edge in size)
         return columns * rows
 
 

@@ -115,24 +115,35 @@ def _structure(body: bytes, start: int, end: int, most: int) -> int:
     return count
 
 
+def _piece(body: bytes, start: int, stop: int) -> tuple[str, str, int, int]:
+    """A beginning of the string at *start*, with quotes, as far as about *stop*: as it was sent,
+    its text, the index behind its closing quote, and the index in *body* at which it was cut.
+    Raises ValueError."""
+    found = None
+    # Some cut near *stop* is in the middle of neither a character nor an escape.
+    for cut in range(stop, max(start, stop - _LONGEST_ESCAPE), -1):
+        try:
+            quoted = f'"{body[start:cut].decode()}"'
+            text, end = _DECODER.raw_decode(quoted)
+        except ValueError:
+            continue
+        found = quoted, text, end, cut
+        # The other half of a surrogate pair may follow. Where each of these cuts is behind a first
+        # half, what follows the first of them is no second one.
+        if end < len(quoted) or not "\ud800" <= text[-1:] <= "\udbff":
+            break
+    if found is None:
+        raise ValueError("no string")
+    return found
+
+
 def _string(body: bytes, start: int) -> tuple[str, int]:
     """The string whose first character is at *start*, and the index behind its closing quote.
     Raises ValueError."""
     pieces: list[str] = []
     while start < len(body):
         stop = min(len(body), start + PIECE_BYTES)
-        # Some cut near *stop* is in the middle of neither a character nor an escape.
-        for cut in range(stop, max(start, stop - _LONGEST_ESCAPE), -1):
-            try:
-                quoted = f'"{body[start:cut].decode()}"'
-                text, end = _DECODER.raw_decode(quoted)
-            except ValueError:
-                continue
-            # The other half of a surrogate pair may follow.
-            if end < len(quoted) or not "\ud800" <= text[-1:] <= "\udbff":
-                break
-        else:
-            raise ValueError("no string")
+        quoted, text, end, cut = _piece(body, start, stop)
         pieces.append(text.encode("utf-8", "replace").decode())
         if end < len(quoted):
             return "".join(pieces), start + len(quoted[1:end].encode())

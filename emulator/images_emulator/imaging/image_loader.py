@@ -11,7 +11,7 @@ from images_emulator.contract.operations import GENERATIONS
 from images_emulator.contract.picture import Picture
 from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging import decoder
-from images_emulator.imaging.decode_limits import DEFAULT_LIMITS, DecodeLimits
+from images_emulator.imaging.decode_limits import DEFAULT_LIMITS, UNLIMITED, DecodeLimits
 from images_emulator.imaging.render import render_image
 
 
@@ -61,21 +61,22 @@ class PillowImageLoader:
         return picture
 
     def blank(self) -> Picture:
-        picture = decoder.decode(decoder.blank_png())
-        assert picture
-        return picture
+        return self._of_own(decoder.blank_png())
 
     def placeholder(self, url: str) -> Picture:
         """An image drawn from *url*, in place of the image at that URL, which is not fetched."""
         request = ImageRequest(
             operation=GENERATIONS, model=NEWEST_MODEL, prompt=url, size=(1024, 1024)
         )
-        picture = decoder.decode(render_image(request, 0))
-        assert picture
-        return picture
+        return self._of_own(render_image(request, 0))
 
     def placeholder_overlay(self, url: str, width: int, height: int) -> Picture:
         """A white mask with a round hole in its middle, in place of a mask that is not fetched."""
-        picture = decoder.decode(decoder.mask_png(width, height))
+        return self._of_own(decoder.mask_png(width, height))
+
+    def _of_own(self, data: bytes) -> Picture:
+        """The picture in *data*, a file of the emulator's own, which no limit refuses. Its pixels
+        count in the budget."""
+        picture = decoder.decode(data, self._budget, UNLIMITED)
         assert picture
         return picture

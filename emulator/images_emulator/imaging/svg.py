@@ -4,6 +4,7 @@ embedded PNG. The files refer to no other file."""
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Iterator
 from html import escape
@@ -142,12 +143,15 @@ def write(request: ImageRequest, index: int, draw: DrawFunction) -> bytes:
     """Image *index* of *request* as an SVG file. Its title is the prompt."""
     width, height = request.size
     scene = scene_of(request, index)
-    recipe = escape(_xml_text(recipe_json(request, index).decode()))
+    recipe = recipe_json(request, index).decode()
+    if _xml_text(recipe) != recipe:
+        # It has characters that XML cannot have. JSON escapes them.
+        recipe = json.dumps(json.loads(recipe))
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}" role="img" aria-label="{escape(str(request.model))}">',
         f"<title>{escape(_xml_text(request.prompt))}</title>",
-        f'<metadata id="{KEYWORD}">{recipe}</metadata>',
+        f'<metadata id="{KEYWORD}">{escape(recipe)}</metadata>',
     ]
     if request.images or request.own_pictures:
         parts.append(_embedded(request, index, draw))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mimetypes
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
@@ -167,8 +166,7 @@ class Raw(StrictModel, arbitrary_types_allowed=True):
         if self.file is not None:
             assert isinstance(self.file, tuple), "checked"
             (file,) = self.file
-            guess, _ = mimetypes.guess_type(file.name)
-            return guess or "application/octet-stream", file.data
+            return file.media_type, file.data
         match self.body:
             case None:
                 return "", b""

@@ -17,6 +17,7 @@ from urllib.parse import quote, unquote
 from images_emulator import imaging
 from images_emulator.contract.references import data_of_url, is_data_url
 from images_emulator.exchange.field_path import WILDCARDS
+from images_emulator.file_types import SIGNATURE_BYTES, file_type_of, file_type_of_suffix
 from images_emulator.immutable import Immutable
 
 MAX_NAME_CHARS: Final = 80
@@ -53,6 +54,16 @@ class PictureFile(Immutable):
         the server's folders do not concern the client."""
         return base_name(self.name)
 
+    @property
+    def media_type(self) -> str:
+        """The media type: by the suffix of its name, or else by its first bytes."""
+        # A system without a list of types gives Python's own, which lacks WebP before 3.13.
+        by_suffix = file_type_of_suffix(PureWindowsPath(self.name).suffix)
+        if guess := by_suffix.media_type if by_suffix else mimetypes.guess_type(self.name)[0]:
+            return guess
+        by_content = file_type_of(self.data[:SIGNATURE_BYTES])
+        return by_content.media_type if by_content else "application/octet-stream"
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 of *data*, in hex."""
@@ -65,9 +76,8 @@ class PictureFile(Immutable):
 
     def as_url(self) -> str:
         """The file with its name, as a `data:` URL."""
-        media_type = mimetypes.guess_type(self.name)[0] or "application/octet-stream"
         data = b64encode(self.data).decode()
-        return f"data:{media_type};name={quote(self.base_name, safe='')};base64,{data}"
+        return f"data:{self.media_type};name={quote(self.base_name, safe='')};base64,{data}"
 
     def as_json(self) -> dict[str, Any]:
         """The picture as the admin API shows it."""

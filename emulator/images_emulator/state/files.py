@@ -27,8 +27,13 @@ class StoredFile(Immutable):
 
     @property
     def weight(self) -> int:
-        """Bytes of memory that it holds, about; a character of its name may take four."""
-        return FILE_OVERHEAD_BYTES + 4 * len(self.filename) + len(self.data)
+        """Bytes of memory that it holds, about."""
+        return _weight(self.filename, self.data)
+
+
+def _weight(filename: str, data: bytes) -> int:
+    # A character may take four bytes.
+    return FILE_OVERHEAD_BYTES + 4 * len(filename) + len(data)
 
 
 def _pack(file: StoredFile) -> Packed:
@@ -58,7 +63,12 @@ class Files:
     def __init__(self, clock: Clock, store: Store, budget: int) -> None:
         self._clock = clock
         self._store = store
+        self._budget = budget
         self._files = store.records("files", budget, CODEC)
+
+    def admits(self, filename: str, data: bytes) -> bool:
+        """Whether the budget has room for such a file, where there is no other."""
+        return _weight(filename, data) <= self._budget
 
     async def add(
         self,
@@ -69,7 +79,8 @@ class Files:
         *,
         owner: str = "",
     ) -> StoredFile:
-        """Store a file of *owner* under that *identity*; None: under a new id."""
+        """Store a file of *owner* under that *identity*; None: under a new id. One that the budget
+        does not admit is not kept."""
         identity = identity or f"file-{random_id()}"
         file = StoredFile(identity, filename, purpose, data, self._clock.now(), owner)
         await self._files.put({file.id: file}, file.weight)

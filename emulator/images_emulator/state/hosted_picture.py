@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
+from images_emulator import imaging
 from images_emulator.contract.request import ImageRequest
 from images_emulator.exchange.exchange_packing import pack_request, unpack_request
 from images_emulator.state.store import Codec, Packed
@@ -16,6 +18,30 @@ class HostedPicture:
 
     request: ImageRequest
     index: int
+
+
+def hosted_pictures(request: ImageRequest) -> Sequence[HostedPicture]:
+    """The pictures of the answer to *request*, without the pixels of uploads. Of several own
+    pictures each has only the one that it shows."""
+    request = imaging.decoder.without_pixels(request)
+    pictures = (HostedPicture(request, index) for index in range(request.n))
+    own = request.own_pictures
+    if not own or len(own) == 1:
+        return [*pictures]
+    return [
+        replace(each, request=replace(request, own_pictures=(own[each.index % len(own)],)))
+        for each in pictures
+    ]
+
+
+def mean_weight(pictures: Sequence[HostedPicture], *, are_copied: bool) -> int:
+    """The bytes that each of the *pictures* of one answer takes, about. Unless they *are_copied*,
+    they have the uploads in common."""
+    weight = sum(imaging.decoder.weight_of(each.request, copied=are_copied) for each in pictures)
+    if not are_copied:
+        uploads = sum(map(len, imaging.decoder.upload_files_of(pictures[0].request)))
+        weight -= uploads * (len(pictures) - 1)
+    return weight // len(pictures)
 
 
 def _pack(hosted: HostedPicture) -> Packed:

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from images_emulator.contract import errors, wire
 from images_emulator.contract.file_objects import check_upload, deleted_file, file_list, file_object
+from images_emulator.contract.notices import past_limit
 from images_emulator.contract.operations import CREATE_FILE
 from images_emulator.contract.policy import Policy
 from images_emulator.exchange.exchange import exchange_of
@@ -31,6 +32,10 @@ class FilesAPI:
             exchange, request.receive, CREATE_FILE, self.emulator, policy.as_of
         )
         upload, purpose = check_upload(fields)
+        if not self.files.admits(upload.filename, upload.data):
+            error = errors.body_too_large()
+            error.add_notice(past_limit("a file", self.emulator.settings, "files_bytes"))
+            raise error
         owner = self._owner(request)
         file = await self.files.add(upload.filename, purpose, upload.data, owner=owner)
         return json_response(wire.pretty(file_object(file)))

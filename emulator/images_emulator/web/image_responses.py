@@ -32,7 +32,7 @@ from images_emulator.exchange.exchange import Exchange, exchange_of
 from images_emulator.exchange.request_head import RawHeaders
 from images_emulator.rendering.renderer import Renderer
 from images_emulator.state.emulator import Emulator
-from images_emulator.state.hosted_picture import HostedPicture
+from images_emulator.state.hosted_picture import hosted_pictures, mean_weight
 from images_emulator.web.disconnect import watch_disconnect
 from images_emulator.web.forwarded_headers import base_url, is_forwarded
 from images_emulator.web.json_responses import json_response
@@ -222,11 +222,11 @@ class ImageResponses:
         self, request: Request, exchange: Exchange, image_request: ImageRequest, created: datetime
     ) -> list[bytes]:
         """Host the images and return their URLs. An image is drawn when it is downloaded."""
-        hosted = imaging.decoder.without_pixels(image_request)
         is_shared = self.emulator.store.is_shared
+        pictures = hosted_pictures(image_request)
         targets, stored = self.emulator.hosting.publish(
-            [HostedPicture(hosted, index) for index in range(image_request.n)],
-            imaging.decoder.weight_of(image_request, copied=is_shared),
+            pictures,
+            mean_weight(pictures, are_copied=is_shared),
             created,
             exchange.dialect.hosted,
             request_id=exchange.id,

@@ -30,6 +30,7 @@ from images_emulator.exchange.request_head import RawHeaders
 from images_emulator.setting_values import RemoteImages
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.rate_limits import Admission
+from images_emulator.threads import DaemonThreadPool
 from images_emulator.web.authentication import file_owner
 from images_emulator.web.disconnect import watch_disconnect
 from images_emulator.web.endpoints import Handler
@@ -37,6 +38,9 @@ from images_emulator.web.image_responses import ImageResponses, PreparedRequest,
 from images_emulator.web.request_body import read_body, read_call
 
 logger = logging.getLogger("images_emulator")
+
+MAX_FETCHERS: Final = 32
+"""The most calls whose images are fetched at the same time; others wait."""
 
 PREPARED_OVERHEAD_BYTES: Final = 4096
 """Bytes that a prepared request takes beside its body and its texts, about."""
@@ -63,6 +67,12 @@ class ImagesAPI:
             fetcher(settings),
             imaging.decode_limits.DecodeLimits.of(settings),
         )
+
+    @cached_property
+    def _fetchers(self) -> DaemonThreadPool:
+        """The threads that validate calls and fetch their images. They are no threads of the event
+        loop's own, for which namespaces and the admin API would wait beside slow hosts."""
+        return DaemonThreadPool(MAX_FETCHERS, thread_name_prefix="fetch")
 
     def handler(self, operation: Operation, model_of: ModelResolver | None = None) -> Handler:
         """The handler of *operation*. It marks the errors of body and parameters as those of an
@@ -179,7 +189,10 @@ class ImagesAPI:
         # Validation decodes the uploads, so it runs in the renderer's decoder thread. Where it may
         # fetch images, it runs in another thread, because it waits for the network.
         if self.emulator.settings.remote_images == RemoteImages.FETCH:
-            return await asyncio.to_thread(validate, call, loader, policy, dialect)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(
+                self._fetchers, validate, call, loader, policy, dialect
+            )
         with watch_disconnect(request) as disconnect:
             return await self.emulator.renderer.decode(
                 lambda: validate(call, loader, policy, dialect), disconnect

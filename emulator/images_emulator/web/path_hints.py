@@ -88,7 +88,12 @@ def _candidates(path: str, segments: Sequence[str]) -> Iterator[str]:
     prefixes = ["/v1"]
     if AZURE_PREFIX in f"{path}/":
         deployment = azure.DEPLOYMENT_PATH.search(f"{path}/")
-        prefixes = [*([deployment.group().rstrip("/")] if deployment else ()), f"{AZURE_PREFIX}v1"]
+        # Without a name of a deployment, `images` of the operation is in its place.
+        if deployment and deployment.group(1) != "images":
+            prefixes = [deployment.group().rstrip("/")]
+        else:
+            prefixes = []
+        prefixes.append(f"{AZURE_PREFIX}v1")
     for start in range(len(segments)):
         end = "/" + "/".join(segments[start:])
         for prefix in prefixes:
