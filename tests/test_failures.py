@@ -91,6 +91,7 @@ def answer_of(server: Server, path: str = OPENAI, **changes: str) -> bytes:
         (CORSMiddleware, "__call__", AZURE),
         (JournalMiddleware, "__call__", OPENAI),
         (JournalMiddleware, "__call__", AZURE),
+        (JournalMiddleware, "__call__", f"/ns/x{AZURE}"),
         (Router, "_endpoint", OPENAI),
         (Router, "_endpoint", AZURE),
         (ImagesAPI, "_prepare", OPENAI),
@@ -104,7 +105,7 @@ def test_failure_is_answered_as_the_api_does_with_a_notice(
     assert head.startswith(b"HTTP/1.1 500 Internal Server Error\r\n")
     assert b"content-type: application/json" in head
     assert b"x-emulator-notice: the emulator itself has failed" in head
-    assert json.loads(body)["error"]["message"]
+    assert ("Azure" in json.loads(body)["error"]["message"]) is ("/openai/" in path)
     assert answer_of(server).startswith(b"HTTP/1.1 200 OK")
 
 

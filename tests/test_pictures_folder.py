@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Final
 
+import httpx2
 import openai
 import pytest
 from openai import OpenAI
@@ -15,6 +16,8 @@ from PIL import Image
 from images_emulator import Emulator, Server, Settings
 from images_emulator.cli import main
 from images_emulator.own_answers.pictures_folder import PicturesFolder
+from images_emulator.state.memory_store import MemoryStore
+from images_emulator.state.scenario import Scenario
 from tests.conftest import KEY
 from tests.pictures import BLUE, GREEN, RED, answered, encoded, plain, png
 
@@ -95,6 +98,36 @@ def test_a_reset_reads_the_folder_anew(tmp_path: Path) -> None:
         assert shown(server, "fo", "ship", "boat") == ["red", "blue", "drawn"]
         server.reset()
         assert shown(server, "fo", "ship", "boat") == ["blue", "drawn", "green"]
+
+
+def test_answers_of_the_folder_wait_for_no_call_also_where_another_process_read_them(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, fo=RED)
+    store = MemoryStore()
+    scenario, other = (Scenario(store, pictures=str(tmp_path)) for _ in range(2))
+    write(tmp_path, ship=BLUE)
+    scenario.read_pictures()
+    scenario.reset()
+    other.inject("timeout")
+    assert [step.title for step in other.unmet()] == ["injected (timeout)"]
+
+
+def test_a_namespace_is_deleted_whatever_the_folder_has_by_now(tmp_path: Path) -> None:
+    write(tmp_path, fo=RED)
+    with Server(pictures=str(tmp_path)) as server, httpx2.Client(base_url=server.url) as http:
+        body = {"model": "dall-e-2", "prompt": "fo", "size": "256x256"}
+        headers = {"authorization": f"Bearer {KEY}"}
+        for _ in range(2):
+            with http.stream("GET", "/ns/a/_emulator/events") as page:
+                chunks = page.iter_bytes()
+                next(chunks)
+                made = http.post("/ns/a/v1/images/generations", json=body, headers=headers)
+                assert made.status_code == 200
+                (tmp_path / "note.png").write_text("no picture")
+                assert http.delete("/_emulator/namespaces/a").status_code == 200
+            assert http.get("/_emulator/namespaces").json()["namespaces"] == []
+            (tmp_path / "note.png").unlink()
 
 
 def test_a_reset_with_mistakes_in_the_folder_resets_nothing(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from images_emulator import Server
 from tests.programs import run_pytest, run_python
 
 pytestmark = pytest.mark.not_on_redis("its sessions are processes of their own")
@@ -458,6 +459,32 @@ def test_marker_leaves_what_a_fixture_of_wider_scope_has_injected(
     session: pytest.Pytester,
 ) -> None:
     run(session, WIDER, "-p", "no:randomly").assert_outcomes(passed=2)
+
+
+OCCUPIED = """
+@pytest.fixture(scope="module")
+def failing(images_emulator_module):
+    images_emulator_module.inject("server_error", times=None)
+    return images_emulator_module
+
+@pytest.mark.images_emulator(scenario={"steps": [{"fault": {"kind": "latency", "seconds": 0}}]})
+def test_one(failing, images_emulator):
+    draw()
+
+def test_two(failing):
+    with pytest.raises(openai.InternalServerError):
+        draw()
+"""
+
+
+@pytest.mark.parametrize("is_remote", [False, True])
+def test_scenario_of_a_marker_does_not_replace_the_steps_of_a_fixture_of_wider_scope(
+    session: pytest.Pytester, server: Server, *, is_remote: bool
+) -> None:
+    arguments = ["-o", f"images_emulator_url={server.url}"] if is_remote else []
+    result = run(session, OCCUPIED, "-p", "no:randomly", *arguments)
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*its scenario would replace the steps*"])
 
 
 @pytest.mark.parametrize("scope", ["class", "module", "session"])

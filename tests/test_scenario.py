@@ -21,7 +21,7 @@ from images_emulator.faults.scenario_document import read_scenario
 from images_emulator.scenarios import ready_scenarios
 from images_emulator.state.memory_store import MemoryStore
 from images_emulator.state.scenario import MAX_CACHED_SCANS, MAX_NEAR_MISSES, Scenario
-from images_emulator.state.steps import MAX_SPENT_STEPS, MatchInput
+from images_emulator.state.steps import MAX_SPENT_STEPS, MatchInput, ScenarioStep
 from images_emulator.state.store import Count
 from tests.answers import error_of, messages_for
 from tests.conftest import KEY
@@ -80,6 +80,23 @@ def test_a_search_that_took_too_long_once_is_made_again_for_the_next_equal_call(
     slow[:] = [True, True, True]
     assert meet(scenario)[1] == near_misses
     slow.clear()
+    assert meets(scenario, calls=2) == ["server_error", "server_error"]
+
+
+def test_a_search_that_failed_once_is_made_again_for_the_next_equal_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    matches, errors = ScenarioStep.matches, [MemoryError()]
+
+    def failing(step: ScenarioStep, call: MatchInput) -> bool:
+        if errors:
+            raise errors.pop()
+        return matches(step, call)
+
+    monkeypatch.setattr(ScenarioStep, "matches", failing)
+    scenario = scenario_of({})
+    with pytest.raises(MemoryError):
+        meet(scenario)
     assert meets(scenario, calls=2) == ["server_error", "server_error"]
 
 

@@ -80,6 +80,14 @@ def test_container_refuses_settings_that_it_has_not(
         ImagesEmulatorContainer(**settings)
 
 
+def test_container_has_no_variable_for_a_setting_that_is_none(daemon: DockerDaemon) -> None:
+    with ImagesEmulatorContainer(
+        admin_token=None, rate_limit=None, api_key="sk-a,sk-b"
+    ) as emulator:
+        assert emulator.server.calls() == []
+        assert emulator.variables["OPENAI_API_KEY"] == "sk-a"
+
+
 @pytest.mark.slow
 def test_example_passes_its_tests(
     daemon: DockerDaemon, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch

@@ -601,6 +601,32 @@ def test_worker_that_cannot_start_ends_all_with_its_error(tmp_path: Path) -> Non
     assert not error.value.is_usage_error
 
 
+def test_error_of_a_worker_is_told_however_long_it_is(tmp_path: Path) -> None:
+    report = """json.dumps({"error": "no luck " * 50_000}).encode() + bytes([10])"""
+    code = f"sys.stdout = open(0, 'wb', closefd=False); sys.stdout.write({report})"
+    with pytest.raises(WorkerError) as error:
+        supervised(tmp_path, f"{code}; sys.stdout.flush()")
+    assert str(error.value) == "no luck " * 50_000
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        ("os.write(0, b'no report' + bytes([10]))", "a worker has sent no report, but b'no report"),
+        ("os.write(0, b'[1]' + bytes([10]))", r"a worker has sent no report, but b'\[1\]"),
+        ("os.write(0, b'{\"x\": 1}' + bytes([10]))", "a worker has sent no report, but "),
+        ("", "a worker has not served within 300 seconds"),
+    ],
+)
+def test_worker_that_sends_no_report_is_killed(
+    code: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not code:
+        monkeypatch.setattr(supervisor_module, "REPORT_SECONDS", 0.5)
+    with pytest.raises(WorkerError, match=sentence):
+        supervised(tmp_path, f"{code or '0'}; time.sleep(60)")
+
+
 def test_signal_during_the_start_ends_all(tmp_path: Path) -> None:
     code = "os.kill(os.getppid(), signal.SIGTERM); time.sleep(60)"
     assert supervised(tmp_path, code) == ([], [])

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from images_emulator.contract.azure import dialect_at
 from images_emulator.contract.notices import EMULATOR_FAILED, NOTICE_HEADER
 from images_emulator.listening_socket import BACKLOG
+from images_emulator.namespace_names import split_path
 from images_emulator.protocol import TICK_SECONDS, ConnectionLimits, HTTPProtocol, LimitedConfig
 from images_emulator.settings import Settings
 from images_emulator.shared_listener import SharedListener
@@ -69,6 +70,9 @@ class _LastResort:
 
 async def _send_server_error(path: str, send: Send) -> None:
     """Answer a call of *path* with the API's server error. Nothing else is known about the call."""
+    with suppress(ValueError):
+        if named := split_path(path):
+            path = named[1]
     dialect = dialect_at(path)
     request_id = dialect.request_id(random_digits())
     answer = dialect.refusal("server_error")(request_id=request_id).answer_on(None)

@@ -70,6 +70,13 @@ MAX_REPORTED_MESSAGE_CHARS: Final = 1000
 longer."""
 
 
+OCCUPIED_SCENARIO: Final = (
+    f"pytest.mark.{MARKER}: its scenario would replace the steps that a fixture of wider scope has "
+    "injected or begun; inject in this test instead, or leave that fixture out of it"
+)
+"""The failure of a test whose marker has a scenario, where a fixture has steps of its own."""
+
+
 class _Session:
     """The session's server, and the number of fixtures that have it at the moment."""
 
@@ -304,8 +311,13 @@ def _prepared(
         reset()
     session.users += 1
     marker = request.node.get_closest_marker(MARKER) if request.scope == "function" else None
+    has_own_scenario = False
     try:
         if marker:
+            has_own_scenario = marker.kwargs.get("scenario") is not None
+            if has_own_scenario and session.users > 1 and server._has_changed_scenario:
+                has_own_scenario = False
+                raise pytest.fail.Exception(OCCUPIED_SCENARIO, pytrace=False)
             _prepare_for(marker, server, request.config.rootpath)
         yield server
     finally:
@@ -315,7 +327,7 @@ def _prepared(
         elif marker:
             # What the fixture of wider scope has set or injected stays.
             server.configure(**before)
-            if marker.kwargs.get("scenario") is not None:
+            if has_own_scenario:
                 server.reset_scenario()
                 if session.url and settings.scenario is not None:
                     server.begin_scenario(settings.scenario)

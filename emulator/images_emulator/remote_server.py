@@ -201,6 +201,11 @@ class RemoteServer(ServerControl):
         with _refusals_as_value_errors():
             self._client.put("scenario", {"steps": steps})
 
+    @property
+    def _has_changed_scenario(self) -> bool:
+        steps = self._client.get("scenario")["steps"]
+        return any(step["injected"] and not step["spent"] for step in steps)
+
     def reset_scenario(self) -> None:
         self._client.post("scenario/reset")
 

@@ -234,6 +234,10 @@ class Server(ThreadedServer, ServerControl):
 
             self.emulator.scenario.read(scenario_file(scenario, folder))
 
+    @property
+    def _has_changed_scenario(self) -> bool:
+        return not self.emulator.scenario.is_at_its_start
+
     def reset_scenario(self) -> None:
         self.emulator.scenario.reset()
 

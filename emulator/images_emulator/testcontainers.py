@@ -42,6 +42,8 @@ class ImagesEmulatorContainer(DockerContainer):
                 raise ValueError(no_setting(name, variables))
         if "port" in settings:
             raise ValueError("the port in the container is 8080; Docker chooses the one outside")
+        # An unset setting, such as the `admin_token` of a variable that is not there.
+        settings = {name: value for name, value in settings.items() if value is not None}
         # The check comes before the container is made, which asks for Docker.
         environment = {variables[name]: _text(value) for name, value in settings.items()}
         super().__init__(image)
@@ -75,10 +77,10 @@ class ImagesEmulatorContainer(DockerContainer):
 
 
 def _items(value: Any) -> tuple[Any, ...]:
-    """The values of a repeatable setting."""
+    """The values of a repeatable setting, which commas separate in a text."""
     if value is None:
         return ()
-    return (value,) if isinstance(value, str) else tuple(value)
+    return tuple(value.split(",")) if isinstance(value, str) else tuple(value)
 
 
 def _text(value: Any) -> str:

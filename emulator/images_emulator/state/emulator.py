@@ -233,14 +233,16 @@ class Emulator:
             self.renderer.close()
         self.store.close()
 
-    def reset(self) -> None:
+    def reset(self, *, reads_pictures: bool = True) -> None:
         """Forget calls, pictures, files, injected faults and answers, and spent limits. Clock,
         settings and scenario return to their start; the account stays. Any thread may call this,
         but on a shared store not that of the event loop, since it waits for the store.
 
         It is no single step: a call that arrives meanwhile may find some of it done. Raises
-        ValueError, and resets nothing, where the folder of pictures has mistakes by now."""
-        self.scenario.read_pictures()
+        ValueError, and resets nothing, where the folder of pictures has mistakes by now; unless
+        *reads_pictures*, its answers are the earlier ones."""
+        if reads_pictures:
+            self.scenario.read_pictures()
         self.store.run(self._reset())
         self.clock.reset()
         self.scenario.reset()

@@ -15,7 +15,14 @@ from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.immutable import Immutable
 from images_emulator.state.identity import random_id
 from images_emulator.state.rate_limits import Admission
-from images_emulator.state.steps import CODEC, INJECTED, MatchInput, ScenarioStep, Steps
+from images_emulator.state.steps import (
+    CODEC,
+    INJECTED,
+    MatchInput,
+    ScenarioStep,
+    Steps,
+    name_of_step,
+)
 from images_emulator.state.store import Count, StaleRegistersError, Store, is_exhausted
 
 if TYPE_CHECKING:
@@ -46,7 +53,7 @@ class _Scan:
 
     def __init__(self, steps: Steps, call: MatchInput) -> None:
         self.is_certain = True
-        """Whether all steps so far could be compared in time."""
+        """Whether all steps so far could be compared, and in time."""
         self._rest = self._search(steps, call)
         self._matching: list[ScenarioStep] = []
         self.near_misses: list[NearMiss] | None = None
@@ -65,6 +72,10 @@ class _Scan:
                     yield step
             except TimeoutError:
                 self.is_certain = False
+            except BaseException:
+                # The iterator ends here, for whoever asks it again.
+                self.is_certain = False
+                raise
 
     def _find_next(self) -> bool:
         step = next(self._rest, None)
@@ -409,11 +420,10 @@ class Scenario:
     def unmet(self) -> list[UnmetStep]:
         """The steps that still wait for a call, in their order: those that no call has met, or
         fewer than their `times`. The answers in the folder of pictures are not among them."""
-        names = {each.name for each in self._answers}
         return [
             UnmetStep(step.key, step.title, step.match_as_json(), step.times, count.grants)
             for step, count in self._steps_with_counts()
-            if step.is_unmet(count) and step.name not in names
+            if step.is_unmet(count) and not step.is_of_pictures_folder
         ]
 
     def _steps_with_counts(self) -> list[tuple[ScenarioStep, Count]]:
@@ -434,7 +444,7 @@ class Scenario:
         """*steps*, and after them the answers in the folder of pictures, with new counters: calls
         that are under way count for the old ones."""
         run = random_id(8)
-        numbered = [(f"step {number}", step) for number, step in enumerate(steps, 1)]
+        numbered = [(name_of_step(number), step) for number, step in enumerate(steps, 1)]
         planned = tuple(
             ScenarioStep(step, name, f"{run}-{number}")
             for number, (name, step) in enumerate([*numbered, *self._answers], 1)

@@ -3,6 +3,7 @@ them."""
 
 from __future__ import annotations
 
+import re
 import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -26,6 +27,14 @@ MAX_QUOTED_CHARS: Final = 80
 
 INJECTED: Final = "injected"
 """Name of an injected step in near misses; those of the scenario are `step 1` and so on."""
+
+_OF_DOCUMENT: Final = re.compile(r"step \d+")
+
+
+def name_of_step(number: int) -> str:
+    """The name of the step with that *number*, from 1, of the scenario's document."""
+    return f"step {number}"
+
 
 MAX_SPENT_STEPS: Final = 20
 """The number of spent injected steps that are still listed: the last ones."""
@@ -229,6 +238,11 @@ class ScenarioStep:
     def is_injected(self) -> bool:
         """Whether it was injected, and is not of the scenario's document."""
         return self.name == INJECTED
+
+    @property
+    def is_of_pictures_folder(self) -> bool:
+        """Whether it is an answer in the folder of pictures, which is named for its file."""
+        return not (self.is_injected or _OF_DOCUMENT.fullmatch(self.name))
 
     def is_unmet(self, count: Count) -> bool:
         """Whether the step still waits for a call: its first call, or as many as its `times`."""

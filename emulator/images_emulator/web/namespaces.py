@@ -225,8 +225,8 @@ class Namespaces:
         ]
 
     async def delete(self, name: str) -> None:
-        """Forget the namespace *name* and all that it has. Raises KeyError where there is none,
-        APIError where the store is away."""
+        """Forget the namespace *name* and all that it has, also what calls leave in it meanwhile.
+        Raises KeyError where there is none, APIError where the store is away."""
         if self._uses:
             if not await self._uses.get(name):
                 raise KeyError(name)
@@ -236,12 +236,13 @@ class Namespaces:
         try:
             if self._uses:
                 # Other processes have copies of its registers, which a reset changes.
-                await asyncio.to_thread(namespace.emulator.reset)
+                await asyncio.to_thread(_reset, namespace.emulator)
                 # Last: where the store fails before, the name is there to be deleted again.
                 await self._uses.delete(name)
             elif namespace.open_calls > 1:
-                await asyncio.to_thread(namespace.emulator.reset)
-            namespace.has_begun = False
+                await asyncio.to_thread(_reset, namespace.emulator)
+            with self._lock:
+                namespace.has_begun = False
         finally:
             self.release(namespace)
 
@@ -382,3 +383,12 @@ class Namespaces:
         self._timer = None
         self._sweep()
         self._schedule()
+
+
+def _reset(emulator: Emulator) -> None:
+    """Reset the *emulator* of a namespace that is deleted. Where the folder of pictures has
+    mistakes by now, its earlier answers stay: they do not outlive the namespace in this process."""
+    try:
+        emulator.reset()
+    except ValueError:
+        emulator.reset(reads_pictures=False)

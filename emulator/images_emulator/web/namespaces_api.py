@@ -53,12 +53,14 @@ class NamespacesAPI(AdminHandlers):
         """Forget a namespace and all that it has. The next call that names it begins it anew."""
         if name == DEFAULT_NAMESPACE:
             raise admin_errors.default_namespace()
+        if (namespaces := self.context.namespaces) is None:
+            raise admin_errors.no_such_namespace(name=name)
         try:
-            if self.context.namespaces is None:
-                raise KeyError(name)
-            namespaces = self.context.namespaces
             name = await namespaces.named(name, is_key=True)
+        except ValueError:
+            raise admin_errors.no_such_namespace(name=name) from None
+        try:
             await namespaces.delete(name)
-        except (KeyError, ValueError):
+        except KeyError:
             raise admin_errors.no_such_namespace(name=name) from None
         return {"status": "ok"}

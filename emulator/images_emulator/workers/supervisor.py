@@ -31,8 +31,17 @@ from images_emulator.workers.own_redis import OwnRedis, OwnRedisError
 STOP_SECONDS: Final = 5.0
 """Seconds that the workers have to stop, before they are killed. They need about one."""
 
+REPORT_SECONDS: Final = 300.0
+"""Seconds that a worker has to load a folder of recordings, for instance, before it is killed."""
+
+MAX_REPORT_BYTES: Final = 64 * 2**20
+"""The longest report of a worker. The mistakes of a scenario with 1,500 steps take 0.5 MB."""
+
+NO_REPORT: Final = f"a worker has not served within {REPORT_SECONDS:g} seconds"
+"""The error of a worker that sends no report."""
+
 SETTLED_SECONDS: Final = 5.0
-"""Seconds of service after which a process that ends is replaced at once."""
+"""Seconds from the start of a process after which one that ends is replaced at once."""
 
 MIN_DELAY_SECONDS: Final = 0.1
 MAX_DELAY_SECONDS: Final = 5.0
@@ -175,7 +184,7 @@ class Supervisor:
                     # A folder that the user has named goes before the workers' own.
                     env={FOLDER_VARIABLE: str(self.folder / "metrics"), **os.environ},
                 )
-            reader, writer = await asyncio.open_connection(sock=ours)
+            reader, writer = await asyncio.open_connection(sock=ours, limit=MAX_REPORT_BYTES)
         except BaseException as error:
             ours.close()
             if process:
@@ -195,13 +204,15 @@ class Supervisor:
             log_lock=str(self.log_lock),
         )
         writer.write(order.to_line())
-        line = b""
-        with suppress(OSError):
-            line = await reader.readline()
-        if not line:
+        try:
+            report = await asyncio.wait_for(_report(reader), REPORT_SECONDS)
+        except (TimeoutError, ValueError) as error:
+            process.kill()
+            await self._end(index, worker)
+            raise WorkerError(str(error) or NO_REPORT) from None
+        if report is None:
             end = await self._end(index, worker)
             raise WorkerError(f"a worker {end} before it served")
-        report = Report.of_line(line)
         if report.error is not None:
             await self._end(index, worker)
             raise WorkerError(report.error, is_usage_error=report.is_usage_error)
@@ -273,6 +284,19 @@ class Supervisor:
         await asyncio.gather(*ends)
         if self._redis:
             await self._redis.stop()
+
+
+async def _report(reader: asyncio.StreamReader) -> Report | None:
+    """The report of a worker; None where the worker has ended. Raises ValueError for a report that
+    cannot be read."""
+    try:
+        line = await reader.readline()
+    except OSError:
+        return None
+    try:
+        return Report.of_line(line) if line else None
+    except (TypeError, ValueError):
+        raise ValueError(f"a worker has sent no report, but {line[:80]!r}") from None
 
 
 def worker_command(module: str) -> WorkerCommand:
