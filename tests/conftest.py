@@ -231,10 +231,22 @@ def pytester(
 
 @pytest.fixture(scope="session", autouse=True)
 def chosen_store(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Emulators without a store of their own have the one of the option `--store`."""
-    if request.config.option.store == "memory":
+    """Emulators without a store of their own have the one of the option `--store`. A Redis has 30
+    seconds for a reply: other tests have the machine, too."""
+    from tests.redis_server import missing_part  # noqa: PLC0415 - only tests need it
+
+    if missing_part():
         yield
         return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("images_emulator.state.redis_pool.TIMEOUT_SECONDS", 30)
+        patch.setattr("images_emulator.state.redis_subscription.CONNECT_SECONDS", 30)
+        if request.config.option.store != "memory":
+            _choose_redis(patch)
+        yield
+
+
+def _choose_redis(patch: pytest.MonkeyPatch) -> None:
     from tests.stores import redis_store  # noqa: PLC0415 - only tests need it
 
     def open_store(url: str | None, store_name: str) -> Store:
@@ -242,12 +254,7 @@ def chosen_store(request: pytest.FixtureRequest) -> Iterator[None]:
 
     from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("images_emulator.state.emulator.open_store", open_store)
-        # Redis has the machine for itself in the tests that stop it alone.
-        patch.setattr("images_emulator.state.redis_pool.TIMEOUT_SECONDS", 30)
-        patch.setattr("images_emulator.state.redis_subscription.CONNECT_SECONDS", 30)
-        yield
+    patch.setattr("images_emulator.state.emulator.open_store", open_store)
 
 
 @pytest.fixture(scope="session")
