@@ -221,6 +221,16 @@ class _JSONRecords(Generic[T]):
         await _journey()
         return [_read(self._codec, text) for text in await self._records.all()]
 
+    async def outline(self, key: str) -> T | None:
+        await _journey()
+        text = await self._records.get(key)
+        return None if text is None else _read(self._codec, _Text(text.json, b""))
+
+    async def outlines(self) -> list[T]:
+        await _journey()
+        texts = [_Text(text.json, b"") for text in await self._records.all()]
+        return [_read(self._codec, text) for text in texts]
+
     async def expiries(self, now: datetime) -> list[datetime]:
         await _journey()
         return await self._records.expiries(now)

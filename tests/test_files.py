@@ -207,6 +207,20 @@ def test_a_file_past_the_budget_is_refused_and_drops_none() -> None:
         assert len(http.get("/files").json()["data"]) == 1
 
 
+async def test_a_shared_store_describes_files_without_their_data(store: Store) -> None:
+    files = Files(Clock(store), store, budget=100_000)
+    added = await files.add("a", "vision", b"x" * 40_000)
+    described = [await files.describe(added.id), *await files.all()]
+    assert described == [added, added]
+    assert {each.size for each in described if each} == {40_000}
+    whole = await files.get(added.id)
+    assert whole
+    assert whole.data == added.data
+    expected = b"" if store.is_shared else added.data
+    assert [each.data for each in described if each] == [expected, expected]
+    assert await files.describe("file-unknown") is None
+
+
 async def test_oldest_files_are_evicted_past_the_budget(store: Store) -> None:
     files = Files(Clock(store), store, budget=100_000)
     added = [await files.add("a", "vision", b"x" * 40_000) for _ in range(4)]

@@ -491,7 +491,7 @@ STORED: Final[dict[str, tuple[Codec[Any], Any]]] = {
     "account": (account.CODEC, account.random_account()),
     "clock that runs": (clock.CODEC, ClockSetting(timedelta(days=-3, microseconds=1))),
     "clock that is frozen": (clock.CODEC, ClockSetting(moment=NOW)),
-    "file": (files.CODEC, StoredFile("file-1", "ä.png", "vision", b"\0\xff", NOW, "")),
+    "file": (files.CODEC, StoredFile("file-1", "ä.png", "vision", b"\0\xff", NOW, "", 2)),
     "hosted picture": (hosted_picture.CODEC, HostedPicture(_request(), 1)),
     "hosted picture of uploads": (
         hosted_picture.CODEC,

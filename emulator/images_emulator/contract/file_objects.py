@@ -20,7 +20,7 @@ PURPOSE: Final = Choice(
 
 
 class File(Protocol):
-    """A file that was uploaded; *created* is an aware time."""
+    """A file that was uploaded, of *size* bytes; *created* is an aware time."""
 
     @property
     def id(self) -> str: ...
@@ -29,7 +29,7 @@ class File(Protocol):
     @property
     def purpose(self) -> str: ...
     @property
-    def data(self) -> bytes: ...
+    def size(self) -> int: ...
     @property
     def created(self) -> datetime: ...
 
@@ -64,7 +64,7 @@ def file_object(file: File) -> dict[str, Any]:
         "id": file.id,
         "purpose": file.purpose,
         "filename": file.filename,
-        "bytes": len(file.data),
+        "bytes": file.size,
         "created_at": int(file.created.timestamp()),
         "expires_at": None,
         "status": "processed",

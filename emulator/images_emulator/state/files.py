@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import field
 from datetime import datetime
 from typing import Final
 
@@ -15,15 +16,18 @@ FILE_OVERHEAD_BYTES: Final = 1024
 
 
 class StoredFile(Immutable):
-    """One uploaded file."""
+    """One uploaded file. On a shared store, `Files.describe` and `Files.all` give it without its
+    *data*."""
 
     id: str
     filename: str
     purpose: str
-    data: bytes
+    data: bytes = field(repr=False, compare=False)
     created: datetime
     owner: str
     """The owner: a digest of an API key; empty where all keys have the same files."""
+    size: int
+    """The number of bytes of *data*."""
 
     @property
     def weight(self) -> int:
@@ -43,13 +47,16 @@ def _pack(file: StoredFile) -> Packed:
         "purpose": file.purpose,
         "created": file.created.isoformat(),
         "owner": file.owner,
+        "size": file.size,
     }
     return Packed(document, file.data)
 
 
 def _unpack(packed: Packed) -> StoredFile:
-    created = datetime.fromisoformat(packed.document["created"])
-    return StoredFile(**{**packed.document, "created": created}, data=packed.data)
+    document, data = packed.document, packed.data
+    created = datetime.fromisoformat(document["created"])
+    # An earlier release has stored no size.
+    return StoredFile(**{"size": len(data), **document, "created": created}, data=data)
 
 
 CODEC: Final = Codec(_pack, _unpack)
@@ -82,7 +89,8 @@ class Files:
         """Store a file of *owner* under that *identity*; None: under a new id. One that the budget
         does not admit is not kept."""
         identity = identity or f"file-{random_id()}"
-        file = StoredFile(identity, filename, purpose, data, self._clock.now(), owner)
+        created = self._clock.now()
+        file = StoredFile(identity, filename, purpose, data, created, owner, len(data))
         await self._files.put({file.id: file}, file.weight)
         return file
 
@@ -91,13 +99,18 @@ class Files:
         file = await self._files.get(identity)
         return file if file and owner in (None, file.owner) else None
 
+    async def describe(self, identity: str, owner: str | None = None) -> StoredFile | None:
+        """`get`, without the data where a shared store has the file."""
+        file = await self._files.outline(identity)
+        return file if file and owner in (None, file.owner) else None
+
     async def delete(self, identity: str) -> bool:
         """Delete the file. Return whether there was one."""
         return await self._files.delete(identity)
 
     async def all(self, owner: str | None = None) -> list[StoredFile]:
-        """All files, oldest first."""
-        return [file for file in await self._files.all() if owner in (None, file.owner)]
+        """All files, oldest first; without their data where a shared store has them."""
+        return [file for file in await self._files.outlines() if owner in (None, file.owner)]
 
     def data(self, identity: str, owner: str | None = None) -> bytes | None:
         """The content of the file with that id; None where there is no such file. Blocks; see

@@ -108,6 +108,12 @@ class MemoryRecords(Generic[T]):
         with self._lock:
             return [record.value for record in self._records.values()]
 
+    async def outline(self, key: str) -> T | None:
+        return await self.get(key)
+
+    async def outlines(self) -> list[T]:
+        return await self.all()
+
     async def expiries(self, now: datetime) -> list[datetime]:
         with self._lock:
             records = [*self._records.values()]

@@ -12,6 +12,7 @@ from images_emulator.state.redis_container import (
     EPOCH,
     RedisContainer,
     ValueReader,
+    known,
     size_of,
     time_text,
 )
@@ -69,6 +70,14 @@ class RedisRecords(RedisContainer, Generic[T]):
 
     async def all(self) -> list[T]:
         return self._reader.read_all(await self._call(scripts.ALL_VALUES, self._keys))
+
+    async def outline(self, key: str) -> T | None:
+        text = await self._call(scripts.GET_JSON, self._keys, key)
+        return None if text is None else self._reader.read(text, None)
+
+    async def outlines(self) -> list[T]:
+        texts = await self._call(scripts.ALL_JSON, self._keys)
+        return known(self._reader.read(text, None) for text in texts)
 
     async def expiries(self, now: datetime) -> list[datetime]:
         texts = await self._call(scripts.RECORD_TIMES, self._keys)

@@ -5,6 +5,7 @@ between its steps.
 |---|---|---|---|
 | registers | `RedisRegisters` | `REGISTERS_KEYS` | `REFRESH`, `REPLACE` |
 | records | `RedisRecords` | `RECORDS_KEYS` | `PUT_RECORDS`, `GET_VALUE`, `ALL_VALUES` |
+| | | | `GET_JSON`, `ALL_JSON` |
 | | | | `RECORD_TIMES`, `SIZE`, `DELETE_RECORD` |
 | log | `RedisLog` | `LOG_KEYS` | `AMEND`, `GET_ENTRY`, `ALL_ENTRIES` |
 | | | | `NEWEST_ENTRIES`, `HEADS`, `COUNT_ENTRIES`, `SIZE_OF_LOG`, `CLEAR_LOG` |
@@ -302,6 +303,21 @@ return values
     keys=RECORDS_KEYS,
 )
 """Returns JSON and bytes of each record, oldest first."""
+
+GET_JSON: Final = _script("return redis.call('HGET', json, ARGV[1])", keys=RECORDS_KEYS)
+"""Arguments: the key of a record. Returns its JSON."""
+
+ALL_JSON: Final = _script(
+    """
+local texts = {}
+for _, key in ipairs(redis.call('ZRANGE', order, 0, -1)) do
+  texts[#texts + 1] = redis.call('HGET', json, key)
+end
+return texts
+""",
+    keys=RECORDS_KEYS,
+)
+"""Returns the JSON of each record, oldest first."""
 
 SIZE: Final = _script(
     "return {redis.call('ZCARD', order), redis.call('HGET', meta, 'weight') or '0'}",

@@ -182,6 +182,14 @@ class Records(Protocol[T]):
         """The values, oldest first, without those that cannot be unpacked."""
         ...
 
+    async def outline(self, key: str) -> T | None:
+        """`get`, but a shared store leaves out the bytes of the packed value, which may be many."""
+        ...
+
+    async def outlines(self) -> list[T]:
+        """`all`, without bytes as in `outline`."""
+        ...
+
     async def expiries(self, now: datetime) -> list[datetime]:
         """The expiry times of the records that have not expired before *now*, in no order. Records
         that never expire have none."""

@@ -50,10 +50,12 @@ class FilesAPI:
     def _owner(self, request: Request) -> str:
         return file_owner(exchange_of(request.scope), self.emulator.settings)
 
-    async def _file_at(self, request: Request) -> StoredFile:
-        """The file whose id is in the path. Raises APIError where the caller has none."""
-        identity = request.path_params["file"]
-        file = await self.files.get(identity, self._owner(request))
+    async def _file_at(self, request: Request, *, with_data: bool = False) -> StoredFile:
+        """The file whose id is in the path; *with_data*, all of it. Raises APIError where the
+        caller has none."""
+        identity, owner = request.path_params["file"], self._owner(request)
+        find = self.files.get if with_data else self.files.describe
+        file = await find(identity, owner)
         if not file:
             raise errors.no_such_file(file_id=identity)
         return file
@@ -64,7 +66,7 @@ class FilesAPI:
 
     async def content(self, request: Request, policy: Policy) -> Response:
         """Send a file's bytes."""
-        file = await self._file_at(request)
+        file = await self._file_at(request, with_data=True)
         return Response(file.data, media_type="application/octet-stream")
 
     async def delete(self, request: Request, policy: Policy) -> Response:
