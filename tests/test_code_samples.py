@@ -31,6 +31,7 @@ from tests.conftest import KEY
 from tests.pictures import half_clear, png
 from tests.programs import run_pytest, run_python
 from tests.waiting import until
+from tests.wire import exchange
 
 ROOT = Path(__file__).parent.parent
 PROMPT = (
@@ -315,6 +316,9 @@ def test_a_test_fails_where_the_answer_is_another(recorded: Recorded, tmp_path: 
     [
         "slow_down",
         {"kind": "error", "status": 418, "message": "it's"},
+        {"kind": "error", "status": 404, "message": "q", "code": "zz", "param": "n"},
+        "malformed",
+        {"kind": "timeout", "seconds": 0.01},
         {"kind": "latency", "seconds": 0},
         "truncated",
         {"kind": "stream_error", "after": 1},
@@ -334,7 +338,7 @@ def test_a_test_has_the_fault_the_date_and_the_validation_of_the_call(
     try:
         http.post(GENERATIONS.path, json=body)
     except httpx2.TransportError:
-        until(lambda: server.requests[0].outcome == "cut")
+        until(lambda: server.requests[0].duration_ms is not None)
     (call,) = server.requests
     code = http.get(f"/_emulator/requests/{call.id}/code/pytest").text
     assert '@pytest.mark.images_emulator(as_of="2026-11-01", validation="lenient")' in code
@@ -506,3 +510,52 @@ def test_code_saves_the_pictures(  # noqa: PLR0917 - three of them are what it i
 
 def http_code(server: Server, identity: str) -> str:
     return httpx2.get(f"{server.url}/_emulator/requests/{identity}/code/curl").text
+
+
+@pytest.mark.usefixtures("only_plugin")
+def test_a_test_of_a_call_in_a_namespace_has_its_fault_in_its_own_server(
+    server: Server, http: httpx2.Client, tmp_path: Path
+) -> None:
+    http.post("/ns/of-a-sample/_emulator/inject", json={"fault": "slow_down"})
+    headers = {"x-emulator-namespace": "of-a-sample"}
+    assert http.post(GENERATIONS.path, json=SMALL, headers=headers).status_code == 429
+    (call,) = http.get("/ns/of-a-sample/_emulator/requests").json()["requests"]
+    code = http.get(f"/ns/of-a-sample/_emulator/requests/{call['id']}/code/pytest").text
+    (tmp_path / "test_it.py").write_text(code)
+    done = run_pytest(["-q", "-p", "no:cacheprovider", "-W", "error"], tmp_path)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.usefixtures("only_plugin")
+def test_a_test_of_a_call_past_the_rate_limit_injects_its_error(tmp_path: Path) -> None:
+    with Server(rate_limit="1/hour") as server, httpx2.Client(base_url=server.url) as http:
+        for _ in range(2):
+            answer = http.post(GENERATIONS.path, json=SMALL, headers={"authorization": "Bearer k"})
+        assert answer.status_code == 429
+        call = server.requests[-1]
+        code = http.get(f"/_emulator/requests/{call.id}/code/pytest").text
+    (tmp_path / "test_it.py").write_text(code)
+    done = run_pytest(["-q", "-p", "no:cacheprovider", "-W", "error"], tmp_path)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("language", ["python", "javascript", "pytest"])
+def test_an_infinite_number_is_in_no_code(
+    server: Server, http: httpx2.Client, language: str
+) -> None:
+    body = b'{"model": "gpt-image-2", "prompt": "x", "n": 1e400}'
+    http.post(GENERATIONS.path, content=body, headers={"content-type": "application/json"})
+    (call,) = server.requests
+    code = http.get(f"/_emulator/requests/{call.id}/code/{language}").text
+    assert "1e400" in code
+    assert "n=inf" not in code
+    assert "n: null" not in code
+
+
+def test_curl_sends_a_path_with_dots_as_it_is(server: Server, http: httpx2.Client) -> None:
+    assert exchange(server.url, "GET", "/v1/../v1/models").response
+    (call,) = server.requests
+    code = http.get(f"/_emulator/requests/{call.id}/code/curl").text
+    done = subprocess.run(["bash", "-c", f"{code.rstrip()} -s -o /dev/null"], check=True)  # noqa: S607 - as users have it
+    assert done.returncode == 0
+    assert [each.path for each in server.requests] == [call.path] * 2

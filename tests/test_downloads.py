@@ -177,7 +177,7 @@ def test_an_expired_url_says_so_in_the_stores_words(
     )
 
 
-def test_an_api_call_that_is_to_expire_does_not(client: OpenAI) -> None:
+def test_an_api_call_that_is_to_expire_does_not(client: OpenAI, server: Server) -> None:
     answer = client.images.generate(
         model="dall-e-2",
         prompt="a fox",
@@ -185,6 +185,7 @@ def test_an_api_call_that_is_to_expire_does_not(client: OpenAI) -> None:
         extra_headers={"x-emulator-fault": "expired"},
     )
     assert answer.data
+    assert server.requests[-1].fault is None
 
 
 def test_a_slow_or_broken_store_is_one_too(

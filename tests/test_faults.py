@@ -507,6 +507,24 @@ def test_a_download_meets_a_fault_whatever_headers_are_for_calls_to_the_api(
     assert statuses == [403, 200]
 
 
+@pytest.mark.parametrize(
+    "fault", ["slow_body;bytes_per_second=1", "truncated", "latency;realistic=true"]
+)
+def test_a_look_at_a_hosted_picture_without_its_body_is_whole_and_takes_no_time(
+    server: Server, client: OpenAI, fault: str
+) -> None:
+    url = (client.images.generate(model="dall-e-2", prompt="x").data or [])[0].url or ""
+    server.clock.freeze()
+    with httpx2.Client(timeout=30) as http:
+        assert http.head(url, headers={"x-emulator-fault": fault}).status_code == 200
+        # On the same connection.
+        assert http.get(url).status_code == 200
+    assert [(each.fault, each.outcome) for each in server.downloads] == [
+        (fault.partition(";")[0], "answered"),
+        (None, "answered"),
+    ]
+
+
 @pytest.mark.parametrize("model", MODELS.values(), ids=str)
 def test_every_quality_has_its_seconds(model: Model) -> None:
     qualities = model.accepts[GENERATIONS]["quality"]

@@ -187,6 +187,26 @@ def test_pictures_count_by_size_and_format_with_tokens_and_price(
     assert figures.value("price_dollars_total") == pytest.approx(price)
 
 
+@pytest.mark.parametrize("what", ["base64", "picture"])
+def test_tokens_count_where_a_fault_spoils_the_picture(measured: Server, what: str) -> None:
+    with sdk(measured) as client:
+        headers = {"x-emulator-fault": f"malformed;what={what}"}
+        client.images.generate(model="gpt-image-2", prompt="A fox", extra_headers=headers)
+    figures = scrape(measured)
+    (call,) = measured.calls()
+    assert call.usage
+    assert figures.value("tokens_total", direction="output") == call.usage.output_tokens > 0
+    assert figures.value("price_dollars_total") == pytest.approx(call.price_usd)
+
+
+def test_answers_to_head_have_no_bytes(measured: Server) -> None:
+    with sdk(measured) as client:
+        url = (client.images.generate(model="dall-e-2", prompt="x").data or [])[0].url or ""
+    before = scrape(measured).value("response_bytes_total")
+    assert httpx2.head(url).status_code == 200
+    assert scrape(measured).value("response_bytes_total") == before
+
+
 def test_bytes_of_requests_and_answers_count(measured: Server) -> None:
     body = json.dumps({"model": "gpt-image-2", "prompt": "A fox", "quality": "low"})
     answer = httpx2.post(
@@ -294,15 +314,15 @@ def test_journal_and_hosted_pictures_are_measured() -> None:
 
 def test_refusals_of_the_rate_limit_count_and_those_of_faults_do_not(measured: Server) -> None:
     with Server(metrics=True, rate_limit="1/hour") as server, sdk(server) as client:
-        for fault in ("", "rate_limit_exceeded", ""):
+        for fault in ("", "rate_limit_exceeded", "", "latency;seconds=0"):
             headers = {"x-emulator-fault": fault} if fault else {}
             try:
                 client.images.generate(model="gpt-image-2", prompt="A", extra_headers=headers)
             except openai.RateLimitError:
-                assert server.calls()[-1].fault == (fault or None)
+                assert server.calls()[-1].fault == (fault.partition(";")[0] or None)
         figures = scrape(server)
-        assert figures.value("rate_limit_refusals_total", model="gpt-image-2") == 1
-        assert figures.value("calls_total", status="429") == 2
+        assert figures.value("rate_limit_refusals_total", model="gpt-image-2") == 2
+        assert figures.value("calls_total", status="429") == 3
 
 
 def test_downloads_edits_and_files_have_their_endpoints(measured: Server) -> None:

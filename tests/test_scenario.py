@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatchcase
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from openai import OpenAI
 
 from images_emulator import Emulator, Server, Settings, create_app
+from images_emulator.contract.operations import IMAGE_OPERATIONS
 from images_emulator.exchange.prompts import PromptPattern
 from images_emulator.faults.base import BaseFault
 from images_emulator.faults.scenario_document import read_scenario
@@ -841,6 +843,17 @@ def test_the_openapi_document_has_the_id_of_an_injected_step(http: httpx2.Client
     schema = document["components"]["schemas"][name]
     assert sorted(schema["required"]) == ["injected", "steps"]
     assert schema["properties"]["injected"]["type"] == "string"
+
+
+@pytest.mark.parametrize("path", READY, ids=lambda path: path.stem)
+def test_steps_of_ready_scenarios_for_some_paths_are_for_no_downloads(path: Path) -> None:
+    patterns = [step.match.path for step in read_scenario(str(path)).steps if step.match.path]
+    for pattern in patterns:
+        assert not fnmatchcase("/private/images/0f-1/generated_00.png", pattern)
+        assert not fnmatchcase("/private/org-x/user-y/img-z.png", pattern)
+        for operation in IMAGE_OPERATIONS.values():
+            assert fnmatchcase(operation.path, pattern)
+            assert fnmatchcase(f"/openai/deployments/x{operation.route}", pattern)
 
 
 def test_the_admin_api_lists_and_gives_the_ready_scenarios(http: httpx2.Client) -> None:

@@ -22,7 +22,11 @@ async def _cut(  # noqa: PLR0917 - the three of ASGI, and where and how to cut
     reset: bool,
 ) -> None:
     """Close the connection in the middle of the answer of *app*: after *after* bytes of the body,
-    or with None after half of its first message. A shorter body arrives whole."""
+    or with None after half of its first message. A shorter body arrives whole, and so does the
+    answer to a HEAD, which has none."""
+    if exchange.method == "HEAD":
+        await app(scope, receive, send)
+        return
     left, ended = after, False
 
     async def wrapped_send(message: Message) -> None:

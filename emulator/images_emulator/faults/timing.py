@@ -68,10 +68,10 @@ class Latency(BaseFault):
         await app(scope, receive, wrapped_send)
 
     def share(self, exchange: Exchange) -> float:
-        """Seconds before an answer, or before each event of a stream. Refusals are quick: 0
-        seconds."""
+        """Seconds before an answer, or before each event of a stream. Refusals and downloads are
+        quick: 0 seconds. The API was recorded to draw before it answers."""
         request = exchange.request
-        if not request:
+        if not request or exchange.kind == "download":
             return 0
         events = 1 + request.partial_images if request.stream else 1
         return (_seconds(request) * self.scale + random.uniform(0, self.jitter)) / events
@@ -117,6 +117,9 @@ class SlowBody(BaseFault):
     async def __call__(
         self, app: ASGIApp, exchange: Exchange, scope: Scope, receive: Receive, send: Send
     ) -> None:
+        if exchange.method == "HEAD":
+            await app(scope, receive, send)  # its answer has no body
+            return
         # Twenty pieces a second are smooth enough for a progress bar.
         step = max(1, self.bytes_per_second // 20)
         waits: Waits | None = None

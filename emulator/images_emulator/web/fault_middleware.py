@@ -232,9 +232,11 @@ class FaultMiddleware:
         text = await self._take_directive(exchange, receive) if has_directive else None
         if header := exchange.head.header(_FAULT_HEADER):
             try:
-                return _read(header)
+                fault = _read(header)
             except ValueError as error:
                 raise emulator_errors.bad_override(header=FAULT_HEADER, reason=str(error)) from None
+            # A client may send the header with each of its requests.
+            return None if fault.for_downloads and exchange.kind != "download" else fault
         if text is not None:
             try:
                 return _read(";".join(text.split()))

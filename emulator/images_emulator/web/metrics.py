@@ -35,6 +35,7 @@ from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import IMAGE_OPERATIONS, MOUNTS
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import ImageRequest
+from images_emulator.contract.service_errors import ERRORS_BY_NAME
 from images_emulator.distribution import DISTRIBUTION
 from images_emulator.exchange.exchange import Exchange, exchange_of
 from images_emulator.lru_cache import CountingLRUCache, LRUCache
@@ -259,9 +260,11 @@ class Metrics:
         )
         if exchange.body_bytes:
             self._add(exchange.body_bytes, "request_bytes", endpoint)
-        if exchange.images and exchange.kind == "call":
+        if exchange.kind == "call":
             self._count_pictures(exchange, model)
-        elif status == "429" and not fault and source == EMULATOR:
+        # A fault that is an error has sent it itself; others let the call come to the limit.
+        is_error_fault = fault in ERRORS_BY_NAME or fault == "error"
+        if status == "429" and source == EMULATOR and not is_error_fault:
             self._add(1, "rate_limit_refusals", model)
 
     def _count_pictures(self, exchange: Exchange, model: str) -> None:
@@ -282,8 +285,9 @@ class Metrics:
         self._add(change, "open_streams")
 
     def count_sent(self, exchange: Exchange, body: bytes) -> None:
-        """A part of the *body* of an answer leaves."""
-        self._add(len(body), "response_bytes", endpoint_of(exchange))
+        """A part of the *body* of an answer leaves. The answer to a HEAD has none."""
+        if exchange.method != "HEAD":
+            self._add(len(body), "response_bytes", endpoint_of(exchange))
 
     # --- renderer and store
 

@@ -11,7 +11,9 @@ def curl_code(source: SampleSource) -> str:
     """A command for a shell. A body that is no short text comes from the journal."""
     exchange = source.exchange
     method = ["--head"] if exchange.method == "HEAD" else ["-X", exchange.method]
-    words = ["curl", "-g", *method, f"{source.base}{source.target}"]
+    # curl resolves `/../` unless it is told not to.
+    as_is = ["--path-as-is"] if "/." in source.target else []
+    words = ["curl", "-g", *as_is, *method, f"{source.base}{source.target}"]
     # Without a value curl leaves the header out; otherwise it would say that the body is a form.
     for name, value in ({"content-type": ""} | dict(source.headers)).items():
         words += ["-H", f"{name}: {value}".rstrip()]

@@ -8,6 +8,7 @@ from typing import Final
 
 from images_emulator.changeable_settings import changeable_values
 from images_emulator.contract.operations import AZURE_PREFIX
+from images_emulator.exchange.exchange import Exchange
 from images_emulator.settings import Settings
 from images_emulator.web.code_samples.code_layout import indented, literal
 from images_emulator.web.code_samples.python_code import (
@@ -32,8 +33,16 @@ ERROR_CLASSES: Final[Mapping[int, str]] = {
 """The exceptions of openai-python by the status; `InternalServerError` from 500 on."""
 
 
+RATE_LIMIT: Final = "rate_limit_exceeded"
+"""The name of the error of a rate limit, and its code."""
+
+WITHOUT_END: Final = frozenset({"timeout", "stall"})
+"""The faults whose answers do not end."""
+
+
 def pytest_code(source: SampleSource) -> str:
     """A test with the fixture of the pytest plugin. It expects the answer that the call got."""
+    source = replace(source, has_own_server=True)
     sdk = sdk_call(source)
     sdk = sdk and _with_models(sdk, source.deployments)
     if not sdk or not (sdk.is_json_edit or REQUIRED[sdk.operation] <= sdk.arguments.keys()):
@@ -82,16 +91,28 @@ def _with_models(sdk: SDKCall, deployments: Mapping[str, str]) -> SDKCall:
 
 def _fault(source: SampleSource) -> str:
     """A statement that injects the fault of the call, with the fault's defaults; an error of one's
-    own with status and message. Empty where there is no fault, or the call itself asks for it."""
+    own with its members. The error stands for a rate limit that refused the call. Empty where there
+    is no fault, or the call itself asks for it."""
     exchange = source.exchange
-    asks = "x-emulator-fault" in exchange.headers or b"[[emulator:" in (exchange.body or b"")
-    if exchange.fault is None or asks:
+    fault = exchange.fault
+    if fault is None and (exchange.status, exchange.error_code) == (429, RATE_LIMIT):
+        fault = RATE_LIMIT
+    if fault is None or _asks_for_fault(exchange):
         return ""
-    arguments = [python_value(exchange.fault)]
-    if exchange.fault == "error":
-        message = (exchange.error or {}).get("message") or ""
-        arguments += [f"status={exchange.status}", f"message={python_value(message)}"]
+    arguments = [python_value(fault)]
+    if fault == "error":
+        members = {"status": exchange.status, "message": "", **(exchange.error or {})}
+        arguments += [
+            f"{name}={python_value(members[name])}"
+            for name in ("status", "message", "type", "param", "code")
+            if members.get(name) is not None
+        ]
     return f"images_emulator.inject({', '.join(arguments)})\n"
+
+
+def _asks_for_fault(exchange: Exchange) -> bool:
+    """Whether a header or the prompt of the call asks for its fault."""
+    return "x-emulator-fault" in exchange.headers or b"[[emulator:" in (exchange.body or b"")
 
 
 def _checks(source: SampleSource, sdk: SDKCall) -> Iterator[str]:
@@ -103,12 +124,13 @@ def _checks(source: SampleSource, sdk: SDKCall) -> Iterator[str]:
         yield indented(f"{expression}\n")
         yield f"assert refusal.value.status_code == {status}\n"
         yield f"assert refusal.value.code == {python_value(exchange.error_code)}\n"
+    elif end := _end_of(exchange):
+        if exchange.fault in WITHOUT_END:
+            yield "client = client.with_options(timeout=1, max_retries=0)\n"
+        yield f"with pytest.raises(Exception):  # the answer {end}\n"
+        yield indented(f"list({expression})\n" if sdk.streams else f"{expression}\n")
     elif exchange.outcome != "answered":
-        if exchange.outcome in {"failed", "cut"}:
-            yield f"with pytest.raises(Exception):  # the answer {_ENDS[exchange.outcome]}\n"
-            yield indented(f"list({expression})\n" if sdk.streams else f"{expression}\n")
-        else:
-            yield f"answer = {expression}\n"
+        yield f"answer = {expression}\n"
     elif sdk.streams:
         types = [event.type for event in exchange.stream]
         yield f"stream = {expression}\n"
@@ -120,3 +142,13 @@ def _checks(source: SampleSource, sdk: SDKCall) -> Iterator[str]:
 
 
 _ENDS: Final = {"failed": "ends with an error", "cut": "is cut"}
+
+
+def _end_of(exchange: Exchange) -> str | None:
+    """Why the SDK raises an exception for an answer that is no refusal; None where it does not."""
+    if exchange.fault in WITHOUT_END:
+        return "does not end"
+    # Asked for by the call, it may spoil the picture alone, which the SDK does not look at.
+    if exchange.fault == "malformed" and not (_asks_for_fault(exchange) and exchange.usage):
+        return "cannot be read"
+    return _ENDS.get(exchange.outcome)

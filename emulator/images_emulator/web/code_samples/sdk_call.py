@@ -24,6 +24,7 @@ from images_emulator.contract.rules import Flag, Integer
 from images_emulator.exchange.call_details import input_image_items
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.file_types import FILE_TYPES
+from images_emulator.namespace_names import NAMESPACE_HEADER
 
 MAX_ARGUMENT_BYTES: Final = 100_000
 """The most bytes of a body in the code; a longer body comes from the journal. Linux takes 128 KB
@@ -87,6 +88,8 @@ class SampleSource:
     """The current values of the server's settings that change at run time."""
     deployments: Mapping[str, str] = field(default_factory=dict)
     """Azure's deployments of the server, with their models."""
+    has_own_server: bool = False
+    """Whether the code has a server of its own, as a test has, and names no namespace."""
 
     @property
     def journal_url(self) -> str:
@@ -105,7 +108,7 @@ class SampleSource:
         return {
             name: value
             for name, value in self.exchange.headers.items()
-            if name in ("content-type", "accept") or name.startswith("x-emulator-")
+            if name in ("content-type", "accept") or self._is_for_emulator(name)
             if (name, value) != ("accept", "*/*")
         }
 
@@ -113,7 +116,12 @@ class SampleSource:
     def emulator_headers(self) -> Mapping[str, str]:
         """The call's headers for the emulator, such as `x-emulator-fault`."""
         headers = self.exchange.headers.items()
-        return {name: value for name, value in headers if name.startswith("x-emulator-")}
+        return {name: value for name, value in headers if self._is_for_emulator(name)}
+
+    def _is_for_emulator(self, name: str) -> bool:
+        return name.startswith("x-emulator-") and not (
+            self.has_own_server and name == NAMESPACE_HEADER
+        )
 
     @property
     def key_header(self) -> tuple[str, str] | None:
@@ -232,9 +240,10 @@ def _form_arguments(call: Call) -> dict[str, Any] | None:
 
 
 def _is_text(value: Any) -> bool:
-    """Whether all strings in *value* can be sent as UTF-8."""
+    """Whether *value* can be sent as JSON in UTF-8: without halves of surrogate pairs, and without
+    infinite numbers, for which languages have no literal."""
     try:
-        json.dumps(value, ensure_ascii=False, default=str).encode()
-    except UnicodeEncodeError:
+        json.dumps(value, ensure_ascii=False, allow_nan=False, default=str).encode()
+    except ValueError:
         return False
     return True
