@@ -168,6 +168,20 @@ def quick_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("images_emulator.protocol.TICK_SECONDS", 10)
 
 
+def test_the_limit_of_a_head_counts_what_came_with_the_end_of_the_head_before(
+    narrow: Server,
+) -> None:
+    first = b"GET /v1/models HTTP/1.1\r\nAuthorization: Bearer k\r\n\r\n"
+    second = b"GET /v1/models HTTP/1.1\r\nAuthorization: Bearer k\r\nx-a: " + b"x" * 4096
+    with socket.create_connection((narrow.settings.host, narrow.port), timeout=30) as connection:
+        connection.sendall(first + second)
+        assert connection.recv(12) == b"HTTP/1.1 200"
+        connection.sendall(b"\r\n\r\n")
+        connection.shutdown(socket.SHUT_WR)
+        rest = b"".join(iter(lambda: connection.recv(65_536), b""))
+    assert b"HTTP/1.1 431 " in rest
+
+
 CALL: Final = b"POST /v1/images/generations HTTP/1.1\r\nAuthorization: Bearer k\r\n"
 
 

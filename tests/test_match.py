@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 from typing import Any
@@ -9,17 +10,34 @@ from typing import Any
 import httpx2
 import pytest
 
-from images_emulator import Server
+from images_emulator import Emulator, Server
 from images_emulator.contract.references import BASE64_CHUNK_CHARS
 from images_emulator.exchange.field_path import FieldPath
 from images_emulator.exchange.prompts import name_pattern, prompt_name
 from images_emulator.faults.scenario_document import parse_step
+from images_emulator.state.steps import MatchInput
+from images_emulator.web.match_input import _for_the_same_steps
 from tests.pictures import RED, half_clear, png
 from tests.programs import run_command
 
 FOX = {"model": "gpt-image-2", "prompt": "A red fox, asleep"}
 SOURCE, MASK = png(), half_clear()
 SHA = hashlib.sha256(SOURCE).hexdigest()
+
+
+async def test_values_are_made_again_where_a_step_comes_meanwhile_that_asks_for_others(
+    emulator: Emulator,
+) -> None:
+    made: list[frozenset[str]] = []
+
+    async def make() -> MatchInput:
+        made.append(emulator.scenario.reads)
+        if len(made) == 1:
+            await asyncio.to_thread(emulator.scenario.inject, "timeout", match={"prompt": "fox"})
+        return MatchInput("/v1/images/generations")
+
+    await _for_the_same_steps(make, emulator)
+    assert made == [frozenset(), frozenset({"prompt"})]
 
 
 def data_url(data: bytes) -> str:

@@ -883,6 +883,36 @@ def test_a_namespace_that_makes_room_on_a_shared_store_keeps_what_it_has() -> No
         assert calls(server, "a") == 1
 
 
+@NO_REDIS
+def test_no_more_namespaces_of_other_processes_stay_open_than_the_setting_says() -> None:
+    settings: dict[str, Any] = {"store": shared_redis().url, "store_name": new_store_name()}
+    with Server(**settings) as one, Server(**settings, max_namespaces=2) as other:
+        for name in "abcde":
+            call(one, name)
+        assert [calls(other, name) for name in "abcde"] == [1] * 5
+        until(lambda: len(other.namespaces._open) == 2)
+        assert call(other, "f").status_code == 200
+        until(lambda: len(other.namespaces._open) == 2)
+        assert calls(other, "e") == 1
+
+
+@pytest.mark.not_on_redis("another process may have begun it, so it is emptied when it is deleted")
+def test_a_namespace_that_was_deleted_under_an_open_page_begins_empty() -> None:
+    with (
+        Server() as server,
+        httpx2.stream("GET", f"{server.url}/ns/a/_emulator/events") as page,
+    ):
+        chunks = page.iter_bytes()
+        next(chunks)
+        call(server, "a")
+        admin(server, "DELETE", "namespaces/a")
+        # A call that was open at the deletion would leave as much.
+        server.namespaces._open["a"].emulator.scenario.inject("server_error")
+        assert names(server) == []
+        assert call(server, "a").status_code == 200
+        assert calls(server, "a") == 1
+
+
 @pytest.mark.not_on_redis("a process makes room at any time, the store keeps what they have")
 def test_a_further_namespace_is_refused_where_all_are_in_use(time: list[float]) -> None:
     with Server(max_namespaces=2) as server:

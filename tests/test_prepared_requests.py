@@ -19,7 +19,7 @@ from images_emulator.contract.azure import AZURE
 from images_emulator.contract.dialect import OPENAI
 from images_emulator.contract.validation import validate
 from images_emulator.web import journal_middleware
-from images_emulator.web.image_responses import PreparedRequest
+from images_emulator.web.image_responses import PreparedRequest, header_value
 from tests.answers import error_of
 from tests.pictures import png
 from tests.test_streams import frames
@@ -334,3 +334,17 @@ def test_without_a_cache_nothing_is_known() -> None:
     ):
         bodies = [http.post(GENERATIONS, json=SMALL).json()["data"] for _ in range(3)]
     assert bodies[0] == bodies[1] == bodies[2]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('it\'s "so" \\ here', b'it\'s "so" \\ here'),
+        ("a\r\nb: 1", rb"a\r\nb: 1"),
+        ("Straße \U0001f98a", rb"Stra\xdfe \U0001f98a"),
+        ("x" * 5000, b"x" * 4096),
+    ],
+    ids=repr,
+)
+def test_a_header_of_the_emulators_own_is_visible_ascii(text: str, value: bytes) -> None:
+    assert header_value(text) == value

@@ -66,9 +66,9 @@ class HTTPProtocol(HttpToolsProtocol):
 
     These limits hold:
 
-    - A head, the trailers of a body and the extensions of a chunk may have `head` bytes each. A
-      longer one is answered 431. A head is refused before the application is called; in the other
-      cases the call ends as if the client had left.
+    - A head may have `head` bytes. A longer one is answered 431, before the application is called.
+      So may the trailers of a body and the extensions of a chunk, not counting those that came in
+      one chunk with bytes of the body: then the call ends as if the client had left.
     - A request whose rest does not come in `idle_seconds` is answered 408. Its call ends in that
       way, too.
     - A request on a connection past `connections` is answered 503.
@@ -81,9 +81,9 @@ class HTTPProtocol(HttpToolsProtocol):
     _framing_bytes = 0
     """The bytes that came since the last byte of a body or the last end of a head."""
 
-    _head_follows_body = False
-    """Whether bytes of a body came in this chunk, or in the one in which the head began.
-    `_framing_bytes` then lacks bytes of the head."""
+    _count_lacks_bytes = False
+    """Whether a head or bytes of a body ended in this chunk, or in the one in which the head began.
+    `_framing_bytes` then lacks bytes that followed."""
 
     _refused = False
 
@@ -174,7 +174,7 @@ class HTTPProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         self._quiet_ticks = 0
         if not self._in_head:
-            self._head_follows_body = False
+            self._count_lacks_bytes = False
         if self._is_excess:
             self._refuse_connection()
         chunks = [memoryview(data)]
@@ -190,13 +190,14 @@ class HTTPProtocol(HttpToolsProtocol):
                 self._refuse_head()
 
     def on_headers_complete(self) -> None:
-        if self._framing_bytes > self._limits.head or self._head_follows_body:
+        if self._framing_bytes > self._limits.head or self._count_lacks_bytes:
             # The count includes all of the last chunk, whatever else is in it.
             lines = sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
             if len(self.url) + lines > self._limits.head:
                 self._refuse_head()
                 raise ValueError("the head is too large")
         self._framing_bytes = 0
+        self._count_lacks_bytes = True
         self._in_head = False
         self.url = _origin_form(self.url)
         super().on_headers_complete()
@@ -208,7 +209,7 @@ class HTTPProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._framing_bytes = 0
-        self._head_follows_body = True
+        self._count_lacks_bytes = True
         super().on_body(body)
 
     def eof_received(self) -> None:

@@ -29,6 +29,10 @@ class StoredFile(Immutable):
     size: int
     """The number of bytes of *data*."""
 
+    def is_of(self, owner: str | None) -> bool:
+        """Whether it is a file of *owner*; None stands for all owners."""
+        return owner in (None, self.owner)
+
     @property
     def weight(self) -> int:
         """Bytes of memory that it holds, about."""
@@ -97,12 +101,12 @@ class Files:
     async def get(self, identity: str, owner: str | None = None) -> StoredFile | None:
         """The file with the id *identity*; None where there is none."""
         file = await self._files.get(identity)
-        return file if file and owner in (None, file.owner) else None
+        return file if file and file.is_of(owner) else None
 
     async def describe(self, identity: str, owner: str | None = None) -> StoredFile | None:
         """`get`, without the data where a shared store has the file."""
         file = await self._files.outline(identity)
-        return file if file and owner in (None, file.owner) else None
+        return file if file and file.is_of(owner) else None
 
     async def delete(self, identity: str) -> bool:
         """Delete the file. Return whether there was one."""
@@ -110,7 +114,7 @@ class Files:
 
     async def all(self, owner: str | None = None) -> list[StoredFile]:
         """All files, oldest first; without their data where a shared store has them."""
-        return [file for file in await self._files.outlines() if owner in (None, file.owner)]
+        return [file for file in await self._files.outlines() if file.is_of(owner)]
 
     def data(self, identity: str, owner: str | None = None) -> bytes | None:
         """The content of the file with that id; None where there is no such file. Blocks; see

@@ -202,6 +202,7 @@ class RedisCounters(RedisContainer):
             known = self._known
             for key, count in zip(keys, counts, strict=False):
                 if count > known.get(key, _NONE):
+                    known.pop(key, None)  # it becomes the latest
                     known[key] = count
             while len(known) > MAX_COUNTS:
                 del known[next(iter(known))]

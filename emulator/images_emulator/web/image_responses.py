@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -125,9 +126,14 @@ async def render_for_client(
         return await renderer.render_base64(image_request, index, partial, disconnect)
 
 
-def header_value(text: str) -> bytes:
-    """*text* as the value of a header of the emulator's own, in ASCII."""
-    return ascii(text)[1:-1][:MAX_HEADER_CHARS].encode()
+def header_value(text: str, max_chars: int = MAX_HEADER_CHARS) -> bytes:
+    """*text* as the value of a header of the emulator's own. Characters that are not visible ASCII
+    are escaped."""
+    shown = _NOT_VISIBLE.sub(lambda match: ascii(match[0])[1:-1], text[:max_chars])
+    return shown[:max_chars].encode()
+
+
+_NOT_VISIBLE: Final = re.compile(r"[^ -~]")
 
 
 class ImageResponses:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -34,15 +34,33 @@ async def input_of_call(
     """The values of a call as they were sent. *call* is None where the body cannot be parsed. The
     *model* behind an Azure deployment replaces the one that the call names."""
     fields = call.fields if call else _NOTHING
-    values = _with_forms_of_prompt(_sent_values(exchange, call, model), emulator)
-    if values.images and "image_sha256" in emulator.scenario.reads:
-        # Hashing takes time, and a file that was uploaded earlier is in the store.
-        owner = file_owner(exchange, emulator.settings)
-        digests = await emulator.renderer.parse(partial(_digests, fields, emulator, owner))
-        values = values._replace(image_sha256=digests)
-    if emulator.scenario.paths:
-        values = values._replace(fields=await _values_at_paths(lambda: fields, exchange, emulator))
-    return values
+
+    async def values_for_steps() -> MatchInput:
+        values = _with_forms_of_prompt(_sent_values(exchange, call, model), emulator)
+        if values.images and "image_sha256" in emulator.scenario.reads:
+            # Hashing takes time, and a file that was uploaded earlier is in the store.
+            owner = file_owner(exchange, emulator.settings)
+            digests = await emulator.renderer.parse(partial(_digests, fields, emulator, owner))
+            values = values._replace(image_sha256=digests)
+        if emulator.scenario.paths:
+            at_paths = await _values_at_paths(lambda: fields, exchange, emulator)
+            values = values._replace(fields=at_paths)
+        return values
+
+    return await _for_the_same_steps(values_for_steps, emulator)
+
+
+async def _for_the_same_steps(
+    make: Callable[[], Awaitable[MatchInput]], emulator: Emulator
+) -> MatchInput:
+    """The values that *make* gives. They are made again where steps have come meanwhile that ask
+    for other values."""
+    scenario = emulator.scenario
+    while True:
+        asked = scenario.reads, scenario.paths
+        values = await make()
+        if asked == (scenario.reads, scenario.paths):
+            return values
 
 
 def _sent_values(exchange: Exchange, call: Call | None, model: str | None) -> MatchInput:
@@ -68,15 +86,18 @@ async def input_of_request(
     exchange: Exchange, request: ImageRequest, emulator: Emulator
 ) -> MatchInput:
     """The values of a validated call, which are those in force."""
-    values = _with_forms_of_prompt(_values_in_force(exchange, request), emulator)
-    if not emulator.scenario.paths:
-        return values
 
     def fields() -> Mapping[str, Any]:
         call = exchange.parsed
         return values_in_force(request, call.fields if call else _NOTHING)
 
-    return values._replace(fields=await _values_at_paths(fields, exchange, emulator))
+    async def values_for_steps() -> MatchInput:
+        values = _with_forms_of_prompt(_values_in_force(exchange, request), emulator)
+        if emulator.scenario.paths:
+            values = values._replace(fields=await _values_at_paths(fields, exchange, emulator))
+        return values
+
+    return await _for_the_same_steps(values_for_steps, emulator)
 
 
 def input_of_answered(

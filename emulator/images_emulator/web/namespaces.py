@@ -63,6 +63,8 @@ class Namespace:
         self.has_begun = False
         """Whether the namespace is listed and kept. A namespace that is only looked at has not
         begun. Neither has one that was deleted: it is there for its open calls alone."""
+        self.is_deleted = False
+        """Whether it was deleted, and has not begun again."""
 
 
 class Namespaces:
@@ -194,9 +196,10 @@ class Namespaces:
             namespace.open_calls -= 1
             if namespace.open_calls:
                 return
-            if namespace.has_begun:
-                namespace.last_used = time()
-            else:
+            namespace.last_used = time()
+            # On a shared store, a call that only reads opens one that another process has begun,
+            # whether there is room or not. Its state stays in the store.
+            if not namespace.has_begun or self._is_surplus:
                 self._forget(namespace)
 
     async def _all_uses(self) -> list[_Use]:
@@ -242,7 +245,7 @@ class Namespaces:
             elif namespace.open_calls > 1:
                 await asyncio.to_thread(_reset, namespace.emulator)
             with self._lock:
-                namespace.has_begun = False
+                namespace.has_begun, namespace.is_deleted = False, True
         finally:
             self.release(namespace)
 
@@ -322,7 +325,10 @@ class Namespaces:
                         self.release(namespace)
                     raise
             if namespace:
-                namespace.has_begun = True
+                if namespace.is_deleted and not self._uses:
+                    # Its open calls may have left something since.
+                    _reset(namespace.emulator)
+                namespace.has_begun, namespace.is_deleted = True, False
                 return namespace
             try:
                 emulator = self.default.in_namespace(name)
@@ -338,22 +344,32 @@ class Namespaces:
             return namespace
 
     def _make_room(self) -> None:
-        """Forget the namespace that was used longest ago, where there are too many. Raises APIError
-        where it is still in use."""
+        """Make room for one more namespace: forget those that were used longest ago, where there
+        are too many. Raises APIError where they are still in use."""
         with self._lock:
-            begun = [each for each in self._open.values() if each.has_begun]
-            if len(begun) < self._max_count:
-                return
-            oldest = min(
-                (each for each in begun if not each.open_calls),
-                key=lambda each: each.last_used,
-                default=None,
-            )
-            # A shared store keeps the state of the namespace.
+            surplus = self._surplus + 1
+            idle = [each for each in self._open.values() if each.has_begun and not each.open_calls]
+            # A shared store keeps the state of the namespaces.
             min_idle = 0 if self._uses else MIN_IDLE_SECONDS
-            if oldest is None or time() - oldest.last_used < min_idle:
+            for oldest in sorted(idle, key=lambda each: each.last_used)[: max(surplus, 0)]:
+                if time() - oldest.last_used < min_idle:
+                    break
+                self._forget(oldest)
+                surplus -= 1
+            if surplus > 0:
                 raise emulator_errors.too_many_namespaces(count=str(self._max_count))
-            self._forget(oldest)
+
+    @property
+    def _is_surplus(self) -> bool:
+        """Whether more namespaces of a shared store are open than there may be. The lock is
+        held."""
+        return bool(self._uses) and len(self._open) > self._max_count and self._surplus > 0
+
+    @property
+    def _surplus(self) -> int:
+        """How many more namespaces have begun than there may be open. It is below 0 where there is
+        room for others. The lock is held."""
+        return sum(each.has_begun for each in self._open.values()) - self._max_count
 
     def _forget(self, namespace: Namespace) -> None:
         """Forget a namespace that has no open calls. The lock is held."""

@@ -50,6 +50,7 @@ from images_emulator.web.authentication import authenticate, file_owner
 from images_emulator.web.call_policy import policy_of
 from images_emulator.web.described_answer import EmulatorAnswer, described_answer
 from images_emulator.web.forwarded_headers import base_url
+from images_emulator.web.image_responses import header_value
 from images_emulator.web.json_responses import error_response, refuse
 from images_emulator.web.match_input import input_of_request
 from images_emulator.web.playback import OVERHEAD_BYTES, Playback, playback, sent_headers
@@ -450,7 +451,7 @@ class ReplayMiddleware:
         if self._miss_recorder:
             exchange.recording_miss = f"{sentence}; it is forwarded to {self._miss_recorder.host}"
             return self._miss_recorder
-        notice = NOTICE_HEADER, ascii(sentence)[1:-1][:MAX_NOTICE_CHARS].encode()
+        notice = NOTICE_HEADER, header_value(sentence, MAX_NOTICE_CHARS)
 
         async def emulated(scope: Scope, receive: Receive, send: Send) -> None:
             async def with_notice(message: Message) -> None:

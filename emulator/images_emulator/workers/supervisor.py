@@ -173,9 +173,9 @@ class Supervisor:
 
     async def _start(self, index: int) -> tuple[_Worker, Report]:
         """Start a worker and wait until it serves. Raises WorkerError where it does not."""
-        ours, theirs = socket.socketpair()
-        process = None
+        ours = process = None
         try:
+            ours, theirs = socket.socketpair()
             with theirs:
                 process = await asyncio.create_subprocess_exec(
                     *self._command,
@@ -186,7 +186,8 @@ class Supervisor:
                 )
             reader, writer = await asyncio.open_connection(sock=ours, limit=MAX_REPORT_BYTES)
         except BaseException as error:
-            ours.close()
+            if ours:
+                ours.close()
             if process:
                 process.kill()
                 await process.wait()
@@ -248,6 +249,8 @@ class Supervisor:
         process, since, delay = redis.process, monotonic(), 0.0
         while process:
             end = end_text(await process.wait())
+            # The guardian kills by number, and another process may get this one.
+            self._guard()
             delay = _next_delay(delay, since)
             self._notice(
                 f"the Redis of the workers (process {process.pid}) {end}; another one takes its "
@@ -262,9 +265,11 @@ class Supervisor:
                     delay = _next_delay(delay)
                     self._notice(f"{error}; again in {delay:g} s")
 
-    def _guard(self, process: Process) -> None:
-        """Let the guardian kill *process*, too. The new guardian starts before the old one ends."""
-        before, self._guardian = self._guardian, Guardian(self.folder, [process.pid])
+    def _guard(self, process: Process | None = None) -> None:
+        """Let the guardian kill *process*, too; None: no process. The new guardian starts before
+        the old one ends."""
+        processes = [process.pid] if process else []
+        before, self._guardian = self._guardian, Guardian(self.folder, processes)
         before.close()
 
     async def _stop(self) -> None:
