@@ -464,10 +464,10 @@ def test_marker_leaves_what_a_fixture_of_wider_scope_has_injected(
 OCCUPIED = """
 @pytest.fixture(scope="module")
 def failing(images_emulator_module):
-    images_emulator_module.inject("server_error", times=None)
+    {begin}
     return images_emulator_module
 
-@pytest.mark.images_emulator(scenario={"steps": [{"fault": {"kind": "latency", "seconds": 0}}]})
+@pytest.mark.images_emulator(scenario="slow")
 def test_one(failing, images_emulator):
     draw()
 
@@ -477,14 +477,44 @@ def test_two(failing):
 """
 
 
+FAILING_STEPS = '{"steps": [{"fault": {"kind": "error", "name": "server_error"}}]}'
+
+
 @pytest.mark.parametrize("is_remote", [False, True])
+@pytest.mark.parametrize(
+    "begin", ['inject("server_error", times=None)', f"begin_scenario({FAILING_STEPS})"], ids=str
+)
 def test_scenario_of_a_marker_does_not_replace_the_steps_of_a_fixture_of_wider_scope(
+    session: pytest.Pytester, server: Server, begin: str, *, is_remote: bool
+) -> None:
+    arguments = ["-o", f"images_emulator_url={server.url}"] if is_remote else []
+    code = OCCUPIED.format(begin=f"images_emulator_module.{begin}")
+    result = run(session, code, "-p", "no:randomly", *arguments)
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*its scenario would replace the steps*"])
+
+
+AGAIN = """
+@pytest.fixture(scope="module")
+def wide(images_emulator_module):
+    images_emulator_module.inject("server_error")
+    with pytest.raises(openai.InternalServerError):
+        draw()
+    return images_emulator_module
+
+@pytest.mark.images_emulator(scenario="slow")
+@pytest.mark.parametrize("number", [1, 2])
+def test_one(wide, images_emulator, number):
+    assert len(images_emulator.unmet_steps()) == 1
+"""
+
+
+@pytest.mark.parametrize("is_remote", [False, True])
+def test_scenario_of_a_marker_begins_where_no_step_of_a_fixture_of_wider_scope_waits(
     session: pytest.Pytester, server: Server, *, is_remote: bool
 ) -> None:
     arguments = ["-o", f"images_emulator_url={server.url}"] if is_remote else []
-    result = run(session, OCCUPIED, "-p", "no:randomly", *arguments)
-    result.assert_outcomes(passed=1, errors=1)
-    result.stdout.fnmatch_lines(["*its scenario would replace the steps*"])
+    run(session, AGAIN, *arguments).assert_outcomes(passed=2)
 
 
 @pytest.mark.parametrize("scope", ["class", "module", "session"])

@@ -89,6 +89,9 @@ class _Session:
         self.environment = ExitStack()
         """Restores the variables that an early server has set."""
         self.users = 0
+        self.steps: list[str] | None = None
+        """The ids of the steps with which a fixture of wider scope began; None without such a
+        fixture."""
 
     def start(self, settings: Settings | None = None) -> AnyServer:
         """Serve early, or serve again with other *settings* on the same port."""
@@ -309,13 +312,15 @@ def _prepared(
     before = server.changeable_settings if session.users else {}
     if not session.users:
         reset()
+        session.steps = server.waiting_step_ids() if request.scope != "function" else None
     session.users += 1
     marker = request.node.get_closest_marker(MARKER) if request.scope == "function" else None
     has_own_scenario = False
     try:
         if marker:
             has_own_scenario = marker.kwargs.get("scenario") is not None
-            if has_own_scenario and session.users > 1 and server._has_changed_scenario:
+            steps = session.steps
+            if has_own_scenario and steps is not None and server.waiting_step_ids() != steps:
                 has_own_scenario = False
                 raise pytest.fail.Exception(OCCUPIED_SCENARIO, pytrace=False)
             _prepare_for(marker, server, request.config.rootpath)
@@ -331,6 +336,7 @@ def _prepared(
                 server.reset_scenario()
                 if session.url and settings.scenario is not None:
                     server.begin_scenario(settings.scenario)
+                session.steps = server.waiting_step_ids()
 
 
 images_emulator = pytest.fixture()(_images_emulator)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter, sleep
@@ -54,11 +54,10 @@ class ServerControl(ABC):
     def reset_scenario(self) -> None:
         """Begin the scenario of the start again; injected steps are gone."""
 
-    @property
     @abstractmethod
-    def _has_changed_scenario(self) -> bool:
-        """Whether steps were injected that still wait for calls. A server in this process also
-        knows of another scenario that was begun."""
+    def waiting_step_ids(self) -> list[str]:
+        """The ids of the steps of the scenario, met or not, and of the injected ones that still
+        wait for calls. A scenario that begins has new ids."""
 
     @abstractmethod
     def _other_reason(self, unmet: UnmetStep, call: Exchange) -> str | None:
@@ -130,3 +129,8 @@ class ServerControl(ABC):
         __tracebackhide__ = True  # pytest shows the test's line
         if unmet := self.unmet_steps():
             raise AssertionError(unmet_text(unmet, self.calls(), self._other_reason))
+
+
+def step_ids(steps: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The ids of *steps*, as the admin API lists them, without spent ones that were injected."""
+    return [step["id"] for step in steps if not (step["injected"] and step["spent"])]
