@@ -23,6 +23,9 @@ from images_emulator.web.image_fetch import fetcher
 from tests.pictures import BLUE, half_clear, png
 from tests.waiting import until
 
+RELEASED = threading.Event()
+"""Set when the host may answer `/held`."""
+
 
 class Shelf(BaseHTTPRequestHandler):
     """A host of pictures, of redirects, and of trouble."""
@@ -46,6 +49,9 @@ class Shelf(BaseHTTPRequestHandler):
             with suppress(OSError):
                 while True:
                     self.wfile.write(bytes(2**20))
+        elif self.path == "/held":
+            RELEASED.wait(30)
+            self.send_error(404)
         elif self.path == "/slow-head":
             self.drip(b"HTTP/1.0 200 OK\r\nX-Slow: ")
         elif self.path == "/slow-body":
@@ -112,11 +118,15 @@ def test_slow_hosts_do_not_hold_up_what_else_runs_in_threads(shelf: str) -> None
     with editing(remote_images="fetch", allow_host=(shelf,)) as edit:
         url = str(edit("http://elsewhere.example/a").request.url).removesuffix("/v1/images/edits")
         with ThreadPoolExecutor(40) as pool:
-            edits = [pool.submit(edit, f"http://{shelf}/slow-body") for _ in range(40)]
-            until(lambda: len(httpx2.get(f"{url}/_emulator/requests").json()["requests"]) == 41)
-            # The next one waits in a thread, too.
-            assert httpx2.post(f"{url}/_emulator/clock", json={"reset": True}).status_code == 200
-            assert not any(each.done() for each in edits)
+            edits = [pool.submit(edit, f"http://{shelf}/held") for _ in range(40)]
+            try:
+                until(lambda: len(httpx2.get(f"{url}/_emulator/requests").json()["requests"]) == 41)
+                # This one waits in a thread, too.
+                reset = httpx2.post(f"{url}/_emulator/clock", json={"reset": True})
+                assert reset.status_code == 200
+                assert not any(each.done() for each in edits)
+            finally:
+                RELEASED.set()
 
 
 def test_a_fetch_goes_through_no_proxy(shelf: str, monkeypatch: pytest.MonkeyPatch) -> None:
