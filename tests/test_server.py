@@ -6,6 +6,7 @@ import asyncio
 import errno
 import json
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -484,3 +485,13 @@ def test_a_setting_of_another_type_is_refused_by_its_name(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         Server(**setting)
+
+
+@pytest.mark.parametrize("stop", ["close", "signal"])
+def test_a_stop_waits_for_no_tick(stop: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("images_emulator.http_server.LOOP_SECONDS", 3600)
+    with Server() as server:
+        assert httpx2.get(f"{server.url}/_emulator/health").status_code == 200
+        if stop == "signal":
+            server._http.handle_exit(signal.SIGINT, None)
+            server._stopped.wait()

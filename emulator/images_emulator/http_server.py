@@ -37,8 +37,17 @@ GRACE_SECONDS: Final = 0.5
 POLL_SECONDS: Final = 0.02
 """The seconds between two checks whether the answers have ended."""
 
+MIN_POLL_SECONDS: Final = 0.001
+"""The first of these waits; each next one is twice as long. Idle connections end in a moment."""
+
+LOOP_SECONDS: Final = 0.1
+"""The seconds between two calls of `HTTPServer.on_tick`, as in uvicorn."""
+
 TICKS: Final = 10 * TICK_SECONDS
 """The number of calls of `HTTPServer.on_tick` between two ticks of a connection."""
+
+TICKS_A_DAY: Final = 864_000
+"""The number of calls of `HTTPServer.on_tick` after which they are counted anew, as in uvicorn."""
 
 MAX_THREADS: Final = 32
 """The most threads for calls that block, such as fetching a remote image. It is the upper bound of
@@ -127,6 +136,9 @@ class HTTPServer(uvicorn.Server):
         self._config = config
         self._drains = False
         """Whether a stop leaves idle connections open for a while."""
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._exits = asyncio.Event()
+        """Set when the server is to stop."""
         self._ready = ready
         self._protocol = protocol
         self._finish = finish
@@ -138,8 +150,26 @@ class HTTPServer(uvicorn.Server):
         """The number of open connections."""
         return len(self.server_state.connections)
 
+    def stop(self) -> None:
+        """Begin to stop. Any thread may call this, also before the server has started."""
+        self.should_exit = True
+        if self._loop:
+            with suppress(RuntimeError):  # it has stopped already
+                self._loop.call_soon_threadsafe(self._exits.set)
+
+    async def main_loop(self) -> None:
+        """Call `on_tick` every `LOOP_SECONDS`, until it says that the server is to stop. It is
+        called at once after `stop`: uvicorn would notice that up to a tenth of a second later,
+        which each test with a server of its own would wait."""
+        counter = 0
+        while not await self.on_tick(counter):
+            counter = (counter + 1) % TICKS_A_DAY
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOP_SECONDS):
+                    await self._exits.wait()
+
     async def on_tick(self, counter: int) -> bool:
-        """Let each connection notice that it is idle. uvicorn calls this ten times a second."""
+        """Let each connection notice that it is idle. Return whether the server is to stop."""
         if counter % TICKS == 0:
             for connection in [*self.server_state.connections]:
                 try:
@@ -154,12 +184,13 @@ class HTTPServer(uvicorn.Server):
         would end the process before its children, and Ctrl-C would print a traceback. A second
         signal makes the stop quicker."""
         self._drains = sig == signal.SIGTERM and not self.should_exit
-        self.should_exit = True
+        self.stop()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, with a thread pool of its own for `asyncio.to_thread`, and call *ready*."""
+        self._loop = asyncio.get_running_loop()
         threads = DaemonThreadPool(MAX_THREADS, thread_name_prefix="images-emulator")
-        asyncio.get_running_loop().set_default_executor(threads)
+        self._loop.set_default_executor(threads)
         await super().startup([] if self._shared else sockets)
         if self._shared:
             self._shared.start(self._new_protocol)
@@ -194,8 +225,10 @@ class HTTPServer(uvicorn.Server):
             connection.shutdown()
         clock = asyncio.get_running_loop().time
         end = clock() + GRACE_SECONDS
-        while (connections or tasks) and clock() < end:  # noqa: ASYNC110 - uvicorn has no event
-            await asyncio.sleep(POLL_SECONDS)
+        pause = MIN_POLL_SECONDS
+        while (connections or tasks) and clock() < end:
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, POLL_SECONDS)
         for connection in [*connections]:
             cast("HTTPProtocol", connection).cut()
         # The connections are closed first: a cancelled call on an open connection is answered 500.

@@ -72,7 +72,7 @@ class ThreadedServer:
         """Stop for good. Open answers have half a second to end. Then connections and port are
         closed. Any thread may call this, and may call it twice."""
         self._closed = True
-        self._http.should_exit = True
+        self._http.stop()
         if self._thread is None:
             self._release()
         elif self._thread is not threading.current_thread():
