@@ -125,7 +125,7 @@ class JournalMiddleware:
             exchange.time = clock.now()
             # A client that has found the entry may have advanced the clock meanwhile. That advance
             # counts for this call.
-            # One that the store refused has left nothing behind.
+            # An advance that the store refused has left nothing behind.
             progress_meanwhile = max(0.0, clock.own_progress - own_progress)
             exchange.clock_progress = max(
                 exchange.clock_progress, clock.progress - progress_meanwhile

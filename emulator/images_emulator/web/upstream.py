@@ -228,7 +228,7 @@ class ForwardedCall:
             self._end = "complete"
             await send(_body(b"", more=False))
         finally:
-            # Where the client has left, the upstream would send on.
+            # After an error or a cancellation the upstream would send on.
             await response.aclose()
 
     def _add(self, chunk: bytes) -> None:
