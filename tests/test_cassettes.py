@@ -544,10 +544,10 @@ def test_yaml_needs_a_library_and_json_does_not(
 ) -> None:
     imported = builtins.__import__
 
-    def without_yaml(name: str, *arguments: Any) -> Any:
+    def without_yaml(name: str, *arguments: Any, **options: Any) -> Any:
         if name == "yaml":
             raise ImportError(name)
-        return imported(name, *arguments)
+        return imported(name, *arguments, **options)
 
     monkeypatch.setattr(builtins, "__import__", without_yaml)
     sentence = r"cassettes in YAML need PyYAML: pip install 'openai-images-emulator\[import\]'"
