@@ -1071,12 +1071,18 @@ def test_setting_of_replay_that_is_none_is_an_error(settings: Any, sentence: str
         Settings(**settings)
 
 
+def in_large_folder(server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Recording:
+    """A recording in *folder*, which is read as late as one with hundreds."""
+    monkeypatch.setattr("images_emulator.state.replay.MAX_READ_AT_ONCE", 0)
+    recording = recorded(server, **CALLS["generation"])
+    RecordingFolder(folder).add(recording)
+    return recording
+
+
 def test_large_folder_is_read_beside_the_start(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("images_emulator.state.replay.MAX_READ_AT_ONCE", 0)
-    recording = recorded(server, **CALLS["generation"])
-    RecordingFolder(tmp_path).add(recording)
+    recording = in_large_folder(server, tmp_path, monkeypatch)
     emulator = Emulator(Settings(replay=str(tmp_path), delay=False))
     assert emulator.replay
     assert not emulator.replay.is_prepared
@@ -1087,9 +1093,7 @@ def test_large_folder_is_read_beside_the_start(
 def test_recordings_that_could_not_be_read_for_a_moment_are_read_at_the_next_call(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("images_emulator.state.replay.MAX_READ_AT_ONCE", 0)
-    recording = recorded(server, **CALLS["generation"])
-    RecordingFolder(tmp_path).add(recording)
+    recording = in_large_folder(server, tmp_path, monkeypatch)
     emulator = Emulator(Settings(replay=str(tmp_path), delay=False, on_miss="refuse"))
     assert emulator.replay
     read, errors = emulator.replay._read, [OSError(24, "Too many open files")]

@@ -252,7 +252,7 @@ class HTTPServer(uvicorn.Server):
             return_exceptions=True,  # of a client that has left
         )
         end = loop.time() + DRAIN_SECONDS
-        while self._drains and connections and loop.time() < end:  # noqa: ASYNC110 - as above
+        while self._drains and connections and loop.time() < end:  # noqa: ASYNC110 - uvicorn has no event
             await asyncio.sleep(POLL_SECONDS)
 
 

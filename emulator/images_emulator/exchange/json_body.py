@@ -119,7 +119,7 @@ def _piece(body: bytes, start: int, stop: int) -> tuple[str, str, int, int]:
     """A beginning of the string at *start*, with quotes, as far as about *stop*: as it was sent,
     its text, the index behind its closing quote, and the index in *body* at which it was cut.
     Raises ValueError."""
-    found = None
+    piece = None
     # Some cut near *stop* is in the middle of neither a character nor an escape.
     for cut in range(stop, max(start, stop - _LONGEST_ESCAPE), -1):
         try:
@@ -127,14 +127,14 @@ def _piece(body: bytes, start: int, stop: int) -> tuple[str, str, int, int]:
             text, end = _DECODER.raw_decode(quoted)
         except ValueError:
             continue
-        found = quoted, text, end, cut
+        piece = quoted, text, end, cut
         # The other half of a surrogate pair may follow. Where each of these cuts is behind a first
         # half, what follows the first of them is no second one.
         if end < len(quoted) or not "\ud800" <= text[-1:] <= "\udbff":
             break
-    if found is None:
+    if piece is None:
         raise ValueError("no string")
-    return found
+    return piece
 
 
 def _string(body: bytes, start: int) -> tuple[str, int]:

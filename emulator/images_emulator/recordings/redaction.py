@@ -346,8 +346,8 @@ def _account_names(headers: Headers) -> Iterator[str]:
 def _azure_resources(recording: Recording) -> set[str]:
     """The names of the Azure resource in the URL of the upstream and in the request's `host`."""
     hosts = [value for name, value in recording.request.headers if name.lower() == "host"]
-    found = map(_AZURE_HOST.search, (recording.source, *hosts))
-    return {azure[1] for azure in found if azure}
+    matches = map(_AZURE_HOST.search, (recording.source, *hosts))
+    return {match[1] for match in matches if match}
 
 
 def _field_values(body: bytes) -> Iterator[str]:

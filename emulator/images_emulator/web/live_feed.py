@@ -453,14 +453,16 @@ class LiveFeed:
             calls = batch.calls
         # The others are not even read: in a shared store each may have megabytes.
         newest = dict([*calls.items()][-MAX_BATCH_CALLS:])
-        found = zip(newest.values(), journal.get_all([*newest]), strict=True)
-        told = [(notes, notes.exchange or entry) for notes, entry in found if entry]
-        for notes, exchange in told:
+        pairs = zip(newest.values(), journal.get_all([*newest]), strict=True)
+        noted_calls = [(notes, notes.exchange or entry) for notes, entry in pairs if entry]
+        for notes, exchange in noted_calls:
             yield from _call_events(notes, exchange)
         skipped = batch.skipped + len(calls) - len(newest)
         if emulator.scenario and (
             skipped
-            or any(notes.completed and (call.fault or call.own_answer) for notes, call in told)
+            or any(
+                notes.completed and (call.fault or call.own_answer) for notes, call in noted_calls
+            )
         ):
             # A call may be one more that has met a step.
             batch.changed.add("scenario")

@@ -57,9 +57,9 @@ async def _for_the_same_steps(
     for other values."""
     scenario = emulator.scenario
     while True:
-        asked = scenario.reads, scenario.paths
+        needs = scenario.reads, scenario.paths
         values = await make()
-        if asked == (scenario.reads, scenario.paths):
+        if needs == (scenario.reads, scenario.paths):
             return values
 
 
