@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from images_emulator.recordings import redaction
+from images_emulator.recordings import credential_search, redaction
 from images_emulator.recordings.recording import (
     Headers,
     RecordedDownload,
@@ -517,7 +517,7 @@ def test_a_body_that_cannot_be_searched_is_refused(
 def test_what_is_in_two_windows_of_the_search_is_found(
     place: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redaction, "WINDOW_BYTES", 64)
+    monkeypatch.setattr(credential_search, "WINDOW_BYTES", 64)
     body = b"." * place + KEY.encode() + b'"token": "abcdef123456"' + b"." * 99
     redacted = Redactor().redacted(recording(body))
     assert redacted.request.body == (

@@ -36,12 +36,9 @@ from images_emulator.recordings.matching import (
     compared_request,
     parsed_request,
 )
+from images_emulator.recordings.recorded_credentials import redacting_headers
 from images_emulator.recordings.recording import Headers, RecordedRequest, Recording
-from images_emulator.recordings.redaction import (
-    Redactor,
-    UnreadableBodyError,
-    redacting_headers,
-)
+from images_emulator.recordings.redaction import Redactor, UnreadableBodyError
 from images_emulator.recordings.sendable import check_status
 from images_emulator.setting_values import OnMiss, ReplayMatch
 from images_emulator.state.emulator import Emulator

@@ -1,0 +1,144 @@
+"""The credentials of one recording: what its headers, its query and the fields of its bodies name
+as such, and the names of organization, project and Azure resource."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64decode
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import lru_cache
+from typing import Final
+from urllib.parse import unquote_plus
+
+from images_emulator.exchange.credentials import bearer_token, is_secret
+from images_emulator.recordings.credential_search import AZURE_SERVICES, WINDOW_BYTES
+from images_emulator.recordings.recording import Headers, Recording
+
+MIN_KEY_CHARS: Final = 6
+"""The least length of an API key that is searched for in bodies. A shorter key opens nothing, and
+would be found in other words. An answer that refuses it may repeat it, so such answers are searched
+for keys of any length."""
+
+MIN_COOKIE_CHARS: Final = 16
+"""The least length of a cookie's value that is searched for in bodies. A shorter one may be an
+ordinary word."""
+
+ACCOUNT_HEADERS: Final = frozenset({"openai-organization", "openai-project"})
+"""The headers, in lower case, that name an organization or a project."""
+
+_DECIDING_HEADERS: Final = ACCOUNT_HEADERS | {
+    *("authorization", "proxy-authorization", "cookie", "cookie2", "set-cookie"),
+    "content-encoding",
+}
+"""The headers, beside those of which `is_secret` holds, by which redaction decides."""
+
+_AZURE_CLOUDS: Final = r"azure\.(?:com|us|cn)"
+
+AZURE_HOST: Final = re.compile(
+    rf"([a-z0-9-]{{2,64}})\.(?:{'|'.join(map(re.escape, AZURE_SERVICES))})\.{_AZURE_CLOUDS}",
+    re.IGNORECASE,
+)
+"""The name of an Azure resource, its only group, in the name of its host."""
+
+_SECRET_FIELD: Final = re.compile(
+    rb'"([\w.\[\]-]{1,64})"(?:'
+    rb'\s{0,8}:\s{0,8}"((?:[^"\r\n\\]|\\[^\r\n]){1,4096})'
+    rb'|\r\n(?:[^\r\n]{1,200}\r\n){0,4}\r\n([^"\r\n]{1,4096}))'
+)
+"""A field: of a JSON object with its text, escaped, as the second group, or of a form with its text
+as the third."""
+
+
+def request_credentials(headers: Headers, target: str) -> tuple[list[str], list[str]]:
+    """The API keys and passwords in the *headers* and the query of a request, and the values of its
+    cookies that are long enough to search for."""
+    keys: list[str] = []
+    for name, value in headers:
+        lower = name.lower()
+        if lower in ("authorization", "proxy-authorization"):
+            token = bearer_token(value) or value.partition(" ")[2].strip() or value.strip()
+            keys.append(token)
+            keys += _password(value)
+        elif lower not in ("cookie", "cookie2") and is_secret(lower):
+            keys.append(value.strip())
+    for pair in target.partition("?")[2].split("&"):
+        name, _, value = pair.partition("=")
+        if is_secret_parameter(unquote_plus(name)):
+            keys.append(unquote_plus(value))
+    return [key for key in dict.fromkeys(keys) if key], cookies(headers)
+
+
+def redacting_headers(headers: Headers) -> Headers:
+    """The *headers* of a request that decide what `Redactor.redacted` finds in its query and body:
+    those with credentials, and the encoding of the body. The others are left out."""
+    return tuple(header for header in headers if _decides(header[0].lower()))
+
+
+@lru_cache(maxsize=1024)
+def _decides(name: str) -> bool:
+    return name in _DECIDING_HEADERS or is_secret(name)
+
+
+def _password(authorization: str) -> Iterator[str]:
+    """The password of `Basic …`."""
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() == "basic":
+        with suppress(ValueError):
+            yield b64decode(token.strip()).decode().partition(":")[2]
+
+
+def cookies(headers: Headers) -> list[str]:
+    """The values of at least `MIN_COOKIE_CHARS` characters of all cookies, both sent and set."""
+    values = []
+    for name, value in headers:
+        pairs: list[str] = []
+        if name.lower() in ("cookie", "cookie2"):
+            pairs = value.split(";")
+        elif name.lower() == "set-cookie":
+            pairs = [value.partition(";")[0]]
+        values += [pair.partition("=")[2].strip().strip('"') for pair in pairs]
+    return [value for value in values if len(value) >= MIN_COOKIE_CHARS]
+
+
+def account_names(headers: Headers) -> Iterator[str]:
+    """Values of the headers that name an organization or a project."""
+    for name, value in headers:
+        if name.lower() in ACCOUNT_HEADERS and value.strip():
+            yield value.strip()
+
+
+def azure_resources(recording: Recording) -> set[str]:
+    """The names of the Azure resource in the URL of the upstream and in the request's `host`."""
+    hosts = [value for name, value in recording.request.headers if name.lower() == "host"]
+    matches = map(AZURE_HOST.search, (recording.source, *hosts))
+    return {match[1] for match in matches if match}
+
+
+def field_values(body: bytes) -> Iterator[str]:
+    """The texts of the fields of a *body* whose names mark them as credentials."""
+    for window in range(0, len(body), WINDOW_BYTES):
+        # A field at the end of a window may go on in the next one.
+        for match in _SECRET_FIELD.finditer(body, window, window + WINDOW_BYTES + 8192):
+            if is_secret(match[1].decode()):
+                text = (match[2] or match[3]).decode("utf-8", "surrogateescape")
+                text = _unescaped(text) if match[2] else text
+                if len(text) >= MIN_KEY_CHARS:
+                    yield text
+
+
+def _unescaped(text: str) -> str:
+    """The text of a JSON string without its escapes; *text* as it is where they are malformed."""
+    try:
+        plain: str = json.loads(f'"{text}"')
+        plain.encode("utf-8", "surrogateescape")
+    except ValueError:
+        return text
+    return plain
+
+
+def is_secret_parameter(name: str) -> bool:
+    """Whether the query parameter *name* holds a credential. `sig` is the signature in a URL of
+    blob storage."""
+    return name == "sig" or is_secret(name)
