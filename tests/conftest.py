@@ -73,6 +73,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.option.store == "redis":
+        from tests.redis_server import missing_part  # noqa: PLC0415 - only tests need it
+
+        if missing := missing_part():
+            raise pytest.UsageError(f"--store redis {missing}")
         # Connections of an application that a test calls on an event loop of its own are not
         # closed. In memory there are none, and a test that leaves something else open fails.
         for message in ("unclosed", "loop is closed"):
@@ -232,7 +236,8 @@ def pytester(
 @pytest.fixture(scope="session", autouse=True)
 def chosen_store(request: pytest.FixtureRequest) -> Iterator[None]:
     """Emulators without a store of their own have the one of the option `--store`. A Redis has 30
-    seconds for a reply: other tests have the machine, too."""
+    seconds for a reply to a server of this process: other tests have the machine, too. See
+    `RedisServer.patient_url` for other processes."""
     from tests.redis_server import missing_part  # noqa: PLC0415 - only tests need it
 
     if missing_part():

@@ -278,6 +278,23 @@ def test_a_har_without_the_content_type_of_a_request_has_that_of_its_body(
     assert headers == (("accept", "*/*"), ("Content-Type", data["mimeType"]))
 
 
+@pytest.mark.parametrize(
+    ("media_type", "added"),
+    [
+        ("application/json;\r\n x=y", ("Content-Type", "application/json; x=y")),
+        ("a/ż", ("Content-Type", "a/ż".encode().decode("latin-1"))),
+        (["a"], None),
+    ],
+)
+def test_the_content_type_that_a_har_adds_is_a_header(
+    media_type: Any, added: tuple[str, str] | None, tmp_path: Path
+) -> None:
+    data = {"mimeType": media_type, "text": "{}"}
+    entry = har_entry(data, {"text": "{}"}, request={"accept": "*/*"})
+    headers = recording_of(tmp_path, har(entry)).request.headers
+    assert headers == (("accept", "*/*"), *([added] if added else []))
+
+
 def test_a_date_that_no_calendar_has_is_left_out(tmp_path: Path) -> None:
     date = "Fri, 27 Nov 99999999999999999999 00:00:00 GMT"
     entry = har_entry(POST_DATA, {"text": "{}"}, coding={"date": date})

@@ -348,6 +348,18 @@ def test_a_test_has_the_fault_the_date_and_the_validation_of_the_call(
     assert done.returncode == 0, done.stdout
 
 
+def test_a_test_of_a_fault_that_changed_nothing_expects_the_answer(
+    server: Server, http: httpx2.Client
+) -> None:
+    body = {"model": "gpt-image-2", "prompt": "x", "quality": "low"}
+    http.post(GENERATIONS.path, json=body, headers={"x-emulator-fault": "stall"})
+    (call,) = server.requests
+    assert (call.fault, call.outcome) == ("stall", "answered")
+    code = http.get(f"/_emulator/requests/{call.id}/code/pytest").text
+    assert "pytest.raises" not in code
+    assert "assert len(answer.data) == 1" in code
+
+
 @pytest.mark.parametrize("operation", PYTHON_METHODS, ids=str)
 def test_parameters_that_the_sdk_lacks_are_in_a_table(operation: Operation) -> None:
     method = getattr(openai.resources.Images, PYTHON_METHODS[operation])

@@ -9,8 +9,10 @@ import httpx2
 import pytest
 
 from images_emulator import Emulator, Server, Settings
+from images_emulator.admin_client import parse_address
 from images_emulator.contract.message_format import key_in_message, mask_key
 from images_emulator.exchange.credentials import redacted_header, redacted_query
+from images_emulator.setting_values import without_credentials
 from images_emulator.web.code_samples import LANGUAGES
 
 SECRET = "sk-proj-abcdefghijklmnopqrstuvwxyz012345"
@@ -163,6 +165,36 @@ def test_a_key_among_the_parameters_is_redacted(anyone: httpx2.Client, server: S
 )
 def test_values_without_credentials_are_shown(name: str, value: str) -> None:
     assert redacted_header(name, value) == value
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://user:SECRET@h:1/0?x=SECRET", "redis://h:1/0"),
+        ("redis+sentinel://:SECRET@h1:1,h2:2/m", "redis+sentinel://h1:1,h2:2/m"),
+        ("https://user:SEC/RET@host/p", "https://host/p"),
+        ("https://user:SEC?RET@host/p?q", "https://host/p"),
+        ("https://user:SEC#RET@host", "https://host"),
+        ("http://user:p://SECRET@host/", "http://host/"),
+        ("https:/user:SECRET@host", "https:/host"),
+        ("user:SECRET@host", "host"),
+        ("https://[::1]:1/a?mail=a@b", "https://[::1]:1/a"),
+        ("https://host/a?mail=a@b", "https://host/a"),
+        ("host:80", "host:80"),
+        ("", ""),
+    ],
+)
+def test_a_url_is_shown_without_what_may_be_secret(url: str, shown: str) -> None:
+    assert without_credentials(url) == shown
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://u:SECRET@h", "http://u:SECRET\u2100@h", "http://u:SEC/RET@h"]
+)
+def test_an_address_that_is_none_is_told_without_what_may_be_secret(url: str) -> None:
+    with pytest.raises(ValueError, match="expected the URL of a server") as error:
+        parse_address(url)
+    assert not any(part in str(error.value) for part in ("SEC", "RET"))
 
 
 @pytest.mark.parametrize("query", ["", "a", "a=b=c", "a=%zz&;&=", "max_tokens=100", "q=%2Bx+y"])

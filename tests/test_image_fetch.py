@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -21,7 +22,9 @@ from images_emulator import Server, Settings
 from images_emulator.contract.refusal import APIError
 from images_emulator.web.image_fetch import fetcher
 from tests.pictures import BLUE, half_clear, png
-from tests.waiting import until
+
+ASKED = threading.Event()
+"""Set when `/held` is asked for."""
 
 RELEASED = threading.Event()
 """Set when the host may answer `/held`."""
@@ -50,6 +53,7 @@ class Shelf(BaseHTTPRequestHandler):
                 while True:
                     self.wfile.write(bytes(2**20))
         elif self.path == "/held":
+            ASKED.set()
             RELEASED.wait(30)
             self.send_error(404)
         elif self.path == "/slow-head":
@@ -114,19 +118,48 @@ def test_an_allowed_host_is_fetched_from(shelf: str) -> None:
             assert Image.open(BytesIO(data)).getpixel((1000, 500)) == BLUE
 
 
-def test_slow_hosts_do_not_hold_up_what_else_runs_in_threads(shelf: str) -> None:
-    with editing(remote_images="fetch", allow_host=(shelf,)) as edit:
+def test_a_slow_host_does_not_hold_up_what_else_runs_in_threads(
+    shelf: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ASKED.clear()
+    RELEASED.clear()
+    monkeypatch.setattr("images_emulator.http_server.MAX_THREADS", 1)
+    with (
+        editing(remote_images="fetch", allow_host=(shelf,)) as edit,
+        ThreadPoolExecutor(1) as pool,
+    ):
         url = str(edit("http://elsewhere.example/a").request.url).removesuffix("/v1/images/edits")
-        with ThreadPoolExecutor(40) as pool:
-            edits = [pool.submit(edit, f"http://{shelf}/held") for _ in range(40)]
-            try:
-                until(lambda: len(httpx2.get(f"{url}/_emulator/requests").json()["requests"]) == 41)
-                # This one waits in a thread, too.
-                reset = httpx2.post(f"{url}/_emulator/clock", json={"reset": True})
-                assert reset.status_code == 200
-                assert not any(each.done() for each in edits)
-            finally:
-                RELEASED.set()
+        held = pool.submit(edit, f"http://{shelf}/held")
+        try:
+            assert ASKED.wait(30)
+            # This one waits in a thread, too.
+            reset = httpx2.post(f"{url}/_emulator/clock", json={"reset": True})
+            assert reset.status_code == 200
+            assert not held.done()
+        finally:
+            RELEASED.set()
+
+
+def test_a_fetch_ends_in_time_however_slow_the_name_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    released, waits = threading.Event(), []
+    getaddrinfo = socket.getaddrinfo
+
+    def slow(host: Any, *arguments: Any, **named: Any) -> Any:
+        if host == "slow.example":
+            waits.append(released.wait(20))
+            raise socket.gaierror
+        return getaddrinfo(host, *arguments, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    fetch = fetcher(Settings(remote_images="fetch", allow_host=("slow.example",)), seconds=0.2)
+    try:
+        with pytest.raises(APIError, match=r"Upstream status code: 502\."):
+            fetch("http://slow.example/a.png")
+        assert waits == []
+    finally:
+        released.set()
 
 
 def test_a_fetch_goes_through_no_proxy(shelf: str, monkeypatch: pytest.MonkeyPatch) -> None:

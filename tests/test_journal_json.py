@@ -249,7 +249,13 @@ def test_uploads_of_json_link_to_their_bytes(http: httpx2.Client, admin: httpx2.
             "https://x.blob.core.windows.net/a?se=2030&sig=hunter2%2Bhunter2%2Bhunter2&sp=r",
             "https://x.blob.core.windows.net/a?se=2030&sig=********&sp=r",
         ),
+        ("https://hunter2hunter2@x.example/a.png", "https://********@x.example/a.png"),
+        (
+            f"https://x.example/a?Sig={'hunter2' * 3}#sig={'hunter2' * 3}",
+            "https://x.example/a?Sig=********#sig=********",
+        ),
         ("https://x.example/design?q=a:b@c", "https://x.example/design?q=a:b@c"),
+        (f"https://x.example/?{'a=b&' * 10**5}", f"https://x.example/?{'a=b&' * 1000}"[:255] + "…"),
         ("not a URL?", "not a URL?"),
     ],
 )

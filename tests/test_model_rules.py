@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, replace
 from datetime import date, timedelta
@@ -730,3 +731,14 @@ def test_values_of_parameters_that_a_call_leaves_out(
 def test_the_mini_model_has_no_input_fidelity() -> None:
     assert "input_fidelity" in MODELS["gpt-image-1"].accepts[EDITS]
     assert "input_fidelity" not in MODELS["gpt-image-1-mini"].accepts[EDITS]
+
+
+@pytest.mark.parametrize(("limit", "digits"), [(640, 641), (4300, 4301), (0, 4301)])
+def test_a_number_with_more_digits_than_python_reads_is_refused(limit: int, digits: int) -> None:
+    before = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(limit)
+    try:
+        with pytest.raises(APIError, match="integer"):
+            Integer(minimum=1).parse_text("n", "1" * digits)
+    finally:
+        sys.set_int_max_str_digits(before)

@@ -979,6 +979,30 @@ def test_a_call_that_is_cancelled_while_its_namespace_begins_is_no_open_call(
     assert not shared.namespaces._open
 
 
+def test_a_namespace_that_begins_slowly_does_not_hold_up_what_else_runs_in_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked, released = threading.Event(), threading.Event()
+    in_namespace = Emulator.in_namespace
+
+    def slow(emulator: Emulator, name: str) -> Emulator:
+        asked.set()
+        assert released.wait(20)
+        return in_namespace(emulator, name)
+
+    monkeypatch.setattr(Emulator, "in_namespace", slow)
+    monkeypatch.setattr("images_emulator.http_server.MAX_THREADS", 1)
+    with Server() as server, ThreadPoolExecutor(1) as pool:
+        begun = pool.submit(call, server, "slow")
+        try:
+            assert asked.wait(30)
+            admin(server, "POST", "clock", json={"reset": True})
+            assert not begun.done()
+        finally:
+            released.set()
+        assert begun.result().status_code == 200
+
+
 def test_namespaces_that_come_and_go_leave_nothing(shared: Server) -> None:
     begun: list[weakref.ref[Emulator]] = []
     shared.namespaces.observers = (lambda emulator: begun.append(weakref.ref(emulator)),)

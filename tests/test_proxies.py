@@ -239,7 +239,7 @@ def test_a_call_that_loses_its_connection_is_not_sent_again(
 def test_calls_go_on_when_a_replica_is_killed(kind: str) -> None:
     with ExitStack() as stack:
         name = new_store_name()
-        settings: dict[str, Any] = {"store": shared_redis().url, "store_name": name}
+        settings: dict[str, Any] = {"store": shared_redis().patient_url, "store_name": name}
         other = stack.enter_context(Server(host=HOSTS[1], **settings))
         flags = ("--store", settings["store"], "--store-name", name)
         replica = stack.enter_context(
@@ -307,7 +307,7 @@ def test_commands_of_the_guide_start_two_replicas_behind_a_proxy(
     text = commands_with(programs[0]).replace("127.0.0.1:8080", f"127.0.0.1:{proxy_port}")
     for named, port in zip(("8081", "8082"), ports, strict=True):
         text = text.replace(named, str(port))
-    store = f"{shared_redis().url} --store-name {new_store_name()}"
+    store = f"{shared_redis().patient_url} --store-name {new_store_name()}"
     script = text.replace("redis://127.0.0.1", store)
     checkout = tmp_path / "checkout"
     checkout.mkdir()

@@ -517,6 +517,46 @@ def test_scenario_of_a_marker_begins_where_no_step_of_a_fixture_of_wider_scope_w
     run(session, AGAIN, *arguments).assert_outcomes(passed=2)
 
 
+OWN_STEPS = """
+from images_emulator import Settings
+
+@pytest.fixture(scope="session")
+def images_emulator_settings():
+    return Settings(scenario="slow")
+
+@pytest.fixture(autouse=True)
+def emptied(images_emulator_module):
+    images_emulator_module.reset()
+
+@pytest.mark.images_emulator(scenario="outage")
+def test_one(images_emulator):
+    assert images_emulator.unmet_steps()
+"""
+
+
+LEFT_STEPS = """
+@pytest.fixture(scope="module", autouse=True)
+def wide(images_emulator_module):
+    pass
+
+def test_one(images_emulator):
+    images_emulator.inject("server_error", times=3)
+
+@pytest.mark.images_emulator(scenario="slow")
+def test_two(images_emulator):
+    assert [step.times for step in images_emulator.unmet_steps()] != [3]
+"""
+
+
+@pytest.mark.parametrize("is_remote", [False, True])
+@pytest.mark.parametrize("code", [OWN_STEPS, LEFT_STEPS], ids=["own", "left"])
+def test_scenario_of_a_marker_replaces_steps_of_the_settings_and_of_tests(
+    session: pytest.Pytester, server: Server, code: str, *, is_remote: bool
+) -> None:
+    arguments = ["-o", f"images_emulator_url={server.url}"] if is_remote else []
+    assert run(session, code, "-p", "no:randomly", *arguments).parseoutcomes().keys() == {"passed"}
+
+
 @pytest.mark.parametrize("scope", ["class", "module", "session"])
 @pytest.mark.parametrize("mode", ["fixture", "session"])
 def test_marker_leaves_the_environment_to_wider_scopes(

@@ -295,7 +295,12 @@ def test_the_organization_and_project_of_an_answer_are_redacted_in_its_message()
 
 @pytest.mark.parametrize(
     "host",
-    ["AcmeImages.openai.azure.com", "ab.services.ai.azure.com", "acme.cognitiveservices.azure.us"],
+    [
+        "AcmeImages.openai.azure.com",
+        "AcmeImages.OpenAI.Azure.com",
+        "ab.services.ai.azure.com",
+        "acme.cognitiveservices.azure.us",
+    ],
 )
 def test_the_name_of_an_azure_resource_is_redacted_in_the_name_of_a_host(host: str) -> None:
     name = host.partition(".")[0]
@@ -352,6 +357,29 @@ def test_the_signature_of_a_url_is_redacted_in_requests_and_answers(query: str) 
     assert secret.encode() not in redacted.request.body + redacted.response.body
     assert b"REDACTEDxxxx" in redacted.request.body
     assert json.loads(redacted.request.body)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"https:\/\/x.example\/y?sig={}%3D",
+        r"https://x.example/y?se=1\u0026sig\u003d{}",
+        r"https:\/\/user:{}@x.example\/y",
+        "https://{}@x.example/y",
+    ],
+)
+def test_a_credential_in_a_url_with_the_escapes_of_json_is_redacted(text: str) -> None:
+    secret = r"aB3cdEfGhIjKlM\/OpQrStUv0123456789" if "sig" in text else "hunter2hunter2"
+    body = f'{{"image_url": "{text.format(secret)}"}}'.encode()
+    redacted = Redactor().redacted(recording(body)).request.body
+    assert secret.encode() not in redacted
+    assert b"REDACTEDxxx" in redacted
+    assert json.loads(redacted)
+
+
+def test_an_address_in_a_query_is_no_password() -> None:
+    body = b'{"prompt": "http://localhost:8080?mail=a@b.example, http://x.example:1, a@b.example"}'
+    assert Redactor().redacted(recording(body)).request.body == body
 
 
 def test_an_end_user_stays_as_the_request_named_it() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Iterator
-from threading import Event
+from threading import Event, current_thread
 
 import httpx2
 import pytest
@@ -14,6 +14,7 @@ from images_emulator import Emulator, Server, Settings
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import GENERATIONS
 from images_emulator.contract.request import ImageRequest
+from images_emulator.exchange.trace_context import CALL_ID
 from images_emulator.imaging.render import render_image
 from images_emulator.rendering.renderer import Renderer
 from tests.test_streams import frames
@@ -56,6 +57,14 @@ async def test_concurrent_calls_for_one_image_share_one_rendering(renderer: Rend
     assert {base64.b64decode(each) for each in images} == {render_image(request(), 0)}
     assert await other != images[0]
     assert await held
+
+
+async def test_a_fetch_has_the_context_of_its_call_and_threads_that_end(renderer: Renderer) -> None:
+    CALL_ID.set("req_1")
+    assert await renderer.fetch(CALL_ID.get) == "req_1"
+    thread = await renderer.fetch(current_thread)
+    renderer.close()
+    await asyncio.to_thread(until, lambda: not thread.is_alive())
 
 
 async def test_images_of_one_request_are_rendered_apart(renderer: Renderer) -> None:

@@ -24,6 +24,7 @@ from openai import OpenAI
 
 from images_emulator import Emulator, Server, Settings
 from images_emulator.contract.events import event
+from images_emulator.recordings.compared_call import is_same_json
 from images_emulator.recordings.comparison import answer_differences
 from images_emulator.recordings.folder import RecordingFolder, read_recording
 from images_emulator.recordings.recording import (
@@ -1090,7 +1091,7 @@ def test_large_folder_is_read_beside_the_start(
         assert not list(differences(sent_by(player, recording), recording))
 
 
-def test_recordings_that_could_not_be_read_for_a_moment_are_read_at_the_next_call(
+def test_recordings_that_could_not_be_read_for_a_moment_are_read_at_a_later_call(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recording = in_large_folder(server, tmp_path, monkeypatch)
@@ -1106,7 +1107,10 @@ def test_recordings_that_could_not_be_read_for_a_moment_are_read_at_the_next_cal
     emulator.replay._read = failing
     with pytest.raises(OSError, match="Too many open files"):
         emulator.replay.prepare()
+    # The calls of the next second do not read again.
+    emulator.replay.prepare()
     assert "Too many open files" in emulator.replay.failure
+    emulator.replay._index.retry_at = 0
     with Server(emulator=emulator) as player:
         assert not list(differences(sent_by(player, recording), recording))
     assert not emulator.replay.failure
@@ -1120,6 +1124,15 @@ def test_large_folder_with_a_mistake_says_so_at_each_call(
     with Server(replay=tmp_path, on_miss="refuse") as player:
         refused = json.loads(asked(player, FOX))
         assert f"the recordings cannot be read: {tmp_path}/0001-fox.json:1" in str(refused)
+
+
+def test_values_as_deep_as_json_may_be_are_compared() -> None:
+    deep: list[Any] = []
+    other: list[Any] = []
+    for _ in range(5000):
+        deep, other = [deep], [other]
+    assert is_same_json(deep, other)
+    assert not is_same_json(deep, [other])
 
 
 def test_file_of_a_recording_that_is_gone_is_a_miss(server: Server, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import openai
 import pytest
 from testcontainers.core.config import ConnectionMode, testcontainers_config
 
+from images_emulator.environment import API_KEY
 from images_emulator.testcontainers import ImagesEmulatorContainer
 from tests.conftest import ROOT
 from tests.docker_daemon import DockerDaemon, docker_daemon
@@ -47,6 +48,14 @@ def test_container_is_an_emulator_with_the_settings(daemon: DockerDaemon) -> Non
         "IMAGES_EMULATOR_PAGE=false",
     ]
     assert daemon.created["ExposedPorts"] == {"8080/tcp": {}}
+
+
+@pytest.mark.parametrize(
+    ("text", "key"), [(" , sk-1 ,sk-2", "sk-1"), ("", API_KEY), (" ,", API_KEY)]
+)
+@pytest.mark.usefixtures("daemon")
+def test_variables_have_the_first_key_that_the_server_takes(text: str, key: str) -> None:
+    assert ImagesEmulatorContainer(api_key=text)._key == key
 
 
 def test_container_gives_faults_and_calls(daemon: DockerDaemon) -> None:

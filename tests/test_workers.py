@@ -256,7 +256,7 @@ def test_workers_answer_recorded_exchanges_as_the_api_did(workers: Workers) -> N
 
 
 def test_workers_with_a_store_start_no_redis_and_write_whole_lines() -> None:
-    store = ("--store", shared_redis().url, "--store-name", new_store_name())
+    store = ("--store", shared_redis().patient_url, "--store-name", new_store_name())
     flags = ("--log-format", "json", "--log-level", "debug", "--metrics", *store)
     with serving(*flags, lines=2) as workers:
         assert not any("unixsocket" in each for each in children(workers.process.pid).values())
@@ -625,6 +625,21 @@ def test_worker_that_sends_no_report_is_killed(
         monkeypatch.setattr(supervisor_module, "REPORT_SECONDS", 0.5)
     with pytest.raises(WorkerError, match=sentence):
         supervised(tmp_path, f"{code or '0'}; time.sleep(60)")
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        ("os.write(0, b'{\"part'); os._exit(3)", "has ended with exit status 3 before it served"),
+        ("os.write(0, b'no report' + bytes([10]))", "a worker has sent no report, but"),
+    ],
+    ids=["part", "no report"],
+)
+def test_worker_that_ends_with_its_report_ends_all_with_an_error(
+    code: str, sentence: str, tmp_path: Path
+) -> None:
+    with pytest.raises(WorkerError, match=sentence):
+        supervised(tmp_path, code, count=4)
 
 
 def test_signal_during_the_start_ends_all(tmp_path: Path) -> None:

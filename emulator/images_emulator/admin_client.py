@@ -44,8 +44,8 @@ class ServerAddress(NamedTuple):
 def parse_address(url: str) -> tuple[str, str]:
     """Split *url*, often a `base_url`, into the URL of the server without a path, and the namespace
     in the path. Raises ValueError."""
-    parts = urlsplit(url if "://" in url else f"http://{url}")
     try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
         valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
         valid = valid and parts.username is None
     except ValueError:

@@ -50,8 +50,9 @@ TICKS_A_DAY: Final = 864_000
 """The number of calls of `HTTPServer.on_tick` after which they are counted anew, as in uvicorn."""
 
 MAX_THREADS: Final = 32
-"""The most threads for calls that block, such as fetching a remote image. It is the upper bound of
-asyncio's own default."""
+"""The most threads for what blocks in the admin API, the live feed and answers of functions. It is
+the upper bound of asyncio's own default. Fetches of images and beginnings of namespaces, which may
+take long, have threads of their own."""
 
 
 class _LastResort:

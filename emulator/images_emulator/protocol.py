@@ -67,9 +67,10 @@ class HTTPProtocol(HttpToolsProtocol):
     These limits hold:
 
     - A head may have `head` bytes. A longer one is answered 431, before the application is called.
-      So may the trailers of a body and the extensions of a chunk, not counting those that came in
-      one chunk with bytes of the body: then the call ends as if the client had left.
-    - A request whose rest does not come in `idle_seconds` is answered 408. Its call ends in that
+    - The trailers of a body and the extensions of its chunks may have `head` bytes, too, not
+      counting those that were read together with bytes of the body. A call with longer ones ends
+      as if its client had left.
+    - A request of which nothing comes for `idle_seconds` is answered 408. Its call ends in that
       way, too.
     - A request on a connection past `connections` is answered 503.
     """

@@ -69,12 +69,40 @@ MAX_REPORTED_MESSAGE_CHARS: Final = 1000
 """The most characters of an error's message that a report shows. Only messages that quote are
 longer."""
 
-
 OCCUPIED_SCENARIO: Final = (
     f"pytest.mark.{MARKER}: its scenario would replace the steps that a fixture of wider scope has "
     "injected or begun; inject in this test instead, or leave that fixture out of it"
 )
 """The failure of a test whose marker has a scenario, where a fixture has steps of its own."""
+
+
+class _WiderSteps:
+    """The steps of the scenario that fixtures of wider scope, which found *steps*, have injected or
+    begun. The steps of the server's own scenario are not theirs, nor are those that tests leave."""
+
+    def __init__(self, steps: Sequence[Mapping[str, Any]]) -> None:
+        self._own_documents = [*map(_step_document, steps)]
+        self._known = {step["id"] for step in steps}
+        self._ids: set[str] = set()
+
+    def wait(self, steps: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether any of them is among *steps*, those before a test."""
+        self._ids &= {step["id"] for step in steps}
+        self._ids |= {
+            step["id"]
+            for step in steps
+            if step["id"] not in self._known and _step_document(step) not in self._own_documents
+        }
+        return bool(self._ids)
+
+    def end_test(self, steps: Sequence[Mapping[str, Any]]) -> None:
+        """Take what is new among *steps* for steps of the test that ends."""
+        self._known = {step["id"] for step in steps}
+
+
+def _step_document(step: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The *step* without what changes when its scenario begins again or a call meets it."""
+    return {name: value for name, value in step.items() if name not in ("id", "met", "spent")}
 
 
 class _Session:
@@ -89,9 +117,8 @@ class _Session:
         self.environment = ExitStack()
         """Restores the variables that an early server has set."""
         self.users = 0
-        self.steps: list[str] | None = None
-        """The ids of the steps with which a fixture of wider scope began; None without such a
-        fixture."""
+        self.wider_steps: _WiderSteps | None = None
+        """None without a fixture of wider scope."""
 
     def start(self, settings: Settings | None = None) -> AnyServer:
         """Serve early, or serve again with other *settings* on the same port."""
@@ -312,17 +339,20 @@ def _prepared(
     before = server.changeable_settings if session.users else {}
     if not session.users:
         reset()
-        session.steps = server.waiting_step_ids() if request.scope != "function" else None
+        is_wider = request.scope != "function"
+        session.wider_steps = _WiderSteps(server.waiting_steps()) if is_wider else None
     session.users += 1
-    marker = request.node.get_closest_marker(MARKER) if request.scope == "function" else None
+    marker, wider_steps = None, None
+    if request.scope == "function":
+        marker, wider_steps = request.node.get_closest_marker(MARKER), session.wider_steps
     has_own_scenario = False
     try:
+        do_wider_steps_wait = wider_steps and wider_steps.wait(server.waiting_steps())
         if marker:
-            has_own_scenario = marker.kwargs.get("scenario") is not None
-            steps = session.steps
-            if has_own_scenario and steps is not None and server.waiting_step_ids() != steps:
-                has_own_scenario = False
-                raise pytest.fail.Exception(OCCUPIED_SCENARIO, pytrace=False)
+            if marker.kwargs.get("scenario") is not None:
+                if do_wider_steps_wait:
+                    raise pytest.fail.Exception(OCCUPIED_SCENARIO, pytrace=False)
+                has_own_scenario = True
             _prepare_for(marker, server, request.config.rootpath)
         yield server
     finally:
@@ -336,7 +366,8 @@ def _prepared(
                 server.reset_scenario()
                 if session.url and settings.scenario is not None:
                     server.begin_scenario(settings.scenario)
-                session.steps = server.waiting_step_ids()
+        if session.users and wider_steps:
+            wider_steps.end_test(server.waiting_steps())
 
 
 images_emulator = pytest.fixture()(_images_emulator)

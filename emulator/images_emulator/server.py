@@ -21,7 +21,7 @@ from images_emulator.environment import sdk_environment
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.http_server import GRACE_SECONDS, HTTPServer
 from images_emulator.protocol import ConnectionLimits
-from images_emulator.server_control import ServerControl, step_ids
+from images_emulator.server_control import ServerControl, without_spent
 from images_emulator.settings import Settings
 from images_emulator.shared_listener import SharedListener
 from images_emulator.state.clock import Clock
@@ -234,8 +234,8 @@ class Server(ThreadedServer, ServerControl):
 
             self.emulator.scenario.read(scenario_file(scenario, folder))
 
-    def waiting_step_ids(self) -> list[str]:
-        return step_ids(self.emulator.scenario.as_json()["steps"])
+    def waiting_steps(self) -> list[Mapping[str, Any]]:
+        return without_spent(self.emulator.scenario.as_json()["steps"])
 
     def reset_scenario(self) -> None:
         self.emulator.scenario.reset()

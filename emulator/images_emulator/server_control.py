@@ -55,9 +55,9 @@ class ServerControl(ABC):
         """Begin the scenario of the start again; injected steps are gone."""
 
     @abstractmethod
-    def waiting_step_ids(self) -> list[str]:
-        """The ids of the steps of the scenario, met or not, and of the injected ones that still
-        wait for calls. A scenario that begins has new ids."""
+    def waiting_steps(self) -> list[Mapping[str, Any]]:
+        """The steps as `GET /_emulator/scenario` shows them, without injected ones that have met
+        all their calls. The steps of a scenario that begins, or begins again, have new ids."""
 
     @abstractmethod
     def _other_reason(self, unmet: UnmetStep, call: Exchange) -> str | None:
@@ -131,6 +131,6 @@ class ServerControl(ABC):
             raise AssertionError(unmet_text(unmet, self.calls(), self._other_reason))
 
 
-def step_ids(steps: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The ids of *steps*, as the admin API lists them, without spent ones that were injected."""
-    return [step["id"] for step in steps if not (step["injected"] and step["spent"])]
+def without_spent(steps: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The *steps* that the admin API lists, without injected ones that have met all their calls."""
+    return [step for step in steps if not (step["injected"] and step["spent"])]

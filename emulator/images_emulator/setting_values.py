@@ -173,14 +173,17 @@ class NamespaceBy(StrEnum):
     """The API key of the call, where neither header nor path names a namespace."""
 
 
-_QUERY: Final = re.compile(r"[?#].*", re.DOTALL)
+_URL: Final = re.compile(r"([A-Za-z][\w+.-]*:/+)?([^?#]*)(.*)", re.DOTALL)
+_ODD_PORT: Final = re.compile(r"[^/\[\]]*:(?!\d*(?:[,/]|$))")
 
 
 def without_credentials(url: str) -> str:
-    """*url*, which may be malformed, without what may be a secret: user, password and query."""
-    scheme, slashes, rest = _QUERY.sub("", url).rpartition("://")
-    authority, slash, path = rest.partition("/")
-    return f"{scheme}{slashes}{authority.rpartition('@')[2]}{slash}{path}"
+    """*url*, which may be malformed, without what may be a secret: user, password and query. They
+    are taken for such up to the last `@`, since a password may hold any character."""
+    scheme, address, query = _URL.findall(url)[0]
+    if _ODD_PORT.match(address) and "@" in query:
+        return f"{scheme}{re.split('[?#]', query.rpartition('@')[2])[0]}"
+    return f"{scheme}{address.rpartition('@')[2]}"
 
 
 def _check_redis(url: SplitResult) -> None:

@@ -80,7 +80,9 @@ def _items(value: Any) -> tuple[Any, ...]:
     """The values of a repeatable setting, which commas separate in a text."""
     if value is None:
         return ()
-    return tuple(value.split(",")) if isinstance(value, str) else tuple(value)
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return tuple(value)
 
 
 def _text(value: Any) -> str:

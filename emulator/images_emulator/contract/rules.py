@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date
 from typing import Any
 
@@ -132,12 +133,14 @@ class Integer(Rule, kw_only=True):
     maximum: int | None = None
 
     def parse_text(self, name: str, text: str) -> int:
-        # `int` refuses to read more than 4,300 digits, as the parser of JSON does.
-        if not re.fullmatch(r"[+-]?[0-9]{1,4300}", text.strip()):
-            raise errors.unconvertible(
-                name=name, expected="an integer", value=python_repr(text), kind="integer"
-            )
-        return int(text)
+        if re.fullmatch(r"[+-]?[0-9]{1,4300}", text.strip()):
+            # `int` refuses to read more than 4,300 digits, as the parser of JSON does, or more than
+            # PYTHONINTMAXSTRDIGITS.
+            with suppress(ValueError):
+                return int(text)
+        raise errors.unconvertible(
+            name=name, expected="an integer", value=python_repr(text), kind="integer"
+        )
 
     def check_at_gateway(self, name: str, value: Any) -> None:
         if not isinstance(value, int) or isinstance(value, bool):

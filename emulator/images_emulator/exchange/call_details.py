@@ -19,6 +19,10 @@ from images_emulator.exchange.credentials import HIDDEN, is_secret, redacted_sec
 MAX_TEXT_CHARS: Final = 256
 """The most characters of a text in the details."""
 
+MAX_REDACTED_CHARS: Final = 4096
+"""The most characters of an image's address that are searched for credentials, of which
+`MAX_TEXT_CHARS` are shown."""
+
 MAX_COLLECTION_CHARS: Final = 8192
 """The most characters of an array or an object in the details."""
 
@@ -218,7 +222,8 @@ def _reference(where: str, item: Mapping[str, Any], pixels: Pixels | None) -> Up
     name = reference if isinstance(reference, str) else reprlib.repr(reference)
     if file_id or name[:5].lower() != "data:":
         source: UploadSource = "file_id" if file_id else "address"
-        shown = name if file_id else redacted_url(name)
+        # What is not shown need not be redacted: an address may have millions of characters.
+        shown = name if file_id else redacted_url(name[:MAX_REDACTED_CHARS])
         return UploadDetails(source, where, _shortened(shown), None, None, pixels)
     # The data may have 60 million characters: they are not copied.
     comma = name.find(",")

@@ -26,8 +26,9 @@ _SECRET: Final = re.compile(
 _HOLDS_KEY: Final = re.compile(r"(key|token|auth|authorization)$")
 """Names of credentials that are shown with their first and last characters, where they are long."""
 
-_PASSWORD: Final = re.compile(r"^([\w+.-]+://[^/@:]*:)[^/@]*@")
-_SIGNATURE: Final = re.compile(r"(?<![^&])sig=[^&]+")
+_USER: Final = re.compile(r"^([\w+.-]+://)(?:([^/@:]*:)[^/@]*|[^/@:]+)@")
+"""User and password of a URL. A user without a password may be a token."""
+_SIGNATURE: Final = re.compile(r"(?<![^&])(sig)=[^&]+", re.IGNORECASE)
 
 _NOT_SECRET: Final = frozenset({"idempotencykey", "xidempotencykey", "secwebsocketkey"})
 
@@ -100,13 +101,12 @@ def redacted_query(query: str, key: str = "") -> str:
 
 
 def redacted_url(url: str) -> str:
-    """*url*, which may be no URL at all, with the password, and the credentials in its query,
-    redacted. The signature of blob storage, `sig`, is one of them."""
-    address, mark, query = url.partition("?")
-    address = _PASSWORD.sub(rf"\1{HIDDEN}@", address)
-    if mark:
-        query = _SIGNATURE.sub(f"sig={HIDDEN}", redacted_query(query))
-    return f"{address}{mark}{query}"
+    """*url*, which may be no URL at all, with the password, and the credentials in its query and
+    behind `#`, redacted. The signature of blob storage, `sig`, is one of them."""
+    address, *queries = re.split("([?#])", url)
+    address = _USER.sub(rf"\1\2{HIDDEN}@", address)
+    redacted = (_SIGNATURE.sub(rf"\1={HIDDEN}", redacted_query(query)) for query in queries)
+    return f"{address}{''.join(redacted)}"
 
 
 def _redacted_pair(pair: str, key: str) -> str:

@@ -286,8 +286,10 @@ class Exchange:
         )
 
     def hold_back_until(self, write: Coroutine[Any, Any, None]) -> None:
-        """Hold the answer back until *write*, a write to the store, is done. An exception of
-        *write* is raised by the `send` of the answer, and nowhere else."""
+        """Hold the answer back until *write*, a write to the store, is done. Called at most once.
+        An exception of *write* is raised by the `send` of the answer, or by the `hang_up` in place
+        of an answer."""
+        assert self.pending_write is None
         self.pending_write = asyncio.ensure_future(write)
         self.pending_write.add_done_callback(lambda done: done.cancelled() or done.exception())
 

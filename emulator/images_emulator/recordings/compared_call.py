@@ -220,13 +220,22 @@ class ComparedCall:
 
 def is_same_json(value: Any, other: Any) -> bool:
     """Whether two values of JSON are the same: neither are `1`, `1.0` and `true`."""
-    if isinstance(value, dict) and isinstance(other, dict):
-        return value.keys() == other.keys() and all(
-            is_same_json(item, other[key]) for key, item in value.items()
-        )
-    if isinstance(value, list) and isinstance(other, list):
-        return len(value) == len(other) and all(map(is_same_json, value, other))
-    return type(value) is type(other) and bool(value == other)
+    pairs = [(value, other)]
+    while pairs:
+        one, two = pairs.pop()
+        if type(one) is not type(two):
+            return False
+        if isinstance(one, dict):
+            if one.keys() != two.keys():
+                return False
+            pairs += [(item, two[key]) for key, item in one.items()]
+        elif isinstance(one, list):
+            if len(one) != len(two):
+                return False
+            pairs += zip(one, two, strict=True)
+        elif one != two:
+            return False
+    return True
 
 
 def _differences(

@@ -44,14 +44,19 @@ def _word(mark: bytes, rest: bytes) -> _Pattern:
 
 _KEY: Final = _word(b"sk-", rb"[\w-]{10,}")
 
+_USER: Final = rb"""(?:[^\s"'/@:?#,]{0,64}:([^\s"'/@?#,]{1,256})|([^\s"'/@:?#,]{12,256}))@"""
+_LONG_VALUE: Final = rb"((?:[\w+/~.-]|\\/|%[0-9A-Fa-f]{2}){20,}=*)"
+
 _URL_SECRETS: Final = (
-    _Pattern(b"://", re.compile(rb"""://[^\s"'/@:]{0,64}:([^\s"'/@]{1,256})@""")),
+    *(_Pattern(mark, re.compile(re.escape(mark) + _USER)) for mark in (b"://", rb":\/\/")),
     *(
-        _Pattern(mark, re.compile(mark + rb"((?:[\w+/~.-]|%[0-9A-Fa-f]{2}){20,}=*)"))
-        for mark in (b"sig=", b"ignature=", b"oken=", b"key=")
+        _Pattern(mark, re.compile(re.escape(mark) + _LONG_VALUE))
+        for name in (b"sig", b"Sig", b"ignature", b"oken", b"key")
+        for mark in (name + b"=", name + rb"\u003d", name + rb"\u003D")
     ),
 )
-"""The forms of credentials in URLs: passwords, and long values of parameters. Such are the
+"""The forms of credentials in URLs, also with the escapes that some libraries write in JSON:
+passwords, long users without one, which may be tokens, and long values of parameters. Such are the
 signatures of Azure's blob storage (`sig`), Google's and CloudFront's, and Amazon's signatures and
 tokens."""
 
@@ -157,8 +162,9 @@ def _matches(data: bytes, pattern: _Pattern) -> Iterator[tuple[int, int]]:
 
 def _azure_names(data: bytes) -> Iterator[tuple[int, int]]:
     """Yield the start and end of each name of an Azure resource in the name of a host."""
+    lower = data.lower()
     for service in AZURE_SERVICES:
-        for end in _places(data, f".{service}.azure.".encode()):
+        for end in _places(lower, f".{service}.azure.".encode()):
             first = max(0, end - 64)
             if label := _LAST_LABEL.search(data[first:end]):
                 yield first + label.start(), end

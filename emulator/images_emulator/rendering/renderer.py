@@ -9,6 +9,7 @@ from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, ExitStack, suppress
+from contextvars import copy_context
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -21,6 +22,7 @@ from images_emulator.lru_cache import LRUCache
 from images_emulator.rendering.job_queue import JobQueue
 from images_emulator.rendering.render_pool import RenderPool
 from images_emulator.rendering.render_process import WARM_UP, RenderFunction
+from images_emulator.threads import DaemonThreadPool
 
 if TYPE_CHECKING:
     from images_emulator.imaging.decode_limits import DecodeLimits
@@ -36,6 +38,9 @@ image or None for the final image)."""
 
 CACHE_OVERHEAD_BYTES: Final = 512
 """Bytes that a cached image takes beside its base64, and a cached thumbnail beside its file."""
+
+MAX_FETCHERS: Final = 32
+"""The most jobs that wait for other hosts at the same time; more of them wait for their turn."""
 
 THUMBNAIL_SHARE: Final = 4
 """Thumbnails may take as many bytes as the image cache, divided by this."""
@@ -88,6 +93,7 @@ class Renderer:
         self.pool = RenderPool(max_processes)
         self.decoder = JobQueue("decoder")
         self.parser = JobQueue("parser")
+        self._fetchers = DaemonThreadPool(MAX_FETCHERS, thread_name_prefix="fetch")
         self.misses = 0
         """Waits for a picture that was not in the cache."""
         self._underway: dict[RenderKey, _Queued] = {}
@@ -134,6 +140,13 @@ class Renderer:
         queued = _Queued(self.decoder, self.decoder.submit(lambda _: job()))
         result: T = await _result(queued, disconnect)
         return result
+
+    async def fetch(self, job: Callable[[], T]) -> T:
+        """Run *job*, which may wait for other hosts, with the context of the caller, and return its
+        result. The threads are not those of the event loop's own, for which namespaces and the
+        admin API would wait beside slow hosts."""
+        run = copy_context().run
+        return await asyncio.get_running_loop().run_in_executor(self._fetchers, run, job)
 
     async def render_base64(
         self,
@@ -288,6 +301,7 @@ class Renderer:
         self.pool.close()
         self.decoder.close()
         self.parser.close()
+        self._fetchers.shutdown(cancel_futures=True)
 
 
 def _warm_up(render: RenderFunction) -> None:

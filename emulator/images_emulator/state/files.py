@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Final
 
@@ -13,6 +13,9 @@ from images_emulator.state.store import Codec, Packed, Store
 
 FILE_OVERHEAD_BYTES: Final = 1024
 """Memory of a stored file beside its data and its name, about."""
+
+UNKNOWN_SIZE: Final = -1
+"""The `size` of a file that an earlier release has stored, without its data."""
 
 
 class StoredFile(Immutable):
@@ -27,7 +30,7 @@ class StoredFile(Immutable):
     owner: str
     """The owner: a digest of an API key; empty where all keys have the same files."""
     size: int
-    """The number of bytes of *data*."""
+    """The number of bytes of *data*, or `UNKNOWN_SIZE`."""
 
     def is_of(self, owner: str | None) -> bool:
         """Whether it is a file of *owner*; None stands for all owners."""
@@ -59,8 +62,9 @@ def _pack(file: StoredFile) -> Packed:
 def _unpack(packed: Packed) -> StoredFile:
     document, data = packed.document, packed.data
     created = datetime.fromisoformat(document["created"])
-    # An earlier release has stored no size.
-    return StoredFile(**{"size": len(data), **document, "created": created}, data=data)
+    # An earlier release has stored no size, and an outline has no data.
+    size = len(data) or UNKNOWN_SIZE
+    return StoredFile(**{"size": size, **document, "created": created}, data=data)
 
 
 CODEC: Final = Codec(_pack, _unpack)
@@ -106,7 +110,7 @@ class Files:
     async def describe(self, identity: str, owner: str | None = None) -> StoredFile | None:
         """`get`, without the data where a shared store has the file."""
         file = await self._files.outline(identity)
-        return file if file and file.is_of(owner) else None
+        return await self._measured(file) if file and file.is_of(owner) else None
 
     async def delete(self, identity: str) -> bool:
         """Delete the file. Return whether there was one."""
@@ -114,7 +118,15 @@ class Files:
 
     async def all(self, owner: str | None = None) -> list[StoredFile]:
         """All files, oldest first; without their data where a shared store has them."""
-        return [file for file in await self._files.outlines() if file.is_of(owner)]
+        files = [file for file in await self._files.outlines() if file.is_of(owner)]
+        return [await self._measured(file) for file in files]
+
+    async def _measured(self, file: StoredFile) -> StoredFile:
+        """*file* with its size, and with its data where an earlier release has stored it."""
+        if file.size != UNKNOWN_SIZE:
+            return file
+        whole = await self._files.get(file.id) or file
+        return replace(whole, size=len(whole.data))
 
     def data(self, identity: str, owner: str | None = None) -> bytes | None:
         """The content of the file with that id; None where there is no such file. Blocks; see

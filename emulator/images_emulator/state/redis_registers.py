@@ -60,7 +60,7 @@ class RedisRegister(Generic[T]):
             try:
                 self.value, self._unreadable = unpack_value(self._codec, text, data), None
             except Exception as error:  # noqa: BLE001 - a newer release may have written anything
-                self._unreadable, reason = (text.decode(), data), reason_of(error)
+                self._unreadable, reason = (text.decode(errors="replace"), data), reason_of(error)
             else:
                 return True
         # Once: the version is known from now on.

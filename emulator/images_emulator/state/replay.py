@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from pathlib import Path
 from threading import Lock
+from time import monotonic
 from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -29,6 +30,10 @@ from images_emulator.state.store import NUMBER_CODEC, Store
 MAX_READ_AT_ONCE: Final = 500
 """The most recordings that are read before the server starts, and kept. The recordings of a larger
 folder are read while the server starts, without their answers."""
+
+RETRY_SECONDS: Final = 1.0
+"""Seconds for which recordings that could not be read for a moment are not read again. Calls come
+meanwhile, and a reading may take as long."""
 
 
 class _Play(NamedTuple):
@@ -63,6 +68,8 @@ class _Index:
         """The positions of the recordings that have hosted pictures."""
         self.is_prepared = False
         self.failure = ""
+        self.retry_at = 0.0
+        """The time, by `monotonic`, at which recordings that could not be read are read again."""
         self.preparing = Lock()
         """Held while the recordings are read or added to."""
 
@@ -131,7 +138,7 @@ class Replay:
 
     @property
     def is_prepared(self) -> bool:
-        """Whether the recordings were read, or could not be."""
+        """Whether the recordings were read, or cannot be as they are."""
         return self._index.is_prepared
 
     @property
@@ -160,10 +167,10 @@ class Replay:
 
     def prepare(self) -> None:
         """Read the recordings, once. Raises OSError and ValueError where reading fails. Then there
-        are no recordings, and `failure` is the message; after another error than ValueError, which
-        may pass, the next call reads again."""
+        are no recordings, and `failure` is the message. Another error than ValueError may pass: the
+        first call after `RETRY_SECONDS` reads again."""
         with self._index.preparing:
-            if self.is_prepared:
+            if self.is_prepared or monotonic() < self._index.retry_at:
                 return
             try:
                 index = RecordingIndex(
@@ -174,6 +181,7 @@ class Replay:
                 raise
             except Exception as error:
                 self._index.failure = str(error)
+                self._index.retry_at = monotonic() + RETRY_SECONDS
                 raise
             self._index.found, self._index.failure = index, ""
             self._index.note_hosted()

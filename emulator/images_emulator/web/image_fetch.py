@@ -11,6 +11,7 @@ from images_emulator.contract import errors
 from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT
 from images_emulator.setting_values import RemoteImages
 from images_emulator.settings import Settings
+from images_emulator.threads import DaemonThreadPool
 
 if TYPE_CHECKING:
     import httpx2
@@ -73,6 +74,9 @@ async def _fetch(url: str, is_allowed: Callable[[str], bool], seconds: float) ->
     APIError."""
     import httpx2  # noqa: PLC0415 - an extra, and a tenth of a second
 
+    # `asyncio.run` would wait for a thread of its own that asks a name server.
+    resolver = DaemonThreadPool(1, thread_name_prefix="resolver")
+    asyncio.get_running_loop().set_default_executor(resolver)
     try:
         # The deadline is for all of it; the client's own timeouts start anew with each byte.
         async with asyncio.timeout(seconds):

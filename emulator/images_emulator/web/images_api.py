@@ -3,7 +3,6 @@ and validates the call, asks the rate limit, and makes the answer."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -30,7 +29,6 @@ from images_emulator.exchange.request_head import RawHeaders
 from images_emulator.setting_values import RemoteImages
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.rate_limits import Admission
-from images_emulator.threads import DaemonThreadPool
 from images_emulator.web.authentication import file_owner
 from images_emulator.web.disconnect import watch_disconnect
 from images_emulator.web.endpoints import Handler
@@ -38,9 +36,6 @@ from images_emulator.web.image_responses import ImageResponses, PreparedRequest,
 from images_emulator.web.request_body import read_body, read_call
 
 logger = logging.getLogger("images_emulator")
-
-MAX_FETCHERS: Final = 32
-"""The most calls whose images are fetched at the same time; others wait."""
 
 PREPARED_OVERHEAD_BYTES: Final = 4096
 """Bytes that a prepared request takes beside its body and its texts, about."""
@@ -67,12 +62,6 @@ class ImagesAPI:
             fetcher(settings),
             imaging.decode_limits.DecodeLimits.of(settings),
         )
-
-    @cached_property
-    def _fetchers(self) -> DaemonThreadPool:
-        """The threads that validate calls and fetch their images. They are no threads of the event
-        loop's own, for which namespaces and the admin API would wait beside slow hosts."""
-        return DaemonThreadPool(MAX_FETCHERS, thread_name_prefix="fetch")
 
     def handler(self, operation: Operation, model_of: ModelResolver | None = None) -> Handler:
         """The handler of *operation*. It marks the errors of body and parameters as those of an
@@ -188,15 +177,15 @@ class ImagesAPI:
         """The validated *call*, whose operation reads uploads."""
         # Validation decodes the uploads, so it runs in the renderer's decoder thread. Where it may
         # fetch images, it runs in another thread, because it waits for the network.
+        renderer = self.emulator.renderer
+
+        def job() -> ImageRequest:
+            return validate(call, loader, policy, dialect)
+
         if self.emulator.settings.remote_images == RemoteImages.FETCH:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(
-                self._fetchers, validate, call, loader, policy, dialect
-            )
+            return await renderer.fetch(job)
         with watch_disconnect(request) as disconnect:
-            return await self.emulator.renderer.decode(
-                lambda: validate(call, loader, policy, dialect), disconnect
-            )
+            return await renderer.decode(job, disconnect)
 
     def _emulator_headers(self, image_request: ImageRequest, day: Day) -> RawHeaders:
         """The emulator's own headers: the violations that it forgave, and a notice if the model is

@@ -380,6 +380,7 @@ class LiveFeed:
 
     def _arrive(self, exchange: Exchange) -> None:
         self._batch.notes_of(exchange.id, exchange).arrived = True
+        self._shrink()
         self._schedule()
 
     def _send_event(self, exchange: Exchange, index: int) -> None:

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from threading import Lock
 from time import time
 from typing import Any, Final
@@ -22,6 +23,7 @@ from images_emulator.namespace_names import DEFAULT_NAMESPACE, check_name, name_
 from images_emulator.setting_values import NamespaceBy
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.store import Codec, Packed, Records
+from images_emulator.threads import DaemonThreadPool
 
 MIN_IDLE_SECONDS: Final = 60
 """Seconds since its last call after which a namespace may make room for another one."""
@@ -92,18 +94,20 @@ class Namespaces:
         self._idle_seconds = default.settings.namespace_idle
         self._max_count = default.settings.max_namespaces
         self._open: dict[str, Namespace] = {}
-        self._opening = Lock()
-        """Held while a namespace begins, which may take long."""
+        self._opener = DaemonThreadPool(1, thread_name_prefix="namespace")
+        """The thread in which namespaces are opened, one after the other: it reads files, or waits
+        for a shared store. In the threads of the event loop's own, many that begin at the same time
+        would leave none to the admin API."""
         self._lock = Lock()
         """Held while open calls are counted, and while namespaces without open calls are forgotten.
-        A thread that begins a namespace forgets some, too, to make room."""
+        The thread in which a namespace begins forgets some, too, to make room."""
         self._loop: asyncio.AbstractEventLoop | None = None
         """The server's event loop, once a namespace has begun."""
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         """The tasks that note uses in a shared store, or end namespaces that were forgotten."""
-        self._openings: set[asyncio.Task[Namespace]] = set()
-        """The tasks that wait for the threads in which namespaces are opened."""
+        self._openings: set[asyncio.Future[Namespace]] = set()
+        """The futures of the namespaces that are being opened."""
         store = default.store
         self._uses = (
             store.records("namespaces", self._max_count, _USE_CODEC) if store.is_shared else None
@@ -228,8 +232,9 @@ class Namespaces:
         ]
 
     async def delete(self, name: str) -> None:
-        """Forget the namespace *name* and all that it has, also what calls leave in it meanwhile.
-        Raises KeyError where there is none, APIError where the store is away."""
+        """Forget the namespace *name* and all that it has. In a shared store, a call that is still
+        in flight may leave its entry, pictures or file behind, which the next namespace of this
+        name then has. Raises KeyError where there is none, APIError where the store is away."""
         if self._uses:
             if not await self._uses.get(name):
                 raise KeyError(name)
@@ -274,16 +279,14 @@ class Namespaces:
         Raises APIError where it cannot begin."""
         namespace = self._taken(name)
         if namespace is None or (begins and not namespace.has_begun):
-            # A thread, because this reads files, or waits for a shared store.
             self._loop = asyncio.get_running_loop()
-            opening = asyncio.ensure_future(
-                asyncio.to_thread(self._open_namespace, name, begins=begins)
+            opening = self._loop.run_in_executor(
+                self._opener, partial(self._open_namespace, name, begins=begins)
             )
             self._openings.add(opening)
             opening.add_done_callback(self._openings.discard)
             try:
-                # A caller that is cancelled while it waits does not cancel the task: the thread
-                # goes on.
+                # A caller that is cancelled while it waits does not cancel the opening.
                 await asyncio.wait([opening])
             except asyncio.CancelledError:
                 opening.add_done_callback(self._release_unused)
@@ -295,7 +298,7 @@ class Namespaces:
             self._schedule()
         return namespace
 
-    def _release_unused(self, opening: asyncio.Task[Namespace]) -> None:
+    def _release_unused(self, opening: asyncio.Future[Namespace]) -> None:
         """Release a namespace whose first call was cancelled before it was open."""
         if not (opening.cancelled() or opening.exception()):
             self.release(opening.result())
@@ -311,37 +314,36 @@ class Namespaces:
 
     def _open_namespace(self, name: str, *, begins: bool) -> Namespace:
         """The namespace *name*, with one more open call. *begins* says whether the call begins it.
-        Blocks. Raises APIError."""
-        with self._opening:
-            namespace = self._taken(name)
-            if namespace and (namespace.has_begun or not begins):
-                return namespace
+        Blocks; called in the thread of `_opener` alone. Raises APIError."""
+        namespace = self._taken(name)
+        if namespace and (namespace.has_begun or not begins):
+            return namespace
+        try:
             if begins:
                 self._sweep()
-                try:
-                    self._make_room()
-                except APIError:
-                    if namespace:
-                        self.release(namespace)
-                    raise
+                self._make_room()
             if namespace:
                 if namespace.is_deleted and not self._uses:
                     # Its open calls may have left something since.
                     _reset(namespace.emulator)
                 namespace.has_begun, namespace.is_deleted = True, False
                 return namespace
-            try:
-                emulator = self.default.in_namespace(name)
-            except (OSError, ValueError) as error:
-                reason = str(error).rstrip(".")
-                raise emulator_errors.unavailable_namespace(name=name, reason=reason) from None
-            for observer in self.observers:
-                observer(emulator)
-            namespace = Namespace(name, emulator, self._make_app(emulator, self))
-            namespace.open_calls, namespace.has_begun = 1, begins
-            with self._lock:
-                self._open[name] = namespace
-            return namespace
+        except BaseException:
+            if namespace:
+                self.release(namespace)
+            raise
+        try:
+            emulator = self.default.in_namespace(name)
+        except (OSError, ValueError) as error:
+            reason = str(error).rstrip(".")
+            raise emulator_errors.unavailable_namespace(name=name, reason=reason) from None
+        for observer in self.observers:
+            observer(emulator)
+        namespace = Namespace(name, emulator, self._make_app(emulator, self))
+        namespace.open_calls, namespace.has_begun = 1, begins
+        with self._lock:
+            self._open[name] = namespace
+        return namespace
 
     def _make_room(self) -> None:
         """Make room for one more namespace: forget those that were used longest ago, where there

@@ -42,8 +42,9 @@ def picture_urls(recording: Recording) -> Sequence[str]:
         return ()
     body = response.body
     if coding := header(response.headers, "content-encoding").strip().lower():
-        # Some servers encode an answer unasked.
-        body = decoded_body(body, coding) or b""
+        # Some servers encode an answer unasked, and some name a coding that it does not have.
+        decoded = decoded_body(body, coding)
+        body = body if decoded is None else decoded
     # Most answers have no URL, and those that have pictures take long to parse.
     if b'"url"' not in body:
         return ()

@@ -125,10 +125,10 @@ class RecordProxy:
         await loop.run_in_executor(self._writer, self._finish_call, call, recording)
 
     async def _tell_of_part(self, call: ForwardedCall, before: asyncio.Future[None] | None) -> None:
-        """Tell of a *call* that was answered before its request was whole, as a body is that is too
-        long."""
+        """Tell of a *call* that was answered before its request was whole, as an API may answer a
+        body that is too long."""
         outline = _outline(call.recording())
-        problem = "not recorded: the client left before its request was whole"
+        problem = "not recorded: the answer came before the request was whole"
         call.close()
         if before:
             await asyncio.wait([before])

@@ -253,7 +253,9 @@ class ForwardedCall:
             await self._refuse("does not answer", f"nothing came for {seconds}", send)
         elif isinstance(error, library.WriteTimeout):
             seconds = f"{self._upstream.timeout:g} seconds"
-            await self._refuse("does not take this call", f"nothing left for {seconds}", send)
+            await self._refuse(
+                "does not take this call", f"it took nothing of it for {seconds}", send
+            )
         elif isinstance(error, library.LocalProtocolError):
             # The text ends in the header or byte that is wrong, which may be a credential.
             self._error = str(error).partition(" b'")[0].partition(' b"')[0]
@@ -297,8 +299,8 @@ class ForwardedCall:
 
     def recording(self) -> Recording:
         """The request, and the answer as far as it arrived. Credentials are in them. The bodies are
-        read when they are first needed, which must be before `close`. That raises OSError where a
-        body could not be kept."""
+        read when they are first needed, which must be before `close`. A read raises OSError where
+        the body could not be kept."""
         request = RecordedRequest.late(
             {"body": self._body.read},
             method=self._scope["method"],
@@ -380,7 +382,11 @@ def _body(data: bytes, *, more: bool) -> Message:
 def _error_messages(error: APIError) -> Sequence[Message]:
     answer = error.answer_on(None)
     body = json.dumps(answer.body()).encode()
-    headers = [(b"content-type", JSON.encode()), (b"content-length", b"%d" % len(body))]
+    headers = [
+        *((name.encode(), value.encode()) for name, value in answer.headers.items()),
+        (b"content-type", JSON.encode()),
+        (b"content-length", b"%d" % len(body)),
+    ]
     start = {"type": "http.response.start", "status": answer.status, "headers": headers}
     return start, _body(body, more=False)
 

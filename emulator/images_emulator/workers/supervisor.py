@@ -189,7 +189,7 @@ class Supervisor:
             if ours:
                 ours.close()
             if process:
-                process.kill()
+                _kill(process)
                 await process.wait()
             if isinstance(error, OSError):
                 raise WorkerError(f"a worker cannot be started: {error.strerror}") from None
@@ -208,7 +208,7 @@ class Supervisor:
         try:
             report = await asyncio.wait_for(_report(reader), REPORT_SECONDS)
         except (TimeoutError, ValueError) as error:
-            process.kill()
+            _kill(process)
             await self._end(index, worker)
             raise WorkerError(str(error) or NO_REPORT) from None
         if report is None:
@@ -283,23 +283,28 @@ class Supervisor:
         if ends:
             await asyncio.wait(ends, timeout=STOP_SECONDS)
         for worker in workers:
-            if worker.process.returncode is None:
-                worker.process.kill()
+            _kill(worker.process)
             worker.writer.close()
         await asyncio.gather(*ends)
         if self._redis:
             await self._redis.stop()
 
 
+def _kill(process: Process) -> None:
+    """Kill *process*, which may have ended by itself."""
+    with suppress(ProcessLookupError):
+        process.kill()
+
+
 async def _report(reader: asyncio.StreamReader) -> Report | None:
-    """The report of a worker; None where the worker has ended. Raises ValueError for a report that
-    cannot be read."""
+    """The report of a worker; None where the worker has ended before it was whole. Raises
+    ValueError for a report that cannot be read."""
     try:
         line = await reader.readline()
     except OSError:
         return None
     try:
-        return Report.of_line(line) if line else None
+        return Report.of_line(line) if line.endswith(b"\n") else None
     except (TypeError, ValueError):
         raise ValueError(f"a worker has sent no report, but {line[:80]!r}") from None
 

@@ -121,12 +121,13 @@ def _request_body(
     body = _stored(data, attachment)
     if body is None and isinstance(data.get("text"), str) and data["text"]:
         body = _encoded(data["text"], _length(request, headers))
-    media_type = str(data.get("mimeType") or "")
+    media_type = data.get("mimeType")
+    media_type = media_type if isinstance(media_type, str) else ""
     if not body:
         params = sequence(data.get("params") or (), "params")
         headers, body = _of_params(params, media_type, headers)
     if body and media_type and not header(headers, "content-type"):
-        headers = (*headers, ("Content-Type", media_type))
+        headers = (*headers, *header_pairs([("Content-Type", media_type)], "postData"))
     return headers, body
 
 

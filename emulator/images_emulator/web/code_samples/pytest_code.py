@@ -146,7 +146,7 @@ _ENDS: Final = {"failed": "ends with an error", "cut": "is cut"}
 
 def _end_of(exchange: Exchange) -> str | None:
     """Why the SDK raises an exception for an answer that is no refusal; None where it does not."""
-    if exchange.fault in WITHOUT_END:
+    if exchange.fault in WITHOUT_END and exchange.outcome != "answered":
         return "does not end"
     # Asked for by the call, it may spoil the picture alone, which the SDK does not look at.
     if exchange.fault == "malformed" and not (_asks_for_fault(exchange) and exchange.usage):

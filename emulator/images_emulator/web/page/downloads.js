@@ -17,7 +17,7 @@ export function hostedPaths(call) {
   try {
     /** @type {{data?: {url?: unknown}[]}} */
     const answer = JSON.parse(call.answer?.body ?? "{}");
-    return (answer.data ?? []).flatMap(({ url }) => (typeof url === "string" && URL.canParse(url) ? [new URL(url).pathname.replace(/^.*?(?=\/private\/)/, "")] : []));
+    return (answer.data ?? []).flatMap(({ url }) => (typeof url === "string" && URL.canParse(url) ? [new URL(url).pathname.replace(/^.*(?=\/private\/)/, "")] : []));
   } catch {
     return [];
   }
