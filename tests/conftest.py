@@ -93,13 +93,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """Half as many again as cores: some tests wait for processes, signals and sockets, and each
+    """Half as many again as cores: slow tests wait for processes, signals and sockets, and each
     worker has to import and collect all. A worker that is done takes tests from the others."""
     if config.option.dist == "no":
         config.option.dist = "worksteal"
     if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
         return None
-    return 3 * (os.cpu_count() or 1) // 2
+    cores = os.cpu_count() or 1
+    return cores if config.option.markexpr == "not slow" else 3 * cores // 2
 
 
 def pytest_collection_finish() -> None:
@@ -168,6 +169,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 CHROMIUM_FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    # The first two load a page of the browser's own beside each new page, which takes as much of
+    # the processor. This replaces the list of Playwright, to which the others belong.
+    "--disable-features=WebUIOmniboxPopup,WebUIOmniboxAimPopup,AimEnabled,LensOverlay,MediaRouter,"
+    "HttpsUpgrades,HttpsFirstBalancedModeAutoEnable,OptimizationHints,PaintHolding,"
+    "PreconnectToSearch,DestroyProfileOnBrowserClose,ThirdPartyStoragePartitioning,"
+    "AvoidUnnecessaryBeforeUnloadCheckSync",
 ]
 
 Node = Callable[..., Any]

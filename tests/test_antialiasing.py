@@ -102,6 +102,7 @@ def test_edges_are_sharp_where_the_palette_is_full() -> None:
     assert len(full.rgba) == 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quality", ["low", "medium", "high"])
 def test_the_palette_has_room_for_all_edges_of_a_scene(quality: str) -> None:
     """And for the spare index that animations need."""

@@ -249,6 +249,7 @@ def test_a_form_is_read_with_what_rfc_2046_allows(
     assert read_form("multipart/form-data; boundary=b", [body])["user"] == looks_alike.decode()
 
 
+@pytest.mark.slow
 def test_a_form_is_the_same_in_chunks_of_any_size() -> None:
     chance = Random(1)
     pieces = [b"\r", b"\n", b"\r\n", b"--", b"b", b"x", b"\r\n--b", b"\r\n--b ", b"\r\n--b\t\r"]
@@ -554,6 +555,7 @@ def test_health_needs_no_key(server: Server) -> None:
     assert "openai-version" not in answer.headers
 
 
+@pytest.mark.slow
 def test_a_large_upload_is_taken_whole(http: httpx2.Client) -> None:
     big = png((2400, 2400), "RGBA", (1, 2, 3, 255)) + b"\0" * 20_000_000
     image = part("image", big, '; filename="a.png"')
@@ -601,6 +603,7 @@ def test_the_largest_body_is_as_large_as_the_setting_says(
     assert answer.status_code == status
 
 
+@pytest.mark.slow
 def test_an_upload_of_fifty_megabytes_is_too_large(http: httpx2.Client) -> None:
     image = part("image", b"\0" * 50 * 2**20, '; filename="a.png"')
     error = error_of(posted(http, FIELDS + image + b"--b--\r\n"))

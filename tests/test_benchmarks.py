@@ -66,6 +66,7 @@ def test_costs_of_calls_are_measured_and_printed() -> None:
         assert f"| {mix} | " in printed
 
 
+@pytest.mark.slow
 def test_a_contact_sheet_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of seven small images, which take two lines."""
     monkeypatch.setattr(samples, "SOURCE_EDGE", 64)

@@ -49,6 +49,7 @@ def verdict(answer: httpx2.Response) -> Any:
     return error_of(answer)["message"]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("picture", corpus(), ids=lambda picture: picture.name)
 def test_a_broken_picture_gets_the_same_answer_each_time(

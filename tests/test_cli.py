@@ -22,6 +22,8 @@ from reliability.ports import free_port
 from tests.pictures import png
 from tests.programs import RunningCommand, run_command, running_command
 
+pytestmark = pytest.mark.slow
+
 COMMAND = str(Path(sys.executable).parent / "images-emulator")
 
 

@@ -285,6 +285,7 @@ def only_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTEST_PLUGINS", "images_emulator.pytest_plugin")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("only_plugin")
 def test_a_test_makes_the_call_again_and_expects_its_answer(
     recorded: Recorded, tmp_path: Path
@@ -298,6 +299,7 @@ def test_a_test_makes_the_call_again_and_expects_its_answer(
     assert f"{len(CALLS)} passed" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("only_plugin")
 def test_a_test_fails_where_the_answer_is_another(recorded: Recorded, tmp_path: Path) -> None:
     for name in ("prompt", "stream", "refused", "malformed"):
@@ -310,6 +312,7 @@ def test_a_test_fails_where_the_answer_is_another(recorded: Recorded, tmp_path: 
     assert "4 failed" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("only_plugin")
 @pytest.mark.parametrize(
     "fault",
@@ -473,6 +476,7 @@ for (const [number, image] of (answer.data ?? []).entries()) {
 """)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_javascript_is_strictly_typed_typescript(
     recorded: Recorded, npm_folder: Path, tmp_path: Path
@@ -492,6 +496,7 @@ def test_javascript_is_strictly_typed_typescript(
     }, done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("parameters", "files"),
     [

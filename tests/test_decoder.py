@@ -103,6 +103,7 @@ def test_decoding_an_upload_delays_no_rendering(server: Server, http: httpx2.Cli
         assert http.post("/v1/images/generations", json=body).status_code == 200
 
 
+@pytest.mark.slow
 def test_an_edit_whose_upload_is_decoded_again_delays_no_rendering(
     server: Server, http: httpx2.Client
 ) -> None:

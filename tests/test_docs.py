@@ -126,6 +126,7 @@ print(json.dumps(outputs))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", sorted({block.page for block in blocks("python")}))
 def test_python_of_a_page_runs_and_prints_what_is_shown(
     page: str, server: Server, tmp_path: Path
@@ -148,6 +149,7 @@ def test_json_of_the_pages_is_a_file_of_an_exchange(block: Block) -> None:
     assert mistakes_of(json.loads(block.text)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", blocks("javascript"), ids=location)
 @pytest.mark.timeout(300)
 def test_javascript_runs_and_prints_what_is_shown(
@@ -178,6 +180,7 @@ def typescript_folder(npm_folder: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_javascript_and_typescript_are_strictly_typed(typescript_folder: Path) -> None:
     for number, block in enumerate(blocks("javascript")):
@@ -304,6 +307,7 @@ def test_shown_tests_pass(page: str, session: pytest.Pytester) -> None:
     assert re.search(r"=+ \d+ passed in", done.stdout), done.stdout
 
 
+@pytest.mark.slow
 def test_shown_failures_are_those_of_pytest(session: pytest.Pytester) -> None:
     session.makepyfile("""
 import openai
@@ -481,6 +485,7 @@ def test_every_page_is_in_the_navigation_and_begins_with_its_heading() -> None:
         assert page.read_text().startswith("# ")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_the_site_is_built_without_warning(tmp_path: Path) -> None:
     pytest.importorskip("zensical", reason="needs the extra [docs]")

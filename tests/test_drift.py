@@ -128,6 +128,7 @@ def test_a_second_emulator_has_no_drift(recorded: dict[str, Recording], server: 
     ]
 
 
+@pytest.mark.slow
 def test_the_exchanges_of_the_project_have_no_drift_at_a_second_emulator() -> None:
     """Also those that refuse a key or a method, or are no JSON."""
     with Server(Settings(port=0, api_key=(KEY,))) as server:

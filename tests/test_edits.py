@@ -146,6 +146,7 @@ def test_the_transparent_area_of_a_mask_is_not_cropped(client: OpenAI) -> None:
     assert 0.85 < colours[RED] / 1024**2 < 0.92
 
 
+@pytest.mark.slow
 def test_a_mask_by_url_gets_a_placeholder(http: httpx2.Client) -> None:
     url = "https://example.invalid/{}.png"
     for image in (url.format("a"), "data:image/png;base64," + base64.b64encode(png()).decode()):
@@ -334,6 +335,7 @@ def test_two_prompts_fill_the_same_mask_with_different_pixels(
     assert len(pixels) == prompts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "boxes",
     [
@@ -401,6 +403,7 @@ def test_auto_keeps_to_proportions_that_the_model_can_draw(
     assert picture.width / picture.height == pytest.approx(proportions, rel=0.01)
 
 
+@pytest.mark.slow
 def test_auto_keeps_the_proportions_of_the_source(client: OpenAI) -> None:
     wide = file(png((300, 200)))
     assert edit(client, model="gpt-image-1", image=wide).size == (1536, 1024)
@@ -438,6 +441,7 @@ def test_references_in_json_are_read_like_files(http: httpx2.Client) -> None:
     assert right.getcolors() == [(512 * 1024, RED)]
 
 
+@pytest.mark.slow
 def test_an_image_url_gets_a_placeholder_and_is_never_fetched(http: httpx2.Client) -> None:
     urls = ["https://example.invalid/a.png", "https://example.invalid/b.png"]
     answers = []

@@ -177,6 +177,7 @@ def test_a_server_that_starts_after_the_loss_takes_what_the_others_restore(
         assert picture.headers[header] == generate(http, one).headers[header]
 
 
+@pytest.mark.slow
 def test_a_replica_without_calls_writes_its_journal_when_redis_is_back(
     redis: RedisServer, replicas: Replicas, http: httpx2.Client
 ) -> None:
@@ -262,6 +263,7 @@ def test_no_credentials_are_told() -> None:
     assert "secret" not in str(event)
 
 
+@pytest.mark.slow
 def test_log_as_json_tells_of_the_store(redis: RedisServer, http: httpx2.Client) -> None:
     flags = ("--port", "0", "--store", redis.url, "--log-format", "json")
     with running_command("serve", *flags) as command:
@@ -279,6 +281,7 @@ def test_log_as_json_tells_of_the_store(redis: RedisServer, http: httpx2.Client)
     assert back["message"].endswith(" s; 1 call reached the journal late")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "states"),
     [((), ["is away: ", "is back after ", "had lost data: "]), (("--quiet",), [])],

@@ -271,6 +271,7 @@ async def test_the_date_is_left_out_of_the_answer_behind_100_continue_and_of_no_
     assert written == b"HTTP/1.1 100 Continue\r\n\r\n" + without + head
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reads", [True, False], ids=["reads", "leaves"])
 def test_reset_waits_without_polling_for_a_client_that_does_not_read(
     server: Server, reads: bool, monkeypatch: pytest.MonkeyPatch

@@ -213,6 +213,7 @@ def test_a_frozen_clock_can_be_advanced_past_a_wait(
     assert answer.result(timeout=30).data
 
 
+@pytest.mark.slow
 def test_a_client_that_leaves_ends_the_wait_of_its_call(server: Server, client: OpenAI) -> None:
     server.inject({"kind": "latency", "seconds": HOUR})
     with pytest.raises(openai.APITimeoutError):

@@ -160,6 +160,7 @@ def waits(caplog: pytest.LogCaptureFixture) -> list[float]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "waited"),
     [("", 0.1), (";retry_after_ms=20", 0.02), (";retry_after=1", 1.0)],

@@ -183,6 +183,7 @@ def test_a_field_that_was_added_later_has_no_value_in_calls_without_it() -> None
     assert not later & with_value & {*FILE_FIELDS}
 
 
+@pytest.mark.slow
 @usual
 @given(requests(), st.data())
 def test_requests_with_equal_keys_get_equal_files(
@@ -194,6 +195,7 @@ def test_requests_with_equal_keys_get_equal_files(
     assert render_image(other, 1) == render_image(request, 1)
 
 
+@pytest.mark.slow
 @usual
 @given(requests(), st.integers(1, 3), st.integers(1, 3))
 def test_a_partial_image_is_the_same_in_a_stream_of_any_length(

@@ -108,6 +108,7 @@ def refusal(answer: httpx2.Response) -> str:
     return message.removeprefix("Error while downloading file. Upstream status code: ")
 
 
+@pytest.mark.slow
 def test_an_allowed_host_is_fetched_from(shelf: str) -> None:
     with editing(remote_images="fetch", allow_host=(shelf,)) as edit:
         base = f"http://{shelf}"
@@ -118,6 +119,7 @@ def test_an_allowed_host_is_fetched_from(shelf: str) -> None:
             assert Image.open(BytesIO(data)).getpixel((1000, 500)) == BLUE
 
 
+@pytest.mark.slow
 def test_a_slow_host_does_not_hold_up_what_else_runs_in_threads(
     shelf: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,6 +174,7 @@ def test_a_fetch_goes_through_no_proxy(shelf: str, monkeypatch: pytest.MonkeyPat
     assert fetch(f"http://{shelf}/blue.png") == png((64, 64), "RGB", BLUE)
 
 
+@pytest.mark.slow
 def test_failed_fetch_is_refused(shelf: str) -> None:
     with editing(remote_images="fetch", allow_host=(shelf,)) as edit:
         base = f"http://{shelf}"
@@ -184,6 +187,7 @@ def test_failed_fetch_is_refused(shelf: str) -> None:
         assert refusal(edit(loop)) == "302."
 
 
+@pytest.mark.slow
 def test_a_fetched_body_past_the_limit_of_an_upload_is_refused(shelf: str) -> None:
     with editing(remote_images="fetch", allow_host=(shelf,)) as edit:
         assert refusal(edit(f"http://{shelf}/endless")) == "413."
@@ -206,6 +210,7 @@ def test_by_default_a_drawing_stands_in(shelf: str) -> None:
         assert Image.open(BytesIO(data)).getpixel((1000, 500)) != BLUE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["slow-head", "slow-body"])
 def test_a_fetch_ends_in_time_however_slow_the_host(shelf: str, path: str) -> None:
     fetch = fetcher(Settings(remote_images="fetch", allow_host=(shelf,)), seconds=0.2)

@@ -316,6 +316,7 @@ async def test_the_state_of_an_application_around_is_its_own() -> None:
     assert states == [theirs]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["server_error", "latency", "connection_reset", "malformed"])
 def test_journal_shows_the_parameters_of_a_call_with_a_fault(server: Server, fault: str) -> None:
     server.inject(fault)
@@ -691,6 +692,7 @@ def test_a_journal_may_be_of_no_size(entries: int, most_bytes: int) -> None:
     assert (len(journal), weight_of(journal)) == (0, 0)
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_calls_stay_inside_the_limit() -> None:
     journal = Journal(MemoryStore(), 100_000, 10**6)
     model = MODELS["gpt-image-2"]
@@ -717,6 +719,7 @@ def test_a_hundred_thousand_calls_stay_inside_the_limit() -> None:
     assert weight_of(journal) == 0
 
 
+@pytest.mark.slow
 def test_weight_of_an_entry_is_at_least_its_memory() -> None:
     journal = Journal(MemoryStore(), 10_000, 10**9)
     gc.collect()

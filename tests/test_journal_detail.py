@@ -463,6 +463,7 @@ def test_without_their_bodies_attempts_are_of_one_length(length: str, is_one: bo
     assert retry_chain(calls, first) == (calls if length == "70000" else [])
 
 
+@pytest.mark.slow
 def test_times_of_attempts_are_by_the_clock(server: Server, client: OpenAI) -> None:
     server.clock.freeze(datetime(2031, 1, 2, tzinfo=UTC))
     server.inject("server_error", times=2)
@@ -473,6 +474,7 @@ def test_times_of_attempts_are_by_the_clock(server: Server, client: OpenAI) -> N
     assert times == {"2031-01-02T00:00:00Z"}
 
 
+@pytest.mark.slow
 def test_a_call_past_the_budget_costs_no_other_its_body(client: OpenAI) -> None:
     with Server(Settings(port=0, journal_bytes=60_000)) as server:
         with OpenAI(base_url=server.base_url, api_key=KEY, max_retries=1) as own:

@@ -255,7 +255,7 @@ def test_uploads_of_json_link_to_their_bytes(http: httpx2.Client, admin: httpx2.
             "https://x.example/a?Sig=********#sig=********",
         ),
         ("https://x.example/design?q=a:b@c", "https://x.example/design?q=a:b@c"),
-        (f"https://x.example/?{'a=b&' * 10**5}", f"https://x.example/?{'a=b&' * 1000}"[:255] + "…"),
+        (f"https://x.example/?{'a=b&' * 10**4}", f"https://x.example/?{'a=b&' * 1000}"[:255] + "…"),
         ("not a URL?", "not a URL?"),
     ],
 )

@@ -207,6 +207,7 @@ def test_a_body_of_too_many_parts_is_refused_in_the_api_s_words(http: httpx2.Cli
         assert error["message"] == "Maximum content size limit exceeded."
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/_emulator/scenario", "/_emulator/inject"])
 def test_a_scenario_may_have_many_steps(http: httpx2.Client, path: str) -> None:
     step = {"fault": "server_error", "match": {"model": "no such model", "prompt": "x"}}

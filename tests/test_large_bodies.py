@@ -98,6 +98,7 @@ def test_a_directive_in_a_large_body_is_found(http: httpx2.Client, as_json: bool
     assert error_of(answer, 429)
 
 
+@pytest.mark.slow
 def test_sixteen_large_data_urls_are_decoded(http: httpx2.Client) -> None:
     data = base64.b64encode(png() + b"\0" * 2**20).decode()
     images = [{"image_url": f"data:image/png;base64,{data}"}] * 16

@@ -182,6 +182,7 @@ def test_unknown_validation_mode_is_refused(http: httpx2.Client) -> None:
     assert answer.json()["error"]["param"] == "x-emulator-validation"
 
 
+@pytest.mark.slow
 def test_violations_keep_no_decoded_image_alive(http: httpx2.Client, server: Server) -> None:
     for number in range(5):
         form = {"model": "gpt-image-2", "prompt": f"{number}", "colour": "red"}

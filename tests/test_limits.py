@@ -185,6 +185,7 @@ def test_the_limit_of_a_head_counts_what_came_with_the_end_of_the_head_before(
 CALL: Final = b"POST /v1/images/generations HTTP/1.1\r\nAuthorization: Bearer k\r\n"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_ticks")
 @pytest.mark.parametrize(
     ("data", "status"),
@@ -212,6 +213,7 @@ def test_a_connection_is_closed_when_it_has_been_idle_for_as_long_as_the_setting
         assert error["code"] == "request_timeout"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_ticks")
 @pytest.mark.parametrize("key", [b"Authorization: Bearer k\r\n", b""], ids=["key", "no key"])
 def test_a_call_whose_rest_does_not_come_stands_in_the_journal_as_it_was_answered(
@@ -226,6 +228,7 @@ def test_a_call_whose_rest_does_not_come_stands_in_the_journal_as_it_was_answere
         assert (call.status, call.error_code, call.outcome) == (408, "request_timeout", "refused")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_ticks")
 def test_a_connection_whose_answer_takes_long_is_not_idle() -> None:
     body = json.dumps(FIELDS | {"stream": True, "partial_images": 1}).encode()
@@ -509,6 +512,7 @@ def test_clear_pixels_of_a_large_picture_stay_clear(
     assert not opaque.has_transparent_pixels
 
 
+@pytest.mark.slow
 def test_a_large_upload_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     loads = []
 
@@ -554,6 +558,7 @@ print(memory("VmHWM") - before)
 at most."""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="measures another process")
 @pytest.mark.parametrize("times", [1, 4])
 @pytest.mark.parametrize(

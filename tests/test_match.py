@@ -157,6 +157,7 @@ def test_a_large_body_matches_by_digest_and_field(server: Server, http: httpx2.C
     assert http.post("/images/edits", json=FOX | {"images": images}).status_code == 500
 
 
+@pytest.mark.slow
 def test_a_search_without_end_is_given_up(server: Server, http: httpx2.Client) -> None:
     endless = "(a|a)*$"
     server.inject("server_error", match={"prompt_regex": endless})

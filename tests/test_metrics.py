@@ -475,6 +475,7 @@ def test_a_scrape_is_no_call(measured: Server) -> None:
     assert not measured.requests
 
 
+@pytest.mark.slow
 def test_without_the_setting_the_path_is_none_and_nothing_is_imported(server: Server) -> None:
     assert httpx2.get(f"{server.url}/metrics").status_code == 404
     code = (
@@ -587,6 +588,7 @@ class Process:
         self._process.communicate()
 
 
+@pytest.mark.slow
 def test_each_process_tells_the_figures_of_all_and_the_dead_ones_gauges_go(tmp_path: Path) -> None:
     processes = [Process(tmp_path) for _ in range(3)]
     try:
@@ -629,6 +631,7 @@ def test_the_table_has_sizes_to_tell_apart() -> None:
     assert len({*_sizes()}) < 40
 
 
+@pytest.mark.slow
 def test_a_folder_of_processes_that_is_none_is_refused_at_the_start(tmp_path: Path) -> None:
     missing = tmp_path / "missing"
     done = subprocess.run(

@@ -380,6 +380,7 @@ def make_calls(server: Server, prompt: str) -> None:
                 client.images.generate(model="dall-e-2", prompt="A", size="256x256", n=10)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_every_query_of_dashboard_and_alerts_has_data(tmp_path: Path) -> None:
     with watched(tmp_path) as (server, prometheus):

@@ -91,6 +91,7 @@ def test_a_larger_sample_has_what_a_smaller_one_has() -> None:
     assert set(small) != set(sample(mutants, 10, 2))
 
 
+@pytest.mark.slow
 def test_each_entry_of_the_list_is_of_mutants_that_there_are() -> None:
     entries = unnoticeable()
     texts = sources(sorted({entry.module for entry in entries}))
@@ -153,6 +154,7 @@ def test_processes_end_with_the_one_that_started_them(name: str) -> None:
             process.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_the_command_tells_which_mutants_survive(tmp_path: Path) -> None:
     test = tmp_path / "test_few.py"

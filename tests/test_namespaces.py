@@ -371,6 +371,7 @@ def test_an_azure_endpoint_with_a_namespace_leads_to_it(shared: Server) -> None:
         assert [calls(shared, "a"), calls(shared)] == [1, 0]
 
 
+@pytest.mark.slow
 def test_node_sdk_names_its_namespace(shared: Server, node: Callable[..., Any]) -> None:
     script = """
 import OpenAI, { AzureOpenAI } from "openai";
@@ -764,6 +765,7 @@ def test_an_open_page_stays_with_a_namespace_that_is_deleted(shared: Server) -> 
         assert any("again" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_events_of_a_namespace_are_told_by_any_process(pair: Pair) -> None:
     one, other = pair
     with httpx2.stream("GET", f"{one.url}/_emulator/events?namespace=a", timeout=20) as events:
@@ -1003,6 +1005,7 @@ def test_a_namespace_that_begins_slowly_does_not_hold_up_what_else_runs_in_threa
         assert begun.result().status_code == 200
 
 
+@pytest.mark.slow
 def test_namespaces_that_come_and_go_leave_nothing(shared: Server) -> None:
     begun: list[weakref.ref[Emulator]] = []
     shared.namespaces.observers = (lambda emulator: begun.append(weakref.ref(emulator)),)
@@ -1027,6 +1030,7 @@ def test_namespaces_share_the_renderer(shared: Server) -> None:
     assert call(shared, None, {**BODY, "prompt": "the renderer still draws"}).status_code == 200
 
 
+@pytest.mark.slow
 def test_many_namespaces_at_once_stay_apart(shared: Server) -> None:
     def work(number: int) -> list[str]:
         name = f"n{number % 50}"

@@ -107,6 +107,7 @@ def results(node: Node, folder: Path) -> dict[str, Any]:
     return got
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_node_sdk_makes_all_calls(results: dict[str, Any]) -> None:
     assert [bool(item["url"]) for item in results["variation"]["data"]] == [True, True]

@@ -136,6 +136,7 @@ def test_page_never_makes_html_of_text(word: str) -> None:
     assert word not in all_scripts()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_types_of_the_page_are_sound(npm_folder: Path) -> None:
     tsc = npm_folder / "node_modules/.bin/tsc"

@@ -131,6 +131,7 @@ def test_texts_are_read_back_in_any_language() -> None:
     assert {name: read.info[name] for name in values} == values
 
 
+@pytest.mark.slow
 def test_without_the_fast_deflater_the_pixels_are_the_same() -> None:
     program = (
         "import sys; sys.modules['isal'] = None\n"

@@ -103,6 +103,7 @@ def test_a_malformed_host_breaks_nothing(server: Server, host: bytes) -> None:
     assert url.startswith(f"{server.url}/private/")
 
 
+@pytest.mark.slow
 def test_hundreds_of_pipelined_upgrades_are_all_answered(server: Server) -> None:
     requests = (b"GET /v1/models/%d HTTP/1.1\r\n" % number + HEAD + H2C for number in range(400))
     last = b"GET /v1/models HTTP/1.1\r\n" + HEAD + CLOSE

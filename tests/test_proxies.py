@@ -32,6 +32,7 @@ from tests.test_streams import frames
 from tests.waiting import until
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(bool(missing_part()), reason=missing_part()),
     pytest.mark.not_on_redis("its servers have a store of their own"),
 ]
@@ -333,7 +334,6 @@ def test_commands_of_the_guide_start_two_replicas_behind_a_proxy(
             os.killpg(shell.pid, signal.SIGTERM)
 
 
-@pytest.mark.slow
 def test_calls_of_locust_to_two_replicas_behind_nginx_succeed() -> None:
     if not find_spec("locust"):  # the import would replace sockets and threads
         pytest.skip("needs the extra [deploy]")

@@ -53,6 +53,7 @@ def test_it(images_emulator):
 """
 
 
+@pytest.mark.slow
 def test_report_of_a_failed_test_has_its_calls(session: pytest.Pytester) -> None:
     result = run(session, FAILING)
     result.assert_outcomes(failed=1)
@@ -76,6 +77,7 @@ def test_report_of_a_failed_test_has_its_calls(session: pytest.Pytester) -> None
     )
 
 
+@pytest.mark.slow
 def test_a_failed_assertion_shows_the_calls_it_counted(session: pytest.Pytester) -> None:
     code = """
 def test_it(images_emulator):
@@ -94,6 +96,7 @@ def test_it(images_emulator):
     )
 
 
+@pytest.mark.slow
 def test_report_of_a_failed_test_has_near_misses(session: pytest.Pytester) -> None:
     code = """
 def test_it(images_emulator):
@@ -107,6 +110,7 @@ def test_it(images_emulator):
     result.stdout.fnmatch_lines([miss])
 
 
+@pytest.mark.slow
 def test_report_has_the_last_fifty_calls(session: pytest.Pytester) -> None:
     code = """
 def test_it(images_emulator):
@@ -120,6 +124,7 @@ def test_it(images_emulator):
     assert str(result.stdout).count("GET /v1/models/dall-e-3 200") == 50
 
 
+@pytest.mark.slow
 def test_no_report_for_tests_that_pass_or_call_nothing(session: pytest.Pytester) -> None:
     code = """
 def test_that_passes(images_emulator):
@@ -136,6 +141,7 @@ def test_that_has_no_server():
     result.stdout.no_fnmatch_line("*Calls to the images emulator*")
 
 
+@pytest.mark.slow
 def test_report_of_a_failed_fixture_has_its_calls(session: pytest.Pytester) -> None:
     code = """
 @pytest.fixture
@@ -259,6 +265,7 @@ def test_it(images_emulator):
     run(session, code).assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_server_fixture_can_be_overridden(session: pytest.Pytester) -> None:
     session.makeconftest("""
 import pytest
@@ -280,6 +287,7 @@ def test_it(images_emulator):
     result.stdout.fnmatch_lines(["*Calls to the images emulator*"])
 
 
+@pytest.mark.slow
 def test_port_in_use_is_an_error_that_names_xdist(session: pytest.Pytester) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -341,6 +349,7 @@ def test_it(images_emulator):
     run(session, code).assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_environment_configures_azure_and_module_level_clients(
     session: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -412,10 +421,12 @@ def test_afterwards(images_emulator):
 """
 
 
+@pytest.mark.slow
 def test_class_scoped_fixture_keeps_state_between_tests(session: pytest.Pytester) -> None:
     run(session, SCOPED).assert_outcomes(passed=7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scope", ["class", "module", "session"])
 def test_fixtures_of_every_scope_find_the_server(session: pytest.Pytester, scope: str) -> None:
     code = f"""
@@ -548,6 +559,7 @@ def test_two(images_emulator):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_remote", [False, True])
 @pytest.mark.parametrize("code", [OWN_STEPS, LEFT_STEPS], ids=["own", "left"])
 def test_scenario_of_a_marker_replaces_steps_of_the_settings_and_of_tests(
@@ -588,6 +600,7 @@ def test_after():
     run(session, code, f"--images-emulator={mode}").assert_outcomes(**outcomes)
 
 
+@pytest.mark.slow
 def test_a_setup_failure_in_another_plugin_is_reported(session: pytest.Pytester) -> None:
     session.makeconftest("""
 import pytest
@@ -674,6 +687,7 @@ def test_four():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ini", "arguments"),
     [
@@ -796,6 +810,7 @@ def test_marker_and_fixtures_have_help_texts(session: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["images_emulator -- *"])
 
 
+@pytest.mark.slow
 def test_plugin_imports_nothing_heavy() -> None:
     code = """
 import sys, urllib.parse, pytest  # some versions of pytest have the former

@@ -182,6 +182,7 @@ def test_azure_asks_a_call_for_too_many_images_to_wait_for_a_whole_period(fresh:
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "60")
 
 
+@pytest.mark.slow
 def test_the_sdk_retries_after_a_rate_limit() -> None:
     with (
         Server(Settings(port=0, rate_limit="20/s")) as server,

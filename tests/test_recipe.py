@@ -112,6 +112,7 @@ def test_the_longest_prompt_is_carried_whole(client: OpenAI, output_format: str)
     assert "prompt_cut" not in recipe
 
 
+@pytest.mark.slow
 def test_a_jpeg_recipe_says_that_its_prompt_is_cut(client: OpenAI) -> None:
     recipe = read_recipe(generate(client, prompt="🗼" * 32_000, output_format="jpeg"))
     assert recipe["prompt_cut"] is True

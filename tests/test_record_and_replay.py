@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from images_emulator import Server
 from images_emulator.record_server import RecordServer
 from images_emulator.recordings.folder import RecordingFolder, read_folder
@@ -35,6 +37,7 @@ def summary(recording: Recording) -> object:
     return response and (response.status, headers_of(response), response.body, response.end)
 
 
+@pytest.mark.slow
 def test_what_the_proxy_records_is_played_byte_for_byte(server: Server, tmp_path: Path) -> None:
     with RecordServer(server.url, RecordingFolder(tmp_path).add) as proxy:
         got = [exchange(proxy.url, **{"method": "POST", **call}) for call in ALL.values()]

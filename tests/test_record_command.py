@@ -223,6 +223,7 @@ def test_a_recording_has_the_very_bytes_that_the_client_got(server: Server, tmp_
     assert [json.loads(each.request.body) for each in recordings] == requests
 
 
+@pytest.mark.slow
 def test_ctrl_c_writes_an_exchange_in_flight_as_cut(tmp_path: Path) -> None:
     release = threading.Event()
 

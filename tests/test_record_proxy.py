@@ -457,6 +457,7 @@ def test_a_stream_with_partial_images_goes_through_the_sdk(proxy: Proxy, sdk: Op
     )
 
 
+@pytest.mark.slow
 async def test_streams_of_the_asynchronous_sdk_go_through_at_the_same_time(proxy: Proxy) -> None:
     async with AsyncOpenAI(base_url=proxy.base_url, api_key=KEY, max_retries=0) as client:
 
@@ -579,6 +580,7 @@ def test_an_upstream_that_is_away_is_a_502_and_its_call_is_not_kept() -> None:
     assert told.recording.request.body == body
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("begun", [False, True])
 def test_an_upstream_that_goes_quiet_is_given_up_after_the_timeout(begun: bool) -> None:
     done = threading.Event()
@@ -609,6 +611,7 @@ def test_an_upstream_that_goes_quiet_is_given_up_after_the_timeout(begun: bool) 
         assert recorded.response is None
 
 
+@pytest.mark.slow
 def test_an_upstream_that_takes_no_more_of_a_call_is_told_of_and_recorded() -> None:
     done = threading.Event()
 
@@ -940,6 +943,7 @@ def test_an_answer_to_a_request_that_was_not_whole_is_told_and_not_recorded(
     assert call.recording.request.target == "/v1/models"
 
 
+@pytest.mark.slow
 def test_the_stop_of_the_proxy_keeps_what_came_of_an_open_answer() -> None:
     release = threading.Event()
 

@@ -84,12 +84,14 @@ def streamed(*parts: tuple[float, bytes]) -> Recording:
 # --- exact
 
 
+@pytest.mark.slow
 @unhurried()
 @given(recordings())
 def test_a_recording_is_read_from_its_document_as_it_was(recording: Recording) -> None:
     assert read_back(recording, MemoryFiles()) == recording
 
 
+@pytest.mark.slow
 @unhurried(50)
 @given(recordings())
 def test_a_document_may_have_no_files(recording: Recording) -> None:
@@ -97,6 +99,7 @@ def test_a_document_may_have_no_files(recording: Recording) -> None:
     assert from_document(document, NoFiles()) == recording
 
 
+@pytest.mark.slow
 @unhurried(20)
 @given(recordings())
 def test_the_document_of_a_recording_is_valid(recording: Recording) -> None:
@@ -105,6 +108,7 @@ def test_the_document_of_a_recording_is_valid(recording: Recording) -> None:
     assert mistakes_of(document) == []
 
 
+@pytest.mark.slow
 def test_the_exchanges_of_this_repository_are_valid() -> None:
     validator = jsonschema.Draft202012Validator(schema())
     files = [*(Path(__file__).parent.parent / "fixtures" / "exchanges").glob("*.json")]
@@ -401,6 +405,7 @@ def test_plain_fields_need_no_file() -> None:
     assert "body" not in recording.request.__dict__
 
 
+@pytest.mark.slow
 @unhurried(20)
 @given(recordings())
 def test_plain_fields_are_the_same_before_and_after_the_file(recording: Recording) -> None:
@@ -631,6 +636,7 @@ ODD_VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @unhurried()
 @given(ODD_VALUES)
 def test_any_json_is_a_recording_or_has_mistakes(value: Any) -> None:
@@ -641,6 +647,7 @@ def test_any_json_is_a_recording_or_has_mistakes(value: Any) -> None:
             plain_fields(recording.request)
 
 
+@pytest.mark.slow
 @unhurried()
 @given(ODD_VALUES)
 def test_any_body_is_made_or_refused_by_a_sentence(value: Any) -> None:

@@ -129,6 +129,7 @@ def test_a_mistake_has_its_file_and_line(text: bytes, sentence: str, tmp_path: P
     assert caught.value.sentences[0].startswith(f"{path}:{sentence}")
 
 
+@pytest.mark.slow
 @unhurried()
 @given(st.binary(max_size=200) | st.text(max_size=100).map(str.encode))
 def test_any_bytes_are_a_recording_or_a_mistake(data: bytes) -> None:

@@ -25,6 +25,7 @@ def second_emulator() -> Iterator[None]:
             yield
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "variables", "outcome", "words"),
     [

@@ -78,6 +78,7 @@ def system_process(process: RenderProcess) -> Popen[bytes]:
     return process._process
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output_format", OUTPUT_FORMATS)
 def test_a_process_renders_the_same_file_as_a_thread(
     process: RenderProcess, output_format: str
@@ -86,6 +87,7 @@ def test_a_process_renders_the_same_file_as_a_thread(
     assert process.render_files(request, 1, None) == [(None, render_image(request, 1))]
 
 
+@pytest.mark.slow
 def test_a_process_renders_the_same_edits_as_a_thread(process: RenderProcess) -> None:
     for name, request in REQUESTS_WITH_UPLOADS.items():
         assert process.render_files(request, 1, None) == [(None, render_image(request, 1))], name
@@ -98,6 +100,7 @@ def test_a_process_renders_all_partial_images_at_once(process: RenderProcess) ->
     assert rendered == render_files(request, 0, 1)
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_started_again(process: RenderProcess) -> None:
     first = process.render_files(REQUEST, 0, None)
     killed = system_process(process)
@@ -117,6 +120,7 @@ def test_a_process_that_is_at_work_is_killed_by_close(
     assert at_work.returncode == -signal.SIGKILL
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "waitid"), reason="the system does not tell")
 def test_a_stopped_process_is_replaced(process: RenderProcess) -> None:
     first = process.render_files(REQUEST, 0, None)
@@ -126,6 +130,7 @@ def test_a_stopped_process_is_replaced(process: RenderProcess) -> None:
     assert stopped.returncode == -signal.SIGKILL
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", ["_read", "_write"])
 def test_no_job_is_answered_by_the_answer_to_the_job_before(
     process: RenderProcess, monkeypatch: pytest.MonkeyPatch, function: str
@@ -146,6 +151,7 @@ def test_no_job_is_answered_by_the_answer_to_the_job_before(
     assert process._process is not first
 
 
+@pytest.mark.slow
 def test_a_failed_rendering_raises_and_the_process_goes_on(process: RenderProcess) -> None:
     first = process.render_files(REQUEST, 0, None)
     running = system_process(process)
@@ -155,6 +161,7 @@ def test_a_failed_rendering_raises_and_the_process_goes_on(process: RenderProces
     assert system_process(process) is running
 
 
+@pytest.mark.slow
 def test_a_program_that_closes_no_process_ends_all_the_same() -> None:
     program = (
         "from images_emulator.rendering.render_process import RenderProcess\n"
@@ -168,6 +175,7 @@ def test_a_program_that_closes_no_process_ends_all_the_same() -> None:
     assert run.stdout == "True\n"
 
 
+@pytest.mark.slow
 def test_a_closed_process_renders_no_more(process: RenderProcess) -> None:
     process.render_files(REQUEST, 0, None)
     running = system_process(process)
@@ -195,6 +203,7 @@ def numbered(number: int) -> ImageRequest:
     return replace(REQUEST, prompt=f"lighthouse {number}")
 
 
+@pytest.mark.slow
 def test_processes_join_while_jobs_queue(pool: RenderPool) -> None:
     jobs = [submitted(pool, number) for number in range(BUSY_SUBMISSIONS + 3)]
     assert [job.result(60) for job in jobs] == [
@@ -250,6 +259,7 @@ def test_without_a_process_the_thread_renders_everything(
     pool.close()
 
 
+@pytest.mark.slow
 def test_the_job_of_a_process_that_cannot_start_again_is_rendered_all_the_same(
     pool: RenderPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,6 +274,7 @@ def test_the_job_of_a_process_that_cannot_start_again_is_rendered_all_the_same(
     ]
 
 
+@pytest.mark.slow
 def test_without_a_second_thread_the_first_renders_everything() -> None:
     pool = RenderPool(1)
     pool._threads = ThreadPoolExecutor(1)
@@ -285,6 +296,7 @@ def test_a_closed_pool_starts_no_process(pool: RenderPool) -> None:
     assert pool._threads is None
 
 
+@pytest.mark.slow
 def test_process_whose_thread_cannot_be_started_joins_later(
     pool: RenderPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -315,6 +327,7 @@ def test_a_closed_pool_takes_no_jobs(pool: RenderPool) -> None:
             _ = each.executor
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not spare_cores(), reason="one core is the server's own")
 async def test_a_server_under_load_renders_in_processes_and_leaves_none_behind() -> None:
     headers = {"Authorization": "Bearer x"}

@@ -183,6 +183,7 @@ def test_replicas_have_one_journal_with_one_count(replicas: Replicas, http: http
     assert {each["id"] for each in shown} == {call.id for call in calls}
 
 
+@pytest.mark.slow
 def test_a_fault_is_met_as_often_as_it_says_by_64_clients_on_both(replicas: Replicas) -> None:
     one, other = replicas
     one.inject("server_error", times=2)
@@ -314,6 +315,7 @@ def test_the_start_as_json_has_the_store_and_an_event_for_each_notice() -> None:
     assert (start["store"], start["store_name"]) == (None, None)
 
 
+@pytest.mark.slow
 def test_the_code_of_the_guide_prints_what_is_shown(tmp_path: Path) -> None:
     page = [block for block in BLOCKS if block.page == "docs/guides/replicas.md"]
     code, output = (
@@ -683,6 +685,7 @@ def test_a_download_asks_redis_three_times_at_most(
         assert http.get(url).status_code == 200
 
 
+@pytest.mark.slow
 def test_answer_whose_pictures_are_not_stored_is_a_503_with_one_entry(
     redis_server: RedisServer, http: httpx2.Client
 ) -> None:
@@ -724,6 +727,7 @@ def test_the_503_in_place_of_an_own_answer_has_no_value_of_it(
         assert refused.headers["x-request-id"] == call.id
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault", ["truncated", "truncated;after_bytes=0", "connection_reset;after_bytes=3"]
 )
@@ -832,6 +836,7 @@ async def test_a_call_that_is_cancelled_while_it_is_written_to_redis_is_complete
     await asyncio.to_thread(store.close)
 
 
+@pytest.mark.slow
 def test_a_reset_makes_room_in_a_redis_that_is_full(
     redis_server: RedisServer, http: httpx2.Client
 ) -> None:
@@ -951,6 +956,7 @@ def test_a_call_too_large_for_the_store_goes_there_without_its_body(
 # --- Redis goes and comes
 
 
+@pytest.mark.slow
 def test_calls_that_need_no_store_go_on_without_redis_and_the_others_are_refused(
     redis_server: RedisServer, http: httpx2.Client
 ) -> None:
@@ -1003,6 +1009,7 @@ def a_long_script(redis: RedisServer) -> socket.socket | None:
     return connection
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("refuse", "recovery", "reason"),
     [
@@ -1083,6 +1090,7 @@ def test_registers_that_redis_has_lost_are_restored_from_the_replicas(
         assert http.get(picture.replace(one.url, other.url)).status_code == 200
 
 
+@pytest.mark.slow
 def test_calls_do_not_hang_where_redis_replies_to_nothing(
     redis_server: RedisServer, http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1101,6 +1109,7 @@ def test_calls_do_not_hang_where_redis_replies_to_nothing(
         assert server.emulator.journal.dropped() == 0
 
 
+@pytest.mark.slow
 def test_faults_that_calls_claimed_while_redis_paused_are_met_by_others(
     redis_server: RedisServer, http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1181,6 +1190,7 @@ async def test_a_step_that_was_over_is_met_again_by_the_grant_that_was_revoked(
         store.close()
 
 
+@pytest.mark.slow
 def test_writes_to_the_journal_that_redis_never_gets_are_counted(
     redis_server: RedisServer, http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1783,6 +1793,7 @@ async def test_a_subscription_is_made_at_the_node_of_a_cluster_that_is_there(
     await subscription.aclose()
 
 
+@pytest.mark.slow
 async def test_a_sentinel_that_does_not_reply_is_not_waited_for(
     redis_server: RedisServer, tmp_path: Path
 ) -> None:
@@ -1801,6 +1812,7 @@ async def test_a_sentinel_that_does_not_reply_is_not_waited_for(
         sentinel.close()
 
 
+@pytest.mark.slow
 def test_store_is_a_cluster(http: httpx2.Client) -> None:
     port, bus_port, nobody = free_ports(3)
     cluster = ("--cluster-enabled", "yes", "--cluster-port", str(bus_port))

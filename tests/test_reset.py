@@ -73,6 +73,7 @@ def hammer(work: Callable[[], object], reset: Callable[[], object]) -> list[Base
     return raised
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("eager")
 def test_files_can_be_reset_by_another_thread() -> None:
     store = MemoryStore()
@@ -91,6 +92,7 @@ def test_files_can_be_reset_by_another_thread() -> None:
     assert len(store.run(files.all())) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("eager")
 def test_hosted_pictures_can_be_reset_by_another_thread() -> None:
     store = MemoryStore()
@@ -153,6 +155,7 @@ def test_rate_limits_can_be_reset_by_another_thread() -> None:
     assert hammer(work, lambda: store.run(limits.reset())) == []
 
 
+@pytest.mark.slow
 def test_a_server_can_be_reset_while_it_answers() -> None:
     settings = Settings(port=0, rate_limit="1000000/s")
     with Server(settings) as server:

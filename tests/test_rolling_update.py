@@ -177,6 +177,7 @@ async def test_observers_are_told_of_a_register_beside_one_that_cannot_be_read(
     assert written[1].value == {"number": 6}
 
 
+@pytest.mark.slow
 async def test_late_entries_are_written_beside_a_register_that_cannot_be_read(
     stores: tuple[RedisStore, RedisStore, RedisServer],
 ) -> None:
@@ -296,6 +297,7 @@ def test_the_live_feed_tells_of_the_calls_that_can_be_read(
     assert json.loads(data.removeprefix("data: "))["id"] == "req_old"
 
 
+@pytest.mark.slow
 def test_the_log_of_the_server_names_a_hundred_reasons_at_most(
     server: Server, newer: RedisStore, http: httpx2.Client, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -458,6 +458,7 @@ def test_inject_takes_the_settings_of_a_fault_by_keyword() -> None:
         scenario.inject("latency", second=2)
 
 
+@pytest.mark.slow
 def test_ten_thousand_steps_are_met_one_by_one_and_then_cost_nothing() -> None:
     scenario = scenario_of(*({"times": 1} for _ in range(10_000)))
     assert meets(scenario, calls=10_001) == ["server_error"] * 10_000 + [""]
@@ -506,6 +507,7 @@ def test_a_bundled_scenario_is_valid(path: Path) -> None:
     assert again == shown
 
 
+@pytest.mark.slow
 def test_the_scenario_setting_loads_a_file() -> None:
     path = str(ready_scenarios()["rate-limit-then-ok"])
     with (

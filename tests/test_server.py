@@ -315,6 +315,7 @@ except RuntimeError as error:
 """
 
 
+@pytest.mark.slow
 def test_a_server_that_fails_to_start_raises() -> None:
     command = [sys.executable, "-c", OUT_OF_FILES]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
@@ -352,6 +353,7 @@ print(server.requests[0].status, file=sys.stderr)
 """
 
 
+@pytest.mark.slow
 def test_a_server_ends_beside_a_fetch_that_hangs_and_so_does_its_process() -> None:
     """What the fetch waits for never comes; it gives up after ten seconds, which nobody awaits."""
     with subprocess.Popen(
@@ -409,6 +411,7 @@ def test_invalid_settings_are_refused_and_change_nothing(emulator: Emulator) -> 
     assert emulator.settings.as_of == "any"
 
 
+@pytest.mark.slow
 def test_the_journal_may_be_read_while_it_is_written(server: Server) -> None:
     """From several threads, over and over, without an error or a half-known call."""
     with OpenAI(base_url=server.base_url, api_key="k", max_retries=0) as client:
@@ -428,6 +431,7 @@ def test_the_journal_may_be_read_while_it_is_written(server: Server) -> None:
     assert len({call.id for call in server.requests}) == 100
 
 
+@pytest.mark.slow
 def test_start_up_imports_nothing_that_only_some_calls_need() -> None:
     script = (
         "import sys; from images_emulator import Server; Server().close(); "

@@ -178,6 +178,7 @@ def test_stream_is_written_once_more_only_for_others_that_watch(
     assert [call.events for call in one.requests] == [3, 3]
 
 
+@pytest.mark.slow
 def test_clearing_by_another_server_is_told(replicas: Replicas, http: httpx2.Client) -> None:
     one, other = replicas
     with listening(one.url) as listener:
@@ -219,6 +220,7 @@ def test_reader_starts_again_when_the_store_is_back(
     redis.close()
 
 
+@pytest.mark.slow
 def test_first_reader_does_not_wait_for_a_store_that_is_away(
     http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -233,6 +235,7 @@ def test_first_reader_does_not_wait_for_a_store_that_is_away(
     redis.close()
 
 
+@pytest.mark.slow
 def test_feed_hears_what_comes_after_a_quiet_while(
     replicas: Replicas, http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -257,6 +260,7 @@ def test_feed_hears_what_comes_after_a_quiet_while(
     assert (event.name, event.data["id"]) == ("completed", identity)
 
 
+@pytest.mark.slow
 def test_store_that_replies_to_nothing_is_noticed_by_the_feed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

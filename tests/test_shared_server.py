@@ -253,6 +253,7 @@ def test_it(images_emulator):
     result.stdout.fnmatch_lines([sentence])
 
 
+@pytest.mark.slow
 def test_a_failed_test_shows_its_calls(session: pytest.Pytester, shared: Server) -> None:
     code = """
 def test_it(images_emulator):

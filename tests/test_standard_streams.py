@@ -72,6 +72,7 @@ def served(streams: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
         process.communicate()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("streams", ODD_STREAMS.values(), ids=ODD_STREAMS)
 def test_server_answers_without_its_standard_streams(streams: str) -> None:
     with served(streams) as (process, port):

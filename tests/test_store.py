@@ -198,6 +198,7 @@ async def test_the_first_quota_that_grants_a_claim_ends_it(store: Store) -> None
     assert await counters.counts(["a", "b", "c"]) == [Count(2, 1), Count(1, 1), Count()]
 
 
+@pytest.mark.slow
 async def test_chance_follows_from_the_seed_and_the_number_of_the_claim(store: Store) -> None:
     def draws(name: str, seed: str, after: int = 0) -> list[bool]:
         counters, quota = store.counters(name), Limits(after=after, probability=0.3, seed=seed)
@@ -785,6 +786,7 @@ def journal_of(server: Server) -> tuple[Any, list[bytes]]:
     return shown, [part.content for part in parts if not part.content.startswith(b"--")]
 
 
+@pytest.mark.slow
 def test_the_admin_api_tells_the_same_of_calls_whatever_store_has_them(store: Store) -> None:
     shown = []
     for each in (MemoryStore(), store):

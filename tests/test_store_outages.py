@@ -175,6 +175,7 @@ def is_refused(answer: httpx2.Response) -> bool:
     return answer.status_code == 503 and "cannot be used" in answer.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_route_says_that_the_store_is_away_or_answers_as_ever(
     kind: str, redis_server: RedisServer, tmp_path: Path
@@ -220,6 +221,7 @@ def outage_after(operations: int) -> Iterator[list[int]]:
         yield left
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_store_that_goes_during_a_call_fails_no_route(
     kind: str, redis_server: RedisServer, tmp_path: Path

@@ -28,6 +28,7 @@ def daemon(monkeypatch: pytest.MonkeyPatch) -> Iterator[DockerDaemon]:
         yield daemon
 
 
+@pytest.mark.slow
 def test_container_is_an_emulator_with_the_settings(daemon: DockerDaemon) -> None:
     with ImagesEmulatorContainer(
         as_of="2026-06-01", api_key=("sk-1", "sk-2"), deployment=["my=gpt-image-2"], page=False
@@ -50,6 +51,7 @@ def test_container_is_an_emulator_with_the_settings(daemon: DockerDaemon) -> Non
     assert daemon.created["ExposedPorts"] == {"8080/tcp": {}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "key"), [(" , sk-1 ,sk-2", "sk-1"), ("", API_KEY), (" ,", API_KEY)]
 )
@@ -58,6 +60,7 @@ def test_variables_have_the_first_key_that_the_server_takes(text: str, key: str)
     assert ImagesEmulatorContainer(api_key=text)._key == key
 
 
+@pytest.mark.slow
 def test_container_gives_faults_and_calls(daemon: DockerDaemon) -> None:
     with (
         ImagesEmulatorContainer("registry.example/emulator:1", admin_token="secret") as emulator,
@@ -89,6 +92,7 @@ def test_container_refuses_settings_that_it_has_not(
         ImagesEmulatorContainer(**settings)
 
 
+@pytest.mark.slow
 def test_container_has_no_variable_for_a_setting_that_is_none(daemon: DockerDaemon) -> None:
     with ImagesEmulatorContainer(
         admin_token=None, rate_limit=None, api_key="sk-a,sk-b"

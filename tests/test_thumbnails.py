@@ -69,6 +69,7 @@ def difference(thumbnail: Image.Image, picture: Image.Image) -> float:
     return max(statistics.mean)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "size", "small", "tiny"),
     [

@@ -18,15 +18,18 @@ def ranks() -> Mapping[bytes, int]:
     return table
 
 
+@pytest.mark.slow
 def test_token_file_is_the_one_that_the_ranks_make(ranks: Mapping[bytes, int]) -> None:
     assert table_bytes(ranks) == FILE.read_bytes()
 
 
+@pytest.mark.slow
 def test_every_token_is_found_at_its_rank(ranks: Mapping[bytes, int]) -> None:
     assert max(map(len, ranks)) == MAX_TOKEN_BYTES
     assert all(position(token) == rank + 1 for token, rank in ranks.items())
 
 
+@pytest.mark.slow
 def test_bytes_that_are_no_token_are_not_found(ranks: Mapping[bytes, int]) -> None:
     chance = Random(11)
     tokens = list(ranks)

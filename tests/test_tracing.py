@@ -271,6 +271,7 @@ def test_a_refusal_is_no_error_of_the_validation(trace: Trace, collector: Collec
     assert (span.status.code, len(span.events)) == (0, 0)
 
 
+@pytest.mark.slow
 def test_a_call_that_the_stop_ends_is_sent(collector: Collector) -> None:
     headers = {"authorization": f"Bearer {KEY}", "x-emulator-fault": "stall;seconds=600"}
     body = {"model": "gpt-image-2", "prompt": "A fox", "stream": True, "partial_images": 1}
@@ -387,6 +388,7 @@ def test_a_server_that_has_not_run_leaves_no_thread_that_sends_spans(is_made: bo
     assert {*threading.enumerate()} <= before
 
 
+@pytest.mark.slow
 def test_a_collector_that_answers_nothing_holds_up_neither_calls_nor_the_stop(
     collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -448,6 +450,7 @@ def test_without_the_package_the_setting_is_refused(monkeypatch: pytest.MonkeyPa
         Settings(otel=True)
 
 
+@pytest.mark.slow
 def test_without_the_setting_nothing_is_imported() -> None:
     code = (
         "import json, sys; from images_emulator import Server; Server().close(); "

@@ -35,6 +35,7 @@ from tests.redis_server import missing_part, new_store_name, shared_redis
 from tests.test_cli import COMMAND, open_call
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(bool(missing_part()), reason=missing_part()),
     pytest.mark.skipif(os.name == "nt", reason="needs sockets that processes share"),
 ]
@@ -239,7 +240,6 @@ def test_live_events_of_both_workers_come_to_a_reader(workers: Workers) -> None:
             ids.discard(listener.until("completed").data["id"])
 
 
-@pytest.mark.slow
 def test_workers_answer_recorded_exchanges_as_the_api_did(workers: Workers) -> None:
     flags = ("--api-key", KEY, "--costs")
     done = subprocess.run(

@@ -69,11 +69,13 @@ def check(schema: str, *files: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_workflows_and_action_are_valid() -> None:
     check("vendor.github-workflows", *WORKFLOWS)
     check("vendor.github-actions", ACTION)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("beginning", SCHEMAS)
 def test_files_of_ci_in_the_docs_are_valid(beginning: str, tmp_path: Path) -> None:
     shown = [block for block in BLOCKS if (block.title or "").startswith(beginning)]
@@ -84,6 +86,7 @@ def test_files_of_ci_in_the_docs_are_valid(beginning: str, tmp_path: Path) -> No
     check(SCHEMAS[beginning], *paths)
 
 
+@pytest.mark.slow
 def test_compose_file_of_the_dev_container_is_valid() -> None:
     folder = ROOT / "examples" / "devcontainer" / ".devcontainer"
     check(SCHEMAS["compose.yaml"], folder / "compose.yaml")
@@ -212,6 +215,7 @@ def run_action(folder: Path, **inputs: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_action_starts_a_server_for_later_steps(tmp_path: Path) -> None:
     port = str(free_port())
     url = f"http://127.0.0.1:{port}"
@@ -248,6 +252,7 @@ def test_action_starts_a_server_for_later_steps(tmp_path: Path) -> None:
         end_servers(tmp_path)
 
 
+@pytest.mark.slow
 def test_action_shows_why_its_server_does_not_start(tmp_path: Path) -> None:
     done = run_action(tmp_path, arguments="--as-of once")
     assert done.returncode == 1
