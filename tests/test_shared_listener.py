@@ -148,3 +148,19 @@ async def test_connections_that_wait_are_for_a_process_that_comes_later(
     second.start()
     (await waiting).close()
     second.stop()
+
+
+async def test_connection_that_was_just_accepted_is_there_after_the_stop(
+    listener: socket.socket, counts: ConnectionCounts
+) -> None:
+    peer = Peer(listener, counts, 0)
+    peer.start()
+    connections = peer.listener.connections
+    with socket.create_connection(listener.getsockname()):
+        peer.listener._accept()
+        peer.stop()
+        assert not connections
+        await peer.listener.accepted()
+        assert len(connections) == 1
+    while connections:  # noqa: ASYNC110 - nothing tells when
+        await asyncio.sleep(0)

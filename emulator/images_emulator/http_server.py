@@ -219,6 +219,8 @@ class HTTPServer(uvicorn.Server):
             self._shared.stop()
         for listener in sockets or ():
             listener.close()
+        if self._shared:
+            await self._shared.accepted()
         connections, tasks = self.server_state.connections, self.server_state.tasks
         if self._drains:
             await self._drain(waiting)

@@ -82,9 +82,9 @@ class HTTPProtocol(HttpToolsProtocol):
     _framing_bytes = 0
     """The bytes that came since the last byte of a body or the last end of a head."""
 
-    _count_lacks_bytes = False
-    """Whether a head or bytes of a body ended in this chunk, or in the one in which the head began.
-    `_framing_bytes` then lacks bytes that followed."""
+    _count_is_low = False
+    """Whether `_framing_bytes` may lack bytes: those behind a head or a part of a body that ended
+    in this chunk, or in the one in which the head began."""
 
     _refused = False
 
@@ -175,7 +175,7 @@ class HTTPProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         self._quiet_ticks = 0
         if not self._in_head:
-            self._count_lacks_bytes = False
+            self._count_is_low = False
         if self._is_excess:
             self._refuse_connection()
         chunks = [memoryview(data)]
@@ -191,14 +191,14 @@ class HTTPProtocol(HttpToolsProtocol):
                 self._refuse_head()
 
     def on_headers_complete(self) -> None:
-        if self._framing_bytes > self._limits.head or self._count_lacks_bytes:
+        if self._framing_bytes > self._limits.head or self._count_is_low:
             # The count includes all of the last chunk, whatever else is in it.
             lines = sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
             if len(self.url) + lines > self._limits.head:
                 self._refuse_head()
                 raise ValueError("the head is too large")
         self._framing_bytes = 0
-        self._count_lacks_bytes = True
+        self._count_is_low = True
         self._in_head = False
         self.url = _origin_form(self.url)
         super().on_headers_complete()
@@ -210,7 +210,7 @@ class HTTPProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._framing_bytes = 0
-        self._count_lacks_bytes = True
+        self._count_is_low = True
         super().on_body(body)
 
     def eof_received(self) -> None:

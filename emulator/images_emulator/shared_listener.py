@@ -92,6 +92,11 @@ class SharedListener:
         self._publish()
         self._listen()
 
+    async def accepted(self) -> None:
+        """Wait until each connection that was accepted has its protocol."""
+        if self._accepted:
+            await asyncio.wait([*self._accepted])
+
     def stop(self) -> None:
         """Accept no more connections."""
         if self._is_open:

@@ -129,7 +129,7 @@ def _piece(body: bytes, start: int, stop: int) -> tuple[str, str, int, int]:
             continue
         piece = quoted, text, end, cut
         # The other half of a surrogate pair may follow. Where each of these cuts is behind a first
-        # half, what follows the first of them is no second one.
+        # half, what follows the lowest of them is no second one.
         if end < len(quoted) or not "\ud800" <= text[-1:] <= "\udbff":
             break
     if piece is None:

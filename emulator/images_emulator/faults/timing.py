@@ -80,7 +80,8 @@ class Latency(BaseFault):
 def _seconds(request: ImageRequest) -> float:
     """The seconds that the API was recorded to take. A model without qualities has one figure."""
     recorded = request.model.seconds
-    return recorded.get(request.quality or "", next(iter(recorded.values())))
+    seconds = recorded.get(request.quality or "")
+    return next(iter(recorded.values())) if seconds is None else seconds
 
 
 class Timeout(BaseFault):

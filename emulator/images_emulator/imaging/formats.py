@@ -1,7 +1,7 @@
 """The output formats. Each makes a file of a drawn image, and knows and reads such files.
 
 A new output format is an entry of `OUTPUT_FORMATS`, and an entry of `FILE_TYPES` in
-`file_types.py`.
+`file_types.py`. Which models have it, and which do not stream it, is in `contract/families.py`.
 """
 
 from __future__ import annotations

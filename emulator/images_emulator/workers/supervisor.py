@@ -32,7 +32,8 @@ STOP_SECONDS: Final = 5.0
 """Seconds that the workers have to stop, before they are killed. They need about one."""
 
 REPORT_SECONDS: Final = 300.0
-"""Seconds that a worker has to load a folder of recordings, for instance, before it is killed."""
+"""Seconds that a worker has until it serves, before it is killed. It may have a large folder of
+recordings to load."""
 
 MAX_REPORT_BYTES: Final = 64 * 2**20
 """The longest report of a worker. The mistakes of a scenario with 1,500 steps take 0.5 MB."""
