@@ -173,6 +173,17 @@ def test_a_foreign_page_is_a_line() -> None:
     assert "POST /_emulator/reset  a page of 'http://evil.test'  from" in origin
 
 
+@pytest.mark.parametrize("name", ["host", "origin"])
+def test_a_refusal_shows_the_beginning_of_a_long_name(name: str) -> None:
+    def act() -> None:
+        admin(server, "POST", "reset", **{name: f"{'x' * 5000}.example.com"})
+
+    with Server() as server:
+        (line,) = lines_of(server, act, log_level="warning")
+    assert "x" * 90 in line
+    assert len(line) < 300
+
+
 def test_refusals_of_one_client_are_told_once_a_minute(
     closed: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -258,6 +258,13 @@ def test_a_prepared_request_weighs_its_body(
     assert emulator.prepared_requests.weight > 8 * 1000
 
 
+def test_a_prepared_request_weighs_its_media_type(
+    emulator: Emulator, again: Callable[..., httpx2.Response]
+) -> None:
+    again(SMALL, **{"content-type": f"application/json; x={'y' * 50_000}"})
+    assert emulator.prepared_requests.weight > 50_000
+
+
 def answered_requests(emulator: Emulator) -> int:
     """The number of prepared requests that keep a copy for an own answer."""
     entries = [value for value, _ in emulator.prepared_requests._entries.values()]

@@ -56,6 +56,21 @@ def test_it_has_the_methods_of_a_server_with_their_parameters() -> None:
             assert parameters(getattr(RemoteServer, name)) == parameters(getattr(Server, name))
 
 
+def test_the_last_call_is_that_of_the_requests(remote: RemoteServer, sdk: OpenAI) -> None:
+    assert remote.last_call_id is None
+    for _ in range(2):
+        sdk.images.generate(**GENERATION)
+    assert remote.last_call_id == remote.requests[-1].id
+
+
+def test_the_last_call_is_no_download(server: Server, client: OpenAI, http: httpx2.Client) -> None:
+    assert server.last_call_id is None
+    url = (client.images.generate(**GENERATION).data or [])[0].url
+    assert url
+    http.get(url)
+    assert server.last_call_id == server.requests[0].id
+
+
 def test_its_clock_has_the_methods_of_the_clock() -> None:
     for name in ("frozen", "offset", "now", "advance", "freeze", "resume", "reset"):
         assert hasattr(RemoteClock, name)

@@ -24,6 +24,7 @@ from openai import OpenAI
 
 from images_emulator import Emulator, Server, Settings
 from images_emulator.contract.events import event
+from images_emulator.lru_cache import LRUCache
 from images_emulator.recordings.compared_call import is_same_json
 from images_emulator.recordings.comparison import answer_differences
 from images_emulator.recordings.folder import RecordingFolder, read_recording
@@ -760,6 +761,19 @@ def test_fault_of_the_body_applies_to_whatever_stream_was_recorded(
         assert played.content != whole
 
 
+@pytest.mark.parametrize("size", [1, 7, 1000])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_fault_of_the_body_applies_to_a_stream_with_either_end_of_lines(
+    play: Play, end: bytes, size: int
+) -> None:
+    whole = (event_of(0) + event_of(1) + LAST_EVENT).replace(b"\n", end)
+    parts = [whole[start : start + size] for start in range(0, len(whole), size)]
+    _, played = played_stream(play, "fewer_partials;keep=1", *parts)
+    dropped = event_of(1).replace(b"\n", end)
+    assert dropped in whole
+    assert played.content == whole.replace(dropped, b"")
+
+
 @pytest.mark.parametrize("fault", ["malformed;what=picture", "malformed", "fewer_partials"])
 def test_fault_of_the_body_leaves_a_stream_that_is_compressed(play: Play, fault: str) -> None:
     compressed = gzip.compress(event_of(0) + LAST_EVENT, mtime=0)
@@ -1124,6 +1138,23 @@ def test_large_folder_with_a_mistake_says_so_at_each_call(
     with Server(replay=tmp_path, on_miss="refuse") as player:
         refused = json.loads(asked(player, FOX))
         assert f"the recordings cannot be read: {tmp_path}/0001-fox.json:1" in str(refused)
+
+
+def test_caches_weigh_all_of_their_keys(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    caches: list[LRUCache] = []
+
+    class NotedCache(LRUCache):
+        def __init__(self, budget: int) -> None:
+            super().__init__(budget)
+            caches.append(self)
+
+    monkeypatch.setattr("images_emulator.web.replay_middleware.LRUCache", NotedCache)
+    response = RecordedResponse(200, (("content-type", "application/json"),), (at_once(b"{}"),))
+    player = play(replace(recording_of(FOX), response=response))
+    encoding = {"Accept-Encoding": "y" * 20_000}
+    answer_to(player.url, "POST", GENERATIONS, FOX, **encoding)
+    answer_to(player.url, "POST", f"{GENERATIONS}?x={'q' * 20_000}", FOX)
+    assert sum(cache.weight for cache in caches) > 2 * 20_000
 
 
 def test_values_as_deep_as_json_may_be_are_compared() -> None:

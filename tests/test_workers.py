@@ -601,6 +601,17 @@ def test_worker_that_cannot_start_ends_all_with_its_error(tmp_path: Path) -> Non
     assert not error.value.is_usage_error
 
 
+def test_worker_that_hangs_after_its_error_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor_module, "STOP_SECONDS", 0.01)
+    report = '{"error": "no luck"}'
+    began = monotonic()
+    with pytest.raises(WorkerError, match="no luck"):
+        supervised(tmp_path, f"os.write(0, b'{report}' + bytes([10])); time.sleep(120)")
+    assert monotonic() - began < SECONDS
+
+
 def test_error_of_a_worker_is_told_however_long_it_is(tmp_path: Path) -> None:
     report = """json.dumps({"error": "no luck " * 50_000}).encode() + bytes([10])"""
     code = f"sys.stdout = open(0, 'wb', closefd=False); sys.stdout.write({report})"

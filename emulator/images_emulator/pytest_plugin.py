@@ -148,7 +148,7 @@ class _Session:
 
 
 _SESSION: Final = pytest.StashKey[_Session]()
-_BEFORE: Final = pytest.StashKey["list[Exchange]"]()
+_BEFORE: Final = pytest.StashKey["str | None"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -405,10 +405,10 @@ def _prepare(
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Remember the calls that are not of this test."""
     server = item.config.stash[_SESSION].server
-    item.stash[_BEFORE] = []
+    item.stash[_BEFORE] = None
     if server:
         with suppress(ServerError):
-            item.stash[_BEFORE] = server.requests[-1:]
+            item.stash[_BEFORE] = server.last_call_id
 
 
 @pytest.hookimpl(wrapper=True)
@@ -421,7 +421,7 @@ def pytest_runtest_makereport(
     if not (report.failed and server):
         return report
     # Another plugin's hook may have failed the test before this plugin's setup.
-    before = item.stash.get(_BEFORE, [])
+    before = item.stash.get(_BEFORE, None)
     try:
         calls = _calls_since(before, server.requests)
     except ServerError as error:
@@ -438,13 +438,11 @@ def pytest_runtest_makereport(
     return report
 
 
-def _calls_since(before: list[Exchange], calls: list[Exchange]) -> list[Exchange]:
-    """The *calls* that came after those in *before*. A reset may have removed some of *before* from
-    *calls*."""
+def _calls_since(before: str | None, calls: list[Exchange]) -> list[Exchange]:
+    """The *calls* that came after the one with the id *before*, all where a reset has removed that
+    one."""
     identities = [call.id for call in calls]
-    if before and before[0].id in identities:
-        return calls[identities.index(before[0].id) + 1 :]
-    return calls
+    return calls[identities.index(before) + 1 :] if before in identities else calls
 
 
 def _report_lines(call: Exchange) -> str:

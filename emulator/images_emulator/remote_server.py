@@ -137,6 +137,11 @@ class RemoteServer(ServerControl):
             ) from None
         return query.of_all(calls)
 
+    @property
+    def last_call_id(self) -> str | None:
+        calls = self._client.get("requests", {"kind": "call", "limit": 1})["requests"]
+        return calls[0]["id"] if calls else None
+
     def _query(self, filters: Mapping[str, Any]) -> Query:
         keys = filters.get("key")
         if keys is not None:

@@ -134,6 +134,11 @@ class Server(ThreadedServer, ServerControl):
         return self.emulator.journal.find(query)
 
     @property
+    def last_call_id(self) -> str | None:
+        calls, _ = self.emulator.journal.page(Query(kind="call"), 1)
+        return calls[0].id if calls else None
+
+    @property
     def clock(self) -> Clock:
         """The emulator's clock, by which URLs expire, rate limits are refilled and faults wait."""
         return self.emulator.clock

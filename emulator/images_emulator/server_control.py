@@ -119,6 +119,11 @@ class ServerControl(ABC):
         return self.calls()
 
     @property
+    @abstractmethod
+    def last_call_id(self) -> str | None:
+        """The id of the newest of `requests`, which are not read for it; None without calls."""
+
+    @property
     def downloads(self) -> CallList:
         """The requests for hosted pictures since the last `reset`, oldest first."""
         return CallList(self._find(DOWNLOADS))

@@ -29,7 +29,7 @@ _COUNT_BYTES: Final = 8
 
 class ConnectionCounts:
     """The numbers of open connections of *count* processes, in a file that all of them map into
-    memory. Each process writes its own number alone."""
+    memory. Each process writes its own number, and their supervisor that of one that has ended."""
 
     def __init__(self, path: Path, count: int) -> None:
         """Map the file at *path*. Raises OSError."""

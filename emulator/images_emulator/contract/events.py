@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
+
+EVENT_END: Final = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
+"""The end of an event in any stream: the end of a line, and the empty line behind it. Those of the
+API end with two line feeds."""
 
 
 def event(name: str, payload: Mapping[str, Any]) -> str:
@@ -15,9 +20,9 @@ def event(name: str, payload: Mapping[str, Any]) -> str:
 
 def read_event(frame: bytes) -> tuple[str, dict[str, Any]]:
     """The name and the payload of the event in *frame*. Raises ValueError where that is not an
-    event as `event` writes it."""
+    event as `event` writes it, or the same with CRLF."""
     head, _, data = frame.partition(b"\ndata: ")
     payload = json.loads(data)
     if not isinstance(payload, dict):
         raise ValueError("the data of an event is no object")
-    return head.removeprefix(b"event: ").decode(), payload
+    return head.removeprefix(b"event: ").rstrip(b"\r").decode(), payload

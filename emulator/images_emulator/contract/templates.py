@@ -32,13 +32,9 @@ def number_slot(name: str) -> str:
 
 
 class Template:
-    """A text that is split at its slots. An image of megabytes is joined in and not searched.
+    """A text that is split at its slots. An image of megabytes is joined in and not searched."""
 
-    *unique* is True where no two answers may be equal, because the text has ids of its own.
-    """
-
-    def __init__(self, text: str, *, unique: bool) -> None:
-        self.unique = unique
+    def __init__(self, text: str) -> None:
         pieces = _SLOT.split(text)
         self._parts: list[bytes] = [piece.encode() for piece in pieces[::3]]
         self._names = [

@@ -191,15 +191,14 @@ def images_response(
     # The older stack's bodies end with a newline: of generations recorded until 2024-04 and no
     # more in 2025-06, of variations to the last.
     end = OLDER_ENVELOPE.end if request.operation.is_on_older_stack(request.day) else ""
-    unique = "generation_id" in item or request.response_format == "url"
     text = json.dumps(body, ensure_ascii=False)
     make = _cached_template if len(text) <= MAX_CACHED_TEMPLATE_CHARS else _template
-    return make(text, end, unique)
+    return make(text, end)
 
 
-def _template(text: str, end: str, unique: bool) -> Template:
+def _template(text: str, end: str) -> Template:
     """The template of the compact JSON *text*, indented, with *end* behind it."""
-    return Template(_indented(json.loads(text)) + end, unique=unique)
+    return Template(_indented(json.loads(text)) + end)
 
 
 _cached_template = lru_cache(maxsize=256)(_template)
@@ -267,7 +266,7 @@ def _image_event(
     image = {"b64_json": string_slot("image"), "sequence_number": number}
     head = {"created_at": number_slot("created"), "type": name}
     values = {**head, **_keys_of_day(image, request.day), **values}
-    return Template(event(name, _in_order_of_event(values, request.day)), unique=False)
+    return Template(event(name, _in_order_of_event(values, request.day)))
 
 
 def error_event(error: ErrorAnswer, number: int, day: Day) -> bytes:

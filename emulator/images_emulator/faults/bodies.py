@@ -5,22 +5,19 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterator
-from itertools import count
-from typing import Any, Final, Literal
+from itertools import count, pairwise
+from typing import Any, Literal
 
 from pydantic import Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from images_emulator.contract.events import event, read_event
+from images_emulator.contract.events import EVENT_END, event, read_event
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.faults.base import (
     RESPONSE_START,
     BaseFault,
     is_event_stream,
 )
-
-EVENT_END: Final = b"\n\n"
-"""The end of an event in a stream."""
 
 JSONObject = dict[str, Any]
 """A JSON object, which may be changed."""
@@ -74,9 +71,13 @@ class BodyFault(BaseFault):
             elif is_event_stream(start) and not _is_compressed(start):
                 # A part of a recording may be half an event, or several.
                 body.extend(message.get("body", b""))
-                *frames, rest = bytes(body).split(EVENT_END)
+                ends = [0, *(match.end() for match in EVENT_END.finditer(body))]
+                if has_more and body.endswith(b"\r") and ends[-1] == len(body):
+                    ends.pop()  # a line feed may follow
+                frames = [bytes(body[start:end]) for start, end in pairwise(ends)]
+                rest = bytes(body[ends[-1] :])
                 body[:] = rest if has_more else b""
-                sent = [self._rewrite_frame(frame + EVENT_END, numbers) for frame in frames]
+                sent = [self._rewrite_frame(frame, numbers) for frame in frames]
                 message = {**message, "body": b"".join(sent) + (b"" if has_more else rest)}
                 if has_more and not message["body"]:
                     return

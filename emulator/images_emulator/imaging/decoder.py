@@ -93,8 +93,8 @@ class _Decoded(NamedTuple):
 
 
 def _decode(data: bytes, limits: DecodeLimits) -> _Decoded | None:
-    """Call `_decode_file`, one call at a time. Memory beyond the result is given back to the
-    system."""
+    """Call `_decode_file`, one call at a time. Where it has decoded a file, memory beyond the
+    result is given back to the system."""
     with DECODING:
         decoded = _decode_file(data, limits)
         if decoded and decoded.memory > TRIM_THRESHOLD_BYTES:

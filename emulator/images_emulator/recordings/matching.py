@@ -125,6 +125,9 @@ class RecordingIndex:
         for position, recording in enumerate(recordings.outlines()):
             if is_played(recording):
                 self._add(position, recording)
+        self.count = len(recordings)
+        """The number of recordings that a search finds; a cache of its results has it in the key.
+        It is raised when a recording that is added can be found."""
 
     def add(self, recording: Recording) -> None:
         """Add a recording after the others. One thread at a time may do so, others may search
@@ -132,6 +135,7 @@ class RecordingIndex:
         position = len(self.recordings)
         self.recordings.add(recording)
         self._add(position, recording)
+        self.count = position + 1
 
     def _add(self, position: int, recording: Recording) -> None:
         call = compared_request(recording.request)

@@ -22,6 +22,9 @@ from images_emulator.web.admin_audit import RefusalLog
 from images_emulator.web.forwarded_headers import is_forwarded
 from images_emulator.web.json_responses import admin_error_response
 
+MAX_SHOWN_CHARS: Final = 100
+"""The most characters of a `host` or an `origin` that the log shows."""
+
 OPEN_PATHS: Final = (f"{ADMIN_PREFIX}/health", f"{ADMIN_PREFIX}/ready")
 """The paths for probes, which need no token: they show no data and change nothing."""
 
@@ -110,9 +113,11 @@ class AdminAuth:
         headers = Headers(scope=scope)
         match error.newest.code:
             case "foreign_host":
-                return f"the host {headers.get('host', '')!r} is not this server's"
+                host = headers.get("host", "")[:MAX_SHOWN_CHARS]
+                return f"the host {host!r} is not this server's"
             case "foreign_origin":
-                return f"a page of {headers.get('origin', 'another site')!r}"
+                origin = headers.get("origin", "another site")[:MAX_SHOWN_CHARS]
+                return f"a page of {origin!r}"
         has_cookie = self.cookie is not None and self.cookie.name in cookie_parser(
             headers.get("cookie", "")
         )

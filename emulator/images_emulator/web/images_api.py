@@ -145,7 +145,7 @@ class ImagesAPI:
                 exchange.cached_details = prepared.details
             # The body, its texts in the request (up to four times its length), and the same texts
             # in the templates.
-            weight = PREPARED_OVERHEAD_BYTES + 8 * length
+            weight = PREPARED_OVERHEAD_BYTES + len(content_type or b"") + 8 * length
             prepared.event_key = object()
             self.emulator.prepared_requests.put(key, prepared, weight)
         return prepared

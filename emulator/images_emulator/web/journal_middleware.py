@@ -55,7 +55,7 @@ class JournalMiddleware:
         if self._is_for_admin(scope):
             await self._call_admin(scope, receive, send)
             return
-        exchange = scope["state"][EXCHANGE] = self._exchange(scope)
+        exchange = self._exchange(scope)
         CALL_ID.set(exchange.id)
         journal, store = self.emulator.journal, self._shared_store
         own_progress = self.emulator.clock.own_progress
@@ -65,6 +65,7 @@ class JournalMiddleware:
         answer = self._answer_recorder(exchange, journal, self._headers, send)
         exchange.complete_in_journal = answer.complete_in_journal
         # From here on the journal may have the call, also where entering it fails or is cancelled.
+        scope["state"][EXCHANGE] = exchange
         try:
             if store:
                 await self._enter(exchange, own_progress)

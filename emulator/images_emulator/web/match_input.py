@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from images_emulator.contract.references import data_of_url, is_data_url
 from images_emulator.contract.request import Call, ImageRequest, Upload
@@ -16,6 +16,9 @@ from images_emulator.exchange.prompts import prompt_name
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.steps import MatchInput
 from images_emulator.web.authentication import file_owner
+
+MAX_DIGITS: Final = 18
+"""The most digits of a number in a form that steps are compared with."""
 
 _NOTHING: Mapping[str, Any] = {}
 
@@ -174,7 +177,7 @@ def _text(fields: Mapping[str, Any], name: str) -> str | None:
 def _number(value: object) -> int | None:
     """A number, in JSON or as the text of a form."""
     if isinstance(value, str) and value.isascii() and value.isdecimal():
-        return int(value[:9])
+        return int(value) if len(value) <= MAX_DIGITS else None
     return value if type(value) is int else None
 
 

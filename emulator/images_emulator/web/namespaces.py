@@ -247,10 +247,11 @@ class Namespaces:
                 await asyncio.to_thread(_reset, namespace.emulator)
                 # Last: where the store fails before, the name is there to be deleted again.
                 await self._uses.delete(name)
-            elif namespace.open_calls > 1:
-                await asyncio.to_thread(_reset, namespace.emulator)
             with self._lock:
                 namespace.has_begun, namespace.is_deleted = False, True
+                has_other_calls = namespace.open_calls > 1
+            if has_other_calls and not self._uses:
+                await asyncio.to_thread(_reset, namespace.emulator)
         finally:
             self.release(namespace)
 

@@ -184,12 +184,14 @@ class ReplayMiddleware:
         content_type = exchange.head.header(b"content-type")
         credentials = redacting_headers(_headers(scope))
         # Namespaces have caches of their own, and may record for each other.
-        count = len(self.replay.recordings)
-        key = exchange.method, _target(scope), content_type, credentials, policy, chunks, count
+        count = self.replay.index.count
+        target = _target(scope)
+        key = exchange.method, target, content_type, credentials, policy, chunks, count
         result: _SearchResult | None = self._results.get(key)
         if result is None:
             result = await self._search(exchange, scope, receive, chunks, policy)
-            weight = exchange.body_bytes + sum(map(len, chain(*credentials)))
+            texts = exchange.method, target, content_type, *chain(*credentials)
+            weight = exchange.body_bytes + sum(map(len, texts))
             self._results.put(key, result, RESULT_OVERHEAD_BYTES + weight)
         return result
 
@@ -364,7 +366,7 @@ class ReplayMiddleware:
             # Reading megabytes of base64 takes a while.
             playable = await self.emulator.renderer.parse(make)
             weight = playable.weight if isinstance(playable, Playback) else OVERHEAD_BYTES
-            self._playables.put(key, playable, weight)
+            self._playables.put(key, playable, weight + len(base) + len(accept_encoding))
         return playable
 
     def _note(self, played: Playback, request: ImageRequest | None, exchange: Exchange) -> None:

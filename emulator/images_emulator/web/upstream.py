@@ -4,7 +4,6 @@ passed on as it comes."""
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, datetime
 from time import perf_counter
@@ -15,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from images_emulator.contract import emulator_errors
+from images_emulator.contract.events import EVENT_END
 from images_emulator.contract.http_headers import HOP_BY_HOP, STATUSES
 from images_emulator.contract.operations import JSON
 from images_emulator.contract.refusal import APIError
@@ -48,9 +48,6 @@ TIMEOUT_SECONDS: Final = 600
 
 SAME_MOMENT_SECONDS: Final = 0.0005
 """Chunks of an answer that arrive within this time have one time in the recording."""
-
-_EVENT_END: Final = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
-"""The end of an event: the end of a line, and the empty line behind it."""
 
 CasedHeaders = Iterable[tuple[bytes, bytes]]
 """Headers in their order, with their names in the case in which they were sent: see
@@ -329,7 +326,7 @@ class ForwardedCall:
             return ()
         ends = []
         if self.content_type.startswith("text/event-stream"):
-            ends = [match.end() for match in _EVENT_END.finditer(body)]
+            ends = [match.end() for match in EVENT_END.finditer(body)]
         if not ends or ends[-1] < len(body):
             ends.append(len(body))
         parts, start, arrivals = [], 0, iter(self._arrivals)

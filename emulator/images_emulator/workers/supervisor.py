@@ -212,11 +212,15 @@ class Supervisor:
             _kill(process)
             await self._end(index, worker)
             raise WorkerError(str(error) or NO_REPORT) from None
-        if report is None:
+        if report is None or report.error is not None:
+            # One that hangs in its own end holds up no other.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), STOP_SECONDS)
+            _kill(process)
             end = await self._end(index, worker)
+        if report is None:
             raise WorkerError(f"a worker {end} before it served")
         if report.error is not None:
-            await self._end(index, worker)
             raise WorkerError(report.error, is_usage_error=report.is_usage_error)
         return worker, report
 
@@ -263,6 +267,7 @@ class Supervisor:
                 try:
                     process, since = await redis.start(self._guard), monotonic()
                 except OwnRedisError as error:
+                    self._guard()
                     delay = _next_delay(delay)
                     self._notice(f"{error}; again in {delay:g} s")
 

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
+from images_emulator.contract.events import EVENT_END
 from images_emulator.immutable import Immutable
 from images_emulator.recordings.document import EVENT_STREAM, header
 from images_emulator.recordings.recording import (
@@ -20,8 +21,6 @@ from images_emulator.recordings.recording import (
     RecordedResponse,
     Recording,
 )
-
-_EVENT_END: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 
 _WITHOUT_BODY: Final = frozenset({None, 204, 304})
 """Statuses whose answers have no body."""
@@ -115,7 +114,7 @@ def parts_of(body: bytes, content_type: str, seconds: float = 0.0) -> tuple[Reco
     Each part came after *seconds*."""
     if content_type.partition(";")[0].strip().lower() != EVENT_STREAM:
         return (RecordedPart(seconds, body),) if body else ()
-    ends = [0, *(match.end() for match in _EVENT_END.finditer(body)), len(body)]
+    ends = [0, *(match.end() for match in EVENT_END.finditer(body)), len(body)]
     pieces = (body[start:end] for start, end in pairwise(ends))
     return tuple(RecordedPart(seconds, piece) for piece in pieces if piece)
 
