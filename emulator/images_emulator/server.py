@@ -135,6 +135,7 @@ class Server(ThreadedServer, ServerControl):
 
     @property
     def last_call_id(self) -> str | None:
+        """The id of the newest of `requests`, which are not read for it; None without calls."""
         calls, _ = self.emulator.journal.page(Query(kind="call"), 1)
         return calls[0].id if calls else None
 
