@@ -220,7 +220,7 @@ class HTTPServer(uvicorn.Server):
         for listener in sockets or ():
             listener.close()
         if self._shared:
-            await self._shared.accepted()
+            await self._shared.wait_for_protocols()
         connections, tasks = self.server_state.connections, self.server_state.tasks
         if self._drains:
             await self._drain(waiting)

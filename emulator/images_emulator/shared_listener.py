@@ -92,7 +92,7 @@ class SharedListener:
         self._publish()
         self._listen()
 
-    async def accepted(self) -> None:
+    async def wait_for_protocols(self) -> None:
         """Wait until each connection that was accepted has its protocol."""
         if self._accepted:
             await asyncio.wait([*self._accepted])

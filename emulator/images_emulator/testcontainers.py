@@ -36,7 +36,8 @@ class ImagesEmulatorContainer(DockerContainer):
     port, which Docker chooses; the container ends at once where a setting's value is wrong."""
 
     def __init__(self, image: str = IMAGE, **settings: Any) -> None:
-        variables = {each.name: each.variable for each in command_settings()}
+        definitions = {each.name: each for each in command_settings()}
+        variables = {name: each.variable for name, each in definitions.items()}
         for name in settings:
             if name not in variables:
                 raise ValueError(no_setting(name, variables))
@@ -48,7 +49,9 @@ class ImagesEmulatorContainer(DockerContainer):
         environment = {variables[name]: _text(value) for name, value in settings.items()}
         super().__init__(image)
         self._token: str | None = settings.get("admin_token")
-        self._key = next(iter(_items(settings.get("api_key"))), API_KEY)
+        keys = settings.get("api_key") or ()
+        keys = definitions["api_key"].parse(keys) if isinstance(keys, str) else keys
+        self._key = next(iter(keys), API_KEY)
         self.with_envs(**environment)
         self.with_exposed_ports(PORT)
         self.waiting_for(HttpWaitStrategy(PORT, "/_emulator/ready"))
@@ -74,15 +77,6 @@ class ImagesEmulatorContainer(DockerContainer):
         """The server with the methods of `Server`: `calls`, `verify`, `inject`, `answer`, `clock`,
         `reset` and others."""
         return RemoteServer(self.url, DEFAULT_NAMESPACE, admin_token=self._token)
-
-
-def _items(value: Any) -> tuple[Any, ...]:
-    """The values of a repeatable setting, which commas separate in a text."""
-    if value is None:
-        return ()
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return tuple(value)
 
 
 def _text(value: Any) -> str:
