@@ -43,6 +43,12 @@ BUSY_LOOP: Final = "while True: pass"
 CLOCK: Final = Path(__file__).with_name("clock.c")
 """The source of the library that shows another time."""
 
+PRELOADED: Final = "LD_PRELOAD"
+CLOCK_OFFSET: Final = "CLOCK_OFFSET"
+CLOCK_VARIABLES: Final = (PRELOADED, CLOCK_OFFSET)
+"""The variables with which a program has another clock: the library, and the seconds that its clock
+is ahead."""
+
 
 class Failure(NamedTuple):
     """A test that failed: its id without the folder, and what pytest said of it."""
@@ -112,8 +118,9 @@ def other_clock(day: datetime | None) -> Iterator[Mapping[str, str]]:
     with TemporaryDirectory() as folder:
         library = Path(folder, "clock.so")
         subprocess.run([compiler, "-shared", "-fPIC", "-o", library, CLOCK], check=True)
-        offset = round((day - datetime.now()).total_seconds())
-        yield {"LD_PRELOAD": str(library), "CLOCK_OFFSET": str(offset)}
+        own_offset = int(os.environ.get(CLOCK_OFFSET, "0"))
+        offset = own_offset + round((day - datetime.now()).total_seconds())
+        yield {PRELOADED: str(library), CLOCK_OFFSET: str(offset)}
 
 
 def main() -> int:

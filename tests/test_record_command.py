@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import random
 import re
 import resource
 import signal
@@ -512,10 +513,11 @@ def memory_of(process: subprocess.Popen[str], field: str) -> int:
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
 def test_long_bodies_pass_in_bounded_memory(tmp_path: Path) -> None:
-    held = base64.b64encode(os.urandom(LARGE * 3 // 4))
+    source = random.Random(0)
+    held = base64.b64encode(source.randbytes(LARGE * 3 // 4))
     start_of_answer = b'{"created": 1, "data": [{"b64_json": "'
     body = b"--b\r\n" + (b'Content-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n')
-    body += os.urandom(LARGE) + b"\r\n--b--\r\n"
+    body += source.randbytes(LARGE) + b"\r\n--b--\r\n"
     growths: list[int] = []
     received, measured = threading.Event(), threading.Event()
 
@@ -562,6 +564,7 @@ def test_long_bodies_pass_in_bounded_memory(tmp_path: Path) -> None:
     assert max(growths) < 20 * 10**6, growths
     assert most < 4 * LARGE, most
     edit, images = read_folder(tmp_path)
-    assert edit.request.body == body
     assert images.response
-    assert images.response.body == start_of_answer + held + b'"}]}'
+    # Without a comparison of 40 MB in the message, which takes longer than a test may.
+    kept = (edit.request.body == body, images.response.body == start_of_answer + held + b'"}]}')
+    assert kept == (True, True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import random
 import re
 import zlib
 from collections.abc import Callable, Iterator
@@ -375,6 +376,23 @@ def test_a_credential_in_a_url_with_the_escapes_of_json_is_redacted(text: str) -
     assert secret.encode() not in redacted
     assert b"REDACTEDxxx" in redacted
     assert json.loads(redacted)
+
+
+@pytest.mark.parametrize("password", ["hunter2", "pässwörd", "пароль", "密码", "🔑🔑"])
+def test_a_password_in_a_url_is_redacted_in_each_script(password: str) -> None:
+    body = f'{{"image_url": "https://user:{password}@x.example/y"}}'.encode()
+    redacted = Redactor().redacted(recording(body)).request.body
+    assert password.encode() not in redacted
+    assert json.loads(redacted)["image_url"].startswith("https://user:REDA")
+
+
+def test_bytes_of_a_picture_between_the_marks_of_a_url_stay() -> None:
+    source = random.Random(0)
+    picture = b"".join(
+        b"://" + source.randbytes(source.randrange(12, 60)) + b":" + source.randbytes(12) + b"@"
+        for _ in range(5_000)
+    )
+    assert Redactor().redacted(recording(picture)).request.body == picture
 
 
 def test_an_address_in_a_query_is_no_password() -> None:
