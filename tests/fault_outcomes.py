@@ -59,7 +59,6 @@ ANSWERS: Final[Mapping[str, Seen]] = {
     "fewer_partials": Seen(requests=0),
     "expired": Seen(requests=0),
 }
-
 """What becomes of a call without `stream` under a fault."""
 
 STREAMS: Final[Mapping[str, Seen]] = {

@@ -25,7 +25,6 @@ from images_emulator.state.store import (
     Log,
     LogCodec,
     LogWatcher,
-    OperationObserver,
     Packed,
     Q,
     Records,
@@ -35,6 +34,7 @@ from images_emulator.state.store import (
     StaleRegistersError,
     Store,
     StoreEventObserver,
+    StoreOperationObserver,
     Take,
     Taking,
 )
@@ -135,7 +135,7 @@ class JSONStore:
     def observe_events(self, observer: StoreEventObserver) -> None:
         """Do nothing."""
 
-    def observe_operations(self, observer: OperationObserver) -> None:
+    def observe_operations(self, observer: StoreOperationObserver) -> None:
         """Do nothing: the journeys are none of the observer's."""
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:

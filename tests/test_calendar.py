@@ -19,9 +19,14 @@ from starlette.responses import Response
 from images_emulator import Emulator, Server, Settings, create_app
 from images_emulator.contract import azure, errors, service_errors
 from images_emulator.contract.availability import availability_on
-from images_emulator.contract.calendar import GATEWAY_SINCE, KNOWN_UNTIL, Period
+from images_emulator.contract.calendar import GATEWAY_SINCE, LAST_KNOWN_DAY, Period
 from images_emulator.contract.conflicts import Above, Conflict
-from images_emulator.contract.dialect import OPENAI, OPENAI_HEADERS, PREFIX_DAYS, STACK_HEADER_DAYS
+from images_emulator.contract.dialect import (
+    OPENAI,
+    OPENAI_HEADERS,
+    REQUEST_ID_PREFIX_DAYS,
+    STACK_HEADER_DAYS,
+)
 from images_emulator.contract.models import MODEL_RULE, MODEL_RULES, MODELS
 from images_emulator.contract.operations import (
     DELETE_FILE,
@@ -210,15 +215,15 @@ KNOWN_DAYS = {
     *("2026-07-23", "2026-08-14", "2026-08-20", "2026-08-29", "2026-09-02", "2026-09-16"),
     *("2026-10-08", "2026-10-16", "2026-10-31", "2026-11-04", "2026-11-12"),
 }
-"""The days up to `KNOWN_UNTIL` on which rules, messages, keys or headers changed."""
+"""The days up to `LAST_KNOWN_DAY` on which rules, messages, keys or headers changed."""
 
 
-def turns() -> Iterator[date | None]:
-    """Those that the tables name, but for the days of whole models, which docs/reference has."""
+def days_of_changes() -> Iterator[date | None]:
+    """The days that the tables name, but for those of whole models, which docs/reference has."""
     for rule in MODEL_RULES.values():
         yield from (until for until, _ in rule.earlier)
     periods = [MODEL_RULE.period, *KEY_PERIODS.values(), *(period for period, _ in OPENAI_HEADERS)]
-    periods.append(PREFIX_DAYS)
+    periods.append(REQUEST_ID_PREFIX_DAYS)
     yield from (until for until, _ in (*EARLIER_EVENT_KEYS, *OPENAI.hosted.earlier_versions))
     yield from (until for until, _ in OPENAI.earlier_unknown_path)
     for days in STACK_HEADER_DAYS.values():
@@ -243,7 +248,7 @@ def turns() -> Iterator[date | None]:
 
 
 def test_rules_messages_keys_and_headers_change_on_the_known_days() -> None:
-    days = {day for day in turns() if day and day <= KNOWN_UNTIL}
+    days = {day for day in days_of_changes() if day and day <= LAST_KNOWN_DAY}
     assert {*map(str, days)} == KNOWN_DAYS, f"KNOWN_DAYS of {__file__} needs the day of a change"
 
 
@@ -599,7 +604,7 @@ def test_clock_frozen_in_the_past_keeps_todays_api_under_any(
 
 
 def test_policy_day_under_any_is_today_and_not_before_the_known_api() -> None:
-    assert Policy(today=date(2024, 6, 1)).day == KNOWN_UNTIL
+    assert Policy(today=date(2024, 6, 1)).day == LAST_KNOWN_DAY
     assert Policy(today=date(2027, 1, 1)).day == date(2027, 1, 1)
     assert Policy(date(2024, 6, 1), today=date(2027, 1, 1)).day == date(2024, 6, 1)
     assert Policy().day is None
@@ -710,7 +715,7 @@ def test_notice_header_begins_on_the_day_of_the_shutdown(
     assert model.shutdown
     emulator.clock.freeze(datetime.combine(model.shutdown, time(), UTC))
     emulator.clock.advance(seconds=-1)
-    is_known = model.shutdown <= KNOWN_UNTIL
+    is_known = model.shutdown <= LAST_KNOWN_DAY
     assert ("x-emulator-notice" in ask(http, "any", model=model.id).headers) == is_known
     emulator.clock.advance(seconds=1)
     notice = ask(http, "any", model=model.id).headers["x-emulator-notice"]

@@ -15,7 +15,7 @@ from images_emulator.contract.model_listing import models_markdown, models_text,
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import FORM
 from images_emulator.contract.policy import Policy
-from images_emulator.contract.refusal import APIError, Refusal
+from images_emulator.contract.refusal import APIError, Refusal, Violation
 from images_emulator.contract.request import Call, Model
 from images_emulator.contract.rules import Choice, Integer
 from tests.test_model_rules import Body, accepted, bodies, case_id, legal, validated
@@ -124,12 +124,14 @@ def test_lenient_validation_drops_the_first_parameter_of_a_conflict(
     body: Body, conflict: Conflict
 ) -> None:
     rules = accepted(body)
-    meeting = {
+    values = {
         name: next(value for value in legal(rules[name]) if meets(schema, value))
         for name, schema in (conflict.schema(rules) or {})["not"]["properties"].items()
     }
-    request = validated(body, meeting, policy=Policy(lenient=True))
-    assert str(request.forgiven[0]).endswith(conflict.error().newest.code or "")
+    request = validated(body, values, policy=Policy(lenient=True))
+    assert request.forgiven[0] == Violation.of(conflict.error())
+    dropped = conflict.yielding
+    assert getattr(request, dropped) == getattr(validated(body, {}), dropped)
 
 
 def test_tables_list_the_refused_combinations() -> None:

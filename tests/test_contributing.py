@@ -105,6 +105,18 @@ def test_every_module_that_is_named_is_there() -> None:
         assert (PACKAGE / path).is_file() or (ROOT / path).is_file(), path
 
 
+def test_every_name_that_is_said_to_be_in_a_module_is_there() -> None:
+    said = re.findall(
+        r"((?:`[\w.]+`(?:, | and | or )?)+)(?: of| in) `((?:[\w-]+/)*[\w-]+\.py)`", TEXT
+    )
+    assert len(said) > 50
+    for names, path in said:
+        modules = (PACKAGE / path, ROOT / path, *PACKAGE.rglob(path))
+        module = next(each for each in modules if each.is_file())
+        for name in re.findall(r"`(?:\w+\.)*(?!py`)(\w+)`", names):
+            assert re.search(rf"\b{name}\b", module.read_text()), f"{name} in {path}"
+
+
 @pytest.mark.parametrize(
     "folder", sorted({path.parent for path in PACKAGE.rglob("*.py")}), ids=lambda path: path.name
 )

@@ -24,7 +24,7 @@ import pytest
 
 from images_emulator import Server, Settings
 from images_emulator.contract import azure, emulator_errors, errors, service_errors
-from images_emulator.contract.calendar import KNOWN_UNTIL
+from images_emulator.contract.calendar import LAST_KNOWN_DAY
 from images_emulator.contract.dialect import OPENAI_HEADERS
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.refusal import Refusal
@@ -112,7 +112,7 @@ def test_exchange_is_answered_as_recorded(recording: Recording, served: Servers)
     if REMOTE_URL:
         is_answered_so_elsewhere(recording)
         return
-    is_answered_as_recorded(recording, served(recording, KNOWN_UNTIL))
+    is_answered_as_recorded(recording, served(recording, LAST_KNOWN_DAY))
 
 
 @pytest.mark.skipif(bool(REMOTE_URL), reason="another server has a clock of its own")

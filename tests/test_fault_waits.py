@@ -171,7 +171,7 @@ async def test_a_wait_whose_clock_fails_raises_its_error(emulator: Emulator) -> 
         return {"type": "http.disconnect"}
 
     with pytest.raises(ConnectionError, match="the store is gone"):
-        await Waits(exchange).wait_for_client(HOUR, receive)
+        await Waits(exchange).wait_while_client_stays(HOUR, receive)
 
 
 @pytest.mark.not_on_redis("the test reads the journal on the application's own event loop")

@@ -164,7 +164,7 @@ def test_headers_of_a_part_are_as_large_as_the_setting_says(
 @pytest.fixture
 def quick_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection has been idle for half a minute after four ticks of the server, in 0.4 s."""
-    monkeypatch.setattr("images_emulator.http_server.TICKS", 1)
+    monkeypatch.setattr("images_emulator.http_server.LOOPS_BETWEEN_TICKS", 1)
     monkeypatch.setattr("images_emulator.protocol.TICK_SECONDS", 10)
 
 

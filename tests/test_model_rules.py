@@ -58,7 +58,7 @@ from images_emulator.contract.sizes import (
     FlexibleSize,
     GatewaySize,
     ListedServiceSize,
-    TwiceListedSize,
+    TwiceCheckedSize,
 )
 from images_emulator.contract.uploads import SquarePNG, UploadedImages, UploadedOverlay
 from images_emulator.contract.validation import validate
@@ -130,7 +130,7 @@ def sizes_at_the_limits(rule: FlexibleSize) -> tuple[list[str], list[str]]:
 
 
 RULE_CLASSES = (
-    *(Choice, ListedServiceSize, Flag, FlexibleSize, TwiceListedSize, ImageReferences, Integer),
+    *(Choice, ListedServiceSize, Flag, FlexibleSize, TwiceCheckedSize, ImageReferences, Integer),
     *(GatewaySize, TwoStepRule, Object, ReferencedOverlay, SquarePNG, Text, UnsupportedParameter),
     *(UploadedImages, UploadedOverlay),
 )

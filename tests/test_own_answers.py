@@ -21,7 +21,7 @@ from images_emulator.contract.answer_overrides import NO_OVERRIDES, AnswerOverri
 from images_emulator.contract.own_picture import OwnPicture
 from images_emulator.contract.request import Upload
 from images_emulator.exchange.exchange_packing import unpack_exchange
-from images_emulator.exchange.retention import drop_body
+from images_emulator.exchange.retention import drop_body_and_pictures
 from images_emulator.imaging.decoder import decode
 from images_emulator.own_answers.own_answer import OwnAnswer
 from images_emulator.own_answers.picture_files import PictureFile
@@ -471,7 +471,7 @@ def test_the_journal_drops_own_pictures_with_the_bodies_of_the_oldest_calls(
     http.post(GENERATIONS, json=CALL)
     (call,) = emulator.journal.find()
     assert call.weight > own.weight
-    drop_body(call)
+    drop_body_and_pictures(call)
     assert call.weight < 8192 < own.weight
     assert (call.drawn, call.dropped) == (None, ("body", "pictures"))
     assert call.pictures[0].width == 1024

@@ -17,9 +17,10 @@ from starlette.types import Message
 from images_emulator import Emulator, Server, Settings, create_app
 from images_emulator.contract.azure import AZURE
 from images_emulator.contract.dialect import OPENAI
+from images_emulator.contract.http_headers import header_value
 from images_emulator.contract.validation import validate
 from images_emulator.web import journal_middleware
-from images_emulator.web.image_responses import PreparedRequest, header_value
+from images_emulator.web.image_responses import PreparedRequest
 from tests.answers import error_of
 from tests.pictures import png
 from tests.test_streams import frames

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import httpx2
 import openai
 import pytest
-from openai import OpenAI
+from openai import DefaultHttpxClient, OpenAI
 
 from images_emulator import Server, Settings
 from images_emulator.cli.exchange_line import line_of
@@ -184,12 +185,24 @@ def test_azure_asks_a_call_for_too_many_images_to_wait_for_a_whole_period(fresh:
 
 @pytest.mark.slow
 def test_the_sdk_retries_after_a_rate_limit() -> None:
+    statuses = []
+
+    def note(response: Any) -> None:
+        statuses.append(response.status_code)
+        if response.status_code == 429:
+            server.clock.resume()
+
+    hooks = {"response": [note]}
     with (
         Server(Settings(port=0, rate_limit="20/s")) as server,
-        OpenAI(base_url=server.base_url, api_key="x", max_retries=9) as client,
+        OpenAI(
+            base_url=server.base_url, api_key="x", http_client=DefaultHttpxClient(event_hooks=hooks)
+        ) as client,
     ):
+        server.clock.freeze()
         for _ in range(3):
             assert client.images.generate(model="dall-e-2", prompt="x", n=10).data
+    assert statuses == [200, 200, 429, 200]
 
 
 @pytest.mark.parametrize(

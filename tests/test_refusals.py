@@ -19,7 +19,7 @@ from openai import AsyncOpenAI, OpenAI
 
 from images_emulator import Emulator, Server, Settings
 from images_emulator.contract import admin_errors, azure, emulator_errors, errors, service_errors
-from images_emulator.contract.calendar import OLDER_STACK_UNTIL
+from images_emulator.contract.calendar import LAST_DAY_OF_OLDER_STACK
 from images_emulator.contract.dialect import OPENAI
 from images_emulator.contract.families import FLEXIBLE_SIZE
 from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT
@@ -188,7 +188,7 @@ def test_a_wrong_type_is_refused_in_the_words_of_the_day(
 ) -> None:
     with pytest.raises(APIError) as refused:
         rule.check_at_gateway("x", ["é"])
-    today, older = (refused.value.answer_on(day) for day in (None, OLDER_STACK_UNTIL))
+    today, older = (refused.value.answer_on(day) for day in (None, LAST_DAY_OF_OLDER_STACK))
     assert today.message == f"Invalid type for 'x': expected {expected}, but got an array instead."
     assert older.message == f"['é'] is not of type '{kind}' - 'x'"
 
@@ -202,7 +202,7 @@ def test_a_text_that_is_of_no_type_is_refused_in_the_words_of_the_day(
 ) -> None:
     with pytest.raises(APIError) as refused:
         rule.from_form("x", "é")
-    today, older = (refused.value.answer_on(day) for day in (None, OLDER_STACK_UNTIL))
+    today, older = (refused.value.answer_on(day) for day in (None, LAST_DAY_OF_OLDER_STACK))
     assert today.message == (
         f"Invalid type for 'x': expected {expected}, but got a string value that could not be "
         f"converted into {expected}."
@@ -239,7 +239,7 @@ def test_an_error_repeats_4096_characters_of_a_value_at_most(value: Any) -> None
 def test_an_error_looks_at_4096_bytes_of_a_file_without_a_name() -> None:
     with pytest.raises(APIError) as refused:
         UploadedImages().check_at_gateway("image", Upload("", None, b"a" * 4095 + b"bc", 4097))
-    older = refused.value.answer_on(OLDER_STACK_UNTIL).message or ""
+    older = refused.value.answer_on(LAST_DAY_OF_OLDER_STACK).message or ""
     assert older.endswith("ab' is not of type 'file' - 'image'")
 
 
@@ -301,7 +301,7 @@ def test_an_error_in_the_older_envelope_keeps_message_status_and_headers() -> No
     refusal = Refusal("x", "p", "c", type=SERVICE_TYPE, status=413, headers={"retry-after": "1"})
     error = refusal()
     error.is_of_operation = True
-    older = error.answer_on(OLDER_STACK_UNTIL)
+    older = error.answer_on(LAST_DAY_OF_OLDER_STACK)
     assert (older.message, older.status, older.headers) == ("x", 413, {"retry-after": "1"})
     assert (older.type, older.param, older.code) == (GATEWAY_TYPE, None, None)
     assert older.envelope == OLDER_ENVELOPE
@@ -309,7 +309,7 @@ def test_an_error_in_the_older_envelope_keeps_message_status_and_headers() -> No
     # Azure's proxy has had one envelope on all days.
     other = Refusal("x", envelope=API_MANAGEMENT_ENVELOPE)()
     other.is_of_operation = True
-    assert other.answer_on(OLDER_STACK_UNTIL).envelope == API_MANAGEMENT_ENVELOPE
+    assert other.answer_on(LAST_DAY_OF_OLDER_STACK).envelope == API_MANAGEMENT_ENVELOPE
 
 
 OLDER_DAY = "2026-07-01"
@@ -446,7 +446,7 @@ def refused_on(day: date, operation: Operation, name: str, value: object) -> Ref
 
 
 def test_refusals_of_the_older_stack_have_an_older_message_with_known_exceptions() -> None:
-    days = (date(2022, 11, 3), date(2023, 6, 1), date(2024, 6, 1), OLDER_STACK_UNTIL)
+    days = (date(2022, 11, 3), date(2023, 6, 1), date(2024, 6, 1), LAST_DAY_OF_OLDER_STACK)
     endpoints = (EDITS, VARIATIONS)
     refusals = [refused_on(*each) for each in product(days, endpoints, NAMES, BAD_VALUES)]
     mute = {

@@ -1135,9 +1135,11 @@ def test_large_folder_with_a_mistake_says_so_at_each_call(
 ) -> None:
     monkeypatch.setattr("images_emulator.state.replay.MAX_READ_AT_ONCE", 0)
     (tmp_path / "0001-fox.json").write_text("{")
-    with Server(replay=tmp_path, on_miss="refuse") as player:
+    with Server(replay=tmp_path, on_miss="refuse", api_key=[KEY]) as player:
         refused = json.loads(asked(player, FOX))
         assert f"the recordings cannot be read: {tmp_path}/0001-fox.json:1" in str(refused)
+        stranger = answer_to(player.url, "POST", GENERATIONS, FOX, Authorization="Bearer sk-x")
+        assert stranger.status == 401
 
 
 def test_caches_weigh_all_of_their_keys(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:

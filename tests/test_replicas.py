@@ -54,7 +54,7 @@ from images_emulator.state.store import (
     StoreEvent,
 )
 from images_emulator.web.fault_middleware import FaultMiddleware
-from images_emulator.workers.orders import Report
+from images_emulator.workers.worker_messages import Report
 from reliability.ports import free_ports
 from tests.conftest import KEY
 from tests.documents import BLOCKS

@@ -479,9 +479,9 @@ def test_a_host_that_is_no_name_is_refused(host: str) -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"port": "8080"}, "port: expected a number, not '8080'"),
+        ({"port": 1.5}, "port: expected a whole number, not 1.5"),
         ({"as_of": date(2026, 6, 1)}, r"as_of: expected a text, not datetime\.date"),
-        ({"cache": None}, "cache: expected a number, not None"),
+        ({"cache": None}, "cache: expected a whole number, not None"),
     ],
 )
 def test_a_setting_of_another_type_is_refused_by_its_name(

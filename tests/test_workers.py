@@ -26,9 +26,9 @@ from images_emulator.rendering.cores import spare_cores
 from images_emulator.settings import LogSettings, Settings
 from images_emulator.shared_listener import ConnectionCounts
 from images_emulator.workers import supervisor as supervisor_module
-from images_emulator.workers.orders import Report
 from images_emulator.workers.own_redis import OwnRedis, OwnRedisError
 from images_emulator.workers.supervisor import Supervisor, WorkerError, end_text, worker_command
+from images_emulator.workers.worker_messages import Report
 from tests.conftest import KEY, ROOT
 from tests.feed_listener import listening
 from tests.redis_server import missing_part, new_store_name, shared_redis

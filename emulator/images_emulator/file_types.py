@@ -51,7 +51,7 @@ FILE_TYPES: Final[Mapping[str, FileType]] = {
     "pdf": FileType("PDF", "application/pdf", (".pdf",), rb"%PDF-"),
     "gzip": FileType("gzip", "application/gzip", (".gz",), rb"\x1f\x8b"),
 }
-"""The types by the words for them. For pictures, these are the values of `output_format`."""
+"""The types by the words for them. Each value of `output_format` is one of the words."""
 
 
 def file_type_of(beginning: bytes) -> FileType | None:

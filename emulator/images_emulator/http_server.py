@@ -43,10 +43,10 @@ MIN_POLL_SECONDS: Final = 0.001
 LOOP_SECONDS: Final = 0.1
 """The seconds between two calls of `HTTPServer.on_tick`, as in uvicorn."""
 
-TICKS: Final = 10 * TICK_SECONDS
+LOOPS_BETWEEN_TICKS: Final = round(TICK_SECONDS / LOOP_SECONDS)
 """The number of calls of `HTTPServer.on_tick` between two ticks of a connection."""
 
-TICKS_A_DAY: Final = 864_000
+LOOPS_A_DAY: Final = round(86_400 / LOOP_SECONDS)
 """The number of calls of `HTTPServer.on_tick` after which they are counted anew, as in uvicorn."""
 
 MAX_THREADS: Final = 32
@@ -164,14 +164,14 @@ class HTTPServer(uvicorn.Server):
         which each test with a server of its own would wait."""
         counter = 0
         while not await self.on_tick(counter):
-            counter = (counter + 1) % TICKS_A_DAY
+            counter = (counter + 1) % LOOPS_A_DAY
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOP_SECONDS):
                     await self._exits.wait()
 
     async def on_tick(self, counter: int) -> bool:
         """Let each connection notice that it is idle. Return whether the server is to stop."""
-        if counter % TICKS == 0:
+        if counter % LOOPS_BETWEEN_TICKS == 0:
             for connection in [*self.server_state.connections]:
                 try:
                     cast("HTTPProtocol", connection).tick()

@@ -85,8 +85,9 @@ class _WiderSteps:
         self._known = {step["id"] for step in steps}
         self._ids: set[str] = set()
 
-    def wait(self, steps: Sequence[Mapping[str, Any]]) -> bool:
-        """Whether any of them is among *steps*, those before a test."""
+    def are_left(self, steps: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether any of them is among *steps*, those before a test. What is new among *steps* is
+        theirs from now on."""
         self._ids &= {step["id"] for step in steps}
         self._ids |= {
             step["id"]
@@ -106,7 +107,8 @@ def _step_document(step: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 class _Session:
-    """The session's server, and the number of fixtures that have it at the moment."""
+    """The session's server, and the number of fixtures that have it at the moment. With a URL of a
+    server that tests share it is the namespace of the fixture at the moment."""
 
     def __init__(self, url: str | None) -> None:
         self.url = url
@@ -148,11 +150,11 @@ class _Session:
 
 
 _SESSION: Final = pytest.StashKey[_Session]()
-_BEFORE: Final = pytest.StashKey["str | None"]()
+_LAST_CALL_BEFORE: Final = pytest.StashKey["str | None"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option `--images-emulator` and the setting of its name."""
+    """Add the option `--images-emulator`, the setting of its name, and `images_emulator_url`."""
     help_text = (
         "start the images emulator for the tests that want it (fixture), or before tests are "
         "looked for and for all of them (session)"
@@ -169,7 +171,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def _start_early(config: pytest.Config, flag: str | None) -> None:
+def _begin_session(config: pytest.Config, flag: str | None) -> None:
     mode = flag or config.getini(OPTION)
     if mode not in MODES:
         raise pytest.UsageError(f"{OPTION}: expected {' or '.join(MODES)}, not '{mode}'")
@@ -188,13 +190,13 @@ def _start_early(config: pytest.Config, flag: str | None) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Start an early server before a conftest.py can make a client."""
-    _start_early(early_config, getattr(early_config.known_args_namespace, OPTION))
+    _begin_session(early_config, getattr(early_config.known_args_namespace, OPTION))
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker, and start the server in session mode."""
     # This second attempt is for a plugin that a conftest.py names.
-    _start_early(config, config.getoption(OPTION))
+    _begin_session(config, config.getoption(OPTION))
     config.addinivalue_line(
         "markers",
         f"{MARKER}(scenario=None, {', '.join(f'{name}=None' for name in CHANGEABLE)}): for one "
@@ -253,7 +255,7 @@ def images_emulator_server(
 def _with_settings(session: _Session, server: AnyServer, settings: Settings) -> AnyServer:
     """The early *server* with these *settings*: the same server, or another one in its place."""
     if session.url:
-        _apply(settings, server)
+        _apply_settings(settings, server)
         return server
     is_same = getattr(server, "settings", None) == settings
     return server if is_same else session.start(settings)
@@ -271,14 +273,14 @@ def _namespace(url: str, title: str, settings: Settings) -> RemoteServer:
     try:
         with ExitStack() as stack:
             server = stack.enter_context(RemoteServer(url, name, admin_token=token))
-            _apply(settings, server)
+            _apply_settings(settings, server)
             stack.pop_all()
     except (ServerError, ValueError) as error:
         raise pytest.fail.Exception(f"{URL_OPTION}: {error}", pytrace=False) from None
     return server
 
 
-def _apply(settings: Settings, server: AnyServer) -> None:
+def _apply_settings(settings: Settings, server: AnyServer) -> None:
     """Give a namespace these *settings*. Each reset puts the settings of its server back. Raises
     ValueError."""
     names = [
@@ -321,10 +323,10 @@ def _images_emulator(
         # The server of an overridden fixture has settings of its own.
         own: Settings = getattr(server, "settings", settings)
         stack.enter_context(sdk_environment(server.url, own.api_key))
-        yield from _prepared(request, session, server, settings)
+        yield from _reset_around(request, session, server, settings)
 
 
-def _prepared(
+def _reset_around(
     request: pytest.FixtureRequest, session: _Session, server: AnyServer, settings: Settings
 ) -> Iterator[AnyServer]:
     """The *server*, emptied, with the settings of the marker."""
@@ -334,7 +336,7 @@ def _prepared(
         if session.early or not session.url:
             server.reset()
             if session.url:
-                _apply(settings, server)
+                _apply_settings(settings, server)
 
     before = server.changeable_settings if session.users else {}
     if not session.users:
@@ -347,13 +349,13 @@ def _prepared(
         marker, wider_steps = request.node.get_closest_marker(MARKER), session.wider_steps
     has_own_scenario = False
     try:
-        do_wider_steps_wait = wider_steps and wider_steps.wait(server.waiting_steps())
+        wider_steps_are_left = wider_steps and wider_steps.are_left(server.waiting_steps())
         if marker:
             if marker.kwargs.get("scenario") is not None:
-                if do_wider_steps_wait:
+                if wider_steps_are_left:
                     raise pytest.fail.Exception(OCCUPIED_SCENARIO, pytrace=False)
                 has_own_scenario = True
-            _prepare_for(marker, server, request.config.rootpath)
+            _apply_marker_or_fail(marker, server, request.config.rootpath)
         yield server
     finally:
         session.users -= 1
@@ -377,17 +379,17 @@ images_emulator_session = pytest.fixture(scope="session")(_images_emulator)
 """The fixtures: one function in four scopes, see `_images_emulator`."""
 
 
-def _prepare_for(marker: pytest.Mark, server: AnyServer, root: Path) -> None:
+def _apply_marker_or_fail(marker: pytest.Mark, server: AnyServer, root: Path) -> None:
     try:
-        arguments = signature(_prepare).bind(server, root, *marker.args, **marker.kwargs)
-        _prepare(*arguments.args, **arguments.kwargs)
+        arguments = signature(_apply_marker).bind(server, root, *marker.args, **marker.kwargs)
+        _apply_marker(*arguments.args, **arguments.kwargs)
     except (TypeError, ValueError) as error:
         sentence = f"pytest.mark.{MARKER}: {error}"
         # `pytest.fail` would raise this "during handling of" the error.
         raise pytest.fail.Exception(sentence, pytrace=False) from None
 
 
-def _prepare(
+def _apply_marker(
     server: AnyServer,
     root: Path,
     *,
@@ -405,10 +407,10 @@ def _prepare(
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Remember the calls that are not of this test."""
     server = item.config.stash[_SESSION].server
-    item.stash[_BEFORE] = None
+    item.stash[_LAST_CALL_BEFORE] = None
     if server:
         with suppress(ServerError):
-            item.stash[_BEFORE] = server.last_call_id
+            item.stash[_LAST_CALL_BEFORE] = server.last_call_id
 
 
 @pytest.hookimpl(wrapper=True)
@@ -421,7 +423,7 @@ def pytest_runtest_makereport(
     if not (report.failed and server):
         return report
     # Another plugin's hook may have failed the test before this plugin's setup.
-    before = item.stash.get(_BEFORE, None)
+    before = item.stash.get(_LAST_CALL_BEFORE, None)
     try:
         calls = _calls_since(before, server.requests)
     except ServerError as error:
@@ -433,7 +435,7 @@ def pytest_runtest_makereport(
             if len(calls) > MAX_REPORTED_CALLS
             else []
         )
-        text = "\n".join([*lines, *map(_report_lines, calls[-MAX_REPORTED_CALLS:])])
+        text = "\n".join([*lines, *map(_call_report, calls[-MAX_REPORTED_CALLS:])])
         report.sections.append((TITLE, text))
     return report
 
@@ -445,7 +447,7 @@ def _calls_since(before: str | None, calls: list[Exchange]) -> list[Exchange]:
     return calls[identities.index(before) + 1 :] if before in identities else calls
 
 
-def _report_lines(call: Exchange) -> str:
+def _call_report(call: Exchange) -> str:
     """A line about a call, followed by indented lines with its prompt, error, fault and near
     misses."""
     error = call.error or {}

@@ -30,7 +30,7 @@ def setting(
     above: int | None = None,
     needs: Sequence[Need] = (),
     command: str | None = None,
-    parse: Callable[[Any], object] | None = None,
+    check: Callable[[Any], object] | None = None,
     choices: Sequence[str] = (),
     secret: bool = False,
     is_size: bool = False,
@@ -42,8 +42,8 @@ def setting(
     `command_defaults`. *minimum*, *maximum* and *above* bound a number: see `Bounds`.
 
     A server ignores the setting unless all of its *needs* are met. The *command* of this name reads
-    it, too, whatever it needs. *parse* reads a text, each text of a repeatable setting, and raises
-    ValueError where it cannot.
+    it, too, whatever it needs. *check* raises ValueError for a text that the setting cannot have;
+    it gets each text of a repeatable one.
 
     *choices* are values that a shell completes. The admin API does not show the values of a
     *secret* setting. For *is_size* and *is_path* see `size_setting` and `path_setting`.
@@ -56,7 +56,7 @@ def setting(
         "bounds": Bounds(minimum, maximum, above),
         "needs": tuple(needs),
         "command": command,
-        "parse": parse,
+        "check": check,
         "choices": tuple(choices),
         "secret": secret,
         "is_size": is_size,
@@ -78,7 +78,7 @@ def path_setting(metavar: str, help: str) -> Any:
 
 _TYPES_IN_WORDS: Final[Mapping[type[Any], str]] = {
     bool: "True or False",
-    int: "a number",
+    int: "a whole number",
     float: "a number",
     str: "a text",
 }
@@ -257,7 +257,7 @@ def settings_of(settings: type[Immutable]) -> tuple[Setting, ...]:
             bounds=each.metadata["bounds"],
             needs=each.metadata["needs"],
             command=each.metadata["command"],
-            check_text=each.metadata["parse"],
+            check_text=each.metadata["check"],
             is_size=each.metadata["is_size"],
             is_path=each.metadata["is_path"],
         )

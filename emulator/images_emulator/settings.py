@@ -69,14 +69,14 @@ class Settings(Immutable, kw_only=True):
         "KEY",
         "API key that is accepted. Each has uploaded files of its own. Unset: every key is, and "
         "all have the same files.",
-        parse=check_api_key,
+        check=check_api_key,
         secret=True,
     )
     public_url: str | None = setting(
         None,
         "URL",
         "Base of the URLs in answers, behind a proxy. Unset: the host that the client called.",
-        parse=check_public_url,
+        check=check_public_url,
     )
 
     as_of: str = setting(
@@ -85,7 +85,7 @@ class Settings(Immutable, kw_only=True):
         "Day it emulates: `YYYY-MM-DD`, `today` or `any`. `any`: every model and "
         "parameter that was ever documented is accepted; where two days contradict, the newer "
         "rule holds.",
-        parse=parse_day,
+        check=parse_day,
         choices=("any", "today"),
     )
     validation: str = setting(
@@ -93,7 +93,7 @@ class Settings(Immutable, kw_only=True):
         "MODE",
         "`strict` as the API, or `lenient` to mistakes. `lenient` forgives those that it can, "
         "and the header `x-emulator-violations` names them.",
-        parse=parse_lenient,
+        check=parse_lenient,
         choices=VALIDATIONS,
     )
 
@@ -103,7 +103,7 @@ class Settings(Immutable, kw_only=True):
         "What an `image_url` gives. `placeholder`: a drawn image. `refuse`: the error of a failed "
         "download. `fetch`: the image there, from allowed hosts; it needs the extra `[fetch]`.",
         needs=[Need("allow_host", of=RemoteImages.FETCH)],
-        parse=check_remote_images,
+        check=check_remote_images,
         choices=tuple(RemoteImages),
     )
     allow_host: Sequence[str] = setting(
@@ -116,7 +116,7 @@ class Settings(Immutable, kw_only=True):
         (),
         "NAME=MODEL",
         "Azure deployment and its model. Unset: a deployment has the model of its name.",
-        parse=check_deployment,
+        check=check_deployment,
     )
 
     journal_entries: int = setting(
@@ -132,7 +132,7 @@ class Settings(Immutable, kw_only=True):
         None,
         "TOKEN",
         "Bearer token that `/_emulator` requires. Unset: no token is required.",
-        parse=check_header_secret,
+        check=check_header_secret,
         secret=True,
     )
 
@@ -158,7 +158,7 @@ class Settings(Immutable, kw_only=True):
         "pixels of uploads. `prompt`: in operation, prompt and uploads. `operation`: in that "
         "alone.",
         needs=[Need("replay")],
-        parse=choice_of(ReplayMatch),
+        check=choice_of(ReplayMatch),
         choices=tuple(ReplayMatch),
     )
     on_miss: str = setting(
@@ -167,7 +167,7 @@ class Settings(Immutable, kw_only=True):
         "What becomes of a call that no recording matches. `emulate`: the emulator answers it. "
         "`refuse`: it is refused, with the nearest recording and what is different. `record`: it "
         "is forwarded to the upstream, and recorded; that needs the extra `[record]`.",
-        parse=choice_of(OnMiss),
+        check=choice_of(OnMiss),
         choices=tuple(OnMiss),
     )
     upstream: str | None = setting(
@@ -184,7 +184,7 @@ class Settings(Immutable, kw_only=True):
         "`OPENAI_API_KEY`, too, as the SDKs do.",
         needs=[Need("on_miss", OnMiss.RECORD)],
         command="record",
-        parse=check_header_secret,
+        check=check_header_secret,
         secret=True,
     )
     delay: bool = setting(
@@ -209,7 +209,7 @@ class Settings(Immutable, kw_only=True):
         None,
         "RATE",
         "Images per API key and model: `5/min`, `1/s`, `100/hour`. Unset: no limit.",
-        parse=parse_rate,
+        check=parse_rate,
     )
 
     rate_limit_keys: int = setting(
@@ -227,21 +227,21 @@ class Settings(Immutable, kw_only=True):
         "Redis whose state several servers share. They have the same URL, `redis://`, `rediss://`, "
         "`unix://`, `redis+sentinel://` or `redis+cluster://`, and the same `store_name`. It needs "
         "the extra `[redis]`. Unset: the memory of the server.",
-        parse=check_store,
+        check=check_store,
     )
     store_name: str = setting(
         "default",
         "NAME",
         "Name of the state in the store. Servers with another name are another emulator.",
         needs=[Need("store")],
-        parse=check_store_name,
+        check=check_store_name,
     )
 
     metrics: bool = setting(
         False,
         "",
         "Answer `GET /metrics` with figures for Prometheus. It needs the extra `[metrics]`.",
-        parse=check_metrics,
+        check=check_metrics,
     )
     namespace_by: str = setting(
         NamespaceBy.HEADER,
@@ -249,7 +249,7 @@ class Settings(Immutable, kw_only=True):
         "What decides the namespace of a call, in which it has journal, scenario, clock, settings "
         "and files of its own. `header`: the header `x-emulator-namespace`, or a base URL with "
         "`/ns/NAME`. `key`: where neither is there, its API key.",
-        parse=choice_of(NamespaceBy),
+        check=choice_of(NamespaceBy),
         choices=tuple(NamespaceBy),
     )
     max_namespaces: int = setting(
@@ -272,7 +272,7 @@ class Settings(Immutable, kw_only=True):
         "",
         "Send traces of calls by OTLP/HTTP, to where the variables `OTEL_…` say. It needs the "
         "extra `[otel]`.",
-        parse=check_otel,
+        check=check_otel,
     )
 
     hosted_bytes: int = size_setting(
@@ -411,14 +411,14 @@ class LogSettings(Immutable, kw_only=True):
         "LEVEL",
         "`info` shows a line a call, `debug` more of it. `warning` shows only calls that went "
         "wrong, and notices; `error` only errors of the emulator.",
-        parse=choice_of(LOG_LEVELS),
+        check=choice_of(LOG_LEVELS),
         choices=LOG_LEVELS,
     )
     log_format: str = setting(
         "text",
         "FORMAT",
         "`text`, or `json` with an object a line.",
-        parse=choice_of(LOG_FORMATS),
+        check=choice_of(LOG_FORMATS),
         choices=LOG_FORMATS,
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 from collections.abc import Callable
 from mmap import mmap
 from pathlib import Path
@@ -40,11 +41,8 @@ class ConnectionCounts:
     @classmethod
     def created(cls, path: Path, count: int) -> ConnectionCounts:
         """Create the file, for processes that do not serve yet. Raises OSError."""
-        path.write_bytes(NOT_SERVING.to_bytes(_COUNT_BYTES, "little") * count)
-        counts = cls(path, count)
-        for index in range(count):
-            counts.counts[index] = NOT_SERVING
-        return counts
+        path.write_bytes(NOT_SERVING.to_bytes(_COUNT_BYTES, sys.byteorder) * count)
+        return cls(path, count)
 
     def close(self) -> None:
         """Release the memory."""

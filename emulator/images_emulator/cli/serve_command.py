@@ -152,7 +152,7 @@ def run(*, quiet: bool, verbose: bool, **flags: Any) -> int:
 def open_server(settings: Settings, listener: SharedListener | None = None) -> Server:
     """Make the server, which does not serve yet, on the port of the settings or on *listener*.
     Raises CommandError where the port or the store is not available, and ValueError for a setting's
-    value."""
+    value. The garbage collector is off afterwards, until `call_log` turns it on."""
     # Imported modules are never garbage. Collecting garbage during the imports takes a tenth of the
     # time to the first answer.
     gc.disable()
@@ -181,7 +181,8 @@ def call_log(
     lock: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> CallLog:
     """The log of *server* and of its namespaces. Where several processes write the log, *lock*
-    makes a lock that they share. Afterwards all modules are loaded."""
+    makes a lock that they share. Afterwards all modules are loaded; the garbage collector, which
+    `open_server` has turned off, is on again and leaves them out."""
     from images_emulator.cli.call_log import CallLog  # noqa: PLC0415 - it loads the journal
 
     log = CallLog(settings, server.emulator.journal, lock=lock, store=server.emulator.store)

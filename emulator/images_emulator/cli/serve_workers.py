@@ -25,9 +25,9 @@ from images_emulator.cli.terminal import has_colours
 from images_emulator.listening_socket import http_url, listening_socket
 from images_emulator.rendering.cores import spare_cores
 from images_emulator.settings import LogSettings, Settings
-from images_emulator.workers.orders import Report
 from images_emulator.workers.own_redis import OwnRedisError
 from images_emulator.workers.supervisor import Supervisor, WorkerError, worker_command
+from images_emulator.workers.worker_messages import Report
 
 WORKER_MODULE: Final = "images_emulator.cli.worker_process"
 """The module whose `main` a worker runs."""

@@ -19,7 +19,7 @@ from images_emulator.cli.serve_command import call_log, open_server
 from images_emulator.cli.start_text import start_state
 from images_emulator.settings import LogSettings, Settings
 from images_emulator.shared_listener import ConnectionCounts, SharedListener
-from images_emulator.workers.orders import Order, Report
+from images_emulator.workers.worker_messages import Order, Report
 
 ORPHAN_SECONDS: Final = 5.0
 """The seconds in which a worker without a supervisor has to stop, before it is ended."""

@@ -21,8 +21,9 @@ from images_emulator.contract.sizes import ServiceSize
 
 
 class Availability:
-    """The tables on one day: the models of *as_of* and their rules in a *dialect*. Immutable, so
-    that one instance serves all calls of that day: see `availability_on`.
+    """The tables on one day: the models of *as_of* and their rules in a *dialect*. What
+    it answers never changes, so that one instance serves all calls of that day: see
+    `availability_on`.
 
     Each rule has its version of *day*. Where *as_of* is `any`, an announced change waits for its
     day.
@@ -44,7 +45,7 @@ class Availability:
         key = (model.id, call.operation, call.form)
         rules = self._rules.get(key)
         if rules is None:
-            rules = self._rules[key] = self._read(model, call)
+            rules = self._rules[key] = self._rules_of_day(model, call)
         return rules
 
     def conflicts(self, model: Model, call: Call) -> Sequence[Conflict]:
@@ -58,7 +59,7 @@ class Availability:
             self._conflicts[key] = conflicts
         return conflicts
 
-    def _read(self, model: Model, call: Call) -> Rules:
+    def _rules_of_day(self, model: Model, call: Call) -> Rules:
         rules: dict[str, Rule] = {}
         for name, dated in model.accepts[call.operation].items():
             if self.as_of not in dated.period:

@@ -1,5 +1,6 @@
 """Azure OpenAI's dialect: error messages and bodies, headers, URLs, and the values that models at
-Azure refuse. A new Azure error of API Management is a `Refusal` here.
+Azure refuse. A new Azure error of API Management is a `Refusal` here, and is raised in
+`web/azure_endpoints.py`.
 
 Sources: the recordings of `Azure/azure-sdk-assets`, Azure's documentation, and reports of its
 users, which comments name.
@@ -237,7 +238,7 @@ def deployment_in(path: str) -> str | None:
 _VERSION: Final = re.compile(r"(\d{4}-\d\d-\d\d)(-preview)?", re.ASCII)
 
 
-def serves(operation: Operation, version: str) -> bool:
+def version_has(operation: Operation, version: str) -> bool:
     """Whether the `api-version` *version* has *operation*: whether it is the operation's first
     version or a later one. A text that is no version has no operations."""
     match = _VERSION.fullmatch(version)

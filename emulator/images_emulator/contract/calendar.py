@@ -70,7 +70,7 @@ Its errors have other messages, another order of keys, and no `param`; all of it
 a line feed."""
 
 
-def is_of_older_stack(day: Day) -> bool:
+def is_before_gateway(day: Day) -> bool:
     """Whether the older stack answered calls on *day*; None: the newest one, which is not."""
     return day is not None and day < GATEWAY_SINCE
 
@@ -78,10 +78,10 @@ def is_of_older_stack(day: Day) -> bool:
 JSON_EDITS_SINCE: Final = date(2026, 2, 9)
 """The first day on which edits read JSON. On the same day forms were first read in a new way."""
 
-OLDER_STACK_UNTIL: Final = GATEWAY_SINCE - timedelta(days=1)
+LAST_DAY_OF_OLDER_STACK: Final = GATEWAY_SINCE - timedelta(days=1)
 """The last day of the older stack. Operations that never moved to the gateway have the messages of
 this day."""
 
-KNOWN_UNTIL: Final = date(2026, 11, 25)
+LAST_KNOWN_DAY: Final = date(2026, 11, 25)
 """The last day for which this contract has recordings and documentation. Changes of later days are
 announcements."""

@@ -11,7 +11,8 @@ from typing import Final
 from images_emulator.contract.calendar import GATEWAY_SINCE, Period, StackDays
 
 ALLOW_ORIGIN: Final = (b"access-control-allow-origin", b"*")
-"""The header of every answer to a call that has an `Origin`, errors included."""
+"""The header of every answer of the API to a call that has an `Origin`, errors included. Downloads
+of hosted pictures have none."""
 
 METHODS: Final = ("GET", "OPTIONS", "POST")
 """The methods that the answer to every preflight allows."""

@@ -79,7 +79,7 @@ class Dialect(Immutable, kw_only=True, eq=False):
     """The wire format of one service, as far as the services differ."""
 
     request_id: Callable[[str], str]
-    """Makes a request id of 32 hexadecimal digits."""
+    """Makes a request id from 32 hexadecimal digits."""
     headers: Callable[[AnswerFacts], Sequence[Header]]
     """Makes the headers of an answer, beside those of its body."""
     error_body: Callable[[ErrorAnswer], bytes]
@@ -161,7 +161,7 @@ STACK_HEADER_DAYS: Final[Mapping[bytes, StackDays]] = {
 REQUEST_ID_PREFIX: Final = "req_"
 """The beginning of OpenAI's request ids."""
 
-PREFIX_DAYS: Final = Period(since=date(2024, 2, 22))
+REQUEST_ID_PREFIX_DAYS: Final = Period(since=date(2024, 2, 22))
 """The days on which `x-request-id` has `REQUEST_ID_PREFIX`: recorded since that day, and absent in
 the recordings until 2024-01-19. Before that it is the digits of the id alone."""
 
@@ -187,7 +187,7 @@ def _headers(facts: AnswerFacts) -> Sequence[Header]:
     # A key that was refused (401) belongs to no account.
     account = (facts.organization, facts.project) if facts.status != 401 else (b"", b"")
     request_id = facts.request_id
-    if facts.day not in PREFIX_DAYS:
+    if facts.day not in REQUEST_ID_PREFIX_DAYS:
         request_id = request_id.removeprefix(REQUEST_ID_PREFIX)
     elapsed = b"%d" % facts.elapsed_ms
     # The proxy's duration was a few milliseconds more than the service's.

@@ -28,7 +28,7 @@ from images_emulator.contract.image_rules import MB
 from images_emulator.contract.operations import (
     EDITS,
     GENERATIONS,
-    JSON_EDITS,
+    JSON_EDITS_DAYS,
     VARIATIONS,
     Operation,
 )
@@ -48,7 +48,7 @@ from images_emulator.contract.sizes import (
     ListedServiceSize,
     ServiceSize,
     SheetLayouts,
-    TwiceListedSize,
+    TwiceCheckedSize,
 )
 from images_emulator.contract.uploads import SquarePNG, UploadedImages, UploadedOverlay
 
@@ -239,7 +239,7 @@ LISTED_SIZE: Final = ListedServiceSize(
     GPT_1_SIZES,
     auto="1024x1536",
     # The day is not known: after 2025-11-05, and before 2026-08.
-    earlier=((date(2026, 2, 1), TwiceListedSize(GPT_1_SIZES, auto="1024x1536")),),
+    earlier=((date(2026, 2, 1), TwiceCheckedSize(GPT_1_SIZES, auto="1024x1536")),),
 )
 """`size` of the first GPT image models; without it, gpt-image-1 was seen to choose 1024x1536."""
 
@@ -316,17 +316,17 @@ UNSTREAMED_FORMATS: Final = ("gif", "svg")
 """The further words of `output_format` of gpt-image-2.6: formats without streams and compression,
 whose `Format` has no `encode`."""
 
-FORMATS_WITH_SVG: Final = Choice((*STILL_FORMATS, *UNSTREAMED_FORMATS), default="png")
+GPT_2_6_FORMATS: Final = Choice((*STILL_FORMATS, *UNSTREAMED_FORMATS), default="png")
 """`output_format` of gpt-image-2.6."""
 
-FORMATS_WITH_SVG_AT_EDITS: Final = replace(
-    FORMATS_WITH_SVG,
+GPT_2_6_FORMATS_AT_EDITS: Final = replace(
+    GPT_2_6_FORMATS,
     earlier=((date(2026, 11, 12), Choice((*STILL_FORMATS, "gif"), default="png")),),
 )
 """`output_format` at edits, where SVG came later."""
 
 GIF_AND_SVG: Final[Rules] = {
-    "output_format": FORMATS_WITH_SVG,
+    "output_format": GPT_2_6_FORMATS,
     "frame_count": Integer(minimum=2, maximum=16),
     "frame_duration_ms": Integer(minimum=20),
     "svg": SVG,
@@ -345,7 +345,7 @@ PERIODS_AT_EDITS: Final[Mapping[str, Period]] = {
     "output_format": since(2025, 6, 16),
     "output_compression": since(2025, 6, 16),
     # An error on multipart edits in 2025; in the JSON edits from their first day.
-    "moderation": JSON_EDITS,
+    "moderation": JSON_EDITS_DAYS,
     "svg": since(2026, 11, 12),
 }
 """The periods of parameters that edits got later than generations did. The sizes of 1536 pixels are

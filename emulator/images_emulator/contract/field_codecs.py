@@ -268,13 +268,13 @@ def key_function(
 
 
 def recipe_of(codecs: Mapping[str, FieldCodec], request: Any) -> dict[str, Any]:
-    """The values of these fields in a file's recipe, by name, without null and empty values."""
+    """The values of these fields in a file's recipe, by name, without null values."""
     values = ((name, codec.to_recipe(getattr(request, name))) for name, codec in codecs.items())
     return {name: value for name, value in values if value is not None}
 
 
 def json_of(codecs: Mapping[str, FieldCodec], request: Any) -> dict[str, Any]:
-    """The values of these fields in JSON, by name, without null and empty values."""
+    """The values of these fields in JSON, by name, without null values."""
     values = ((name, codec.to_json(getattr(request, name))) for name, codec in codecs.items())
     return {name: value for name, value in values if value is not None}
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 
 from images_emulator.contract import errors
-from images_emulator.contract.calendar import OLDER_STACK_UNTIL
+from images_emulator.contract.calendar import LAST_DAY_OF_OLDER_STACK
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Upload
 from images_emulator.contract.rules import Choice
@@ -41,7 +41,7 @@ def check_upload(fields: Mapping[str, Any]) -> tuple[Upload, str]:
     try:
         return _checked_upload(fields)
     except APIError as error:
-        raise APIError(error.answer_on(OLDER_STACK_UNTIL)) from None
+        raise APIError(error.answer_on(LAST_DAY_OF_OLDER_STACK)) from None
 
 
 def _checked_upload(fields: Mapping[str, Any]) -> tuple[Upload, str]:

@@ -19,10 +19,10 @@ from images_emulator.contract.families import (
     DALLE_3_RULES,
     FLEXIBLE_SIZE,
     FLEXIBLE_SIZE_WITH_GIF,
-    FORMATS_WITH_SVG_AT_EDITS,
     GIF_AND_SVG,
     GPT_2_5_EDIT_RULES,
     GPT_2_5_RULES,
+    GPT_2_6_FORMATS_AT_EDITS,
     INPUT_FIDELITY,
     LISTED_SIZE,
     NO_INPUT_FIDELITY,
@@ -249,7 +249,7 @@ GPT_2_6: Final = replace(
     created=None,
     accepts=at_generations_and_edits(
         {**GPT_2_5_RULES, "size": FLEXIBLE_SIZE_WITH_GIF, **GIF_AND_SVG},
-        edits={**GPT_2_5_EDIT_RULES, "output_format": FORMATS_WITH_SVG_AT_EDITS},
+        edits={**GPT_2_5_EDIT_RULES, "output_format": GPT_2_6_FORMATS_AT_EDITS},
     ),
 )
 

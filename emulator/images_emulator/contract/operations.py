@@ -19,10 +19,10 @@ from images_emulator.contract import errors
 from images_emulator.contract.calendar import (
     ALWAYS,
     JSON_EDITS_SINCE,
-    OLDER_STACK_UNTIL,
+    LAST_DAY_OF_OLDER_STACK,
     Day,
     Period,
-    is_of_older_stack,
+    is_before_gateway,
 )
 from images_emulator.contract.message_format import Words
 from images_emulator.immutable import Immutable
@@ -34,7 +34,7 @@ FORM: Final = "multipart/form-data"
 DALLE_SHUTDOWN: Final = date(2026, 5, 12)
 """The day on which dall-e-2 and dall-e-3 were shut down, with the operations of their own."""
 
-JSON_EDITS: Final = Period(since=JSON_EDITS_SINCE)
+JSON_EDITS_DAYS: Final = Period(since=JSON_EDITS_SINCE)
 """The days on which edits read JSON."""
 
 DefaultModels = Sequence[tuple[Period, tuple[str, ...]]]
@@ -81,7 +81,7 @@ class Operation(Immutable, kw_only=True, eq=False):
     """The request bodies that it reads, by media type."""
     image_kind: ImageKind | None = None
     """How the operation's pictures are made. None for an operation that makes none: whatever its
-    path, it is no image operation, and a handler of its own in `web/routes.py` serves it."""
+    path, it is no image operation, and `_handlers` of `web/routes.py` names its handler."""
     event_name: str | None = None
     """The beginning of the names of its events; None where it has no streams."""
     only_model: str | None = None
@@ -90,7 +90,7 @@ class Operation(Immutable, kw_only=True, eq=False):
     period: Period = ALWAYS
     """The days on which the operation exists. On other days its path is answered as an unknown one,
     to any key."""
-    older_stack: bool = False
+    stayed_on_older_stack: bool = False
     """Whether it is an image operation that never moved to the gateway. Then its errors have the
     older stack's messages, key order and final newline on all days."""
     azure: AzureOperation | None = None
@@ -126,11 +126,15 @@ class Operation(Immutable, kw_only=True, eq=False):
 
     def day_of_words(self, day: Day) -> Day:
         """The day that decides the messages of errors on *day*; None for the newest ones."""
-        return min(day or OLDER_STACK_UNTIL, OLDER_STACK_UNTIL) if self.older_stack else day
+        return (
+            min(day or LAST_DAY_OF_OLDER_STACK, LAST_DAY_OF_OLDER_STACK)
+            if self.stayed_on_older_stack
+            else day
+        )
 
     def is_on_older_stack(self, day: Day) -> bool:
         """Whether the older stack judges its calls on *day*."""
-        return is_of_older_stack(self.day_of_words(day))
+        return is_before_gateway(self.day_of_words(day))
 
 
 # The documentation named a default model until 2026-10, but a missing one was recorded as refused
@@ -159,7 +163,7 @@ EDITS: Final = Operation(
                 (Period(date(2026, 2, 10), DALLE_SHUTDOWN), ("gpt-image-1.5",)),
             ]
         ),
-        JSON: RequestBody(JSON_EDITS, [(_DALLE_DAYS, ("gpt-image-1.5",))]),
+        JSON: RequestBody(JSON_EDITS_DAYS, [(_DALLE_DAYS, ("gpt-image-1.5",))]),
     },
     image_kind=ImageKind.EDIT,
     event_name="image_edit",
@@ -177,7 +181,7 @@ VARIATIONS: Final = Operation(
     only_model="dall-e-2",
     period=_DALLE_DAYS,
     # Recorded until 2025-09.
-    older_stack=True,
+    stayed_on_older_stack=True,
 )
 
 LIST_MODELS: Final = Operation(name="list_models", method="GET", route="/models", azure_v1=True)
@@ -202,8 +206,6 @@ DELETE_FILE: Final = Operation(
 DOWNLOAD_FILE: Final = Operation(
     name="download_file", method="GET", route="/files/{file}/content", azure_v1=True
 )
-"""The rows of Models and Files. Their handlers are in `web/routes.py`."""
-
 OPERATIONS: Final[Mapping[str, Operation]] = {
     operation.name: operation
     for operation in (

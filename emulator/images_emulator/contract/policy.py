@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from images_emulator.contract.calendar import KNOWN_UNTIL, Day
+from images_emulator.contract.calendar import LAST_KNOWN_DAY, Day
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,6 @@ class Policy:
         ones.
 
         Under `any` it is today, so that an announced change takes effect on its day. It is never
-        before `KNOWN_UNTIL`: a clock that a test freezes in the past does not select an older API.
-        """
-        return self.as_of or (self.today and max(self.today, KNOWN_UNTIL))
+        before `LAST_KNOWN_DAY`: a clock that a test freezes in the past does not select an older
+        API."""
+        return self.as_of or (self.today and max(self.today, LAST_KNOWN_DAY))

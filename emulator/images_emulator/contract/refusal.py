@@ -2,7 +2,7 @@
 exception that a refusal makes. An `ErrorAnswer` is what a client reads.
 
 A refusal is a format. Code calls it with the values of its fields, and raises the `APIError` that
-the call returns. A refusal whose words have changed has its earlier versions.
+the call returns. A refusal whose words have changed on some day has its *earlier* versions.
 
 The code that raises an error does not know the day that judges the call, so an `APIError` has no
 body. `Exchange.error_answer` makes the `ErrorAnswer` in the words of that day. Answers and events
@@ -19,7 +19,7 @@ from typing import Any, Final
 from images_emulator.contract.calendar import (
     GATEWAY_SINCE,
     Day,
-    is_of_older_stack,
+    is_before_gateway,
     version_on,
 )
 from images_emulator.contract.notices import NOTICE_HEADER
@@ -135,7 +135,7 @@ class APIError(Exception):
         answer = self.refusal.version_on(day).answer(self.values) if self.refusal else self.newest
         if self.headers:
             answer = replace(answer, headers={**answer.headers, **self.headers})
-        if self.is_of_operation and is_of_older_stack(day):
+        if self.is_of_operation and is_before_gateway(day):
             return answer.in_older_envelope()
         return answer
 

@@ -144,13 +144,12 @@ class ImageRequest:
     requests with the same values in these fields get the same bytes, in any process. A field
     without a mark raises at import; see `field_codecs`.
 
-    A new parameter is a rule in `families.py` and a filter of calls in `state/query.py`. A
-    parameter that changes the answer is a field here, too, and one that changes the drawing is used
-    in `scene_of` of `imaging/drawing.py`. A parameter that openai-python lacks is named in
-    `web/code_samples/sdk_call.py`.
-    """
+    A new parameter is a rule in `families.py`, and its type a field of `ParameterFilters` in
+    `state/query.py`. A parameter that changes the answer is a field here, too, and one that changes
+    the drawing is used in `scene_of` of `imaging/drawing.py`. A parameter that openai-python lacks
+    is named in `web/code_samples/sdk_call.py`."""
 
-    # The first fields are in every key. A new one that decides a file is `ADDED_LATER`, too.
+    # Fields without `ADDED_LATER` are in every key. A new one that decides a file has that mark.
     operation: Operation = field(metadata=DRAWING | OPERATION_NAME)
     model: Model = field(metadata=DRAWING | MODEL_ID)
     prompt: str = field(default="", metadata=DRAWING)

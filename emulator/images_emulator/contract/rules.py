@@ -176,9 +176,9 @@ class Flag(Rule, kw_only=True):
 class Choice(Rule):
     """One of *words*, which errors list in this order, or of *unlisted*, which they do not list.
 
-    `auto` and an omitted value resolve to *auto*. *refusal* is the error for any other word; None
-    for the usual error. It may name `{name}`, `{value}` and `{listed}`.
-    """
+    `auto` and an omitted value resolve to *auto*, without one to the default. *refusal* is the
+    error for any other word; None for the usual error. It may name `{name}`, `{value}` and
+    `{listed}`."""
 
     words: tuple[str, ...]
     unlisted: tuple[str, ...] = ()

@@ -22,7 +22,7 @@ from images_emulator.contract.refusal import (
 from images_emulator.setting_values import RATE_UNITS
 
 _BILLING: Final = "https://platform.openai.com/settings/organization/billing/"
-_NO_CREDIT: Final = "insufficient_quota"
+_QUOTA_TYPE: Final = "insufficient_quota"
 
 # "input-images" was recorded for pictures from text, too. Captures end at "Visit https://"; the
 # rest is from other endpoints. The day of the change is not known: it lies between 2025-06 and
@@ -75,20 +75,20 @@ quota_exceeded = Refusal(
     "more information on this error, read the docs: "
     "https://platform.openai.com/docs/guides/error-codes/api-errors.",
     code="insufficient_quota",
-    type=_NO_CREDIT,
+    type=_QUOTA_TYPE,
     status=429,
 )
 no_credit = Refusal(
     f"You have no credits remaining. Add credits to continue using the API at {_BILLING}.",
     code="credit_balance_exhausted",
-    type=_NO_CREDIT,
+    type=_QUOTA_TYPE,
     status=429,
 )
 # The codes were recorded on 2026-10-02 without words. The words have the form of `no_credit`.
 spend_limited = Refusal(
     f"You have reached your {{which}}. Raise it to continue using the API at {_BILLING}.",
     code="{code}",
-    type=_NO_CREDIT,
+    type=_QUOTA_TYPE,
     status=429,
 )
 _BILLING_LIMIT: Final = "Billing hard limit has been reached"
@@ -141,21 +141,21 @@ missing_scope = Refusal(
     status=401,
 )
 # Both errors changed on this day, by the changelog and the error codes guide.
-_LOAD_CODES: Final = date(2026, 9, 2)
-_UNAVAILABLE: Final = "service_unavailable_error"
+_LOAD_ERRORS_CHANGED: Final = date(2026, 9, 2)
+_UNAVAILABLE_TYPE: Final = "service_unavailable_error"
 # Recorded on Responses, 2026-09-16. The earlier version was documented, not recorded.
 overloaded = Refusal(
     "Our servers are currently overloaded. Please try again later.",
     code="server_is_overloaded",
-    type=_UNAVAILABLE,
+    type=_UNAVAILABLE_TYPE,
     status=503,
     earlier=(
         (
-            _LOAD_CODES,
+            _LOAD_ERRORS_CHANGED,
             Refusal(
                 "Model temporarily overloaded",
                 code="server_is_overloaded",
-                type=_UNAVAILABLE,
+                type=_UNAVAILABLE_TYPE,
                 status=503,
             ),
         ),
@@ -173,11 +173,11 @@ slow_down = Refusal(
     status=429,
     earlier=(
         (
-            _LOAD_CODES,
+            _LOAD_ERRORS_CHANGED,
             Refusal(
                 _SLOW_DOWN,
                 code="slow_down",
-                type=_UNAVAILABLE,
+                type=_UNAVAILABLE_TYPE,
                 status=503,
             ),
         ),
@@ -217,8 +217,8 @@ ERRORS_BY_NAME: Final[Mapping[str, Refusal]] = {
     **AZURE_ERRORS_BY_NAME,
 }
 """The errors by the names that faults give them, in snake_case. The name is the error's code where
-the code is in snake_case and no other error has it. `test_faults` and the docs' table go through
-this mapping."""
+the code is in snake_case and no other error has it, but for `missing_scope`. `test_faults` and the
+docs' table go through this mapping."""
 
 
 def rate_limit_values(

@@ -80,7 +80,7 @@ class ListedServiceSize(ServiceSize):
         return {"type": "string", "enum": [*self.sizes, "auto"], "default": "auto"}
 
 
-class TwiceListedSize(ListedServiceSize):
+class TwiceCheckedSize(ListedServiceSize):
     """One of *sizes* or `auto`, on the days on which both the gateway and the service checked the
     list."""
 
@@ -123,7 +123,7 @@ class SheetLayouts(Immutable):
     layouts: tuple[tuple[int, int, int], ...]
     """`(frames, columns, rows)`: the columns and rows of a sheet of up to *frames* frames."""
 
-    def apply_to(self, others: Values) -> bool:
+    def is_animation(self, others: Values) -> bool:
         """Whether a call with the parameters *others* makes an animation."""
         return bool(others.get("output_format") == self.output_format)
 
@@ -175,7 +175,7 @@ class FlexibleSize(ServiceSize, kw_only=True):
             raise errors.size_edge_too_short(value=value, edge=self.min_edge)
         if self.max_ratio and long > self.max_ratio * short:
             raise errors.size_too_elongated(value=value, ratio=self.max_ratio)
-        if self.sheets and self.sheets.apply_to(others):
+        if self.sheets and self.sheets.is_animation(others):
             self._limit_sheet(value, self.sheets.sheet_of(pixels, others))
         elif long * short < self.min_pixels:
             raise errors.size_too_few_pixels(value=value)
@@ -184,7 +184,7 @@ class FlexibleSize(ServiceSize, kw_only=True):
 
     def forgiven_value(self, others: Values) -> str | None:
         # The types of SDKs name this size, and not those that `auto` resolves to.
-        return None if self.sheets and self.sheets.apply_to(others) else self.examples[0]
+        return None if self.sheets and self.sheets.is_animation(others) else self.examples[0]
 
     def _limit_sheet(self, value: str, sheet: FrameSheet) -> None:
         pixels = sheet.width * sheet.height
@@ -198,7 +198,7 @@ class FlexibleSize(ServiceSize, kw_only=True):
     def resolve(self, value: Any, source: Pixels | None, others: Values) -> Pixels:
         if value not in (None, "auto"):
             return _pixels(value)
-        if self.sheets and self.sheets.apply_to(others):
+        if self.sheets and self.sheets.is_animation(others):
             return _pixels(self.sheets.auto)
         width, height = source or (1, 1)
         # The ratio at which *auto_pixels* make an edge of *max_edge*.

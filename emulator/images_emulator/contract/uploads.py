@@ -16,7 +16,7 @@ from images_emulator.contract.image_rules import (
     OverlayRule,
 )
 from images_emulator.contract.message_format import MAX_SHOWN_VALUE, Words, python_repr
-from images_emulator.contract.operations import JSON_EDITS
+from images_emulator.contract.operations import JSON_EDITS_DAYS
 from images_emulator.contract.picture import ImageLoader, Picture
 from images_emulator.contract.references import ImageReferences, ReferencedOverlay
 from images_emulator.contract.refusal import APIError
@@ -59,7 +59,7 @@ class UploadedImages(InputImages, kw_only=True):
 
     size_limit: int = IMAGE_BYTES_LIMIT
     mimetypes: tuple[str, ...] = ("image/jpeg", "image/png", "image/webp")
-    json: Period | None = JSON_EDITS
+    json: Period | None = JSON_EDITS_DAYS
 
     def check_at_gateway(self, name: str, value: Any) -> None:
         files = value if isinstance(value, list) else [value]

@@ -3,7 +3,7 @@
 Validation has two stages, as the API has. The gateway checks names, types, ranges and words. The
 image service behind it checks the model, the parameters that the model supports, their
 combinations, and the files. Each stage checks the parameters in the order of the model's rules, and
-the first error ends the validation.
+the first error ends the validation, unless the policy is lenient.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Validation:
         self.loader = loader
         self.policy = policy
         self.available = availability_on(policy.as_of, dialect, policy.day)
-        self.on_older_stack = call.operation.is_on_older_stack(policy.day)
+        self.is_on_older_stack = call.operation.is_on_older_stack(policy.day)
         self.violations: list[Violation] = []
         self.source: Pixels | None = None
 
@@ -134,9 +134,9 @@ class Validation:
         """The names that no rule has. The older stack has no arrays: there a name with brackets is
         unknown, and the names are sorted."""
         is_known = {*rules, *(["model"] if self.policy.as_of in MODEL_RULE.period else [])}
-        sent = self.call.sent_names(with_brackets=self.on_older_stack)
+        sent = self.call.sent_names(with_brackets=self.is_on_older_stack)
         names = [name for name in sent if name not in is_known]
-        return Words(sorted(names) if self.on_older_stack else names)
+        return Words(sorted(names) if self.is_on_older_stack else names)
 
     def _unknown(self, name: str, rules: Rules, names: Words) -> APIError:
         if "images" in rules and name in ("image", "image[]"):

@@ -1,9 +1,8 @@
 """Response bodies and stream events: their keys, the order of the keys, and the days of each key.
 
-In a body `created` comes first, and the other keys follow in alphabetical order. The keys of an
-event have the order of `EVENT_KEYS`. A key without a value is left out; see also
-`Model.null_identifier_period`.
-"""
+In the body of an answer with images `created` comes first, and the other keys follow in
+alphabetical order. The keys of an event have the order of `EVENT_KEYS`. In both a key without a
+value is left out; see also `Model.null_identifier_period`."""
 
 from __future__ import annotations
 

@@ -63,7 +63,8 @@ EXCHANGE_OVERHEAD_BYTES: Final = 2048
 MAX_LATE_PARSE_BYTES: Final = 16_384
 """Bytes of the longest body that the journal parses again whenever a test reads its fields. A
 parsed body may take 24 times its length, so it is not kept. Of a longer body the journal keeps only
-the details, if the body was parsed to answer the call."""
+the details, if the body was parsed to answer the call. The log keeps no call with a longer one
+while the call's line waits to be written."""
 
 CallKind = Literal["call", "download"]
 """The kind of a call: a call to the API, or a request for a hosted picture."""
@@ -181,7 +182,8 @@ class Exchange:
     is_forwarded: bool = False
     """Whether the call is forwarded to the upstream, because no recording answers it."""
 
-    # --- the endpoint's: set by `ReplayMiddleware` or `FaultMiddleware` where these answer
+    # --- the endpoint's: set by `ReplayMiddleware` or `FaultMiddleware` where these answer, and for
+    # downloads by `JournalMiddleware`
 
     request: ImageRequest | None = None
     """The validated request; for a download, the request of its picture."""
@@ -237,7 +239,7 @@ class Exchange:
         the call. Headers of such answers have days of their own: see `StackDays`."""
         operation = self.image_operation
         as_of = self.policy.as_of if self.policy else None
-        return bool(operation and operation.older_stack and as_of in operation.period)
+        return bool(operation and operation.stayed_on_older_stack and as_of in operation.period)
 
     def error_answer(self, error: APIError) -> ErrorAnswer:
         """The answer of *error* in the words of the day that the call is judged by. Every error of
@@ -501,7 +503,8 @@ class Exchange:
     def usage(self) -> Usage | None:
         """The tokens of the answer, as its `usage` tells them. None for a model that counts no
         tokens, and where no usage was sent."""
-        # The request is read first: `drop_body` sets `cached_usage` before it drops the request.
+        # The request is read first: `drop_body_and_pictures` sets `cached_usage` before it drops
+        # the request.
         request = self.request if self.images else None
         answer = self.answer
         if usage := answer.cached_usage or answer.sent.usage:
@@ -560,7 +563,8 @@ class Exchange:
     @property
     def answer_bytes(self) -> bytes | None:
         """`answer_body` as bytes. The API key in an error is redacted."""
-        # The request is read first: `drop_body` sets `dropped` before it drops the request.
+        # The request is read first: `drop_body_and_pictures` sets `dropped` before it drops the
+        # request.
         request, answer = self.request, self.answer
         sent, overrides = answer.sent, answer.overrides
         if sent.body or sent.body_may_change:

@@ -1,9 +1,8 @@
 """The parts of a call that the journal keeps, and their weight in bytes.
 
 The journal calls these functions: `compact` and `weigh_open` on the event loop of the server,
-`drop_body` where an entry is added or completed. Other threads may read the exchange meanwhile. The
-functions set its attributes in an order that is safe for these threads.
-"""
+`drop_body_and_pictures` where an entry is added or completed. Other threads may read the exchange
+meanwhile. The functions set its attributes in an order that is safe for these threads."""
 
 from __future__ import annotations
 
@@ -61,7 +60,7 @@ def weigh_open(exchange: Exchange) -> int:
     return held
 
 
-def drop_body(exchange: Exchange) -> None:
+def drop_body_and_pictures(exchange: Exchange) -> None:
     """Drop body and pictures, and set `weight` to the bytes that are left."""
     details, usage = exchange.details, exchange.usage
     request = exchange.request if exchange.request and not exchange.request.has_files else None

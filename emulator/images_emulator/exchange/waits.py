@@ -33,7 +33,7 @@ class Waits:
         self._end += seconds
         await self._clock.wait_until(self._end)
 
-    async def wait_for_client(self, seconds: float, receive: Receive) -> bool:
+    async def wait_while_client_stays(self, seconds: float, receive: Receive) -> bool:
         """Wait as `wait` does, or until the client leaves. Return whether it has stayed."""
         waiting = asyncio.ensure_future(self.wait(seconds))
         leaving = asyncio.ensure_future(wait_for_disconnect(receive))

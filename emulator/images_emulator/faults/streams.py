@@ -102,7 +102,7 @@ class Stall(StreamFault):
         if self.seconds is None:
             await wait_for_disconnect(receive)
             return True
-        return not await Waits(exchange).wait_for_client(self.seconds, receive)
+        return not await Waits(exchange).wait_while_client_stays(self.seconds, receive)
 
 
 class UnknownEvent(StreamFault):

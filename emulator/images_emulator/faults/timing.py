@@ -50,7 +50,7 @@ class Latency(BaseFault):
         waits = Waits(exchange)
         if not self.realistic:
             seconds = self.seconds + random.uniform(0, self.jitter)
-            if await waits.wait_for_client(seconds, receive):
+            if await waits.wait_while_client_stays(seconds, receive):
                 await app(scope, receive, send)
             return
         streaming, stays = False, True
@@ -61,7 +61,7 @@ class Latency(BaseFault):
                 streaming = is_event_stream(message)
             is_late = is_event(message) if streaming else message["type"] == RESPONSE_START
             if stays and is_late and (seconds := self.share(exchange)):
-                stays = await waits.wait_for_client(seconds, receive)
+                stays = await waits.wait_while_client_stays(seconds, receive)
             if stays:
                 await send(message)
 
@@ -101,7 +101,7 @@ class Timeout(BaseFault):
     ) -> None:
         if self.seconds is None:
             await wait_for_disconnect(receive)
-        elif await Waits(exchange).wait_for_client(self.seconds, receive):
+        elif await Waits(exchange).wait_while_client_stays(self.seconds, receive):
             await hang_up(exchange, receive, reset=False)
 
 
@@ -133,7 +133,7 @@ class SlowBody(BaseFault):
             for start in range(0, len(body), step):
                 piece = body[start : start + step]
                 seconds = len(piece) / self.bytes_per_second
-                stays = stays and await waits.wait_for_client(seconds, receive)
+                stays = stays and await waits.wait_while_client_stays(seconds, receive)
                 if not stays:
                     return
                 is_last = start + step >= len(body)

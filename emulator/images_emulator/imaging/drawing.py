@@ -99,7 +99,7 @@ class Scene(Immutable):
     first."""
 
 
-def request_hash(request: ImageRequest, index: int) -> int:
+def seed_of(request: ImageRequest, index: int) -> int:
     """The seed of the random parts of image *index*: a hash of the request's drawing key and
     *index*."""
     text = "\x1f".join([*request.drawing_key, str(index)])
@@ -147,7 +147,7 @@ def _base_colours(chance: Random, vivid: float) -> bytes:
 def scene_of(request: ImageRequest, index: int, phase: float = 0.0) -> Scene:
     """The scene of image *index* of *request*. In an animation, the sun moves around a small circle
     while *phase* goes from 0 to 1."""
-    chance = Random(request_hash(request, index))
+    chance = Random(seed_of(request, index))
     vivid = {"natural": 0.55, "vivid": 1.2}.get(request.style or "", 1.0)
     colours = _base_colours(chance, vivid)
     x, y = chance.uniform(0.2, 0.8), chance.uniform(0.2, 0.36)

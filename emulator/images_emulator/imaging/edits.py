@@ -20,7 +20,7 @@ from images_emulator.imaging.drawing import (
     draw,
     draw_card,
     draw_scene,
-    request_hash,
+    seed_of,
     tint_of,
 )
 
@@ -185,7 +185,7 @@ def _drawing_for(
 def _with_grain(image: Image.Image, request: ImageRequest, index: int) -> Image.Image:
     """*image* with noise that the request seeds. Without a card, a few pixels of one scene look
     like those of another."""
-    chance = Random(request_hash(request, index))
+    chance = Random(seed_of(request, index))
     grain = Image.frombytes("RGB", image.size, chance.randbytes(3 * image.width * image.height))
     grained = Image.blend(image.convert("RGB"), grain, GRAIN_SHARE)
     grained.putalpha(image.getchannel("A"))

@@ -45,10 +45,10 @@ if TYPE_CHECKING:
 COSTS_MONEY: Final = "it costs money"
 """The reason for skipping a recorded success."""
 
-OWN_HEADERS: Final = "x-emulator-"
+OWN_HEADER_START: Final = "x-emulator-"
 """The beginning of the headers that only an emulator knows."""
 
-OWN_SENTENCE: Final = b"This emulator "
+OWN_SENTENCE_START: Final = b"This emulator "
 """The beginning of sentences that only an emulator says."""
 
 MAX_ATTEMPTS: Final = 4
@@ -190,9 +190,9 @@ def _only_of_an_emulator(recording: Recording) -> str:
     if recording.broken:
         return "only an emulator can be broken"
     for name, _ in recording.request.headers:
-        if name.lower().startswith(OWN_HEADERS):
+        if name.lower().startswith(OWN_HEADER_START):
             return f"only an emulator has the header {name}"
-    if recording.response and OWN_SENTENCE in recording.response.body:
+    if recording.response and OWN_SENTENCE_START in recording.response.body:
         return "it is a sentence of the emulator's own"
     return ""
 

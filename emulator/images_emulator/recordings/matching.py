@@ -4,7 +4,7 @@ The levels are those of `setting_values.ReplayMatch`, from the strictest to the 
 includes the stricter ones. The strictest level at which any recording matches decides:
 
 - `exact`: the same method, path, query and fields, as they were sent. For a body without fields,
-  the same bytes. A refused call is matched so, too.
+  the same bytes. The call need not be valid.
 - `request`: the same operation of one service, and the same valid request: model, prompt, every
   parameter after its default, and uploads with the same pixels. Invalid requests and calls to other
   paths need the same fields as sent; the query's `api-version` and the path's prefix do not count.
@@ -127,7 +127,7 @@ class RecordingIndex:
                 self._add(position, recording)
         self.count = len(recordings)
         """The number of recordings that a search finds; a cache of its results has it in the key.
-        It is raised when a recording that is added can be found."""
+        It grows only once an added recording can be found."""
 
     def add(self, recording: Recording) -> None:
         """Add a recording after the others. One thread at a time may do so, others may search

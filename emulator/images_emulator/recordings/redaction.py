@@ -4,7 +4,8 @@ credentials, and the names of organization, project and Azure resource.
 They are searched for in headers, the query, bodies and files: as they are, and as they look within
 a URL, a JSON string or base64. In a body each is replaced by as many bytes, so lengths, boundaries
 and offsets stay true, and so does the time of each part of a stream. A PNG file in which text was
-replaced gets new checksums.
+replaced gets new checksums. A compressed body in which text was replaced is compressed anew: it may
+have another length, and is one part, at the time of the last.
 """
 
 from __future__ import annotations

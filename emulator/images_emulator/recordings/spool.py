@@ -24,8 +24,8 @@ class Spool:
     with a key that is only in memory and belongs to this spool alone. One thread at a time uses a
     spool.
 
-    Whoever passes the bytes on goes on where the file cannot be written, because the disk is full
-    for instance: `add` then drops all bytes, and `read` raises the OSError.
+    A failed write, to a full disk for instance, does not stop the caller, who passes the bytes on:
+    `add` drops all bytes, and `read` raises the OSError.
     """
 
     def __init__(self) -> None:

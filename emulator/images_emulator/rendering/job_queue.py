@@ -32,7 +32,7 @@ class JobQueue:
         self._at_work = False
         """Whether the next job is scheduled, or a job runs after which it is scheduled."""
         self._closed = False
-        self._own: ThreadPoolExecutor | None = None
+        self._executor: ThreadPoolExecutor | None = None
 
     @property
     def executor(self) -> ThreadPoolExecutor:
@@ -40,11 +40,11 @@ class JobQueue:
         with self._lock:
             if self._closed:
                 raise RuntimeError("cannot schedule new futures after shutdown")
-            if self._own is None:
-                self._own = DaemonThreadPool(
+            if self._executor is None:
+                self._executor = DaemonThreadPool(
                     1, thread_name_prefix=self._name, initializer=keep_memory
                 )
-            return self._own
+            return self._executor
 
     @property
     def waiting(self) -> int:
@@ -121,9 +121,9 @@ class JobQueue:
         """End the thread, and cancel all jobs that have not begun."""
         with self._lock:
             self._closed = True
-        if self._own:
-            self._own.shutdown(wait=False, cancel_futures=True)
-        self._own = None
+        if self._executor:
+            self._executor.shutdown(wait=False, cancel_futures=True)
+        self._executor = None
         self.cancel_all()
 
     def cancel_all(self) -> None:

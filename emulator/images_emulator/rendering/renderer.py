@@ -100,7 +100,7 @@ class Renderer:
         self._thumbnails_underway: dict[PictureKey, _Queued] = {}
         self._warm_up: Future[None] | None = None
         self._has_drawn = False
-        """Whether an image was drawn, which loads what `warm_up` does."""
+        """Whether an image was drawn, which loads most of what `warm_up` does."""
 
     def warm_up(self) -> bool:
         """Begin to load the modules for the first image, if neither a drawing nor an earlier call

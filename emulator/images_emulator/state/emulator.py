@@ -234,9 +234,10 @@ class Emulator:
         self.store.close()
 
     def reset(self, *, reads_pictures: bool = True) -> None:
-        """Forget calls, pictures, files, injected faults and answers, and spent limits. Clock,
-        settings and scenario return to their start; the account stays. Any thread may call this,
-        but on a shared store not that of the event loop, since it waits for the store.
+        """Forget calls, pictures, files, injected faults and answers, spent limits, and which
+        recordings were played. Clock, settings and scenario return to their start; the account
+        stays. Any thread may call this, but on a shared store not that of the event loop, since it
+        waits for the store.
 
         It is no single step: a call that arrives meanwhile may find some of it done. Raises
         ValueError, and resets nothing, where the folder of pictures has mistakes by now; unless

@@ -14,7 +14,7 @@ from images_emulator.exchange.exchange_packing import (
     pack_arrival,
     unpack_exchange,
 )
-from images_emulator.exchange.retention import compact, drop_body, weigh_open
+from images_emulator.exchange.retention import compact, drop_body_and_pictures, weigh_open
 from images_emulator.state.query import ALL_CALLS, Query
 from images_emulator.state.retry_chain import possible_attempts, retry_chain
 from images_emulator.state.store import LogCodec, LogWatcher, Packed, Store
@@ -32,8 +32,8 @@ store is asked by several processes, which wait while it reads a large value. Th
 for Redis, which takes no value of more than 512 MB."""
 
 MAX_DRAFT_BYTES: Final = 2 * 2**20
-"""The most bytes of body and pictures, which the body may have again, of a call that is written for
-other processes while its stream goes on. They are written with each event."""
+"""The most bytes of body and pictures of a call that is written for other processes while its
+stream goes on. They are written with each event."""
 
 
 def _pack_arrival(exchange: Exchange) -> Packed:
@@ -44,8 +44,8 @@ def _unpack(packed: Packed) -> Exchange:
     return unpack_exchange(packed.document, packed.data)
 
 
-def _drop_body(exchange: Exchange) -> int:
-    drop_body(exchange)
+def _drop_body_and_pictures(exchange: Exchange) -> int:
+    drop_body_and_pictures(exchange)
     return exchange.weight
 
 
@@ -130,7 +130,7 @@ class Journal:
             journal_codec(),
             max_entries=max_entries,
             max_bytes=max_bytes,
-            detach=_drop_body,
+            detach=_drop_body_and_pictures,
         )
         self.observers: tuple[JournalObserver, ...] = ()
         """The observers of the calls of this process. `add_observer` adds to them in any thread."""
@@ -140,8 +140,8 @@ class Journal:
         """The last write to the store for each call whose stream goes on and that other processes
         watch, by the call's id. A write awaits the call's earlier writes."""
 
-    # Every call awaits these two. They are plain functions, because without observers they can
-    # return the store's own coroutine.
+    # Every call awaits `arrived` or `append`, and then `completed`. They are plain functions,
+    # because without observers they can return the store's own coroutine.
 
     def arrived(self, exchange: Exchange) -> Coroutine[Any, Any, int]:
         """Enter a call that is not answered yet, and tell the observers. Returns its number: see
@@ -176,7 +176,7 @@ class Journal:
         processes that watch may have seen it complete with the first one."""
         held_bytes = compact(exchange, copied=self._copies)
         if exchange.weight > self._max_call_bytes and held_bytes >= MIN_DROPPED_BYTES:
-            drop_body(exchange)
+            drop_body_and_pictures(exchange)
             held_bytes = 0
         amend = self._log.amend(
             exchange.id, exchange, exchange.weight, detachable=held_bytes >= MIN_DROPPED_BYTES

@@ -20,7 +20,6 @@ from images_emulator.state.store import (
     Log,
     LogCodec,
     LogWatcher,
-    OperationObserver,
     Q,
     Records,
     Register,
@@ -28,6 +27,7 @@ from images_emulator.state.store import (
     Size,
     StaleRegistersError,
     StoreEventObserver,
+    StoreOperationObserver,
     Take,
     Taking,
 )
@@ -344,7 +344,7 @@ class MemoryStore:
     ) -> Log[T]:
         return self._container("log", name, lambda: MemoryLog(max_entries, max_bytes, detach))
 
-    def observe_operations(self, observer: OperationObserver) -> None:
+    def observe_operations(self, observer: StoreOperationObserver) -> None:
         """Do nothing: no operation leaves the process."""
 
     def observe_events(self, observer: StoreEventObserver) -> None:

@@ -18,11 +18,11 @@ from images_emulator.state.store import Register, Store, Take, Taking
 
 
 class Admission(NamedTuple):
-    """The tokens that a call has to take. *refused* makes the error of a call that does not get
+    """The tokens that a call has to take. *error_of* makes the error of a call that does not get
     them."""
 
     taking: Taking
-    refused: Callable[[Take], APIError]
+    error_of: Callable[[Take], APIError]
 
     async def admit(self) -> None:
         """Take the tokens. Raises APIError where there are not enough."""
@@ -31,12 +31,12 @@ class Admission(NamedTuple):
     def check(self, take: Take | None) -> None:
         """Raises APIError where the bucket refuses."""
         if take and not take.granted:
-            raise self.refused(take)
+            raise self.error_of(take)
 
 
 class RateLimits:
     """The rate limit of an *account*. *rate* is the setting; None: unlimited. Each pair of a key
-    and a model or deployment has a bucket; at most *most_keys* buckets are kept."""
+    and a model or deployment has a bucket; at most *max_buckets* buckets are kept."""
 
     def __init__(
         self,
@@ -44,12 +44,12 @@ class RateLimits:
         clock: Clock,
         account: Register[Account],
         store: Store,
-        most_keys: int,
+        max_buckets: int,
     ) -> None:
         self.rate = parse_rate(rate) if rate else None
         self._clock = clock
         self._account = account
-        self._buckets = store.buckets("rate-limits", most_keys)
+        self._buckets = store.buckets("rate-limits", max_buckets)
 
     def admission(
         self,

@@ -27,11 +27,11 @@ from images_emulator.state.redis_pool import RedisPools
 from images_emulator.state.redis_scripts import FREEING, Script
 from images_emulator.state.redis_subscription import messages
 from images_emulator.state.store import (
-    OperationObserver,
     StoreAway,
     StoreBack,
     StoreEvent,
     StoreEventObserver,
+    StoreOperationObserver,
     StoreRestored,
 )
 
@@ -109,7 +109,7 @@ class RedisClient:
     """
 
     def __init__(self, url: str) -> None:
-        self.observers: tuple[OperationObserver, ...] = ()
+        self.observers: tuple[StoreOperationObserver, ...] = ()
         """The observers of each operation, which get the name of its script; see `add_observer`."""
         self.event_observers: tuple[StoreEventObserver, ...] = ()
         """The observers that are told when Redis goes, is back, or is restored; see

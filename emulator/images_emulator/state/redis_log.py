@@ -27,8 +27,8 @@ from images_emulator.state.store import LogChange, LogCodec, LogWatcher, Packed,
 T = TypeVar("T")
 
 MAX_LATE_WRITES: Final = 2000
-"""The most writes to a log that wait for Redis to come back. A call has two. Beyond it the oldest
-writes are dropped."""
+"""The most writes to a log that wait for Redis to come back. A call has two, and a watched
+stream one more for each event. Beyond it the oldest writes are dropped."""
 
 MAX_LATE_BYTES: Final = 16 * 2**20
 """The most bytes of these writes."""

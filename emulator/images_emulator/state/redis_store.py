@@ -32,11 +32,11 @@ from images_emulator.state.store import (
     Counters,
     Log,
     LogCodec,
-    OperationObserver,
     Records,
     Register,
     RegisterObserver,
     StoreEventObserver,
+    StoreOperationObserver,
 )
 
 T = TypeVar("T")
@@ -154,7 +154,7 @@ class RedisStore:
                 )
             return self._logs[name]
 
-    def observe_operations(self, observer: OperationObserver) -> None:
+    def observe_operations(self, observer: StoreOperationObserver) -> None:
         add_observer(self.client, observer)
 
     def observe_events(self, observer: StoreEventObserver) -> None:

@@ -60,7 +60,7 @@ class _Index:
     """The index that finds recordings. Several namespaces share it."""
 
     def __init__(self, resolver: Resolver) -> None:
-        self.found = RecordingIndex(KeptRecordings(), resolver)
+        self.recordings = RecordingIndex(KeptRecordings(), resolver)
         self.hosted: dict[str, HostedRecording] = {}
         """The hosted pictures by their targets at this server, and by their paths alone, since the
         query is often a signature. Where several have one path, it stands for the last of them."""
@@ -75,9 +75,9 @@ class _Index:
 
     def note_hosted(self) -> None:
         """Find the hosted pictures anew."""
-        self.hosting = frozenset(position for position, _ in self.found.hosted.values())
+        self.hosting = frozenset(position for position, _ in self.recordings.hosted.values())
         hosted: dict[str, HostedRecording] = {}
-        for url, place in self.found.hosted.items():
+        for url, place in self.recordings.hosted.items():
             path, _, query = hosted_target(url).partition("?")
             path = unquote(path)
             hosted[path] = hosted[f"{path}?{query}"] = HostedRecording(*place)
@@ -134,7 +134,7 @@ class Replay:
     @property
     def index(self) -> RecordingIndex:
         """The recordings that were read."""
-        return self._index.found
+        return self._index.recordings
 
     @property
     def is_prepared(self) -> bool:
@@ -183,7 +183,7 @@ class Replay:
                 self._index.failure = str(error)
                 self._index.retry_at = monotonic() + RETRY_SECONDS
                 raise
-            self._index.found, self._index.failure = index, ""
+            self._index.recordings, self._index.failure = index, ""
             self._index.note_hosted()
             self._index.is_prepared = True
 

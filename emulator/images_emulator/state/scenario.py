@@ -85,7 +85,7 @@ class _Scan:
         return True
 
 
-class FaultMeeting(NamedTuple):
+class FaultFinding(NamedTuple):
     """What a search of the scenario for the fault of a call has found."""
 
     fault: BaseFault | None
@@ -215,14 +215,14 @@ class Scenario:
         """The paths to fields that its steps ask for."""
         return self._steps.value.paths
 
-    async def meet(self, call: MatchInput) -> FaultMeeting:
+    async def meet(self, call: MatchInput) -> FaultFinding:
         """Search for the fault of a call, and count it as met."""
         met, misses = await self._meet(call)
-        return FaultMeeting(met[0].step.fault if met else None, misses)
+        return FaultFinding(met[0].step.fault if met else None, misses)
 
     async def meet_early(
         self, make_call: Callable[[], Awaitable[MatchInput]]
-    ) -> FaultMeeting | None:
+    ) -> FaultFinding | None:
         """Do what `meet` does, before the store is refreshed. Return None where `meet` has to be
         called afterwards: where no step matches the call that *make_call* gives, the steps or other
         registers have changed, or the store is away."""
@@ -232,7 +232,7 @@ class Scenario:
             call = await make_call()
             if steps is self._steps.value and self.expects(call):
                 met, misses = await self._meet(call, if_fresh=lambda: self._steps.value is steps)
-                return FaultMeeting(met[0].step.fault if met else None, misses)
+                return FaultFinding(met[0].step.fault if met else None, misses)
         return None
 
     async def meet_answer(
@@ -254,6 +254,9 @@ class Scenario:
         admission: Admission | None = None,
         if_fresh: Callable[[], bool] | None = None,
     ) -> tuple[tuple[ScenarioStep, Count] | None, list[NearMiss]]:
+        """Claim the step that a call meets, and count it. Returns the step with its count; or None,
+        and the near misses. With *admission*, only an admitted call meets one. Raises APIError
+        where the call is not admitted, or the store is away."""
         steps = self._steps.value
         scan = self._scan(steps, call)
         first: list[ScenarioStep] = []

@@ -444,7 +444,7 @@ RegisterObserver = Callable[[str], None]
 refreshed the register. It returns at once and raises nothing."""
 
 
-OperationObserver = Callable[[str], AbstractContextManager[object]]
+StoreOperationObserver = Callable[[str], AbstractContextManager[object]]
 """Makes a context manager for an operation on a store outside the process, given the operation's
 name. The context manager is entered when the operation begins, and left when it has ended or
 failed, in the task of the call that needs it. The observer returns at once and raises nothing."""
@@ -526,7 +526,7 @@ class Store(Protocol):
         left. In a packed entry the detachable part is `Packed.data`."""
         ...
 
-    def observe_operations(self, observer: OperationObserver) -> None:
+    def observe_operations(self, observer: StoreOperationObserver) -> None:
         """Let *observer* observe all operations of this store that leave the process, and those of
         stores with the same connections. The same observer is added only once."""
         ...

@@ -1,7 +1,7 @@
 """The endpoints of Azure's paths. They check what Azure API Management checks in front of the
 service: the operation, `api-version`, `api-key`, and the deployment in the path or in the body.
 
-Azure's messages, headers and bodies are in `emulator/images_emulator/contract/azure.py`.
+Azure's messages, headers and bodies are in `contract/azure.py`.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class AzureEndpoints(OpenAIEndpoints):
         async def with_version(request: Request) -> Response:
             operation = by_method.get("GET" if request.method == "HEAD" else request.method)
             version = exchange_of(request.scope).head.api_version
-            if not (operation and azure.serves(operation, version)):
+            if not (operation and azure.version_has(operation, version)):
                 raise azure.not_found()
             return await endpoint(request)
 

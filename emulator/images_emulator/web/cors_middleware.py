@@ -1,5 +1,5 @@
 """The CORS middleware. It answers preflights, which web pages of any origin send before they call
-the API."""
+the API. It is the outermost one, and so begins each call's scope."""
 
 from __future__ import annotations
 
@@ -35,6 +35,9 @@ class CORSMiddleware:
     faults and the check of the key. The API allows every preflight. The blob storage refuses every
     preflight, because it has no CORS rules. The admin API gets its own preflights, and refuses
     them.
+
+    It also gives each call a scope with a state of its own, and with the path alone where the
+    target is in absolute form.
     """
 
     def __init__(self, app: ASGIApp, emulator: Emulator) -> None:

@@ -1,8 +1,8 @@
 """The endpoints of OpenAI's paths. An endpoint checks the period of its path, the API key and the
 method, and then calls the handler of the operation.
 
-The endpoints of Azure's paths are in `azure_endpoints.py`. The handlers check parameters: see
-`contract/validation.py`.
+A new endpoint begins with a row in `contract/operations.py`. The endpoints of Azure's paths are in
+`azure_endpoints.py`. The handlers check parameters: see `contract/validation.py`.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Call
 from images_emulator.exchange.exchange import Exchange, exchange_of
 from images_emulator.state.emulator import Emulator
-from images_emulator.state.scenario import FaultMeeting
+from images_emulator.state.scenario import FaultFinding
 from images_emulator.state.steps import MatchInput
 from images_emulator.web.authentication import authenticate
 from images_emulator.web.azure_endpoints import deployment_of
@@ -57,7 +57,7 @@ DIRECTIVE: Final = re.compile(r"\[\[emulator:([^\[\]]*)\]\]")
 
 class FaultEligibility(NamedTuple):
     """Whether a call may have a fault, because its key is accepted and the emulator's own headers
-    are valid, and whether a directive begins in its body."""
+    are valid, and whether then a directive begins in its body."""
 
     may_fail: bool
     has_directive: bool
@@ -67,7 +67,7 @@ class FaultSearch(NamedTuple):
     """What is known of the faults of one call before `FaultMiddleware.__call__`."""
 
     eligibility: FaultEligibility
-    meeting: FaultMeeting | None
+    finding: FaultFinding | None
     """What `Scenario.meet_early` has found, be it that there is no fault; None where the scenario
     is still to be searched."""
 
@@ -79,8 +79,8 @@ class FaultMiddleware:
     A call without an accepted API key is never given a fault. Otherwise a web page of another site
     could use up the faults that a test has injected. Neither is a call that is refused because the
     emulator's own headers are invalid: it is a mistake of the test. A download has no API key. Of
-    these headers only the one that names a fault counts for it. It is given a fault if its URL has
-    a valid signature.
+    these headers only the one that names a fault counts for it. It is given a fault if it is a GET
+    or HEAD, and its URL has a valid signature or is that of a recorded picture.
 
     A fault that is claimed counts as met, also where the emulator fails or stops before it answers
     the call. Only a claim that had no reply of a shared store is revoked.
@@ -103,13 +103,13 @@ class FaultMiddleware:
         search = self._searches.pop(exchange, None)
         if search is None:
             search = FaultSearch(await self._eligibility(exchange, receive), None)
-        (may_fail, has_directive), meeting = search
+        (may_fail, has_directive), finding = search
         scenario = self.emulator.scenario
-        # A meeting without a fault counts, too: it has the near misses.
-        may_have = has_directive or meeting is not None or scenario.has_faults
+        # A finding without a fault counts, too: it has the near misses.
+        may_have = has_directive or finding is not None or scenario.has_faults
         if may_fail and (may_have or _FAULT_HEADER in exchange.head):
             await self._call_with_fault(
-                exchange, scope, receive, send, has_directive=has_directive, meeting=meeting
+                exchange, scope, receive, send, has_directive=has_directive, finding=finding
             )
         else:
             await self.app(scope, receive, send)
@@ -141,17 +141,17 @@ class FaultMiddleware:
     async def _search(
         self, exchange: Exchange, receive: Receive, reading: Awaitable[FaultEligibility]
     ) -> None:
-        eligibility, meeting = await reading, None
+        eligibility, finding = await reading, None
         is_by_scenario = not eligibility.has_directive and _FAULT_HEADER not in exchange.head
         if eligibility.may_fail and is_by_scenario:
             scenario = self.emulator.scenario
-            meeting = await scenario.meet_early(lambda: self._match_input(exchange, receive))
-        self._searches[exchange] = FaultSearch(eligibility, meeting)
+            finding = await scenario.meet_early(lambda: self._match_input(exchange, receive))
+        self._searches[exchange] = FaultSearch(eligibility, finding)
 
     async def _eligibility(self, exchange: Exchange, receive: Receive) -> FaultEligibility:
         """Read the body of a call to an image operation, and tell what faults the call may have."""
         if exchange.kind == "download":
-            return FaultEligibility(self._is_signed_download(exchange), has_directive=False)
+            return FaultEligibility(self._may_download_fail(exchange), has_directive=False)
         if exchange.image_operation:
             await self._await_body(exchange, receive)
         settings = self.emulator.settings
@@ -160,8 +160,9 @@ class FaultMiddleware:
         has_directive = bool(chunks) and await self._has_directive(exchange, chunks or ())
         return FaultEligibility(may_fail, has_directive)
 
-    def _is_signed_download(self, exchange: Exchange) -> bool:
-        """Whether the URL has a valid signature, or belongs to a recorded picture."""
+    def _may_download_fail(self, exchange: Exchange) -> bool:
+        """Whether it is a GET or HEAD of a URL that has a valid signature or belongs to a recorded
+        picture."""
         query = exchange.head.query_string.decode("latin-1")
         replay = self.emulator.replay
         return exchange.method in ("GET", "HEAD") and (
@@ -177,14 +178,14 @@ class FaultMiddleware:
         send: Send,
         *,
         has_directive: bool,
-        meeting: FaultMeeting | None,
+        finding: FaultFinding | None,
     ) -> None:
-        """Answer the call with its fault, or without one where it has none. *meeting* is the result
+        """Answer the call with its fault, or without one where it has none. *finding* is the result
         of `Scenario.meet_early`; None where the scenario is still to be searched."""
         fault: BaseFault | None = None
         is_in_process = exchange.connection is None
         try:
-            fault = await self._fault(exchange, receive, has_directive, meeting)
+            fault = await self._fault(exchange, receive, has_directive, finding)
             if fault is None:
                 await self.app(scope, receive, send)
                 return
@@ -225,7 +226,7 @@ class FaultMiddleware:
         exchange: Exchange,
         receive: Receive,
         has_directive: bool,
-        meeting: FaultMeeting | None,
+        finding: FaultFinding | None,
     ) -> BaseFault | None:
         """The fault of the call; None for none. Raises APIError where header or directive name no
         valid fault."""
@@ -243,12 +244,12 @@ class FaultMiddleware:
             except ValueError as error:
                 raise emulator_errors.bad_directive(reason=str(error)) from None
         scenario = self.emulator.scenario
-        if meeting is None:
+        if finding is None:
             if not scenario.has_faults:
                 return None
-            meeting = await scenario.meet(await self._match_input(exchange, receive))
-        exchange.near_misses = tuple(meeting.near_misses)
-        return meeting.fault
+            finding = await scenario.meet(await self._match_input(exchange, receive))
+        exchange.near_misses = tuple(finding.near_misses)
+        return finding.fault
 
     async def _has_directive(self, exchange: Exchange, body: Sequence[bytes]) -> bool:
         if exchange.is_large:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -22,6 +21,7 @@ from images_emulator.contract.answer_overrides import (
     RawAnswer,
     encoded_headers,
 )
+from images_emulator.contract.http_headers import header_value
 from images_emulator.contract.notices import NOTICE_HEADER
 from images_emulator.contract.own_picture import OwnPicture
 from images_emulator.contract.request import ImageRequest
@@ -45,10 +45,6 @@ logger = logging.getLogger("images_emulator")
 
 MAX_INLINE_PROMPT_CHARS: Final = 4000
 """Characters of a prompt whose tokens are counted in less than a millisecond."""
-
-MAX_HEADER_CHARS: Final = 4096
-"""The longest value of a header of the emulator's own. Node.js refuses an answer whose headers take
-more than 16 KB."""
 
 EVENT_OVERHEAD_BYTES: Final = 512
 """Bytes that a cached event takes beside its own length, about."""
@@ -124,16 +120,6 @@ async def render_for_client(
     ClientDisconnect where the client of *request* leaves before the image is drawn."""
     with watch_disconnect(request) as disconnect:
         return await renderer.render_base64(image_request, index, partial, disconnect)
-
-
-def header_value(text: str, max_chars: int = MAX_HEADER_CHARS) -> bytes:
-    """*text* as the value of a header of the emulator's own. Characters that are not visible ASCII
-    are escaped."""
-    shown = _NOT_VISIBLE.sub(lambda match: ascii(match[0])[1:-1], text[:max_chars])
-    return shown[:max_chars].encode()
-
-
-_NOT_VISIBLE: Final = re.compile(r"[^ -~]")
 
 
 class ImageResponses:

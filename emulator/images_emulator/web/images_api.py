@@ -16,6 +16,7 @@ from images_emulator import imaging
 from images_emulator.contract.answer_overrides import RawAnswer
 from images_emulator.contract.calendar import Day
 from images_emulator.contract.dialect import Dialect
+from images_emulator.contract.http_headers import header_value
 from images_emulator.contract.notices import MODEL_SHUT_DOWN, NOTICE_HEADER, past_limit
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.picture import ImageLoader
@@ -32,7 +33,7 @@ from images_emulator.state.rate_limits import Admission
 from images_emulator.web.authentication import file_owner
 from images_emulator.web.disconnect import watch_disconnect
 from images_emulator.web.endpoints import Handler
-from images_emulator.web.image_responses import ImageResponses, PreparedRequest, header_value
+from images_emulator.web.image_responses import ImageResponses, PreparedRequest
 from images_emulator.web.request_body import read_body, read_call
 
 logger = logging.getLogger("images_emulator")
@@ -67,7 +68,7 @@ class ImagesAPI:
         """The handler of *operation*. It marks the errors of body and parameters as those of an
         operation: see `APIError.is_of_operation`."""
 
-        async def create_images(request: Request, policy: Policy) -> Response:
+        async def answer(request: Request, policy: Policy) -> Response:
             exchange = exchange_of(request.scope)
             try:
                 prepared = await self._prepare(request, exchange, operation, policy, model_of)
@@ -91,7 +92,7 @@ class ImagesAPI:
             headers = self._emulator_headers(prepared.request, policy.day)
             return await self.responses.respond(request, exchange, prepared, headers)
 
-        return create_images
+        return answer
 
     def _admission(self, exchange: Exchange, image_request: ImageRequest) -> Admission | None:
         """The admission of the images by the rate limit of the API key or the deployment; None

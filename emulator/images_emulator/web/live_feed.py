@@ -345,24 +345,24 @@ class LiveFeed:
     # These are called in any thread.
 
     def arrived(self, exchange: Exchange) -> None:
-        self._call(self._arrive, exchange)
+        self._on_loop(self._note_arrival, exchange)
 
     def sent_event(self, exchange: Exchange, index: int) -> None:
-        self._call(self._send_event, exchange, index)
+        self._on_loop(self._note_event, exchange, index)
 
     def completed(self, exchange: Exchange) -> None:
-        self._call(self._complete, exchange)
+        self._on_loop(self._note_completion, exchange)
 
     def cleared(self) -> None:
-        self._call(self._clear, "requests")
+        self._on_loop(self._note_clearing, "requests")
 
     def _register_changed(self, name: str) -> None:
         if name == "resets":
-            self._call(self._clear, "all")
+            self._on_loop(self._note_clearing, "all")
         elif name in ("settings", "clock", "scenario"):
-            self._call(self._change, name)
+            self._on_loop(self._note_change, name)
 
-    def _call(self, note: Callable[..., None], *values: Any) -> None:
+    def _on_loop(self, note: Callable[..., None], *values: Any) -> None:
         """Call *note* with *values* on the event loop."""
         loop = self._loop
         if loop is None:
@@ -378,25 +378,25 @@ class LiveFeed:
 
     # These are called on the event loop.
 
-    def _arrive(self, exchange: Exchange) -> None:
+    def _note_arrival(self, exchange: Exchange) -> None:
         self._batch.notes_of(exchange.id, exchange).arrived = True
         self._shrink()
         self._schedule()
 
-    def _send_event(self, exchange: Exchange, index: int) -> None:
+    def _note_event(self, exchange: Exchange, index: int) -> None:
         self._batch.notes_of(exchange.id, exchange).events.append(index)
         self._schedule()
 
-    def _complete(self, exchange: Exchange) -> None:
+    def _note_completion(self, exchange: Exchange) -> None:
         self._batch.notes_of(exchange.id, exchange).completed = True
         self._shrink()
         self._schedule()
 
-    def _clear(self, what: Cleared) -> None:
+    def _note_clearing(self, what: Cleared) -> None:
         self._batch.clear(what)
         self._schedule()
 
-    def _change(self, name: str) -> None:
+    def _note_change(self, name: str) -> None:
         self._batch.changed.add(name)
         self._schedule()
 

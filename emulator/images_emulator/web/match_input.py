@@ -67,7 +67,7 @@ async def _for_the_same_steps(
 
 
 def _sent_values(exchange: Exchange, call: Call | None, model: str | None) -> MatchInput:
-    """The values of a call as they were sent, without those of `EXPENSIVE_KEYS`."""
+    """The values of a call as they were sent, without those that are computed from them."""
     fields = call.fields if call else _NOTHING
     return MatchInput(
         path=exchange.path,

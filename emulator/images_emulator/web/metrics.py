@@ -175,7 +175,7 @@ class Metrics:
         """Set a gauge."""
         self._series(name, *labels).set(value)
 
-    def _observe(
+    def _add_to_histogram(
         self, seconds: float, name: str, *labels: str, trace_id: str | None = None
     ) -> None:
         """Add a value to a histogram, with the trace that it comes from as the exemplar of its
@@ -234,7 +234,7 @@ class Metrics:
         self._add(1, "calls_in_progress")
         if self._loop is not (loop := asyncio.get_running_loop()):
             self._loop = loop
-            self._wait(loop)
+            self._schedule_sample(loop)
 
     def sent_event(self, exchange: Exchange, index: int) -> None:
         """A stream goes on."""
@@ -251,7 +251,7 @@ class Metrics:
         fault = exchange.fault or ""
         source = source_of(exchange)
         self._add(1, "calls", endpoint, model, status, exchange.outcome, fault, source)
-        self._observe(
+        self._add_to_histogram(
             (exchange.duration_ms or 0) / 1000,
             "call_duration_seconds",
             endpoint,
@@ -300,7 +300,7 @@ class Metrics:
             self._add(1, "render_errors")
             raise
         labels = request.operation.name, request.output_format
-        self._observe(perf_counter() - start, "render_duration_seconds", *labels)
+        self._add_to_histogram(perf_counter() - start, "render_duration_seconds", *labels)
 
     @contextmanager
     def _operation(self, name: str) -> Iterator[None]:
@@ -311,19 +311,19 @@ class Metrics:
             self._add(1, "store_errors", name)
             raise
         finally:
-            self._observe(perf_counter() - start, "store_operation_duration_seconds", name)
+            self._add_to_histogram(perf_counter() - start, "store_operation_duration_seconds", name)
 
     # --- samples
 
-    def _wait(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _schedule_sample(self, loop: asyncio.AbstractEventLoop) -> None:
         """Take the next sample of this process in `SAMPLE_SECONDS`."""
         due = loop.time() + SAMPLE_SECONDS
 
         def sample() -> None:
             if self._loop is loop:
                 # Also where this sample fails, which the event loop logs.
-                self._wait(loop)
-                self._observe(max(0.0, loop.time() - due), "event_loop_lag_seconds")
+                self._schedule_sample(loop)
+                self._add_to_histogram(max(0.0, loop.time() - due), "event_loop_lag_seconds")
                 self._sample()
 
         # A context of its own: the context of the first call would live as long as the server.

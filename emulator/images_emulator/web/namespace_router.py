@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from images_emulator.admin_prefix import READING_METHODS, is_admin_path
 from images_emulator.contract import emulator_errors
 from images_emulator.contract.cors import ALLOW_ORIGIN
+from images_emulator.contract.http_headers import header_value
 from images_emulator.contract.notices import NO_NAMESPACE, NOTICE_HEADER
 from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.request_head import RequestHead
@@ -27,7 +28,6 @@ from images_emulator.setting_values import NamespaceBy
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
 from images_emulator.web.answer_recorder import ORIGIN
 from images_emulator.web.downloads_api import download_of_nothing
-from images_emulator.web.image_responses import header_value
 from images_emulator.web.json_responses import admin_error_response
 from images_emulator.web.metric_table import METRICS_PATH
 from images_emulator.web.namespaces import Namespace, Namespaces

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from images_emulator.contract import emulator_errors
 from images_emulator.contract.dialect import Header
 from images_emulator.contract.file_objects import check_upload
+from images_emulator.contract.http_headers import header_value
 from images_emulator.contract.notices import NOTICE_HEADER
 from images_emulator.contract.operations import CREATE_FILE
 from images_emulator.contract.policy import Policy
@@ -25,7 +26,7 @@ from images_emulator.contract.request import Call, ImageRequest
 from images_emulator.contract.rules import Pixels
 from images_emulator.exchange.answer_details import AnswerDetails
 from images_emulator.exchange.answer_json import json_value
-from images_emulator.exchange.exchange import MAX_LATE_PARSE_BYTES, Exchange, exchange_of
+from images_emulator.exchange.exchange import Exchange, exchange_of
 from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.exchange.waits import Waits, hang_up
 from images_emulator.lru_cache import LRUCache
@@ -47,7 +48,6 @@ from images_emulator.web.authentication import authenticate, file_owner
 from images_emulator.web.call_policy import policy_of
 from images_emulator.web.described_answer import EmulatorAnswer, described_answer
 from images_emulator.web.forwarded_headers import base_url
-from images_emulator.web.image_responses import header_value
 from images_emulator.web.json_responses import error_response, refuse
 from images_emulator.web.match_input import input_of_request
 from images_emulator.web.playback import OVERHEAD_BYTES, Playback, playback, sent_headers
@@ -60,6 +60,10 @@ if TYPE_CHECKING:
 
 RESULT_CACHE_BYTES: Final = 2**21
 """Memory for the matches of calls that may come again."""
+
+MAX_CACHED_BODY_BYTES: Final = 16_384
+"""The longest body of a call whose search result is cached. A test sends a short one again and
+again."""
 
 RESULT_OVERHEAD_BYTES: Final = 2048
 """Bytes that a match takes beside the body and the credentials of its call, about."""
@@ -94,10 +98,10 @@ class ReplayMiddleware:
     recordings is asked for, and when the pictures behind URLs are stored.
     """
 
-    def __init__(self, app: ASGIApp, emulator: Emulator, recordings: Replay) -> None:
+    def __init__(self, app: ASGIApp, emulator: Emulator, replay: Replay) -> None:
         self.app = app
         self.emulator = emulator
-        self.replay = recordings
+        self.replay = replay
         self._results = LRUCache(RESULT_CACHE_BYTES)
         self._playables = LRUCache(emulator.settings.cache)
         self._hosted_requests = LRUCache(emulator.settings.cache)
@@ -106,9 +110,9 @@ class ReplayMiddleware:
         if emulator.settings.on_miss == OnMiss.RECORD:
             from images_emulator.web.miss_recorder import MissRecorder  # noqa: PLC0415 - an extra
 
-            self._miss_recorder = MissRecorder(emulator.settings, recordings, self._results.clear)
+            self._miss_recorder = MissRecorder(emulator.settings, replay, self._results.clear)
             emulator.finishers = (*emulator.finishers, self._miss_recorder.finish)
-        if not recordings.is_prepared:
+        if not replay.is_prepared:
             emulator.renderer.parser.submit(lambda _: self._prepare())
 
     def _prepare(self) -> None:
@@ -131,8 +135,8 @@ class ReplayMiddleware:
             await refuse(error, exchange, self.emulator.settings)(scope, receive, send)
 
     async def _answer(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the call by a recording, by *app* or as a miss. Raises APIError where the store is
-        away: then nothing of the answer has left."""
+        """Answer the call by a recording, by the application or as a miss. Raises APIError where
+        the store is away: then nothing of the answer has left."""
         if not self.replay.is_prepared:
             await self.emulator.renderer.parse(self._prepare)
         if exchange.kind == "download":
@@ -167,18 +171,18 @@ class ReplayMiddleware:
         """The match or the miss of a call. None for a call that the application is to refuse: it
         has no accepted key, invalid headers of the emulator, or too long a body."""
         settings = self.emulator.settings
+        if not authenticate(exchange, settings):
+            return None
         if self.replay.failure:
             sentence = f"the recordings cannot be read: {self.replay.failure}"
             return _SearchResult(Miss(exchange.path, (), sentence), None)
-        if not authenticate(exchange, settings):
-            return None
         try:
             policy = policy_of(exchange, settings)
             chunks = await read_body(exchange, receive, settings)
         except (APIError, ClientDisconnect):
             return None
         operation = exchange.image_operation
-        may_come_again = exchange.body_bytes <= MAX_LATE_PARSE_BYTES
+        may_come_again = exchange.body_bytes <= MAX_CACHED_BODY_BYTES
         if not may_come_again or (operation and operation.reads_uploads):
             return await self._search(exchange, scope, receive, chunks, policy)
         content_type = exchange.head.header(b"content-type")
@@ -305,7 +309,9 @@ class ReplayMiddleware:
         is_complete = played.end == "complete"
         for number, (seconds, data) in enumerate(played.parts, 1):
             if waits and seconds > last:
-                if not await waits.wait_for_client((seconds - last) / settings.speed, receive):
+                if not await waits.wait_while_client_stays(
+                    (seconds - last) / settings.speed, receive
+                ):
                     return
                 last = seconds
             if not is_started:

@@ -1,4 +1,5 @@
-"""The API's routes: each operation of each mount, with the endpoint of the mount's provider."""
+"""The API's routes: each operation of each mount, with the endpoint of the mount's provider. A new
+endpoint begins with a row in `contract/operations.py`."""
 
 from __future__ import annotations
 

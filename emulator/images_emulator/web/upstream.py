@@ -125,7 +125,8 @@ class ForwardedCall:
         """Whether the request has arrived whole."""
         self._sent_at: float | None = None
         """When the last byte of the request was sent."""
-        self._status: int | None = None
+        self._upstream_status: int | None = None
+        """The status of the upstream's answer; None before it begins."""
         self._answer_headers: Headers = ()
         self._answer = Spool()
         self._arrivals: list[tuple[float, int]] = []
@@ -150,11 +151,11 @@ class ForwardedCall:
         leaves before its request is whole.
         """
         try:
-            await self._exchange(receive, send)
+            await self._forward(receive, send)
         finally:
             self.duration_ms = (perf_counter() - self._started) * 1000
 
-    async def _exchange(self, receive: Receive, send: Send) -> None:
+    async def _forward(self, receive: Receive, send: Send) -> None:
         library = self._upstream.library
         chunks = self._request_chunks(receive)
         try:
@@ -165,7 +166,7 @@ class ForwardedCall:
                 pass
             await self._fail(error, receive, send)
             return
-        self._status = response.status_code
+        self._upstream_status = response.status_code
         self._answer_headers = _as_text(response.headers.raw)
         await self._pass_on(response, receive, send)
 
@@ -202,7 +203,7 @@ class ForwardedCall:
         library, status = self._upstream.library, response.status_code
         if status not in STATUSES:
             await response.aclose()
-            self._status = None
+            self._upstream_status = None
             await self._refuse("cannot be understood", f"its status is {status}", send)
             return
         headers = [(name.lower(), value) for name, value in _end_to_end(response.headers.raw)]
@@ -305,10 +306,10 @@ class ForwardedCall:
             headers=_as_text(self._scope["headers"]),
         )
         response = None
-        if self._status is not None:
+        if self._upstream_status is not None:
             response = RecordedResponse.late(
                 {"parts": self._parts},
-                status=self._status,
+                status=self._upstream_status,
                 headers=self._answer_headers,
                 end=self._end,
             )

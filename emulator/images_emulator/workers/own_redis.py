@@ -19,11 +19,11 @@ POLL_SECONDS: Final = 0.01
 """Seconds between two questions to a Redis that starts."""
 
 START_SECONDS: Final = 10.0
-"""Seconds within which a Redis that starts has to answer."""
+"""Seconds within which a Redis that starts has to reply."""
 
 
 PATIENCE_SECONDS: Final = 10.0
-"""Seconds that the workers wait for an answer. A Redis that runs is late only where the machine is
+"""Seconds that the workers wait for a reply. A Redis that runs is late only where the machine is
 busy. A connection to a Redis that is gone fails at once."""
 
 
@@ -71,8 +71,8 @@ class OwnRedis:
         return f"unix://{quote(str(self._socket))}?socket_timeout={PATIENCE_SECONDS:g}"
 
     async def start(self, on_start: Callable[[Process], None] = lambda process: None) -> Process:
-        """Start a process, with nothing stored, and wait until it answers. Calls *on_start* with
-        the process before it answers. Raises OwnRedisError."""
+        """Start a process, with nothing stored, and wait until it replies. Calls *on_start* with
+        the process before that. Raises OwnRedisError."""
         self._socket.unlink(missing_ok=True)
         try:
             self.process = process = await asyncio.create_subprocess_exec(
@@ -87,7 +87,7 @@ class OwnRedis:
             raise OwnRedisError(f"{self._command[0]} cannot be started: {error.strerror}") from None
         on_start(process)
         try:
-            await asyncio.wait_for(self._until_it_answers(process), START_SECONDS)
+            await asyncio.wait_for(self._until_it_replies(process), START_SECONDS)
         except TimeoutError:
             await self.stop()
             raise self._error("does not answer") from None
@@ -100,14 +100,14 @@ class OwnRedis:
                 self.process.kill()
             await self.process.wait()
 
-    async def _until_it_answers(self, process: Process) -> None:
-        while not await self._answers():
+    async def _until_it_replies(self, process: Process) -> None:
+        while not await self._replies():
             if process.returncode is not None:
                 raise self._error(f"has ended with exit status {process.returncode}")
             await asyncio.sleep(POLL_SECONDS)
 
-    async def _answers(self) -> bool:
-        """Whether the Redis answers a ping."""
+    async def _replies(self) -> bool:
+        """Whether the Redis replies to a ping."""
         try:
             reader, writer = await asyncio.open_unix_connection(self._socket)
         except OSError:

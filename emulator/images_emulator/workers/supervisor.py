@@ -25,8 +25,8 @@ from typing import Any, Final
 from images_emulator.shared_listener import NOT_SERVING, ConnectionCounts
 from images_emulator.web.metric_table import FOLDER_VARIABLE
 from images_emulator.workers.guardian import Guardian
-from images_emulator.workers.orders import Order, Report
 from images_emulator.workers.own_redis import OwnRedis, OwnRedisError
+from images_emulator.workers.worker_messages import Order, Report
 
 STOP_SECONDS: Final = 5.0
 """Seconds that the workers have to stop, before they are killed. They need about one."""
@@ -207,24 +207,24 @@ class Supervisor:
         )
         writer.write(order.to_line())
         try:
-            report = await asyncio.wait_for(_report(reader), REPORT_SECONDS)
+            report = await asyncio.wait_for(_read_report(reader), REPORT_SECONDS)
         except (TimeoutError, ValueError) as error:
             _kill(process)
-            await self._end(index, worker)
+            await self._wait_for_end(index, worker)
             raise WorkerError(str(error) or NO_REPORT) from None
         if report is None or report.error is not None:
             # One that hangs in its own end holds up no other.
             with suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), STOP_SECONDS)
             _kill(process)
-            end = await self._end(index, worker)
+            end = await self._wait_for_end(index, worker)
         if report is None:
             raise WorkerError(f"a worker {end} before it served")
         if report.error is not None:
             raise WorkerError(report.error, is_usage_error=report.is_usage_error)
         return worker, report
 
-    async def _end(self, index: int, worker: _Worker) -> str:
+    async def _wait_for_end(self, index: int, worker: _Worker) -> str:
         """Wait for the end of a worker, and return it in words."""
         status = await worker.process.wait()
         worker.writer.close()
@@ -236,7 +236,7 @@ class Supervisor:
         """Replace the worker each time it ends."""
         name, delay = f"worker {index + 1}", 0.0
         while True:
-            end = await self._end(index, worker)
+            end = await self._wait_for_end(index, worker)
             delay = _next_delay(delay, worker.since)
             self._notice(
                 f"{name} (process {worker.process.pid}) {end}; another one takes its place"
@@ -302,7 +302,7 @@ def _kill(process: Process) -> None:
         process.kill()
 
 
-async def _report(reader: asyncio.StreamReader) -> Report | None:
+async def _read_report(reader: asyncio.StreamReader) -> Report | None:
     """The report of a worker; None where the worker has ended before it was whole. Raises
     ValueError for a report that cannot be read."""
     try:
