@@ -233,7 +233,7 @@ def test_namespaces_share_the_pictures_of_a_folder(tmp_path: Any) -> None:
         files: list[Any] = []
         for name in ("a", "b"):
             call(server, name)
-            scenario = server.namespaces._open[name].emulator.scenario
+            scenario = server.namespaces._by_name[name].emulator.scenario
             files += scenario.pictures_of(scenario.as_json()["steps"][0]["id"])
         assert files[0] is files[1], "each namespace has a copy of the pictures"
 
@@ -565,7 +565,7 @@ def test_to_look_at_a_namespace_begins_none(pair: Pair, path: str) -> None:
         assert answer.headers["x-emulator-notice"] == notice
     for server in pair:
         assert names(server) == ["real"]
-        assert "a" not in server.namespaces._open
+        assert "a" not in server.namespaces._by_name
         answer = httpx2.get(f"{server.url}/ns/real/_emulator/requests")
         assert "x-emulator-notice" not in answer.headers
 
@@ -636,7 +636,7 @@ def test_a_namespace_that_cannot_begin_is_still_looked_at(time: list[float]) -> 
             lines = events.iter_lines()
             next(lines)
             assert call(server, "b").status_code == 503
-            assert server.namespaces._open["b"].open_calls == 1
+            assert server.namespaces._by_name["b"].open_calls == 1
         assert names(server) == ["a"]
 
 
@@ -800,7 +800,7 @@ def test_a_list_of_namespaces_of_other_processes_opens_none() -> None:
             call(one, name)
         listed = admin(other, "GET", "namespaces")["namespaces"]
         assert [(each["name"], each["calls"]) for each in listed] == [("a", 1), ("b", 2)]
-        assert not other.namespaces._open
+        assert not other.namespaces._by_name
 
 
 @NO_REDIS
@@ -847,7 +847,7 @@ def test_idle_namespaces_are_forgotten(shared: Server, time: list[float]) -> Non
 def test_idle_namespaces_are_forgotten_without_a_call(shared: Server, time: list[float]) -> None:
     call(shared, "a")
     time[0] += 3601
-    emulator = weakref.ref(shared.namespaces._open["a"].emulator)
+    emulator = weakref.ref(shared.namespaces._by_name["a"].emulator)
     assert shared.namespaces._timer
     shared.namespaces._tick()
     gc.collect()
@@ -881,7 +881,7 @@ def test_a_namespace_that_makes_room_on_a_shared_store_keeps_what_it_has() -> No
     with Server(**settings, max_namespaces=1) as server:
         for name in ("a", "b"):
             assert call(server, name).status_code == 200
-            assert [*server.namespaces._open] == names(server) == [name]
+            assert [*server.namespaces._by_name] == names(server) == [name]
         assert calls(server, "a") == 1
 
 
@@ -892,9 +892,9 @@ def test_no_more_namespaces_of_other_processes_stay_open_than_the_setting_says()
         for name in "abcde":
             call(one, name)
         assert [calls(other, name) for name in "abcde"] == [1] * 5
-        until(lambda: len(other.namespaces._open) == 2)
+        until(lambda: len(other.namespaces._by_name) == 2)
         assert call(other, "f").status_code == 200
-        until(lambda: len(other.namespaces._open) == 2)
+        until(lambda: len(other.namespaces._by_name) == 2)
         assert calls(other, "e") == 1
 
 
@@ -909,7 +909,7 @@ def test_a_namespace_that_was_deleted_under_an_open_page_begins_empty() -> None:
         call(server, "a")
         admin(server, "DELETE", "namespaces/a")
         # A call that was open at the deletion would leave as much.
-        server.namespaces._open["a"].emulator.scenario.inject("server_error")
+        server.namespaces._by_name["a"].emulator.scenario.inject("server_error")
         assert names(server) == []
         assert call(server, "a").status_code == 200
         assert calls(server, "a") == 1
@@ -946,10 +946,10 @@ def test_a_namespace_that_begins_makes_no_room_before_its_first_call() -> None:
         (namespace,) = (each for each in got if isinstance(each, Namespace))
         (refusal,) = (each for each in got if isinstance(each, APIError))
         assert refusal.newest.code == "too_many_namespaces"
-        assert [*server.namespaces._open] == [namespace.name]
+        assert [*server.namespaces._by_name] == [namespace.name]
         server.namespaces.release(namespace)
         assert call(server, "c").status_code == 200
-        assert [*server.namespaces._open] == ["c"]
+        assert [*server.namespaces._by_name] == ["c"]
 
 
 def test_a_call_that_is_cancelled_while_its_namespace_begins_is_no_open_call(
@@ -975,10 +975,10 @@ def test_a_call_that_is_cancelled_while_its_namespace_begins_is_no_open_call(
 
     monkeypatch.setattr(shared.emulator, "in_namespace", begin)
     run_on_own_loop(give_up(), shared.emulator.store)
-    assert [*shared.namespaces._open] == ["a"]
+    assert [*shared.namespaces._by_name] == ["a"]
     time[0] += 3601
     assert names(shared) == []
-    assert not shared.namespaces._open
+    assert not shared.namespaces._by_name
 
 
 def test_a_namespace_that_begins_slowly_does_not_hold_up_what_else_runs_in_threads(
@@ -1019,12 +1019,12 @@ def test_namespaces_that_come_and_go_leave_nothing(shared: Server) -> None:
     gc.collect()
     assert len(begun) == 100
     assert sum(each() is not None for each in begun) <= 1
-    assert not shared.namespaces._open
+    assert not shared.namespaces._by_name
 
 
 def test_namespaces_share_the_renderer(shared: Server) -> None:
     call(shared, "a")
-    emulator = shared.namespaces._open["a"].emulator
+    emulator = shared.namespaces._by_name["a"].emulator
     assert emulator.renderer is shared.emulator.renderer
     admin(shared, "DELETE", "namespaces/a")
     assert call(shared, None, {**BODY, "prompt": "the renderer still draws"}).status_code == 200

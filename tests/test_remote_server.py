@@ -85,7 +85,7 @@ def test_calls_are_exchanges_of_its_own_calls(
         other.images.generate(**GENERATION)
     sdk.images.generate(**GENERATION, n=2, user="u-1")
     (call,) = remote.requests
-    (local,) = running.namespaces._open[remote.namespace].emulator.journal.find()
+    (local,) = running.namespaces._by_name[remote.namespace].emulator.journal.find()
     assert call.id == local.id
     for name in ("model", "prompt", "parameters", "status", "images", "usage", "sdk", "outcome"):
         assert getattr(call, name) == getattr(local, name), name

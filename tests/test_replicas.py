@@ -773,7 +773,7 @@ def test_a_download_that_fails_in_the_emulator_is_complete_in_the_journal(
         assert [http.get(url).status_code for _ in range(3)] == [500] * 3
         downloads = server.emulator.journal.find()[1:]
         assert [each.outcome for each in downloads] == ["refused"] * 3
-        assert not server.emulator.journal._open
+        assert not server.emulator.journal._open_calls
 
 
 class Arrivals:
@@ -819,7 +819,7 @@ async def test_a_call_that_is_cancelled_while_it_is_written_to_redis_is_complete
     if not has_arrived:
         redis_server.pause()
     call = asyncio.ensure_future(create_app(emulator)(scope, AsyncMock(), AsyncMock()))
-    while not (observer.told if has_arrived else emulator.journal._open):  # noqa: ASYNC110 - nothing tells when
+    while not (observer.told if has_arrived else emulator.journal._open_calls):  # noqa: ASYNC110 - nothing tells when
         await asyncio.sleep(0)
     await asyncio.sleep(0.05)  # the entry is on its way, or its amendment
     call.cancel()
@@ -829,7 +829,7 @@ async def test_a_call_that_is_cancelled_while_it_is_written_to_redis_is_complete
     (entry,) = await asyncio.to_thread(emulator.journal.find)
     assert call.cancelled()
     assert entry.outcome != "waiting"
-    assert not emulator.journal._open
+    assert not emulator.journal._open_calls
     assert observer.told == ["arrived", "completed"]
     await store.disconnect()
     await asyncio.to_thread(emulator.close)

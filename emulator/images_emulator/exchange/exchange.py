@@ -88,6 +88,10 @@ class Exchange:
     who. Then the journal drops bodies and pictures (`retention.py`). Only `answer.cached_usage` is
     set by any thread: by the first thread that asks for the usage.
 
+    Of the answer, `images` are the indexes of the images that were sent whole and `pictures` these
+    images themselves; `stream` has the first events of a stream, and `events` and `partials` are
+    the numbers of all events and of partial images.
+
     Its readers are tests, observers of the journal, the thread of the log, and handlers of the
     admin API. They get this very object, even of a call that is still being answered. They must
     change neither an attribute nor the value of an attribute. In any thread they may read

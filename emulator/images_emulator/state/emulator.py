@@ -80,13 +80,13 @@ class Emulator:
         self.store: Store = store or open_store(initial.store, initial.store_name)
         """Holds the state that outlives a call."""
         try:
-            self._open(initial, parent)
+            self._bind(initial, parent)
         except BaseException:
             if store is None:
                 self.store.close()
             raise
 
-    def _open(self, initial: Settings, parent: Emulator | None) -> None:
+    def _bind(self, initial: Settings, parent: Emulator | None) -> None:
         """Find the state in the store. Raises what the class says."""
         self._settings = self.store.register("settings", initial, _settings_codec(initial))
         self._resets = self.store.register("resets", 0, NUMBER_CODEC)

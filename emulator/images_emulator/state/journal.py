@@ -134,7 +134,7 @@ class Journal:
         )
         self.observers: tuple[JournalObserver, ...] = ()
         """The observers of the calls of this process. `add_observer` adds to them in any thread."""
-        self._open: dict[str, Exchange] = {}
+        self._open_calls: dict[str, Exchange] = {}
         """The calls of this process that are not completed, by id, where the store has copies."""
         self._drafts: dict[str, asyncio.Task[None]] = {}
         """The last write to the store for each call whose stream goes on and that other processes
@@ -157,7 +157,7 @@ class Journal:
         the call raises or is cancelled: a shared store may have the entry all the same, or get it
         later. Otherwise the call waits for its answer for ever."""
         if self._copies:
-            self._open[exchange.id] = exchange
+            self._open_calls[exchange.id] = exchange
         return self._log.append(exchange.id, exchange, exchange.weight)
 
     def tell_arrival(self, exchange: Exchange) -> None:
@@ -237,7 +237,7 @@ class Journal:
             self._tell_completion(exchange)
             raise
         finally:
-            self._open.pop(exchange.id, None)
+            self._open_calls.pop(exchange.id, None)
         self._tell_completion(exchange)
 
     def _tell_completion(self, exchange: Exchange) -> None:
@@ -250,11 +250,11 @@ class Journal:
         if _DIGITS.fullmatch(identity):
             identity = OPENAI.request_id(identity)
         # Before and after: a call may arrive or be completed while it is read.
-        own = self._open.get(identity)
+        own = self._open_calls.get(identity)
         found = await self._log.get(identity)
         if found is None:
             return None
-        return own or self._open.get(identity, found)
+        return own or self._open_calls.get(identity, found)
 
     def get_all(self, identities: Sequence[str]) -> list[Exchange | None]:
         """The calls with these ids, each as `get` gives it. Blocks."""
@@ -292,9 +292,9 @@ class Journal:
         """The calls that *read* gives. Open calls of this process are as they are now, not as they
         arrived. Blocks."""
         # Before and after: a call may arrive or be completed while it is read.
-        own = {**self._open}
+        own = {**self._open_calls}
         calls = self._store.run(read)
-        own |= self._open
+        own |= self._open_calls
         return [own.get(call.id, call) for call in calls] if own else calls
 
     def dropped(self) -> int:

@@ -113,7 +113,7 @@ class Replay:
         self._read = read
         self._settings = settings
         self._deployments = deployments
-        self._open(store)
+        self._bind(store)
         self._index = _Index(self.resolver)
 
     def for_store(self, store: Store, file: Callable[[str], bytes | None]) -> Replay:
@@ -123,10 +123,10 @@ class Replay:
         replay = copy(self)
         replay._loader = _loader(file, self._settings)
         replay.resolver = Resolver(self._deployments, replay._loader)
-        replay._open(store)
+        replay._bind(store)
         return replay
 
-    def _open(self, store: Store) -> None:
+    def _bind(self, store: Store) -> None:
         """Find the state in *store*."""
         self._run = store.register("replay", 0, NUMBER_CODEC)
         self._counters = store.counters("replay")

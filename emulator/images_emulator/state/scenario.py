@@ -146,17 +146,17 @@ class Scenario:
             from images_emulator.own_answers.pictures_folder import PicturesFolder  # noqa: PLC0415 - most servers have none
 
             self._folder = PicturesFolder(pictures)
-        self._open(store)
+        self._bind(store)
 
     def for_store(self, store: Store) -> Scenario:
         """A copy of the scenario at its start, with its state in another *store*. Raises ValueError
         for mistakes in the folder of pictures."""
         scenario = Scenario.__new__(Scenario)
         scenario._initial, scenario._folder = self._initial, self._folder
-        scenario._open(store)
+        scenario._bind(store)
         return scenario
 
-    def _open(self, store: Store) -> None:
+    def _bind(self, store: Store) -> None:
         """Read the pictures, and find the state in *store*. Raises ValueError."""
         self._store = store
         self._answers: Sequence[NamedStep] = ()

@@ -93,8 +93,9 @@ class Namespaces:
         self._keys = frozenset(default.settings.api_key)
         self._idle_seconds = default.settings.namespace_idle
         self._max_count = default.settings.max_namespaces
-        self._open: dict[str, Namespace] = {}
-        self._opener = DaemonThreadPool(1, thread_name_prefix="namespace")
+        self._by_name: dict[str, Namespace] = {}
+        """The namespaces that are open in this process."""
+        self._opening_thread = DaemonThreadPool(1, thread_name_prefix="namespace")
         """The thread in which namespaces are opened, one after the other: it reads files, or waits
         for a shared store. In the threads of the event loop's own, many that begin at the same time
         would leave none to the admin API."""
@@ -151,7 +152,7 @@ class Namespaces:
             with suppress(APIError):
                 use = await self._uses.get(name)
                 return use is not None and use.time >= self._idle_cutoff()
-        namespace = self._open.get(name)
+        namespace = self._by_name.get(name)
         return namespace is not None and namespace.has_begun
 
     def _idle_cutoff(self) -> float:
@@ -162,7 +163,7 @@ class Namespaces:
         """The namespace *name*, with one more open call, which the caller has to `release`. Where
         there is no such namespace, it begins. But a call that only *reads* begins none: it gets an
         empty namespace that is not kept. Raises APIError where the namespace cannot begin."""
-        namespace = await self._opened(name, begins=not reads)
+        namespace = await self._find_or_open(name, begins=not reads)
         if reads and self._uses:
             # Another process may have begun it, or deleted it.
             try:
@@ -213,7 +214,7 @@ class Namespaces:
             oldest = self._idle_cutoff()
             return [use for use in await self._uses.all() if use.time >= oldest]
         return [
-            _Use(each.name, each.last_used) for each in [*self._open.values()] if each.has_begun
+            _Use(each.name, each.last_used) for each in [*self._by_name.values()] if each.has_begun
         ]
 
     async def count(self) -> int:
@@ -238,9 +239,9 @@ class Namespaces:
         if self._uses:
             if not await self._uses.get(name):
                 raise KeyError(name)
-        elif not self._open[name].has_begun:
+        elif not self._by_name[name].has_begun:
             raise KeyError(name)
-        namespace = await self._opened(name, begins=False)
+        namespace = await self._find_or_open(name, begins=False)
         try:
             if self._uses:
                 # Other processes have copies of its registers, which a reset changes.
@@ -264,25 +265,25 @@ class Namespaces:
             await asyncio.wait([*self._openings])
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.default.stop)
-            for namespace in [*self._open.values()]:
+            for namespace in [*self._by_name.values()]:
                 stack.push_async_callback(namespace.emulator.stop)
             if self._tasks:
                 await asyncio.wait([*self._tasks])
 
     async def _count(self, name: str) -> int:
         """The calls of a namespace, be it open in this process or not."""
-        if namespace := self._open.get(name):
+        if namespace := self._by_name.get(name):
             return await namespace.emulator.journal.count()
         return await self.default.journal_of_namespace(name).count()
 
-    async def _opened(self, name: str, *, begins: bool) -> Namespace:
+    async def _find_or_open(self, name: str, *, begins: bool) -> Namespace:
         """The namespace *name*, with one more open call. *begins* says whether the call begins it.
         Raises APIError where it cannot begin."""
         namespace = self._taken(name)
         if namespace is None or (begins and not namespace.has_begun):
             self._loop = asyncio.get_running_loop()
             opening = self._loop.run_in_executor(
-                self._opener, partial(self._open_namespace, name, begins=begins)
+                self._opening_thread, partial(self._open_namespace, name, begins=begins)
             )
             self._openings.add(opening)
             opening.add_done_callback(self._openings.discard)
@@ -308,14 +309,14 @@ class Namespaces:
     def _taken(self, name: str) -> Namespace | None:
         """The namespace *name*, with one more open call; None where it is not open."""
         with self._lock:
-            namespace = self._open.get(name)
+            namespace = self._by_name.get(name)
             if namespace:
                 namespace.open_calls += 1
             return namespace
 
     def _open_namespace(self, name: str, *, begins: bool) -> Namespace:
         """The namespace *name*, with one more open call. *begins* says whether the call begins it.
-        Blocks; called in the thread of `_opener` alone. Raises APIError."""
+        Blocks; called in the thread of `_opening_thread` alone. Raises APIError."""
         namespace = self._taken(name)
         if namespace and (namespace.has_begun or not begins):
             return namespace
@@ -343,7 +344,7 @@ class Namespaces:
         namespace = Namespace(name, emulator, self._make_app(emulator, self))
         namespace.open_calls, namespace.has_begun = 1, begins
         with self._lock:
-            self._open[name] = namespace
+            self._by_name[name] = namespace
         return namespace
 
     def _make_room(self) -> None:
@@ -351,7 +352,9 @@ class Namespaces:
         are too many. Raises APIError where they are still in use."""
         with self._lock:
             surplus = self._surplus + 1
-            idle = [each for each in self._open.values() if each.has_begun and not each.open_calls]
+            idle = [
+                each for each in self._by_name.values() if each.has_begun and not each.open_calls
+            ]
             # A shared store keeps the state of the namespaces.
             min_idle = 0 if self._uses else MIN_IDLE_SECONDS
             for oldest in sorted(idle, key=lambda each: each.last_used)[: max(surplus, 0)]:
@@ -366,17 +369,17 @@ class Namespaces:
     def _is_surplus(self) -> bool:
         """Whether more namespaces of a shared store are open than there may be. The lock is
         held."""
-        return bool(self._uses) and len(self._open) > self._max_count and self._surplus > 0
+        return bool(self._uses) and len(self._by_name) > self._max_count and self._surplus > 0
 
     @property
     def _surplus(self) -> int:
         """How many more namespaces have begun than there may be open. It is below 0 where there is
         room for others. The lock is held."""
-        return sum(each.has_begun for each in self._open.values()) - self._max_count
+        return sum(each.has_begun for each in self._by_name.values()) - self._max_count
 
     def _forget(self, namespace: Namespace) -> None:
         """Forget a namespace that has no open calls. The lock is held."""
-        self._open.pop(namespace.name, None)
+        self._by_name.pop(namespace.name, None)
         namespace.emulator.close()
         if self._loop and namespace.emulator.finishers:
             # This may be a thread in which another namespace begins.
@@ -386,13 +389,13 @@ class Namespaces:
         """Forget the namespaces that are idle for too long."""
         oldest = time() - self._idle_seconds
         with self._lock:
-            for namespace in [*self._open.values()]:
+            for namespace in [*self._by_name.values()]:
                 if not namespace.open_calls and namespace.last_used < oldest:
                     self._forget(namespace)
 
     def _schedule(self) -> None:
         """Sweep when the first namespace may be idle for too long, also without a call."""
-        times = [each.last_used for each in [*self._open.values()]]
+        times = [each.last_used for each in [*self._by_name.values()]]
         if self._timer is None and times:
             first = min(times)
             seconds = max(first + self._idle_seconds - time(), 0) + 1
