@@ -125,6 +125,7 @@ def test_a_step_matches_what_a_call_has_sent(
     (sent,) = server.calls()
     assert [each.reason for each in sent.near_misses] == ([] if miss is None else [miss])
     assert sent.fault == ("server_error" if miss is None else None)
+    # Only the last condition of each case does not hold.
     assert [each.kind for each in sent.near_misses] == ([] if miss is None else [*match][-1:])
 
 

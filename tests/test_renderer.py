@@ -1,4 +1,4 @@
-"""The renderer: single flight and the cache of image files."""
+"""The renderer: single flight, the cache of image files, and the first image of a process."""
 
 from __future__ import annotations
 

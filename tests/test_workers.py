@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +33,7 @@ from tests.conftest import KEY, ROOT
 from tests.feed_listener import listening
 from tests.redis_server import missing_part, new_store_name, shared_redis
 from tests.test_cli import COMMAND, open_call
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.slow,
@@ -44,14 +45,6 @@ SECONDS: Final = 40
 """Seconds in which a test expects what takes a second on a machine that is not busy."""
 
 BODY: Final = {"model": "dall-e-2", "prompt": "x", "size": "256x256"}
-
-
-def until(condition: Callable[[], Any]) -> Any:
-    """Ask until *condition* holds; its value."""
-    end = monotonic() + SECONDS
-    while not (value := condition()):
-        assert monotonic() < end
-    return value
 
 
 def children(parent: int) -> dict[int, str]:

@@ -59,7 +59,7 @@ MAX_EVENT_BYTES: Final = 4 * 2**20
 """Number and bytes of the events that are kept for a reader that comes back."""
 
 MAX_CHUNK_BYTES: Final = 256 * 1024
-"""Bytes that a reader is sent at once, about. A reader may have no more unread."""
+"""Bytes that a reader is sent at once, about: the last event may pass them."""
 
 RETRY_MS: Final = 1000
 """Milliseconds after which a browser connects again."""
