@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx2
 import pytest
@@ -21,6 +21,7 @@ from openai import OpenAI
 from reliability.ports import free_port
 from tests.pictures import png
 from tests.programs import RunningCommand, run_command, running_command
+from tests.redis_server import missing_part
 
 pytestmark = pytest.mark.slow
 
@@ -290,6 +291,44 @@ def test_signal_stops_an_idle_server(signals: Sequence[int]) -> None:
     ):
         assert client.models.list().data
         stopped(process, signals)
+
+
+LATE_SIGNAL: Final = """
+import signal, sys
+from images_emulator.cli import main
+from images_emulator.threaded_server import ThreadedServer
+from images_emulator.shared_listener import ConnectionCounts
+
+def with_a_signal_after(end):
+    def end_and_signal(self):
+        end(self)
+        signal.raise_signal(signal.Signals[sys.argv[1]])
+    return end_and_signal
+
+ThreadedServer._release = with_a_signal_after(ThreadedServer._release)
+ConnectionCounts.close = with_a_signal_after(ConnectionCounts.close)
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize("late", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        pytest.param((), id="one process"),
+        pytest.param(
+            ("--workers", "2"),
+            marks=pytest.mark.skipif(bool(missing_part()), reason=missing_part()),
+            id="workers",
+        ),
+    ],
+)
+def test_second_signal_at_the_end_of_the_stop_has_nothing_left_to_stop(
+    late: str, flags: Sequence[str]
+) -> None:
+    command = (sys.executable, "-c", LATE_SIGNAL, late)
+    with served("--port", "0", *flags, command=command) as (process, _):
+        stopped(process, (signal.SIGINT,))
 
 
 @pytest.mark.parametrize("processes", ["0", "2"])

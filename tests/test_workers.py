@@ -47,6 +47,15 @@ SECONDS: Final = 40
 BODY: Final = {"model": "dall-e-2", "prompt": "x", "size": "256x256"}
 
 
+@pytest.fixture(autouse=True)
+def handlers_of_signals() -> Iterator[None]:
+    """A supervisor in this process leaves handlers."""
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for each, handler in before.items():
+        signal.signal(each, handler)
+
+
 def children(parent: int) -> dict[int, str]:
     """The processes that *parent* has started, by their ids: their command lines."""
     done = subprocess.run(

@@ -61,6 +61,11 @@ class ThreadedServer:
         """The `base_url` for OpenAI's SDKs: `http://HOST:PORT/v1`."""
         return f"{self.url}/v1"
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the server stops or has stopped, by a signal, by `close` or because it failed."""
+        return self._http.should_exit or self._closed
+
     def run(self, on_ready: Callable[[], None] = lambda: None) -> None:
         """Serve in this thread until SIGINT, SIGTERM or `close`. Calls *on_ready* once the server
         accepts connections. Raises RuntimeError for a server that has run before."""

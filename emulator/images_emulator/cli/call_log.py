@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 from images_emulator.cli.line_writer import LineWriter
 from images_emulator.cli.notice_line import notice_line
 from images_emulator.cli.standard_streams import print_if_read
+from images_emulator.cli.stop_signals import ignore_after_stop
 from images_emulator.cli.terminal import columns_of, has_colours
 from images_emulator.exchange.exchange import MAX_LATE_PARSE_BYTES, Exchange
 from images_emulator.exchange.trace_context import CALL_ID
@@ -114,11 +114,10 @@ class LineLog(Generic[Item]):
             print_if_read(text())
             self.start()
 
+        ignore_after_stop(lambda: server.is_stopping)
         try:
             server.run(start)
         finally:
-            # A second Ctrl-C has nothing left to stop.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
             self.close()
 
     # --- on the writer's thread

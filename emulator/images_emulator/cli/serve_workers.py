@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
@@ -83,8 +82,6 @@ def serve_workers(
     except OwnRedisError as error:
         raise CommandError(str(error)) from None
     finally:
-        # A second Ctrl-C has nothing left to stop.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
         notices.close()
 
 

@@ -139,8 +139,15 @@ class Supervisor:
 
     async def _run(self, on_ready: Callable[[Report], None]) -> None:
         loop, signalled = asyncio.get_running_loop(), asyncio.Event()
+
+        def stop_once(*_: object) -> None:
+            with suppress(RuntimeError):  # the event loop has ended
+                loop.call_soon_threadsafe(signalled.set)
+
+        # They stay: a second signal that comes when the event loop has ended has nothing left to
+        # stop. Handlers of the event loop would end with it.
         for each in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(each, signalled.set)
+            signal.signal(each, stop_once)
         serving = loop.create_task(self._serve(on_ready))
         stop = loop.create_task(signalled.wait())
         try:
