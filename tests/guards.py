@@ -77,8 +77,8 @@ GUARDS: Final = (
     Guard(
         "no page of another origin gets through a preflight of `/_emulator`",
         "web/cors_middleware.py",
-        'scope["method"] == "OPTIONS" and not is_admin_path(scope["path"])',
-        'scope["method"] == "OPTIONS"',
+        'not is_admin_path(scope["path"]) and is_preflight(scope)',
+        "is_preflight(scope)",
         "test_cors.py::test_admin_api_allows_no_origin",
     ),
     Guard(

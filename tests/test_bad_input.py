@@ -21,6 +21,7 @@ from images_emulator.exchange.form_parser import MAX_ITEMS, MAX_NAMES, PIECE_BYT
 from tests.answers import error_of, verdict
 from tests.conftest import KEY
 from tests.pictures import encoded, half_clear, opened, png
+from tests.waiting import until
 
 PATHS = ("/v1/images/generations", "/v1/images/edits", "/v1/images/variations")
 
@@ -546,6 +547,19 @@ def test_client_disconnect_within_its_body_is_harmless(
     spoken(server, request_bytes(BODY, "Content-Length: 100000"), hang_up=True)
     assert http.get("/v1/models").status_code == 200
     assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize("way", ["gone", "too long"])
+def test_call_whose_body_does_not_come_uses_up_no_fault(way: str) -> None:
+    with Server(max_body=1000, delay=False) as server:
+        server.inject("server_error")
+        body = BODY if way == "gone" else BODY + b" " * 1000
+        length = f"Content-Length: {len(body) + (way == 'gone')}"
+        spoken(server, request_bytes(body, length), hang_up=way == "gone")
+        until(lambda: bool(server.requests) and server.requests[0].outcome != "waiting")
+        whole = request_bytes(BODY, f"Content-Length: {len(BODY)}")
+        statuses = [spoken(server, whole).split()[1] for _ in range(2)]
+    assert statuses == [b"500", b"200"]
 
 
 def test_health_needs_no_key(server: Server) -> None:

@@ -570,6 +570,32 @@ def test_to_look_at_a_namespace_begins_none(pair: Pair, path: str) -> None:
         assert "x-emulator-notice" not in answer.headers
 
 
+BROWSER = {"accept": "text/html", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+PREFLIGHT = {"origin": "http://a.example", "access-control-request-method": "POST"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("POST", "/_emulator/reset", {}, 401),
+        ("POST", "/_emulator/session", {}, 400),
+        ("OPTIONS", GENERATIONS, PREFLIGHT, 200),
+        ("GET", "/metrics", {}, 401),
+        ("GET", "/metrics", {"authorization": "Bearer secret"}, 200),
+        ("GET", "/", BROWSER, 302),
+    ],
+)
+def test_a_call_without_access_or_effect_begins_no_namespace(
+    method: str, path: str, headers: dict[str, str], status: int
+) -> None:
+    with Server(admin_token="secret", metrics=True) as server:
+        answer = httpx2.request(method, f"{server.url}/ns/a{path}", headers=headers)
+        assert answer.status_code == status
+        token = {"authorization": "Bearer secret"}
+        listed = httpx2.get(f"{server.url}/_emulator/namespaces", headers=token).json()
+        assert listed["namespaces"] == []
+
+
 def test_a_download_of_a_deleted_namespace_begins_none(pair: Pair) -> None:
     one, other = pair
     url = urlsplit(call(one, "a", BY_URL).json()["data"][0]["url"])

@@ -654,6 +654,30 @@ def test_own_answer_of_a_step_goes_before_recordings(play: Play, on_miss: str) -
     assert asked(player, FOX | {"prompt": "a ship"}) == "own"
 
 
+@pytest.mark.parametrize("on_miss", ["emulate", "refuse"])
+def test_recording_answers_a_call_whose_step_lets_it_meet_no_answer(
+    play: Play, on_miss: str
+) -> None:
+    player = play(recording_of(FOX, "recorded"), on_miss=on_miss, rate_limit="100/min")
+    step = {"answer": {"raw": {"body": "own"}}, "match": {"model": FOX["model"]}, "after": 2}
+    player.begin_scenario({"steps": [step]})
+    ship = FOX | {"prompt": "a ship"}
+    assert asked(player, FOX) == "recorded"
+    missed = answer_to(player.url, "POST", GENERATIONS, ship)
+    assert missed.status == (404 if on_miss == "refuse" else 200)
+    assert [asked(player, each) for each in (FOX, ship)] == ["own", "own"]
+    assert [call.recording for call in player.requests] == ["0001", None, None, None]
+
+
+def test_open_values_are_drawn_without_an_answer_that_the_call_did_not_meet(play: Play) -> None:
+    text = '{"created": "<any>", "data": [{"b64_json": "<any>"}]}'
+    player = play(recording_of(FOX, text, expectation=Expectation(open_body=True)))
+    player.begin_scenario({"steps": [{"answer": {"raw": {"body": "own"}}, "after": 1}]})
+    assert "b64_json" in asked(player, FOX)
+    assert asked(player, FOX) == "own"
+    assert [call.recording for call in player.requests] == ["0001", None]
+
+
 def test_directive_is_no_part_of_the_prompt(play: Play) -> None:
     player = play(recording_of(FOX, '"fox"'))
     body = {**FOX, "prompt": "A red fox [[emulator: latency;seconds=0]]"}
@@ -1261,6 +1285,43 @@ def test_answer_that_another_try_may_mend_is_not_recorded_for_a_miss(
     dropped, kept = (record.message for record in caplog.records)
     assert dropped.endswith("is not recorded")
     assert kept == f"POST {GENERATIONS} → {file}"
+
+
+def test_call_with_a_directive_is_not_forwarded(server: Server, tmp_path: Path) -> None:
+    body = {**FOX, "prompt": "A red fox [[emulator: latency;seconds=0]]"}
+    with Server(replay=tmp_path, on_miss="record", upstream=server.base_url) as player:
+        refused = answer_to(player.url, "POST", GENERATIONS, body)
+    assert refused.status == 404
+    assert b"a call with a directive is not forwarded" in refused.body
+    assert not server.requests
+
+
+def test_no_call_is_forwarded_while_the_recordings_cannot_be_read(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("images_emulator.state.replay.MAX_READ_AT_ONCE", 0)
+    (tmp_path / "0001-fox.json").write_text("{")
+    with Server(replay=tmp_path, on_miss="record", upstream=server.base_url) as player:
+        refused = answer_to(player.url, "POST", GENERATIONS, FOX)
+    assert refused.status == 404
+    assert b"the recordings cannot be read: " in refused.body
+    assert not server.requests
+
+
+def test_pictures_of_a_recording_are_known_before_it_answers(play: Play) -> None:
+    player = play()
+    replay = player.emulator.replay
+    assert replay
+    noted: list[bool] = []
+    note = replay._index.note_hosted
+
+    def note_and_look(position: int, recording: Recording) -> None:
+        note(position, recording)
+        noted.append(replay.hosts(position) and position not in replay.index.names)
+
+    replay.index._note = note_and_look
+    replay.add(replace(recording_of(FOX), downloads=(RecordedDownload("http://x/a.png"),)))
+    assert noted == [True]
 
 
 def test_upstream_that_is_away_is_told_to_the_client(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from images_emulator.recordings.recording import Recording
 from images_emulator.state.redis_client import RedisClient
 from tests.conftest import KEY
 from tests.pictures import png
-from tests.redis_server import RedisServer, missing_part, new_store_name
+from tests.redis_server import RedisServer, missing_part, new_store_name, shared_redis
 from tests.waiting import until
 from tests.wire import answer_of, exchange
 
@@ -322,3 +322,21 @@ def test_a_recorded_upload_whose_file_cannot_be_kept_is_refused(
         assert (call.status, call.recording) == (503, None)
         assert answer_of(upload_of(server.url)).status == 200
         assert http.get(f"/v1/files/{identity}/content").content == png((1024, 1024))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/_emulator/health", 200),
+        ("GET", "/_emulator/", 200),
+        ("POST", "/_emulator/reset", 401),
+        ("GET", "/_emulator/requests", 401),
+    ],
+)
+def test_probes_the_page_and_calls_without_access_ask_the_store_nothing(
+    method: str, path: str, status: int
+) -> None:
+    store: dict[str, Any] = {"store": shared_redis().url, "store_name": new_store_name()}
+    with Server(**store, admin_token="secret") as server, outage_after(1000) as left:
+        assert httpx2.request(method, server.url + path).status_code == status
+        assert left == [1000]

@@ -169,6 +169,8 @@ class Exchange:
     of a recording."""
     body_may_change: bool = False
     """Whether a fault or a recording may change the body that the endpoint wrote."""
+    has_directive: bool = False
+    """Whether a directive was taken out of the prompt of `call`. The body still has it."""
     message_values: Mapping[str, Any] | None = None
     """Values of the call that the message of a fault's error may name."""
     is_expired: bool = False
@@ -183,12 +185,17 @@ class Exchange:
     there are no recordings."""
     has_recorded_headers: bool = False
     """Whether the answer has the recording's headers, in place of the API's standard ones."""
+    needs_own_answer: bool = False
+    """Whether the endpoint sends nothing where the call meets no answer of one's own. Then a
+    recording answers it, or the answer of a miss."""
     is_forwarded: bool = False
     """Whether the call is forwarded to the upstream, because no recording answers it."""
 
     # --- the endpoint's: set by `ReplayMiddleware` or `FaultMiddleware` where these answer, and for
     # downloads by `JournalMiddleware`
 
+    lacks_own_answer: bool = False
+    """Whether the endpoint has sent nothing, because of `needs_own_answer`."""
     request: ImageRequest | None = None
     """The validated request; for a download, the request of its picture."""
     hosted_index: int | None = None

@@ -96,7 +96,8 @@ class Miss(NamedTuple):
 
 class RecordingIndex:
     """Finds the recordings that match a call, among *recordings* in their order. Recordings that do
-    not pass *is_played* answer no call. Threads may share the index; see `add`.
+    not pass *is_played* answer no call. *note* is called with each of the others and its position,
+    before it can be found. Threads may share the index; see `add`.
 
     Raises ValueError where a recorded request cannot be made from its files.
     """
@@ -106,8 +107,10 @@ class RecordingIndex:
         recordings: RecordingSource,
         resolver: Resolver,
         is_played: Callable[[Recording], bool] = lambda recording: True,
+        note: Callable[[int, Recording], None] = lambda position, recording: None,
     ) -> None:
         self.recordings = recordings
+        self._note = note
         self._resolver = resolver
         self._calls: dict[int, ComparedCall] = {}
         self.names: dict[int, str] = {}
@@ -119,9 +122,6 @@ class RecordingIndex:
         self._exact: dict[bytes, list[int]] = {}
         self._by_scope: dict[CallScope, list[int]] = {}
         self._by_prompt: dict[tuple[CallScope, str | None], list[int]] = {}
-        self.hosted: dict[str, tuple[int, int]] = {}
-        """The place of each hosted picture, by its URL: the position of its recording, and its
-        index among the downloads of that recording."""
         for position, recording in enumerate(recordings.outlines()):
             if is_played(recording):
                 self._add(position, recording)
@@ -139,6 +139,7 @@ class RecordingIndex:
 
     def _add(self, position: int, recording: Recording) -> None:
         call = compared_request(recording.request)
+        self._note(position, recording)
         self._calls[position] = call
         self.names[position] = recording.name
         if recording.as_of is not None:
@@ -148,8 +149,6 @@ class RecordingIndex:
         self._exact.setdefault(call.exact_key(), []).append(position)
         self._by_scope.setdefault(call.scope, []).append(position)
         self._by_prompt.setdefault((call.scope, call.prompt), []).append(position)
-        for number, download in enumerate(recording.downloads):
-            self.hosted[download.url] = position, number
 
     def find(
         self,

@@ -64,7 +64,7 @@ class _Index:
         self.hosted: dict[str, HostedRecording] = {}
         """The hosted pictures by their targets at this server, and by their paths alone, since the
         query is often a signature. Where several have one path, it stands for the last of them."""
-        self.hosting: frozenset[int] = frozenset()
+        self.hosting: set[int] = set()
         """The positions of the recordings that have hosted pictures."""
         self.is_prepared = False
         self.failure = ""
@@ -73,15 +73,14 @@ class _Index:
         self.preparing = Lock()
         """Held while the recordings are read or added to."""
 
-    def note_hosted(self) -> None:
-        """Find the hosted pictures anew."""
-        self.hosting = frozenset(position for position, _ in self.recordings.hosted.values())
-        hosted: dict[str, HostedRecording] = {}
-        for url, place in self.recordings.hosted.items():
-            path, _, query = hosted_target(url).partition("?")
+    def note_hosted(self, position: int, recording: Recording) -> None:
+        """Note the hosted pictures of *recording*, before a call can be answered by it."""
+        for number, download in enumerate(recording.downloads):
+            path, _, query = hosted_target(download.url).partition("?")
             path = unquote(path)
-            hosted[path] = hosted[f"{path}?{query}"] = HostedRecording(*place)
-        self.hosted = hosted
+            place = HostedRecording(position, number)
+            self.hosted[path] = self.hosted[f"{path}?{query}"] = place
+            self.hosting.add(position)
 
 
 class Replay:
@@ -174,7 +173,10 @@ class Replay:
                 return
             try:
                 index = RecordingIndex(
-                    self._read(), self.resolver, lambda each: is_played(each, self._settings)
+                    self._read(),
+                    self.resolver,
+                    lambda each: is_played(each, self._settings),
+                    self._index.note_hosted,
                 )
             except ValueError as error:
                 self._index.failure, self._index.is_prepared = str(error), True
@@ -184,7 +186,6 @@ class Replay:
                 self._index.retry_at = monotonic() + RETRY_SECONDS
                 raise
             self._index.recordings, self._index.failure = index, ""
-            self._index.note_hosted()
             self._index.is_prepared = True
 
     def add(self, recording: Recording) -> None:
@@ -192,7 +193,6 @@ class Replay:
         ValueError where its request cannot be made of its files."""
         with self._index.preparing:
             self.index.add(recording)
-            self._index.note_hosted()
 
     def hosts(self, position: int) -> bool:
         """Whether the answer of the recording at *position* names hosted pictures that were

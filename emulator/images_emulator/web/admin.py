@@ -20,9 +20,9 @@ class Admin:
     """ASGI application for `/_emulator` of one *emulator*, and for a browser at `/`. *namespaces*
     are the namespaces of the server; None without a server.
 
-    It answers the liveness probe and sends the page's files itself. It imports FastAPI at the first
-    other call, because the import takes a tenth of a second.
-    """
+    It answers the liveness probe and sends the page's files itself, without asking the store. For
+    other calls that may see its state, a shared store is refreshed first. It imports FastAPI at the
+    first other call, because the import takes a tenth of a second."""
 
     def __init__(self, emulator: Emulator, namespaces: Namespaces | None) -> None:
         self.emulator = emulator
@@ -46,5 +46,12 @@ class Admin:
         emulator = self.emulator
         context = AdminContext(emulator, self.namespaces)
         api = ContextMiddleware(create_admin_api(), context)
-        audit = AdminAudit(api, emulator.settings, emulator.namespace)
+        store = emulator.store
+
+        async def refreshed(scope: Scope, receive: Receive, send: Send) -> None:
+            await store.refresh()
+            await api(scope, receive, send)
+
+        app = refreshed if store.is_shared else api
+        audit = AdminAudit(app, emulator.settings, emulator.namespace)
         return AdminAuth(audit, emulator.settings, emulator.namespace)

@@ -90,6 +90,15 @@ class AdminAuth:
         else:
             await self.app(scope, receive, send)
 
+    def admits(self, scope: Scope) -> bool:
+        """Whether the call has access. Nothing is logged."""
+        try:
+            if scope["path"] not in OPEN_PATHS:
+                self._check(scope)
+        except APIError:
+            return False
+        return True
+
     def _check(self, scope: Scope) -> None:
         """Raises APIError for a call without access."""
         headers = Headers(scope=scope)

@@ -4,7 +4,6 @@ the API. It is the outermost one, and so begins each call's scope."""
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Final
 
 from starlette.responses import Response
@@ -30,6 +29,14 @@ ABSOLUTE_FORM: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
 accept such targets, and some ASGI servers pass them on unchanged."""
 
 
+def is_preflight(scope: Scope) -> bool:
+    """Whether a browser asks by this call whether it may send another one."""
+    if scope["method"] != "OPTIONS":
+        return False
+    headers = RequestHead("", "", b"", scope["headers"]).by_name
+    return ORIGIN in headers and REQUEST_METHOD in headers
+
+
 class CORSMiddleware:
     """The middleware around `JournalMiddleware`. It answers a preflight before the journal, the
     faults and the check of the key. The API allows every preflight. The blob storage refuses every
@@ -47,17 +54,16 @@ class CORSMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             scope = _own_scope(scope)
-            if scope["method"] == "OPTIONS" and not is_admin_path(scope["path"]):
-                headers = RequestHead("", "", b"", scope["headers"]).by_name
-                if ORIGIN in headers and REQUEST_METHOD in headers:
-                    await self._preflight(scope, headers)(scope, receive, send)
-                    return
+            if not is_admin_path(scope["path"]) and is_preflight(scope):
+                await self._preflight(scope)(scope, receive, send)
+                return
         await self.app(scope, receive, send)
 
-    def _preflight(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Response:
+    def _preflight(self, scope: Scope) -> Response:
         if scope["path"].startswith(DOWNLOAD_PREFIX):
             now = self.emulator.clock.now()
             return storage_error_response(preflight_failure(), random_uuid(), now)
+        headers = RequestHead("", "", b"", scope["headers"]).by_name
         method = headers[REQUEST_METHOD].decode("latin-1")
         names = headers.get(REQUEST_HEADERS)
         return Response(

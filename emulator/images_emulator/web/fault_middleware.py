@@ -56,8 +56,8 @@ DIRECTIVE: Final = re.compile(r"\[\[emulator:([^\[\]]*)\]\]")
 
 
 class FaultEligibility(NamedTuple):
-    """Whether a call may have a fault, because its key is accepted and the emulator's own headers
-    are valid, and whether then a directive begins in its body."""
+    """Whether a call may have a fault, because its body has come, its key is accepted and the
+    emulator's own headers are valid, and whether then a directive begins in its body."""
 
     may_fail: bool
     has_directive: bool
@@ -78,7 +78,8 @@ class FaultMiddleware:
 
     A call without an accepted API key is never given a fault. Otherwise a web page of another site
     could use up the faults that a test has injected. Neither is a call that is refused because the
-    emulator's own headers are invalid: it is a mistake of the test. A download has no API key. Of
+    emulator's own headers are invalid: it is a mistake of the test. Nor is a call to an image
+    operation whose body is too long, or does not come whole. A download has no API key. Of
     these headers only the one that names a fault counts for it. It is given a fault if it is a GET
     or HEAD, and its URL has a valid signature or is that of a recorded picture.
 
@@ -152,8 +153,8 @@ class FaultMiddleware:
         """Read the body of a call to an image operation, and tell what faults the call may have."""
         if exchange.kind == "download":
             return FaultEligibility(self._may_download_fail(exchange), has_directive=False)
-        if exchange.image_operation:
-            await self._await_body(exchange, receive)
+        if exchange.image_operation and not await self._has_body(exchange, receive):
+            return FaultEligibility(may_fail=False, has_directive=False)
         settings = self.emulator.settings
         may_fail = authenticate(exchange, settings) and has_valid_overrides(exchange, settings)
         chunks = exchange.chunks if may_fail else None
@@ -191,7 +192,7 @@ class FaultMiddleware:
                 return
             # The whole body is read first. An answer before the end of a request would reset the
             # connection.
-            await (self._call_or_none if exchange.image_operation else self._await_body)(
+            await (self._call_or_none if exchange.image_operation else self._has_body)(
                 exchange, receive
             )
             exchange.fault, exchange.body_may_change = fault.label, fault.changes_body
@@ -256,12 +257,14 @@ class FaultMiddleware:
             return await self.emulator.renderer.parse(lambda: _directive_begins_in(body))
         return _directive_begins_in(body)
 
-    async def _await_body(self, exchange: Exchange, receive: Receive) -> None:
+    async def _has_body(self, exchange: Exchange, receive: Receive) -> bool:
+        """Read the body. Return whether it has come whole, and is not too long."""
         try:
             await read_body(exchange, receive, self.emulator.settings)
         except (APIError, ClientDisconnect):
             # The endpoint reads the body again and answers with the error.
-            return
+            return False
+        return True
 
     async def _call_or_none(self, exchange: Exchange, receive: Receive) -> Call | None:
         """The parsed call; None at other paths and where the body cannot be parsed."""
@@ -282,6 +285,7 @@ class FaultMiddleware:
         # `split` returns texts and directives in turn. The space before a directive is cut, too.
         text = "".join([*(part.rstrip() for part in before[::2]), last]).lstrip()
         exchange.call = replace(call, fields={**call.fields, "prompt": text})
+        exchange.has_directive = True
         return before[1]
 
     def _dialect_values(self, exchange: Exchange) -> Mapping[str, str]:

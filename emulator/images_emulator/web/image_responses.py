@@ -12,6 +12,7 @@ from weakref import ref
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from images_emulator import imaging
 from images_emulator.contract import emulator_errors, errors, wire
@@ -120,6 +121,13 @@ async def render_for_client(
     ClientDisconnect where the client of *request* leaves before the image is drawn."""
     with watch_disconnect(request) as disconnect:
         return await renderer.render_base64(image_request, index, partial, disconnect)
+
+
+class NoResponse(Response):
+    """Sends nothing: a middleware answers the call."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        return
 
 
 class ImageResponses:

@@ -33,7 +33,7 @@ from images_emulator.state.rate_limits import Admission
 from images_emulator.web.authentication import file_owner
 from images_emulator.web.disconnect import watch_disconnect
 from images_emulator.web.endpoints import Handler
-from images_emulator.web.image_responses import ImageResponses, PreparedRequest
+from images_emulator.web.image_responses import ImageResponses, NoResponse, PreparedRequest
 from images_emulator.web.request_body import read_body, read_call
 
 logger = logging.getLogger("images_emulator")
@@ -76,15 +76,20 @@ class ImagesAPI:
                 error.is_of_operation = True
                 raise
             admission = None
-            if self.emulator.rate_limits.rate:
+            # A call that lacks an answer of one's own was admitted when it was sought.
+            is_new = not exchange.lacks_own_answer
+            if is_new and self.emulator.rate_limits.rate:
                 admission = self._admission(exchange, prepared.request)
-            if self.emulator.scenario.has_answers:
+            if is_new and self.emulator.scenario.has_answers:
                 from images_emulator.web.own_answers import apply_own_answer  # noqa: PLC0415 - it loads Pillow
 
                 met = await apply_own_answer(exchange, prepared, self.emulator, admission)
                 if isinstance(met, RawAnswer):
                     exchange.request = prepared.request
                     return self.responses.respond_raw(exchange, met)
+                if met is prepared and exchange.needs_own_answer:
+                    exchange.lacks_own_answer = True
+                    return NoResponse()
                 prepared = met
             elif admission:
                 await admission.admit()

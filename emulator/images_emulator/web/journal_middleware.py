@@ -53,7 +53,7 @@ class JournalMiddleware:
             await self.app(scope, receive, send)
             return
         if self._is_for_admin(scope):
-            await self._call_admin(scope, receive, send)
+            await self.admin(scope, receive, send)
             return
         exchange = self._exchange(scope)
         CALL_ID.set(exchange.id)
@@ -95,11 +95,6 @@ class JournalMiddleware:
         return is_admin_path(path) or (
             path == "/" and self._leads_to_page and is_opened_in_browser(scope)
         )
-
-    async def _call_admin(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._shared_store:
-            await self._shared_store.refresh()
-        await self.admin(scope, receive, send)
 
     def _release(self, parts: list[Any]) -> None:
         """Give the memory of *parts* back, in another thread."""

@@ -26,11 +26,14 @@ from images_emulator.namespace_names import (
 )
 from images_emulator.setting_values import NamespaceBy
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
+from images_emulator.web.admin_auth import SESSION_PATH, AdminAuth
 from images_emulator.web.answer_recorder import ORIGIN
+from images_emulator.web.cors_middleware import is_preflight
 from images_emulator.web.downloads_api import download_of_nothing
 from images_emulator.web.json_responses import admin_error_response
 from images_emulator.web.metric_table import METRICS_PATH
 from images_emulator.web.namespaces import Namespace, Namespaces
+from images_emulator.web.page_files import is_opened_in_browser
 
 _NAME: Final = itemgetter(0)
 """The name of a raw header."""
@@ -54,6 +57,8 @@ class NamespaceRouter:
         self._keys = frozenset(settings.api_key)
         self._default = namespaces.default_app
         self._metrics_path = METRICS_PATH if settings.metrics else None
+        self._leads_to_page = settings.page
+        self._auth = AdminAuth(self._default, settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -80,10 +85,7 @@ class NamespaceRouter:
             elif name == DEFAULT_NAMESPACE:
                 app = self._default
             else:
-                reads = _is_download(scope) or (
-                    scope["method"] in READING_METHODS and is_admin_path(scope["path"])
-                )
-                namespace = await self.namespaces.get(name, reads=reads)
+                namespace = await self.namespaces.get(name, reads=self._begins_none(scope))
                 await self._call(namespace, scope, receive, send)
                 return
         except APIError as error:
@@ -91,6 +93,17 @@ class NamespaceRouter:
             if ORIGIN in map(_NAME, scope["headers"]):
                 refusal.raw_headers.append(ALLOW_ORIGIN)
         await app(scope, receive, send)
+
+    def _begins_none(self, scope: Scope) -> bool:
+        """Whether the call begins no namespace: it only looks at one, or has no access to its admin
+        API. To begin one may end another that is idle."""
+        path = scope["path"]
+        if is_admin_path(path):
+            is_look = scope["method"] in READING_METHODS or path == SESSION_PATH
+            return is_look or not self._auth.admits(scope)
+        if path == "/":
+            return self._leads_to_page and is_opened_in_browser(scope)
+        return _is_download(scope) or path == self._metrics_path or is_preflight(scope)
 
     async def _call(self, namespace: Namespace, scope: Scope, receive: Receive, send: Send) -> None:
         try:

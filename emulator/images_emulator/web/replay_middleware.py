@@ -148,16 +148,26 @@ class ReplayMiddleware:
                 await self._send_download(hosted, exchange, scope, receive, send)
             return
         result = await self._find(exchange, scope, receive)
-        if result is None or await self._has_own_answer(result, exchange):
+        if result is None:
             await self.app(scope, receive, send)
-        elif isinstance(result.outcome, RecordingMatch):
+            return
+        if await self._may_have_own_answer(result, exchange):
+            exchange.needs_own_answer = self._answers_in_place_of_the_emulator(result)
+            await self.app(scope, receive, send)
+            if not exchange.lacks_own_answer:
+                return
+        if isinstance(result.outcome, RecordingMatch):
             await self._play(result.outcome, result.request, exchange, scope, receive, send)
         else:
             await self._miss(result.outcome, exchange, self.app)(scope, receive, send)
 
-    async def _has_own_answer(self, result: _SearchResult, exchange: Exchange) -> bool:
+    def _answers_in_place_of_the_emulator(self, result: _SearchResult) -> bool:
+        is_emulated = self.emulator.settings.on_miss == OnMiss.EMULATE
+        return isinstance(result.outcome, RecordingMatch) or not is_emulated
+
+    async def _may_have_own_answer(self, result: _SearchResult, exchange: Exchange) -> bool:
         """Whether a step of the scenario has an answer for the call. Such an answer goes before a
-        recording."""
+        recording. The counter of the step decides whether the call meets it."""
         scenario = self.emulator.scenario
         if result.request is None or not scenario.has_answers:
             return False
@@ -169,12 +179,17 @@ class ReplayMiddleware:
         self, exchange: Exchange, scope: Scope, receive: Receive
     ) -> _SearchResult | None:
         """The match or the miss of a call. None for a call that the application is to refuse: it
-        has no accepted key, invalid headers of the emulator, or too long a body."""
+        has no accepted key, invalid headers of the emulator, or too long a body. Raises APIError
+        where the recordings cannot be read and misses would be forwarded: the call may be recorded
+        already, and the upstream may ask money for it."""
         settings = self.emulator.settings
         if not authenticate(exchange, settings):
             return None
         if self.replay.failure:
             sentence = f"the recordings cannot be read: {self.replay.failure}"
+            if self._miss_recorder:
+                exchange.recording_miss = sentence
+                raise emulator_errors.no_recording(reason=sentence)
             return _SearchResult(Miss(exchange.path, (), sentence), None)
         try:
             policy = policy_of(exchange, settings)
@@ -452,6 +467,11 @@ class ReplayMiddleware:
         exchange.recording_miss = sentence = str(miss)
         if self.emulator.settings.on_miss == OnMiss.REFUSE:
             error = emulator_errors.no_recording(reason=sentence)
+            return error_response(error, exchange, self.emulator.settings)
+        if self._miss_recorder and exchange.has_directive:
+            # The recorded prompt would have the directive, and never match the call without it.
+            reason = f"{sentence}; a call with a directive is not forwarded"
+            error = emulator_errors.no_recording(reason=reason)
             return error_response(error, exchange, self.emulator.settings)
         if self._miss_recorder:
             exchange.recording_miss = f"{sentence}; it is forwarded to {self._miss_recorder.host}"
