@@ -35,8 +35,8 @@ GUARDS: Final = (
         "without an admin token, `/_emulator` answers only under names of its own machine (DNS "
         "rebinding)",
         "web/admin_auth.py",
-        "elif not self._own(",
-        "elif False and not self._own(",
+        "elif not self._names.has(",
+        "elif False and not self._names.has(",
         "test_admin_auth.py::test_a_host_that_another_site_can_have_may_not",
     ),
     Guard(
@@ -80,6 +80,20 @@ GUARDS: Final = (
         'not is_admin_path(scope["path"]) and is_preflight(scope)',
         "is_preflight(scope)",
         "test_cors.py::test_admin_api_allows_no_origin",
+    ),
+    Guard(
+        "a key of the upstream is used only under names of the proxy's own machine (DNS rebinding)",
+        "web/server_names.py",
+        "raise emulator_errors.foreign_host(host=host)",
+        "pass",
+        "test_record_proxy.py::test_a_page_of_another_site_does_not_get_the_key_of_the_upstream",
+    ),
+    Guard(
+        "no page of another site uses a key of the upstream",
+        "web/server_names.py",
+        "raise emulator_errors.foreign_page()",
+        "pass",
+        "test_record_proxy.py::test_a_page_of_another_site_does_not_get_the_key_of_the_upstream",
     ),
     Guard(
         "the page runs and loads only what this server has (Content-Security-Policy)",

@@ -337,6 +337,47 @@ def test_the_key_of_the_proxy_stands_in_place_of_the_clients_and_in_no_recording
     assert recorded.response.body == b"the key is REDACTEDxxxx"
 
 
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({"host": "evil.example:8080"}, "foreign_host"),
+        ({"host": "[::1"}, "foreign_host"),
+        ({"origin": "http://evil.example"}, "foreign_origin"),
+        ({"origin": "http://93.184.216.34"}, "foreign_origin"),
+        ({"origin": "null"}, "foreign_origin"),
+        ({"sec-fetch-site": "cross-site"}, "foreign_origin"),
+    ],
+)
+def test_a_page_of_another_site_does_not_get_the_key_of_the_upstream(
+    server: Server, headers: dict[str, str], code: str
+) -> None:
+    with recording(server.base_url, api_key="upstream-key") as proxy:
+        refused = httpx2.get(f"{proxy.url}/v1/models", headers=headers)
+        kept = proxy.kept.get(timeout=30)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, code)
+    assert (kept.status, kept.file) == (403, None)
+    assert kept.problem.startswith("not forwarded: ")
+    assert not server.requests
+
+
+@pytest.mark.parametrize(
+    ("headers", "options"),
+    [
+        ({"origin": "http://localhost:3000", "sec-fetch-site": "cross-site"}, {"api_key": "x"}),
+        ({"origin": "http://192.168.1.5:3000", "host": "images"}, {"api_key": "x"}),
+        ({"host": "images.test"}, {"api_key": "x"}),
+        ({"origin": "http://evil.example", "host": "evil.example"}, {}),
+    ],
+)
+def test_pages_of_this_network_and_those_with_a_key_of_their_own_are_forwarded(
+    server: Server, headers: dict[str, str], options: dict[str, str]
+) -> None:
+    with recording(server.base_url, **options) as proxy:
+        assert httpx2.get(f"{proxy.url}/v1/models", headers={**KEYED, **headers}).is_success
+        proxy.last()
+    assert len(server.requests) == 1
+
+
 def test_an_event_passes_before_the_next_one_is_sent_and_its_time_is_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

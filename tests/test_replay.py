@@ -1287,6 +1287,23 @@ def test_answer_that_another_try_may_mend_is_not_recorded_for_a_miss(
     assert kept == f"POST {GENERATIONS} → {file}"
 
 
+@pytest.mark.parametrize(("keys", "status"), [((), 403), ((KEY,), 200)])
+def test_page_of_another_site_does_not_get_the_key_of_the_upstream(
+    server: Server, tmp_path: Path, keys: tuple[str, ...], status: int
+) -> None:
+    settings = Settings(
+        replay=str(tmp_path),
+        on_miss="record",
+        upstream=server.base_url,
+        upstream_api_key="sk-mine",
+        api_key=keys,
+    )
+    with Server(settings) as player:
+        answered = answer_to(player.url, "POST", GENERATIONS, FOX, Origin="http://evil.example")
+    assert answered.status == status
+    assert len(server.requests) == (status == 200)
+
+
 def test_call_with_a_directive_is_not_forwarded(server: Server, tmp_path: Path) -> None:
     body = {**FOX, "prompt": "A red fox [[emulator: latency;seconds=0]]"}
     with Server(replay=tmp_path, on_miss="record", upstream=server.base_url) as player:

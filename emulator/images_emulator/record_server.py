@@ -8,13 +8,15 @@ from images_emulator.http_server import HTTPServer
 from images_emulator.protocol import CasedProtocol
 from images_emulator.threaded_server import ThreadedServer
 from images_emulator.web.record_proxy import Keep, KeptCall, RecordProxy
+from images_emulator.web.server_names import ServerNames
 from images_emulator.web.upstream import TIMEOUT_SECONDS, Upstream
 
 
 class RecordServer(ThreadedServer):
     """A proxy in front of the API at the URL *upstream*. It gives a recording of each call to
     *keep*, and the outcome to *tell*; see `RecordProxy`. An *api_key* replaces the key of each
-    call. *timeout* is the number of seconds for which the upstream may send nothing.
+    call; then calls of pages of other sites are refused. *timeout* is the number of seconds for
+    which the upstream may send nothing.
 
     Raises ValueError for a URL that cannot be one and where there is no HTTP client, OSError where
     the port is taken.
@@ -32,7 +34,8 @@ class RecordServer(ThreadedServer):
         tell: Callable[[KeptCall], None] = lambda call: None,
     ) -> None:
         api = Upstream(upstream, api_key=api_key, timeout=timeout)
-        proxy = RecordProxy(api, keep, tell, keys=(api_key,) if api_key else ())
+        keys, names = ((api_key,), ServerNames(host)) if api_key else ((), None)
+        proxy = RecordProxy(api, keep, tell, keys, names)
         super().__init__(
             lambda ready: HTTPServer(
                 proxy, ready, protocol=CasedProtocol, dated=False, finish=proxy.finish

@@ -21,7 +21,7 @@ from images_emulator.cli.configuration import (
     setting_help,
     upstream_key,
 )
-from images_emulator.cli.server_address import local_url
+from images_emulator.cli.server_address import is_loopback, local_url
 from images_emulator.cli.shells import FORMS, shell_of
 from images_emulator.settings import LogSettings, Settings, command_settings
 
@@ -102,7 +102,7 @@ def run(
     from images_emulator.record_server import RecordServer  # noqa: PLC0415
     from images_emulator.recordings.folder import RecordingFolder  # noqa: PLC0415
 
-    log = RecordingLog(log_settings)
+    log, key = RecordingLog(log_settings), upstream_key(values)
     try:
         to.mkdir(parents=True, exist_ok=True)
         # Without this check, every call would be reported as not recorded.
@@ -113,7 +113,7 @@ def run(
         server = RecordServer(
             upstream,
             RecordingFolder(to).add,
-            api_key=upstream_key(values),
+            api_key=key,
             host=where.host,
             port=where.port,
             timeout=timeout,
@@ -124,13 +124,20 @@ def run(
         raise CommandError(f"{error.strerror}{hint}") from None
 
     log.log_while_running(
-        server, lambda: start_text(server, where.host, upstream, to, log_settings)
+        server,
+        lambda: start_text(server, where.host, upstream, to, log_settings, has_key=bool(key)),
     )
     return 0
 
 
-def start_text(server: RecordServer, host: str, upstream: str, to: Path, log: LogSettings) -> str:
-    """The text that is printed when the proxy accepts connections."""
+def start_text(
+    server: RecordServer, host: str, upstream: str, to: Path, log: LogSettings, *, has_key: bool
+) -> str:
+    """The text that is printed when the proxy accepts connections. *has_key* says whether it adds a
+    key of the upstream to calls."""
+    warning = ""
+    if has_key and not is_loopback(host):
+        warning = f"Whoever reaches {host} may use the key of the upstream"
     message = f"Listening on {server.url}, recording {upstream} to {to}"
     base_url = f"{local_url(host, server.port)}/v1"
     if log.log_format == "json":
@@ -143,9 +150,10 @@ def start_text(server: RecordServer, host: str, upstream: str, to: Path, log: Lo
             "base_url": base_url,
             "upstream": upstream,
             "folder": str(to),
+            **({"warning": warning} if warning else {}),
         }
         return f"{dumps(values)}\n"
     if log.log_level in ("warning", "error"):
-        return f"{message}\n"
+        return "\n".join([*filter(None, [message, warning]), ""])
     line = FORMS[shell_of(os.environ)]("OPENAI_BASE_URL", base_url)
-    return f"{message}\nIn your shell: {line}\n"
+    return "\n".join([*filter(None, [message, warning]), f"In your shell: {line}", ""])

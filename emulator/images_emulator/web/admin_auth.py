@@ -5,7 +5,6 @@ cookie."""
 from __future__ import annotations
 
 import hmac
-from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -21,6 +20,7 @@ from images_emulator.settings import Settings
 from images_emulator.web.admin_audit import RefusalLog
 from images_emulator.web.forwarded_headers import is_forwarded
 from images_emulator.web.json_responses import admin_error_response
+from images_emulator.web.server_names import ServerNames, host_name
 
 MAX_SHOWN_CHARS: Final = 100
 """The most characters of a `host` or an `origin` that the log shows."""
@@ -30,9 +30,6 @@ OPEN_PATHS: Final = (f"{ADMIN_PREFIX}/health", f"{ADMIN_PREFIX}/ready")
 
 SESSION_PATH: Final = f"{ADMIN_PREFIX}/session"
 """The path at which a page of this server gets its cookie. The page sends the token in the body."""
-
-PRIVATE_SUFFIXES: Final = (".localhost", ".local", ".internal", ".test", ".svc", ".home.arpa")
-"""Endings of names that no one can register, and so no other site can have."""
 
 
 def are_same(secret: str, other: str) -> bool:
@@ -64,11 +61,8 @@ class SessionCookie:
 class AdminAuth:
     """Wraps the admin API of a server or of its *namespace*, and logs the calls that it refuses.
 
-    A page of another site can reach a server of this machine under two names:
-
-    - The server's own name. Then the browser says from which site the page is.
-    - A name of the other site that is made to point here. Then that name is the `Host`, and the
-      browser does not send the cookie.
+    For the names under which a page of another site can reach it, see `ServerNames`. To another
+    name than the server's own a browser does not send the cookie.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings, namespace: str | None = None) -> None:
@@ -77,7 +71,7 @@ class AdminAuth:
         self.token = settings.admin_token
         self.cookie = None if self.token is None else SessionCookie(self.token)
         public = urlsplit(settings.public_url or "")
-        self.names = {settings.host.lower(), _name(public.netloc)}
+        self._names = ServerNames(settings.host, settings.public_url)
         self.public_origin = f"{public.scheme}://{public.netloc}".lower()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -109,7 +103,7 @@ class AdminAuth:
             has_cookie = self.cookie.is_in(headers.get("cookie", ""))
             if not has_cookie and scope["path"] != SESSION_PATH:
                 raise admin_errors.no_token()
-        elif not self._own(_name(headers.get("host", ""))):
+        elif not self._names.has(host_name(headers.get("host", ""))):
             raise admin_errors.foreign_host(host=headers.get("host", ""))
         # A browser sends the cookie from pages of other ports of this host, too.
         origin = headers.get("origin")
@@ -133,15 +127,6 @@ class AdminAuth:
         sends_one = "authorization" in headers or has_cookie
         return "a wrong admin token" if sends_one else "no admin token"
 
-    def _own(self, name: str) -> bool:
-        """Whether a *name* can be this server's: an address, a name without a dot (as containers
-        have), a private name, or a name in the settings."""
-        try:
-            ip_address(name)
-        except ValueError:
-            return "." not in name or name.endswith(PRIVATE_SUFFIXES) or name in self.names
-        return True
-
     def _same_origin(self, origin: str, headers: Headers, scope: Scope) -> bool:
         """Whether a page of *origin* came from this server. Another port is another origin.
 
@@ -151,7 +136,7 @@ class AdminAuth:
         """
         host = headers.get("host", "")
         scheme, _, authority = origin.partition("://")
-        if _name(authority) != _name(host):
+        if host_name(authority) != host_name(host):
             return False
         port = _port(host)
         if port is None and (
@@ -167,11 +152,3 @@ def _port(authority: str) -> int | None:
         return urlsplit(f"//{authority}").port
     except ValueError:
         return None
-
-
-def _name(authority: str) -> str:
-    """The host of `HOST:PORT`; a dot, which is no name, where it is malformed."""
-    try:
-        return (urlsplit(f"//{authority}").hostname or "").rstrip(".")
-    except ValueError:
-        return "."

@@ -15,6 +15,7 @@ from images_emulator.recordings.recording import TRANSIENT_STATUSES, Recording
 from images_emulator.settings import Settings
 from images_emulator.state.replay import Replay
 from images_emulator.web.record_proxy import KeptCall, RecordProxy
+from images_emulator.web.server_names import ServerNames
 from images_emulator.web.upstream import Upstream
 
 logger = logging.getLogger("images_emulator.recordings")
@@ -46,7 +47,13 @@ class MissRecorder:
             self._upstream = Upstream(settings.upstream, api_key=key)
         except ValueError as error:
             raise ValueError(f"upstream: {error}") from None
-        self._proxy = RecordProxy(self._upstream, self._keep, _tell, keys=(key,) if key else ())
+        names = None
+        if key and not settings.api_key:
+            # Any call is let in, and gets the key.
+            names = ServerNames(settings.host, settings.public_url)
+        self._proxy = RecordProxy(
+            self._upstream, self._keep, _tell, keys=(key,) if key else (), names=names
+        )
 
     @property
     def host(self) -> str:

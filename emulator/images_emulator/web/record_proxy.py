@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
+from images_emulator.contract.refusal import APIError
 from images_emulator.recordings.recording import (
     RecordedDownload,
     RecordedRequest,
@@ -21,7 +22,8 @@ from images_emulator.recordings.recording import (
 from images_emulator.recordings.redaction import Redactor
 from images_emulator.threads import DaemonThreadPool
 from images_emulator.web.picture_downloads import DownloadError, download, picture_urls
-from images_emulator.web.upstream import ForwardedCall, Upstream
+from images_emulator.web.server_names import ServerNames
+from images_emulator.web.upstream import ForwardedCall, Upstream, error_messages
 
 DOWNLOADS_GRACE_SECONDS: Final = 5.0
 """Seconds that downloads of pictures get to finish when the server stops."""
@@ -51,6 +53,9 @@ class RecordProxy:
     thread. All recordings are searched for the credentials in *keys*. A call that did not reach the
     upstream is not kept.
 
+    Where calls get a key of one's own, a page of another site could use it: with *names*, such
+    calls are refused.
+
     A call that the stop of the server interrupts is kept as far as it came.
     """
 
@@ -60,10 +65,12 @@ class RecordProxy:
         keep: Keep,
         tell: Callable[[KeptCall], None] = lambda call: None,
         keys: tuple[str, ...] = (),
+        names: ServerNames | None = None,
     ) -> None:
         self._upstream = upstream
         self._keep = keep
         self._tell = tell
+        self._names = names
         self._redactor = Redactor(keys)
         # One thread, so that no two long bodies are in memory at the same time.
         self._writer = DaemonThreadPool(1, thread_name_prefix="recordings")
@@ -76,6 +83,12 @@ class RecordProxy:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
+        if self._names:
+            try:
+                self._names.check_page(scope)
+            except APIError as error:
+                await self._refuse(error, scope, send)
+                return
         call = self._upstream.call(scope)
         try:
             with suppress(ClientDisconnect):
@@ -89,6 +102,16 @@ class RecordProxy:
                 keeping.add_done_callback(self._keeping.discard)
             else:
                 call.close()
+
+    async def _refuse(self, error: APIError, scope: Scope, send: Send) -> None:
+        for message in error_messages(error):
+            await send(message)
+        status = error.newest.status
+        outline = Recording(
+            RecordedRequest(scope["method"], scope["path"]), RecordedResponse(status)
+        )
+        kept = KeptCall(outline, status, 0.0, None, f"not forwarded: {error}")
+        await asyncio.get_running_loop().run_in_executor(self._writer, self._tell, kept)
 
     async def finish(self) -> None:
         """Wait until all recordings are kept, and close the connections to the upstream."""

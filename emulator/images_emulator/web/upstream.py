@@ -270,7 +270,7 @@ class ForwardedCall:
         )
         self._error = str(error)
         self.status = error.newest.status
-        for message in _error_messages(error):
+        for message in error_messages(error):
             await send(message)
 
     async def _hang_up(self, receive: Receive, *, reset: bool) -> None:
@@ -377,7 +377,8 @@ def _body(data: bytes, *, more: bool) -> Message:
     return {"type": "http.response.body", "body": data, "more_body": more}
 
 
-def _error_messages(error: APIError) -> Sequence[Message]:
+def error_messages(error: APIError) -> Sequence[Message]:
+    """The messages of an answer that refuses a call with *error*."""
     answer = error.answer_on(None)
     body = json.dumps(answer.body()).encode()
     headers = [
