@@ -666,6 +666,25 @@ def test_a_namespace_that_cannot_begin_is_still_looked_at(time: list[float]) -> 
         assert names(server) == ["a"]
 
 
+@pytest.mark.not_on_redis("a process makes room at any time, the store keeps what they have")
+def test_a_namespace_that_cannot_begin_ends_no_other(
+    time: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(name: str) -> Emulator:
+        raise OSError("no such folder")
+
+    with Server(max_namespaces=1) as server:
+        call(server, "a")
+        time[0] += 120
+        with monkeypatch.context() as patch:
+            patch.setattr(server.emulator, "in_namespace", fail)
+            assert call(server, "b").status_code == 503
+        assert [names(server), calls(server, "a")] == [["a"], 1]
+        time[0] += 120
+        assert call(server, "b").status_code == 200
+        assert names(server) == ["b"]
+
+
 @NO_REDIS
 def test_to_look_at_a_namespace_that_another_process_has_deleted_does_not_revive_it() -> None:
     settings: dict[str, Any] = {"store": shared_redis().url, "store_name": new_store_name()}

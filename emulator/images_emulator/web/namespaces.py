@@ -4,7 +4,7 @@ made at its first call."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -323,8 +323,10 @@ class Namespaces:
         try:
             if begins:
                 self._sweep()
-                self._make_room()
+                with self._lock:
+                    self._idle_for_one_more()
             if namespace:
+                self._make_room()
                 if namespace.is_deleted and not self._uses:
                     # Its open calls may have left something since.
                     _reset(namespace.emulator)
@@ -339,6 +341,13 @@ class Namespaces:
         except (OSError, ValueError) as error:
             reason = str(error).rstrip(".")
             raise emulator_errors.unavailable_namespace(name=name, reason=reason) from None
+        if begins:
+            try:
+                # Not before: a namespace that cannot begin ends no other.
+                self._make_room()
+            except BaseException:
+                emulator.close()
+                raise
         for observer in self.observers:
             observer(emulator)
         namespace = Namespace(name, emulator, self._make_app(emulator, self))
@@ -351,19 +360,23 @@ class Namespaces:
         """Make room for one more namespace: forget those that were used longest ago, where there
         are too many. Raises APIError where they are still in use."""
         with self._lock:
-            surplus = self._surplus + 1
-            idle = [
-                each for each in self._by_name.values() if each.has_begun and not each.open_calls
-            ]
-            # A shared store keeps the state of the namespaces.
-            min_idle = 0 if self._uses else MIN_IDLE_SECONDS
-            for oldest in sorted(idle, key=lambda each: each.last_used)[: max(surplus, 0)]:
-                if time() - oldest.last_used < min_idle:
-                    break
-                self._forget(oldest)
-                surplus -= 1
-            if surplus > 0:
-                raise emulator_errors.too_many_namespaces(count=str(self._max_count))
+            for each in self._idle_for_one_more():
+                self._forget(each)
+
+    def _idle_for_one_more(self) -> Sequence[Namespace]:
+        """The namespaces that have to be forgotten for one more. Raises APIError where they are
+        still in use. The lock is held."""
+        surplus = max(self._surplus + 1, 0)
+        # A shared store keeps the state of the namespaces.
+        latest = time() - (0 if self._uses else MIN_IDLE_SECONDS)
+        idle = [
+            each
+            for each in self._by_name.values()
+            if each.has_begun and not each.open_calls and each.last_used <= latest
+        ]
+        if len(idle) < surplus:
+            raise emulator_errors.too_many_namespaces(count=str(self._max_count))
+        return sorted(idle, key=lambda each: each.last_used)[:surplus]
 
     @property
     def _is_surplus(self) -> bool:
