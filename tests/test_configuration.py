@@ -84,9 +84,9 @@ def test_file_has_values_in_the_types_of_toml(
         ("prot = 1", "there is no setting 'prot'; 'port' is probably meant"),
         ("as-of = 'any'", "there is no setting 'as-of'; 'as_of' is probably meant"),
         ("[server]\nport = 1", "there is no setting 'server'"),
-        ("port = true", "port must be a number, not True"),
+        ("port = true", "port must be a whole number, not True"),
         ("port = 'x'", "port must be a number, not 'x'"),
-        ("cache = 1.5", "cache must be a number, not 1.5"),
+        ("cache = 1.5", "cache must be a whole number, not 1.5"),
         ("cache = '12XB'", "cache must be a size such as 64MB, 64MiB or 67108864, not '12XB'"),
         ("host = 1", "host must be a text, not 1"),
         ("page = 1", "page must be true or false, not 1"),
@@ -112,7 +112,7 @@ def test_all_mistakes_in_the_file_are_named_at_once(folder: Path) -> None:
         read_settings()
     assert str(caught.value).splitlines() == [
         "images-emulator.toml:1: there is no setting 'prot'; 'port' is probably meant",
-        "images-emulator.toml:3: cache must be a number, not 1.5",
+        "images-emulator.toml:3: cache must be a whole number, not 1.5",
     ]
 
 

@@ -47,7 +47,7 @@ def parameters(function: Any) -> list[str]:
 
 
 def test_it_has_the_methods_of_a_server_with_their_parameters() -> None:
-    of_processes = {"run", "port", "namespaces"}
+    of_processes = {"run", "port", "namespaces", "is_stopping"}
     for name in vars(Server) | vars(Server.__mro__[1]):
         if name.startswith("_") or name in of_processes:
             continue

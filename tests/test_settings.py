@@ -147,13 +147,13 @@ def test_a_value_of_a_wrong_type_is_refused_by_the_name_of_its_setting(
         ({"api_key": None}, ValueError, "api_key: expected a list of texts, not None"),
         ({"allow_host": 1}, ValueError, "allow_host: expected a list of texts, not 1"),
         ({"deployment": {"a": "b"}}, ValueError, "deployment: expected a list of texts, not {.*"),
-        ({"port": True}, ValueError, "port: expected a number, not True"),
+        ({"port": True}, ValueError, "port: expected a whole number, not True"),
         ({"host": None}, ValueError, "host: expected a text, not None"),
         ({"deployment": ["a=b", "c="]}, ValueError, "deployment: expected NAME=MODEL, not 'c='"),
         (
             {"cache": "64XB", "port": 7e4, "as_of": "x", "idle_timeout": 0, "on_miss": "refuse"},
             ValueError,
-            r"port: expected a number, not 70000\.0\nas_of: expected .*, not 'x'\n"
+            r"port: expected a whole number, not 70000\.0\nas_of: expected .*, not 'x'\n"
             r"idle_timeout must be at least 1, not 0\ncache must be a size .*, not '64XB'",
         ),
         ({"as_off": "today"}, TypeError, "there is no setting 'as_off'; 'as_of' is probably meant"),

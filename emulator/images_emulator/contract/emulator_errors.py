@@ -57,7 +57,6 @@ foreign_host = Refusal(
     "Without that key, each call is forwarded with its own.",
     param="host",
     code="foreign_host",
-    type=ERROR_TYPE,
     status=403,
 )
 foreign_page = Refusal(
@@ -65,7 +64,6 @@ foreign_page = Refusal(
     "call is forwarded with its own.",
     param="origin",
     code="foreign_origin",
-    type=ERROR_TYPE,
     status=403,
 )
 upstream_failed = Refusal(
