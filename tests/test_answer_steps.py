@@ -347,7 +347,7 @@ def test_a_call_meets_a_fault_and_an_answer(client: OpenAI, server: Server) -> N
 
 def test_answers_count_as_faults_do(client: OpenAI, server: Server) -> None:
     step = {"after": 1, "times": 1, "answer": {"image": data_url(png())}}
-    server.emulator.scenario.load({"steps": [step, {"probability": 0, **step}]})
+    server.emulator.scenario.begin_document({"steps": [step, {"probability": 0, **step}]})
     assert [colours(client) for _ in range(3)] == ["drawn", "red", "drawn"]
     reasons = [[str(miss.reason) for miss in call.near_misses] for call in server.calls()]
     assert reasons == [
@@ -419,7 +419,7 @@ def test_near_misses_of_faults_and_answers_are_told_together(
 def test_a_thousand_answers_are_found_by_their_prompts(client: OpenAI, server: Server) -> None:
     answer = {"image": data_url(png())}
     steps = [{"match": {"prompt_name": f"fox-{n}"}, "answer": answer} for n in range(1000)]
-    server.emulator.scenario.load({"steps": steps})
+    server.emulator.scenario.begin_document({"steps": steps})
     assert [colours(client, prompt=f"Fox, {n}") for n in (0, 999, 1000, 999)] == [
         "red",
         "red",

@@ -159,8 +159,8 @@ def test_failure_to_send_closes_the_connection(
         (threading.Thread, "start"),
         (DaemonThreadPool, "submit"),
         (JobQueue, "_schedule"),
-        (JobQueue, "_run_one"),
-        (JobQueue, "_run_next"),
+        (JobQueue, "_run_and_schedule"),
+        (JobQueue, "_run_first"),
     ],
 )
 def test_queue_whose_thread_fails_takes_the_next_job(
@@ -234,7 +234,7 @@ def test_jobs_submitted_as_another_ends_are_scheduled_once(
     monkeypatch.setattr(queue, "_lock", Lock())
     queue.submit(lambda _: 1)
     assert len(runs) == 1
-    queue._run_one(runs[0])
+    queue._run_and_schedule(runs[0])
     assert len(runs) == 2
     queue.close()
 

@@ -123,7 +123,7 @@ def test_a_fault_that_leaves_the_body_as_it_is_changes_no_byte(
     plain, met = (re.sub(rb'"generation_id": "[^"]*"', b"", each.content) for each in answers)
     assert met == plain
     assert server.requests[-1].fault
-    assert [len(each.images) for each in server.requests[-2:]] == [1, 1]
+    assert [len(each.image_indexes) for each in server.requests[-2:]] == [1, 1]
 
 
 def test_every_fault_that_leaves_the_body_as_it_is_is_compared() -> None:

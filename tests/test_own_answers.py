@@ -92,7 +92,7 @@ def test_a_call_is_answered_by_an_own_picture(
     assert response.usage.total_tokens > 0
     assert read_recipe(picture)["own_picture"] == OwnPicture(data).digest
     (call,) = emulator.journal.find()
-    assert call.images == (0,)
+    assert call.image_indexes == (0,)
 
 
 def test_a_repeated_call_gets_the_same_bytes_without_rendering(

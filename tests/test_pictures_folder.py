@@ -82,7 +82,7 @@ def test_injected_answers_and_the_scenario_go_before_the_folder(tmp_path: Path) 
     with Server(pictures=str(tmp_path), scenario=str(scenario)) as server:
         server.answer(png(colour=GREEN), match={"prompt": "c"})
         assert shown(server, "a", "b", "c", "b c") == ["red", "blue", "green", "green"]
-        server.emulator.scenario.load({"steps": []})
+        server.emulator.scenario.begin_document({"steps": []})
         assert shown(server, "b", "c") == ["red", "red"]
         server.emulator.scenario.clear()
         assert shown(server, "a") == ["drawn"]

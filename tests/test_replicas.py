@@ -634,7 +634,7 @@ def test_a_call_asks_redis_three_times_at_most(
     trips_redis.command("FLUSHALL")
     with Server(store=trips_redis.url, rate_limit=rate_limit) as server:
         if steps := [*filter(None, (fault, answer))]:
-            server.emulator.scenario.load({"steps": steps})
+            server.emulator.scenario.begin_document({"steps": steps})
         generate(http, server, **fields)  # loads the scripts
         assert round_trips(trips_redis, lambda: generate(http, server, **fields)) == most
 

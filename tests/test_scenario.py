@@ -36,7 +36,7 @@ CALL = MatchInput("/v1/images/generations", "gpt-image-2", "a lighthouse", "sk-t
 
 def scenario_of(*steps: dict[str, Any]) -> Scenario:
     scenario = Scenario(MemoryStore())
-    scenario.load({"steps": [{"fault": "server_error", **step} for step in steps]})
+    scenario.begin_document({"steps": [{"fault": "server_error", **step} for step in steps]})
     return scenario
 
 
@@ -122,7 +122,7 @@ async def test_a_call_while_the_scenario_is_exchanged_counts_for_the_old_steps(
         await clear()
 
     monkeypatch.setattr(scenario._counters, "clear", clear_after_a_call)
-    scenario.load({"steps": [{"fault": "timeout", "times": 2}]})
+    scenario.begin_document({"steps": [{"fault": "timeout", "times": 2}]})
     assert [fault and fault.label for fault in during] == ["server_error"]
     assert meets(scenario, calls=3) == ["timeout", "timeout", ""]
 
@@ -321,7 +321,7 @@ def test_a_scenario_remembers_few_calls() -> None:
 def test_another_scenario_counts_anew() -> None:
     store = MemoryStore()
     scenario = Scenario(store)
-    scenario.load({"steps": [{"fault": "timeout"}]})
+    scenario.begin_document({"steps": [{"fault": "timeout"}]})
     assert meets(scenario) == ["timeout"]
     keys = [step.key for step in scenario._steps.value.planned]
     counters = store.counters("scenario")
@@ -500,7 +500,7 @@ def test_a_bundled_scenario_is_valid(path: Path) -> None:
     shown = scenario.as_json()["steps"]
     assert [step["met"] for step in shown] == [0] * len(steps)
     written = ("fault", "match", "times", "after", "probability", "seed")
-    scenario.load({"steps": [{name: step[name] for name in written} for step in shown]})
+    scenario.begin_document({"steps": [{name: step[name] for name in written} for step in shown]})
     ids = [step.pop("id") for step in shown]
     again = scenario.as_json()["steps"]
     assert not {step.pop("id") for step in again} & {*ids}

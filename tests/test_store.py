@@ -556,7 +556,7 @@ def test_a_packed_exchange_without_its_bytes_is_one_without_body_and_uploads() -
         assert entry.head.pairs == head.pairs
         assert (entry.query, entry.headers) == (exchange.query, exchange.headers)
         assert (entry.model, entry.uploads) == ("gpt-image-2", exchange.uploads)
-        assert (entry.status, entry.images, entry.fault) == (200, (0,), "latency")
+        assert (entry.status, entry.image_indexes, entry.fault) == (200, (0,), "latency")
         assert entry.duration_ms == exchange.duration_ms
         assert (entry.number, entry.outcome) == (7, "answered")
         assert entry.pictures == (SentImage(0, 64, 64, "png", 1234),)
@@ -673,7 +673,9 @@ def test_hosted_pictures_and_files_work_on_any_store(server: Server, client: Ope
 
 
 def test_scenarios_work_on_any_store(server: Server, client: OpenAI) -> None:
-    server.emulator.scenario.load({"steps": [{"fault": "slow_down", "after": 1, "times": 1}]})
+    server.emulator.scenario.begin_document(
+        {"steps": [{"fault": "slow_down", "after": 1, "times": 1}]}
+    )
     server.inject({"kind": "error", "status": 418})
     paths = [f"{server.base_url}/models"] * 4
     headers = {"Authorization": f"Bearer {KEY}"}

@@ -227,7 +227,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.fixture(scope="session")
 def images_emulator_settings() -> Settings:
-    """The settings of the session's server; have a fixture of this name for others."""
+    """The settings of the session's server; define a fixture of this name to change them."""
     from images_emulator.settings import Settings  # noqa: PLC0415 - most sessions want none
 
     return Settings()

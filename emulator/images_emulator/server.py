@@ -234,11 +234,11 @@ class Server(ThreadedServer, ServerControl):
         self, scenario: str | Path | Mapping[str, Any], folder: Path = Path()
     ) -> None:
         if isinstance(scenario, Mapping):
-            self.emulator.scenario.load(scenario, folder)
+            self.emulator.scenario.begin_document(scenario, folder)
         else:
             from images_emulator.scenarios import scenario_file  # noqa: PLC0415 - few tests need it
 
-            self.emulator.scenario.read(scenario_file(scenario, folder))
+            self.emulator.scenario.begin_file(scenario_file(scenario, folder))
 
     def waiting_steps(self) -> list[Mapping[str, Any]]:
         return without_spent(self.emulator.scenario.as_json()["steps"])

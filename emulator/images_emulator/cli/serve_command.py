@@ -132,7 +132,7 @@ def run(*, quiet: bool, verbose: bool, **flags: Any) -> int:
         serve_workers(count, settings, log_settings, configuration.file, idle_settings)
         return 0
     server = open_server(settings)
-    log = call_log(server, log_settings)
+    log = start_call_log(server, log_settings)
     state = start_state(server)
     log.log_while_running(
         server,
@@ -152,7 +152,7 @@ def run(*, quiet: bool, verbose: bool, **flags: Any) -> int:
 def open_server(settings: Settings, listener: SharedListener | None = None) -> Server:
     """Make the server, which does not serve yet, on the port of the settings or on *listener*.
     Raises CommandError where the port or the store is not available, and ValueError for a setting's
-    value. The garbage collector is off afterwards, until `call_log` turns it on."""
+    value. The garbage collector is off afterwards, until `start_call_log` turns it on."""
     # Imported modules are never garbage. Collecting garbage during the imports takes a tenth of the
     # time to the first answer.
     gc.disable()
@@ -175,7 +175,7 @@ def open_server(settings: Settings, listener: SharedListener | None = None) -> S
         raise
 
 
-def call_log(
+def start_call_log(
     server: Server,
     settings: LogSettings,
     lock: Callable[[], AbstractContextManager[object]] = nullcontext,

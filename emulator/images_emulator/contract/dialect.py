@@ -114,8 +114,8 @@ _CF_RAY_EXPOSED_SINCE: Final = date(2026, 5, 28)
 """Recorded on that day; on 2026-05-06 answers exposed the request id alone, on 2026-04-17 none."""
 
 _NO_SNIFF_DAYS: Final = Period(since=date(2024, 7, 17))
-"""The days on which answers have this header: recorded since that day, and absent in the recordings
-until 2024-06-03. None of images is of the days between."""
+"""The days on which answers have `x-content-type-options`: recorded since that day, and absent in
+the recordings until 2024-06-03. None of images is of the days between."""
 
 OPENAI_HEADERS: Final[Sequence[tuple[Period, Header]]] = (
     (ALWAYS, (b"openai-version", b"2020-10-01")),
@@ -135,7 +135,7 @@ have no such headers:
 
 - answers to preflights
 - answers of `/_emulator` and `/metrics`
-- answers that refuse a namespace
+- answers that refuse a namespace, and redirects to its page
 - answers of the HTTP server itself: 400 (invalid HTTP), 408, 431 (too large headers), 500 and 503
 """
 

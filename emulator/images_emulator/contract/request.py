@@ -149,7 +149,8 @@ class ImageRequest:
     the drawing is used in `scene_of` of `imaging/drawing.py`. A parameter that openai-python lacks
     is named in `web/code_samples/sdk_call.py`."""
 
-    # Fields without `ADDED_LATER` are in every key. A new one that decides a file has that mark.
+    # A field that decides a file always has a place in its keys, unless it is `ADDED_LATER`. A new
+    # one is.
     operation: Operation = field(metadata=DRAWING | OPERATION_NAME)
     model: Model = field(metadata=DRAWING | MODEL_ID)
     prompt: str = field(default="", metadata=DRAWING)

@@ -1,6 +1,7 @@
 """Rules for `size`: fixed lists, and WIDTHxHEIGHT within limits.
 
-A new size rule is a class here.
+The limits of a model are a `FlexibleSize` in `families.py`. Only a rule of another kind is a class
+here.
 """
 
 from __future__ import annotations

@@ -60,12 +60,12 @@ class Validation:
         """The valid request. Raises APIError."""
         name = self._model_name()
         model = self.available.models.get(name)
-        unknown = None if model else errors.no_such_model(model=name)
+        model_error = None if model else errors.no_such_model(model=name)
         only_model, named = self.call.operation.only_model, self.call.fields.get("model")
         if only_model and isinstance(named, str) and named not in ("", only_model):
             # As of any unknown model, refused after the gateway's checks: a size (2025-05) and
             # names (2025-08) were refused before the same `gpt-image-1` was.
-            unknown = errors.no_such_model(model=named)
+            model_error = errors.no_such_model(model=named)
         if model and self.call.operation not in model.accepts:
             listed = Words([LISTED_MODEL])
             self.forgive(errors.value_not_the_only_one(name="model", value=name, listed=listed))
@@ -77,8 +77,8 @@ class Validation:
         model = model or self.available.newest_model(self.call.operation)
         rules = self.available.rules(model, self.call)
         values = self._values_past_gateway(rules)
-        if unknown:
-            self.forgive(unknown)
+        if model_error:
+            self.forgive(model_error)
         return self._request_past_service(model, rules, values)
 
     def _model_name(self) -> str:
@@ -95,7 +95,7 @@ class Validation:
         are left out."""
         names = self._unknown_names(rules)
         for name in names[:MAX_VIOLATIONS]:
-            self.forgive(self._unknown(name, rules, names))
+            self.forgive(self._unknown_name_error(name, rules, names))
         values: dict[str, Any] = {}
         for name, rule in rules.items():
             try:
@@ -138,7 +138,7 @@ class Validation:
         names = [name for name in sent if name not in is_known]
         return Words(sorted(names) if self.is_on_older_stack else names)
 
-    def _unknown(self, name: str, rules: Rules, names: Words) -> APIError:
+    def _unknown_name_error(self, name: str, rules: Rules, names: Words) -> APIError:
         if "images" in rules and name in ("image", "image[]"):
             return errors.image_in_json(path=self.call.operation.path)
         image = rules.get("image")

@@ -7,10 +7,10 @@ from typing import Final
 from images_emulator.contract.operations import FORM, Operation
 from images_emulator.contract.request import Call
 from images_emulator.exchange.form_parser import DEFAULT_SETTINGS, read_form_with_names
-from images_emulator.exchange.json_body import parse_json
+from images_emulator.exchange.json_body import MAX_WHOLE_BYTES, parse_json
 from images_emulator.settings import Settings
 
-MAX_BYTES_ON_LOOP: Final = 2**18
+MAX_BYTES_ON_LOOP: Final = MAX_WHOLE_BYTES
 """A body up to this length is parsed on the event loop; that takes at most 5 ms."""
 
 

@@ -88,7 +88,7 @@ class Exchange:
     who. Then the journal drops bodies and pictures (`retention.py`). Only `answer.cached_usage` is
     set by any thread: by the first thread that asks for the usage.
 
-    Of the answer, `images` are the indexes of the images that were sent whole and `pictures` these
+    Of the answer, `image_indexes` are those of the images that were sent whole, `pictures` these
     images themselves; `stream` has the first events of a stream, and `events` and `partials` are
     the numbers of all events and of partial images.
 
@@ -186,9 +186,9 @@ class Exchange:
     has_recorded_headers: bool = False
     """Whether the answer has the recording's headers, in place of the API's standard ones."""
     needs_own_answer: bool = False
-    """Whether the endpoint sends nothing where the call meets no answer of one's own. Then a
+    """Whether the endpoint sends nothing where the call meets no own answer. Then a
     recording answers it, or the answer of a miss."""
-    is_forwarded: bool = False
+    goes_to_upstream: bool = False
     """Whether the call is forwarded to the upstream, because no recording answers it."""
 
     # --- the endpoint's: set by `ReplayMiddleware` or `FaultMiddleware` where these answer, and for
@@ -254,7 +254,7 @@ class Exchange:
 
     def error_answer(self, error: APIError) -> ErrorAnswer:
         """The answer of *error* in the words of the day that the call is judged by. Every error of
-        the API is answered through this method."""
+        a call that has an exchange is answered through this method."""
         return error.answer_on(
             self.image_operation.day_of_words(self.day) if self.image_operation else self.day
         )
@@ -332,7 +332,8 @@ class Exchange:
     @property
     def details(self) -> CallDetails:
         """The model, prompt, parameters and uploads of the call, as far as they are known."""
-        # These three are read first: `compact` sets `cached_details` before it drops them.
+        # These three are read first: what drops one of them, `compact` the call and
+        # `drop_body_and_pictures` the others, sets before what is needed of `cached_details`.
         call, request, chunks = self.call, self.request, self.chunks
         if details := self.cached_details:
             return details
@@ -470,7 +471,7 @@ class Exchange:
         return self.answer.sent.partials
 
     @property
-    def images(self) -> Sequence[int]:
+    def image_indexes(self) -> Sequence[int]:
         """The indexes of the images that were sent whole."""
         return self.answer.sent.image_indexes
 
@@ -478,14 +479,14 @@ class Exchange:
     def drawn(self) -> ImageRequest | None:
         """The request from which the pictures of the answer can be drawn again. None where no
         picture was sent."""
-        return self.request if self.images else None
+        return self.request if self.image_indexes else None
 
     def picture_request(self, index: int) -> ImageRequest | None:
         """The request from which picture *index* can be drawn again: a picture that was sent, or
         the picture of a download. None for any other."""
         if self.kind == "download":
             return self.request if index == self.hosted_index else None
-        return self.drawn if index in self.images else None
+        return self.drawn if index in self.image_indexes else None
 
     @property
     def pictures(self) -> Sequence[SentImage]:
@@ -504,7 +505,7 @@ class Exchange:
     @property
     def _image_parameters(self) -> ImageParameters | None:
         """The parameters of the images that were sent; None where none was."""
-        if not self.images:
+        if not self.image_indexes:
             return None
         if request := self.request:
             return ImageParameters.of(request)
@@ -516,7 +517,7 @@ class Exchange:
         tokens, and where no usage was sent."""
         # The request is read first: `drop_body_and_pictures` sets `cached_usage` before it drops
         # the request.
-        request = self.request if self.images else None
+        request = self.request if self.image_indexes else None
         answer = self.answer
         if usage := answer.cached_usage or answer.sent.usage:
             return usage
@@ -533,7 +534,7 @@ class Exchange:
         sent. None where no source tells the price, as for the model that writes an SVG."""
         request = self.request
         model = request.model if request else MODELS.get(self.model or "")
-        return price_of(model, len(self.images), self._image_parameters, self.usage)
+        return price_of(model, len(self.image_indexes), self._image_parameters, self.usage)
 
     @property
     def is_complete(self) -> bool:

@@ -325,7 +325,7 @@ def unpack_exchange(document: Mapping[str, Any], data: bytes) -> Exchange:
     exchange.weight -= upload_bytes + (body_bytes or 0) - len(data)
     if "request" in document and len(files) == upload_bytes:
         exchange.request = unpack_request(document["request"], files)
-    elif exchange.images and "pictures" not in exchange.dropped:
+    elif exchange.image_indexes and "pictures" not in exchange.dropped:
         exchange.dropped = [*exchange.dropped, "pictures"]
     if body_bytes is not None and len(body) == body_bytes:
         exchange.keep_body((body,))

@@ -84,7 +84,7 @@ def _dropped(exchange: Exchange, request: ImageRequest | None) -> Iterator[str]:
     """The parts that are not kept any more where only *request* is left."""
     if exchange.chunks or "body" in exchange.dropped:
         yield "body"
-    if exchange.images and (request is None or "pictures" in exchange.dropped):
+    if exchange.image_indexes and (request is None or "pictures" in exchange.dropped):
         yield "pictures"
 
 

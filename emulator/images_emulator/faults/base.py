@@ -76,7 +76,8 @@ def _anew(details: ErrorDetails) -> InitErrorDetails:
 
 
 class BaseFault(StrictModel):
-    """A fault: its settings are the fields, and `__call__` applies it to a call."""
+    """A fault: its settings are the fields, and `__call__` applies it to a call. Tables and help
+    show the docstring of its class, and the `description` that each field has to have."""
 
     for_downloads: ClassVar[bool] = False
     """Whether the fault is for downloads of hosted images alone, and not for API calls."""

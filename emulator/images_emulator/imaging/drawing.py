@@ -41,7 +41,9 @@ Box = tuple[int, int, int, int]
 SKY: Final = range(96)
 SUN: Final = range(96, 100)
 HILLS: Final = range(100, 104)
-ACCENT, CARD, INK = 104, 120, 136
+ACCENT: Final = 104
+CARD: Final = 120
+INK: Final = 136
 MUTED: Final = CARD + (INK - CARD) * 5 // 8
 CLEAR: Final = 255
 """Indices of the palette. From `ACCENT` to `CARD`, and from `CARD` to `INK`, it is a gradient.

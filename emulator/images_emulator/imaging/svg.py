@@ -31,9 +31,10 @@ from images_emulator.imaging.shaping import is_available
 from images_emulator.imaging.text_layout import Line, Run
 from images_emulator.imaging.typefaces import FIRST_GLYPH
 
-INK: Final = "#1d1f2a"
-MUTED: Final = "#73747c"
-"""Colours of text on the card, as in the palette of `drawing`."""
+INK_HEX: Final = "#1d1f2a"
+MUTED_HEX: Final = "#73747c"
+"""Colours of text on the card: that of `drawing.INK`, and one a little lighter than
+`drawing.MUTED`."""
 
 
 def _xml_text(text: str) -> str:
@@ -97,7 +98,7 @@ def _outlined(run: Run, position: tuple[float, float], size: int) -> str:
         for glyph in run.glyphs(size)[0]
         if (path := outline(run.font, ord(glyph.char) - FIRST_GLYPH))
     ]
-    return f'<g fill="{INK}" aria-label="{escape(run.text)}">{"".join(paths)}</g>'
+    return f'<g fill="{INK_HEX}" aria-label="{escape(run.text)}">{"".join(paths)}</g>'
 
 
 def _line_elements(line: Line, x: float, y: float) -> Iterator[str]:
@@ -109,7 +110,9 @@ def _line_elements(line: Line, x: float, y: float) -> Iterator[str]:
             # Viewers drop leading spaces.
             before = run._replace(text=run.text[: run.text.index(text)]).width(line.size)
             text_width = run._replace(text=text).width(line.size)
-            yield _text(text, (x + right + before, y), run.font_size(line.size), INK, text_width)
+            yield _text(
+                text, (x + right + before, y), run.font_size(line.size), INK_HEX, text_width
+            )
 
 
 def _card(request: ImageRequest, index: int, scene: Scene) -> Iterator[str]:
@@ -136,7 +139,7 @@ def _card(request: ImageRequest, index: int, scene: Scene) -> Iterator[str]:
         y += leading
         yield from _line_elements(line, x, y)
     y += small * 1.7
-    yield _text(" · ".join(each for each in details if each), (x, y), small, MUTED)
+    yield _text(" · ".join(each for each in details if each), (x, y), small, MUTED_HEX)
 
 
 def write(request: ImageRequest, index: int, draw: DrawFunction) -> bytes:

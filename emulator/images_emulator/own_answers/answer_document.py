@@ -188,7 +188,7 @@ def _media_type(text: str) -> str:
 
 
 class Answer(StrictModel, arbitrary_types_allowed=True):
-    """An answer of one's own as a step of a scenario has it: `answer`."""
+    """An own answer as a step of a scenario has it: `answer`."""
 
     image: Picture | None = Field(
         default=None,

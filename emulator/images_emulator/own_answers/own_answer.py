@@ -1,4 +1,4 @@
-"""An answer of one's own, as calls are given it."""
+"""An own answer, as calls are given it."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ class RecordingIndex:
             if is_played(recording):
                 self._add(position, recording)
         self.count = len(recordings)
-        """The number of recordings that a search finds; a cache of its results has it in the key.
+        """The number of recordings, played or not; a cache of search results has it in the key.
         It grows only once an added recording can be found."""
 
     def add(self, recording: Recording) -> None:

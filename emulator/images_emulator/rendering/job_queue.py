@@ -84,25 +84,25 @@ class JobQueue:
                 self._later.pop(future, None)
 
     def _schedule(self, executor: ThreadPoolExecutor) -> None:
-        executor.submit(self._run_one, executor).add_done_callback(self._check)
+        executor.submit(self._run_and_schedule, executor).add_done_callback(self._cancel_if_failed)
 
-    def _check(self, run: Future[None]) -> None:
+    def _cancel_if_failed(self, run: Future[None]) -> None:
         """Cancel all jobs where a *run* of the thread failed, for want of memory for instance. Jobs
         that wait would wait for ever."""
         if run.cancelled() or run.exception():
             self.cancel_all()
 
-    def _run_one(self, executor: ThreadPoolExecutor) -> None:
+    def _run_and_schedule(self, executor: ThreadPoolExecutor) -> None:
         """Run one job and schedule the next, so that other calls of the executor have their turn
         in between."""
-        self._run_next(render_files)
+        self._run_first(render_files)
         with self._lock:
             self._at_work = goes_on = bool(self._jobs or self._later)
         # Another thread may have submitted a job since, and have scheduled it.
         if goes_on:
             self._schedule(executor)
 
-    def _run_next(self, render: RenderFunction, *, may_be_later: bool = True) -> None:
+    def _run_first(self, render: RenderFunction, *, may_be_later: bool = True) -> None:
         """Run the first job. Where none waits but those for later, run one of them if it
         *may_be_later*."""
         with self._lock:

@@ -69,7 +69,7 @@ class RenderPool(JobQueue):
         if process.start():
             render = _render_function_of(process)
             while self._jobs:
-                self._run_next(render, may_be_later=False)
+                self._run_first(render, may_be_later=False)
             self._idle.append(process)
 
     def close(self) -> None:

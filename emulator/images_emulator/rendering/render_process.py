@@ -63,7 +63,7 @@ def render_files(request: ImageRequest, index: int, partial: int | None) -> Rend
 
 
 class ProcessGoneError(RuntimeError):
-    """The render process has ended, and so has its replacement."""
+    """The render process cannot be started, or has ended twice."""
 
 
 class RenderProcess:

@@ -192,7 +192,7 @@ class Renderer:
         disconnect: asyncio.Future[None] | None = None,
     ) -> bytes:
         """The thumbnail of *edge*, one of `imaging.thumbnails.EDGES`, of image *index* (from 0) or
-        of its partial image *partial*. It is drawn while no call to the API waits for a picture.
+        of its partial image *partial*. It is drawn while no other job waits in its queue.
         Raises WithdrawnError once *disconnect* is done."""
         encoded = self.cached(request, index, partial) if request.images else None
         slow = encoded is None and imaging.decoder.needs_decoding(request)

@@ -34,7 +34,7 @@ Has = Literal[
 ]
 """Something that a call may have: a mask; input images; events of a stream that were sent;
 forgiven violations; an earlier attempt; a fault that it met; a recording that answered it; an
-answer of one's own; a picture that was sent whole."""
+own answer; a picture that was sent whole."""
 
 _STATUS: Final = re.compile(r"[1-5](\d\d|xx)", re.ASCII)
 
@@ -222,7 +222,7 @@ def _features(entry: Exchange) -> Sequence[str]:
         "fault": entry.fault is not None,
         "recording": entry.recording is not None,
         "own_answer": entry.own_answer is not None,
-        "picture": bool(entry.images),
+        "picture": bool(entry.image_indexes),
     }
     return [name for name, is_there in features.items() if is_there]
 

@@ -206,7 +206,7 @@ class Scenario:
         return self._steps.value.answers > 0
 
     @property
-    def reads(self) -> frozenset[str]:
+    def needed_keys(self) -> frozenset[str]:
         """Which of `steps.EXPENSIVE_KEYS` its steps ask for."""
         return self._steps.value.reads
 
@@ -379,7 +379,7 @@ class Scenario:
         brings back the steps of the settings. Raises KeyError where there is none."""
         self._store.run(self._steps.update(lambda steps: steps.without(identity)))
 
-    def load(self, document: Mapping[str, Any], folder: Path | None = None) -> None:
+    def begin_document(self, document: Mapping[str, Any], folder: Path | None = None) -> None:
         """Begin another scenario; injected steps are gone. Paths in it are relative to *folder*;
         None refuses them. Raises ValueError."""
         from images_emulator.faults.scenario_document import parse_scenario  # noqa: PLC0415 - it loads pydantic
@@ -389,7 +389,7 @@ class Scenario:
         self._check(steps)
         self._begin(steps)
 
-    def read(self, path: str) -> None:
+    def begin_file(self, path: str) -> None:
         """Begin the scenario in a file; injected steps are gone. Raises ValueError."""
         from images_emulator.faults.scenario_document import read_scenario  # noqa: PLC0415 - it loads pydantic
 

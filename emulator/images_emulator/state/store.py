@@ -559,8 +559,8 @@ class Store(Protocol):
 
     async def refresh(self) -> None:
         """Bring the registers up to date with the writes of other processes. Leave them as they are
-        where the store is away. If the store is shared, `JournalMiddleware` awaits it at the start
-        of each call of the admin API, the live feed at intervals while it has readers, and
+        where the store is away. If the store is shared, `Admin` awaits it before the calls of the
+        admin API that may see state, the live feed at intervals while it has readers, and
         `Clock.wait_until` ten times a second while answers wait."""
         ...
 

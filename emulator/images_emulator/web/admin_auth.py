@@ -18,7 +18,7 @@ from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.credentials import bearer_token
 from images_emulator.settings import Settings
 from images_emulator.web.admin_audit import RefusalLog
-from images_emulator.web.forwarded_headers import is_forwarded
+from images_emulator.web.forwarded_headers import came_by_proxy
 from images_emulator.web.json_responses import admin_error_response
 from images_emulator.web.server_names import ServerNames, host_name
 
@@ -140,7 +140,7 @@ class AdminAuth:
             return False
         port = _port(host)
         if port is None and (
-            scheme == "https" or origin.lower() == self.public_origin or is_forwarded(scope)
+            scheme == "https" or origin.lower() == self.public_origin or came_by_proxy(scope)
         ):
             return True
         default = 443 if scheme == "https" else 80

@@ -30,7 +30,8 @@ class AzureEndpoints(OpenAIEndpoints):
     """Makes the endpoints of Azure's paths, which check the operation first and then the key."""
 
     def check_key(self, exchange: Exchange) -> None:
-        """Raise APIError unless the call has an accepted key."""
+        """Raise APIError unless the call has an accepted key, and note that API Management has let
+        it pass."""
         if not authenticate(exchange, self.emulator.settings):
             raise azure.access_denied()
         exchange.passed_api_management = True

@@ -1,5 +1,5 @@
 """The CORS middleware. It answers preflights, which web pages of any origin send before they call
-the API. It is the outermost one, and so begins each call's scope."""
+the API. It is outside of the journal, and begins each call's scope."""
 
 from __future__ import annotations
 

@@ -79,9 +79,9 @@ class FaultMiddleware:
     A call without an accepted API key is never given a fault. Otherwise a web page of another site
     could use up the faults that a test has injected. Neither is a call that is refused because the
     emulator's own headers are invalid: it is a mistake of the test. Nor is a call to an image
-    operation whose body is too long, or does not come whole. A download has no API key. Of
-    these headers only the one that names a fault counts for it. It is given a fault if it is a GET
-    or HEAD, and its URL has a valid signature or is that of a recorded picture.
+    operation whose body is too long, or does not come whole. A download has no API key. Of the
+    emulator's own headers, only `x-emulator-fault` counts for it. It is given a fault if it is a
+    GET or HEAD, and its URL has a valid signature or is that of a recorded picture.
 
     A fault that is claimed counts as met, also where the emulator fails or stops before it answers
     the call. Only a claim that had no reply of a shared store is revoked.
@@ -153,7 +153,7 @@ class FaultMiddleware:
         """Read the body of a call to an image operation, and tell what faults the call may have."""
         if exchange.kind == "download":
             return FaultEligibility(self._may_download_fail(exchange), has_directive=False)
-        if exchange.image_operation and not await self._has_body(exchange, receive):
+        if exchange.image_operation and not await self._read_whole_body(exchange, receive):
             return FaultEligibility(may_fail=False, has_directive=False)
         settings = self.emulator.settings
         may_fail = authenticate(exchange, settings) and has_valid_overrides(exchange, settings)
@@ -192,9 +192,10 @@ class FaultMiddleware:
                 return
             # The whole body is read first. An answer before the end of a request would reset the
             # connection.
-            await (self._call_or_none if exchange.image_operation else self._has_body)(
-                exchange, receive
-            )
+            if exchange.image_operation:
+                await self._call_or_none(exchange, receive)
+            else:
+                await self._read_whole_body(exchange, receive)
             exchange.fault, exchange.body_may_change = fault.label, fault.changes_body
             exchange.clock = self.emulator.clock
             exchange.message_values = {
@@ -234,14 +235,14 @@ class FaultMiddleware:
         text = await self._take_directive(exchange, receive) if has_directive else None
         if header := exchange.head.header(_FAULT_HEADER):
             try:
-                fault = _read(header)
+                fault = _parse_fault(header)
             except ValueError as error:
                 raise emulator_errors.bad_override(header=FAULT_HEADER, reason=str(error)) from None
             # A client may send the header with each of its requests.
             return None if fault.for_downloads and exchange.kind != "download" else fault
         if text is not None:
             try:
-                return _read(";".join(text.split()))
+                return _parse_fault(";".join(text.split()))
             except ValueError as error:
                 raise emulator_errors.bad_directive(reason=str(error)) from None
         scenario = self.emulator.scenario
@@ -257,7 +258,7 @@ class FaultMiddleware:
             return await self.emulator.renderer.parse(lambda: _directive_begins_in(body))
         return _directive_begins_in(body)
 
-    async def _has_body(self, exchange: Exchange, receive: Receive) -> bool:
+    async def _read_whole_body(self, exchange: Exchange, receive: Receive) -> bool:
         """Read the body. Return whether it has come whole, and is not too long."""
         try:
             await read_body(exchange, receive, self.emulator.settings)
@@ -303,7 +304,7 @@ class FaultMiddleware:
         return await input_of_call(exchange, call, model, self.emulator)
 
 
-def _read(text: str) -> BaseFault:
+def _parse_fault(text: str) -> BaseFault:
     from images_emulator.faults import parse_fault  # noqa: PLC0415 - most servers need none
 
     return parse_fault(text)

@@ -36,7 +36,7 @@ from images_emulator.rendering.renderer import Renderer
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosted_picture import hosted_pictures, mean_weight
 from images_emulator.web.disconnect import watch_disconnect
-from images_emulator.web.forwarded_headers import base_url, is_forwarded
+from images_emulator.web.forwarded_headers import base_url, came_by_proxy
 from images_emulator.web.json_responses import json_response
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class ImageResponses:
             from images_emulator.web.event_stream import EventStream  # noqa: PLC0415 - it delays the start
 
             response: Response = EventStream(
-                self._events(prepared, request), is_forwarded=is_forwarded(request.scope)
+                self._events(prepared, request), came_by_proxy=came_by_proxy(request.scope)
             )
         else:
             response = json_response(await self._body(request, exchange, prepared))

@@ -76,7 +76,7 @@ class ImagesAPI:
                 error.is_of_operation = True
                 raise
             admission = None
-            # A call that lacks an answer of one's own was admitted when it was sought.
+            # On the second pass, after a search for an own answer in vain, it is admitted already.
             is_new = not exchange.lacks_own_answer
             if is_new and self.emulator.rate_limits.rate:
                 admission = self._admission(exchange, prepared.request)
@@ -165,14 +165,14 @@ class ImagesAPI:
         files, owner = self.emulator.files, file_owner(exchange, self.emulator.settings)
         loader = self.loader.for_call(lambda identity: files.data(identity, owner))
         try:
-            return await self._decoded(request, call, policy, dialect, loader)
+            return await self._validated_with_uploads(request, call, policy, dialect, loader)
         except APIError as error:
             if loader.passed_setting:
                 settings = self.emulator.settings
                 error.add_notice(past_limit("an image", settings, loader.passed_setting))
             raise
 
-    async def _decoded(
+    async def _validated_with_uploads(
         self,
         request: Request,
         call: Call,

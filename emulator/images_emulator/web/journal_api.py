@@ -76,7 +76,7 @@ def journal_query(  # noqa: PLR0917 - one for each filter
     prompt: Annotated[Values, _filter("a part of it, in any case")],
     text: Annotated[Values, _filter("a part of prompt, error message, model or id, in any case")],
     fault: Annotated[Values, _filter("the name of the fault that was met")],
-    own_answer: Annotated[Values, _filter("the name of an answer of one's own, a glob")],
+    own_answer: Annotated[Values, _filter("the name of an own answer, a glob")],
     has: Annotated[Values, _filter(" ".join(get_args(Has)))],
     kind: Annotated[Values, _filter(" ".join(get_args(CallKind)))],
 ) -> Query:
@@ -283,7 +283,7 @@ class JournalAPI(AdminHandlers):
         def page() -> Gallery:
             entries, _ = self._page(query, limit, since, before)
             images = [image for entry in entries for image in pictures(entry)]
-            calls = [call for call in self.journal.summaries(query) if call.images]
+            calls = [call for call in self.journal.summaries(query) if call.image_indexes]
             # These may lack the uploads from which their pictures are drawn.
             without = [call for call in calls if not call.drawn]
             calls = [call for call in calls if call.drawn] + self.journal.whole(without)

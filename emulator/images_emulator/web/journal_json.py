@@ -216,7 +216,7 @@ class Gallery:
 def pictures(entry: Exchange) -> Iterator[AnsweredImage]:
     """The pictures of *entry*'s answer that can be drawn again."""
     request = entry.drawn
-    for index in entry.images if request else ():
+    for index in entry.image_indexes if request else ():
         assert request
         yield AnsweredImage(
             f"{ADMIN_PREFIX}/images/{entry.id}/{index}",
@@ -327,7 +327,7 @@ def counts_of(entries: Iterable[Exchange]) -> CallCounts:
                 value = f"{DOWNLOAD_PREFIX}*"
             if value is not None:
                 tally[value] += 1
-        images += len(entry.images)
+        images += len(entry.image_indexes)
         price += entry.price_usd or 0
     return CallCounts(**tallies, pictures=images, price_usd=round(price, 8))
 

@@ -91,7 +91,7 @@ def source_of(exchange: Exchange) -> str:
     """Who answered a call: `recording`, `own_answer`, `upstream` or `emulator`."""
     if exchange.recording:
         return "recording"
-    if exchange.is_forwarded:
+    if exchange.goes_to_upstream:
         return "upstream"
     return "own_answer" if exchange.answer.is_raw or exchange.own_answer else EMULATOR
 

@@ -62,7 +62,7 @@ class MissRecorder:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = exchange_of(scope)
-        exchange.is_forwarded = exchange.has_recorded_headers = exchange.body_may_change = True
+        exchange.goes_to_upstream = exchange.has_recorded_headers = exchange.body_may_change = True
         messages = _body_messages(exchange.chunks or ())
 
         async def receive_again() -> Message:

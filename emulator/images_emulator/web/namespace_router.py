@@ -85,7 +85,7 @@ class NamespaceRouter:
             elif name == DEFAULT_NAMESPACE:
                 app = self._default
             else:
-                namespace = await self.namespaces.get(name, reads=self._begins_none(scope))
+                namespace = await self.namespaces.get(name, begins=self._begins_one(scope))
                 await self._call(namespace, scope, receive, send)
                 return
         except APIError as error:
@@ -94,16 +94,16 @@ class NamespaceRouter:
                 refusal.raw_headers.append(ALLOW_ORIGIN)
         await app(scope, receive, send)
 
-    def _begins_none(self, scope: Scope) -> bool:
-        """Whether the call begins no namespace: it only looks at one, or has no access to its admin
-        API. To begin one may end another that is idle."""
+    def _begins_one(self, scope: Scope) -> bool:
+        """Whether the call begins its namespace, which may end another that is idle. It does not
+        where it only looks at one, or has no access to its admin API."""
         path = scope["path"]
         if is_admin_path(path):
             is_look = scope["method"] in READING_METHODS or path == SESSION_PATH
-            return is_look or not self._auth.admits(scope)
+            return not is_look and self._auth.admits(scope)
         if path == "/":
-            return self._leads_to_page and is_opened_in_browser(scope)
-        return _is_download(scope) or path == self._metrics_path or is_preflight(scope)
+            return not (self._leads_to_page and is_opened_in_browser(scope))
+        return not (_is_download(scope) or path == self._metrics_path or is_preflight(scope))
 
     async def _call(self, namespace: Namespace, scope: Scope, receive: Receive, send: Send) -> None:
         try:

@@ -159,12 +159,12 @@ class Namespaces:
         """The least time of last use, by `time`, at which a namespace is not forgotten yet."""
         return time() - self._idle_seconds
 
-    async def get(self, name: str, *, reads: bool = False) -> Namespace:
+    async def get(self, name: str, *, begins: bool) -> Namespace:
         """The namespace *name*, with one more open call, which the caller has to `release`. Where
-        there is no such namespace, it begins. But a call that only *reads* begins none: it gets an
-        empty namespace that is not kept. Raises APIError where the namespace cannot begin."""
-        namespace = await self._find_or_open(name, begins=not reads)
-        if reads and self._uses:
+        there is no such namespace, it *begins*, or the call gets an empty one that is not kept.
+        Raises APIError where the namespace cannot begin."""
+        namespace = await self._find_or_open(name, begins=begins)
+        if not begins and self._uses:
             # Another process may have begun it, or deleted it.
             try:
                 begun = await self._has_begun(name)
@@ -400,7 +400,7 @@ class Namespaces:
 
     def _sweep(self) -> None:
         """Forget the namespaces that are idle for too long."""
-        oldest = time() - self._idle_seconds
+        oldest = self._idle_cutoff()
         with self._lock:
             for namespace in [*self._by_name.values()]:
                 if not namespace.open_calls and namespace.last_used < oldest:

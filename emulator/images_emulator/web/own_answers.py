@@ -1,4 +1,4 @@
-"""Finds the answer of one's own that a validated call meets."""
+"""Finds the own answer that a validated call meets."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def apply_own_answer(
     emulator: Emulator,
     admission: Admission | None,
 ) -> PreparedRequest | RawAnswer:
-    """Find the answer of one's own that the call meets. Return a copy of *prepared* that the answer
+    """Find the own answer that the call meets. Return a copy of *prepared* that the answer
     changes, or the answer where it is raw, or *prepared* where there is none. Raises APIError where
     the call has no *admission*, and where the function of an answer fails."""
     values = await input_of_request(exchange, prepared.request, emulator)

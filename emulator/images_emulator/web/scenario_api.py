@@ -109,7 +109,7 @@ class ScenarioAPI(AdminHandlers):
     async def replace(self, request: Request) -> ScenarioState:
         """Begin the scenario in the body; injected steps are gone. Its pictures are `data:` URLs: a
         path is refused."""
-        await self._change(request, self.scenario.load)
+        await self._change(request, self.scenario.begin_document)
         state = await self.show()
         count = len(state.steps)
         note_detail("1 step" if count == 1 else f"{count} steps")

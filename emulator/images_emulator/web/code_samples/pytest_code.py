@@ -138,7 +138,7 @@ def _checks(source: SampleSource, sdk: SDKCall) -> Iterator[str]:
         yield "assert [event.type for event in stream] == types\n"
     else:
         yield f"answer = {expression}\n"
-        yield f"assert len(answer.data) == {len(exchange.images)}\n"
+        yield f"assert len(answer.data) == {len(exchange.image_indexes)}\n"
 
 
 _ENDS: Final = {"failed": "ends with an error", "cut": "is cut"}
