@@ -71,7 +71,9 @@ def test_a_download_leads_to_its_picture(
 ) -> None:
     answer = client.images.generate(model="dall-e-2", prompt="two", size="256x256", n=2)
     pictures = [browser.get(each.url or "").content for each in answer.data or []]
-    for number, download in enumerate(server.downloads):
+    downloads = server.downloads
+    assert (len({*pictures}), len(downloads)) == (2, 2)
+    for number, download in enumerate(downloads):
         details = httpx2.get(f"{server.url}/_emulator/requests/{download.id}").json()
         assert httpx2.get(server.url + details["hosted"]).content == pictures[number]
         thumbnail = httpx2.get(f"{server.url}{details['hosted']}/thumbnail/96")

@@ -29,7 +29,9 @@ from images_emulator.rendering import render_process
 from images_emulator.rendering.cores import spare_cores
 from images_emulator.rendering.render_pool import BUSY_SUBMISSIONS, RenderPool
 from images_emulator.rendering.render_process import Rendered, RenderProcess, render_files
+from images_emulator.threads import DaemonThreadPool
 from tests.pictures import RED, encoded, half_clear, halves, plain, png
+from tests.waiting import until
 
 pytestmark = pytest.mark.not_on_redis("is about drawing")
 
@@ -188,8 +190,14 @@ def test_a_closed_process_renders_no_more(process: RenderProcess) -> None:
 @pytest.fixture
 def pool() -> Iterator[RenderPool]:
     """Two processes that may join, and a thread of its own that is held up."""
-    pool, barrier = RenderPool(2), Event()
-    pool.submit(lambda _: barrier.wait(60))
+    pool, begun, barrier = RenderPool(2), Event(), Event()
+
+    def hold(_: object) -> bool:
+        begun.set()
+        return barrier.wait(60)
+
+    pool.submit(hold)
+    assert begun.wait(60)
     yield pool
     barrier.set()
     pool.close()
@@ -210,8 +218,11 @@ def test_processes_join_while_jobs_queue(pool: RenderPool) -> None:
         render_files(numbered(number), 0, None) for number in range(len(jobs))
     ]
     # What a process has done leaves nothing for the thread that was to do it.
-    assert pool.executor._work_queue.qsize() <= 1
+    executor = pool.executor
+    assert isinstance(executor, DaemonThreadPool)
+    assert executor._queue.empty()
     # They are free again, and come at once where somebody waits once more.
+    until(lambda: len(pool._idle) == 2)
     first, second = pool.submit(lambda render: render is render_files), submitted(pool, 0)
     assert not first.result(60)
     assert second.result(60) == jobs[0].result()

@@ -135,6 +135,7 @@ def test_a_cache_size_of_zero_changes_no_answer() -> None:
             answer = http.post("/images/generations", json=body)
             images.append([event["b64_json"] for _, event in frames(answer.text)])
     assert images[0] == images[1]
+    assert len(images[0]) == len({*images[0]}) == 4
 
 
 # --- warming up
@@ -176,4 +177,6 @@ def test_a_warm_up_that_is_cancelled_is_done_again(renderer: Renderer) -> None:
 def test_a_renderer_that_is_closed_before_its_warm_up_is_not_warm() -> None:
     renderer = Renderer(cache_bytes=0, max_processes=0)
     renderer.close()
-    assert not renderer.warm_up()
+    for _ in range(2):
+        assert not renderer.warm_up()
+        assert renderer._warm_up is None

@@ -160,14 +160,25 @@ def test_url_made_by_one_replica_is_served_by_the_other(
     assert {each.kind for each in one.downloads} == {"download"}
 
 
-def test_file_uploaded_to_one_replica_is_edited_by_the_other(replicas: Replicas) -> None:
+def test_file_uploaded_to_one_replica_is_edited_by_the_other(
+    replicas: Replicas, http: httpx2.Client
+) -> None:
     one, other = replicas
+
+    def edited(**image: str) -> Any:
+        body = {"model": "gpt-image-2", "prompt": "x", "size": "1024x1024", "images": [image]}
+        answer = http.post(f"{other.base_url}/images/edits", json=body).raise_for_status()
+        return answer.json()["data"][0]["b64_json"]
+
     with (
         OpenAI(base_url=one.base_url, api_key=KEY) as client,
         OpenAI(base_url=other.base_url, api_key=KEY) as other_client,
     ):
         file = client.files.create(file=("a.png", png((64, 64))), purpose="vision")
         assert other_client.files.content(file.id).content == png((64, 64))
+        data = base64.b64encode(png((64, 64))).decode()
+        same = edited(image_url=f"data:image/png;base64,{data}")
+        assert edited(file_id=file.id) == same
         other_client.files.delete(file.id)
         assert not client.files.list().data
 

@@ -13,6 +13,7 @@ import pytest
 
 from images_emulator import create_app
 from images_emulator.threads import DaemonThreadPool
+from tests.waiting import until
 
 
 def test_pool_call_returns_or_raises_where_awaited() -> None:
@@ -31,7 +32,11 @@ def test_pool_starts_no_more_threads_than_needed_or_allowed() -> None:
         thread_name_prefix="test",
         initializer=lambda: prepared.append(threading.current_thread().name),
     )
-    pool.submit(int).result()
+    for _ in range(3):
+        pool.submit(int).result()
+        # The thread is free a moment later.
+        until(lambda: not pool._ended.empty())
+    assert prepared == ["test_0"]
     begun, go = threading.Semaphore(0), threading.Event()
 
     def wait() -> None:
@@ -39,13 +44,13 @@ def test_pool_starts_no_more_threads_than_needed_or_allowed() -> None:
         go.wait()
 
     waiting = [pool.submit(wait) for _ in range(5)]
+    assert pool._started == 2
     for _ in range(2):
         begun.acquire()
-    assert not begun.acquire(blocking=False)
-    assert sorted(prepared) == ["test_0", "test_1"]
     go.set()
     for each in waiting:
         each.result()
+    assert sorted(prepared) == ["test_0", "test_1"]
     pool.shutdown()
 
 
