@@ -22,6 +22,7 @@ from reliability.ports import free_port
 from tests.pictures import png
 from tests.programs import RunningCommand, run_command, running_command
 from tests.redis_server import missing_part
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -256,9 +257,9 @@ def stopped(process: subprocess.Popen[str] | RunningCommand, signals: Sequence[i
 
 
 def open_call(
-    url: str, path: str, body: Mapping[str, Any], fault: str | None = None
+    url: str, path: str, body: Mapping[str, Any], fault: str | None = None, *, unsent: int = 0
 ) -> socket.socket:
-    """A connection on which this call was sent."""
+    """A connection on which this call was sent, but for the last *unsent* bytes of its body."""
     host, port = url.removeprefix("http://").split(":")
     data = json.dumps(body).encode()
     head = [f"POST /v1/images/{path} HTTP/1.1", f"host: {host}", "authorization: Bearer sk-test"]
@@ -266,15 +267,29 @@ def open_call(
     if fault:
         head.append(f"x-emulator-fault: {fault}")
     connection = socket.create_connection((host, int(port)))
-    connection.sendall("\r\n".join([*head, "\r\n"]).encode() + data)
+    connection.sendall("\r\n".join([*head, "\r\n"]).encode() + data[: len(data) - unsent])
     return connection
 
 
 def wait_for_a_call(url: str) -> None:
     """Wait until the server's journal has one."""
     with httpx2.Client(base_url=url) as http:
-        while not http.get("/_emulator/requests").json()["total"]:
-            pass
+        until(lambda: http.get("/_emulator/requests").json()["total"])
+
+
+def wait_for_refusal(url: str) -> None:
+    """Wait until the server accepts no connections."""
+    host, port = url.removeprefix("http://").split(":")
+
+    def is_refused() -> bool:
+        try:
+            socket.create_connection((host, int(port))).close()
+        except ConnectionError as error:
+            # It is reset where the listener is closed while it waits there.
+            return isinstance(error, ConnectionRefusedError)
+        return False
+
+    until(is_refused)
 
 
 def all_of(connection: socket.socket) -> bytes:
@@ -386,12 +401,16 @@ def test_signal_does_not_wait_for_a_hanging_fetch(signals: Sequence[int]) -> Non
 def test_shutdown_lets_a_short_call_finish() -> None:
     with (
         forked("--port", "0") as (process, url),
-        open_call(url, "generations", {"n": 99}, "latency;seconds=0.1") as connection,
+        open_call(url, "generations", {"n": 99}, unsent=1) as connection,
     ):
         wait_for_a_call(url)
-        stopped(process, [signal.SIGTERM])
+        process.send_signal(signal.SIGTERM)
+        wait_for_refusal(url)
+        connection.sendall(b"}")
+        stopped(process, [])
         answer = all_of(connection)
     assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert b"connection: close\r\n" in answer
     assert answer.endswith(b"}")
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import re
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,10 +21,12 @@ from PIL import Image
 
 from images_emulator import Server
 from images_emulator.cli.exchange_line import line_of
+from images_emulator.http_server import LOOPS_A_DAY
 from images_emulator.imaging.decode_limits import MIN_SCALED_PIXELS, DecodeLimits, scale_of
 from images_emulator.imaging.decoder import decode
 from images_emulator.imaging.memory import TRIM_THRESHOLD_BYTES
 from images_emulator.imaging.scaled import load
+from images_emulator.protocol import HTTPProtocol
 from images_emulator.settings import Settings, all_settings
 from reliability.plain_webp import plain_webp
 from tests.answers import error_of, verdict
@@ -162,10 +165,40 @@ def test_headers_of_a_part_are_as_large_as_the_setting_says(
 
 
 @pytest.fixture
-def quick_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection has been idle for half a minute after four ticks of the server, in 0.4 s."""
-    monkeypatch.setattr("images_emulator.http_server.LOOPS_BETWEEN_TICKS", 1)
-    monkeypatch.setattr("images_emulator.protocol.TICK_SECONDS", 10)
+def received(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """What comes to servers whose connections grow older by `let_pass` alone."""
+    received: list[bytes] = []
+    receive = HTTPProtocol.data_received
+
+    def noted(protocol: HTTPProtocol, data: bytes) -> None:
+        receive(protocol, data)
+        received.append(data)
+
+    monkeypatch.setattr(HTTPProtocol, "data_received", noted)
+    monkeypatch.setattr("images_emulator.http_server.LOOPS_BETWEEN_TICKS", LOOPS_A_DAY)
+    return received
+
+
+def let_pass(server: Server, seconds: int) -> None:
+    """Make the connections of *server* so many seconds older."""
+    loop = server._http._loop
+    assert loop
+    for _ in range(seconds):
+        asyncio.run_coroutine_threadsafe(server._http.on_tick(0), loop).result(30)
+
+
+def wait_until_idle(server: Server, received: Sequence[bytes], data: bytes) -> None:
+    """Wait until *server* has got *data* on its only connection, and has answered what it could."""
+    connections: Any = server._http.server_state.connections
+
+    def is_idle() -> bool:
+        if not connections or b"".join(received) != data:
+            return False
+        (protocol,) = connections
+        cycle = protocol.cycle
+        return cycle is None or cycle.response_complete or cycle.more_body
+
+    until(is_idle)
 
 
 def test_the_limit_of_a_head_counts_what_came_with_the_end_of_the_head_before(
@@ -185,8 +218,6 @@ def test_the_limit_of_a_head_counts_what_came_with_the_end_of_the_head_before(
 CALL: Final = b"POST /v1/images/generations HTTP/1.1\r\nAuthorization: Bearer k\r\n"
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("quick_ticks")
 @pytest.mark.parametrize(
     ("data", "status"),
     [
@@ -202,10 +233,19 @@ CALL: Final = b"POST /v1/images/generations HTTP/1.1\r\nAuthorization: Bearer k\
     ids=["nothing", "half a head", "half a body", "a call", "a call and half a head"],
 )
 def test_a_connection_is_closed_when_it_has_been_idle_for_as_long_as_the_setting_says(
-    data: bytes, status: bytes
+    data: bytes, status: bytes, received: Sequence[bytes]
 ) -> None:
-    with Server(idle_timeout=30) as server:
-        answer = sent(server, data, waits=True)
+    with (
+        Server(idle_timeout=30) as server,
+        socket.create_connection((server.settings.host, server.port), timeout=30) as connection,
+    ):
+        connection.sendall(data)
+        wait_until_idle(server, received, data)
+        let_pass(server, 30)
+        (protocol,) = server._http.server_state.connections
+        assert not protocol.transport.is_closing()
+        let_pass(server, 1)
+        answer = b"".join(iter(lambda: connection.recv(65_536), b""))
     assert b" ".join(re.findall(rb"HTTP/1.1 (\d+)", answer)) == status
     if status.endswith(b"408"):
         error = json.loads(answer.rpartition(b"\r\n\r\n")[2])["error"]
@@ -213,30 +253,44 @@ def test_a_connection_is_closed_when_it_has_been_idle_for_as_long_as_the_setting
         assert error["code"] == "request_timeout"
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("quick_ticks")
 @pytest.mark.parametrize("key", [b"Authorization: Bearer k\r\n", b""], ids=["key", "no key"])
 def test_a_call_whose_rest_does_not_come_stands_in_the_journal_as_it_was_answered(
-    key: bytes,
+    key: bytes, received: Sequence[bytes]
 ) -> None:
-    head = b"POST /v1/images/generations HTTP/1.1\r\n" + key
-    head += b"Content-Type: application/json\r\nContent-Length: 9\r\n\r\n"
-    with Server(idle_timeout=30) as server:
-        assert b" 408 " in sent(server, head + b"{", waits=True)
+    data = b"POST /v1/images/generations HTTP/1.1\r\n" + key
+    data += b"Content-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
+    with (
+        Server(idle_timeout=30) as server,
+        socket.create_connection((server.settings.host, server.port), timeout=30) as connection,
+    ):
+        connection.sendall(data)
+        wait_until_idle(server, received, data)
+        let_pass(server, 31)
+        assert b" 408 " in connection.recv(65_536)
         until(lambda: server.requests[0].duration_ms is not None)
         (call,) = server.requests
         assert (call.status, call.error_code, call.outcome) == (408, "request_timeout", "refused")
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("quick_ticks")
+@pytest.mark.usefixtures("received")
 def test_a_connection_whose_answer_takes_long_is_not_idle() -> None:
     body = json.dumps(FIELDS | {"stream": True, "partial_images": 1}).encode()
-    with Server(idle_timeout=30) as server:
-        head = CALL + b"x-emulator-fault: latency; seconds=0.5\r\nConnection: close\r\n"
-        head += b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
-        answer = sent(server, head + body, waits=True)
-    assert b"image_generation.completed" in answer
+    head = CALL + b"x-emulator-fault: latency; seconds=3600\r\n"
+    head += b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with (
+        Server(idle_timeout=30) as server,
+        socket.create_connection((server.settings.host, server.port), timeout=30) as connection,
+    ):
+        connection.sendall(head + body)
+        until(lambda: bool(server.emulator.clock._waits))
+        let_pass(server, 60)
+        server.clock.advance(hours=1)
+        answer = b""
+        while not answer.endswith(b"\r\n0\r\n\r\n"):
+            answer += connection.recv(65_536)
+        assert b"image_generation.completed" in answer
+        connection.sendall(b"GET /v1/models HTTP/1.1\r\nAuthorization: Bearer k\r\n\r\n")
+        assert connection.recv(12) == b"HTTP/1.1 200"
 
 
 def test_a_connection_on_which_a_byte_comes_now_and_then_is_not_idle() -> None:

@@ -32,7 +32,7 @@ from images_emulator.workers.worker_messages import Report
 from tests.conftest import KEY, ROOT
 from tests.feed_listener import listening
 from tests.redis_server import missing_part, new_store_name, shared_redis
-from tests.test_cli import COMMAND, open_call
+from tests.test_cli import ANY, COMMAND, all_of, open_call, wait_for_refusal
 from tests.waiting import until
 
 pytestmark = [
@@ -149,6 +149,11 @@ def serving(*flags: str, lines: int = 5, group: bool = False) -> Iterator[Worker
 def stop(workers: Workers) -> None:
     """Stop all, which ends well."""
     workers.process.send_signal(signal.SIGTERM)
+    wait_for_end(workers)
+
+
+def wait_for_end(workers: Workers) -> None:
+    """Wait until all have stopped, which ends well."""
     assert workers.process.wait(SECONDS) == 0
     assert workers.process.stderr
     assert "Traceback" not in workers.process.stderr.read()
@@ -169,14 +174,17 @@ def workers(running_workers: Workers) -> Workers:
 # --- one server
 
 
-def test_start_of_workers_is_printed_once(workers: Workers) -> None:
-    assert workers.start == [
-        f"Listening on {workers.url}",
-        workers.start[1],
-        "workers=2: one emulator, with a Redis of their own",
-        f"The page is at {workers.url}/_emulator/",
-        workers.start[4],
-    ]
+def test_start_of_workers_is_printed_once() -> None:
+    with serving() as workers:
+        stop(workers)
+        assert workers.process.stdout
+        assert [*workers.start, *workers.process.stdout.read().splitlines()] == [
+            f"Listening on {workers.url}",
+            ANY,
+            "workers=2: one emulator, with a Redis of their own",
+            f"The page is at {workers.url}/_emulator/",
+            f"In your shell: export OPENAI_BASE_URL={workers.url}/v1 OPENAI_API_KEY=sk-test",
+        ]
 
 
 def test_each_worker_answers_and_both_have_one_journal(workers: Workers) -> None:
@@ -216,22 +224,22 @@ def test_a_fault_is_met_as_often_as_it_says_by_both_workers(workers: Workers) ->
     assert len(workers.journal()) == 32
 
 
-def test_connections_are_shared_out_evenly(workers: Workers) -> None:
+def test_each_worker_takes_some_of_many_connections(workers: Workers) -> None:
     counts = ConnectionCounts(workers.folder / "connections", 2)
     port = int(workers.url.rpartition(":")[2])
-    before = sum(counts.counts)
 
-    def is_even() -> bool:
+    def fewest() -> int:
+        # Those of earlier calls may still be open.
+        until(lambda: sum(counts.counts) == 0)
         connections = [socket.create_connection(("127.0.0.1", port)) for _ in range(16)]
-        until(lambda: sum(counts.counts) == before + 16)
-        difference = max(counts.counts) - min(counts.counts)
+        until(lambda: sum(counts.counts) == 16)
+        taken = min(counts.counts)
         for each in connections:
             each.close()
-        until(lambda: sum(counts.counts) <= before)
-        return difference <= 6
+        return taken
 
     # On a busy machine one of them may take all, while the other gets no turn.
-    assert any(is_even() for _ in range(10))
+    assert any(fewest() >= 5 for _ in range(10))
     counts.close()
 
 
@@ -324,13 +332,17 @@ def test_redis_of_the_workers_is_replaced(workers: Workers) -> None:
 def test_sigterm_stops_all_and_lets_a_short_call_finish() -> None:
     with (
         serving() as workers,
-        open_call(workers.url, "generations", {"n": 99}, "latency;seconds=0.2") as connection,
-        connection.makefile("rb") as answer,
+        open_call(workers.url, "generations", {"n": 99}, unsent=1) as connection,
     ):
         until(workers.journal)
         processes, folder = children(workers.process.pid), workers.folder
-        stop(workers)
-        assert answer.readline() == b"HTTP/1.1 400 Bad Request\r\n"
+        workers.process.send_signal(signal.SIGTERM)
+        wait_for_refusal(workers.url)
+        connection.sendall(b"}")
+        wait_for_end(workers)
+        answer = all_of(connection)
+        assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+        assert b"connection: close\r\n" in answer
         assert not any(map(is_running, processes))
         assert not folder.exists()
 
@@ -565,6 +577,7 @@ def test_worker_whose_start_fails_behind_its_process_leaves_none(
 def test_worker_that_ends_again_and_again_is_replaced_later_each_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(supervisor_module, "SETTLED_SECONDS", 3600)
     monkeypatch.setattr(supervisor_module, "MIN_DELAY_SECONDS", 0.01)
     monkeypatch.setattr(supervisor_module, "MAX_DELAY_SECONDS", 0.03)
     code = f"""
