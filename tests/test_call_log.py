@@ -82,7 +82,7 @@ class LateObserver:
 
     def wait_for(self, calls: int) -> None:
         for _ in range(calls):
-            assert self._completed.acquire(timeout=10)
+            assert self._completed.acquire(timeout=30)
 
 
 def lines_of(server: Server, act: Callable[[], object], **settings: str) -> list[str]:

@@ -106,9 +106,9 @@ def test_a_rendering_is_withdrawn_once_its_last_client_disconnects(
             for connection in (leaves, stays):
                 connection.sendall(generation("a lighthouse for two"))
             queued = server.emulator.renderer._underway
-            until(lambda: [each.waiters for each in queued.values()] == [2])
+            until(lambda: [each.waiters for each in [*queued.values()]] == [2])
             leaves.close()
-            until(lambda: [each.waiters for each in queued.values()] == [1])
+            until(lambda: [each.waiters for each in [*queued.values()]] == [1])
             assert len(pool._jobs) == 1
         stays.settimeout(60)
         assert stays.recv(15) == b"HTTP/1.1 200 OK"

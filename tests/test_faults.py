@@ -53,9 +53,11 @@ def patient(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAI]
         yield client
 
 
-def met(emulator: Emulator) -> int:
-    """The requests that the injected fault met."""
-    return int(emulator.scenario.as_json()["steps"][0]["met"])
+def met(client: OpenAI) -> int:
+    """The requests of *client* that the injected fault met, which the server says once it has read
+    all of them."""
+    answer = httpx2.get(client.base_url.join("/_emulator/scenario"))
+    return int(answer.json()["steps"][0]["met"])
 
 
 def seen(emulator: Emulator, client: OpenAI, fault: str, **fields: Any) -> Seen:
@@ -63,7 +65,7 @@ def seen(emulator: Emulator, client: OpenAI, fault: str, **fields: Any) -> Seen:
     fields = {"model": "gpt-image-2", "prompt": "a lighthouse"} | fields
     # Drawn once, its pictures are at hand, so that only a fault takes longer than its time.
     assert list(client.images.generate(**fields))
-    read_timeout = {"timeout": 0.1, "stall": 1}.get(parse_fault(fault).kind, 60)
+    read_timeout = {"timeout": 0.3, "stall": 1}.get(parse_fault(fault).kind, 60)
     client = client.with_options(timeout=httpx2.Timeout(60, read=read_timeout))
     emulator.scenario.add({"fault": parse_fault(fault).model_dump(exclude_none=True)})
     events: list[str] = []
@@ -77,8 +79,8 @@ def seen(emulator: Emulator, client: OpenAI, fault: str, **fields: Any) -> Seen:
     except Exception as error:  # noqa: BLE001 - any exception is what is looked at
         cause = type(error.__cause__).__name__ if error.__cause__ else None
         code = getattr(error, "code", None)
-        return Seen(type(error), cause, code, met(emulator), tuple(events))
-    return Seen(requests=met(emulator), events=tuple(events))
+        return Seen(type(error), cause, code, met(client), tuple(events))
+    return Seen(requests=met(client), events=tuple(events))
 
 
 @pytest.mark.parametrize(

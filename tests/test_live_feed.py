@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
 import httpx2
@@ -38,6 +39,12 @@ def short_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each event that a test waits for comes a tenth of a second sooner."""
     monkeypatch.setattr(live_feed, "GATHER_SECONDS", 0.01)
     monkeypatch.setattr(live_feed, "SECONDS_PER_CALL", 0.001)
+
+
+@pytest.fixture
+def long_resume(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader may come back for longer than any test lasts."""
+    monkeypatch.setattr(live_feed, "RESUME_SECONDS", 3600)
 
 
 def call(http: httpx2.Client, prompt: str) -> str:
@@ -80,6 +87,7 @@ def test_a_stream_is_told_as_it_goes_on(server: Server, http: httpx2.Client) -> 
     assert (completed["id"], completed["outcome"], completed["events"]) == (identity, "gone", 1)
 
 
+@pytest.mark.usefixtures("long_resume")
 @pytest.mark.parametrize("by_query", [False, True])
 def test_a_reader_who_comes_back_misses_nothing(
     server: Server, http: httpx2.Client, by_query: bool
@@ -123,6 +131,7 @@ def test_clearing_the_journal_and_a_reset_are_told(server: Server, http: httpx2.
             pass
 
 
+@pytest.mark.usefixtures("long_resume")
 def test_a_new_reader_is_not_told_of_a_reset_before_it(server: Server, http: httpx2.Client) -> None:
     with listening(server.url):
         pass
@@ -195,19 +204,30 @@ def test_the_feed_ends_when_the_server_stops(http: httpx2.Client) -> None:
         assert listener.ends()
 
 
-def test_a_reader_who_does_not_read_keeps_nobody_waiting(
-    server: Server, http: httpx2.Client
-) -> None:
+def test_a_reader_who_does_not_read_keeps_nobody_waiting() -> None:
     with (
-        socket.create_connection(("127.0.0.1", server.port)) as idle,
+        Server() as server,
+        httpx2.Client(base_url=server.url) as http,
         listening(server.url) as other,
+        socket.socket() as idle,
     ):
-        idle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+        call(http, "first")
+        connections: Any = server._http.server_state.connections
+        before = {*connections}
+        # Both ends of the connection that comes now hold little.
+        server._listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        idle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        idle.connect(("127.0.0.1", server.port))
         idle.sendall(b"GET /_emulator/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        for number in range(20):
-            call(http, f"{number} " + "long " * 10_000)
-        for _ in range(20):
+        idle.recv(1)
+        (protocol,) = {*connections} - before
+        numbers = count()
+        while not protocol.flow.write_paused:
+            call(http, f"{next(numbers)} " + "long " * 10_000)
             other.until("completed")
+        last = call(http, "last")
+        other.until("completed", id=last)
+        assert protocol.flow.write_paused
 
 
 # --- who may read
@@ -530,6 +550,7 @@ async def test_what_another_process_changes_is_told_without_a_call(
     assert "the live feed cannot refresh the store" in caplog.text
 
 
+@pytest.mark.usefixtures("long_resume")
 async def test_events_are_not_built_while_no_reader_is_there(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,6 +19,7 @@ import pytest_asyncio
 from openai import OpenAI
 
 from images_emulator import Server
+from reliability.ports import free_port
 from tests.opened_page import Scheme, opened_page, serious_faults
 from tests.pictures import half_clear, png
 from tests.programs import run_python
@@ -540,7 +541,10 @@ def restarted(server: Server) -> Iterator[Server]:
 
 
 async def test_page_goes_on_after_the_server_was_away(chromium: Browser) -> None:
-    with Server() as server, OpenAI(base_url=server.base_url, api_key="k") as client:
+    with (
+        Server(port=free_port()) as server,
+        OpenAI(base_url=server.base_url, api_key="k") as client,
+    ):
         async with opened_page(chromium, server, errors=True) as page:
             await is_live(page)
             generate(client, "before")
@@ -558,7 +562,10 @@ async def test_page_goes_on_after_the_server_was_away(chromium: Browser) -> None
 
 
 async def test_call_of_a_server_that_has_gone_is_closed(chromium: Browser) -> None:
-    with Server() as server, OpenAI(base_url=server.base_url, api_key="k") as client:
+    with (
+        Server(port=free_port()) as server,
+        OpenAI(base_url=server.base_url, api_key="k") as client,
+    ):
         generate(client, "before")
         call = server.requests[0].id
         async with opened_page(chromium, server, f"call={call}", errors=True) as page:

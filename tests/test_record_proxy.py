@@ -631,16 +631,15 @@ def test_an_upstream_that_goes_quiet_is_given_up_after_the_timeout(begun: bool) 
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")
         done.wait(30)
 
-    # What has begun must not be too late itself, on a busy machine either.
-    timeout = 1 if begun else 0.1
-    with raw_upstream(answer) as url, recording(url, timeout=timeout) as proxy:
+    # Also for the connection, on a busy machine either.
+    with raw_upstream(answer) as url, recording(url, timeout=1) as proxy:
         if begun:
             with pytest.raises(httpx2.RemoteProtocolError):
                 send(proxy, "GET", "/v1/models")
         else:
             error = error_of(send(proxy, "GET", "/v1/models"), 502)
             assert error["message"] == (
-                f"The upstream {url} does not answer: nothing came for 0.1 seconds."
+                f"The upstream {url} does not answer: nothing came for 1 seconds."
             )
         recorded = proxy.last()
         done.set()
@@ -664,12 +663,12 @@ def test_an_upstream_that_takes_no_more_of_a_call_is_told_of_and_recorded() -> N
         holding = threading.Thread(target=hold)
         holding.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        with recording(url, timeout=0.5) as proxy:
+        with recording(url, timeout=1) as proxy:
             answer = send(proxy, "POST", "/v1/files", content=bytes(20_000_000))
             done.set()
             recorded = proxy.last()
         holding.join()
-    message = f"The upstream {url} does not take this call: it took nothing of it for 0.5 seconds."
+    message = f"The upstream {url} does not take this call: it took nothing of it for 1 seconds."
     assert error_of(answer, 502)["message"] == message
     assert (len(recorded.request.body), recorded.response) == (20_000_000, None)
 

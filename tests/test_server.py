@@ -24,6 +24,7 @@ import images_emulator
 from images_emulator import Emulator, Server, Settings
 from images_emulator.state.memory_store import MemoryStore
 from images_emulator.state.store import Store
+from reliability.ports import free_port
 from tests.waiting import until
 
 
@@ -41,8 +42,7 @@ def test_a_server_takes_a_free_port_unless_one_is_named(settings: Settings | Non
 
 
 def test_settings_may_be_given_by_their_names() -> None:
-    with closing(Server()) as server:
-        port = server.port
+    port = free_port()
     with closing(Server(Settings(validation="lenient"), port=port, as_of="2026-06-01")) as server:
         assert server.url == f"http://127.0.0.1:{port}"
         assert server.settings.as_of == "2026-06-01"
@@ -149,7 +149,7 @@ def test_the_package_lists_its_public_names() -> None:
 
 
 def test_a_closed_server_stays_closed_and_can_be_read() -> None:
-    server = Server()
+    server = Server(port=free_port())
     with server, OpenAI(base_url=server.base_url, api_key="k", max_retries=0) as client:
         client.images.generate(model="dall-e-3", prompt="x")
         server.close()
@@ -213,7 +213,7 @@ def open_call(server: Server, body: dict[str, Any], fault: str) -> socket.socket
 
 
 def test_a_server_that_never_ran_can_be_closed() -> None:
-    server = Server()
+    server = Server(port=free_port())
     server.close()
     socket.create_server(("127.0.0.1", server.port)).close()
 
@@ -239,7 +239,7 @@ def test_a_server_whose_start_is_interrupted_leaves_nothing(
     def interrupt() -> None:
         raise KeyboardInterrupt
 
-    server = Server()
+    server = Server(port=free_port())
     monkeypatch.setattr(server._started, "wait", interrupt)
     with pytest.raises(KeyboardInterrupt):
         server.__enter__()
@@ -262,7 +262,7 @@ async def test_a_server_whose_start_is_cancelled_leaves_nothing(turns: int, serv
             assert cancelled.wait(30)
             return self
 
-    server = HeldServer()
+    server = HeldServer(port=free_port())
     starting = asyncio.ensure_future(server.__aenter__())
     await asyncio.sleep(0)
     for _ in range(turns):

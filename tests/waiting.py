@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Event
+from time import monotonic
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
 def until(condition: Callable[[], T], what: str = "it") -> T:
-    """Wait until the value of *condition* is true, for a minute at most, and return it. *what* it
-    is about, in the error."""
-    deadline = Event()
-    for _ in range(6000):
-        if value := condition():
-            return value
-        deadline.wait(0.01)
-    raise AssertionError(f"{what} never came true")
+    """Wait until the value of *condition* is true, and return it. After 50 seconds, before pytest
+    ends the test, this is an error about *what*."""
+    end, pause = monotonic() + 50, Event()
+    while not (value := condition()):
+        assert monotonic() < end, f"{what} never came true"
+        pause.wait(0.01)
+    return value

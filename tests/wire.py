@@ -24,13 +24,13 @@ OF_SERVER = {"connection", "transfer-encoding", "content-length"}
 
 
 class _Reader:
-    """Reads an answer from a socket, and knows when its bytes came."""
+    """Reads an answer from a socket, and knows when its bytes came: the seconds since *start*."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, start: float) -> None:
         self._connection = connection
         self._buffer = b""
         self.end: End = "complete"
-        self.start = perf_counter()
+        self.start = start
         self.seconds = 0.0
 
     def _more(self) -> bool:
@@ -84,8 +84,9 @@ def exchange(
     lines += [f"{key}: {value}" for key, value in (*sent, ("Content-Length", str(len(body))))]
     head = "\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1")
     with socket.create_connection((parts.hostname, parts.port or 80), 20) as connection:
+        start = perf_counter()  # the server's clock starts when it has the request
         connection.sendall(head + body)
-        response = _response(_Reader(connection), method)
+        response = _response(_Reader(connection, start), method)
     downloads = _downloads(url, response) if response else ()
     error = "" if response else "the connection was reset"
     request = RecordedRequest(method, target, sent, body)
