@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,8 +18,10 @@ import httpx2
 import pytest
 from openai import OpenAI
 
+from images_emulator.rendering.render_pool import BUSY_SUBMISSIONS
 from reliability.ports import free_port
 from tests.pictures import png
+from tests.processes import children, is_running
 from tests.programs import RunningCommand, run_command, running_command
 from tests.redis_server import missing_part
 from tests.waiting import until
@@ -271,10 +273,10 @@ def open_call(
     return connection
 
 
-def wait_for_a_call(url: str) -> None:
-    """Wait until the server's journal has one."""
+def wait_for_calls(url: str, number: int = 1) -> None:
+    """Wait until the server's journal has so many."""
     with httpx2.Client(base_url=url) as http:
-        until(lambda: http.get("/_emulator/requests").json()["total"])
+        until(lambda: http.get("/_emulator/requests").json()["total"] == number)
 
 
 def wait_for_refusal(url: str) -> None:
@@ -349,15 +351,23 @@ def test_second_signal_at_the_end_of_the_stop_has_nothing_left_to_stop(
 @pytest.mark.parametrize("processes", ["0", "2"])
 @pytest.mark.parametrize("signals", STOPS.values(), ids=STOPS)
 def test_signal_stops_a_rendering_server(signals: Sequence[int], processes: str) -> None:
+    calls = [
+        {"model": "gpt-image-2", "prompt": f"{number}", "size": "3840x2160", "n": 10}
+        for number in range(BUSY_SUBMISSIONS + 8)
+    ]
     with (
         served("--port", "0", "--render-processes", processes) as (process, url),
-        OpenAI(base_url=f"{url}/v1", api_key="x") as client,
+        ExitStack() as stack,
     ):
-        stream = client.images.generate(
-            model="gpt-image-2", prompt="x", size="3840x2160", stream=True, partial_images=3
-        )
-        next(iter(stream))
+        first, *_ = [stack.enter_context(open_call(url, "generations", call)) for call in calls]
+        wait_for_calls(url, len(calls))
+        if processes != "0":
+            until(lambda: children(process.pid))
+        started = children(process.pid)
+        assert bool(started) == (processes != "0")
         stopped(process, signals)
+        assert all_of(first) == b""
+        until(lambda: not any(map(is_running, started)))
 
 
 @pytest.mark.parametrize("signals", STOPS.values(), ids=STOPS)
@@ -380,7 +390,7 @@ def test_signal_closes_the_connection_of_a_delayed_call(signals: Sequence[int]) 
         forked("--port", "0") as (process, url),
         open_call(url, "generations", {"prompt": "x"}, "latency;seconds=60") as connection,
     ):
-        wait_for_a_call(url)
+        wait_for_calls(url)
         stopped(process, signals)
         assert all_of(connection) == b""
 
@@ -403,7 +413,7 @@ def test_shutdown_lets_a_short_call_finish() -> None:
         forked("--port", "0") as (process, url),
         open_call(url, "generations", {"n": 99}, unsent=1) as connection,
     ):
-        wait_for_a_call(url)
+        wait_for_calls(url)
         process.send_signal(signal.SIGTERM)
         wait_for_refusal(url)
         connection.sendall(b"}")

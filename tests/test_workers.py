@@ -31,6 +31,7 @@ from images_emulator.workers.supervisor import Supervisor, WorkerError, end_text
 from images_emulator.workers.worker_messages import Report
 from tests.conftest import KEY, ROOT
 from tests.feed_listener import listening
+from tests.processes import children, is_running
 from tests.redis_server import missing_part, new_store_name, shared_redis
 from tests.test_cli import ANY, COMMAND, all_of, open_call, wait_for_refusal
 from tests.waiting import until
@@ -54,23 +55,6 @@ def handlers_of_signals() -> Iterator[None]:
     yield
     for each, handler in before.items():
         signal.signal(each, handler)
-
-
-def children(parent: int) -> dict[int, str]:
-    """The processes that *parent* has started, by their ids: their command lines."""
-    done = subprocess.run(
-        ["/bin/ps", "-Aww", "-o", "pid=,ppid=,command="], capture_output=True, text=True, check=True
-    )
-    rows = [line.split(None, 2) for line in done.stdout.splitlines()]
-    return {int(pid): command for pid, ppid, command in rows if int(ppid) == parent}
-
-
-def is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 class Workers:

@@ -235,6 +235,10 @@ class HTTPServer(uvicorn.Server):
         for connection in [*connections]:
             cast("HTTPProtocol", connection).cut()
         # The connections are closed first: a cancelled call on an open connection is answered 500.
+        # They are when their protocols hear of it, which is later than `cut`.
+        end = clock() + GRACE_SECONDS
+        while connections and clock() < end:  # noqa: ASYNC110 - protocols tell nobody
+            await asyncio.sleep(0)
         for task in [*tasks]:
             task.cancel()
         if tasks:
