@@ -324,7 +324,10 @@ def with_a_signal_after(end):
 
 ThreadedServer._release = with_a_signal_after(ThreadedServer._release)
 ConnectionCounts.close = with_a_signal_after(ConnectionCounts.close)
-sys.exit(main(sys.argv[2:]))
+status = main(sys.argv[2:])
+# What is not ignored kills a process that takes its handlers away.
+assert {signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)} == {signal.SIG_IGN}
+sys.exit(status)
 """
 
 

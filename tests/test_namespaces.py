@@ -579,7 +579,10 @@ PREFLIGHT = {"origin": "http://a.example", "access-control-request-method": "POS
     [
         ("POST", "/_emulator/reset", {}, 401),
         ("POST", "/_emulator/session", {}, 400),
+        ("POST", "/_emulator/health", {}, 405),
+        ("POST", "/_emulator/ready", {}, 405),
         ("OPTIONS", GENERATIONS, PREFLIGHT, 200),
+        ("OPTIONS", "/", PREFLIGHT, 200),
         ("GET", "/metrics", {}, 401),
         ("GET", "/metrics", {"authorization": "Bearer secret"}, 200),
         ("GET", "/", BROWSER, 302),

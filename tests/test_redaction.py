@@ -386,6 +386,14 @@ def test_a_password_in_a_url_is_redacted_in_each_script(password: str) -> None:
     assert json.loads(redacted)["image_url"].startswith("https://user:REDA")
 
 
+@pytest.mark.parametrize(
+    "user", [b"user:p\xe9ssword99", b"\xe9ric:p\xe4ssword99", b"a:password99\xc3"]
+)
+def test_a_password_in_a_url_is_redacted_in_latin_1(user: bytes) -> None:
+    body = b"--b\r\n\r\nhttps://" + user + b"@x.example/y\r\n--b--"
+    assert b"ssword99" not in Redactor().redacted(recording(body)).request.body
+
+
 def test_bytes_of_a_picture_between_the_marks_of_a_url_stay() -> None:
     source = random.Random(0)
     picture = b"".join(

@@ -87,7 +87,8 @@ def test_calls_are_exchanges_of_its_own_calls(
     (call,) = remote.requests
     (local,) = running.namespaces._by_name[remote.namespace].emulator.journal.find()
     assert call.id == local.id
-    for name in ("model", "prompt", "parameters", "status", "images", "usage", "sdk", "outcome"):
+    names = ("model", "prompt", "parameters", "status", "image_indexes", "usage", "sdk", "outcome")
+    for name in names:
         assert getattr(call, name) == getattr(local, name), name
     assert call.request == local.request
     assert call.body == local.body

@@ -42,6 +42,7 @@ from images_emulator.state.clock import Clock
 from images_emulator.state.memory_store import MemoryStore
 from images_emulator.state.replay import Replay
 from images_emulator.state.store import Store
+from images_emulator.web.images_api import ImagesAPI
 from tests.conftest import KEY
 from tests.pictures import BLUE, GREEN, RED, encoded, half_clear, opened, png
 from tests.waiting import until
@@ -658,15 +659,33 @@ def test_own_answer_of_a_step_goes_before_recordings(play: Play, on_miss: str) -
 def test_recording_answers_a_call_whose_step_lets_it_meet_no_answer(
     play: Play, on_miss: str
 ) -> None:
-    player = play(recording_of(FOX, "recorded"), on_miss=on_miss, rate_limit="100/min")
-    step = {"answer": {"raw": {"body": "own"}}, "match": {"model": FOX["model"]}, "after": 2}
+    # What recordings answer does not count.
+    player = play(recording_of(FOX, "recorded"), on_miss=on_miss, rate_limit="3/hour")
+    step = {"answer": {"raw": {"body": "own"}}, "match": {"model": FOX["model"]}, "after": 5}
     player.begin_scenario({"steps": [step]})
     ship = FOX | {"prompt": "a ship"}
-    assert asked(player, FOX) == "recorded"
+    assert [asked(player, FOX) for _ in range(4)] == ["recorded"] * 4
     missed = answer_to(player.url, "POST", GENERATIONS, ship)
     assert missed.status == (404 if on_miss == "refuse" else 200)
     assert [asked(player, each) for each in (FOX, ship)] == ["own", "own"]
-    assert [call.recording for call in player.requests] == ["0001", None, None, None]
+    assert [call.recording for call in player.requests] == [*["0001"] * 4, None, None, None]
+    assert player.requests[4].recording_miss
+
+
+def test_recording_answers_a_call_whose_steps_go_meanwhile(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    player = play(recording_of(FOX, "recorded"))
+    player.answer(raw={"body": "own"})
+    prepare = ImagesAPI._prepare
+
+    async def prepare_and_clear(api: ImagesAPI, *arguments: Any) -> Any:
+        prepared = await prepare(api, *arguments)
+        player.emulator.scenario.clear()
+        return prepared
+
+    monkeypatch.setattr(ImagesAPI, "_prepare", prepare_and_clear)
+    assert asked(player, FOX) == "recorded"
 
 
 def test_open_values_are_drawn_without_an_answer_that_the_call_did_not_meet(play: Play) -> None:
@@ -1166,6 +1185,18 @@ def test_large_folder_with_a_mistake_says_so_at_each_call(
         assert stranger.status == 401
 
 
+def test_large_folder_with_a_mistake_hosts_no_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("images_emulator.state.replay.MAX_READ_AT_ONCE", 0)
+    picture = RecordedDownload("http://x.example/private/a.png", 200, (), png())
+    RecordingFolder(tmp_path).add(replace(recording_of(FOX), downloads=(picture,)))
+    (tmp_path / "0002-bad.json").write_text("{")
+    with Server(replay=tmp_path) as player:
+        answer_to(player.url, "POST", GENERATIONS, FOX)
+        assert httpx2.get(f"{player.url}/private/a.png").status_code == 409
+
+
 def test_caches_weigh_all_of_their_keys(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     caches: list[LRUCache] = []
 
@@ -1300,8 +1331,10 @@ def test_page_of_another_site_does_not_get_the_key_of_the_upstream(
     )
     with Server(settings) as player:
         answered = answer_to(player.url, "POST", GENERATIONS, FOX, Origin="http://evil.example")
+        (call,) = player.requests
     assert answered.status == status
     assert len(server.requests) == (status == 200)
+    assert ("it is forwarded to" in (call.recording_miss or "")) is (status == 200)
 
 
 def test_call_with_a_directive_is_not_forwarded(server: Server, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 from images_emulator.cli.line_writer import LineWriter
 from images_emulator.cli.notice_line import notice_line
 from images_emulator.cli.standard_streams import print_if_read
-from images_emulator.cli.stop_signals import ignore_after_stop
+from images_emulator.cli.stop_signals import ignore_after_stop, ignore_until_the_end
 from images_emulator.cli.terminal import columns_of, has_colours
 from images_emulator.exchange.exchange import MAX_LATE_PARSE_BYTES, Exchange
 from images_emulator.exchange.trace_context import CALL_ID
@@ -118,6 +118,7 @@ class LineLog(Generic[Item]):
         try:
             server.run(start)
         finally:
+            ignore_until_the_end()
             self.close()
 
     # --- on the writer's thread

@@ -20,6 +20,7 @@ from images_emulator.cli.notice_line import notice_line
 from images_emulator.cli.port_error import port_error
 from images_emulator.cli.standard_streams import print_if_read
 from images_emulator.cli.start_text import StartState, start_text
+from images_emulator.cli.stop_signals import ignore_until_the_end
 from images_emulator.cli.terminal import has_colours
 from images_emulator.listening_socket import http_url, listening_socket
 from images_emulator.rendering.cores import spare_cores
@@ -82,6 +83,7 @@ def serve_workers(
     except OwnRedisError as error:
         raise CommandError(str(error)) from None
     finally:
+        ignore_until_the_end()
         notices.close()
 
 

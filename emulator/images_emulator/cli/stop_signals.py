@@ -23,6 +23,13 @@ def ignore_after_stop(is_stopping: Callable[[], bool]) -> None:
             signal.signal(number, _handler(number, before, is_stopping))
 
 
+def ignore_until_the_end() -> None:
+    """Ignore the signals from now on. While Python ends, it takes handlers away, and then a signal
+    would kill the process. Ignored ones stay so."""
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def _handler(
     number: signal.Signals, before: Any, is_stopping: Callable[[], bool]
 ) -> Callable[[int, FrameType | None], None]:

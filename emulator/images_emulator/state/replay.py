@@ -73,6 +73,10 @@ class _Index:
         self.preparing = Lock()
         """Held while the recordings are read or added to."""
 
+    def forget_hosted(self) -> None:
+        """Forget what `note_hosted` has noted."""
+        self.hosted, self.hosting = {}, set()
+
     def note_hosted(self, position: int, recording: Recording) -> None:
         """Note the hosted pictures of *recording*, before a call can be answered by it."""
         for number, download in enumerate(recording.downloads):
@@ -171,6 +175,7 @@ class Replay:
         with self._index.preparing:
             if self.is_prepared or monotonic() < self._index.retry_at:
                 return
+            self._index.forget_hosted()
             try:
                 index = RecordingIndex(
                     self._read(),
@@ -179,9 +184,11 @@ class Replay:
                     self._index.note_hosted,
                 )
             except ValueError as error:
+                self._index.forget_hosted()
                 self._index.failure, self._index.is_prepared = str(error), True
                 raise
             except Exception as error:
+                self._index.forget_hosted()
                 self._index.failure = str(error)
                 self._index.retry_at = monotonic() + RETRY_SECONDS
                 raise

@@ -76,23 +76,26 @@ class ImagesAPI:
                 error.is_of_operation = True
                 raise
             admission = None
-            # On the second pass, after a search for an own answer in vain, it is admitted already.
-            is_new = not exchange.lacks_own_answer
-            if is_new and self.emulator.rate_limits.rate:
+            if self.emulator.rate_limits.rate:
                 admission = self._admission(exchange, prepared.request)
-            if is_new and self.emulator.scenario.has_answers:
+            met: PreparedRequest | RawAnswer = prepared
+            is_needed = exchange.needs_own_answer and not exchange.lacks_own_answer
+            if self.emulator.scenario.has_answers and not exchange.lacks_own_answer:
                 from images_emulator.web.own_answers import apply_own_answer  # noqa: PLC0415 - it loads Pillow
 
-                met = await apply_own_answer(exchange, prepared, self.emulator, admission)
-                if isinstance(met, RawAnswer):
-                    exchange.request = prepared.request
-                    return self.responses.respond_raw(exchange, met)
-                if met is prepared and exchange.needs_own_answer:
-                    exchange.lacks_own_answer = True
-                    return NoResponse()
-                prepared = met
-            elif admission:
+                # A recorded answer does not count for the rate limit.
+                taken = None if is_needed else admission
+                met = await apply_own_answer(exchange, prepared, self.emulator, taken)
+                admission = admission if is_needed else None
+            if is_needed and met is prepared:
+                exchange.lacks_own_answer = True
+                return NoResponse()
+            if admission:
                 await admission.admit()
+            if isinstance(met, RawAnswer):
+                exchange.request = prepared.request
+                return self.responses.respond_raw(exchange, met)
+            prepared = met
             exchange.request = prepared.request
             headers = self._emulator_headers(prepared.request, policy.day)
             return await self.responses.respond(request, exchange, prepared, headers)

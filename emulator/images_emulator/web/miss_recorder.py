@@ -9,7 +9,8 @@ from typing import Final
 
 from starlette.types import Message, Receive, Scope, Send
 
-from images_emulator.exchange.exchange import exchange_of
+from images_emulator.contract import emulator_errors
+from images_emulator.exchange.exchange import Exchange, exchange_of
 from images_emulator.recordings.folder import RecordingFolder, read_recording
 from images_emulator.recordings.recording import TRANSIENT_STATUSES, Recording
 from images_emulator.settings import Settings
@@ -47,13 +48,20 @@ class MissRecorder:
             self._upstream = Upstream(settings.upstream, api_key=key)
         except ValueError as error:
             raise ValueError(f"upstream: {error}") from None
-        names = None
-        if key and not settings.api_key:
-            # Any call is let in, and gets the key.
-            names = ServerNames(settings.host, settings.public_url)
-        self._proxy = RecordProxy(
-            self._upstream, self._keep, _tell, keys=(key,) if key else (), names=names
-        )
+        self._names = ServerNames(settings.host, settings.public_url)
+        self._lends_key = bool(key) and not settings.api_key
+        """Whether any call is let in, and gets the key."""
+        self._proxy = RecordProxy(self._upstream, self._keep, _tell, keys=(key,) if key else ())
+
+    def check(self, exchange: Exchange) -> None:
+        """Raises APIError for a call that is not forwarded: of a page of another site, which would
+        get the key of the upstream, and one with a directive in its prompt. The recording would
+        have the directive, and never match the call without it."""
+        if self._lends_key:
+            self._names.check_page(exchange.head.pairs)
+        if exchange.has_directive:
+            reason = f"{exchange.recording_miss}; a call with a directive is not forwarded"
+            raise emulator_errors.no_recording(reason=reason)
 
     @property
     def host(self) -> str:

@@ -26,7 +26,7 @@ from images_emulator.namespace_names import (
 )
 from images_emulator.setting_values import NamespaceBy
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
-from images_emulator.web.admin_auth import SESSION_PATH, AdminAuth
+from images_emulator.web.admin_auth import OPEN_PATHS, SESSION_PATH, AdminAuth
 from images_emulator.web.answer_recorder import ORIGIN
 from images_emulator.web.cors_middleware import is_preflight
 from images_emulator.web.downloads_api import download_of_nothing
@@ -99,11 +99,13 @@ class NamespaceRouter:
         where it only looks at one, or has no access to its admin API."""
         path = scope["path"]
         if is_admin_path(path):
-            is_look = scope["method"] in READING_METHODS or path == SESSION_PATH
+            is_look = scope["method"] in READING_METHODS or path in (SESSION_PATH, *OPEN_PATHS)
             return not is_look and self._auth.admits(scope)
+        if is_preflight(scope):
+            return False
         if path == "/":
             return not (self._leads_to_page and is_opened_in_browser(scope))
-        return not (_is_download(scope) or path == self._metrics_path or is_preflight(scope))
+        return not (_is_download(scope) or path == self._metrics_path)
 
     async def _call(self, namespace: Namespace, scope: Scope, receive: Receive, send: Send) -> None:
         try:

@@ -85,7 +85,7 @@ class RecordProxy:
             return
         if self._names:
             try:
-                self._names.check_page(scope)
+                self._names.check_page(scope["headers"])
             except APIError as error:
                 await self._refuse(error, scope, send)
                 return

@@ -152,7 +152,7 @@ class ReplayMiddleware:
             await self.app(scope, receive, send)
             return
         if await self._may_have_own_answer(result, exchange):
-            exchange.needs_own_answer = self._answers_in_place_of_the_emulator(result)
+            exchange.needs_own_answer = True
             await self.app(scope, receive, send)
             if not exchange.lacks_own_answer:
                 return
@@ -160,10 +160,6 @@ class ReplayMiddleware:
             await self._play(result.outcome, result.request, exchange, scope, receive, send)
         else:
             await self._miss(result.outcome, exchange, self.app)(scope, receive, send)
-
-    def _answers_in_place_of_the_emulator(self, result: _SearchResult) -> bool:
-        is_emulated = self.emulator.settings.on_miss == OnMiss.EMULATE
-        return isinstance(result.outcome, RecordingMatch) or not is_emulated
 
     async def _may_have_own_answer(self, result: _SearchResult, exchange: Exchange) -> bool:
         """Whether a step of the scenario has an answer for the call. Such an answer goes before a
@@ -468,12 +464,11 @@ class ReplayMiddleware:
         if self.emulator.settings.on_miss == OnMiss.REFUSE:
             error = emulator_errors.no_recording(reason=sentence)
             return error_response(error, exchange, self.emulator.settings)
-        if self._miss_recorder and exchange.has_directive:
-            # The recorded prompt would have the directive, and never match the call without it.
-            reason = f"{sentence}; a call with a directive is not forwarded"
-            error = emulator_errors.no_recording(reason=reason)
-            return error_response(error, exchange, self.emulator.settings)
         if self._miss_recorder:
+            try:
+                self._miss_recorder.check(exchange)
+            except APIError as error:
+                return error_response(error, exchange, self.emulator.settings)
             exchange.recording_miss = f"{sentence}; it is forwarded to {self._miss_recorder.host}"
             return self._miss_recorder
         notice = NOTICE_HEADER, header_value(sentence, MAX_NOTICE_CHARS)

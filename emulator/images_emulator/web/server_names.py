@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
-from starlette.types import Scope
-
 from images_emulator.contract import emulator_errors
+
+MAX_SHOWN_CHARS: Final = 100
+"""The most characters of a host that an error shows."""
 
 PRIVATE_SUFFIXES: Final = (".localhost", ".local", ".internal", ".test", ".svc", ".home.arpa")
 """Endings of names that no one can register, and so no other site can have."""
@@ -33,7 +34,8 @@ class ServerNames:
     """
 
     def __init__(self, host: str, public_url: str | None = None) -> None:
-        self._names = {host.lower(), host_name(urlsplit(public_url or "").netloc)}
+        public = host_name(urlsplit(public_url or "").netloc)
+        self._names = {host.lower().rstrip("."), public} - {""}
 
     def has(self, name: str) -> bool:
         """Whether *name* can be this server's: an address, a name without a dot (as containers
@@ -44,14 +46,14 @@ class ServerNames:
             return "." not in name or name.endswith(PRIVATE_SUFFIXES) or name in self._names
         return True
 
-    def check_page(self, scope: Scope) -> None:
-        """Raises APIError for a call of a page that may be of another site. Pages of this machine
-        and its network pass, whatever their port."""
-        headers = Headers(scope=scope)
-        host, origin = headers.get("host", ""), headers.get("origin")
+    def check_page(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """Raises APIError where the *headers*, with names in any case, are of a page that may be of
+        another site. Pages of this machine and its network pass, whatever their port."""
+        values = {name.lower(): value.decode("latin-1") for name, value in headers}
+        host, origin = values.get(b"host", ""), values.get(b"origin")
         if not self.has(host_name(host)):
-            raise emulator_errors.foreign_host(host=host)
-        is_foreign = headers.get("sec-fetch-site") == "cross-site"
+            raise emulator_errors.foreign_host(host=host[:MAX_SHOWN_CHARS])
+        is_foreign = values.get(b"sec-fetch-site") == "cross-site"
         if origin is not None:
             is_foreign = not self._is_near(host_name(origin.partition("://")[2]))
         if is_foreign:
@@ -59,7 +61,9 @@ class ServerNames:
 
     def _is_near(self, name: str) -> bool:
         """Whether a page of the host *name* is of this machine or of its network."""
+        if name in self._names:
+            return True
         try:
-            return ip_address(name).is_private
+            return not ip_address(name).is_global
         except ValueError:
             return bool(name) and self.has(name)
