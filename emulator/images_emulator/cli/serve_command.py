@@ -63,6 +63,13 @@ USUAL: Final = {
 """The settings that the short help shows, by its headings. `--help-all` shows all."""
 
 
+SWITCHES: Final = {
+    ("-v", "--verbose"): "The same as --log-level debug",
+    ("-q", "--quiet"): "The same as --log-level error",
+}
+"""Flags that stand for a setting, with their help."""
+
+
 def add_arguments(parser: ArgumentParser) -> None:
     by_name = {each.name: each for each in command_settings()}
     for title, names in USUAL.items():
@@ -84,13 +91,6 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=argparse.SUPPRESS,
         help="Show all settings, in full",
     )
-
-
-SWITCHES: Final = {
-    ("-v", "--verbose"): "The same as --log-level debug",
-    ("-q", "--quiet"): "The same as --log-level error",
-}
-"""Flags that stand for a setting, with their help."""
 
 
 class HelpAll(argparse.Action):

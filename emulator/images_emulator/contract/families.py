@@ -333,7 +333,7 @@ GIF_AND_SVG: Final[Rules] = {
 }
 """The rules that came with GIF and SVG output."""
 
-INPUT_FIDELITY: Final = Choice(("high", "low"), default="low", period=STREAM_DAYS)
+INPUT_FIDELITY: Final = Choice(("high", "low"), default="low", period=since(2025, 7, 16))
 """`input_fidelity` of gpt-image-1 and gpt-image-1.5. gpt-image-1-mini does not know it: a probe of
 2026-07 goes before the documentation, which once has `low`."""
 

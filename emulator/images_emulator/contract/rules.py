@@ -42,10 +42,10 @@ def wrong_scalar(name: str, value: object, expected: str, older_name: str) -> AP
 class Rule(Immutable, kw_only=True):
     """The rule of one parameter. The base class accepts every value.
 
-    A *nullable* rule treats `null` as an omitted value. *default* is the value of an omitted
-    parameter. Outside *period* the parameter is unknown. *earlier* has the former versions of the
-    rule as `(until, rule)`, the oldest first; the day *until* is not included.
-    """
+    A call without a *required* parameter is refused. A *nullable* rule treats `null` as an omitted
+    value. *default* is the value of an omitted parameter. Outside *period* the parameter is
+    unknown. *earlier* has the former versions of the rule as `(until, rule)`, the oldest first; the
+    day *until* is not included."""
 
     period: Period = ALWAYS
     earlier: tuple[tuple[date, Rule], ...] = ()

@@ -156,7 +156,7 @@ def revised_prompt(request: ImageRequest) -> str:
 def images_response(
     request: ImageRequest,
     usage: Usage | None,
-    size: int = 0,
+    first_file_bytes: int = 0,
     annotations: Mapping[str, Any] = MappingProxyType({}),
     overrides: AnswerOverrides = NO_OVERRIDES,
 ) -> Template:
@@ -164,7 +164,8 @@ def images_response(
     the call asks) and each `generation_id`.
 
     - *usage* is None for models that count no tokens.
-    - *size* is the length of the first file in bytes. The usage of an SVG depends on it.
+    - *first_file_bytes* is the length of the first file, where files are answered. The usage of an
+      SVG depends on it.
     - *annotations* are further keys of every image.
     - *overrides* replace values of the body. The caller itself overrides `created`.
     """
@@ -182,7 +183,7 @@ def images_response(
         null_period = request.model.null_identifier_period
         if null_period and request.day in null_period:
             body.setdefault("safety_identifier", None)
-        if counts := svg_usage_of(request, size):
+        if counts := svg_usage_of(request, first_file_bytes):
             body["svg_usage"] = _svg_usage(counts)
     if overrides.usage is not None:
         body["usage"] = overrides.usage

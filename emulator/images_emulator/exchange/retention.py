@@ -64,14 +64,14 @@ def drop_body_and_pictures(exchange: Exchange) -> None:
     """Drop body and pictures, and set `weight` to the bytes that are left."""
     details, usage = exchange.details, exchange.usage
     request = exchange.request if exchange.request and not exchange.request.has_files else None
-    own = details
+    weighed = details
     exchange.weight = EXCHANGE_OVERHEAD_BYTES + exchange.head.pack() + _answer_bytes(exchange)
     if request:
         # These two texts do not change the drawing, and may be as long as a body.
         request = replace(request, user=None, safety_identifier=None)
         exchange.weight += imaging.decoder.weight_of(request)
-        own = replace(details, prompt=None)
-    exchange.weight += getsizeof(repr(own))
+        weighed = replace(details, prompt=None)
+    exchange.weight += getsizeof(repr(weighed))
     exchange.dropped = tuple(_dropped(exchange, request))
     # In this order: see `details` and `usage`.
     exchange.cached_details, exchange.answer.cached_usage = details, usage

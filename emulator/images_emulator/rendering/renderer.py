@@ -78,8 +78,8 @@ class Renderer:
     The *pool* renders. Up to *max_processes* render processes join it under load; see `RenderPool`.
     The thread of *parser* parses large bodies. The thread of *decoder* decodes uploads, and renders
     the edits whose uploads are too large to keep decoded. So a slow upload does not hold up the
-    other renderings. Equal keys always give equal bytes, so only the budget empties the cache.
-    """
+    other renderings. The caches are of the class *cache*. Equal keys always give equal bytes, so
+    only the budget empties the cache."""
 
     def __init__(
         self, cache_bytes: int, max_processes: int, cache: type[LRUCache] = LRUCache

@@ -210,9 +210,9 @@ class ImageResponses:
         if template is None:
             usage = None if by_url else await self._usage(image_request)
             annotations = exchange.dialect.annotations(image_request)
-            size = len(images[0]) * 3 // 4
+            first_file_bytes = len(images[0]) * 3 // 4
             template = wire.images_response(
-                image_request, usage, size, annotations, prepared.overrides
+                image_request, usage, first_file_bytes, annotations, prepared.overrides
             )
             prepared.templates[None] = template
         created_at = prepared.overrides.created_on(created)

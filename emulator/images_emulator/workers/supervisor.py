@@ -77,7 +77,8 @@ class _Worker:
 
 
 class Supervisor:
-    """Runs *count* workers on *listener* with these settings, by their names. Without the setting
+    """Runs *count* workers on *listener* with these *settings* and those of their *log*, by their
+    names. Without the setting
     `store` they share a Redis of their own, which holds *store_bytes* at most.
 
     *command* starts a worker; see `worker_command`.
