@@ -98,11 +98,11 @@ async def _send_server_error(path: str, send: Send) -> None:
 
 
 class HTTPServer(uvicorn.Server):
-    """Serves *app*, and calls *ready* when it accepts connections. It stops within twice
-    `GRACE_SECONDS`, whatever is open; SIGTERM adds `DRAIN_SECONDS`. Then it calls *finish*, if
-    given, and waits for it.
+    """Serves *app*, and calls *ready* when it accepts connections. It stops within
+    three times `GRACE_SECONDS`, whatever is open; SIGTERM adds `DRAIN_SECONDS`. Then it calls
+    *finish*, if given, and waits for it.
 
-    *protocol* reads the requests within *limits*, which are by default those of the settings.
+    *protocol* reads the requests within *limits*, by default those of the default settings.
     Unless *dated*, an answer has a `date` only if *app* gives it one. With *shared* it accepts
     connections from that listener, as other processes do.
     """
@@ -207,7 +207,8 @@ class HTTPServer(uvicorn.Server):
         - Accept no more connections.
         - After SIGTERM, leave the open connections for up to `DRAIN_SECONDS`.
         - Wait up to `GRACE_SECONDS` for answers in progress.
-        - Close all connections, as the end of the process would.
+        - Close all connections, as the end of the process would, and wait up to `GRACE_SECONDS`
+          until their protocols know it.
         - Wait up to `GRACE_SECONDS` for their tasks.
         """
         # Nothing may come between the two: the system resets connections that wait on a closed

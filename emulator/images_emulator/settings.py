@@ -365,7 +365,8 @@ class Settings(Immutable, kw_only=True):
     cache: int = size_setting(
         12 * 2**20,
         "Memory of the image cache. The caches of validated requests and of thumbnails have a "
-        "quarter as much each beside it. 0 disables all three.",
+        "quarter as much each beside it. Of a replay, recorded answers and pictures behind URLs "
+        "have as much each as it. 0 disables all of them.",
         minimum=0,
     )
     render_processes: int = setting(

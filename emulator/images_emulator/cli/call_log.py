@@ -121,7 +121,7 @@ class LineLog(Generic[Item]):
             ignore_until_the_end()
             self.close()
 
-    # --- on the writer's thread
+    # --- on the writer's thread; `formatter` and what is below `_text` on any
 
     @abstractmethod
     def text_of(self, item: Item) -> str:

@@ -1,13 +1,13 @@
 """Dates: days, periods, and the version of a thing on a day.
 
-A thing that exists on some days only has a `Period`. The period is a field of a `Rule`, `Conflict`,
-`Operation` or `RequestBody`. The periods of answer keys (`wire.KEY_PERIODS`), headers
-(`dialect.OPENAI_HEADERS`) and default models are in tables.
+A thing that exists on some days only has a `Period`, such as a `Rule`, `Conflict`, `Operation` or
+`RequestBody` in its field `period`. The periods of answer keys (`wire.KEY_PERIODS`), headers
+(`dialect.OPENAI_HEADERS`) and default models are in tables; others are in constants on `_DAYS`.
 
 A thing that has changed, such as the message of an error, has its former versions in `earlier`
-(`Rule`, `Refusal`), each as `(until, version)`; see `version_on`. A thing may have a period and
-former versions. A model has `released` and `shutdown`, the dates that the API itself documents.
-"""
+(`Rule`, `Refusal`, `TokenRates`), each as `(until, version)`; see `version_on`. A thing may have a
+period and former versions. A model has `released` and `shutdown`, the dates that the API itself
+documents."""
 
 from __future__ import annotations
 

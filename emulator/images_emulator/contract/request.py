@@ -149,8 +149,8 @@ class ImageRequest:
     the drawing is used in `scene_of` of `imaging/drawing.py`. A parameter that openai-python lacks
     is named in `web/code_samples/sdk_call.py`."""
 
-    # A field that decides a file always has a place in its keys, unless it is `ADDED_LATER`. A new
-    # one is.
+    # Mark a new field that decides a file `ADDED_LATER`: the pictures of calls without it then keep
+    # their bytes.
     operation: Operation = field(metadata=DRAWING | OPERATION_NAME)
     model: Model = field(metadata=DRAWING | MODEL_ID)
     prompt: str = field(default="", metadata=DRAWING)

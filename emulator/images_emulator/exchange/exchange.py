@@ -191,8 +191,8 @@ class Exchange:
     goes_to_upstream: bool = False
     """Whether the call is forwarded to the upstream, because no recording answers it."""
 
-    # --- the endpoint's: set by `ReplayMiddleware` or `FaultMiddleware` where these answer, and for
-    # downloads by `JournalMiddleware`
+    # --- set by the endpoint, or by the middleware that answers in its place; for downloads by
+    # `JournalMiddleware`
 
     lacks_own_answer: bool = False
     """Whether the endpoint has sent nothing, because of `needs_own_answer`."""
@@ -209,7 +209,8 @@ class Exchange:
     pending_write: asyncio.Future[None] | None = None
     """A write to the store that must succeed before the answer begins to leave."""
 
-    # --- the answer and the end: set by `AnswerRecorder` and the journal
+    # --- the answer and the end: set by `AnswerRecorder` and the journal; parts of `answer` also by
+    # those who make the answer, `cached_details` by `ImagesAPI`, and `dropped` by `keep_body`
 
     answer: CallAnswer = field(default_factory=CallAnswer)
     duration_ms: float | None = None
@@ -332,8 +333,8 @@ class Exchange:
     @property
     def details(self) -> CallDetails:
         """The model, prompt, parameters and uploads of the call, as far as they are known."""
-        # These three are read first: what drops one of them, `compact` the call and
-        # `drop_body_and_pictures` the others, sets before what is needed of `cached_details`.
+        # These three are read first. `compact` drops the call, `drop_body_and_pictures` the other
+        # two; each sets `cached_details` before, where it is needed.
         call, request, chunks = self.call, self.request, self.chunks
         if details := self.cached_details:
             return details

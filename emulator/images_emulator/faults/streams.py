@@ -1,4 +1,5 @@
-"""Faults of a stream. Each event is one message. Answers that are no streams pass untouched."""
+"""Faults of a stream. Each of the emulator's events is one message, and so is each part of a
+recording. Answers that are no streams pass untouched."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ class ComparedCall:
     """The values of the valid request that the call makes, once resolved; None for an invalid
     request."""
     is_resolved: bool = False
-    """Whether a `Resolver` has looked for the values."""
+    """Whether the values were looked for: by a `Resolver`, or in vain."""
 
     @property
     def prompt(self) -> str | None:

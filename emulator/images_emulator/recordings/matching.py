@@ -230,6 +230,7 @@ class RecordingIndex:
 
     def _miss(self, call: ComparedCall, request: ImageRequest | None, day: str | None) -> Miss:
         if request is None and not call.is_resolved:
+            # As those of the recordings that it is compared with: see `differences`.
             call.is_resolved = True
         scope = self._of_day(self._by_scope.get(call.scope, ()), day)
         alike = self._of_day(self._by_prompt.get((call.scope, call.prompt), ()), day)

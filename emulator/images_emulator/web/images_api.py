@@ -83,7 +83,8 @@ class ImagesAPI:
             if self.emulator.scenario.has_answers and not exchange.lacks_own_answer:
                 from images_emulator.web.own_answers import apply_own_answer  # noqa: PLC0415 - it loads Pillow
 
-                # A recorded answer does not count for the rate limit.
+                # A recorded answer does not count for the rate limit, but for one with open values,
+                # which is drawn.
                 taken = None if is_needed else admission
                 met = await apply_own_answer(exchange, prepared, self.emulator, taken)
                 admission = admission if is_needed else None
