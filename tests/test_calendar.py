@@ -27,6 +27,7 @@ from images_emulator.contract.dialect import (
     REQUEST_ID_PREFIX_DAYS,
     STACK_HEADER_DAYS,
 )
+from images_emulator.contract.model import Model
 from images_emulator.contract.models import MODEL_RULE, MODEL_RULES, MODELS
 from images_emulator.contract.operations import (
     DELETE_FILE,
@@ -38,7 +39,6 @@ from images_emulator.contract.operations import (
 )
 from images_emulator.contract.policy import Policy
 from images_emulator.contract.refusal import Refusal
-from images_emulator.contract.request import Model
 from images_emulator.contract.rules import Integer, Text
 from images_emulator.contract.wire import EARLIER_EVENT_KEYS, KEY_PERIODS
 from images_emulator.setting_values import API_SINCE

@@ -11,12 +11,13 @@ import pytest
 
 from images_emulator.contract.availability import availability_on
 from images_emulator.contract.conflicts import Above, Conflict, Equal, OtherThan, Present
+from images_emulator.contract.model import Model
 from images_emulator.contract.model_listing import models_markdown, models_text, schema_of
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import FORM
 from images_emulator.contract.policy import Policy
 from images_emulator.contract.refusal import APIError, Refusal, Violation
-from images_emulator.contract.request import Call, Model
+from images_emulator.contract.request import Call
 from images_emulator.contract.rules import Choice, Integer
 from tests.test_model_rules import Body, accepted, bodies, case_id, legal, validated
 

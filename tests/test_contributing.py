@@ -106,11 +106,11 @@ def test_every_module_that_is_named_is_there() -> None:
 
 
 def test_every_name_that_is_said_to_be_in_a_module_is_there() -> None:
-    said = re.findall(
+    places = re.findall(
         r"((?:`[\w.]+`(?:, | and | or )?)+)(?: of| in) `((?:[\w-]+/)*[\w-]+\.py)`", TEXT
     )
-    assert len(said) > 50
-    for names, path in said:
+    assert len(places) > 50
+    for names, path in places:
         modules = (PACKAGE / path, ROOT / path, *PACKAGE.rglob(path))
         module = next(each for each in modules if each.is_file())
         for name in re.findall(r"`(?:\w+\.)*(?!py`)(\w+)`", names):

@@ -18,9 +18,9 @@ from openai import OpenAI
 from starlette.types import Message
 
 from images_emulator import Emulator, Server, create_app, faults
+from images_emulator.contract.model import Model
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import GENERATIONS
-from images_emulator.contract.request import Model
 from images_emulator.contract.rules import Choice
 from images_emulator.contract.service_errors import ERRORS_BY_NAME
 from images_emulator.exchange.waits import Waits

@@ -51,7 +51,7 @@ def test_a_format_without_encode_is_refused_in_streams(
             body = {"model": model.id, "prompt": "x", "output_format": output_format, **stream}
             answer = http.post("/v1/images/generations", json=body)
             assert answer.status_code == 400, (
-                f"{output_format} has no `encode`: name it in UNSTREAMED_FORMATS of families.py"
+                f"{output_format} has no `encode`: name it in UNSTREAMED_FORMATS of model_rules.py"
             )
             assert answer.json()["error"]["param"] == next(iter(stream))
 

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -218,6 +218,21 @@ def test_the_limit_of_a_head_counts_what_came_with_the_end_of_the_head_before(
 CALL: Final = b"POST /v1/images/generations HTTP/1.1\r\nAuthorization: Bearer k\r\n"
 
 
+@contextmanager
+def idle_connection(
+    data: bytes, received: Sequence[bytes]
+) -> Iterator[tuple[Server, socket.socket]]:
+    """A server that lets a connection be idle for 30 seconds of its clock, and a connection that is
+    idle since the server received *data*."""
+    with (
+        Server(idle_timeout=30) as server,
+        socket.create_connection((server.settings.host, server.port), timeout=30) as connection,
+    ):
+        connection.sendall(data)
+        wait_until_idle(server, received, data)
+        yield server, connection
+
+
 @pytest.mark.parametrize(
     ("data", "status"),
     [
@@ -235,12 +250,7 @@ CALL: Final = b"POST /v1/images/generations HTTP/1.1\r\nAuthorization: Bearer k\
 def test_a_connection_is_closed_when_it_has_been_idle_for_as_long_as_the_setting_says(
     data: bytes, status: bytes, received: Sequence[bytes]
 ) -> None:
-    with (
-        Server(idle_timeout=30) as server,
-        socket.create_connection((server.settings.host, server.port), timeout=30) as connection,
-    ):
-        connection.sendall(data)
-        wait_until_idle(server, received, data)
+    with idle_connection(data, received) as (server, connection):
         let_pass(server, 30)
         (protocol,) = server._http.server_state.connections
         assert not protocol.transport.is_closing()
@@ -259,12 +269,7 @@ def test_a_call_whose_rest_does_not_come_stands_in_the_journal_as_it_was_answere
 ) -> None:
     data = b"POST /v1/images/generations HTTP/1.1\r\n" + key
     data += b"Content-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
-    with (
-        Server(idle_timeout=30) as server,
-        socket.create_connection((server.settings.host, server.port), timeout=30) as connection,
-    ):
-        connection.sendall(data)
-        wait_until_idle(server, received, data)
+    with idle_connection(data, received) as (server, connection):
         let_pass(server, 31)
         assert b" 408 " in connection.recv(65_536)
         until(lambda: server.requests[0].duration_ms is not None)

@@ -31,7 +31,7 @@ async def test_values_are_made_again_where_a_step_comes_meanwhile_that_asks_for_
     made: list[frozenset[str]] = []
 
     async def make() -> MatchInput:
-        made.append(emulator.scenario.needed_keys)
+        made.append(emulator.scenario.expensive_keys)
         if len(made) == 1:
             await asyncio.to_thread(emulator.scenario.inject, "timeout", match={"prompt": "fox"})
         return MatchInput("/v1/images/generations")

@@ -21,15 +21,16 @@ from openai import OpenAI
 
 from images_emulator.contract.availability import availability_on
 from images_emulator.contract.calendar import Day
-from images_emulator.contract.families import FLEXIBLE_SIZE
 from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT, InputImages, OverlayRule
 from images_emulator.contract.message_format import Words
+from images_emulator.contract.model import Model
 from images_emulator.contract.model_listing import (
     TERMINAL_COLUMNS,
     models_json,
     models_markdown,
     models_text,
 )
+from images_emulator.contract.model_rules import FLEXIBLE_SIZE
 from images_emulator.contract.models import LISTED_MODEL, MODEL_RULE, MODELS
 from images_emulator.contract.operations import (
     EDITS,
@@ -42,7 +43,7 @@ from images_emulator.contract.operations import (
 from images_emulator.contract.policy import Policy
 from images_emulator.contract.references import MAX_URL_CHARS, ImageReferences, ReferencedOverlay
 from images_emulator.contract.refusal import OLDER_ENVELOPE, APIError
-from images_emulator.contract.request import Call, ImageRequest, Model, Upload
+from images_emulator.contract.request import Call, ImageRequest, Upload
 from images_emulator.contract.rules import (
     Choice,
     Flag,
@@ -286,7 +287,7 @@ def is_read(body: Body, as_of: Day = None) -> bool:
     image = MODELS[model].accepts[operation].get("image")
     if media_type == FORM or not isinstance(image, UploadedImages):
         return True
-    return image.json is not None and as_of in image.json
+    return image.json_period is not None and as_of in image.json_period
 
 
 def bodies() -> Iterator[Body]:

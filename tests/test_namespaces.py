@@ -822,11 +822,11 @@ def test_events_of_a_namespace_are_told_by_any_process(pair: Pair) -> None:
         call(other, None, {**BODY, "prompt": "in the default one"})
         call(other, "b", {**BODY, "prompt": "in another"})
         call(other, "a", {**BODY, "prompt": "of its own"})
-        told = lines_until("of its own", lines)
+        shown = lines_until("of its own", lines)
         httpx2.post(f"{other.url}/_emulator/reset?namespace=a")
-        told += lines_until("event: cleared", lines)
+        shown += lines_until("event: cleared", lines)
     foreign = ("in the default one", "in another")
-    assert not [line for line in told if any(prompt in line for prompt in foreign)]
+    assert not [line for line in shown if any(prompt in line for prompt in foreign)]
 
 
 def lines_until(text: str, lines: Iterator[str]) -> list[str]:

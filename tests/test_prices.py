@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from images_emulator.contract.model import Model
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import GENERATIONS
 from images_emulator.contract.prices import ImagePrices, TokenPrices
-from images_emulator.contract.request import ImageRequest, Model
+from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.usage import Usage, usage_of
 
 SIZES = [(1024, 1024), (1024, 1536), (1536, 1024)]

@@ -566,5 +566,5 @@ def test_long_bodies_pass_in_bounded_memory(tmp_path: Path) -> None:
     edit, images = read_folder(tmp_path)
     assert images.response
     # Without a comparison of 40 MB in the message, which takes longer than a test may.
-    kept = (edit.request.body == body, images.response.body == start_of_answer + held + b'"}]}')
-    assert kept == (True, True)
+    response_is_whole = images.response.body == start_of_answer + held + b'"}]}'
+    assert (edit.request.body == body, response_is_whole) == (True, True)

@@ -363,10 +363,10 @@ def test_a_page_of_another_site_does_not_get_the_key_of_the_upstream(
             connection.sendall(request.encode())
             with connection.makefile("rb") as file:
                 head, _, body = file.read().partition(b"\r\n\r\n")
-        kept = proxy.kept.get(timeout=30)
+        call = proxy.kept.get(timeout=30)
     assert (head.split()[1], json.loads(body)["error"]["code"]) == (b"403", code)
-    assert (kept.status, kept.file) == (403, None)
-    assert kept.problem.startswith("not forwarded: ")
+    assert (call.status, call.file) == (403, None)
+    assert call.problem.startswith("not forwarded: ")
     assert not server.requests
 
 
@@ -521,8 +521,8 @@ async def test_streams_of_the_asynchronous_sdk_go_through_at_the_same_time(proxy
 
         kinds = await asyncio.gather(*map(generate, range(8)))
     assert {*kinds} == {"image_generation.completed"}
-    kept = [proxy.kept.get(timeout=30) for _ in kinds]
-    prompts = {json.loads(call.recording.request.body)["prompt"] for call in kept}
+    calls = [proxy.kept.get(timeout=30) for _ in kinds]
+    prompts = {json.loads(call.recording.request.body)["prompt"] for call in calls}
     assert prompts == {f"fox {number}" for number in range(8)}
 
 
@@ -619,7 +619,7 @@ def test_an_upstream_that_is_away_is_a_502_and_its_call_is_not_kept() -> None:
     with recording(url) as proxy:
         body = b"x" * 300_000
         error = error_of(send(proxy, "POST", GENERATIONS, content=body), 502)
-        told = proxy.kept.get(timeout=30)
+        call = proxy.kept.get(timeout=30)
     assert not proxy.recordings
     assert error == {
         "message": f"The upstream {url} cannot be reached: Connection refused.",
@@ -627,9 +627,9 @@ def test_an_upstream_that_is_away_is_a_502_and_its_call_is_not_kept() -> None:
         "param": None,
         "code": "upstream_failed",
     }
-    assert (told.status, told.file, told.problem) == (502, None, "")
-    assert told.recording.error == error["message"]
-    assert told.recording.request.body == body
+    assert (call.status, call.file, call.problem) == (502, None, "")
+    assert call.recording.error == error["message"]
+    assert call.recording.request.body == body
 
 
 @pytest.mark.slow
@@ -805,8 +805,8 @@ def test_calls_are_kept_in_the_order_of_their_answers_however_long_a_download_ta
         send(proxy, "POST", GENERATIONS, json=FOX)
         send(proxy, "GET", "/v1/models")
         release.set()
-        kept = [proxy.kept.get(timeout=30).recording.request.method for _ in range(2)]
-    assert kept == ["POST", "GET"]
+        methods = [proxy.kept.get(timeout=30).recording.request.method for _ in range(2)]
+    assert methods == ["POST", "GET"]
 
 
 def test_a_picture_that_is_gone_is_recorded_as_that(

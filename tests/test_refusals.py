@@ -21,9 +21,9 @@ from images_emulator import Emulator, Server, Settings
 from images_emulator.contract import admin_errors, azure, emulator_errors, errors, service_errors
 from images_emulator.contract.calendar import LAST_DAY_OF_OLDER_STACK
 from images_emulator.contract.dialect import OPENAI
-from images_emulator.contract.families import FLEXIBLE_SIZE
 from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT
 from images_emulator.contract.message_format import Words, key_in_message, python_repr, quoted_list
+from images_emulator.contract.model_rules import FLEXIBLE_SIZE
 from images_emulator.contract.operations import EDITS, VARIATIONS, Operation
 from images_emulator.contract.policy import Policy
 from images_emulator.contract.refusal import (

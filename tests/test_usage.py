@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from images_emulator.contract.families import REASONING_EFFORTS
+from images_emulator.contract.model_rules import REASONING_EFFORTS
 from images_emulator.contract.models import (
     GPT_2_5_RATES,
     MODELS,

@@ -501,7 +501,7 @@ def supervised(
         [sys.executable, str(program), str(tmp_path / "starts")],
         listener,
         settings={"store": "redis://127.0.0.1:1"},
-        log={},
+        log_settings={},
         store_bytes=0,
     )
     reports: list[Report] = []

@@ -147,7 +147,7 @@ class HTTPServer(uvicorn.Server):
         if shared:
             self.server_state.connections = shared.connections
 
-    def connections(self) -> int:
+    def connection_count(self) -> int:
         """The number of open connections."""
         return len(self.server_state.connections)
 

@@ -93,7 +93,7 @@ class Server(ThreadedServer, ServerControl):
             )
             failure.pop_all()
         for each in self._instruments:
-            each.count_connections(self._http.connections)
+            each.count_connections(self._http.connection_count)
             each.count_namespaces(self.namespaces.count)
 
     async def _finish(self) -> None:

@@ -25,16 +25,16 @@ class ThreadedServer:
 
     def __init__(
         self,
-        http: Callable[[Callable[[], None]], HTTPServer],
+        make_http_server: Callable[[Callable[[], None]], HTTPServer],
         host: str,
         port: int,
         *,
         listener: socket.socket | None = None,
     ) -> None:
-        """Open the port. *http* makes the HTTP server; its argument is a function that the HTTP
-        server calls when it accepts connections."""
+        """Open the port. *make_http_server* is given the function that the HTTP server calls when
+        it accepts connections."""
         raise_file_limit()
-        self._http = http(self._ready)
+        self._http = make_http_server(self._ready)
         self._host = host
         self._on_ready: Callable[[], None] = lambda: None
         self._listener = listener or listening_socket(host, port)

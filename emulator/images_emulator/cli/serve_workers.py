@@ -54,7 +54,7 @@ def serve_workers(
             worker_command(WORKER_MODULE),
             listener,
             settings=_values(settings) | {"render_processes": processes},
-            log=_values(log),
+            log_settings=_values(log),
             store_bytes=REDIS_BYTES
             + 2 * (settings.journal_bytes + settings.files_bytes + settings.hosted_bytes),
         )

@@ -46,7 +46,7 @@ def _serve(order: Order, supervisor: socket.socket) -> None:
         supervisor.sendall(Report(error=str(error), is_usage_error=is_usage_error).to_line())
         sys.exit(1)
     lock = partial(FileLock, order.log_lock)
-    log = start_call_log(server, LogSettings(**order.log), lock)
+    log = start_call_log(server, LogSettings(**order.log_settings), lock)
     state = start_state(server)
     Thread(target=_stop_with, args=(supervisor,), name="supervisor", daemon=True).start()
 

@@ -12,17 +12,18 @@ from images_emulator.contract.conflicts import Conflict, conflicts_within
 from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.image_rules import InputImages, OverlayRule
 from images_emulator.contract.message_format import Words
+from images_emulator.contract.model import Model
 from images_emulator.contract.models import MODEL_RULE, MODEL_RULES, MODELS, newest_of
 from images_emulator.contract.operations import FORM, JSON, Operation
 from images_emulator.contract.refusal import APIError
-from images_emulator.contract.request import Call, Model
+from images_emulator.contract.request import Call
 from images_emulator.contract.rules import Choice, Rule, Rules
 from images_emulator.contract.sizes import ServiceSize
 
 
 class Availability:
-    """The tables on one day: the models of *as_of* and their rules in a *dialect*. What
-    it answers never changes, so that one instance serves all calls of that day: see
+    """The tables on one day: the models of *as_of* and their rules in a *dialect*.
+    What it answers never changes, so that one instance serves all calls of that day: see
     `availability_on`.
 
     Each rule has its version of *day*. Where *as_of* is `any`, an announced change waits for its

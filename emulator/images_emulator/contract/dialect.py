@@ -17,9 +17,10 @@ from typing import Any, Final, NamedTuple
 from images_emulator.contract import errors
 from images_emulator.contract.calendar import ALWAYS, Day, Period, StackDays
 from images_emulator.contract.cors import ALLOW_ORIGIN, ALLOW_ORIGIN_DAYS
+from images_emulator.contract.model import Model
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.refusal import ErrorAnswer, Refusal
-from images_emulator.contract.request import ImageRequest, Model
+from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.rules import Rule
 from images_emulator.contract.service_errors import ERRORS_BY_NAME
 from images_emulator.immutable import Immutable

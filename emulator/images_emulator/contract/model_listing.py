@@ -10,10 +10,11 @@ from typing import Any, Final
 
 from images_emulator.contract.availability import availability_on
 from images_emulator.contract.conflicts import Conflict, conflicts_within
+from images_emulator.contract.model import Model
 from images_emulator.contract.models import MODEL_RULE, MODELS
 from images_emulator.contract.operations import FORM, IMAGE_OPERATIONS, Operation
 from images_emulator.contract.refusal import APIError
-from images_emulator.contract.request import Call, Model
+from images_emulator.contract.request import Call
 from images_emulator.contract.rules import Rules
 
 TERMINAL_COLUMNS: Final = 100

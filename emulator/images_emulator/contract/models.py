@@ -13,7 +13,9 @@ from datetime import date
 from typing import Final
 
 from images_emulator.contract.calendar import ALWAYS, GATEWAY_SINCE, Period
-from images_emulator.contract.families import (
+from images_emulator.contract.image_rules import InputImages, OverlayRule
+from images_emulator.contract.model import Model
+from images_emulator.contract.model_rules import (
     CONFLICTS,
     DALLE_2_ACCEPTS,
     DALLE_3_RULES,
@@ -29,16 +31,13 @@ from images_emulator.contract.families import (
     TRANSPARENT_NOT_YET,
     at_generations_and_edits,
     gpt_image_rules,
-    since,
 )
-from images_emulator.contract.image_rules import InputImages, OverlayRule
 from images_emulator.contract.operations import (
     DALLE_SHUTDOWN,
     GENERATIONS,
     Operation,
 )
 from images_emulator.contract.prices import ImagePrices, TokenPrices
-from images_emulator.contract.request import Model
 from images_emulator.contract.rules import Choice, Rule, Text
 from images_emulator.contract.service_errors import content_policy_dalle_2, rate_limited_dalle
 from images_emulator.contract.token_rates import (
@@ -49,7 +48,7 @@ from images_emulator.contract.token_rates import (
     TokenRates,
 )
 
-MODEL_RULE: Final = Text(nullable=False, period=since(2023, 11, 6))
+MODEL_RULE: Final = Text(nullable=False, period=Period(since=date(2023, 11, 6)))
 """The rule of `model`, which is checked before all others: they depend on it."""
 
 MODELS_AT_GATEWAY: Final[Sequence[tuple[date, tuple[str, ...]]]] = (
@@ -178,7 +177,7 @@ GPT_2_6_TIERS: Final = "gpt-image-2.6-sunburst or gpt-image-2.6-flare"
 """The replacement of the models that are shut down on 2026-12-01, in the words of the deprecations
 page."""
 
-TILED_OUTPUT_DETAILS: Final = Period(since=date(2026, 4, 27))
+TILED_OUTPUT_DETAILS_DAYS: Final = Period(since=date(2026, 4, 27))
 """The days on which gpt-image-1 and gpt-image-1-mini detail their output tokens: the middle between
 2026-04-17, when the latter did not and gpt-image-1.5 did, and 2026-05-06, when the former did."""
 
@@ -198,7 +197,7 @@ GPT_1: Final = Model(
     ),
     conflicts=CONFLICTS,
     token_rates=TILE_RATES,
-    output_details_period=TILED_OUTPUT_DETAILS,
+    output_details_period=TILED_OUTPUT_DETAILS_DAYS,
     prices=GPT_1_PRICES,
     seconds=GPT_1_SECONDS,
 )
@@ -296,7 +295,7 @@ MODELS: Final[Mapping[str, Model]] = {
             ),
             conflicts=CONFLICTS,
             token_rates=MINI_RATES,
-            output_details_period=TILED_OUTPUT_DETAILS,
+            output_details_period=TILED_OUTPUT_DETAILS_DAYS,
             # Recorded on that day. gpt-image-1 had no such key on 2026-10-07.
             null_identifier_period=Period(since=date(2026, 10, 8)),
             prices=MINI_PRICES,

@@ -1,21 +1,18 @@
 """The two forms of a call: the `Call`, which is parsed, and the `ImageRequest`, which is validated.
-The `Model` of a request is here, too.
 
 A new parameter that changes the answer is a field of `ImageRequest`. The rule that checks it is in
-`families.py`.
+`model_rules.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import date
 from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Final
 
-from images_emulator.contract.calendar import ALWAYS, Day, Period
-from images_emulator.contract.conflicts import Conflict
+from images_emulator.contract.calendar import Day
 from images_emulator.contract.field_codecs import (
     ADDED_LATER,
     ANIMATION,
@@ -38,13 +35,12 @@ from images_emulator.contract.field_codecs import (
     recipe_of,
     values_of,
 )
+from images_emulator.contract.model import Model
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.own_picture import OwnPicture
 from images_emulator.contract.picture import Picture
-from images_emulator.contract.prices import Prices
-from images_emulator.contract.refusal import Refusal, Violation
-from images_emulator.contract.rules import Pixels, Rules
-from images_emulator.contract.token_rates import TokenRates
+from images_emulator.contract.refusal import Violation
+from images_emulator.contract.rules import Pixels
 from images_emulator.immutable import Immutable
 
 
@@ -87,55 +83,6 @@ class Call:
         return stream is True or stream == "true"
 
 
-class Model(Immutable):
-    """One row of the table: a model."""
-
-    id: str
-    released: date
-    """The first day on which the model exists."""
-    accepts: Mapping[Operation, Rules] = field(compare=False)
-    """The rules of each operation that the model serves."""
-    conflicts: tuple[Conflict, ...] = field(default=(), compare=False)
-    """The combinations of parameters that the model refuses, in the order of the checks."""
-    token_rates: TokenRates | None = field(default=None, compare=False)
-    """The token counts of the model; None where its answers have no `usage`."""
-    output_details_period: Period = ALWAYS
-    """The days on which `usage` has `output_tokens_details`."""
-    null_identifier_period: Period | None = None
-    """The days on which `safety_identifier` is null in a body where the call has none. None where
-    the key is left out then."""
-    prices: Prices | None = field(default=None, compare=False)
-    """The prices of an answer; None where no source has them."""
-    shutdown: date | None = None
-    """The first day on which the model no longer exists; None where no day is announced."""
-    created: int | None = None
-    """The time that `GET /v1/models/{id}` tells, which is not that of the release; None where none
-    was recorded: then it is midnight of the release."""
-    is_listed: bool = True
-    """Whether `GET /v1/models` names the model."""
-    replacement: str | None = None
-    """The model to use in its place, as the deprecations page words it."""
-    seconds: Mapping[str, float] = field(default_factory=dict, compare=False)
-    """The seconds that the API takes for an image, by quality."""
-    error_overrides: Mapping[str, Refusal] = field(default_factory=dict, compare=False)
-    """The model's own words for errors of `ERRORS_BY_NAME`, by the same names."""
-    revises_prompt: bool = False
-    """Whether answers have a `revised_prompt`."""
-    content_filters: bool = False
-    """Whether Azure's answers carry the results of its content filters."""
-
-    def __str__(self) -> str:
-        return self.id
-
-    def is_shut_down_by(self, day: Day) -> bool:
-        """Whether the model no longer exists on *day*. On `any` every model exists."""
-        return bool(self.shutdown and day and self.shutdown <= day)
-
-    def exists_on(self, day: Day) -> bool:
-        """Whether the model exists on *day*. On `any` every model exists."""
-        return day in Period(self.released, self.shutdown)
-
-
 @dataclass(frozen=True, kw_only=True)
 class ImageRequest:
     """A validated call: every parameter has its value, every `auto` is resolved.
@@ -144,7 +91,7 @@ class ImageRequest:
     requests with the same values in these fields get the same bytes, in any process. A field
     without a mark raises at import; see `field_codecs`.
 
-    A new parameter is a rule in `families.py`, and its type a field of `ParameterFilters` in
+    A new parameter is a rule in `model_rules.py`, and its type a field of `ParameterFilters` in
     `state/query.py`. A parameter that changes the answer is a field here, too, and one that changes
     the drawing is used in `scene_of` of `imaging/drawing.py`. A parameter that openai-python lacks
     is named in `web/code_samples/sdk_call.py`."""

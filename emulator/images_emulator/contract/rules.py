@@ -27,7 +27,7 @@ Pixels = tuple[int, int]
 """Width and height."""
 
 
-def wrong_scalar(name: str, value: object, expected: str, older_name: str) -> APIError:
+def wrong_scalar_error(name: str, value: object, expected: str, older_name: str) -> APIError:
     """The error for a *value* whose type the parameter *name* does not take. *expected* is the
     right type in today's words (`a string`), *older_name* in the older stack's (`string`)."""
     return errors.wrong_scalar(
@@ -110,7 +110,7 @@ class Text(Rule, kw_only=True):
         if self.any_scalar and isinstance(value, (bool, int, float)):
             return
         if not isinstance(value, str):
-            raise wrong_scalar(name, value, "a string", "string")
+            raise wrong_scalar_error(name, value, "a string", "string")
         if len(value) < self.min_length:
             raise errors.empty_string(name=name)
         if self.max_length is not None and len(value) > self.max_length:
@@ -144,7 +144,7 @@ class Integer(Rule, kw_only=True):
 
     def check_at_gateway(self, name: str, value: Any) -> None:
         if not isinstance(value, int) or isinstance(value, bool):
-            raise wrong_scalar(name, value, "an integer", "integer")
+            raise wrong_scalar_error(name, value, "an integer", "integer")
         if value < self.minimum:
             raise errors.integer_too_small(name=name, limit=self.minimum, value=value)
         if self.maximum is not None and value > self.maximum:
@@ -167,7 +167,7 @@ class Flag(Rule, kw_only=True):
 
     def check_at_gateway(self, name: str, value: Any) -> None:
         if not isinstance(value, bool):
-            raise wrong_scalar(name, value, "a boolean", "boolean")
+            raise wrong_scalar_error(name, value, "a boolean", "boolean")
 
     def schema(self) -> dict[str, Any]:
         return {"type": "boolean", "default": bool(self.default)}
@@ -189,7 +189,7 @@ class Choice(Rule):
         if not isinstance(value, str):
             expected = quoted_list(self.words, last="or")
             expected = f"one of {expected}" if len(self.words) > 1 else expected
-            raise wrong_scalar(name, value, expected, "string")
+            raise wrong_scalar_error(name, value, expected, "string")
         if value in self.words or value in self.unlisted:
             return
         usual = errors.value_not_listed if len(self.words) > 1 else errors.value_not_the_only_one

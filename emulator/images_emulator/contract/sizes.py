@@ -1,7 +1,7 @@
 """Rules for `size`: fixed lists, and WIDTHxHEIGHT within limits.
 
-The limits of a model are a `FlexibleSize` in `families.py`. Only a rule of another kind is a class
-here.
+The limits of a model are a `FlexibleSize` in `model_rules.py`. Only a rule of another kind is a
+class here.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from images_emulator.contract import errors
 from images_emulator.contract.message_format import Words
-from images_emulator.contract.rules import Choice, Pixels, Rule, Values, wrong_scalar
+from images_emulator.contract.rules import Choice, Pixels, Rule, Values, wrong_scalar_error
 from images_emulator.immutable import Immutable
 
 
@@ -46,7 +46,7 @@ class GatewaySize(Choice):
 
     def check_at_gateway(self, name: str, value: Any) -> None:
         if not isinstance(value, str):
-            raise wrong_scalar(name, value, "a string", "string")
+            raise wrong_scalar_error(name, value, "a string", "string")
         super().check_at_gateway(name, value)
 
     def resolve(self, value: Any, source: Pixels | None, others: Values) -> Pixels:
@@ -58,7 +58,7 @@ class ServiceSize(Rule):
 
     def check_at_gateway(self, name: str, value: Any) -> None:
         if not isinstance(value, str):
-            raise wrong_scalar(name, value, "a string", "string")
+            raise wrong_scalar_error(name, value, "a string", "string")
 
 
 class ListedServiceSize(ServiceSize):

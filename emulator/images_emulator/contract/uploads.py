@@ -21,7 +21,7 @@ from images_emulator.contract.picture import ImageLoader, Picture
 from images_emulator.contract.references import ImageReferences, ReferencedOverlay
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Upload
-from images_emulator.contract.rules import wrong_scalar
+from images_emulator.contract.rules import wrong_scalar_error
 
 
 @cache
@@ -44,7 +44,7 @@ def check_file(name: str, value: Any, expected: str) -> None:
     type in the words of the message."""
     if not isinstance(value, Upload):
         # No recording shows how the older stack named the type of a file.
-        raise wrong_scalar(name, value, expected, "file")
+        raise wrong_scalar_error(name, value, expected, "file")
     if not value.filename:
         text = value.data[:MAX_SHOWN_VALUE].decode(errors="replace")
         raise errors.missing_filename(name=name, expected=expected, value=python_repr(text))
@@ -53,13 +53,13 @@ def check_file(name: str, value: Any, expected: str) -> None:
 class UploadedImages(InputImages, kw_only=True):
     """`image`, `image[]` or `image[0]`: files of less than *size_limit* bytes each.
 
-    *mimetypes* are the accepted media types; empty: all of them. *json* has the days on which the
-    model reads references in JSON; None: none.
+    *mimetypes* are the accepted media types; empty: all of them. *json_period*: the days on
+    which the model reads references in JSON; None: none.
     """
 
     size_limit: int = IMAGE_BYTES_LIMIT
     mimetypes: tuple[str, ...] = ("image/jpeg", "image/png", "image/webp")
-    json: Period | None = JSON_EDITS_DAYS
+    json_period: Period | None = JSON_EDITS_DAYS
 
     def check_at_gateway(self, name: str, value: Any) -> None:
         files = value if isinstance(value, list) else [value]
@@ -91,7 +91,7 @@ class UploadedImages(InputImages, kw_only=True):
         return picture
 
     def json_rule(self, as_of: Day) -> InputImages | None:
-        if self.json is None or as_of not in self.json:
+        if self.json_period is None or as_of not in self.json_period:
             return None
         return ImageReferences(max_items=self.max_items)
 
@@ -106,7 +106,7 @@ class SquarePNG(UploadedImages, kw_only=True):
 
     max_items: int = 1
     size_limit: int = 4 * MB
-    json: Period | None = None
+    json_period: Period | None = None
     alpha_is_mask: bool = False
     modes: tuple[str, ...] = ()
 

@@ -2,7 +2,7 @@
 
 In the body of an answer with images `created` comes first, and the other keys follow in
 alphabetical order. The keys of an event have the order of `EVENT_KEYS`. In both a key without a
-value is left out; see also `Model.null_identifier_period`."""
+value is left out, but for those of an error and for `Model.null_identifier_period`."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ from images_emulator.contract.calendar import (
     version_on,
 )
 from images_emulator.contract.events import event
+from images_emulator.contract.model import Model
 from images_emulator.contract.refusal import OLDER_ENVELOPE, SERVICE_TYPE, ErrorAnswer
-from images_emulator.contract.request import ImageRequest, Model
+from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.templates import SlotValues, Template, number_slot, string_slot
 from images_emulator.contract.usage import SvgUsage, Usage, svg_usage_of
 
 # Recorded on that day; absent on 2025-05-22.
-_PARAMETERS_ECHOED: Final = Period(since=date(2025, 6, 3))
+_ECHOED_PARAMETERS_DAYS: Final = Period(since=date(2025, 6, 3))
 
 # No event of a capture of 2025-10 is as those of 2026 are. The day between is not known; this one
 # is the turn of the year.
@@ -38,10 +39,10 @@ _EVENTS_SINCE: Final = date(2026, 1, 1)
 KEY_PERIODS: Final[Mapping[str, Period]] = {
     "generation_id": Period(since=date(2026, 9, 16)),
     "sequence_number": Period(since=_EVENTS_SINCE),
-    "background": _PARAMETERS_ECHOED,
-    "output_format": _PARAMETERS_ECHOED,
-    "quality": _PARAMETERS_ECHOED,
-    "size": _PARAMETERS_ECHOED,
+    "background": _ECHOED_PARAMETERS_DAYS,
+    "output_format": _ECHOED_PARAMETERS_DAYS,
+    "quality": _ECHOED_PARAMETERS_DAYS,
+    "size": _ECHOED_PARAMETERS_DAYS,
     "safety_identifier": Period(since=date(2026, 10, 16)),
     # Of models. Every shutdown so far had been announced before this day.
     "shutdown_date": Period(since=date(2026, 8, 14)),

@@ -111,8 +111,8 @@ class _Parser:
         self.part_names: dict[str, None] = {}
         """The first names of parts, with their brackets, each once."""
         self.complete = False
-        self.parts = 0
-        self.names = 0
+        self.part_count = 0
+        self.name_count = 0
         self._delimiter = b"\r\n--" + boundary
         self._longest = len(self._delimiter) + MAX_PADDING_BYTES + 1
         # The first boundary may open the body, as if a line had ended before it.
@@ -130,13 +130,17 @@ class _Parser:
     @property
     def done(self) -> bool:
         """Whether later bytes cannot change the result."""
-        return self.complete or self.names > MAX_NAMES or self.parts > self._settings.max_parts
+        return (
+            self.complete
+            or self.name_count > MAX_NAMES
+            or self.part_count > self._settings.max_parts
+        )
 
     @property
     def has_too_many_parts(self) -> bool:
         """Whether there are more parts than the limit, and the parts so far are no reason to refuse
         the call. Such a reason is an array of `MAX_ITEMS` items, the most that are kept."""
-        return self.parts > self._settings.max_parts and not any(
+        return self.part_count > self._settings.max_parts and not any(
             isinstance(value, list) and len(value) >= MAX_ITEMS for value in self.fields.values()
         )
 
@@ -180,7 +184,7 @@ class _Parser:
             self._place_part()
             self._at = end.end()
             self.complete = end[0] == b"--"
-            self.parts += not self.complete
+            self.part_count += not self.complete
             self._in_head = True
             return not self.complete
         self._take(self._begun_at())
@@ -207,15 +211,15 @@ class _Parser:
             name, value = self._part.content()
             if self.listed is not None and len(self.listed) < MAX_LISTED_PARTS:
                 self.listed.append((name, value))
-            self.names += place(self.fields, name, value)
+            self.name_count += place_value(self.fields, name, value)
             if len(self.part_names) < MAX_NAMES:
                 self.part_names[name] = None
         self._part = None
 
 
-def place(fields: dict[str, Any], name: str, value: str | Upload) -> bool:
-    """Put one part under its *name*: `image`, `image[]`, `image[0]`, `svg[model]`. Return whether
-    the name counts as one more: items of a list count once, keys of a mapping each.
+def place_value(fields: dict[str, Any], name: str, value: str | Upload) -> bool:
+    """Put the *value* of one part under its *name*: `image`, `image[]`, `image[0]`, `svg[model]`.
+    Return whether the name counts as one more: items of a list count once, keys of a mapping each.
 
     Raises APIError where a name comes twice, or with brackets and without, or has too many
     brackets.

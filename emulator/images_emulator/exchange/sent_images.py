@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 from images_emulator import imaging
+from images_emulator.contract.model import Model
 from images_emulator.contract.prices import ImagePrices, TokenPrices
-from images_emulator.contract.request import ImageRequest, Model
+from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.rules import Pixels
 from images_emulator.contract.usage import WRITTEN_FORMAT, Usage
 from images_emulator.exchange.encoded_file import EncodedFile

@@ -1,7 +1,7 @@
 """The output formats. Each makes a file of a drawn image, and knows and reads such files.
 
 A new output format is an entry of `OUTPUT_FORMATS`, and an entry of `FILE_TYPES` in
-`file_types.py`. Which models have it, and which do not stream it, is in `contract/families.py`.
+`file_types.py`. Which models have it, and which do not stream it, is in `contract/model_rules.py`.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Format(Immutable):
     """One `output_format`.
 
     *write* draws and encodes an image. *encode* encodes an image that is already drawn, as streams
-    need; a format without it is one of `UNSTREAMED_FORMATS` of `contract/families.py`.
+    need; a format without it is one of `UNSTREAMED_FORMATS` of `contract/model_rules.py`.
     *read_recipe* takes the recipe out of a file, not yet parsed, or raises ValueError.
 
     *write* and *encode* give the same bytes in any process, with any number of threads. An encoder
@@ -239,7 +239,7 @@ OUTPUT_FORMATS: Final[Mapping[str, Format]] = {
     "gif": Format(FILE_TYPES["gif"], _gif, _read_by_pillow(FILE_TYPES["gif"])),
     "svg": Format(FILE_TYPES["svg"], _svg, svg_recipe, has_scripts=True),
 }
-"""The formats by the values of `output_format`. `contract/families.py` says which models take a
+"""The formats by the values of `output_format`. `contract/model_rules.py` says which models take a
 format, and which parameters conflict with it. `contract/usage.py` names the format that a model
 writes."""
 

@@ -175,7 +175,6 @@ class Replay:
         with self._index.preparing:
             if self.is_prepared or monotonic() < self._index.retry_at:
                 return
-            self._index.forget_hosted()
             try:
                 index = RecordingIndex(
                     self._read(),
@@ -183,13 +182,10 @@ class Replay:
                     lambda each: is_played(each, self._settings),
                     self._index.note_hosted,
                 )
-            except ValueError as error:
-                self._index.forget_hosted()
-                self._index.failure, self._index.is_prepared = str(error), True
-                raise
             except Exception as error:
                 self._index.forget_hosted()
                 self._index.failure = str(error)
+                self._index.is_prepared = isinstance(error, ValueError)
                 self._index.retry_at = monotonic() + RETRY_SECONDS
                 raise
             self._index.recordings, self._index.failure = index, ""

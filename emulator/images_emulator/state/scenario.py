@@ -206,9 +206,9 @@ class Scenario:
         return self._steps.value.answers > 0
 
     @property
-    def needed_keys(self) -> frozenset[str]:
+    def expensive_keys(self) -> frozenset[str]:
         """Which of `steps.EXPENSIVE_KEYS` its steps ask for."""
-        return self._steps.value.reads
+        return self._steps.value.expensive_keys
 
     @property
     def paths(self) -> tuple[FieldPath, ...]:

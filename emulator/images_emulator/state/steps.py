@@ -45,9 +45,9 @@ class MatchInput(NamedTuple):
     the call is for a hosted picture, which has this *model* and *prompt*. *streams*: it asks for a
     stream. *validated*: the call is validated, and may meet an answer; others may meet a fault.
 
-    Values that take time to find are there only where a step reads them, see `Steps.reads`:
-    *folded_prompt* (the prompt without case), *prompt_name*, *image_sha256* (of each image), and
-    *fields* (the JSON texts of the values at each path).
+    Values that take time to find are there only where a step reads them, see
+    `Steps.expensive_keys`: *folded_prompt* (the prompt without case), *prompt_name*,
+    *image_sha256* (of each image), and *fields* (the JSON texts of the values at each path).
     """
 
     path: str
@@ -153,7 +153,7 @@ class ScenarioStep:
             fault.for_downloads or step.match.path is not None
         )
         wanted = {name: value for name, value in step.match if value is not None}
-        self.reads = EXPENSIVE_KEYS & wanted.keys()
+        self.expensive_keys = EXPENSIVE_KEYS & wanted.keys()
         """Which of `EXPENSIVE_KEYS` its `match` has."""
         self.paths = tuple(wanted.get("fields", ()))
         """The paths in its `match`."""
@@ -300,8 +300,8 @@ class Steps(Immutable):
     - *live*: the planned steps that may still be met.
     - *spent*: the last injected steps that have met all their calls; no call is compared with them.
     - *faults*, *answers*: how many injected and planned steps have a fault, or an answer.
-    - *reads*, *paths*: the keys of `EXPENSIVE_KEYS`, and the paths to fields, that a step has asked
-      for.
+    - *expensive_keys*, *paths*: the keys of `EXPENSIVE_KEYS`, and the paths to fields, that a step
+      has asked for.
     """
 
     injected: tuple[ScenarioStep, ...] = ()
@@ -310,7 +310,7 @@ class Steps(Immutable):
     spent: tuple[ScenarioStep, ...] = ()
     faults: int = 0
     answers: int = 0
-    reads: frozenset[str] = frozenset()
+    expensive_keys: frozenset[str] = frozenset()
     paths: tuple[FieldPath, ...] = ()
 
     @classmethod
@@ -327,7 +327,7 @@ class Steps(Immutable):
             planned,
             faults=sum(step.answer is None for step in steps),
             answers=sum(step.answer is not None for step in steps),
-            reads=frozenset().union(*(step.reads for step in steps)),
+            expensive_keys=frozenset().union(*(step.expensive_keys for step in steps)),
             paths=_paths(path for step in steps for path in step.paths),
             **others,
         )
@@ -369,7 +369,12 @@ class Steps(Immutable):
         paths = self.paths
         if step.paths:
             paths = _paths((*(each.text for each in paths), *step.paths))
-        steps = replace(self, injected=injected, reads=self.reads | step.reads, paths=paths)
+        steps = replace(
+            self,
+            injected=injected,
+            expensive_keys=self.expensive_keys | step.expensive_keys,
+            paths=paths,
+        )
         return steps._with_more_of_kind(step, 1)
 
     def _with_more_of_kind(self, step: ScenarioStep, number: int) -> Steps:

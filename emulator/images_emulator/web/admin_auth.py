@@ -20,10 +20,7 @@ from images_emulator.settings import Settings
 from images_emulator.web.admin_audit import RefusalLog
 from images_emulator.web.forwarded_headers import came_by_proxy
 from images_emulator.web.json_responses import admin_error_response
-from images_emulator.web.server_names import ServerNames, host_name
-
-MAX_SHOWN_CHARS: Final = 100
-"""The most characters of a `host` or an `origin` that the log shows."""
+from images_emulator.web.server_names import MAX_SHOWN_CHARS, ServerNames, host_name
 
 OPEN_PATHS: Final = (f"{ADMIN_PREFIX}/health", f"{ADMIN_PREFIX}/ready")
 """The paths for probes, which need no token: they show no data and change nothing."""

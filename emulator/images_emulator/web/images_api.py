@@ -78,25 +78,25 @@ class ImagesAPI:
             admission = None
             if self.emulator.rate_limits.rate:
                 admission = self._admission(exchange, prepared.request)
-            met: PreparedRequest | RawAnswer = prepared
-            is_needed = exchange.needs_own_answer and not exchange.lacks_own_answer
+            answered: PreparedRequest | RawAnswer = prepared
+            needs_own_answer = exchange.needs_own_answer and not exchange.lacks_own_answer
             if self.emulator.scenario.has_answers and not exchange.lacks_own_answer:
-                from images_emulator.web.own_answers import apply_own_answer  # noqa: PLC0415 - it loads Pillow
+                from images_emulator.web.own_answer_search import apply_own_answer  # noqa: PLC0415 - it loads Pillow
 
-                # A recorded answer does not count for the rate limit, but for one with open values,
-                # which is drawn.
-                taken = None if is_needed else admission
-                met = await apply_own_answer(exchange, prepared, self.emulator, taken)
-                admission = admission if is_needed else None
-            if is_needed and met is prepared:
+                # Where the call has no own answer, it is for a recording, which does not count for
+                # the rate limit unless it has open values and is drawn.
+                asked_before = None if needs_own_answer else admission
+                answered = await apply_own_answer(exchange, prepared, self.emulator, asked_before)
+                admission = admission if needs_own_answer else None
+            if needs_own_answer and answered is prepared:
                 exchange.lacks_own_answer = True
                 return NoResponse()
             if admission:
                 await admission.admit()
-            if isinstance(met, RawAnswer):
+            if isinstance(answered, RawAnswer):
                 exchange.request = prepared.request
-                return self.responses.respond_raw(exchange, met)
-            prepared = met
+                return self.responses.respond_raw(exchange, answered)
+            prepared = answered
             exchange.request = prepared.request
             headers = self._emulator_headers(prepared.request, policy.day)
             return await self.responses.respond(request, exchange, prepared, headers)

@@ -120,8 +120,8 @@ class JournalMiddleware:
                 exchange.number = await journal.append(exchange)
             exchange.time = clock.now()
             # A client that has found the entry may have advanced the clock meanwhile. That advance
-            # counts for this call.
-            # An advance that the store refused has left nothing behind.
+            # counts for this call. The difference is negative where the store has refused an
+            # advance that had begun before.
             progress_meanwhile = max(0.0, clock.own_progress - own_progress)
             exchange.clock_progress = max(
                 exchange.clock_progress, clock.progress - progress_meanwhile

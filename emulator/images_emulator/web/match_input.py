@@ -40,7 +40,7 @@ async def input_of_call(
 
     async def values_for_steps() -> MatchInput:
         values = _with_forms_of_prompt(_sent_values(exchange, call, model), emulator)
-        if values.images and "image_sha256" in emulator.scenario.needed_keys:
+        if values.images and "image_sha256" in emulator.scenario.expensive_keys:
             # Hashing takes time, and a file that was uploaded earlier is in the store.
             owner = file_owner(exchange, emulator.settings)
             digests = await emulator.renderer.parse(partial(_digests, fields, emulator, owner))
@@ -60,9 +60,9 @@ async def _for_the_same_steps(
     for other values."""
     scenario = emulator.scenario
     while True:
-        needs = scenario.needed_keys, scenario.paths
+        needs = scenario.expensive_keys, scenario.paths
         values = await make()
-        if needs == (scenario.needed_keys, scenario.paths):
+        if needs == (scenario.expensive_keys, scenario.paths):
             return values
 
 
@@ -161,10 +161,10 @@ async def _values_at_paths(
 
 def _with_forms_of_prompt(values: MatchInput, emulator: Emulator) -> MatchInput:
     """The *values* with the forms of the prompt that steps read."""
-    reads = emulator.scenario.needed_keys
-    if "prompt" in reads:
+    keys = emulator.scenario.expensive_keys
+    if "prompt" in keys:
         values = values._replace(folded_prompt=values.prompt.casefold())
-    if "prompt_name" in reads:
+    if "prompt_name" in keys:
         values = values._replace(prompt_name=prompt_name(values.prompt))
     return values
 

@@ -110,8 +110,8 @@ class RecordProxy:
         outline = Recording(
             RecordedRequest(scope["method"], scope["path"]), RecordedResponse(status)
         )
-        kept = KeptCall(outline, status, 0.0, None, f"not forwarded: {error}")
-        await asyncio.get_running_loop().run_in_executor(self._writer, self._tell, kept)
+        call = KeptCall(outline, status, 0.0, None, f"not forwarded: {error}")
+        await asyncio.get_running_loop().run_in_executor(self._writer, self._tell, call)
 
     async def finish(self) -> None:
         """Wait until all recordings are kept, and close the connections to the upstream."""
@@ -155,8 +155,8 @@ class RecordProxy:
         call.close()
         if before:
             await asyncio.wait([before])
-        kept = KeptCall(outline, call.status, call.duration_ms, None, problem)
-        await asyncio.get_running_loop().run_in_executor(self._writer, self._tell, kept)
+        part = KeptCall(outline, call.status, call.duration_ms, None, problem)
+        await asyncio.get_running_loop().run_in_executor(self._writer, self._tell, part)
 
     async def _download(self, url: str) -> RecordedDownload | str:
         """The download of *url*, or a sentence that says why it is not known."""

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from images_emulator.contract import emulator_errors
 
 MAX_SHOWN_CHARS: Final = 100
-"""The most characters of a host that an error shows."""
+"""The most characters of a `Host` or an `Origin` that an error or the log shows."""
 
 PRIVATE_SUFFIXES: Final = (".localhost", ".local", ".internal", ".test", ".svc", ".home.arpa")
 """Endings of names that no one can register, and so no other site can have."""

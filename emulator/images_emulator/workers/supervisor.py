@@ -77,9 +77,9 @@ class _Worker:
 
 
 class Supervisor:
-    """Runs *count* workers on *listener* with these *settings* and those of their *log*, by their
-    names. Without the setting
-    `store` they share a Redis of their own, which holds *store_bytes* at most.
+    """Runs *count* workers on *listener*, with these *settings* and the *log_settings*, both by
+    their names. Without the setting `store` they share a Redis of their own, which holds
+    *store_bytes* at most.
 
     *command* starts a worker; see `worker_command`.
 
@@ -94,7 +94,7 @@ class Supervisor:
         listener: socket.socket,
         *,
         settings: Mapping[str, Any],
-        log: Mapping[str, Any],
+        log_settings: Mapping[str, Any],
         store_bytes: int,
     ) -> None:
         self._command = command
@@ -118,7 +118,7 @@ class Supervisor:
             self._temporary.cleanup()
             raise
         self._settings = settings
-        self._log = log
+        self._log_settings = log_settings
         self._guardian = Guardian(self.folder)
 
     @property
@@ -206,7 +206,7 @@ class Supervisor:
         worker = self._workers[index] = _Worker(process, writer, monotonic())
         order = Order(
             settings=self._settings,
-            log=self._log,
+            log_settings=self._log_settings,
             listener=self._listener.fileno(),
             counts=str(self.folder / "connections"),
             workers=len(self._workers),

@@ -22,7 +22,7 @@ class Order(_Message):
 
     settings: Mapping[str, Any]
     """The settings of the emulator, by their names."""
-    log: Mapping[str, Any]
+    log_settings: Mapping[str, Any]
     """The settings of its log, by their names."""
     listener: int
     """The file descriptor of the listening socket."""

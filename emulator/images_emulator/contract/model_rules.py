@@ -1,4 +1,4 @@
-"""The families: rules and conflicts that several models of the table share.
+"""Rules and conflicts of parameters that several models of the table share.
 
 Rules are checked in their order. Facts are from OpenAI's documentation (the specification of August
 2026 and openai-python 3.52.0) except where a comment names another source. A recording goes before
@@ -51,11 +51,6 @@ from images_emulator.contract.sizes import (
     TwiceCheckedSize,
 )
 from images_emulator.contract.uploads import SquarePNG, UploadedImages, UploadedOverlay
-
-
-def since(year: int, month: int, day: int) -> Period:
-    """The period from that day on."""
-    return Period(since=date(year, month, day))
 
 
 def prompt_rule(max_chars: int) -> Text:
@@ -280,7 +275,7 @@ SVG: Final = Object(
 )
 """`svg`: the model that writes the SVG."""
 
-STREAM_DAYS: Final = since(2025, 7, 16)
+STREAM_DAYS: Final = Period(since=date(2025, 7, 16))
 """The days on which answers can be streamed. `input_fidelity` came on the same day."""
 
 
@@ -306,9 +301,9 @@ def gpt_image_rules(
         "stream": Flag(default=False, period=STREAM_DAYS),
         "partial_images": Integer(minimum=0, maximum=3, default=0, period=STREAM_DAYS),
         # No source names a model that refuses `complexity`. Only for 2.6 an effect is documented.
-        "complexity": Choice(("low", "medium", "high"), period=since(2026, 11, 4)),
+        "complexity": Choice(("low", "medium", "high"), period=Period(since=date(2026, 11, 4))),
         "user": USER,
-        "safety_identifier": Text(max_length=128, period=since(2026, 10, 16)),
+        "safety_identifier": Text(max_length=128, period=Period(since=date(2026, 10, 16))),
     }
 
 
@@ -333,7 +328,9 @@ GIF_AND_SVG: Final[Rules] = {
 }
 """The rules that came with GIF and SVG output."""
 
-INPUT_FIDELITY: Final = Choice(("high", "low"), default="low", period=since(2025, 7, 16))
+INPUT_FIDELITY: Final = Choice(
+    ("high", "low"), default="low", period=Period(since=date(2025, 7, 16))
+)
 """`input_fidelity` of gpt-image-1 and gpt-image-1.5. gpt-image-1-mini does not know it: a probe of
 2026-07 goes before the documentation, which once has `low`."""
 
@@ -341,18 +338,18 @@ NO_INPUT_FIDELITY: Final = UnsupportedParameter(like=INPUT_FIDELITY)
 """`input_fidelity` of gpt-image-2 and later models, which refuse the parameter."""
 
 PERIODS_AT_EDITS: Final[Mapping[str, Period]] = {
-    "background": since(2025, 5, 2),
-    "output_format": since(2025, 6, 16),
-    "output_compression": since(2025, 6, 16),
+    "background": Period(since=date(2025, 5, 2)),
+    "output_format": Period(since=date(2025, 6, 16)),
+    "output_compression": Period(since=date(2025, 6, 16)),
     # An error on multipart edits in 2025; in the JSON edits from their first day.
     "moderation": JSON_EDITS_DAYS,
-    "svg": since(2026, 11, 12),
+    "svg": Period(since=date(2026, 11, 12)),
 }
 """The periods of parameters that edits got later than generations did. The sizes of 1536 pixels are
 none of them: the SDK has them since 2025-05-02, but a notebook of OpenAI's for gpt-image-1 edits
 with one."""
 
-MARKUP: Final = UploadedOverlay(needs_transparency=True, period=since(2026, 10, 31))
+MARKUP: Final = UploadedOverlay(needs_transparency=True, period=Period(since=date(2026, 10, 31)))
 """`markup`, an image drawn over the first input image."""
 
 INPUT_IMAGES: Final = UploadedImages(
