@@ -104,7 +104,7 @@ LIMITS: Final = (
     ),
     Limit(
         "rate_limit_keys",
-        "the key that was used longest ago has its limit anew",
+        "the key that was last granted images longest ago has its limit anew",
         "test_limits.py::test_keys_of_rate_limits_are_as_many_as_the_setting_says",
     ),
     Limit(

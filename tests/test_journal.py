@@ -343,7 +343,7 @@ def test_a_stream_that_broke_says_where(client: OpenAI, server: Server) -> None:
     (entry,) = server.requests
     assert (entry.status, entry.events) == (200, 2)
     assert entry.error_code == "image_generation_failed"
-    assert entry.drawn is None
+    assert entry.drawn_request is None
 
 
 def test_journal_has_a_call_before_its_answer_and_not_after_a_reset(server: Server) -> None:
@@ -681,7 +681,7 @@ def test_a_picture_can_be_drawn_again_without_its_body() -> None:
     first, *_ = journal.find()
     assert first.body is None
     assert first.prompt == "0" * 30_000
-    assert first.drawn
+    assert first.drawn_request
     assert weight_of(journal) == sum(entry.weight for entry in journal.find())
 
 

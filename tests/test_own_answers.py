@@ -473,6 +473,6 @@ def test_the_journal_drops_own_pictures_with_the_bodies_of_the_oldest_calls(
     assert call.weight > own.weight
     drop_body_and_pictures(call)
     assert call.weight < 8192 < own.weight
-    assert (call.drawn, call.dropped) == (None, ("body", "pictures"))
+    assert (call.drawn_request, call.dropped) == (None, ("body", "pictures"))
     assert call.pictures[0].width == 1024
     assert call.usage

@@ -138,11 +138,13 @@ def test_the_journal_knows_as_much_of_it(
     for _ in range(4):
         again()
     entries = emulator.journal.find()
-    seen = [(each.details, each.body, each.drawn, each.status, each.headers) for each in entries]
+    seen = [
+        (each.details, each.body, each.drawn_request, each.status, each.headers) for each in entries
+    ]
     assert len(seen) == 4
     assert all(each == seen[0] for each in seen)
     assert entries[-1].prompt == "a fox"
-    assert entries[-1].drawn
+    assert entries[-1].drawn_request
 
 
 def test_a_second_later_it_says_so(

@@ -70,8 +70,8 @@ class HTTPProtocol(HttpToolsProtocol):
     - The trailers of a body and the extensions of its chunks may have `head` bytes, too, not
       counting those that were read together with bytes of the body. A call with longer ones ends
       as if its client had left.
-    - A request of which nothing comes for `idle_seconds` is answered 408. Its call ends in that
-      way, too.
+    - A request of which nothing comes for `idle_seconds` is answered 408. Its call, too, ends
+      as if its client had left.
     - A request on a connection past `connections` is answered 503.
     """
 

@@ -1,4 +1,5 @@
-"""Dates: days, periods, and the version of a thing on a day.
+"""Dates: days, periods, and the version of a thing on a day. What changes from a date on says so by
+the types here.
 
 A thing that exists on some days only has a `Period`, such as a `Rule`, `Conflict`, `Operation` or
 `RequestBody` in its field `period`. The periods of answer keys (`wire.KEY_PERIODS`), headers
@@ -66,8 +67,8 @@ def version_on(day: Day, newest: T, earlier: Sequence[tuple[date, T]]) -> T:
 GATEWAY_SINCE: Final = date(2025, 4, 16)
 """The first day on which the gateway judged calls: a week before gpt-image-1, and "since yesterday"
 on 2025-04-17 (openai-node#1468, go-openai#967). Before that day the older stack judged all calls.
-Its errors have other messages, another order of keys, and no `param`; all of its bodies end with
-a line feed."""
+Its errors have other messages, another order of keys, and null for `param`; all of its bodies end
+with a line feed."""
 
 
 def is_before_gateway(day: Day) -> bool:

@@ -156,7 +156,8 @@ STACK_HEADER_DAYS: Final[Mapping[bytes, StackDays]] = {
         older_stack=Period(since=date(2025, 7, 30)),
     ),
 }
-"""The days of the headers that OpenAI's two stacks did not have on the same days."""
+"""The days of the headers that OpenAI's two stacks did not have on the same days. `_headers` and
+`_constant_headers` make the headers."""
 
 
 REQUEST_ID_PREFIX: Final = "req_"

@@ -11,7 +11,8 @@ A new field that decides a file is `ADDED_LATER`, too, and None by default:
     glow: str | None = field(default=None, metadata=DRAWING | ADDED_LATER)
 
 Then the files of calls without the field stay as they are, byte for byte. This holds only where no
-rule gives the field a value in such calls: for existing models, the rule has no `default`.
+rule gives the field a value in such calls: for existing models, the rule has neither `default`
+nor `auto`.
 """
 
 from __future__ import annotations

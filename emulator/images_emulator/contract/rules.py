@@ -69,10 +69,10 @@ class Rule(Immutable, kw_only=True):
     def check_at_gateway(self, name: str, value: Any) -> None:
         """Check type, range and word of *value*, as the gateway does. Raises APIError."""
 
-    def check_at_service(self, name: str, value: Any, model: str, others: Values) -> None:
-        """Check whether *model* supports *value* together with the *others*, as the image service
-        does after the gateway. The input images are not decoded yet, so a rule cannot refuse a
-        value because of their size. Raises APIError."""
+    def check_at_service(self, name: str, value: Any, model_id: str, others: Values) -> None:
+        """Check whether the model *model_id* supports *value* together with the *others*, as the
+        image service does after the gateway. The input images are not decoded yet, so a rule cannot
+        refuse a value because of their size. Raises APIError."""
 
     def forgiven_value(self, others: Values) -> Any:
         """The value of a call whose mistakes are forgiven and that leaves it to the model. *others*
@@ -258,8 +258,8 @@ class UnsupportedParameter(Rule, kw_only=True):
     def check_at_gateway(self, name: str, value: Any) -> None:
         self.like.check_at_gateway(name, value)
 
-    def check_at_service(self, name: str, value: Any, model: str, others: Values) -> None:
-        raise errors.parameter_not_supported(model=model, name=name)
+    def check_at_service(self, name: str, value: Any, model_id: str, others: Values) -> None:
+        raise errors.parameter_not_supported(model=model_id, name=name)
 
     def schema(self) -> dict[str, Any]:
         return {"not": {}}
@@ -283,11 +283,11 @@ class TwoStepRule(Rule, kw_only=True):
     def check_at_gateway(self, name: str, value: Any) -> None:
         self.shared.check_at_gateway(name, value)
 
-    def check_at_service(self, name: str, value: Any, model: str, others: Values) -> None:
+    def check_at_service(self, name: str, value: Any, model_id: str, others: Values) -> None:
         try:
             self.own.check_at_gateway(name, value)
         except APIError as error:
-            raise self.refusal(**{**error.values, "model": model}) from None
+            raise self.refusal(**{**error.values, "model": model_id}) from None
 
     def resolve(self, value: Any, source: Pixels | None, others: Values) -> Any:
         return self.own.resolve(value, source, others)

@@ -1,7 +1,8 @@
-"""Service errors, met by calls without a mistake: rate limits, credit, moderation, outages.
+"""Service errors: rate limits, credit, moderation, outages. A call without a mistake can meet them.
 
-A fault names one of them. The words are the API's own, as recorded; a comment marks words that no
-recording shows. `fixtures/exchanges/service-error-*` name the source of each error.
+A fault names one of them, or a refused API key. The words are the API's own, as recorded; a comment
+marks words that no recording shows. `fixtures/exchanges/service-error-*` name the source of each
+error.
 """
 
 from __future__ import annotations

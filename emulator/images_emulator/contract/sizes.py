@@ -1,4 +1,5 @@
-"""Rules for `size`: fixed lists, and WIDTHxHEIGHT within limits.
+"""Size rules: what `size` may be. A rule is a fixed list, or WIDTHxHEIGHT within limits of edges,
+pixels and proportions (the aspect ratio).
 
 The limits of a model are a `FlexibleSize` in `model_rules.py`. Only a rule of another kind is a
 class here.
@@ -68,7 +69,7 @@ class ListedServiceSize(ServiceSize):
     sizes: tuple[str, ...]
     auto: str
 
-    def check_at_service(self, name: str, value: Any, model: str, others: Values) -> None:
+    def check_at_service(self, name: str, value: Any, model_id: str, others: Values) -> None:
         if value not in self.sizes and value != "auto":
             raise errors.size_not_listed(value=value, sizes=f"{', '.join(self.sizes)}, and auto")
 
@@ -161,7 +162,7 @@ class FlexibleSize(ServiceSize, kw_only=True):
     sheets: SheetLayouts | None = None
     """The sheets of an animation, where the model makes any."""
 
-    def check_at_service(self, name: str, value: Any, model: str, others: Values) -> None:
+    def check_at_service(self, name: str, value: Any, model_id: str, others: Values) -> None:
         if value == "auto":
             return
         pixels = parse_pixels(value)

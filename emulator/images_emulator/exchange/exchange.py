@@ -2,7 +2,9 @@
 
 `JournalMiddleware` makes the exchange when the call arrives. The fault middleware and the endpoints
 fill it in. Faults read it, and the journal keeps it. Separate modules describe an answer that has
-left: `outcome.py`, `sent_images.py` (with the price), `answer_body.py`.
+left: `outcome.py`, `sent_images.py` (with the price), `answer_body.py`. What the exchange holds of
+its answer is a `CallAnswer` (`call_answer.py`), and the bytes that were sent in it a `SentResponse`
+(`sent_response.py`).
 """
 
 from __future__ import annotations
@@ -89,8 +91,8 @@ class Exchange:
     set by any thread: by the first thread that asks for the usage.
 
     Of the answer, `image_indexes` are those of the images that were sent whole, `pictures` these
-    images themselves; `stream` has the first events of a stream, and `events` and `partials` are
-    the numbers of all events and of partial images.
+    images themselves; `stream` has the first events of a stream, `partials` is the number of
+    partial images among these, and `events` that of all events.
 
     Its readers are tests, observers of the journal, the thread of the log, and handlers of the
     admin API. They get this very object, even of a call that is still being answered. They must
@@ -118,7 +120,8 @@ class Exchange:
     """`call`, or `download` for a request for a hosted picture."""
     number: int | None = None
     """The call's number in the order of arrival since the last reset, from 1. 0 where the shared
-    store could not be reached at the arrival, so that the journal got the call later. None until
+    store could not be reached at the arrival, so that the journal got the call later, and where the
+    store has refused the call, so that the journal lacks it. None until
     the call is entered in the journal. None also for a call of another process, until it is
     over."""
     namespace: str | None = None
@@ -132,9 +135,10 @@ class Exchange:
     shorten the waits of the answer."""
     complete_in_journal: Callable[[], Awaitable[None]] | None = None
     """Ends the call, and returns the write that completes it in the journal; None where no journal
-    has it. The first of three calls it, whoever finds `duration_ms` None: the recorder before the
-    last part of the answer, `hang_up` before it closes the connection, or `JournalMiddleware` when
-    the application has returned or raised an exception."""
+    has it, and when the application has returned. The first of three calls it, whoever finds
+    `duration_ms` None: the recorder before the last part of the answer, `hang_up` before it closes
+    the connection, or `JournalMiddleware` when the application has returned or raised an
+    exception."""
 
     # --- head and body: set by who reads them first
 
@@ -477,7 +481,7 @@ class Exchange:
         return self.answer.sent.image_indexes
 
     @property
-    def drawn(self) -> ImageRequest | None:
+    def drawn_request(self) -> ImageRequest | None:
         """The request from which the pictures of the answer can be drawn again. None where no
         picture was sent."""
         return self.request if self.image_indexes else None
@@ -487,7 +491,7 @@ class Exchange:
         the picture of a download. None for any other."""
         if self.kind == "download":
             return self.request if index == self.hosted_index else None
-        return self.drawn if index in self.image_indexes else None
+        return self.drawn_request if index in self.image_indexes else None
 
     @property
     def pictures(self) -> Sequence[SentImage]:

@@ -22,8 +22,9 @@ from images_emulator.exchange.exchange import (
 
 def compact(exchange: Exchange, *, copied: bool = False) -> int:
     """Drop everything that only the answer needed. Return the bytes that the journal still holds:
-    head, body and pictures. *copied* is true where the journal keeps a copy, as in a shared store.
-    Own pictures then count whole; otherwise calls share them.
+    of the head, the body, the pictures, and what is kept of details and answer. *copied* is true
+    where the journal keeps a copy, as in a shared store. Own pictures then count whole; otherwise
+    calls share them.
 
     The parsed body is dropped. It is many times as large as the body, and perhaps no test ever
     reads it.

@@ -21,9 +21,9 @@ from images_emulator.faults.base import (
 
 
 class Latency(BaseFault):
-    """Answers late: after *seconds* and up to *jitter* more; or, *realistic*, after the time that
-    the API was recorded to take for the model and the quality, times *scale*, shared among the
-    events of a stream."""
+    """Answers late: after *seconds*, and up to *jitter* more. If *realistic*, the time that the API
+    was recorded to take for the model and the quality, times *scale*, takes the place of *seconds*,
+    and the events of a stream share the whole."""
 
     changes_body: ClassVar[bool] = False
 

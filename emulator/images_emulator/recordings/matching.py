@@ -152,52 +152,53 @@ class RecordingIndex:
 
     def find(
         self,
-        call: ComparedCall,
+        compared: ComparedCall,
         parsed: Call | None,
         level: ReplayMatch = ReplayMatch.REQUEST,
         day: str | None = None,
         resolver: Resolver | None = None,
     ) -> RecordingMatch | Miss:
-        """Return the recordings that match *call* at *level* or a stricter one. *parsed* is the
-        body of the call. Recordings of one day match only calls that are judged by that *day*.
+        """Return the recordings that match the call *compared* at *level* or a stricter one.
+        *parsed* is the body of the call. Recordings of one day match only calls that are judged by
+        that *day*.
 
         *resolver* resolves the call; by default it is the resolver of the recordings. A call with
         uploaded files of its own needs another one. Matching may read the recordings' files, and
         decode uploads.
         """
-        if exact := self.find_exact(call, day):
+        if exact := self.find_exact(compared, day):
             return exact
         if level is ReplayMatch.EXACT:
-            return self._miss(call, None, day)
-        request = (resolver or self._resolver).resolve(call, parsed)
-        alike = self._of_day(self._by_prompt.get((call.scope, call.prompt), ()), day)
-        differences = {position: self._differences(call, position) for position in alike}
+            return self._miss(compared, None, day)
+        request = (resolver or self._resolver).resolve(compared, parsed)
+        alike = self._of_day(self._by_prompt.get((compared.scope, compared.prompt), ()), day)
+        differences = {position: self._differences(compared, position) for position in alike}
         if positions := tuple(position for position in alike if not differences[position]):
             return RecordingMatch(ReplayMatch.REQUEST, positions, request)
         if level is not ReplayMatch.REQUEST:
             fitting = {
                 position: each
                 for position, each in differences.items()
-                if call.answer_form == self._calls[position].answer_form
+                if compared.answer_form == self._calls[position].answer_form
                 and not any(difference.name.startswith(UPLOAD_FIELDS) for difference in each)
             }
             if fitting:
                 return RecordingMatch(ReplayMatch.PROMPT, self._nearest(fitting), request)
         if level is ReplayMatch.OPERATION:
-            scope = self._of_day(self._by_scope.get(call.scope, ()), day)
+            scope = self._of_day(self._by_scope.get(compared.scope, ()), day)
             fitting = {
-                position: self._differences(call, position)
+                position: self._differences(compared, position)
                 for position in scope
-                if call.answer_form == self._calls[position].answer_form
+                if compared.answer_form == self._calls[position].answer_form
             }
             if fitting:
                 return RecordingMatch(ReplayMatch.OPERATION, self._nearest(fitting), request)
-        return self._miss(call, request, day)
+        return self._miss(compared, request, day)
 
-    def find_exact(self, call: ComparedCall, day: str | None) -> RecordingMatch | None:
-        """The recordings that match *call* exactly, as `find` gives them; None where there are
-        none. No file is read."""
-        positions = self._of_day(self._exact.get(call.exact_key(), ()), day)
+    def find_exact(self, compared: ComparedCall, day: str | None) -> RecordingMatch | None:
+        """The recordings that match the call *compared* exactly, as `find` gives them; None where
+        there are none. No file is read."""
+        positions = self._of_day(self._exact.get(compared.exact_key(), ()), day)
         return RecordingMatch(ReplayMatch.EXACT, positions, None) if positions else None
 
     def _nearest(self, differences: dict[int, Sequence[CallDifference]]) -> tuple[int, ...]:
@@ -221,34 +222,34 @@ class RecordingIndex:
         )
         return of_day or tuple(position for position in positions if position not in self._days)
 
-    def _differences(self, call: ComparedCall, position: int) -> Sequence[CallDifference]:
+    def _differences(self, compared: ComparedCall, position: int) -> Sequence[CallDifference]:
         recorded = self._calls[position]
         if not recorded.is_resolved:
             request = self.recordings[position].request
             self._resolver.resolve(recorded, parsed_request(recorded, request))
-        return [*call.differences(recorded)]
+        return [*compared.differences(recorded)]
 
-    def _miss(self, call: ComparedCall, request: ImageRequest | None, day: str | None) -> Miss:
-        if request is None and not call.is_resolved:
+    def _miss(self, compared: ComparedCall, request: ImageRequest | None, day: str | None) -> Miss:
+        if request is None and not compared.is_resolved:
             # As those of the recordings that it is compared with: see `differences`.
-            call.is_resolved = True
-        scope = self._of_day(self._by_scope.get(call.scope, ()), day)
-        alike = self._of_day(self._by_prompt.get((call.scope, call.prompt), ()), day)
-        prompt = call.prompt or ""
+            compared.is_resolved = True
+        scope = self._of_day(self._by_scope.get(compared.scope, ()), day)
+        alike = self._of_day(self._by_prompt.get((compared.scope, compared.prompt), ()), day)
+        prompt = compared.prompt or ""
 
         def distance(position: int) -> tuple[int, int]:
             """The distance by the fields as sent: how many differ, then how little of the prompt is
             shared."""
             recorded = self._calls[position]
-            return call.sent_distance(recorded), -common_start(prompt, recorded.prompt or "")
+            return compared.sent_distance(recorded), -common_start(prompt, recorded.prompt or "")
 
         candidates = sorted(alike or scope, key=distance)[:MAX_CANDIDATES]
         near = [
-            NearRecording(self.names[position], self._differences(call, position))
+            NearRecording(self.names[position], self._differences(compared, position))
             for position in candidates
         ]
         near.sort(key=lambda each: len(each.differences))
-        return Miss(call.title, tuple(near[:MAX_NEAREST]))
+        return Miss(compared.title, tuple(near[:MAX_NEAREST]))
 
 
 def compared_request(request: RecordedRequest) -> ComparedCall:

@@ -31,7 +31,8 @@ RenderFunction = Callable[[ImageRequest, int, int | None], Rendered]
 WARM_UP: Final = ImageRequest(
     operation=GENERATIONS, model=NEWEST_MODEL, prompt="ready", size=(64, 64), quality="low"
 )
-"""Rendered once at the start: Pillow, fonts and encoders are loaded at their first use."""
+"""Rendered first in each render process, and by `Renderer.warm_up`: Pillow, fonts and encoders are
+loaded at their first use."""
 
 NICENESS: Final = 10
 """Niceness of a render process. At equal priority the p99 of requests that need no image was 25 %
@@ -67,7 +68,7 @@ class ProcessGoneError(RuntimeError):
 
 
 class RenderProcess:
-    """One render process. It starts with the first image, and again after it was killed. A process
+    """One render process. It starts with its first job, and again after it was killed. A process
     that was stopped (SIGSTOP) is killed, where the system tells of the stop: its image would never
     come.
 

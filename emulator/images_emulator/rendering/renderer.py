@@ -75,8 +75,8 @@ class Renderer:
     """Renders images off the event loop and caches them, in at most *cache_bytes* of base64, and
     beside them thumbnails.
 
-    The *pool* renders. Up to *max_processes* render processes join it under load; see `RenderPool`.
-    The thread of *parser* parses large bodies. The thread of *decoder* decodes uploads, and renders
+    `pool` renders. Up to *max_processes* render processes join it under load; see `RenderPool`.
+    The thread of `parser` parses large bodies. The thread of `decoder` decodes uploads, and renders
     the edits whose uploads are too large to keep decoded. So a slow upload does not hold up the
     other renderings. The caches are of the class *cache*. Equal keys always give equal bytes, so
     only the budget empties the cache."""

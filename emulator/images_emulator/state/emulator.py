@@ -56,8 +56,8 @@ class Emulator:
       so a process without an entry only computes it again.
     - `notices` keeps the log of this process from repeating itself.
 
-    The emulator of a namespace has the caches and the notices of its *parent*, and reads no files
-    of its own; see `in_namespace`.
+    The emulator of a namespace has the caches, the notices, the scenario and the recordings of its
+    *parent*. Of the files it reads only those of the folder of pictures; see `in_namespace`.
 
     Raises ValueError where the scenario or the recordings of the settings are missing or have
     mistakes, or where the model of a deployment does not exist; OSError where the store cannot be
@@ -140,10 +140,10 @@ class Emulator:
         """Images per API key and model."""
         self.span: Callable[[str], AbstractContextManager[object]] = nullcontext
         """Makes a context manager around a part of a call, given the name of the part, for
-        tracing."""
+        tracing. `Tracing.observe` sets it."""
         self.finishers: tuple[Callable[[], Coroutine[Any, Any, None]], ...] = ()
         """Functions that end the work of this emulator's applications on the event loop of the
-        server; `finish` awaits them."""
+        server; `finish` awaits them. Middleware adds its own when it is made."""
         self.replay: Replay | None = None
         """The recordings that answer calls; None without the setting `replay`."""
         if parent:

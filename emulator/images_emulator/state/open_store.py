@@ -1,5 +1,6 @@
-"""The store for the URL of the setting `store`. A store in another database has the protocols of
-`store.py`. It is added here, and the check of its URLs to `STORE_CHECKS` of `setting_values.py`."""
+"""The store for the URL of the setting `store`. Another shared store, in another database, has the
+protocols of `store.py`. It is added here, and the check of its URLs to `STORE_CHECKS` of
+`setting_values.py`."""
 
 from __future__ import annotations
 

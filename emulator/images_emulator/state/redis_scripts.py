@@ -78,7 +78,7 @@ COUNTERS_KEYS: Final = ("counts", "order", "effects", "recent")
 
 BUCKETS_KEYS: Final = ("buckets", "order")
 """The tokens that each bucket lacks, by its key, in the form of `TAKE`; and the buckets in the
-order of their last use."""
+order of their last granted takes."""
 
 
 def _script(*parts: str, keys: Sequence[str] = ()) -> Script:

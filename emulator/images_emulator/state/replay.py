@@ -159,14 +159,14 @@ class Replay:
         return Resolver(self._deployments, self._loader.for_call(file))
 
     def find(
-        self, call: ComparedCall, parsed: Call | None, day: str | None, resolver: Resolver
+        self, compared: ComparedCall, parsed: Call | None, day: str | None, resolver: Resolver
     ) -> RecordingMatch | Miss:
         """The recordings that match; see `RecordingIndex.find`."""
-        return self.index.find(call, parsed, self.level, day, resolver)
+        return self.index.find(compared, parsed, self.level, day, resolver)
 
-    def find_exact(self, call: ComparedCall, day: str | None) -> RecordingMatch | None:
+    def find_exact(self, compared: ComparedCall, day: str | None) -> RecordingMatch | None:
         """The recordings of the very call; see `RecordingIndex.find_exact`."""
-        return self.index.find_exact(call, day)
+        return self.index.find_exact(compared, day)
 
     def prepare(self) -> None:
         """Read the recordings, once. Raises OSError and ValueError where reading fails. Then there
@@ -205,7 +205,7 @@ class Replay:
     async def next_of(self, positions: Sequence[int]) -> int:
         """The position of the recording among *positions* that is played now. Raises APIError where
         the store is away."""
-        # A counter that begins anew has another key, as `RedisCounters` wants it.
+        # A counter that begins anew has another key, as `Counters` of `store.py` wants it.
         run = self._run.value
         plays = (_Play(f"{run}-{position}", position) for position in positions)
         granted = (await self._counters.claim(plays)).granted

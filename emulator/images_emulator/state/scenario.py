@@ -43,18 +43,18 @@ MAX_SCAN_CHARS: Final = 4096
 
 
 class _Scan:
-    """A search for the live *steps* that match a *call*: the steps found so far, and the near
-    misses if the call met no step and they name no count.
+    """A search for the live *steps* that match the *values* of a call: the steps found so far, and
+    the near misses if the call met no step and they name no count.
 
     It is cached for the next equal call: to match 1,000 steps takes 0.16 ms, as long as an answer.
     Any change of the steps empties the cache. Where a step could not be compared in time, the next
     equal call is searched for anew.
     """
 
-    def __init__(self, steps: Steps, call: MatchInput) -> None:
+    def __init__(self, steps: Steps, values: MatchInput) -> None:
         self.is_certain = True
         """Whether all steps so far could be compared, and in time."""
-        self._rest = self._search(steps, call)
+        self._rest = self._search(steps, values)
         self._matching: list[ScenarioStep] = []
         self.near_misses: list[NearMiss] | None = None
 
@@ -65,10 +65,10 @@ class _Scan:
             yield self._matching[at]
             at += 1
 
-    def _search(self, steps: Steps, call: MatchInput) -> Iterator[ScenarioStep]:
+    def _search(self, steps: Steps, values: MatchInput) -> Iterator[ScenarioStep]:
         for step in chain(steps.injected, steps.live):
             try:
-                if step.matches(call):
+                if step.matches(values):
                     yield step
             except TimeoutError:
                 self.is_certain = False
@@ -215,33 +215,33 @@ class Scenario:
         """The paths to fields that its steps ask for."""
         return self._steps.value.paths
 
-    async def meet(self, call: MatchInput) -> FaultFinding:
-        """Search for the fault of a call, and count it as met."""
-        met, misses = await self._meet(call)
+    async def meet(self, values: MatchInput) -> FaultFinding:
+        """Search for the fault of a call of these *values*, and count it as met."""
+        met, misses = await self._meet(values)
         return FaultFinding(met[0].step.fault if met else None, misses)
 
     async def meet_early(
-        self, make_call: Callable[[], Awaitable[MatchInput]]
+        self, make_values: Callable[[], Awaitable[MatchInput]]
     ) -> FaultFinding | None:
         """Do what `meet` does, before the store is refreshed. Return None where `meet` has to be
-        called afterwards: where no step matches the call that *make_call* gives, the steps or other
-        registers have changed, or the store is away."""
+        called afterwards: where no step matches the values that *make_values* gives, the steps or
+        other registers have changed, or the store is away."""
         steps = self._steps.value
         with suppress(APIError, StaleRegistersError):
             # The files that a call names by their ids may be in the store, too.
-            call = await make_call()
-            if steps is self._steps.value and self.expects(call):
-                met, misses = await self._meet(call, if_fresh=lambda: self._steps.value is steps)
+            values = await make_values()
+            if steps is self._steps.value and self.expects(values):
+                met, misses = await self._meet(values, if_fresh=lambda: self._steps.value is steps)
                 return FaultFinding(met[0].step.fault if met else None, misses)
         return None
 
     async def meet_answer(
-        self, call: MatchInput, admission: Admission | None = None
+        self, values: MatchInput, admission: Admission | None = None
     ) -> tuple[MetAnswer | None, list[NearMiss]]:
-        """The answer that a validated call meets; or None, and the near misses. With *admission*,
-        only an admitted call meets one. Raises APIError where the call is not admitted, or the
-        store is away."""
-        met, misses = await self._meet(call, admission)
+        """The answer that a validated call of these *values* meets; or None, and the near misses.
+        With *admission*, only an admitted call meets one. Raises APIError where the call is not
+        admitted, or the store is away."""
+        met, misses = await self._meet(values, admission)
         if met is None:
             return None, misses
         step, count = met
@@ -250,7 +250,7 @@ class Scenario:
 
     async def _meet(
         self,
-        call: MatchInput,
+        values: MatchInput,
         admission: Admission | None = None,
         if_fresh: Callable[[], bool] | None = None,
     ) -> tuple[tuple[ScenarioStep, Count] | None, list[NearMiss]]:
@@ -258,13 +258,13 @@ class Scenario:
         and the near misses. With *admission*, only an admitted call meets one. Raises APIError
         where the call is not admitted, or the store is away."""
         steps = self._steps.value
-        scan = self._scan(steps, call)
+        scan = self._scan(steps, values)
         first: list[ScenarioStep] = []
 
         def counted() -> Iterator[str]:
             """The keys of the steps that may be near misses; not every store asks for them."""
             if scan.near_misses is None:
-                first.extend(islice(steps.of_kind(call), MAX_NEAR_MISSES))
+                first.extend(islice(steps.of_kind(values), MAX_NEAR_MISSES))
             yield from (step.key for step in first)
 
         try:
@@ -289,7 +289,7 @@ class Scenario:
         if scan.near_misses is not None:
             return None, scan.near_misses
         pairs = zip(first, counts, strict=True)
-        near_misses = [step.near_miss(call, count) for step, count in pairs]
+        near_misses = [step.near_miss(values, count) for step, count in pairs]
         # The near miss of a step that matches names its count.
         matching = {step.key for step in scan.matching()}
         if not any(step.key in matching for step in first):
@@ -301,21 +301,21 @@ class Scenario:
         if any(step.key == key for step in self._steps.value.exhausted()):
             await self._steps.update(lambda steps: steps.with_revived(key))
 
-    def expects(self, call: MatchInput) -> bool:
-        """Whether a live step matches the call. The counter of the step decides whether the call
-        meets it."""
-        return next(self._scan(self._steps.value, call).matching(), None) is not None
+    def expects(self, values: MatchInput) -> bool:
+        """Whether a live step matches a call of these *values*. The counter of the step decides
+        whether the call meets it."""
+        return next(self._scan(self._steps.value, values).matching(), None) is not None
 
-    def _scan(self, steps: Steps, call: MatchInput) -> _Scan:
-        """The scan of *steps* for *call*, which is cached unless the call is long."""
+    def _scan(self, steps: Steps, values: MatchInput) -> _Scan:
+        """The scan of *steps* for a call of these *values*; it is cached unless they are long."""
         scans = self._scans_of(steps)
-        scan = scans.get(call)
+        scan = scans.get(values)
         if scan is None or not scan.is_certain:
-            scan = _Scan(steps, call)
-            if call.chars <= MAX_SCAN_CHARS:
+            scan = _Scan(steps, values)
+            if values.chars <= MAX_SCAN_CHARS:
                 if len(scans) >= MAX_CACHED_SCANS:
                     scans.clear()
-                scans[call] = scan
+                scans[values] = scan
         return scan
 
     def _scans_of(self, steps: Steps) -> dict[MatchInput, _Scan]:

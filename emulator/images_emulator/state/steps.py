@@ -161,44 +161,45 @@ class ScenarioStep:
             wanted["prompt_regex"] = wanted.pop("prompt_regex")
         self._tests = [(name, _PLACES[name], _test(name, value)) for name, value in wanted.items()]
 
-    def matches(self, call: MatchInput) -> bool:
-        """Whether its `match` holds for *call*, whatever its counter says. Raises TimeoutError
-        where the search for its `prompt_regex` takes too long."""
-        if call.validated is not self._is_answer:
+    def matches(self, values: MatchInput) -> bool:
+        """Whether its `match` holds for a call of these *values*, whatever its counter says. Raises
+        TimeoutError where the search for its `prompt_regex` takes too long."""
+        if values.validated is not self._is_answer:
             return False
-        if not (self._for_downloads if call.download else self._for_calls):
+        if not (self._for_downloads if values.download else self._for_calls):
             return False
-        if self._for_streams and not call.streams:
+        if self._for_streams and not values.streams:
             return False
         for _, index, test in self._tests:  # noqa: SIM110 - a generator takes twice as long
-            if not test(call[index]):
+            if not test(values[index]):
                 return False
         return True
 
-    def difference(self, call: MatchInput) -> str | None:
-        """How *call* differs from the step's `match`, in a sentence; None where it does not."""
+    def difference(self, values: MatchInput) -> str | None:
+        """How a call of these *values* differs from the step's `match`, in a sentence; None where
+        it does not."""
         for name, index, test in self._tests:
-            if not _holds(test, call[index]):
-                return self._difference(name, call)
+            if not _holds(test, values[index]):
+                return self._difference(name, values)
         return None
 
-    def near_miss(self, call: MatchInput, count: Count) -> NearMiss:
-        """The reason why the call did not meet the step."""
+    def near_miss(self, values: MatchInput, count: Count) -> NearMiss:
+        """The reason why a call of these *values* did not meet the step."""
         spent = is_exhausted(self, count)
-        kind, reason = self._reason(call, count, spent=spent)
+        kind, reason = self._reason(values, count, spent=spent)
         return NearMiss(self.key, self.name, self.step.label, kind, reason, spent)
 
-    def _reason(self, call: MatchInput, count: Count, *, spent: bool) -> tuple[NearMissKind, str]:
-        if call.download and not self._for_downloads:
+    def _reason(self, values: MatchInput, count: Count, *, spent: bool) -> tuple[NearMissKind, str]:
+        if values.download and not self._for_downloads:
             return "target", "has no path, which is what a step for downloads needs"
-        if not (call.download or self._for_calls):
+        if not (values.download or self._for_calls):
             return "target", "is for downloads"
-        if self._for_streams and not call.streams:
+        if self._for_streams and not values.streams:
             return "target", "is for streams, and the call asks for none"
         for name, index, test in self._tests:
-            if not _holds(test, call[index]):
+            if not _holds(test, values[index]):
                 kind: Any = name
-                return kind, self._difference(name, call)
+                return kind, self._difference(name, values)
         if spent:
             return "spent", f"has met its {count.grants} calls"
         pattern = self.step.match.prompt_regex
@@ -209,15 +210,15 @@ class ScenarioStep:
             return "after", f"lets the first {self.after} pass"
         return "chance", "was left to chance"
 
-    def _difference(self, name: str, call: MatchInput) -> str:
-        """The sentence that says how the *call* differs from what the key *name* wants."""
+    def _difference(self, name: str, values: MatchInput) -> str:
+        """The sentence that says how the *values* differ from what the key *name* wants."""
         wanted = getattr(self.step.match, name)
-        value: Any = call[_PLACES[name]]
+        value: Any = values[_PLACES[name]]
         match name:
             case "prompt":
                 return f"the prompt does not have {wanted!r}"
             case "prompt_regex":
-                return _regex_difference(wanted, call.prompt)
+                return _regex_difference(wanted, values.prompt)
             case "prompt_name":
                 return f"the prompt's name {_quoted(value)} is not {wanted!r}"
             case "has_mask":
@@ -336,10 +337,10 @@ class Steps(Immutable):
         """All steps, in the order in which calls are compared with them, and then the spent."""
         return (*self.injected, *self.planned, *self.spent)
 
-    def of_kind(self, call: MatchInput) -> Iterator[ScenarioStep]:
-        """The injected and planned steps for calls of the kind of *call*: validated or not."""
+    def of_kind(self, values: MatchInput) -> Iterator[ScenarioStep]:
+        """The injected and planned steps for calls of the kind of *values*: validated or not."""
         for step in chain(self.injected, self.planned):
-            if (step.answer is not None) is call.validated:
+            if (step.answer is not None) is values.validated:
                 yield step
 
     def exhausted(self) -> Iterator[ScenarioStep]:

@@ -490,7 +490,8 @@ class Store(Protocol):
 
     observers: tuple[RegisterObserver, ...]
     """The observers that are called after each change of a register: at once if this process made
-    it, or in `refresh` if another process did. `add_observer` adds to them in any thread."""
+    it, or in `refresh` or `Log.append` if another process did. `add_observer` adds to them in any
+    thread."""
 
     def register(self, name: str, initial: T, codec: Codec[T]) -> Register[T]:
         """A register; its value is *initial* where the store has none yet. Another call with the
@@ -510,7 +511,7 @@ class Store(Protocol):
 
     def buckets(self, name: str, most: int) -> Buckets:
         """Token buckets, all of which are full until they are first used. Beyond *most* buckets,
-        the bucket with the oldest last take is dropped."""
+        the bucket is dropped whose last granted take was first."""
         ...
 
     def log(

@@ -80,8 +80,9 @@ class FaultMiddleware:
     could use up the faults that a test has injected. Neither is a call that is refused because the
     emulator's own headers are invalid: it is a mistake of the test. Nor is a call to an image
     operation whose body is too long, or does not come whole. A download has no API key. Of the
-    emulator's own headers, only `x-emulator-fault` counts for it. It is given a fault if it is a
-    GET or HEAD, and its URL has a valid signature or is that of a recorded picture.
+    emulator's own headers, only an invalid `x-emulator-fault` keeps its fault from it. It is
+    given a fault if it is a GET or HEAD, and its URL has a valid signature or is that of a recorded
+    picture.
 
     A fault that is claimed counts as met, also where the emulator fails or stops before it answers
     the call. Only a claim that had no reply of a shared store is revoked.

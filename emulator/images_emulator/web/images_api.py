@@ -1,5 +1,6 @@
 """The handlers of `/images/generations`, `/images/edits` and `/images/variations`. A handler reads
-and validates the call, asks the rate limit, and makes the answer."""
+and validates the call, searches the scenario for an answer of one's own, asks the rate limit, and
+makes the answer."""
 
 from __future__ import annotations
 
@@ -85,8 +86,10 @@ class ImagesAPI:
 
                 # Where the call has no own answer, it is for a recording, which does not count for
                 # the rate limit unless it has open values and is drawn.
-                asked_before = None if needs_own_answer else admission
-                answered = await apply_own_answer(exchange, prepared, self.emulator, asked_before)
+                admission_for_answer = None if needs_own_answer else admission
+                answered = await apply_own_answer(
+                    exchange, prepared, self.emulator, admission_for_answer
+                )
                 admission = admission if needs_own_answer else None
             if needs_own_answer and answered is prepared:
                 exchange.lacks_own_answer = True

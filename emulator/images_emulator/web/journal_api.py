@@ -285,8 +285,8 @@ class JournalAPI(AdminHandlers):
             images = [image for entry in entries for image in pictures(entry)]
             calls = [call for call in self.journal.summaries(query) if call.image_indexes]
             # These may lack the uploads from which their pictures are drawn.
-            without = [call for call in calls if not call.drawn]
-            calls = [call for call in calls if call.drawn] + self.journal.whole(without)
+            without = [call for call in calls if not call.drawn_request]
+            calls = [call for call in calls if call.drawn_request] + self.journal.whole(without)
             return Gallery(images, sum(len([*pictures(call)]) for call in calls))
 
         return await asyncio.to_thread(page)

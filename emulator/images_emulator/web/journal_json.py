@@ -215,7 +215,7 @@ class Gallery:
 
 def pictures(entry: Exchange) -> Iterator[AnsweredImage]:
     """The pictures of *entry*'s answer that can be drawn again."""
-    request = entry.drawn
+    request = entry.drawn_request
     for index in entry.image_indexes if request else ():
         assert request
         yield AnsweredImage(
@@ -245,7 +245,7 @@ def _uploads(entry: Exchange, uploads: Iterable[UploadDetails]) -> Iterator[Uplo
 
 
 def _pictures(entry: Exchange) -> Iterator[PictureSummary]:
-    is_kept = entry.drawn is not None
+    is_kept = entry.drawn_request is not None
     for each in entry.pictures:
         url = f"{ADMIN_PREFIX}/images/{entry.id}/{each.index}"
         yield PictureSummary(

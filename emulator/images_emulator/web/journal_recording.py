@@ -190,7 +190,7 @@ def _seconds(ms: float) -> float:
 
 def _downloads(entry: Exchange, pictures: Pictures) -> Iterator[RecordedDownload]:
     """The hosted pictures that the answer names."""
-    request = entry.drawn
+    request = entry.drawn_request
     for index, url in enumerate(entry.answer.image_urls if request else ()):
         assert request
         encoded = pictures.get((index, None))

@@ -25,10 +25,10 @@ _NOTHING: Mapping[str, Any] = {}
 
 def input_of_download(exchange: Exchange, emulator: Emulator) -> MatchInput:
     """The values of a download, which has the model and the prompt of its picture."""
-    call = MatchInput(exchange.path, download=True)
+    values = MatchInput(exchange.path, download=True)
     if request := exchange.request:
-        call = call._replace(model=request.model.id, prompt=request.prompt)
-    return _with_forms_of_prompt(call, emulator)
+        values = values._replace(model=request.model.id, prompt=request.prompt)
+    return _with_forms_of_prompt(values, emulator)
 
 
 async def input_of_call(

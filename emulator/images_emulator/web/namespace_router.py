@@ -140,11 +140,12 @@ class NamespaceRouter:
             if split := split_path(raw_path.decode("latin-1")):
                 name, rest = split
                 scope = {**scope, "path": unquote(rest), "raw_path": rest.encode("latin-1")}
-                return await self.namespaces.named(name, key, is_key=is_admin_path(rest)), scope
+                prefers_key = is_admin_path(rest)
+                return await self.namespaces.named(name, key, prefers_key=prefers_key), scope
             place = NAMESPACE_HEADER
             if _HEADER in head:
-                text, is_key = _text(head.by_name[_HEADER]), is_admin_path(scope["path"])
-                return await self.namespaces.named(text, key, is_key=is_key), scope
+                text, prefers_key = _text(head.by_name[_HEADER]), is_admin_path(scope["path"])
+                return await self.namespaces.named(text, key, prefers_key=prefers_key), scope
             if is_admin_path(scope["path"]):
                 place = NAMESPACE_PARAMETER
                 return await self._of_query(scope)
@@ -161,7 +162,8 @@ class NamespaceRouter:
         for pair in scope["query_string"].split(b"&"):
             if pair.startswith(_PARAMETER):
                 encoded = pair.removeprefix(_PARAMETER).replace(b"+", b" ")
-                name = await self.namespaces.named(_text(unquote_to_bytes(encoded)), is_key=True)
+                text = _text(unquote_to_bytes(encoded))
+                name = await self.namespaces.named(text, prefers_key=True)
             else:
                 others.append(pair)
         return name, {**scope, "query_string": b"&".join(others)}

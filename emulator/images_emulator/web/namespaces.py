@@ -118,7 +118,7 @@ class Namespaces:
         """The name of the namespace of an API *key*. Raises ValueError for a key that has none."""
         return check_name(key if key == DEFAULT_NAMESPACE else name_of_key(key, mask_key(key)))
 
-    async def named(self, text: str, key: str = "", *, is_key: bool = False) -> str:
+    async def named(self, text: str, key: str = "", *, prefers_key: bool = False) -> str:
         """The name of the namespace that a call names by *text*. Raises ValueError for a text that
         is no name.
 
@@ -128,7 +128,7 @@ class Namespaces:
         - is the *key* of the call, or a key of the settings,
         - looks like a key,
         - is a key that has called already, or
-        - with *is_key*, is not the name of a namespace that has begun.
+        - with *prefers_key*, is not the name of a namespace that has begun.
 
         Any other text is a name.
         """
@@ -140,7 +140,7 @@ class Namespaces:
             or text in self._keys
             or redacted_text(text) != text
             or await self._has_begun(name)
-            or (is_key and not await self._has_begun(text))
+            or (prefers_key and not await self._has_begun(text))
         ):
             return check_name(name)
         return check_name(text)

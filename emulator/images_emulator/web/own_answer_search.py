@@ -31,7 +31,8 @@ async def apply_own_answer(
 ) -> PreparedRequest | RawAnswer:
     """Find the own answer that the call meets. Return a copy of *prepared* that the answer
     changes, or the answer where it is raw, or *prepared* where there is none. Raises APIError where
-    the call has no *admission*, and where the function of an answer fails."""
+    the call has an *admission* that the rate limit refuses, and where the function of an answer
+    fails."""
     values = await input_of_request(exchange, prepared.request, emulator)
     met, misses = await emulator.scenario.meet_answer(values, admission)
     if met is None:

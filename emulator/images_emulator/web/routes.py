@@ -63,8 +63,8 @@ def paths_of(provider: Provider) -> list[str]:
 
 
 def routes(emulator: Emulator) -> list[Route]:
-    """The routes of the API and of hosted pictures. Raises ValueError for a setting that they
-    cannot use, and LookupError for an operation without a handler."""
+    """The routes of the API and of hosted pictures. Raises LookupError for an
+    operation without a handler."""
     images, handlers = ImagesAPI(emulator), _handlers(emulator)
     azure = AzureEndpoints(emulator)
     endpoints = {Provider.OPENAI: OpenAIEndpoints(emulator), Provider.AZURE: azure}

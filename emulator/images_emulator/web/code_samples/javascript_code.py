@@ -121,7 +121,7 @@ def javascript_code(source: SampleSource) -> str:
         lines.append("};")
     extra: dict[str, Any] = {"headers": dict(source.emulator_headers), "query": dict(sdk.query)}
     extra = {option: value for option, value in extra.items() if value}
-    if sdk.is_json_edit:
+    if sdk.is_json_with_images:
         body = _value({"body": sdk.arguments, **extra})
         # The SDK knows no type of the answer; `Object` makes it any.
         expression = f"Object(await client.post({literal(sdk.operation.route)}, {body}))"

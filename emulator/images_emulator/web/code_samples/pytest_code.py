@@ -45,7 +45,7 @@ def pytest_code(source: SampleSource) -> str:
     source = replace(source, has_own_server=True)
     sdk = sdk_call(source)
     sdk = sdk and _with_models(sdk, source.deployments)
-    if not sdk or not (sdk.is_json_edit or REQUIRED[sdk.operation] <= sdk.arguments.keys()):
+    if not sdk or not (sdk.is_json_with_images or REQUIRED[sdk.operation] <= sdk.arguments.keys()):
         url = f"images_emulator.url + {literal(source.target)}"
         body = python_http(source, url)
         body += f"with answer:\n    assert answer.status == {source.exchange.status}\n"

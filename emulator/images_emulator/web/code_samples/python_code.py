@@ -54,7 +54,7 @@ def _arguments(sdk: SDKCall, headers: Mapping[str, str]) -> Iterator[str]:
 
 def python_call(source: SampleSource, sdk: SDKCall) -> str:
     """The expression that makes the call *sdk* by OpenAI's SDK; its value is the answer."""
-    if sdk.is_json_edit:
+    if sdk.is_json_with_images:
         lines = [
             f"{literal(sdk.operation.route)},",
             "cast_to=openai.types.ImagesResponse,",
@@ -125,7 +125,7 @@ def python_imports(*names: str, code: str) -> str:
 def python_code(source: SampleSource) -> str:
     """A program in Python."""
     sdk = sdk_call(source)
-    if not sdk or not (sdk.is_json_edit or REQUIRED[sdk.operation] <= sdk.arguments.keys()):
+    if not sdk or not (sdk.is_json_with_images or REQUIRED[sdk.operation] <= sdk.arguments.keys()):
         code = python_http(source, literal(f"{source.base}{source.target}"))
         code += 'with answer:\n    print(answer.status, answer.read().decode(errors="replace"))\n'
         return f"{python_imports(code=code)}\n\n{code}"

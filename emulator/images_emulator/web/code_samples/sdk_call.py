@@ -159,7 +159,7 @@ class SDKCall:
     operation: Operation
     arguments: Mapping[str, Any]
     """Values of JSON, and `UploadLink`, or lists of them."""
-    is_json_edit: bool
+    is_json_with_images: bool
     """Whether it is an edit or a variation with a JSON body, for which the SDKs have no method."""
     streams: bool
     prefix: str
@@ -198,8 +198,8 @@ def sdk_call(source: SampleSource) -> SDKCall | None:
     if arguments is None or not _is_text(arguments) or len(query) < len(pairs):
         return None
     streams = arguments.get("stream") or False
-    is_json_edit = operation is not GENERATIONS and not call.form
-    if not isinstance(streams, bool) or (streams and is_json_edit):
+    is_json_with_images = operation is not GENERATIONS and not call.form
+    if not isinstance(streams, bool) or (streams and is_json_with_images):
         return None
     deployment = deployment_in(exchange.path)
     version = query.pop("api-version", None) if deployment else None
@@ -208,7 +208,9 @@ def sdk_call(source: SampleSource) -> SDKCall | None:
         return None
     if deployment and prefix != f"{DEPLOYMENTS_PREFIX}{deployment}":
         return None
-    return SDKCall(operation, arguments, is_json_edit, streams, prefix, deployment, version, query)
+    return SDKCall(
+        operation, arguments, is_json_with_images, streams, prefix, deployment, version, query
+    )
 
 
 def _form_arguments(call: Call) -> dict[str, Any] | None:
