@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, ConsoleMessage, Page, Request
+    from playwright.async_api import Browser, ConsoleMessage, Locator, Page, Request
 
     from images_emulator import Server
 
@@ -62,6 +62,19 @@ async def opened_page(
         assert mistakes == []
     finally:
         await context.close()
+
+
+async def drawn_texts(elements: Locator) -> list[str]:
+    """The texts of *elements*, once there is the first of them. The text of an element that the
+    page has just replaced is without its lines and tabs: then all are read again."""
+    await elements.first.wait_for()
+    texts: list[str] | None = None
+    while texts is None:
+        texts = await elements.evaluate_all(
+            """elements => elements.length && elements.every((element) => element.isConnected)
+              ? elements.map((element) => element.innerText) : null"""
+        )
+    return texts
 
 
 async def serious_faults(page: Page, npm_folder: Path, within: str = "body") -> list[str]:

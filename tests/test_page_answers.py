@@ -15,7 +15,7 @@ from openai import OpenAI
 from PIL import Image
 
 from images_emulator import Server
-from tests.opened_page import Scheme, opened_page, serious_faults
+from tests.opened_page import Scheme, drawn_texts, opened_page, serious_faults
 from tests.pictures import BLUE, RED, answered, png
 
 if TYPE_CHECKING:
@@ -281,7 +281,7 @@ async def test_panel_lists_answers_beside_faults(
     await panel.get_by_role("button", name="429").click()
     await panel.get_by_text("1 armed").wait_for()
     rows = panel.get_by_role("list", name="Answers").get_by_role("listitem")
-    texts = [" ".join(text.split()) for text in await rows.all_inner_texts()]
+    texts = [" ".join(text.split()) for text in await drawn_texts(rows)]
     assert texts == [
         f"fox.png 0 met generations · prompt has {FOX}",
         f"{MARKUP} 0 met any call",

@@ -19,7 +19,7 @@ from PIL import Image
 
 from images_emulator import Server
 from images_emulator.recordings.folder import RecordingFolder
-from tests.opened_page import Scheme, opened_page, serious_faults
+from tests.opened_page import Scheme, drawn_texts, opened_page, serious_faults
 from tests.pictures import half_clear, png
 from tests.wire import exchange
 
@@ -107,7 +107,7 @@ async def test_masked_edit_has_a_slider_mask_and_sources(
     assert await after.evaluate("element => getComputedStyle(element).clipPath") != clip
     assert await slider.get_attribute("aria-valuetext") == "75 % Before, 25 % After"
     figures = stage.locator(".strip .figure")
-    assert await figures.all_inner_texts() == [
+    assert await drawn_texts(figures) == [
         "door.png\n256 × 256, " + (await figures.nth(0).inner_text()).partition(", ")[2],
         "left-half.png\n256 × 256, " + (await figures.nth(1).inner_text()).partition(", ")[2],
         "Result\n1024 × 1024, " + (await figures.nth(2).inner_text()).partition(", ")[2],
@@ -229,7 +229,7 @@ async def test_stream_shows_its_pictures_in_order(
     view = await show(page, server)
     stage = view.get_by_role("region", name="Picture")
     figures = stage.locator(".timeline .figure")
-    titles = [text.partition("\n")[0] for text in await figures.all_inner_texts()]
+    titles = [text.partition("\n")[0] for text in await drawn_texts(figures)]
     assert titles == ["Partial 1", "Partial 2", "Completed"]
     assert await are_drawn(figures.locator("img"))
     assert await stage.locator(".knob").count() == 3
@@ -247,7 +247,7 @@ async def test_stream_shows_its_pictures_in_order(
     assert await are_drawn(stage.locator(".stage-view img"))
     assert await figures.nth(0).get_attribute("aria-current") == "true"
     rows = view.get_by_role("region", name="Events").locator("tbody tr")
-    types = [text.split("\t")[3] for text in await rows.all_inner_texts()]
+    types = [text.split("\t")[3] for text in await drawn_texts(rows)]
     assert types == ["image_generation.partial_image"] * 2 + ["image_generation.completed"]
 
 
@@ -317,9 +317,7 @@ async def test_cut_stream_ends_in_a_red_square_without_a_final_picture(
     view = await show(page, server)
     assert await view.get_by_text("200, cut", exact=True).is_visible()
     stage = view.get_by_role("region", name="Picture")
-    titles = [
-        text.split("\n")[0] for text in await stage.locator("button.figure").all_inner_texts()
-    ]
+    titles = [text.split("\n")[0] for text in await drawn_texts(stage.locator("button.figure"))]
     assert titles == ["Partial 1", "Partial 2"]
     assert await stage.locator(".knob.square").count() == 1
     assert await stage.get_by_text("No picture").is_visible()
@@ -428,9 +426,8 @@ async def test_refused_mask_shows_its_pixels(page: Page, server: Server, client:
         edit(client, mask=("small.png", half_clear((128, 128))))
     view = await show(page, server)
     figures = view.locator(".strip .figure")
-    # The text of what is not drawn yet has no lines.
     await figures.nth(1).wait_for()
-    strip = await figures.all_inner_texts()
+    strip = await drawn_texts(figures)
     assert [text.split(", ")[0] for text in strip] == [
         "door.png\n256 × 256",
         "small.png\n128 × 128",
@@ -443,7 +440,7 @@ async def test_forgiven_parameters_are_marked(
     http.patch("/_emulator/settings", json={"validation": "lenient"}).raise_for_status()
     generate(client, quality="hd", style="vivid")
     view = await show(page, server)
-    notes = await view.locator(".line.marked.warn .line-note").all_inner_texts()
+    notes = await drawn_texts(view.locator(".line.marked.warn .line-note"))
     assert sorted(notes) == [
         "forgiven: gpt-image-2 has no such parameter, ignored",
         "forgiven: not a value of gpt-image-2, read as low",
@@ -487,7 +484,7 @@ async def test_two_pictures_stand_side_by_side(page: Page, server: Server, clien
         assert await are_drawn(page.get_by_role("region", name=name).locator("img"))
     assert await page.get_by_text("Marked. Choose").count() == 0
     table = page.get_by_role("region", name="What differs")
-    rows = [text.split("\t") for text in await table.locator("tbody tr").all_inner_texts()]
+    rows = [text.split("\t") for text in await drawn_texts(table.locator("tbody tr"))]
     assert ["Prompt", "a lighthouse", "a harbour"] in rows
     assert ["Quality", "low", "high"] in rows
     assert "Model" not in [row[0] for row in rows]
@@ -515,7 +512,7 @@ async def test_two_pictures_are_compared_by_keys(
     await page.keyboard.press("v")
     await page.get_by_role("region", name="Picture B").wait_for()
     table = page.get_by_role("region", name="What differs")
-    assert "Picture\t1\t2" in await table.locator("tbody tr").all_inner_texts()
+    assert "Picture\t1\t2" in await drawn_texts(table.locator("tbody tr"))
     await page.keyboard.press("Escape")
     await view.get_by_role("region", name="Request").wait_for()
 
@@ -567,9 +564,7 @@ async def test_near_misses_stand_in_order_and_spent_ones_behind_a_button(
     generate(client)
     view = await show(page, server)
     misses = view.get_by_role("region", name="Near misses")
-    lines = [
-        text.split("\n")[:2] for text in await misses.get_by_role("listitem").all_inner_texts()
-    ]
+    lines = [text.split("\n")[:2] for text in await drawn_texts(misses.get_by_role("listitem"))]
     assert lines == [
         ["rate limit exceeded", "model 'gpt-image-2' is not 'dall-e-3'"],
         ["latency", "the prompt does not have 'kite'"],
