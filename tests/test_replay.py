@@ -1167,7 +1167,7 @@ def test_recordings_that_could_not_be_read_for_a_moment_are_read_at_a_later_call
     # The calls of the next second do not read again.
     emulator.replay.prepare()
     assert "Too many open files" in emulator.replay.failure
-    emulator.replay._index.retry_at = 0
+    emulator.replay._shared.retry_at = 0
     with Server(emulator=emulator) as player:
         assert not list(differences(sent_by(player, recording), recording))
     assert not emulator.replay.failure
@@ -1363,7 +1363,7 @@ def test_pictures_of_a_recording_are_known_before_it_answers(play: Play) -> None
     replay = player.emulator.replay
     assert replay
     noted: list[bool] = []
-    note = replay._index.note_hosted
+    note = replay._shared.note_hosted
 
     def note_and_look(position: int, recording: Recording) -> None:
         note(position, recording)

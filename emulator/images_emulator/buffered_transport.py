@@ -14,8 +14,8 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from images_emulator.exchange.connection import ProtocolAnswer
 
 MAX_JOINED_BYTES: Final = 32 * 1024
-"""The longest answer that is joined to its head. To copy it costs less than to hand the system two
-buffers."""
+"""Answers that are shorter than this with their heads are joined to them. To copy one costs less
+than to hand the system two buffers."""
 
 MAX_HELD_BYTES: Final = 64 * 1024
 """The bytes of an answer that are not held any longer. Sending so many takes far longer than waking

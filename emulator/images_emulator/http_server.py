@@ -1,5 +1,5 @@
-"""The HTTP server beneath `Server`: uvicorn with its own listening socket and its own way to
-stop."""
+"""The HTTP server beneath `Server`: uvicorn with its own listening socket and its own way to stop
+(graceful shutdown). The way of a call from here on is drawn in `.github/CONTRIBUTING.md`."""
 
 from __future__ import annotations
 

@@ -288,7 +288,7 @@ class HTTPProtocol(HttpToolsProtocol):
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def _should_upgrade(self) -> bool:
-        # httptools then does not begin the request, and raises HttpParserUpgrade.
+        # uvicorn then does not begin the request, and httptools raises HttpParserUpgrade.
         return True
 
     def handle_websocket_upgrade(self) -> None:
@@ -320,8 +320,9 @@ class CasedProtocol(HTTPProtocol):
 
 
 def _origin_form(target: bytes) -> bytes:
-    """The path and query of a request's *target* where httptools finds none. An absolute form may
-    end after the host. A *target* with a malformed host is taken for a path that does not exist."""
+    """A request's *target*, or the path and query in it where httptools would find none. An
+    absolute form may end after the host. A *target* with a malformed host is taken for a path that
+    does not exist."""
     if target.startswith(b"/") or target == b"*":
         return target
     try:

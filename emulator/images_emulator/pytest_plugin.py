@@ -451,7 +451,7 @@ def _call_report(call: Exchange) -> str:
     """A line about a call, followed by indented lines with its prompt, error, fault and near
     misses."""
     error = call.error or {}
-    fields = {
+    values = {
         "prompt": _report_text(call.prompt, MAX_REPORTED_PROMPT_CHARS),
         "param": error.get("param"),
         "message": _report_text(error.get("message"), MAX_REPORTED_MESSAGE_CHARS),
@@ -459,7 +459,7 @@ def _call_report(call: Exchange) -> str:
         "near miss": next(iter(call.near_misses), None),
         "retry": call.retries or None,
     }
-    lines = [f"    {name}: {value}" for name, value in fields.items() if value is not None]
+    lines = [f"    {name}: {value}" for name, value in values.items() if value is not None]
     return "\n".join([str(call), *lines])
 
 

@@ -86,7 +86,8 @@ class RemoteServer(ServerControl):
         with RemoteServer("http://127.0.0.1:8080") as server:
             client = OpenAI(base_url=server.base_url, api_key="sk-test")
 
-    *namespace* is its name; None takes one that nobody has, or the one that *url* names. As a
+    *namespace* is its name; None takes the one that *url* names, unless that is the default one,
+    or else one that nobody has. As a
     context manager, synchronous or asynchronous, it is deleted at the end. *admin_token* is that of
     the server.
 

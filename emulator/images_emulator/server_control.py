@@ -46,9 +46,9 @@ class ServerControl(ABC):
     def begin_scenario(
         self, scenario: str | Path | Mapping[str, Any], folder: Path = Path()
     ) -> None:
-        """Begin another scenario until `reset`; injected steps are gone. It is a document, whose
-        pictures are seen from *folder*, a file, which is, too, or a ready one by its name. Raises
-        ValueError."""
+        """Begin another scenario until `reset`; injected steps are gone. It is a document,
+        a file, or the name of a ready scenario. The file, and the pictures that a document names,
+        are relative to *folder*. Raises ValueError."""
 
     @abstractmethod
     def reset_scenario(self) -> None:

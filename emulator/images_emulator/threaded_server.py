@@ -14,7 +14,7 @@ from images_emulator.listening_socket import http_url, listening_socket, raise_f
 
 
 class ThreadedServer:
-    """The base class of servers: *http*, whose address is *host* and *port*. Port 0 takes a free
+    """The base class of servers, whose address is *host* and *port*. Port 0 takes a free
     one. With *listener*, a socket that listens already, that is the port.
 
     The constructor opens the port, and connections queue. `run` serves them in the calling thread.
@@ -49,7 +49,7 @@ class ThreadedServer:
 
     def __repr__(self) -> str:
         state = " (closed)" if self._closed else "" if self._thread else " (not started)"
-        return f"<Server {self.url}{state}>"
+        return f"<{type(self).__name__} {self.url}{state}>"
 
     @property
     def url(self) -> str:

@@ -121,7 +121,8 @@ class LineLog(Generic[Item]):
             ignore_until_the_end()
             self.close()
 
-    # --- on the writer's thread; `formatter` and what is below `_text` on any
+    # --- what subclasses define, and how lines are made; on the writer's thread, but for
+    # `formatter` and the methods below `_text`
 
     @abstractmethod
     def text_of(self, item: Item) -> str:
@@ -163,7 +164,7 @@ class LineLog(Generic[Item]):
 class CallLog(LineLog["_Call | CallLine"]):
     """Logs the calls of *journal* and the changes of the *store*, from `start` on. The calls of
     other journals are logged from `observe` on. The line of a call is made on the thread that
-    writes it."""
+    writes it, but where the body is long, at once."""
 
     def __init__(
         self,

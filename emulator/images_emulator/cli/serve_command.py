@@ -109,7 +109,7 @@ class HelpAll(argparse.Action):
 
 
 def run(*, quiet: bool, verbose: bool, **flags: Any) -> int:
-    """Run the server until a signal. Raises CommandError where the port is not available, and
+    """Run the server until a signal. Raises CommandError where the server cannot start, and
     ValueError for a setting's value."""
     flags = {name: tuple(v) if isinstance(v, list) else v for name, v in flags.items()}
     if quiet or verbose:
@@ -181,8 +181,9 @@ def start_call_log(
     lock: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> CallLog:
     """The log of *server* and of its namespaces. Where several processes write the log, *lock*
-    makes a lock that they share. Afterwards all modules are loaded; the garbage collector, which
-    `open_server` has turned off, is on again and leaves them out."""
+    makes a lock that they share. It becomes the observer of the namespaces, in place of any other,
+    and Pillow's warnings are silent in this process. Afterwards all modules are loaded; the garbage
+    collector, which `open_server` has turned off, is on again and leaves them out."""
     from images_emulator.cli.call_log import CallLog  # noqa: PLC0415 - it loads the journal
 
     log = CallLog(settings, server.emulator.journal, lock=lock, store=server.emulator.store)

@@ -17,6 +17,7 @@ from images_emulator.cli.configuration import (
 )
 from images_emulator.cli.first_process import first_process
 from images_emulator.environment import API_KEY, URL_VARIABLE
+from images_emulator.listening_socket import http_url
 from images_emulator.namespace_names import DEFAULT_NAMESPACE, NAMESPACE_PREFIX, check_name
 from images_emulator.settings import all_settings
 
@@ -93,5 +94,4 @@ def local_url(host: str, port: int) -> str:
     Raises ValueError for port 0."""
     if port == 0:
         raise ValueError("the port of the settings is 0, any free one: name the server by --url")
-    host = UNSPECIFIED.get(host, host)
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return http_url(UNSPECIFIED.get(host, host), port)

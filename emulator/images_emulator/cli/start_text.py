@@ -82,7 +82,7 @@ def _clock_in_words(clock: Clock) -> str | None:
     return f"the clock {amount} {'ahead' if offset > timedelta() else 'behind'}"
 
 
-NOTHING: Final = StartState()
+NO_STATE: Final = StartState()
 """The state of a server without folders, and without a store that had a state before."""
 
 
@@ -91,7 +91,7 @@ def start_text(
     port: int,
     settings: Settings,
     log: LogSettings,
-    state: StartState = NOTHING,
+    state: StartState = NO_STATE,
     *,
     workers: int = 1,
     file: SettingsFile | None = None,
@@ -102,7 +102,8 @@ def start_text(
     With a *log* of errors alone, it only says where the server listens; with a *log* of warnings,
     it also has the *warnings*, sentences about the settings. *workers* is the number of processes
     that serve. *file* is the settings file. As JSON it is the event of the start, which has the
-    warnings at any level, and an event for each sentence about what the server does.
+    warnings at any level, and at level info and below an event for each sentence about what the
+    server does.
     """
     started, settings = settings, replace(settings, **state.changed)
     listening = f"Listening on {url}"

@@ -119,11 +119,13 @@ class Exchange:
     kind: CallKind = "call"
     """`call`, or `download` for a request for a hosted picture."""
     number: int | None = None
-    """The call's number in the order of arrival since the last reset, from 1. 0 where the shared
-    store could not be reached at the arrival, so that the journal got the call later, and where the
-    store has refused the call, so that the journal lacks it. None until
-    the call is entered in the journal. None also for a call of another process, until it is
-    over."""
+    """The call's number in the order of arrival since the last reset, from 1.
+
+    - 0 where the shared store could not be reached at the arrival, so that the journal got the call
+      later, and where the store has refused the call, so that the journal lacks it.
+    - None until the call is entered in the journal, and for a call of another process until it is
+      over.
+    """
     namespace: str | None = None
     """The name of the namespace that the call reached; None for the default one."""
     dialect: Dialect = OPENAI
@@ -218,8 +220,8 @@ class Exchange:
 
     answer: CallAnswer = field(default_factory=CallAnswer)
     duration_ms: float | None = None
-    """Milliseconds from arrival to end. The call ends when the last part of the answer is sent, or
-    when the call is given up. None until then."""
+    """Milliseconds from arrival to end. The call ends just before the last part of the answer is
+    sent, or when the call is given up. None until then."""
     weight: int = EXCHANGE_OVERHEAD_BYTES
     """Bytes that the journal counts for the exchange, about."""
     dropped: Sequence[str] = ()
@@ -318,8 +320,8 @@ class Exchange:
         self.duration_ms, self.weight = None, EXCHANGE_OVERHEAD_BYTES
 
     def end(self) -> None:
-        """Note the end of the answer: its last part is sent, or the application's call has ended
-        without a last part."""
+        """Note the end of the answer: its last part is about to be sent, or the application's call
+        has ended without a last part."""
         duration_ms = self.elapsed_ms
         answer, by_protocol = self.answer, self.connection and self.connection.answer
         if by_protocol and answer.sent.status is None:

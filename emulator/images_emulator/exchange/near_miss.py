@@ -50,7 +50,8 @@ class NearMiss(Immutable):
     step: str
     """The id of the step, or the name of the recording."""
     name: str
-    """`step 1` and so on for steps of the scenario, `injected` for other steps, or `recording`."""
+    """`step 1` and so on for steps of the scenario, the file for those of the folder of pictures
+    (`fox.png`, or `pictures.toml, step 1`), `injected` for other steps, or `recording`."""
     fault: str
     """The label of the step's fault or answer, or the name of the recording."""
     kind: NearMissKind

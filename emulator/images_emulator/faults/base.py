@@ -86,8 +86,9 @@ class BaseFault(StrictModel):
     """Whether the fault is for streams alone. The scenario then spares calls that ask for none."""
 
     changes_body: ClassVar[bool] = True
-    """Whether the fault may change or cut the body of a good answer. False for a fault that sends
-    all bytes of the body, such as one that only waits or changes headers. The journal searches a
+    """Whether the fault may change or cut the body of a good answer. False for a fault that
+    changes no byte that it sends, such as one that waits, perhaps without end, or changes headers.
+    The journal searches a
     body that may have changed for its images."""
 
     kind: str

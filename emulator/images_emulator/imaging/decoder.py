@@ -166,8 +166,8 @@ class DecodedImage(Immutable):
     """SHA-256 of *data*, in hex."""
     pixels: Image.Image | None = field(repr=False, compare=False)
     has_clear: bool | None = field(default=None, repr=False, compare=False)
-    """Whether any pixel of the file is fully transparent. None where `pixels` has all pixels, and
-    for a JPEG, which has no transparency."""
+    """Whether any pixel of the file is fully transparent. None for a JPEG, which has no
+    transparency, and for another file than a WebP where `pixels` has all pixels."""
 
     @property
     def image(self) -> Image.Image:

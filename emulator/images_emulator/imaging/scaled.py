@@ -20,8 +20,8 @@ STRIP_ROWS: Final = 64
 
 class ScaledPixels(NamedTuple):
     """The pixels of a file, upright. *size* is the size of the file. *has_clear* says whether any
-    pixel of the file is fully transparent. It is None where *image* has all pixels, and for a JPEG,
-    which has no transparency."""
+    pixel of the file is fully transparent. It is None for a JPEG, which has no transparency,
+    and for another file than a WebP where *image* has all pixels."""
 
     image: Image.Image
     size: Pixels

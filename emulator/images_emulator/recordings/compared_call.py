@@ -1,7 +1,7 @@
 """Calls in the form in which they are compared, and the differences between two calls.
 
-No comparison includes API keys, the order of headers and of JSON members, blanks in JSON, form
-boundaries and file names.
+No comparison includes API keys, headers other than the content type, the order of JSON members,
+blanks in JSON, form boundaries, and file names but for their suffixes.
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ class FileValue(NamedTuple):
 
 class PictureValue(NamedTuple):
     """A decoded upload, among the values of a request: its size, and a hash of its pixels. Two
-    files with the same pixels are the same picture, whatever their formats."""
+    files with the same pixels are the same picture, whatever their formats, unless they are large:
+    see `pixel_digest` of `decoder.py`."""
 
     width: int
     height: int
@@ -145,7 +146,8 @@ class ComparedCall:
     """The values of the valid request that the call makes, once resolved; None for an invalid
     request."""
     is_resolved: bool = False
-    """Whether the values were looked for: by a `Resolver`, or in vain."""
+    """Whether `values` needs no `Resolver` any more: it has been asked, or the request is known to
+    be invalid."""
 
     @property
     def prompt(self) -> str | None:
@@ -219,7 +221,7 @@ class ComparedCall:
 
 
 def is_same_json(value: Any, other: Any) -> bool:
-    """Whether two values of JSON are the same: neither are `1`, `1.0` and `true`."""
+    """Whether two values of JSON are the same. `1`, `1.0` and `true` are three different values."""
     pairs = [(value, other)]
     while pairs:
         one, two = pairs.pop()
@@ -242,8 +244,8 @@ def _differences(
     name: str, value: Any, recorded: Any, is_same: Callable[[Any, Any], bool]
 ) -> Iterator[CallDifference]:
     """Yield the differences of two values that are not the same. Two arrays of one length are
-    compared item by item, two objects with the same names member by member, and anything else as a
-    whole."""
+    compared item by item, and two objects member by member, where a missing one counts as null.
+    Anything else is compared as a whole, and so are objects that differ only in that."""
     if isinstance(value, list) and isinstance(recorded, list) and len(value) == len(recorded):
         for index, (item, other) in enumerate(zip(value, recorded, strict=True)):
             if not is_same(item, other):

@@ -236,7 +236,7 @@ def answer_of(
         headers=tuple(
             (name, value)
             for name, value in answer.headers.multi_items()
-            if name != "content-encoding"  # the client has met it
+            if name != "content-encoding"  # the client has decoded the body
         ),
         parts=(RecordedPart(0.0, answer.content),),
     )

@@ -52,7 +52,7 @@ _NOT_IN_NAMES: Final = re.compile(r"[^a-z0-9]+")
 _FILE: Final = re.compile(r'"file"\s*:\s*"([^"\\]*)"')
 
 
-_ANSWER_KEYS: Final = frozenset({"response", "expected", "error", "note", "source", "extra"})
+_OTHER_KEYS: Final = frozenset({"response", "expected", "error", "note", "source", "extra"})
 """Keys of a document that have no part in deciding which calls it answers."""
 
 
@@ -218,7 +218,7 @@ def read_outlines(paths: Iterable[Path]) -> Iterator[Recording]:
             text, document = _parsed(path)
             if isinstance(document, dict):
                 outline = {
-                    name: value for name, value in document.items() if name not in _ANSWER_KEYS
+                    name: value for name, value in document.items() if name not in _OTHER_KEYS
                 }
                 document = outline | _outcome(document)
             try:

@@ -29,7 +29,7 @@ class JsonLayout(Immutable):
     html: bool = False
     r"""The characters `<`, `>`, `&` and U+2028 are escapes, as Go writes them."""
     slashes: bool = False
-    r"""Each slash is `\\/`, as PHP writes it."""
+    r"""Each slash is `\/`, as PHP writes it."""
     newline: bool = False
     """Whether a newline follows."""
 

@@ -231,7 +231,7 @@ class RecordingIndex:
 
     def _miss(self, compared: ComparedCall, request: ImageRequest | None, day: str | None) -> Miss:
         if request is None and not compared.is_resolved:
-            # As those of the recordings that it is compared with: see `differences`.
+            # An invalid request has no values: `differences` need not look for any.
             compared.is_resolved = True
         scope = self._of_day(self._by_scope.get(compared.scope, ()), day)
         alike = self._of_day(self._by_prompt.get((compared.scope, compared.prompt), ()), day)

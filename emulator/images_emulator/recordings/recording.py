@@ -36,8 +36,9 @@ class _WithLateFields(Immutable):
 
     @classmethod
     def late(cls, loaders: Mapping[str, Callable[[], Any]], **values: Any) -> Self:
-        """Make a value with the fields *values*. The other fields are made by *loaders*, each when
-        its field is first read. An error of a loader is raised to the reader of the field."""
+        """Make a value with the fields *values*. Those of *loaders* are made by them, each when it
+        is first read; the others have their defaults. An error of a loader is raised to the reader
+        of the field."""
         made = cls.__new__(cls)
         made.__dict__.update(cls._defaults)
         made.__dict__.update(values, _loaders=loaders)
@@ -117,13 +118,13 @@ class RecordedDownload(_WithLateFields):
 
 
 class Expectation(Immutable):
-    """The meaning of an answer that was not recorded byte for byte, such as one of
+    """What is known of an answer that was not recorded byte for byte, such as one of
     `fixtures/exchanges`.
 
     The headers of such an answer are the ones that must be sent; others may be, too. Where
     *open_body* is true, the body is JSON of unknown layout, in which `ANY` stands for any value.
-    Objects of an answer without an error may have further keys, which the API gained later. The
-    player takes the open values from the emulator's own answer.
+    Objects of an answer without an error may have further keys, which the API gained later. When
+    it is replayed, the open values are taken from the emulator's own answer.
     """
 
     open_body: bool = False
@@ -159,7 +160,7 @@ class Recording(Immutable):
     key: str | None = None
     """A key that is sent and not accepted. It is no secret."""
     expectation: Expectation | None = None
-    """The open values of the answer; None where it is known byte for byte."""
+    """What is known of the answer; None where it is known byte for byte."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Further values from another tool's file, as JSON."""
     name: str = ""

@@ -1,5 +1,5 @@
-"""Redaction of a recording, before any of it reaches the disk. It removes API keys, cookies, other
-credentials, and the names of organization, project and Azure resource.
+"""Redaction (sanitizing) of a recording, before any of it reaches the disk. It removes
+API keys, cookies, other credentials, and the names of organization, project and Azure resource.
 
 They are searched for in headers, the query, bodies and files: as they are, and as they look within
 a URL, a JSON string or base64. In a body each is replaced by as many bytes, so lengths, boundaries

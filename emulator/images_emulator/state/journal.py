@@ -15,7 +15,7 @@ from images_emulator.exchange.exchange_packing import (
     unpack_exchange,
 )
 from images_emulator.exchange.retention import compact, drop_body_and_pictures, weigh_open
-from images_emulator.state.query import ALL_CALLS, Query
+from images_emulator.state.query import ALL_ENTRIES, Query
 from images_emulator.state.retry_chain import possible_attempts, retry_chain
 from images_emulator.state.store import LogCodec, LogWatcher, Packed, Store
 
@@ -270,13 +270,13 @@ class Journal:
         """The number of calls since the last reset, including those that were dropped."""
         return await self._log.count()
 
-    def find(self, query: Query = ALL_CALLS) -> list[Exchange]:
-        """The calls that match *query*, oldest first."""
+    def find(self, query: Query = ALL_ENTRIES) -> list[Exchange]:
+        """The calls that match *query*, oldest first. Blocks."""
         if not query.has_filters:
             return self._as_they_are(self._log.all())
         return self.whole(self.summaries(query))
 
-    def summaries(self, query: Query = ALL_CALLS) -> list[Exchange]:
+    def summaries(self, query: Query = ALL_ENTRIES) -> list[Exchange]:
         """The calls that match *query*, oldest first. On a shared store they may be without bodies
         and uploads: `whole` reads these. Blocks."""
         return query.of_all(self._as_they_are(self._log.summaries()))

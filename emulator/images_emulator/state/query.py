@@ -318,6 +318,6 @@ _CHOICES: Final[Mapping[str, Sequence[str]]] = {
 }
 
 
-ALL_CALLS: Final = Query()
+ALL_ENTRIES: Final = Query()
 DOWNLOADS: Final = Query(kind="download")
-"""Queries of all API calls, and of all downloads."""
+"""Queries of all entries of the journal, and of the downloads among them."""

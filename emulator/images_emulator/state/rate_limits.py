@@ -1,4 +1,5 @@
-"""Rate limits: images per API key and model, in token buckets that the emulator's clock fills."""
+"""Rate limits (throttling): images per API key and model, in token buckets that the emulator's
+clock fills."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ class _Summaries(Generic[T]):
             position = self.position
             if first not in {position.first, request.first}:
                 self._entries, self._oldest, position = {}, 0.0, _LogPosition(first)
-            # Otherwise a later reply came before this one.
+            # Where this does not hold, a later reply came before, and this one tells nothing.
             if first == position.first and amendments >= position.amendments:
                 # Where none is left, the entries that the request names are dropped, and no more.
                 last_dropped = request.last if request.first == first else 0
@@ -171,7 +171,8 @@ class RedisLog(RedisContainer, Generic[T]):
     2. Redis is away, or the task is cancelled: `_keep` puts it behind the late writes, without its
        bytes where they would be more than `MAX_LATE_BYTES`. They are sent when Redis is back, or
        before the next operation of this process on the log.
-    3. There are more than `MAX_LATE_WRITES`: `_keep` drops the oldest ones.
+    3. There are more than `MAX_LATE_WRITES`, or of more than `MAX_LATE_BYTES`: `_keep` drops the
+       oldest ones.
     4. Redis refuses it: it is sent without its bytes. Refused again, it is dropped.
     5. This process forgets the namespace of the log meanwhile: its late writes are lost, uncounted.
 

@@ -56,11 +56,11 @@ class HostedRecording(NamedTuple):
     number: int
 
 
-class _Index:
+class _SharedIndex:
     """The index that finds recordings. Several namespaces share it."""
 
     def __init__(self, resolver: Resolver) -> None:
-        self.recordings = RecordingIndex(KeptRecordings(), resolver)
+        self.index = RecordingIndex(KeptRecordings(), resolver)
         self.hosted: dict[str, HostedRecording] = {}
         """The hosted pictures by their targets at this server, and by their paths alone, since the
         query is often a signature. Where several have one path, it stands for the last of them."""
@@ -117,7 +117,7 @@ class Replay:
         self._settings = settings
         self._deployments = deployments
         self._bind(store)
-        self._index = _Index(self.resolver)
+        self._shared = _SharedIndex(self.resolver)
 
     def for_store(self, store: Store, file: Callable[[str], bytes | None]) -> Replay:
         """A replay of these recordings with its state in another *store*. Its calls may have the
@@ -137,17 +137,17 @@ class Replay:
     @property
     def index(self) -> RecordingIndex:
         """The recordings that were read."""
-        return self._index.recordings
+        return self._shared.index
 
     @property
     def is_prepared(self) -> bool:
         """Whether the recordings were read, or cannot be as they are."""
-        return self._index.is_prepared
+        return self._shared.is_prepared
 
     @property
     def failure(self) -> str:
         """Why the recordings could not be read; empty where they could."""
-        return self._index.failure
+        return self._shared.failure
 
     @property
     def recordings(self) -> RecordingSource:
@@ -172,35 +172,35 @@ class Replay:
         """Read the recordings, once. Raises OSError and ValueError where reading fails. Then there
         are no recordings, and `failure` is the message. Another error than ValueError may pass: the
         first call after `RETRY_SECONDS` reads again."""
-        with self._index.preparing:
-            if self.is_prepared or monotonic() < self._index.retry_at:
+        with self._shared.preparing:
+            if self.is_prepared or monotonic() < self._shared.retry_at:
                 return
             try:
                 index = RecordingIndex(
                     self._read(),
                     self.resolver,
                     lambda each: is_played(each, self._settings),
-                    self._index.note_hosted,
+                    self._shared.note_hosted,
                 )
             except Exception as error:
-                self._index.forget_hosted()
-                self._index.failure = str(error)
-                self._index.is_prepared = isinstance(error, ValueError)
-                self._index.retry_at = monotonic() + RETRY_SECONDS
+                self._shared.forget_hosted()
+                self._shared.failure = str(error)
+                self._shared.is_prepared = isinstance(error, ValueError)
+                self._shared.retry_at = monotonic() + RETRY_SECONDS
                 raise
-            self._index.recordings, self._index.failure = index, ""
-            self._index.is_prepared = True
+            self._shared.index, self._shared.failure = index, ""
+            self._shared.is_prepared = True
 
     def add(self, recording: Recording) -> None:
         """Let *recording* answer calls from now on, too. Any thread may call this. Raises
         ValueError where its request cannot be made of its files."""
-        with self._index.preparing:
+        with self._shared.preparing:
             self.index.add(recording)
 
     def hosts(self, position: int) -> bool:
         """Whether the answer of the recording at *position* names hosted pictures that were
         fetched."""
-        return position in self._index.hosting
+        return position in self._shared.hosting
 
     async def next_of(self, positions: Sequence[int]) -> int:
         """The position of the recording among *positions* that is played now. Raises APIError where
@@ -214,7 +214,7 @@ class Replay:
     def hosted(self, path: str, query: str) -> HostedRecording | None:
         """The hosted picture at the *path* and *query* of this server, or else the last one at that
         path; None where there is none."""
-        hosted = self._index.hosted
+        hosted = self._shared.hosted
         return hosted.get(f"{path}?{query}") or hosted.get(path)
 
     def download(self, hosted: HostedRecording) -> RecordedDownload:

@@ -26,7 +26,7 @@ MAX_QUOTED_CHARS: Final = 80
 """Characters of a call's own words in a near miss."""
 
 INJECTED: Final = "injected"
-"""Name of an injected step in near misses; those of the scenario are `step 1` and so on."""
+"""Name of an injected step in near misses; see `NearMiss.name` for others."""
 
 _OF_DOCUMENT: Final = re.compile(r"step \d+")
 

@@ -52,8 +52,8 @@ class OpenAIEndpoints:
         """The endpoint of a path with these *methods*. It calls the handler of the call's method.
 
         On days on which no method is there, the endpoint raises HTTPException 404. On others, it
-        checks the key, then the method. It lets an APIError pass, and turns any other exception of
-        the handler into the API's error 500.
+        checks the key, then the method. It lets APIError, HTTPException and ClientDisconnect
+        pass, and turns any other exception of the handler into the API's error 500.
         """
 
         async def endpoint(request: Request) -> Response:

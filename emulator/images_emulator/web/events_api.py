@@ -26,7 +26,7 @@ _DOCUMENT: Final[dict[int | str, dict[str, Any]]] = {
 
 
 class EventsAPI(AdminHandlers):
-    """The handler, around one emulator's live feed."""
+    """The handler, around the live feed of the call's emulator."""
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix=ADMIN_PREFIX, tags=["journal"])

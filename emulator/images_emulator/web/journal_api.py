@@ -118,7 +118,7 @@ Limit = Annotated[int, Parameter(ge=1, le=1000)]
 
 
 class JournalAPI(AdminHandlers):
-    """The handlers, around one emulator's journal."""
+    """The handlers, around the journal of the call's emulator."""
 
     @property
     def journal(self) -> Journal:

@@ -160,9 +160,9 @@ class Namespaces:
         return time() - self._idle_seconds
 
     async def get(self, name: str, *, begins: bool) -> Namespace:
-        """The namespace *name*, with one more open call, which the caller has to `release`. Where
-        there is no such namespace, it *begins*, or the call gets an empty one that is not kept.
-        Raises APIError where the namespace cannot begin."""
+        """The namespace *name*, with one more open call, which the caller has to `release`. With
+        *begins*, a namespace that there is not begins; else the call gets an empty one that is not
+        kept. Raises APIError where the namespace cannot begin."""
         namespace = await self._find_or_open(name, begins=begins)
         if not begins and self._uses:
             # Another process may have begun it, or deleted it.

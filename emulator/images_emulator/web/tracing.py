@@ -248,6 +248,7 @@ class Tracing:
     def _operation(self, name: str) -> AbstractContextManager[object]:
         if not trace.get_current_span().is_recording():
             return _NO_SPAN
+        # All stores that `open_store` opens outside the process are in Redis.
         attributes = {"db.system.name": "redis", "db.operation.name": name}
         return self._tracer.start_as_current_span(
             f"store {name}", kind=SpanKind.CLIENT, attributes=attributes

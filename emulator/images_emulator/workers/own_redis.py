@@ -47,7 +47,8 @@ def _program() -> str:
 
 class OwnRedis:
     """A server on a Unix socket in *folder*, which must be there, and belong to this user alone. It
-    writes nothing to disk, and refuses to store anything beyond *max_bytes*.
+    writes no data to disk, but its log to *folder*, and refuses to store anything beyond
+    *max_bytes*.
 
     Raises OwnRedisError where the program, or its client for Python, is missing.
     """

@@ -1,9 +1,9 @@
 """The supervisor: the process that opens the port, and starts and keeps the workers that serve it.
 
 It serves nothing itself. A worker that ends is replaced. The end of the supervisor ends all
-processes. After a signal, the workers have time for open answers. Where the supervisor was killed,
-each worker notices that its standard input ends, and the `Guardian` ends the Redis and removes the
-folder.
+processes. After a signal, the workers have time for open answers (graceful shutdown). Where the
+supervisor was killed, each worker notices that its standard input ends, and the `Guardian` ends the
+Redis and removes the folder.
 """
 
 from __future__ import annotations
@@ -128,8 +128,9 @@ class Supervisor:
 
     def run(self, on_ready: Callable[[Report], None], notice: Callable[[str], None]) -> None:
         """Run until SIGINT or SIGTERM. Calls *on_ready* with the report of a worker once all accept
-        connections, and *notice* with a sentence when one of the processes ends by itself. Raises
-        WorkerError where a worker does not start, OwnRedisError where the Redis does not."""
+        connections, and *notice* with a sentence when one of the processes ends by itself, or
+        cannot be replaced. Raises WorkerError where a worker does not start, OwnRedisError where
+        the Redis does not."""
         self._notice = notice
         try:
             asyncio.run(self._run(on_ready))

@@ -128,8 +128,6 @@ const drop = createPictureDrop({
   ondrop: (files, call) => void answering.open(files, call),
 });
 document.body.append(shell, toasts.element, drop.element);
-// The panel has a button of its own to close it.
-new MutationObserver(() => bar.setSwitches(panel.isOpen)).observe(panel.element, { attributeFilter: ["hidden"] });
 
 /**
  * @param {string | Promise<string>} text

@@ -10,6 +10,8 @@ import { picture } from "./pictures.js";
 
 /** @import { Summary } from "./api.js" */
 
+// In pixels: the height of the pictures of a row, and what is between tiles, below a picture,
+// between rows, and around all.
 const TARGET = 196;
 const GAP = 12;
 const CAPTION = 26;
@@ -19,7 +21,7 @@ const PADDING = 20;
 /** Width over height of a tile that has words alone. */
 const WORDS_RATIO = 0.92;
 
-/** @typedef {{calls: Summary[], open: boolean, top: number, height: number, key: string}} WallRow */
+/** @typedef {{calls: Summary[], open: boolean, top: number, height: number}} WallRow */
 
 export class Wall {
   /** @type {WallRow[]} */
@@ -192,7 +194,7 @@ export class Wall {
 
 /** @returns {WallRow} */
 function newRow() {
-  return { calls: [], open: true, top: 0, height: 0, key: "" };
+  return { calls: [], open: true, top: 0, height: 0 };
 }
 
 /**
