@@ -88,8 +88,7 @@ class BaseFault(StrictModel):
     changes_body: ClassVar[bool] = True
     """Whether the fault may change or cut the body of a good answer. False for a fault that
     changes no byte that it sends, such as one that waits, perhaps without end, or changes headers.
-    The journal searches a
-    body that may have changed for its images."""
+    The journal searches a body that may have changed for its images."""
 
     kind: str
     """The name of the fault in scenarios, headers and directives."""

@@ -53,7 +53,7 @@ _FILE: Final = re.compile(r'"file"\s*:\s*"([^"\\]*)"')
 
 
 _OTHER_KEYS: Final = frozenset({"response", "expected", "error", "note", "source", "extra"})
-"""Keys of a document that have no part in deciding which calls it answers."""
+"""Keys of a document that do not decide which calls it answers."""
 
 
 class RecordingError(ValueError):
