@@ -52,9 +52,9 @@ def test_config_names_another_file(folder: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_every_setting_can_stand_in_the_file() -> None:
     document = {
-        each.name: [*each.default] if each.repeatable else each.default
+        each.name: [*each.command_default] if each.repeatable else each.command_default
         for each in all_settings()
-        if each.default is not None
+        if each.command_default is not None
     }
     assert Settings(**parse_document(document)) == Settings(port=8080)
 

@@ -81,7 +81,7 @@ def test_speed_is_a_finite_number_above_0(speed: float) -> None:
 def test_need_of_a_setting_is_a_value_of_another_one(setting: Setting, need: Need) -> None:
     (needed,) = (each for each in command_settings() if each.name == need.name)
     if need.value is None:
-        assert not needed.default
+        assert not needed.command_default
     elif needed.type is bool:
         assert type(need.value) is bool
     else:

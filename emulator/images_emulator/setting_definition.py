@@ -48,11 +48,11 @@ def setting(
     *choices* are values that a shell completes. The admin API does not show the values of a
     *secret* setting. For *is_size* and *is_path* see `size_setting` and `path_setting`.
     """
-    shown = default if command_default is None else command_default
+    of_command = default if command_default is None else command_default
     metadata = {
         "metavar": metavar,
         "help": help,
-        "shown": shown,
+        "command_default": of_command,
         "bounds": Bounds(minimum, maximum, above),
         "needs": tuple(needs),
         "command": command,
@@ -90,8 +90,9 @@ class Setting(Immutable):
 
     name: str
     """The name of the field, and the key in the settings file."""
-    default: Any
-    """The default of the flag and the variable."""
+    command_default: Any
+    """The default of the command: of the flag, the variable and the file. That of `Settings` may be
+    another one."""
     metavar: str
     """The word in capitals that stands for the value in the help."""
     help: str
@@ -122,19 +123,19 @@ class Setting(Immutable):
     def flag(self) -> str:
         """The flag as it is shown. A switch takes no value, and its flag is the one that changes
         its default: `--no-page`. The other flag, `--page`, is there to undo a variable."""
-        no = "no-" if self.default is True else ""
+        no = "no-" if self.command_default is True else ""
         return f"--{no}{self.name.replace('_', '-')}"
 
     @property
     def shown_default(self) -> str:
         """The default as help and docs show it; empty where there is none."""
-        if isinstance(self.default, bool):
-            return str(self.default).lower()
-        if self.default in (None, ()):
+        if isinstance(self.command_default, bool):
+            return str(self.command_default).lower()
+        if self.command_default in (None, ()):
             return ""
-        if isinstance(self.default, float):
-            return f"{self.default:g}"
-        return size_text(self.default) if self.is_size else str(self.default)
+        if isinstance(self.command_default, float):
+            return f"{self.command_default:g}"
+        return size_text(self.command_default) if self.is_size else str(self.command_default)
 
     @property
     def range(self) -> str:
@@ -158,7 +159,7 @@ class Setting(Immutable):
         of all settings, by their names. At its default it lacks nothing, because the default has
         its usual effect."""
         value = values[self.name]
-        if value == self.default:
+        if value == self.command_default:
             return ()
         needs = (each for each in self.needs if each.of in (None, value))
         return tuple(each for each in needs if not each.is_met(values))
@@ -173,7 +174,7 @@ class Setting(Immutable):
         if self.repeatable and not isinstance(value, tuple):
             raise ValueError(f"{subject}: expected a list of texts, not {value!r}")
         for one in value if self.repeatable else (value,):
-            if one is None and self.default is None:
+            if one is None and self.command_default is None:
                 continue
             if self.is_size and isinstance(one, str):
                 parse_value(subject, parse_byte_size, one)
@@ -247,7 +248,7 @@ def settings_of(settings: type[Immutable]) -> tuple[Setting, ...]:
     return tuple(
         Setting(
             name=each.name,
-            default=each.metadata["shown"],
+            command_default=each.metadata["command_default"],
             metavar=each.metadata["metavar"],
             help=each.metadata["help"],
             repeatable=isinstance(each.default, tuple),

@@ -470,4 +470,4 @@ def shown_setting(settings: Settings, name: str) -> str:
 
 def command_defaults() -> dict[str, Any]:
     """The defaults of the command's settings, by their names."""
-    return {each.name: each.default for each in command_settings()}
+    return {each.name: each.command_default for each in command_settings()}

@@ -72,7 +72,7 @@ GROUPS: Final[dict[str, dict[NameOfCommand, Command]]] = {
         "healthcheck": Command("tell by the exit status whether it answers", "healthcheck_command"),
         "env": Command("print the variables that lead an SDK to it", "env_command"),
     },
-    "a running server": {
+    "calls": {
         "draw": Command("draw a picture by one call, and save it", "draw_command"),
         "requests": Command("show the calls; with --follow as they come", "requests_command"),
         "inject": Command("let the next call meet a fault", "inject_command"),

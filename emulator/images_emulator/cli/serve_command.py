@@ -21,7 +21,7 @@ from images_emulator.cli.configuration import (
     setting_help,
     upstream_key,
 )
-from images_emulator.cli.port_error import port_error
+from images_emulator.cli.start_error import start_error
 from images_emulator.cli.start_text import start_state, start_text
 from images_emulator.rendering.cores import available_cores
 from images_emulator.setting_values import OnMiss
@@ -169,7 +169,7 @@ def open_server(settings: Settings, listener: SharedListener | None = None) -> S
         return WorkerServer(settings, listener)
     except OSError as error:
         gc.enable()
-        raise port_error(error) from None
+        raise start_error(error) from None
     except BaseException:
         gc.enable()
         raise

@@ -17,8 +17,8 @@ from images_emulator.cli.configuration import SettingsFile
 from images_emulator.cli.file_lock import FileLock
 from images_emulator.cli.line_writer import LineWriter
 from images_emulator.cli.notice_line import notice_line
-from images_emulator.cli.port_error import port_error
 from images_emulator.cli.standard_streams import print_if_read
+from images_emulator.cli.start_error import start_error
 from images_emulator.cli.start_text import StartState, start_text
 from images_emulator.cli.stop_signals import ignore_until_the_end
 from images_emulator.cli.terminal import has_colours
@@ -61,7 +61,7 @@ def serve_workers(
     except OwnRedisError as error:
         raise CommandError(str(error)) from None
     except OSError as error:
-        raise port_error(error) from None
+        raise start_error(error) from None
     port = int(listener.getsockname()[1])
     notices = _Notices(log, supervisor.log_lock)
 

@@ -145,8 +145,8 @@ class Exchange:
     # --- head and body: set by who reads them first
 
     policy: Policy | None = None
-    """The policy that judges the call. None until its headers are read, and where the emulator's
-    own headers are invalid."""
+    """The policy that judges the call. None until its headers are read, and where
+    `x-emulator-as-of` or `x-emulator-validation` is invalid."""
     principal: str | None = None
     """The accepted API key. Rate limits and scenarios use it. None before authentication, and for a
     call that authentication refuses."""
@@ -192,8 +192,9 @@ class Exchange:
     has_recorded_headers: bool = False
     """Whether the answer has the recording's headers, in place of the API's standard ones."""
     needs_own_answer: bool = False
-    """Whether the endpoint sends nothing where the call meets no own answer. Then a
-    recording answers it, or the answer of a miss."""
+    """Whether the endpoint sends nothing where the call meets no own answer. Then a recording
+    answers it, or the answer of a miss. Own answers go before recordings, and it is the endpoint
+    that validates a call and finds its own answer."""
     goes_to_upstream: bool = False
     """Whether the call is forwarded to the upstream, because no recording answers it."""
 
@@ -248,7 +249,7 @@ class Exchange:
     @property
     def day(self) -> Day:
         """The day that decides messages and headers of the answer. It is the day of `any` where the
-        emulator's own headers are invalid."""
+        call's `x-emulator-…` headers are invalid."""
         return (self.policy or Policy(today=self.time.date())).day
 
     @property

@@ -1,4 +1,4 @@
-"""Requests and exchanges as they are stored outside the process: a JSON object, and bytes.
+"""Requests and exchanges, serialised to be stored outside the process: a JSON object, and bytes.
 
 Uploads and bodies are in the bytes, because as base64 in the object they would take a third more.
 """

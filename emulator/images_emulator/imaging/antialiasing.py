@@ -201,7 +201,7 @@ def rounded_box(
                 _draw_points(pen, path, matrix, shade)
 
 
-def _smoothstep(part: float) -> float:
+def smoothstep(part: float) -> float:
     """The height of a slope from 0 to 1 at *part* of its width; level at both ends."""
     return part * part * (3 - 2 * part)
 
@@ -212,11 +212,11 @@ def _slope(width: int) -> tuple[ImagePath.Path, ImagePath.Path, ImagePath.Path]:
     column, and two polygons of the area below it. The first polygon is for a slope that falls on
     the screen, the second for one that rises."""
     columns = ImagePath.Path(
-        [value for x in range(width) for value in (x, _smoothstep((x + 0.5) / width))]
+        [value for x in range(width) for value in (x, smoothstep((x + 0.5) / width))]
     )
     steps = min(width, SLOPE_STEPS)
     corners = [width * step // steps for step in range(steps + 1)]
-    line = [value for x in corners for value in (x, _smoothstep(x / width))]
+    line = [value for x in corners for value in (x, smoothstep(x / width))]
     return columns, ImagePath.Path([*line, 0, 1]), ImagePath.Path([*line, width, 0])
 
 
@@ -234,7 +234,7 @@ def _background_runs(
         runs.clear()
         for sample in range(samples):
             part = (sample + 0.5) / samples
-            row = int(start + rise * part * part * (3 - 2 * part)) - 1
+            row = int(start + rise * smoothstep(part)) - 1
             index = cast("int", pixels[left + int(part * width), min(max(0, row), last_row)])
             if not runs or not palette.is_similar(index, runs[-1][1]):
                 runs.append((sample * width // samples, index))

@@ -55,11 +55,11 @@ _CONTENT_SUFFIXES: Final = {
 class _Embedded(NamedTuple):
     """A file in base64 between two quotes."""
 
-    opening: int
-    """The index after the first quote."""
-    start: int
-    """The start of the base64."""
+    text_start: int
+    """The index after the first quote. The text may begin as a data URL."""
+    base64_start: int
     end: int
+    """The index of the second quote."""
     kind: str
     """The value of `as` in the document."""
     suffix: str
@@ -89,7 +89,7 @@ def content_document(
         return {"file": files.add([data], suffix)}
     data = bytes(data)
     embedded = list(_embedded_files(data)) if files else []
-    rest = len(data) - sum(each.end - each.opening for each in embedded)
+    rest = len(data) - sum(each.end - each.text_start for each in embedded)
     if rest <= MAX_JSON_BYTES or not files:
         texts, places = _cut(data, embedded, files) if files else ([data], [])
         document = _json_document(texts, places, likely) if as_json else None
@@ -137,7 +137,7 @@ def _decoded(data: bytes, embedded: _Embedded) -> Iterator[bytes]:
     """Yield the decoded file in pieces. Raises ValueError where encoding it again would give other
     base64."""
     view = memoryview(data)
-    for start in range(embedded.start, embedded.end, PIECE_CHARS):
+    for start in range(embedded.base64_start, embedded.end, PIECE_CHARS):
         end = min(start + PIECE_CHARS, embedded.end)
         piece = a2b_base64(view[start:end], strict_mode=True)
         is_padded = len(piece) * 4 != (end - start) * 3
@@ -161,7 +161,7 @@ def _cut(
             name = files.add(_decoded(data, each), each.suffix)
         except ValueError:
             continue
-        texts.append(data[position : each.opening])
+        texts.append(data[position : each.text_start])
         places.append({"file": name, "as": each.kind})
         position = each.end
     return [*texts, data[position:] if position else data], places

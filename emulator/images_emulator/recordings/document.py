@@ -125,12 +125,12 @@ def _body_document(
     if not body:
         return {}
     content_type = header(headers, "content-type")
-    encoding = header(headers, "content-encoding").strip().lower()
-    if encoding not in ("", "identity"):
+    coding = header(headers, "content-encoding").strip().lower()
+    if coding not in ("", "identity"):
         if files is None:
             return {"body": {"base64": b64encode(body).decode()}}
-        document: dict[str, Any] = {"file": files.add([body], f".{_encoding_suffix(encoding)}")}
-        decoded = decoded_body(body, encoding)
+        document: dict[str, Any] = {"file": files.add([body], f".{_coding_suffix(coding)}")}
+        decoded = decoded_body(body, coding)
         if decoded:
             document["decoded"] = content_document(decoded, files, content_type)
         return {"body": document}
@@ -138,19 +138,19 @@ def _body_document(
     return {"body": form or content_document(body, files, content_type, as_json=as_json)}
 
 
-def _encoding_suffix(encoding: str) -> str:
-    return {"gzip": "gz", "br": "br", "zstd": "zst"}.get(encoding, "bin")
+def _coding_suffix(coding: str) -> str:
+    return {"gzip": "gz", "br": "br", "zstd": "zst"}.get(coding, "bin")
 
 
-def decoded_body(body: bytes, encoding: str) -> bytes | None:
-    """*body* without its content *encoding*. None for an unknown encoding, for a body that is not
+def decoded_body(body: bytes, coding: str) -> bytes | None:
+    """*body* without its content *coding*. None for an unknown coding, for a body that is not
     encoded so, and for one that gives more than `MAX_DECODED_BODY_BYTES`."""
 
     def read(decompressor: zlib._Decompress) -> bytes | None:
         data = decompressor.decompress(body, MAX_DECODED_BODY_BYTES)
         return data if decompressor.eof and not decompressor.unused_data else None
 
-    return decoded_content(encoding, read) if encoding in WINDOW_BITS else None
+    return decoded_content(coding, read) if coding in WINDOW_BITS else None
 
 
 def _response_document(

@@ -52,7 +52,9 @@ _NOT_IN_NAMES: Final = re.compile(r"[^a-z0-9]+")
 _FILE: Final = re.compile(r'"file"\s*:\s*"([^"\\]*)"')
 
 
-_OTHER_KEYS: Final = frozenset({"response", "expected", "error", "note", "source", "extra"})
+_KEYS_BESIDE_REQUEST: Final = frozenset(
+    {"response", "expected", "error", "note", "source", "extra"}
+)
 """Keys of a document that do not decide which calls it answers."""
 
 
@@ -218,7 +220,9 @@ def read_outlines(paths: Iterable[Path]) -> Iterator[Recording]:
             text, document = _parsed(path)
             if isinstance(document, dict):
                 outline = {
-                    name: value for name, value in document.items() if name not in _OTHER_KEYS
+                    name: value
+                    for name, value in document.items()
+                    if name not in _KEYS_BESIDE_REQUEST
                 }
                 document = outline | _outcome(document)
             try:

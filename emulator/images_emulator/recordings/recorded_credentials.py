@@ -72,7 +72,7 @@ def request_credentials(headers: Headers, target: str) -> tuple[list[str], list[
 
 def redacting_headers(headers: Headers) -> Headers:
     """The *headers* of a request that decide what `Redactor.redacted` finds in its query and body:
-    those with credentials, and the encoding of the body. The others are left out."""
+    those with credentials, and the body's content coding. The others are left out."""
     return tuple(header for header in headers if _decides(header[0].lower()))
 
 

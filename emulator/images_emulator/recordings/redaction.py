@@ -72,7 +72,7 @@ class Redactor:
         self._keys = dict.fromkeys(key for key in keys if len(key) >= MIN_KEY_CHARS)
 
     def redacted(self, recording: Recording) -> Recording:
-        """*recording* without credentials. Raises UnreadableBodyError where the encoding of a body
+        """*recording* without credentials. Raises UnreadableBodyError where the coding of a body
         keeps it from being searched."""
         request, response = recording.request, recording.response
         keys, others = request_credentials(request.headers, request.target)
@@ -199,8 +199,8 @@ def _source(source: str, search: CredentialSearch) -> str:
 
 
 def _decoded(body: bytes, headers: Headers) -> tuple[bytes, str]:
-    """*body* without the encoding that *headers* name, and the encoding; empty where there is none.
-    Raises UnreadableBodyError."""
+    """*body* without the content coding that *headers* name, and the coding; empty where there is
+    none. Raises UnreadableBodyError."""
     codings = [
         token.strip().lower()
         for name, value in headers

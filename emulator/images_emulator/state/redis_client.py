@@ -1,4 +1,5 @@
-"""The client of the store in Redis: runs scripts, and notices when Redis goes and is back."""
+"""The client of the store in Redis: runs scripts, and notices when Redis goes and is back, as after
+a failover."""
 
 from __future__ import annotations
 

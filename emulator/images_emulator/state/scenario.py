@@ -223,9 +223,10 @@ class Scenario:
     async def meet_early(
         self, make_values: Callable[[], Awaitable[MatchInput]]
     ) -> FaultFinding | None:
-        """Do what `meet` does, before the store is refreshed. Return None where `meet` has to be
-        called afterwards: where no step matches the values that *make_values* gives, the steps or
-        other registers have changed, or the store is away."""
+        """Do what `meet` does, before the store is refreshed. With a shared store, the claim then
+        needs no round trip of its own: see `FaultMiddleware.begin_search`. Return None where `meet`
+        has to be called afterwards: where no step matches the values that *make_values* gives, the
+        steps or other registers have changed, or the store is away."""
         steps = self._steps.value
         with suppress(APIError, StaleRegistersError):
             # The files that a call names by their ids may be in the store, too.

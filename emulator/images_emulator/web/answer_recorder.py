@@ -38,7 +38,7 @@ class StandardHeaders:
 
     def of(self, exchange: Exchange, status: int) -> list[Header]:
         """The headers of an answer with *status*. Sets `Exchange.policy`, unless it is set or the
-        emulator's own headers are invalid."""
+        call's `x-emulator-…` headers are invalid."""
         set_valid_policy(exchange, self._emulator.settings)
         head, account = exchange.head, self._emulator.account
         if account is not self._account:

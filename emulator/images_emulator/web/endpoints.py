@@ -61,7 +61,7 @@ class OpenAIEndpoints:
             try:
                 policy = policy_of(exchange, self.emulator.settings)
             except APIError:
-                # The key is checked first. An error about the emulator's own headers is for
+                # The key is checked first. An error about the call's `x-emulator-…` headers is for
                 # clients with a key only.
                 self.check_key(exchange)
                 raise

@@ -15,7 +15,7 @@ from images_emulator.web.admin_handlers import AdminHandlers
 from images_emulator.web.live_feed import Reader
 
 PING_SECONDS: Final = 15
-"""Seconds between the comments that keep a quiet stream open, also through proxies."""
+"""Seconds between the comments (heartbeats) that keep a quiet stream open, also through proxies."""
 
 _DOCUMENT: Final[dict[int | str, dict[str, Any]]] = {
     200: {

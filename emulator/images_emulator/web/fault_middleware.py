@@ -56,8 +56,8 @@ DIRECTIVE: Final = re.compile(r"\[\[emulator:([^\[\]]*)\]\]")
 
 
 class FaultEligibility(NamedTuple):
-    """Whether a call may have a fault, because its body has come, its key is accepted and the
-    emulator's own headers are valid, and whether then a directive begins in its body."""
+    """Whether a call may have a fault, because its body has come, its key is accepted and its
+    `x-emulator-…` headers are valid, and whether then a directive begins in its body."""
 
     may_fail: bool
     has_directive: bool
@@ -77,10 +77,10 @@ class FaultMiddleware:
     router, or with `--replay` around the replay middleware.
 
     A call without an accepted API key is never given a fault. Otherwise a web page of another site
-    could use up the faults that a test has injected. Neither is a call that is refused because the
-    emulator's own headers are invalid: it is a mistake of the test. Nor is a call to an image
+    could use up the faults that a test has injected. Neither is a call that is refused because its
+    `x-emulator-…` headers are invalid: it is a mistake of the test. Nor is a call to an image
     operation whose body is too long, or does not come whole. A download has no API key. Of the
-    emulator's own headers, only an invalid `x-emulator-fault` keeps its fault from it. It is
+    `x-emulator-…` headers, only an invalid `x-emulator-fault` keeps its fault from it. It is
     given a fault if it is a GET or HEAD, and its URL has a valid signature or is that of a recorded
     picture.
 

@@ -201,8 +201,8 @@ class ImagesAPI:
             return await renderer.decode(job, disconnect)
 
     def _emulator_headers(self, image_request: ImageRequest, day: Day) -> RawHeaders:
-        """The emulator's own headers: the violations that it forgave, and a notice if the model is
-        shut down on *day*. The first notice of a model is also logged."""
+        """The `x-emulator-…` headers of the answer: the violations that were forgiven, and a notice
+        if the model is shut down on *day*. The first notice of a model is also logged."""
         headers = []
         if image_request.forgiven:
             violations = header_value(", ".join(map(str, image_request.forgiven)))

@@ -47,7 +47,7 @@ from images_emulator.web.journal_json import (
 from images_emulator.web.journal_recording import NotHeldError, pictures_of, recording_of
 
 PAGING: Final = ("limit", "since", "before", "counts")
-"""The query's names that are no filters."""
+"""The query's names that are no filters: pagination, and the counts beside a page."""
 
 SANDBOX: Final = {"Content-Security-Policy": "sandbox", "X-Content-Type-Options": "nosniff"}
 """Headers of bytes that a client sent, which may be a page with a script: no browser runs it."""

@@ -5,8 +5,8 @@ It observes the journal and the registers of the store while it has readers, and
 answer, and they are read from it. What happens is gathered for `GATHER_SECONDS` and told as one
 batch; after a batch of many calls the next one is gathered for longer. The events of a batch are
 built once, in a thread, and all readers get the same bytes. A reader has no queue, only a position
-in the `EventLog`. A reader that reads too slowly starts again, once events after its position are
-not kept any more.
+in the `EventLog`, so that back-pressure costs no memory. A reader that reads too slowly starts
+again, once events after its position are not kept any more.
 """
 
 from __future__ import annotations

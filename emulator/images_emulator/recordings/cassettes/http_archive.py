@@ -211,8 +211,8 @@ def _content(value: Any, headers: Headers, attachment: Attachment) -> bytes:
     body = text(body, "the text of the content")
     is_hex = content.get("_isBinary") is True
     if header(headers, "content-encoding") and (chunks := _chunks(body)):
-        coding = content.get("encoding") or "hex"
-        return b"".join(_decoded(chunk, coding) for chunk in chunks)
+        encoding = content.get("encoding") or "hex"
+        return b"".join(_decoded(chunk, encoding) for chunk in chunks)
     return _decoded(body, "hex" if is_hex else str(content.get("encoding") or ""))
 
 

@@ -31,7 +31,7 @@ import { Wall } from "./wall.js";
 const CALLS = { kind: "call" };
 
 /** Calls that are loaded first, some screens full; the others come when they are wanted. */
-const FIRST = 100;
+const FIRST_CALLS = 100;
 /** Calls that are loaded at once after that; the API's own limit. */
 const MORE = 1000;
 
@@ -115,7 +115,7 @@ const wallBack = h("button", { class: "button phone wall-back", type: "button", 
 const side = h("section", { class: "side", "aria-label": "Calls" }, search.element, gone, noMatch, list.element);
 const content = h("main", { class: "content" }, wallBack, wall.element, view.element);
 const shell = h("div", { class: "shell" }, bar.element, side, content, panel.element);
-const first = h("main", { class: "first", hidden: true }, empty.element);
+const emptyView = h("main", { class: "first", hidden: true }, empty.element);
 const drop = createPictureDrop({
   placeOf(element) {
     const item = element.closest(".row, .tile"), section = element.closest(".answer-section");
@@ -238,10 +238,10 @@ function showTotals() {
 
 function showNotes() {
   const isEmpty = isLoaded && !calls.ordered.length && !calls.dropped && !clearedAt;
-  if (isEmpty !== !first.hidden) {
-    first.hidden = !isEmpty;
-    (isEmpty ? [side, content] : [first]).forEach((each) => each.remove());
-    if (isEmpty) bar.element.after(first);
+  if (isEmpty !== !emptyView.hidden) {
+    emptyView.hidden = !isEmpty;
+    (isEmpty ? [side, content] : [emptyView]).forEach((each) => each.remove());
+    if (isEmpty) bar.element.after(emptyView);
     else bar.element.after(side, content);
     shell.classList.toggle("is-empty", isEmpty);
   }
@@ -277,7 +277,7 @@ async function load() {
   const number = latestLoad;
   try {
     const [page, settings, clock, scenario] = await Promise.all([
-      api.requests({ ...CALLS, limit: FIRST }), api.settings(), api.clock(), api.scenario(),
+      api.requests({ ...CALLS, limit: FIRST_CALLS }), api.settings(), api.clock(), api.scenario(),
     ]);
     if (number === latestLoad) {
       isLoaded = true;
@@ -444,7 +444,7 @@ function catchUp(count) {
 async function fetchSkipped() {
   const isCalm = performance.now() - skipped.last >= CALM_MS - 20;
   // Some may have come since; more than the API gives at once are left to be paged back to.
-  const wanted = skipped.count + FIRST;
+  const wanted = skipped.count + FIRST_CALLS;
   try {
     if (!isCalm && wanted > RUSH_CALLS) {
       skipped.first = performance.now();
@@ -454,7 +454,7 @@ async function fetchSkipped() {
       return;
     }
     skipped = { count: 0, first: 0, last: 0 };
-    const page = await api.requests({ ...CALLS, limit: wanted > MORE ? FIRST : wanted });
+    const page = await api.requests({ ...CALLS, limit: wanted > MORE ? FIRST_CALLS : wanted });
     const isGap = calls.hasGapBefore(page.requests);
     take(page);
     callsCame({ isRush: !isCalm });

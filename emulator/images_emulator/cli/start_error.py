@@ -1,4 +1,5 @@
-"""The sentence about a port or a store that is not available to `images-emulator serve`."""
+"""The sentence that `images-emulator serve` prints where it cannot start: its port is taken, or its
+store is not available."""
 
 from __future__ import annotations
 
@@ -12,14 +13,13 @@ PORT_HINT: Final = (
 )
 """The end of the sentence about a port that is taken."""
 
-
 STORE_HINT: Final = (
     "; --store is the URL of a Redis that runs, and without it the server has its own memory"
 )
 """The end of the sentence about a store that is not available."""
 
 
-def port_error(error: OSError) -> CommandError:
+def start_error(error: OSError) -> CommandError:
     """The sentence about a port or a store that is not available."""
     sentence = (error.strerror or str(error)).removesuffix(".")
     if error.errno == errno.EADDRINUSE:
