@@ -18,7 +18,7 @@ from images_emulator.exchange.exchange_packing import CompletionPacker, pack_arr
 from images_emulator.state.memory_store import MemoryStore
 from images_emulator.state.store import (
     Buckets,
-    Claim,
+    ClaimOutcome,
     Codec,
     Count,
     Counters,
@@ -26,6 +26,7 @@ from images_emulator.state.store import (
     LogCodec,
     LogWatcher,
     Packed,
+    PendingTake,
     Q,
     Records,
     Register,
@@ -35,8 +36,7 @@ from images_emulator.state.store import (
     Store,
     StoreEventObserver,
     StoreOperationObserver,
-    Take,
-    Taking,
+    TakeOutcome,
 )
 from tests.redis_server import new_store_name, shared_redis
 
@@ -320,14 +320,14 @@ class _SlowCounters:
         quotas: Iterable[Q],
         count_keys: Iterable[str] = (),
         *,
-        taking: Taking | None = None,
+        pending_take: PendingTake | None = None,
         if_fresh: Callable[[], bool] | None = None,
-    ) -> Claim[Q]:
+    ) -> ClaimOutcome[Q]:
         sent, asked = list(quotas), list(count_keys)
         await _journey()
         if if_fresh:
             raise StaleRegistersError  # for all that this class knows
-        return await self._counters.claim(sent, asked, taking=taking)
+        return await self._counters.claim(sent, asked, pending_take=pending_take)
 
     async def counts(self, keys: Sequence[str]) -> list[Count]:
         await _journey()
@@ -342,7 +342,9 @@ class _SlowBuckets:
     def __init__(self, buckets: Buckets) -> None:
         self._buckets = buckets
 
-    async def take(self, key: str, amount: int, *, limit: int, seconds: int, now: datetime) -> Take:
+    async def take(
+        self, key: str, amount: int, *, limit: int, seconds: int, now: datetime
+    ) -> TakeOutcome:
         await _journey()
         return await self._buckets.take(key, amount, limit=limit, seconds=seconds, now=now)
 

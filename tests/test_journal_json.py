@@ -168,13 +168,13 @@ def test_a_refused_call_has_neither_pictures_nor_price(
     (call,) = calls_of(admin)
     assert (call["outcome"], call["status"]) == ("refused", 400)
     assert (call["pictures"], call["usage"], call["price_usd"]) == ([], None, None)
-    assert call["is_complete"]
+    assert call["is_kept_whole"]
 
 
 def test_python_has_what_the_list_has(server: Server, client: OpenAI) -> None:
     client.images.generate(model="gpt-image-2", prompt="x", quality="low")
     (call,) = server.requests
-    assert (call.outcome, call.number, call.is_complete) == ("answered", 1, True)
+    assert (call.outcome, call.number, call.is_kept_whole) == ("answered", 1, True)
     assert call.sent_names == ("model", "prompt", "quality")
     assert call.usage == Usage(input_text=7, input_image=0, output_image=229)
     assert call.price_usd == (5 * 7 + 30 * 229) / 10**6
@@ -343,7 +343,7 @@ def test_a_call_without_its_body_keeps_what_it_cost() -> None:
         answer = http.post(EDITS.path, data=form, files=files)
         assert answer.status_code == 200
         (call,) = calls_of(http)
-        assert (call["is_complete"], call["outcome"]) == (False, "answered")
+        assert (call["is_kept_whole"], call["outcome"]) == (False, "answered")
         assert call["usage"]["total_tokens"] == answer.json()["usage"]["total_tokens"]
         assert call["price_usd"] == pytest.approx(
             (5 * call["usage"]["input_text_tokens"] + 8 * call["usage"]["input_image_tokens"])
@@ -364,7 +364,7 @@ def test_a_body_that_is_too_long_is_not_kept() -> None:
     ):
         assert draw(http, prompt="x" * 2000).status_code == 413
         (call,) = calls_of(http)
-        assert not call["is_complete"]
+        assert not call["is_kept_whole"]
 
 
 # --- counts

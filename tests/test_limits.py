@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from images_emulator import Server
-from images_emulator.cli.exchange_line import line_of
+from images_emulator.cli.exchange_line import line_of_exchange
 from images_emulator.http_server import LOOPS_A_DAY
 from images_emulator.imaging.decode_limits import MIN_SCALED_PIXELS, DecodeLimits, scale_of
 from images_emulator.imaging.decoder import decode
@@ -397,7 +397,7 @@ def test_the_line_of_a_picture_past_a_limit_names_it(http: httpx2.Client, narrow
     edited(http, png((65, 64)))
     last = narrow.calls()[-1]
     assert last.notices == [past("--max-pixels 4096")]
-    assert line_of(last, datetime.now(UTC)).notice == past("--max-pixels 4096")
+    assert line_of_exchange(last, datetime.now(UTC)).notice == past("--max-pixels 4096")
 
 
 @pytest.mark.parametrize("data", [b"no image", png()[:40]], ids=["text", "cut"])

@@ -439,7 +439,7 @@ async def test_a_call_that_cannot_be_told_keeps_no_other_from_being_told(
 async def test_readers_begin_anew_where_a_batch_fails(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(live_feed, "REFRESH_SECONDS", 0.01)
+    monkeypatch.setattr(live_feed, "RETRY_SECONDS", 0.01)
     get_all, failures = emulator.journal.get_all, [OSError("the store is away")]
 
     def failing_once(identities: Sequence[str]) -> list[Exchange | None]:
@@ -508,7 +508,7 @@ async def test_each_watch_of_a_shared_store_waits_until_it_has_begun(
 async def test_a_watch_that_failed_begins_anew_and_readers_load_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(live_feed, "REFRESH_SECONDS", 0.01)
+    monkeypatch.setattr(live_feed, "RETRY_SECONDS", 0.01)
     emulator = Emulator(store=JSONStore())
     watchers, failures = asyncio.Queue[LogWatcher](), [OSError("no news")]
 

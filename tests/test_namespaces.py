@@ -22,7 +22,7 @@ from openai import AzureOpenAI, OpenAI, RateLimitError
 
 from images_emulator import RemoteServer, Server, Settings, create_app
 from images_emulator.cli.call_line import as_json
-from images_emulator.cli.exchange_line import line_of
+from images_emulator.cli.exchange_line import line_of_exchange
 from images_emulator.contract.refusal import APIError
 from images_emulator.namespace_names import MAX_CHARS, name_of_key, path_of, split_path
 from images_emulator.state.emulator import Emulator
@@ -1220,7 +1220,7 @@ def test_calls_and_their_lines_of_the_log_know_their_namespace(shared: Server) -
     call(shared)
     call(shared, "a")
     lines = [
-        json.loads(as_json(line_of(exchange, datetime.now(UTC)), verbose=False))
+        json.loads(as_json(line_of_exchange(exchange, datetime.now(UTC)), verbose=False))
         for emulator in emulators
         for exchange in emulator.journal.find()
     ]

@@ -12,7 +12,7 @@ import pytest
 from openai import DefaultHttpxClient, OpenAI
 
 from images_emulator import Server, Settings
-from images_emulator.cli.exchange_line import line_of
+from images_emulator.cli.exchange_line import line_of_exchange
 from images_emulator.contract.service_errors import rate_limit_values
 from images_emulator.setting_values import parse_rate
 
@@ -139,11 +139,11 @@ def test_a_call_that_can_never_pass_says_so_in_a_notice(
     assert refused.headers["x-emulator-notice"] == notice
     (call,) = fresh.calls()
     assert call.notices == [notice]
-    assert line_of(call, datetime.now(UTC)).notice == notice
+    assert line_of_exchange(call, datetime.now(UTC)).notice == notice
     # One that has to wait has none.
     assert [post(n).status_code for n in (5, 1)] == [200, 429]
     last = fresh.calls()[-1]
-    assert (last.notices, line_of(last, datetime.now(UTC)).notice) == ([], None)
+    assert (last.notices, line_of_exchange(last, datetime.now(UTC)).notice) == ([], None)
 
 
 def test_refused_calls_do_not_count_against_a_rate_limit(fresh: Server) -> None:

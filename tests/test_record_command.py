@@ -24,7 +24,7 @@ import pytest
 from openai import APIError, OpenAI
 
 from images_emulator import Server, cli
-from images_emulator.cli.recording_log import line_of
+from images_emulator.cli.recording_log import line_of_recording
 from images_emulator.recordings.folder import mistakes_in, read_folder, recording_paths
 from images_emulator.recordings.recording import (
     RecordedPart,
@@ -329,7 +329,7 @@ def test_an_event_that_was_cut_is_not_counted() -> None:
     headers = (("Content-Type", "text/event-stream"),)
     response = RecordedResponse(200, headers, (*parts, RecordedPart(0.3, b"data: 3")), "cut")
     recorded = Recording(RecordedRequest("POST", GENERATIONS), response)
-    line = line_of(KeptCall(recorded, 200, 1.0, None))
+    line = line_of_recording(KeptCall(recorded, 200, 1.0, None))
     assert (line.events, line.outcome) == (2, "cut")
 
 

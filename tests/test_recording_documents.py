@@ -26,7 +26,7 @@ from images_emulator.recordings.document import (
 )
 from images_emulator.recordings.document_check import (
     DocumentError,
-    line_of,
+    line_number_of,
     mistakes_of,
     schema,
 )
@@ -688,4 +688,4 @@ def test_the_line_of_a_place_is_found(place: tuple[str | int, ...], line: int) -
         },
         "last": null
     }"""
-    assert line_of(text, place) == line
+    assert line_number_of(text, place) == line

@@ -366,7 +366,7 @@ def test_another_request_is_a_miss_that_names_the_difference(name: str, play: Pl
     assert call.recording is None
     if name != "path":
         (miss,) = call.near_misses
-        assert (miss.kind, miss.step, miss.fault) == ("recording", "0001", "0001")
+        assert (miss.kind, miss.step, miss.label) == ("recording", "0001", "0001")
         assert miss.reason in sentence or sentence in miss.reason
 
 

@@ -41,7 +41,7 @@ from images_emulator.state.scenario import Scenario
 from images_emulator.state.steps import MatchInput, ScenarioStep
 from images_emulator.state.store import (
     NUMBER_CODEC,
-    Claim,
+    ClaimOutcome,
     Codec,
     Count,
     Log,
@@ -508,10 +508,10 @@ async def test_a_claim_that_a_cluster_sends_again_counts_once_and_has_its_outcom
         for key, fields in (("a", {"after": 3}), ("b", {"times": times}))
     )
     claims = [await counters.claim([late, step], ["c"]) for _ in range(2)]
-    assert claims == 2 * [Claim((step, Count(1, 1)))]
+    assert claims == 2 * [ClaimOutcome((step, Count(1, 1)))]
     assert await counters.counts("ab") == [Count(1), Count(1, 1)]
     claims = [await counters.claim([late], ["b", "c"]) for _ in range(2)]
-    assert claims == 2 * [Claim(None, [Count(1, 1), Count()])]
+    assert claims == 2 * [ClaimOutcome(None, [Count(1, 1), Count()])]
     assert await counters.counts("ab") == [Count(2), Count(1, 1)]
     await store.disconnect()
 

@@ -407,9 +407,9 @@ def test_a_near_miss_has_step_kind_and_whether_it_is_spent(
         assert meets(scenario) == ["slow_down"]
     _, (miss,) = MemoryStore().run(scenario.meet(call))
     assert (miss.kind, miss.spent) == (kind, spent)
-    assert (miss.name, miss.fault) == ("step 1", step.get("fault", "slow_down"))
+    assert (miss.name, miss.label) == ("step 1", step.get("fault", "slow_down"))
     assert miss.step == scenario._steps.value.planned[0].key
-    assert str(miss) == f"step 1 ({miss.fault}): {miss.reason}"
+    assert str(miss) == f"step 1 ({miss.label}): {miss.reason}"
 
 
 @pytest.mark.parametrize("kind", ["stream_cut", "stream_error", "stall", "unknown_event"])

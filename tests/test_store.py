@@ -38,17 +38,17 @@ from images_emulator.state.hosted_picture import HostedPicture
 from images_emulator.state.memory_store import MemoryStore
 from images_emulator.state.steps import ScenarioStep, Steps
 from images_emulator.state.store import (
-    Claim,
+    ClaimOutcome,
     Codec,
     Count,
     Log,
     LogCodec,
     Packed,
+    PendingTake,
     Size,
     StaleRegistersError,
     Store,
-    Take,
-    Taking,
+    TakeOutcome,
 )
 from tests.conftest import KEY
 from tests.pictures import half_clear, opened, png
@@ -223,23 +223,32 @@ def test_a_quota_grants_no_more_claims_than_its_times_among_threads(store: Store
 async def test_a_claim_that_nothing_grants_has_the_counts_that_are_asked_for(store: Store) -> None:
     counters = store.counters("steps")
     quotas = [Limits("a", after=1), Limits("b", times=1)]
-    assert await counters.claim(quotas, ["b", "c"]) == Claim((quotas[1], Count(1, 1)))
-    assert await counters.claim(quotas[1:], ["b", "c"]) == Claim(None, [Count(1, 1), Count()])
-    assert await counters.claim([], ["a"]) == Claim(None, [Count(1)])
-    assert await counters.claim([]) == Claim(None, [])
+    assert await counters.claim(quotas, ["b", "c"]) == ClaimOutcome((quotas[1], Count(1, 1)))
+    assert await counters.claim(quotas[1:], ["b", "c"]) == ClaimOutcome(
+        None, [Count(1, 1), Count()]
+    )
+    assert await counters.claim([], ["a"]) == ClaimOutcome(None, [Count(1)])
+    assert await counters.claim([]) == ClaimOutcome(None, [])
 
 
 async def test_a_claim_is_made_only_where_the_bucket_grants_its_tokens(store: Store) -> None:
     counters, buckets = store.counters("steps"), store.buckets("limits", 9)
-    quota, taking = Limits("a", times=5), Taking(buckets, "key", 2, 3, 60, NOW)
-    granted = Take(granted=True, used=2)
-    assert await counters.claim([quota], taking=taking) == Claim((quota, Count(1, 1)), (), granted)
-    refused = await counters.claim([quota], ["a"], taking=taking)
-    assert (refused.granted, refused.take) == (None, Take(granted=False, used=2, wait_ms=20_000))
+    quota, pending_take = Limits("a", times=5), PendingTake(buckets, "key", 2, 3, 60, NOW)
+    granted = TakeOutcome(granted=True, used=2)
+    assert await counters.claim([quota], pending_take=pending_take) == ClaimOutcome(
+        (quota, Count(1, 1)), (), granted
+    )
+    refused = await counters.claim([quota], ["a"], pending_take=pending_take)
+    assert (refused.granted, refused.take) == (
+        None,
+        TakeOutcome(granted=False, used=2, wait_ms=20_000),
+    )
     assert await counters.counts(["a"]) == [Count(1, 1)]
-    alone: Claim[Limits] = await counters.claim([], taking=taking._replace(amount=1))
-    assert alone.take == Take(granted=True, used=3)
-    assert await buckets.take("key", 1, limit=3, seconds=60, now=NOW) == Take(
+    alone: ClaimOutcome[Limits] = await counters.claim(
+        [], pending_take=pending_take._replace(amount=1)
+    )
+    assert alone.take == TakeOutcome(granted=True, used=3)
+    assert await buckets.take("key", 1, limit=3, seconds=60, now=NOW) == TakeOutcome(
         granted=False, used=3, wait_ms=20_000
     )
 
@@ -265,19 +274,19 @@ async def test_counts_in_memory_are_bounded(monkeypatch: pytest.MonkeyPatch) -> 
 async def test_a_bucket_refuses_what_it_has_not_and_says_when_it_will(store: Store) -> None:
     buckets = store.buckets("limits", 9)
 
-    async def take(amount: int, seconds: float, key: str = "k") -> Take:
+    async def take(amount: int, seconds: float, key: str = "k") -> TakeOutcome:
         now = NOW + timedelta(seconds=seconds)
         return await buckets.take(key, amount, limit=5, seconds=60, now=now)
 
-    assert await take(5, 0) == Take(granted=True, used=5)
-    assert await take(1, 0) == Take(granted=False, used=5, wait_ms=12_000)
-    assert await take(1, 1.5) == Take(granted=False, used=5, wait_ms=10_500)
-    assert await take(1, 12) == Take(granted=True, used=5)
-    assert await take(6, 600) == Take(granted=False, used=0)
-    assert await take(5, 600) == Take(granted=True, used=5)
+    assert await take(5, 0) == TakeOutcome(granted=True, used=5)
+    assert await take(1, 0) == TakeOutcome(granted=False, used=5, wait_ms=12_000)
+    assert await take(1, 1.5) == TakeOutcome(granted=False, used=5, wait_ms=10_500)
+    assert await take(1, 12) == TakeOutcome(granted=True, used=5)
+    assert await take(6, 600) == TakeOutcome(granted=False, used=0)
+    assert await take(5, 600) == TakeOutcome(granted=True, used=5)
     # The clock is moved back.
-    assert await take(5, 0) == Take(granted=True, used=5)
-    assert await take(4, 0, key="other") == Take(granted=True, used=4)
+    assert await take(5, 0) == TakeOutcome(granted=True, used=5)
+    assert await take(4, 0, key="other") == TakeOutcome(granted=True, used=4)
     await buckets.clear()
     assert (await take(5, 0)).granted
 
@@ -285,24 +294,24 @@ async def test_a_bucket_refuses_what_it_has_not_and_says_when_it_will(store: Sto
 async def test_a_bucket_is_not_filled_by_a_clock_that_goes_back_a_little(store: Store) -> None:
     buckets = store.buckets("limits", 9)
 
-    async def take(amount: int, milliseconds: int) -> Take:
+    async def take(amount: int, milliseconds: int) -> TakeOutcome:
         now = NOW + timedelta(milliseconds=milliseconds)
         return await buckets.take("k", amount, limit=5, seconds=60, now=now)
 
-    assert await take(4, 0) == Take(granted=True, used=4)
-    assert await take(1, -1) == Take(granted=True, used=5)
-    assert await take(1, -1) == Take(granted=False, used=5, wait_ms=12_001)
-    assert await take(1, -60_000) == Take(granted=False, used=5, wait_ms=72_000)
-    assert await take(1, 11_999) == Take(granted=False, used=5, wait_ms=1)
-    assert await take(1, 12_000) == Take(granted=True, used=5)
-    assert await take(5, 12_000 - 60_001) == Take(granted=True, used=5)
+    assert await take(4, 0) == TakeOutcome(granted=True, used=4)
+    assert await take(1, -1) == TakeOutcome(granted=True, used=5)
+    assert await take(1, -1) == TakeOutcome(granted=False, used=5, wait_ms=12_001)
+    assert await take(1, -60_000) == TakeOutcome(granted=False, used=5, wait_ms=72_000)
+    assert await take(1, 11_999) == TakeOutcome(granted=False, used=5, wait_ms=1)
+    assert await take(1, 12_000) == TakeOutcome(granted=True, used=5)
+    assert await take(5, 12_000 - 60_001) == TakeOutcome(granted=True, used=5)
 
 
 async def test_a_bucket_of_a_server_with_a_higher_limit_is_empty(store: Store) -> None:
     buckets = store.buckets("limits", 9)
     assert (await buckets.take("k", 10, limit=10, seconds=10, now=NOW)).granted
     take = await buckets.take("k", 1, limit=5, seconds=5, now=NOW)
-    assert take == Take(granted=False, used=5, wait_ms=1000)
+    assert take == TakeOutcome(granted=False, used=5, wait_ms=1000)
 
 
 async def test_a_bucket_whose_tokens_are_no_whole_microseconds_gives_all_of_them(

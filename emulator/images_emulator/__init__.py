@@ -1,4 +1,8 @@
-"""A local server that a test cannot tell from the OpenAI Images API."""
+"""A local server that a test cannot tell from the OpenAI Images API.
+
+The names in `__all__`, the pytest plugin and `images_emulator.testcontainers` are the public API.
+All else is internal, and may change in any release.
+"""
 
 from __future__ import annotations
 

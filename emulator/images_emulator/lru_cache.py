@@ -38,8 +38,9 @@ class LRUCache:
         """Cache *value*, unless *weight* exceeds the budget. The older value of *key* is removed in
         either case.
 
-        *weight* is about the number of bytes that would be free without key and value. What else
-        keeps alive is left out; what is attached to the value later is in it from the start."""
+        *weight* is about the number of bytes that would be free without key and value. Bytes that
+        something else keeps alive do not count; what is attached to the value later counts from the
+        start."""
         with self._lock:
             _, replaced = self._entries.pop(key, (None, 0))
             self.weight -= replaced

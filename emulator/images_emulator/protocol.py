@@ -250,8 +250,9 @@ class HTTPProtocol(HttpToolsProtocol):
         self._end_with(answer.status, headers, pretty(answer.body()))
 
     def _end_with(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        """Send the last answer, and close the connection when the client has read it. Closing at
-        once, with bytes of the request unread, would reset the connection.
+        """Send the last answer, and close the connection when the client has closed its end, or
+        some seconds later. Closing at once, with bytes of the request unread, would reset the
+        connection.
 
         Where the answer to an earlier request is outstanding, it comes first, and this one is left
         out: a client would take it for the answer to that request. Where a call is still being

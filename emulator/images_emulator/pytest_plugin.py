@@ -342,14 +342,14 @@ def _reset_around(
     if not session.users:
         reset()
         is_wider = request.scope != "function"
-        session.wider_steps = _WiderSteps(server.waiting_steps()) if is_wider else None
+        session.wider_steps = _WiderSteps(server.current_steps()) if is_wider else None
     session.users += 1
     marker, wider_steps = None, None
     if request.scope == "function":
         marker, wider_steps = request.node.get_closest_marker(MARKER), session.wider_steps
     has_own_scenario = False
     try:
-        wider_steps_are_left = wider_steps and wider_steps.are_left(server.waiting_steps())
+        wider_steps_are_left = wider_steps and wider_steps.are_left(server.current_steps())
         if marker:
             if marker.kwargs.get("scenario") is not None:
                 if wider_steps_are_left:
@@ -369,7 +369,7 @@ def _reset_around(
                 if session.url and settings.scenario is not None:
                     server.begin_scenario(settings.scenario)
         if session.users and wider_steps:
-            wider_steps.end_test(server.waiting_steps())
+            wider_steps.end_test(server.current_steps())
 
 
 images_emulator = pytest.fixture()(_images_emulator)

@@ -18,7 +18,7 @@ from images_emulator.contract.message_format import mask_key
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.exchange_packing import unpack_redacted
 from images_emulator.namespace_names import DEFAULT_NAMESPACE, check_name
-from images_emulator.server_control import ServerControl, without_spent
+from images_emulator.server_control import ServerControl, without_spent_injected
 from images_emulator.server_errors import ServerError, UnreachableError
 from images_emulator.state.identity import random_id
 from images_emulator.state.query import Query
@@ -207,8 +207,8 @@ class RemoteServer(ServerControl):
         with _refusals_as_value_errors():
             self._client.put("scenario", {"steps": steps})
 
-    def waiting_steps(self) -> list[Mapping[str, Any]]:
-        return without_spent(self._client.get("scenario")["steps"])
+    def current_steps(self) -> list[Mapping[str, Any]]:
+        return without_spent_injected(self._client.get("scenario")["steps"])
 
     def reset_scenario(self) -> None:
         self._client.post("scenario/reset")

@@ -21,7 +21,7 @@ from images_emulator.environment import sdk_environment
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.http_server import GRACE_SECONDS, HTTPServer
 from images_emulator.protocol import ConnectionLimits
-from images_emulator.server_control import ServerControl, without_spent
+from images_emulator.server_control import ServerControl, without_spent_injected
 from images_emulator.settings import Settings
 from images_emulator.shared_listener import SharedListener
 from images_emulator.state.clock import Clock
@@ -240,8 +240,8 @@ class Server(ThreadedServer, ServerControl):
 
             self.emulator.scenario.begin_file(scenario_file(scenario, folder))
 
-    def waiting_steps(self) -> list[Mapping[str, Any]]:
-        return without_spent(self.emulator.scenario.as_json()["steps"])
+    def current_steps(self) -> list[Mapping[str, Any]]:
+        return without_spent_injected(self.emulator.scenario.as_json()["steps"])
 
     def reset_scenario(self) -> None:
         self.emulator.scenario.reset()

@@ -55,7 +55,7 @@ class ServerControl(ABC):
         """Begin the scenario of the start again; injected steps are gone."""
 
     @abstractmethod
-    def waiting_steps(self) -> list[Mapping[str, Any]]:
+    def current_steps(self) -> list[Mapping[str, Any]]:
         """The steps as `GET /_emulator/scenario` shows them, without injected ones that have met
         all their calls. The steps of a scenario that begins, or begins again, have new ids."""
 
@@ -136,6 +136,6 @@ class ServerControl(ABC):
             raise AssertionError(unmet_text(unmet, self.calls(), self._other_reason))
 
 
-def without_spent(steps: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def without_spent_injected(steps: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The *steps* that the admin API lists, without injected ones that have met all their calls."""
     return [step for step in steps if not (step["injected"] and step["spent"])]

@@ -179,7 +179,9 @@ class Setting(Immutable):
             if self.is_size and isinstance(one, str):
                 parse_value(subject, parse_byte_size, one)
             is_whole = self.type is float and type(one) is int
-            is_switch = isinstance(one, bool) and self.type is not bool  # which Python counts
+            is_switch = (
+                isinstance(one, bool) and self.type is not bool
+            )  # a bool is an int in Python
             if is_switch or not (is_whole or isinstance(one, self.type)):
                 raise ValueError(f"{subject}: expected {_TYPES_IN_WORDS[self.type]}, not {one!r}")
             if self.check_text:

@@ -34,8 +34,8 @@ class CallLine(NamedTuple):
     """One call, with credentials redacted."""
 
     time: datetime
-    """The arrival of the call, by the clock and in the time zone of the machine. As text it is the
-    time of day."""
+    """The arrival of the call, in the time zone of the machine. In the log it is by the machine's
+    clock, in `requests` by the emulator's. As text it is the time of day."""
     id: str
     kind: str
     method: str
@@ -82,7 +82,7 @@ class CallLine(NamedTuple):
         return self.outcome == "answered" and not (self.fault or self.notice)
 
 
-def line_of(summary: Mapping[str, Any]) -> CallLine:
+def line_of_summary(summary: Mapping[str, Any]) -> CallLine:
     """The line of a call in an answer of the admin API."""
     pictures, parameters = summary["pictures"], summary["parameters"]
     size = parameters.get("size")

@@ -39,7 +39,7 @@ class CallFormatter:
     def line(self, exchange: Exchange, ended: float) -> CallLine:
         """The line of a call that has *ended*, in seconds since the epoch."""
         begun = ended - (exchange.duration_ms or 0) / 1000
-        return line_of(exchange, datetime.fromtimestamp(begun), brief=self._is_brief)
+        return line_of_exchange(exchange, datetime.fromtimestamp(begun), brief=self._is_brief)
 
     def text(self, line: CallLine) -> str:
         """The lines of a call; empty for a call below the level."""
@@ -51,7 +51,7 @@ class CallFormatter:
         return as_text(line, colours=self._colours, columns=columns, verbose=self._is_verbose)
 
 
-def line_of(exchange: Exchange, time: datetime, *, brief: bool = False) -> CallLine:
+def line_of_exchange(exchange: Exchange, time: datetime, *, brief: bool = False) -> CallLine:
     """The line of a call of the journal that came at *time*. A *brief* line has only what its text
     shows; a full line takes five times as long."""
     request = exchange.request if brief else None

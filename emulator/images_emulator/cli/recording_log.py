@@ -36,13 +36,13 @@ class RecordingLog(LineLog[CallLine]):
     def tell(self, call: KeptCall) -> None:
         """Log *call*."""
         if self._is_read:
-            self.put(line_of(call))
+            self.put(line_of_recording(call))
 
     def text_of(self, item: CallLine) -> str:
         return self.formatter.text(item)
 
 
-def line_of(call: KeptCall) -> CallLine:
+def line_of_recording(call: KeptCall) -> CallLine:
     """The line of a *call*."""
     recording = call.recording
     request, response = recording.request, recording.response

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from images_emulator.admin_client import AdminClient
-from images_emulator.cli.call_line import as_text, line_of
+from images_emulator.cli.call_line import as_text, line_of_summary
 from images_emulator.cli.command_line import ArgumentParser, CommandError
 from images_emulator.cli.configuration import argument_type
 from images_emulator.cli.server_address import add_address, server_address
@@ -173,7 +173,7 @@ def _text_printer(*, verbose: bool) -> Callable[[Mapping[str, Any]], None]:
 
     def show(summary: Mapping[str, Any]) -> None:
         columns = columns_of(fd) if fd is not None else None
-        text = as_text(line_of(summary), colours=colours, columns=columns, verbose=verbose)
+        text = as_text(line_of_summary(summary), colours=colours, columns=columns, verbose=verbose)
         print(text, end="", flush=True)
 
     return show

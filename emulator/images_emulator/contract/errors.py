@@ -202,6 +202,8 @@ download_failed = Refusal(
     param="url",
     code="invalid_value",
 )
+
+# --- files: of the Files API, and those that dall-e-2 took
 # Recorded of the Files API, not of images.
 no_such_file = Refusal(
     "No such File object: {file_id}",
@@ -243,8 +245,8 @@ upload_wrong_mode = Refusal(
     type=SERVICE_TYPE,
     earlier=older_stack_versions(_WRONG_MODE),
 )
-# Errors of a model's own rules at the older stack, for values that the schema of all models
-# accepts.
+
+# --- the older stack: a model's own rules, for values that the schema of all models accepts
 older_prompt_too_long = Refusal(
     "Prompt must be length {limit} or less. Your prompt length is {length}. Please "
     "reduce your prompt length.",
@@ -549,6 +551,8 @@ late_request = Refusal(
     code="request_timeout",
     status=408,
 )
+
+# --- the Models API, and failures of the service
 model_not_listed = Refusal(
     "The model '{model}' does not exist",
     param="model",

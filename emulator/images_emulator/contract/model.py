@@ -45,7 +45,7 @@ class Model(Immutable):
     replacement: str | None = None
     """The model to use in its place, as the deprecations page words it."""
     seconds: Mapping[str, float] = field(default_factory=dict, compare=False)
-    """The seconds that the API takes for an image, by quality."""
+    """The seconds that the API takes for a call, by quality."""
     error_overrides: Mapping[str, Refusal] = field(default_factory=dict, compare=False)
     """The model's own words for errors of `ERRORS_BY_NAME`, by the same names."""
     revises_prompt: bool = False

@@ -417,7 +417,7 @@ MARKUP_WITH_MASK: Final = Conflict(
 """A call has one overlay at most."""
 
 
-def conflicts_without_format(output_format: str, *names: str) -> tuple[Conflict, ...]:
+def conflicts_unless_format(output_format: str, *names: str) -> tuple[Conflict, ...]:
     """Conflicts of the parameters *names* with every other *output_format*."""
     return tuple(
         Conflict(
@@ -452,8 +452,8 @@ CONFLICTS: Final = (
     TRANSPARENT_JPEG,
     COMPRESSED_PNG,
     MARKUP_WITH_MASK,
-    *conflicts_without_format("gif", "frame_count", "frame_duration_ms"),
-    *conflicts_without_format("svg", "svg"),
+    *conflicts_unless_format("gif", "frame_count", "frame_duration_ms"),
+    *conflicts_unless_format("svg", "svg"),
     *UNSTREAMED,
     *conflicts_with_format("gif", mask=Present()),
     *conflicts_with_format("svg", n=Above(1)),

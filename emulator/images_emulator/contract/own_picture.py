@@ -62,7 +62,7 @@ class OwnPicture(Immutable):
         """Bytes of the picture's files."""
         return len(self.data) + sum(map(len, self.partials))
 
-    def shared_weight(self) -> int:
+    def weight_for_next_holder(self) -> int:
         """The part of `weight` that one more call with this very object counts. The first call
         counts all of it, the second a half, the third a third, and so on. A thousand calls thus
         count less than eight times what they hold. When the first calls are dropped, the calls that

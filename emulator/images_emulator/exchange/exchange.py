@@ -545,7 +545,7 @@ class Exchange:
         return price_of(model, len(self.image_indexes), self._image_parameters, self.usage)
 
     @property
-    def is_complete(self) -> bool:
+    def is_kept_whole(self) -> bool:
         """Whether the journal still has all that it keeps of a call: neither its body nor its
         pictures have been dropped, and the body was not too long to keep."""
         return not self.dropped

@@ -1,4 +1,5 @@
-"""Requests and exchanges, serialised to be stored outside the process: a JSON object, and bytes.
+"""Serialization of requests and exchanges that are stored outside the process: a JSON object, and
+bytes.
 
 Uploads and bodies are in the bytes, because as base64 in the object they would take a third more.
 """

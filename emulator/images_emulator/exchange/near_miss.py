@@ -52,7 +52,7 @@ class NearMiss(Immutable):
     name: str
     """`step 1` and so on for steps of the scenario, the file for those of the folder of pictures
     (`fox.png`, or `pictures.toml, step 1`), `injected` for other steps, or `recording`."""
-    fault: str
+    label: str
     """The label of the step's fault or answer, or the name of the recording."""
     kind: NearMissKind
     reason: str
@@ -61,7 +61,7 @@ class NearMiss(Immutable):
     """Whether the step had met all its calls, whatever the reason is."""
 
     def __str__(self) -> str:
-        return f"{self.name} ({self.fault}): {self.reason}"
+        return f"{self.name} ({self.label}): {self.reason}"
 
     @property
     def weight(self) -> int:

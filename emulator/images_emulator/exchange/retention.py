@@ -29,7 +29,7 @@ def compact(exchange: Exchange, *, copied: bool = False) -> int:
     The parsed body is dropped. It is many times as large as the body, and perhaps no test ever
     reads it.
     """
-    held = exchange.body_bytes + exchange.head.pack()
+    held = exchange.body_bytes + exchange.head.compact()
     if (
         exchange.cached_details is None
         and exchange.call
@@ -39,7 +39,7 @@ def compact(exchange: Exchange, *, copied: bool = False) -> int:
         exchange.cached_details = details_of(exchange.call, exchange.request)
         held += getsizeof(repr(exchange.cached_details))
     if request := exchange.request:
-        held += imaging.decoder.weight_of(request, copied=copied)
+        held += imaging.decoder.weight_for_next_holder(request, copied=copied)
         if request.images:
             exchange.request = imaging.decoder.without_pixels(request)
     answer = exchange.answer
@@ -56,7 +56,7 @@ def weigh_open(exchange: Exchange) -> int:
     pictures take."""
     held = exchange.body_bytes
     if exchange.request:
-        held += imaging.decoder.weight_of(exchange.request, copied=True)
+        held += imaging.decoder.weight_for_next_holder(exchange.request, copied=True)
     exchange.weight = EXCHANGE_OVERHEAD_BYTES + held + _answer_bytes(exchange)
     return held
 
@@ -66,11 +66,11 @@ def drop_body_and_pictures(exchange: Exchange) -> None:
     details, usage = exchange.details, exchange.usage
     request = exchange.request if exchange.request and not exchange.request.has_files else None
     weighed = details
-    exchange.weight = EXCHANGE_OVERHEAD_BYTES + exchange.head.pack() + _answer_bytes(exchange)
+    exchange.weight = EXCHANGE_OVERHEAD_BYTES + exchange.head.compact() + _answer_bytes(exchange)
     if request:
         # These two texts do not change the drawing, and may be as long as a body.
         request = replace(request, user=None, safety_identifier=None)
-        exchange.weight += imaging.decoder.weight_of(request)
+        exchange.weight += imaging.decoder.weight_for_next_holder(request)
         weighed = replace(details, prompt=None)
     exchange.weight += getsizeof(repr(weighed))
     exchange.dropped = tuple(_dropped(exchange, request))

@@ -40,7 +40,7 @@ _TIME: Final = b'"created_at":'
 
 
 class SentEvent(NamedTuple):
-    """An event of a stream, when its last byte leaves."""
+    """An event of a stream, as it was when its last byte left."""
 
     head: bytes
     """Its first bytes, and those of its time."""

@@ -160,7 +160,7 @@ class Malformed(BodyFault):
 
 
 class EmptyData(BodyFault):
-    """Answers without any picture."""
+    """Answers without any picture. Streams pass as they are."""
 
     kind: Literal["empty_data"] = "empty_data"
 

@@ -76,7 +76,8 @@ class Truncated(BaseFault):
     after_bytes: int | None = Field(
         default=None,
         ge=0,
-        description="Bytes of the body that are sent before; unset: half of them.",
+        description="Bytes of the body that are sent before; unset: half of them, of a stream half "
+        "of the first event.",
     )
 
     async def __call__(

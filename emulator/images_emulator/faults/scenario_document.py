@@ -110,7 +110,8 @@ class Step(StrictModel):
 
 
 class ScenarioDocument(StrictModel):
-    """A scenario. A call meets the first step that accepts it."""
+    """A scenario. A call meets the first step that grants it a fault, and the first that grants it
+    an answer."""
 
     steps: list[Step]
 

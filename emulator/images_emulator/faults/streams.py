@@ -107,7 +107,7 @@ class Stall(StreamFault):
 
 
 class UnknownEvent(StreamFault):
-    """Puts an event into a stream that no client knows."""
+    """Puts an event that no client knows into a stream."""
 
     kind: Literal["unknown_event"] = "unknown_event"
     name: str = Field(

@@ -30,7 +30,7 @@ ELLIPSE_REACH: Final = 0.375
 always fills the pixel."""
 
 SLOPE_STEPS: Final = 24
-"""Corners of the polygon below a slope."""
+"""The most steps of a slope: of the upper edge of its polygon here, of the path in an SVG."""
 
 BACKGROUND_SAMPLES: Final = 8
 """The number of positions along a slope at which the colour of the background is read."""

@@ -150,4 +150,4 @@ UNLIMITED: Final = DecodeLimits(
     parts=sys.maxsize,
     scans=sys.maxsize,
 )
-"""No limits, for a file that was within the limits before."""
+"""The widest limits, for a file that was within the limits before."""

@@ -68,7 +68,7 @@ class PixelBudget:
         # The garbage collector may release an image while this thread holds the lock.
         self._lock = RLock()
 
-    def admits(self, image: Image.Image) -> bool:
+    def reserve(self, image: Image.Image) -> bool:
         """Whether *image* fits. If it does, the budget is smaller by its bytes until the image is
         released."""
         weight = image.width * image.height * (1 if image.mode in ("1", "L", "P") else 4)
@@ -201,7 +201,7 @@ def decode(
         return None
     image, (width, height), has_clear = decoded.pixels
     alpha = image.has_transparency_data
-    pixels = image if not budget or budget.admits(image) else None
+    pixels = image if not budget or budget.reserve(image) else None
     # Hashed here, in the decoding thread: hashing sixteen large uploads takes a second.
     digest = hashlib.sha256(data).hexdigest()
     return DecodedImage(
@@ -308,17 +308,17 @@ def _released(picture: Picture) -> Picture:
     return replace(picture, pixels=None)
 
 
-def weight_of(request: ImageRequest, *, copied: bool = False) -> int:
+def weight_for_next_holder(request: ImageRequest, *, copied: bool = False) -> int:
     """The bytes that *request* counts for one more holder, approximately, without the pixels of
     uploads. Where a holder keeps a copy (*copied*), own pictures count whole: see
-    `OwnPicture.shared_weight`."""
+    `OwnPicture.weight_for_next_holder`."""
     texts = (request.prompt, request.user, request.safety_identifier, str(request.svg or ""))
     weight = REQUEST_OVERHEAD_BYTES + MAX_CHAR_BYTES * sum(len(text or "") for text in texts)
     for violation in request.forgiven:
         weight += VIOLATION_OVERHEAD_BYTES + MAX_CHAR_BYTES * len(violation.param or "")
     if request.own_pictures:
         for own in request.own_pictures:
-            weight += own.weight if copied else own.shared_weight()
+            weight += own.weight if copied else own.weight_for_next_holder()
     if not request.images:
         return weight
     return weight + sum(map(len, upload_files_of(request)))

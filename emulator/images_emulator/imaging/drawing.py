@@ -20,7 +20,14 @@ from typing import Final, Protocol
 from PIL import Image, ImageDraw
 
 from images_emulator.contract.request import ImageRequest
-from images_emulator.imaging.antialiasing import Palette, disc, hill, rounded_box, smoothstep
+from images_emulator.imaging.antialiasing import (
+    SLOPE_STEPS,
+    Palette,
+    disc,
+    hill,
+    rounded_box,
+    smoothstep,
+)
 from images_emulator.imaging.text_layout import Paragraph, lines, paragraph
 from images_emulator.imaging.typefaces import BOLD
 from images_emulator.immutable import Immutable
@@ -83,8 +90,8 @@ SUN_BANDS: Final = 3
 """The number of bands of sky behind the sun, from top to bottom. The edge of the sun is mixed with
 the colour of each band."""
 
-SLOPE: Final = tuple(smoothstep(step / 24) for step in range(24))
-"""The height of a slope at each of its 24 steps, from 0 to 1 (smoothstep). The slope is level at
+SLOPE: Final = tuple(smoothstep(step / SLOPE_STEPS) for step in range(SLOPE_STEPS))
+"""The height of a slope at each of its steps, from 0 to 1 (smoothstep). The slope is level at
 both ends."""
 
 

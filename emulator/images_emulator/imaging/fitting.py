@@ -17,7 +17,7 @@ from images_emulator.contract.own_picture import (
 )
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.rules import Pixels
-from images_emulator.imaging.decode_limits import DEFAULT_LIMITS, is_large
+from images_emulator.imaging.decode_limits import DEFAULT_LIMITS, PIXEL_BYTES, is_large
 from images_emulator.imaging.decoder import DECODING
 from images_emulator.imaging.drawing import DrawFunction
 from images_emulator.imaging.formats import OUTPUT_FORMATS, format_of, mode_of, pillow_name
@@ -42,7 +42,7 @@ NO_IMAGE: Final = f"is no {FORMATS_IN_WORDS}"
 """The mistake of a file that Pillow does not know, such as an SVG."""
 
 TOO_LARGE: Final = "is larger than can be opened"
-"""The end of the sentence about a file of too many pixels."""
+"""The mistake of a file of too many pixels; its size is added."""
 
 MAX_FACTS: Final = 4096
 """The most files whose facts are cached."""
@@ -60,9 +60,6 @@ class FileFacts(NamedTuple):
 
 MAX_FRAME_BYTES: Final = 32 * 2**20
 """The most bytes of cached frames."""
-
-PIXEL_BYTES: Final = 4
-"""Bytes of a pixel in memory."""
 
 _first_frames: Final = LRUCache(MAX_FRAME_BYTES)
 """Fitted first frames with the number of frames of their files, by everything that decides them.

@@ -240,8 +240,8 @@ OUTPUT_FORMATS: Final[Mapping[str, Format]] = {
     "svg": Format(FILE_TYPES["svg"], _svg, svg_recipe, has_scripts=True),
 }
 """The formats by the values of `output_format`. `contract/model_rules.py` says which models take a
-format, and which parameters conflict with it. `contract/usage.py` names the format that a model
-writes."""
+format, and which parameters conflict with it. `contract/usage.py` names the format that a
+language model writes: SVG."""
 
 
 def format_of(beginning: bytes) -> Format | None:

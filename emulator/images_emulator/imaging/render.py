@@ -1,5 +1,5 @@
-"""Renders image files by pure functions from a request to bytes, with the same result in any
-process."""
+"""Renders image files by pure functions from a request to bytes. They are deterministic, with the
+same result in any process."""
 
 from __future__ import annotations
 

@@ -256,7 +256,7 @@ _BLANKS: Final = re.compile(r"[ \t\r\n]*")
 _RAW: Final = json.JSONDecoder()
 
 
-def line_of(text: str, place: Place) -> int:
+def line_number_of(text: str, place: Place) -> int:
     """The line, from 1, of the value at *place* in the JSON *text*. Where there is no such value,
     the line of the innermost value on the way to it that exists."""
     position = _BLANKS.match(text).end()  # type: ignore[union-attr]

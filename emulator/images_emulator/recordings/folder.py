@@ -24,7 +24,7 @@ from images_emulator.recordings.document import (
     plain_fields_of_body,
     to_document,
 )
-from images_emulator.recordings.document_check import DocumentError, Mistake, line_of
+from images_emulator.recordings.document_check import DocumentError, Mistake, line_number_of
 from images_emulator.recordings.json_layout import parse
 from images_emulator.recordings.recorded_files import (
     FILES,
@@ -315,7 +315,8 @@ def _read(path: Path, files: _PresentFiles) -> Recording:
 def _with_lines(path: Path, text: str, mistakes: Iterable[Mistake]) -> Sequence[str]:
     """The sentences of *mistakes* in the *text* of the file *path*, in the order of their lines."""
     lines = sorted(
-        ((line_of(text, each.place), str(each)) for each in mistakes), key=lambda pair: pair[0]
+        ((line_number_of(text, each.place), str(each)) for each in mistakes),
+        key=lambda pair: pair[0],
     )
     return [f"{path}:{line}: {sentence}" for line, sentence in lines]
 

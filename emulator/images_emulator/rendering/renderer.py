@@ -1,5 +1,5 @@
-"""The renderer. It caches image files, renders a file once for all calls that wait for it (single
-flight), and withdraws the jobs of clients that have left."""
+"""The renderer. It caches image files, renders a file once for all calls that wait for it
+(single flight, deduplication), and withdraws the jobs of clients that have left."""
 
 from __future__ import annotations
 
@@ -143,8 +143,8 @@ class Renderer:
 
     async def fetch(self, job: Callable[[], T]) -> T:
         """Run *job*, which may wait for other hosts, with the context of the caller, and return its
-        result. The threads are not those of the event loop's own, for which namespaces and the
-        admin API would wait beside slow hosts."""
+        result. The threads are not those of the event loop's own, for which the admin API would
+        wait beside slow hosts."""
         run = copy_context().run
         return await asyncio.get_running_loop().run_in_executor(self._fetchers, run, job)
 

@@ -53,7 +53,7 @@ class ClockSetting(NamedTuple):
             return ClockSetting(moment=time, progress=progress)
         return ClockSetting(self.offset + step, progress=progress)
 
-    def frozen(self, at: datetime | None) -> ClockSetting:
+    def frozen_at(self, at: datetime | None) -> ClockSetting:
         """The setting frozen at *at*, or at its own time. Raises ValueError out of `YEARS`."""
         return ClockSetting(moment=_time_within_years(at or self.now()), progress=self.progress)
 
@@ -192,7 +192,7 @@ class Clock:
                 at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
         except OverflowError:
             raise ValueError(OUT_OF_YEARS) from None
-        self._store.run(self._setting.update(lambda setting: setting.frozen(at)))
+        self._store.run(self._setting.update(lambda setting: setting.frozen_at(at)))
 
     def resume(self) -> None:
         """Let the time run again, from the time at which it is frozen."""

@@ -56,8 +56,9 @@ class Emulator:
       so a process without an entry only computes it again.
     - `notices` keeps the log of this process from repeating itself.
 
-    The emulator of a namespace has the caches, the notices, the scenario and the recordings of its
-    *parent*. Of the files it reads only those of the folder of pictures; see `in_namespace`.
+    The emulator of a namespace has the caches and the notices of its *parent*, and begins with its
+    scenario and its recordings. Of the files it reads only those of the folder of pictures; see
+    `in_namespace`.
 
     Raises ValueError where the scenario or the recordings of the settings are missing or have
     mistakes, or where the model of a deployment does not exist; OSError where the store cannot be
@@ -101,7 +102,8 @@ class Emulator:
                 )
         self._account = self.store.register("account", account.random_account(), account.CODEC)
         self.clock = Clock(self.store)
-        """The clock for the expiry of URLs, the refill of rate limits, and dates of answers."""
+        """The clock for the expiry of URLs, the refill of rate limits, the waits of faults, and the
+        dates of answers."""
         self.hosting = Hosting(
             self.clock, self.store, self._account, hosted_picture.CODEC, initial.hosted_bytes
         )

@@ -107,9 +107,9 @@ class JournalObserver(Protocol):
 class Journal:
     """The calls, oldest first. One thread writes, any may read and reset.
 
-    The coroutines are for the event loop of the server. All other methods that read or reset wait
-    for the store by `Store.run`: with a shared store, the thread of the event loop must not call
-    them.
+    The coroutines are for the event loop of the server, or for `Store.run`. All other methods that
+    read or reset wait for the store by `Store.run`: with a shared store, the thread of the event
+    loop must not call them.
 
     A reader gets an open call of this process as it is now. A call of another process that shares
     the store is as that process wrote it last. While a stream goes on and another process watches,

@@ -13,13 +13,14 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 from images_emulator.state.store import (
     MAX_COUNTS,
     Buckets,
-    Claim,
+    ClaimOutcome,
     Codec,
     Count,
     Counters,
     Log,
     LogCodec,
     LogWatcher,
+    PendingTake,
     Q,
     Records,
     Register,
@@ -28,8 +29,7 @@ from images_emulator.state.store import (
     StaleRegistersError,
     StoreEventObserver,
     StoreOperationObserver,
-    Take,
-    Taking,
+    TakeOutcome,
 )
 
 T = TypeVar("T")
@@ -146,14 +146,14 @@ class MemoryCounters:
         quotas: Iterable[Q],
         count_keys: Iterable[str] = (),
         *,
-        taking: Taking | None = None,
+        pending_take: PendingTake | None = None,
         if_fresh: Callable[[], bool] | None = None,
-    ) -> Claim[Q]:
+    ) -> ClaimOutcome[Q]:
         if if_fresh and not if_fresh():
             raise StaleRegistersError
-        take = await taking.take() if taking else None
+        take = await pending_take.take() if pending_take else None
         if take and not take.granted:
-            return Claim(None, (), take)
+            return ClaimOutcome(None, (), take)
         with self._lock:
             for quota in quotas:
                 before = self._counts.get(quota.key, Count())
@@ -165,8 +165,8 @@ class MemoryCounters:
                 if len(self._counts) > MAX_COUNTS:
                     self._counts.popitem(last=False)
                 if count.grants > before.grants:
-                    return Claim((quota, count), (), take)
-            return Claim(None, [self._counts.get(key, Count()) for key in count_keys], take)
+                    return ClaimOutcome((quota, count), (), take)
+            return ClaimOutcome(None, [self._counts.get(key, Count()) for key in count_keys], take)
 
     async def counts(self, keys: Sequence[str]) -> list[Count]:
         with self._lock:
@@ -187,7 +187,9 @@ class MemoryBuckets:
         self._buckets: OrderedDict[str, tuple[int, int]] = OrderedDict()
         self._lock = Lock()
 
-    async def take(self, key: str, amount: int, *, limit: int, seconds: int, now: datetime) -> Take:
+    async def take(
+        self, key: str, amount: int, *, limit: int, seconds: int, now: datetime
+    ) -> TakeOutcome:
         # Whole milliseconds, because the answer tells the client whole milliseconds.
         now_us = int(now.timestamp() * 1000) * 1000
         token_us = -(-seconds * 1_000_000 // limit)
@@ -202,16 +204,16 @@ class MemoryBuckets:
             owed_us = min(owed_us, limit * token_us)
             used = -(-owed_us // token_us)
             if amount > limit:
-                return Take(granted=False, used=used)
+                return TakeOutcome(granted=False, used=used)
             late_us = owed_us + (amount - limit) * token_us
             if late_us > 0:
                 wait_us = late_us + fills_from_us - now_us
-                return Take(granted=False, used=used, wait_ms=-(-wait_us // 1000))
+                return TakeOutcome(granted=False, used=used, wait_ms=-(-wait_us // 1000))
             self._buckets[key] = fills_from_us, owed_us + amount * token_us
             self._buckets.move_to_end(key)
             if len(self._buckets) > self._most:
                 self._buckets.popitem(last=False)
-        return Take(granted=True, used=used + amount)
+        return TakeOutcome(granted=True, used=used + amount)
 
     async def clear(self) -> None:
         with self._lock:

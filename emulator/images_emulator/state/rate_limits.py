@@ -15,21 +15,21 @@ from images_emulator.contract.request import ImageRequest
 from images_emulator.setting_values import Rate, parse_rate
 from images_emulator.state.account import Account
 from images_emulator.state.clock import Clock
-from images_emulator.state.store import Register, Store, Take, Taking
+from images_emulator.state.store import PendingTake, Register, Store, TakeOutcome
 
 
 class Admission(NamedTuple):
     """The tokens that a call has to take. *error_of* makes the error of a call that does not get
     them."""
 
-    taking: Taking
-    error_of: Callable[[Take], APIError]
+    pending_take: PendingTake
+    error_of: Callable[[TakeOutcome], APIError]
 
     async def admit(self) -> None:
         """Take the tokens. Raises APIError where there are not enough."""
-        self.check(await self.taking.take())
+        self.check(await self.pending_take.take())
 
-    def check(self, take: Take | None) -> None:
+    def check(self, take: TakeOutcome | None) -> None:
         """Raises APIError where the bucket refuses."""
         if take and not take.granted:
             raise self.error_of(take)
@@ -69,11 +69,11 @@ class RateLimits:
         # A key may be as long as a request's head; its hash is not.
         digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
         bucket = f"{digest}:{deployment or request.model.id}"
-        taking = Taking(
+        pending_take = PendingTake(
             self._buckets, bucket, request.n, rate.limit, rate.seconds, self._clock.now()
         )
         return Admission(
-            taking, lambda take: self._error(refusal, rate, request, take, dialect_values)
+            pending_take, lambda take: self._error(refusal, rate, request, take, dialect_values)
         )
 
     def _error(
@@ -81,7 +81,7 @@ class RateLimits:
         refusal: Refusal,
         rate: Rate,
         request: ImageRequest,
-        take: Take,
+        take: TakeOutcome,
         dialect_values: Mapping[str, object],
     ) -> APIError:
         # No wait is long enough for more images than a bucket holds.

@@ -8,7 +8,7 @@ from datetime import datetime
 from images_emulator.state import redis_scripts as scripts
 from images_emulator.state.redis_client import RedisClient
 from images_emulator.state.redis_container import RedisContainer
-from images_emulator.state.store import Take, Taking
+from images_emulator.state.store import PendingTake, TakeOutcome
 
 
 class RedisBuckets(RedisContainer):
@@ -23,22 +23,24 @@ class RedisBuckets(RedisContainer):
         super().__init__(client, keys, life_seconds)
         self._most = most
 
-    async def take(self, key: str, amount: int, *, limit: int, seconds: int, now: datetime) -> Take:
-        arguments = self.arguments_of(Taking(self, key, amount, limit, seconds, now))
+    async def take(
+        self, key: str, amount: int, *, limit: int, seconds: int, now: datetime
+    ) -> TakeOutcome:
+        arguments = self.arguments_of(PendingTake(self, key, amount, limit, seconds, now))
         return take_of(await self._call(scripts.TAKE, self._keys, *arguments))
 
-    def arguments_of(self, taking: Taking) -> tuple[int | str, ...]:
+    def arguments_of(self, pending_take: PendingTake) -> tuple[int | str, ...]:
         """The arguments of `redis_scripts.TAKE`."""
-        now_ms = int(taking.now.timestamp() * 1000)
-        token_us = -(-taking.seconds * 1_000_000 // taking.limit)
-        numbers = taking.amount, taking.limit, token_us, now_ms
-        return self._life_seconds, self._most, taking.key, *numbers
+        now_ms = int(pending_take.now.timestamp() * 1000)
+        token_us = -(-pending_take.seconds * 1_000_000 // pending_take.limit)
+        numbers = pending_take.amount, pending_take.limit, token_us, now_ms
+        return self._life_seconds, self._most, pending_take.key, *numbers
 
     async def clear(self) -> None:
         await self._call(scripts.CLEAR, self._keys)
 
 
-def take_of(reply: Sequence[int]) -> Take:
+def take_of(reply: Sequence[int]) -> TakeOutcome:
     """The reply of `redis_scripts.TAKE`."""
     granted, used, wait_ms = reply
-    return Take(bool(granted), used, None if wait_ms < 0 else wait_ms)
+    return TakeOutcome(bool(granted), used, None if wait_ms < 0 else wait_ms)

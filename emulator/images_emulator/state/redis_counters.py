@@ -17,13 +17,13 @@ from images_emulator.state.redis_client import RETRY_SECONDS, RedisClient, Refus
 from images_emulator.state.redis_container import RedisContainer
 from images_emulator.state.store import (
     MAX_COUNTS,
-    Claim,
+    ClaimOutcome,
     Count,
+    PendingTake,
     Q,
     Quota,
     StaleRegistersError,
-    Take,
-    Taking,
+    TakeOutcome,
 )
 
 logger = logging.getLogger("images_emulator")
@@ -81,24 +81,24 @@ class RedisCounters(RedisContainer):
         quotas: Iterable[Q],
         count_keys: Iterable[str] = (),
         *,
-        taking: Taking | None = None,
+        pending_take: PendingTake | None = None,
         if_fresh: Callable[[], bool] | None = None,
-    ) -> Claim[Q]:
+    ) -> ClaimOutcome[Q]:
         # A new value is there before its version is.
         version = self._registers_version() if if_fresh else None
         if if_fresh and not if_fresh():
             raise StaleRegistersError
-        assert not (taking and if_fresh), "no script does both"
+        assert not (pending_take and if_fresh), "no script does both"
         candidates, asked = [*quotas], [*count_keys]
         if not candidates and not asked:
-            return Claim(None, [], await taking.take() if taking else None)
+            return ClaimOutcome(None, [], await pending_take.take() if pending_take else None)
         self._client.raise_if_away()
         if self._to_revoke or self._to_revive:
             await self._revoke()
         claim_id = random_digits()
         try:
             arguments = _arguments(claim_id, candidates, asked)
-            take, (index, *texts) = await self._claim(arguments, taking, version)
+            take, (index, *texts) = await self._claim(arguments, pending_take, version)
         except BaseException:
             if candidates:
                 self._revoke_soon(claim_id)
@@ -106,30 +106,33 @@ class RedisCounters(RedisContainer):
         if index == _STALE:
             raise StaleRegistersError
         if not texts:
-            return Claim(None, (), take)
+            return ClaimOutcome(None, (), take)
         found, others = map(_counts, texts)
         self._note([each.key for each in candidates], found)
         if index >= 0:
-            return Claim((candidates[index], found[index]), (), take)
+            return ClaimOutcome((candidates[index], found[index]), (), take)
         self._note(asked, others)
-        return Claim(None, others, take)
+        return ClaimOutcome(None, others, take)
 
     async def _claim(
-        self, arguments: Sequence[str | bytes | int], taking: Taking | None, version: str | None
-    ) -> tuple[Take | None, Sequence[Any]]:
+        self,
+        arguments: Sequence[str | bytes | int],
+        pending_take: PendingTake | None,
+        version: str | None,
+    ) -> tuple[TakeOutcome | None, Sequence[Any]]:
         """The reply of the bucket, if it is asked, and the reply of `CLAIM`. For a claim that was
         not made, the reply has one item."""
         if version is not None:
             keys = (self._registers_key, *self._keys)
             life = self._life_seconds, version
             return None, await self._call(scripts.CLAIM_IF_FRESH, keys, *life, *arguments)
-        if taking is None:
+        if pending_take is None:
             return None, await self._call(scripts.CLAIM, self._keys, self._life_seconds, *arguments)
-        buckets = taking.buckets
+        buckets = pending_take.buckets
         assert isinstance(buckets, RedisBuckets), "of the same store"
         keys = (*buckets.keys, *self._keys)
         taken, *claim = await self._call(
-            scripts.TAKE_AND_CLAIM, keys, *buckets.arguments_of(taking), *arguments
+            scripts.TAKE_AND_CLAIM, keys, *buckets.arguments_of(pending_take), *arguments
         )
         return take_of(taken), claim[0] if claim else [-1]
 

@@ -231,7 +231,7 @@ class Scenario:
         with suppress(APIError, StaleRegistersError):
             # The files that a call names by their ids may be in the store, too.
             values = await make_values()
-            if steps is self._steps.value and self.expects(values):
+            if steps is self._steps.value and self.has_match_for(values):
                 met, misses = await self._meet(values, if_fresh=lambda: self._steps.value is steps)
                 return FaultFinding(met[0].step.fault if met else None, misses)
         return None
@@ -272,7 +272,7 @@ class Scenario:
             granted, counts, take = await self._counters.claim(
                 scan.matching(),
                 counted(),
-                taking=admission.taking if admission else None,
+                pending_take=admission.pending_take if admission else None,
                 if_fresh=if_fresh,
             )
         except APIError:
@@ -302,7 +302,7 @@ class Scenario:
         if any(step.key == key for step in self._steps.value.exhausted()):
             await self._steps.update(lambda steps: steps.with_revived(key))
 
-    def expects(self, values: MatchInput) -> bool:
+    def has_match_for(self, values: MatchInput) -> bool:
         """Whether a live step matches a call of these *values*. The counter of the step decides
         whether the call meets it."""
         return next(self._scan(self._steps.value, values).matching(), None) is not None

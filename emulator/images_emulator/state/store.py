@@ -23,7 +23,7 @@ What is atomic:
 
 - Each method of a container, among threads and, in a shared store, among processes: nobody sees
   half of it.
-- A claim together with its tokens (`Taking`), in a shared store.
+- A claim together with its tokens (`PendingTake`), in a shared store.
 - No other two operations together. A reset consists of many operations, so calls may come between
   them.
 
@@ -258,15 +258,15 @@ def is_lucky(quota: Quota, number: int) -> bool:
     return int(digest[:13], 16) / 16**13 < quota.probability
 
 
-class Claim(NamedTuple, Generic[Q]):
+class ClaimOutcome(NamedTuple, Generic[Q]):
     """The outcome of a claim. *granted* is the quota that granted the claim, with its count; None
     where no quota did. Only then are there *counts*: those that the caller asked for. *take* is the
-    outcome at the bucket, if the claim had a `Taking`. Where the bucket refuses, no quota is
+    outcome at the bucket, if the claim had a `PendingTake`. Where the bucket refuses, no quota is
     claimed."""
 
     granted: tuple[Q, Count] | None
     counts: Sequence[Count] = ()
-    take: Take | None = None
+    take: TakeOutcome | None = None
 
 
 class Counters(Protocol):
@@ -279,17 +279,17 @@ class Counters(Protocol):
         quotas: Iterable[Q],
         count_keys: Iterable[str] = (),
         *,
-        taking: Taking | None = None,
+        pending_take: PendingTake | None = None,
         if_fresh: Callable[[], bool] | None = None,
-    ) -> Claim[Q]:
+    ) -> ClaimOutcome[Q]:
         """Make a claim on one quota after the other until one grants it. Return that quota and its
         count; or else None, and the counts of the keys *count_keys*. A quota of *n* times grants
         exactly *n* claims to any number of threads and processes.
 
         One of two conditions may be given:
 
-        - *taking*: tokens of a bucket. Nothing is claimed unless the bucket grants them. A shared
-          store takes and claims in one step.
+        - *pending_take*: tokens of a bucket. Nothing is claimed unless the bucket grants them. A
+          shared store takes and claims in one step.
         - *if_fresh*: whether what the process knows still holds. It is called first. Where it
           returns False, nothing is claimed, and StaleRegistersError is raised. So it is where a
           shared store has a newer value of a register than the process.
@@ -308,7 +308,7 @@ class Counters(Protocol):
         ...
 
 
-class Take(NamedTuple):
+class TakeOutcome(NamedTuple):
     """The outcome of a take from a token bucket: whether it was *granted*, and how many tokens are
     *used*, that is, missing from the bucket. After a refusal, the bucket has enough tokens in
     *wait_ms* milliseconds. *wait_ms* is None where the take was granted, or is larger than the
@@ -322,7 +322,9 @@ class Take(NamedTuple):
 class Buckets(Protocol):
     """Token buckets by key. A bucket is full until it is first used."""
 
-    async def take(self, key: str, amount: int, *, limit: int, seconds: int, now: datetime) -> Take:
+    async def take(
+        self, key: str, amount: int, *, limit: int, seconds: int, now: datetime
+    ) -> TakeOutcome:
         """Take *amount* tokens from a bucket of *limit* tokens, which fills evenly in *seconds*. A
         refusal takes no tokens. Where the clock was moved back, the bucket keeps its tokens, and
         fills on when the clock is again where it was. So processes whose clocks differ a little
@@ -334,7 +336,7 @@ class Buckets(Protocol):
         ...
 
 
-class Taking(NamedTuple):
+class PendingTake(NamedTuple):
     """Tokens to be taken from a bucket, with the arguments of `Buckets.take`. The *buckets* are of
     the same store as the counters."""
 
@@ -345,7 +347,7 @@ class Taking(NamedTuple):
     seconds: int
     now: datetime
 
-    async def take(self) -> Take:
+    async def take(self) -> TakeOutcome:
         """Take the tokens."""
         return await self.buckets.take(
             self.key, self.amount, limit=self.limit, seconds=self.seconds, now=self.now

@@ -1,8 +1,9 @@
 """Records the answer of a call while it is sent, and completes the call in the journal. It adds the
 API's standard headers to the answer; downloads and recorded answers have headers of their own.
 
-A new header on all answers is a row of `OPENAI_HEADERS` in `contract/dialect.py`, and an entry in
-`_headers` of `contract/azure.py`.
+A new header on all answers is a row of `OPENAI_HEADERS` in `contract/dialect.py`, an entry in
+`_headers` of `contract/azure.py`, and where `drift` is to
+compare it, a name in `API_HEADERS` of `recordings/comparison.py`.
 """
 
 from __future__ import annotations

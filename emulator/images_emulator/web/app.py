@@ -1,5 +1,5 @@
-"""The ASGI application: the router, which turns all errors into answers, and the middleware around
-it."""
+"""The ASGI application: the router, which turns all errors into answers (exception handler), and
+the middleware around it. The way of a call through them is drawn in `.github/CONTRIBUTING.md`."""
 
 from __future__ import annotations
 

@@ -76,35 +76,44 @@ class ImagesAPI:
             except APIError as error:
                 error.is_of_operation = True
                 raise
-            admission = None
-            if self.emulator.rate_limits.rate:
-                admission = self._admission(exchange, prepared.request)
-            answered: PreparedRequest | RawAnswer = prepared
-            needs_own_answer = exchange.needs_own_answer and not exchange.lacks_own_answer
-            if self.emulator.scenario.has_answers and not exchange.lacks_own_answer:
-                from images_emulator.web.own_answer_search import apply_own_answer  # noqa: PLC0415 - it loads Pillow
-
-                # Where the call has no own answer, it is for a recording, which does not count for
-                # the rate limit unless it has open values and is drawn.
-                admission_for_answer = None if needs_own_answer else admission
-                answered = await apply_own_answer(
-                    exchange, prepared, self.emulator, admission_for_answer
-                )
-                admission = admission if needs_own_answer else None
-            if needs_own_answer and answered is prepared:
+            answered = await self._admitted(exchange, prepared)
+            if answered is None:
                 exchange.lacks_own_answer = True
                 return NoResponse()
-            if admission:
-                await admission.admit()
             if isinstance(answered, RawAnswer):
                 exchange.request = prepared.request
                 return self.responses.respond_raw(exchange, answered)
-            prepared = answered
-            exchange.request = prepared.request
-            headers = self._emulator_headers(prepared.request, policy.day)
-            return await self.responses.respond(request, exchange, prepared, headers)
+            exchange.request = answered.request
+            headers = self._emulator_headers(answered.request, policy.day)
+            return await self.responses.respond(request, exchange, answered, headers)
 
         return answer
+
+    async def _admitted(
+        self, exchange: Exchange, prepared: PreparedRequest
+    ) -> PreparedRequest | RawAnswer | None:
+        """Claim the own answer that the call meets, and take its images from the rate limit. Return
+        the raw answer; or *prepared*, changed by the own answer if there is one; or None where the
+        call needs an own answer and meets none: then a recording answers it. Raises APIError where
+        the rate limit refuses the call, or its own answer fails."""
+        admission = None
+        if self.emulator.rate_limits.rate:
+            admission = self._admission(exchange, prepared.request)
+        answered: PreparedRequest | RawAnswer = prepared
+        needs_own_answer = exchange.needs_own_answer and not exchange.lacks_own_answer
+        if self.emulator.scenario.has_answers and not exchange.lacks_own_answer:
+            from images_emulator.web.own_answer_search import apply_own_answer  # noqa: PLC0415 - it loads Pillow
+
+            if not needs_own_answer:
+                # The claim takes the images from the rate limit, too.
+                return await apply_own_answer(exchange, prepared, self.emulator, admission)
+            answered = await apply_own_answer(exchange, prepared, self.emulator, None)
+        if needs_own_answer and answered is prepared:
+            # A recording does not count for the rate limit, unless it has open values and is drawn.
+            return None
+        if admission:
+            await admission.admit()
+        return answered
 
     def _admission(self, exchange: Exchange, image_request: ImageRequest) -> Admission | None:
         """The admission of the images by the rate limit of the API key or the deployment; None

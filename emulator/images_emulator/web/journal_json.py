@@ -107,7 +107,7 @@ class CallSummary:
     own_answer: str | None
     violations: Sequence[str]
     notices: Sequence[str]
-    is_complete: bool
+    is_kept_whole: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +197,7 @@ class AnsweredImage:
     """A picture that was answered, drawn again by its link."""
 
     url: str
-    request: str
+    call_id: str
     model: str
     prompt: str
     size: str
@@ -304,7 +304,7 @@ def _summary_fields(entry: Exchange) -> dict[str, Any]:
         "own_answer": entry.own_answer,
         "violations": details.violations,
         "notices": entry.notices,
-        "is_complete": entry.is_complete,
+        "is_kept_whole": entry.is_kept_whole,
     }
 
 

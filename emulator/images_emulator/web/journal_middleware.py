@@ -46,7 +46,7 @@ class JournalMiddleware:
         self._shared_store = emulator.store if emulator.store.is_shared else None
         self._leads_to_page = emulator.settings.page
         self._headers = StandardHeaders(emulator)
-        self._answer_recorder = HeldAnswerRecorder if self._shared_store else AnswerRecorder
+        self._recorder_class = HeldAnswerRecorder if self._shared_store else AnswerRecorder
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -62,8 +62,8 @@ class JournalMiddleware:
         search: asyncio.Task[None] | None = None
         if store and exchange.kind == "call" and self.emulator.scenario.has_faults:
             search = await self._faults.begin_search(exchange, receive)
-        answer = self._answer_recorder(exchange, journal, self._headers, send)
-        exchange.complete_in_journal = answer.complete_in_journal
+        recorder = self._recorder_class(exchange, journal, self._headers, send)
+        exchange.complete_in_journal = recorder.complete_in_journal
         # From here on the journal may have the call, also where entering it fails or is cancelled.
         scope["state"][EXCHANGE] = exchange
         try:
@@ -75,19 +75,19 @@ class JournalMiddleware:
                 exchange.number = await journal.arrived(exchange)
             if search:
                 await search
-            await self.app(scope, receive, answer.send)
+            await self.app(scope, receive, recorder.send)
         finally:
             if search:
                 search.cancel()
             exchange.pending_write = exchange.complete_in_journal = None
             try:
                 if exchange.duration_ms is None:
-                    await answer.complete_in_journal()
+                    await recorder.complete_in_journal()
             finally:
                 # The server may keep the scope for a while. It must not keep body and pictures.
                 del scope["state"][EXCHANGE]
-                if answer.large_parts:
-                    self._release(answer.large_parts)
+                if recorder.large_parts:
+                    self._release(recorder.large_parts)
 
     def _is_for_admin(self, scope: Scope) -> bool:
         """Whether the call is to the admin API, or of a browser that opens the page."""

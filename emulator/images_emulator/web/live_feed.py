@@ -2,11 +2,11 @@
 
 It observes the journal and the registers of the store while it has readers, and for
 `RESUME_SECONDS` after the last one has left. A shared store tells of the calls that other processes
-answer, and they are read from it. What happens is gathered for `GATHER_SECONDS` and told as one
-batch; after a batch of many calls the next one is gathered for longer. The events of a batch are
-built once, in a thread, and all readers get the same bytes. A reader has no queue, only a position
-in the `EventLog`, so that back-pressure costs no memory. A reader that reads too slowly starts
-again, once events after its position are not kept any more.
+answer, and they are read from it. What happens is gathered (debounced) for `GATHER_SECONDS` and
+told as one batch; after a batch of many calls the next one is gathered for longer. The events of a
+batch are built once, in a thread, and all readers get the same bytes. A reader has no queue, only a
+position in the `EventLog`, so that back-pressure costs no memory. A reader that reads too slowly
+starts again, once events after its position are not kept any more.
 """
 
 from __future__ import annotations
@@ -46,6 +46,9 @@ MAX_GATHERED_CALLS: Final = 100
 REFRESH_SECONDS: Final = 1.0
 """Seconds between two refreshes of a shared store for readers, because other processes change its
 registers."""
+
+RETRY_SECONDS: Final = 1.0
+"""Seconds after an error until a batch is told, or the store watched, anew."""
 
 WATCH_SECONDS: Final = 1.0
 """The longest time for which the first reader waits until a shared store tells of the other
@@ -315,7 +318,7 @@ class LiveFeed:
                 logger.exception("the live feed cannot watch the store")
             finally:
                 settled.set()
-            await asyncio.sleep(REFRESH_SECONDS)
+            await asyncio.sleep(RETRY_SECONDS)
             self._batch.missed = True
             self._schedule()
 
@@ -430,7 +433,7 @@ class LiveFeed:
             logger.exception("the live feed failed")
             # The readers have to load again what the batch would have told.
             self._batch.missed = True
-            self._next_batch_at = asyncio.get_running_loop().time() + REFRESH_SECONDS
+            self._next_batch_at = asyncio.get_running_loop().time() + RETRY_SECONDS
         finally:
             self._telling = None
             self._schedule()

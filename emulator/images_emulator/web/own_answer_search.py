@@ -1,4 +1,4 @@
-"""Finds the own answer that a validated call meets."""
+"""Finds and claims the own answer that a validated call meets, and makes its pictures."""
 
 from __future__ import annotations
 

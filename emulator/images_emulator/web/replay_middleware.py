@@ -167,7 +167,9 @@ class ReplayMiddleware:
         scenario = self.emulator.scenario
         if result.request is None or not scenario.has_answers:
             return False
-        return scenario.expects(await input_of_request(exchange, result.request, self.emulator))
+        return scenario.has_match_for(
+            await input_of_request(exchange, result.request, self.emulator)
+        )
 
     # --- to find a recording
 
@@ -175,7 +177,7 @@ class ReplayMiddleware:
         self, exchange: Exchange, scope: Scope, receive: Receive
     ) -> _SearchResult | None:
         """The match or the miss of a call. None for a call that the application is to refuse: it
-        has no accepted key, invalid headers of the emulator, or too long a body. Raises APIError
+        has no accepted key, invalid `x-emulator-…` headers, or too long a body. Raises APIError
         where the recordings cannot be read and misses would be forwarded: the call may be recorded
         already, and the upstream may ask money for it."""
         settings = self.emulator.settings

@@ -73,7 +73,7 @@
  * @property {string | null} own_answer name of the answer of one's own: of its picture, or what else it is
  * @property {string[]} violations forgiven, as `param: code`
  * @property {string[]} notices the emulator's own sentences on the call
- * @property {boolean} is_complete false once something of it is not kept any more
+ * @property {boolean} is_kept_whole false once something of it is not kept any more
  */
 
 /**
@@ -90,7 +90,7 @@
  * @typedef {object} NearMiss
  * @property {string | null} step
  * @property {string} name
- * @property {string} fault
+ * @property {string} label the name of a fault, an answer or a recording
  * @property {string} kind a key of `match` that differs, `target`, `after`, `chance`, `spent` or `recording`
  * @property {string} reason
  * @property {boolean} spent

@@ -11,10 +11,10 @@ import * as format from "./format.js";
  * @param {Context} context
  * @param {NearMiss} miss
  */
-function tag({ state }, { kind, step, fault }) {
+function tag({ state }, { kind, step, label }) {
   if (kind === "recording") return h("span", { class: "tag" }, icon("play", "small"), step);
   const isAnswer = state.scenario?.steps.some((each) => each.id === step && each.answer);
-  return h("span", { class: "tag", dir: "auto" }, icon(isAnswer ? "picture" : "fault", "small"), isAnswer ? fault : format.words(fault));
+  return h("span", { class: "tag", dir: "auto" }, icon(isAnswer ? "picture" : "fault", "small"), isAnswer ? label : format.words(label));
 }
 
 /**
