@@ -101,7 +101,14 @@ def _is_unnamed_file(name: str, content_type: str | None) -> bool:
 
 class _Parser:
     """Takes a body in chunks of any size. Bytes before the first boundary and after the last one
-    are ignored."""
+    are ignored.
+
+    | place | `_part` | `_in_head` | ends with |
+    |---|---|---|---|
+    | before the first boundary | None | False | a boundary |
+    | the headers of a part | the part before | True | an empty line |
+    | the data of a part | the part | False | a boundary; the last one sets `complete` |
+    """
 
     def __init__(self, boundary: bytes, settings: Settings) -> None:
         self._settings = settings
@@ -202,11 +209,13 @@ class _Parser:
         return start if start >= 0 and self._delimiter.startswith(self._buffer[start:]) else end
 
     def _take(self, end: int) -> None:
+        """Give the bytes up to *end* to the part, if there is one."""
         if self._part:
             self._part.write(memoryview(self._buffer)[self._at : end])
         self._at = end
 
     def _place_part(self) -> None:
+        """Put the part that has ended among the fields, if there is one."""
         if self._part:
             name, value = self._part.content()
             if self.listed is not None and len(self.listed) < MAX_LISTED_PARTS:

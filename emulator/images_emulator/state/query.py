@@ -130,19 +130,19 @@ class Query:
         own = {name: value for name, value in filters.items() if name in FILTER_NAMES}
         return cls(**own, parameters={name: filters[name] for name in filters if name not in own})
 
-    def __contains__(self, entry: Exchange) -> bool:
-        return next(self._failed(entry), None) is None
+    def __contains__(self, exchange: Exchange) -> bool:
+        return next(self._failed(exchange), None) is None
 
     @property
     def has_filters(self) -> bool:
         """Whether there may be calls that do not match."""
         return next(self._wanted(), None) is not None
 
-    def of_all(self, entries: list[Exchange]) -> list[Exchange]:
-        """The *entries* that match; all of them, where there is no filter."""
+    def of_all(self, exchanges: list[Exchange]) -> list[Exchange]:
+        """The *exchanges* that match; all of them, where there is no filter."""
         if not self.has_filters:
-            return entries
-        return [entry for entry in entries if entry in self]
+            return exchanges
+        return [exchange for exchange in exchanges if exchange in self]
 
     def __str__(self) -> str:
         """The filters with their values: `model gpt-image-2, size 1024x1024 or 1536x1024`."""
@@ -151,12 +151,12 @@ class Query:
             for name, each, values in self._wanted()
         )
 
-    def differences(self, entry: Exchange) -> list[str]:
-        """The differences of *entry*: a phrase for each filter that it does not match, such as
+    def differences(self, exchange: Exchange) -> list[str]:
+        """The differences of *exchange*: a phrase for each filter that it does not match, such as
         `size is 1536x1024, not 1024x1024`. Keys are redacted, long values cut."""
         return [
-            each.difference(name, actual, values, entry.head.api_key)
-            for name, each, actual, values in self._failed(entry)
+            each.difference(name, actual, values, exchange.head.api_key)
+            for name, each, actual, values in self._failed(exchange)
         ]
 
     def _wanted(self) -> Iterator[tuple[str, _Filter, Sequence[Any]]]:
@@ -168,11 +168,11 @@ class Query:
             if values := _values(value):
                 yield name, _parameter_filter(name), values
 
-    def _failed(self, entry: Exchange) -> Iterator[tuple[str, _Filter, Any, Sequence[Any]]]:
-        """The filters that *entry* does not match, each with its name, the entry's value and the
-        wanted values."""
+    def _failed(self, exchange: Exchange) -> Iterator[tuple[str, _Filter, Any, Sequence[Any]]]:
+        """The filters that *exchange* does not match, each with its name, the exchange's value
+        and the wanted values."""
         for name, each, values in self._wanted():
-            actual = each.read(entry)
+            actual = each.read(exchange)
             if not any(each.matches(actual, value) for value in values):
                 yield name, each, actual, values
 
@@ -199,10 +199,10 @@ def _is_status(status: int | None, value: int | str) -> bool:
     return text[0] == wanted[0] if wanted.endswith("xx") else text == wanted
 
 
-def _texts(entry: Exchange) -> Sequence[str]:
+def _texts(exchange: Exchange) -> Sequence[str]:
     """The texts that the filter `text` searches."""
-    details = entry.details
-    texts = (details.prompt, (entry.error or {}).get("message"), details.model, entry.id)
+    details = exchange.details
+    texts = (details.prompt, (exchange.error or {}).get("message"), details.model, exchange.id)
     return [text for text in texts if isinstance(text, str)]
 
 
@@ -210,19 +210,19 @@ def _is_part(text: str, value: str) -> bool:
     return value.casefold() in text.casefold()
 
 
-def _features(entry: Exchange) -> Sequence[str]:
-    details = entry.details
+def _features(exchange: Exchange) -> Sequence[str]:
+    details = exchange.details
     names = [upload.field for upload in details.uploads]
     features = {
         "mask": "mask" in names,
         "inputs": any(name.startswith("image") for name in names),
-        "events": entry.events > 0,
+        "events": exchange.events > 0,
         "violations": bool(details.violations),
-        "retry": entry.retries > 0,
-        "fault": entry.fault is not None,
-        "recording": entry.recording is not None,
-        "own_answer": entry.own_answer is not None,
-        "picture": bool(entry.image_indexes),
+        "retry": exchange.retries > 0,
+        "fault": exchange.fault is not None,
+        "recording": exchange.recording is not None,
+        "own_answer": exchange.own_answer is not None,
+        "picture": bool(exchange.image_indexes),
     }
     return [name for name, is_there in features.items() if is_there]
 
@@ -278,22 +278,24 @@ def _redacted_key(value: Exchange | str) -> str | None:
 
 
 _FILTERS: Final[Mapping[str, _Filter]] = {
-    "kind": _Filter(lambda entry: entry.kind, eq),
+    "kind": _Filter(lambda exchange: exchange.kind, eq),
     "method": _Filter(
-        lambda entry: entry.method, lambda method, value: bool(method == value.upper())
+        lambda exchange: exchange.method, lambda method, value: bool(method == value.upper())
     ),
-    "path": _Filter(lambda entry: entry.path, fnmatchcase),
-    "status": _Filter(lambda entry: entry.status, _is_status),
-    "outcome": _Filter(lambda entry: entry.outcome, eq),
-    "fault": _Filter(lambda entry: entry.fault, eq),
-    "own_answer": _Filter(lambda entry: entry.own_answer or "", fnmatchcase),
+    "path": _Filter(lambda exchange: exchange.path, fnmatchcase),
+    "status": _Filter(lambda exchange: exchange.status, _is_status),
+    "outcome": _Filter(lambda exchange: exchange.outcome, eq),
+    "fault": _Filter(lambda exchange: exchange.fault, eq),
+    "own_answer": _Filter(lambda exchange: exchange.own_answer or "", fnmatchcase),
     "key": _Filter(
-        lambda entry: entry, lambda entry, value: entry.came_with(value), redact=_redacted_key
+        lambda exchange: exchange,
+        lambda exchange, value: exchange.came_with(value),
+        redact=_redacted_key,
     ),
     "has": _Filter(_features, contains, "has {actual}, not {expected}"),
-    "model": _Filter(lambda entry: entry.model or "", fnmatchcase),
+    "model": _Filter(lambda exchange: exchange.model or "", fnmatchcase),
     "prompt": _Filter(
-        lambda entry: entry.prompt or "", _is_part, "{name} is {actual}, without {expected}"
+        lambda exchange: exchange.prompt or "", _is_part, "{name} is {actual}, without {expected}"
     ),
     "text": _Filter(
         _texts,
@@ -308,7 +310,7 @@ FILTER_NAMES: Final = tuple(each.name for each in fields(Query) if each.name != 
 
 
 def _parameter_filter(name: str) -> _Filter:
-    return _Filter(lambda entry: entry.parameters.get(name), partial(_is_same, name))
+    return _Filter(lambda exchange: exchange.parameters.get(name), partial(_is_same, name))
 
 
 _CHOICES: Final[Mapping[str, Sequence[str]]] = {

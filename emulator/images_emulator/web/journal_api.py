@@ -162,11 +162,12 @@ class JournalAPI(AdminHandlers):
         except UnknownCallError as error:
             raise admin_errors.no_such_request(id=error.id) from None
 
-    async def _entry(self, identity: str) -> Exchange:
-        entry = await self.journal.get(identity)
-        if not entry:
+    async def _with_id(self, identity: str) -> Exchange:
+        """The exchange with that id. Raises APIError where the journal has none."""
+        exchange = await self.journal.get(identity)
+        if not exchange:
             raise admin_errors.no_such_request(id=identity)
-        return entry
+        return exchange
 
     async def requests(
         self,
@@ -180,10 +181,10 @@ class JournalAPI(AdminHandlers):
         that id; the newest is last. `?kind=call` leaves the downloads out."""
 
         def page() -> bytes:
-            entries, total = self._page(query, limit, since, before)
+            exchanges, total = self._page(query, limit, since, before)
             journal, of_kind = self.journal, Query(kind=query.kind)
             calls = Calls(
-                [summary(entry) for entry in entries],
+                [summary(exchange) for exchange in exchanges],
                 total,
                 journal.dropped(),
                 counts_of(journal.summaries(of_kind)) if counts else None,
@@ -201,21 +202,23 @@ class JournalAPI(AdminHandlers):
 
     async def request(self, id: str) -> CallDetail:
         """One call, with headers, body and links to its files."""
-        entry, file = await self._entry(id), self.emulator.files.data
+        exchange, file = await self._with_id(id), self.emulator.files.data
         # The body may have to be parsed; see `uploads_data`.
-        return await asyncio.to_thread(lambda: detail(entry, self.journal.attempts(entry), file))
+        return await asyncio.to_thread(
+            lambda: detail(exchange, self.journal.attempts(exchange), file)
+        )
 
     async def exchange(self, id: str, request: Request) -> Response:
         """The call as an exchange file, with its pictures in base64 and without credentials."""
-        entry, renderer = await self._entry(id), self.emulator.renderer
+        exchange, renderer = await self._with_id(id), self.emulator.renderer
         with watch_disconnect(request) as disconnect:
             pictures = {
                 key: await renderer.render_base64(drawn, *key, disconnect)
-                for drawn, key in pictures_of(entry)
+                for drawn, key in pictures_of(exchange)
             }
 
         def text() -> str:
-            return document_text(to_document(recording_of(entry, pictures), None))
+            return document_text(to_document(recording_of(exchange, pictures), None))
 
         try:
             return Response(await asyncio.to_thread(text), media_type=JSON)
@@ -227,23 +230,23 @@ class JournalAPI(AdminHandlers):
         version reads them: whole, but without credentials."""
 
         def text() -> bytes:
-            exchanges = [pack_redacted(entry) for entry in self.journal.find()]
-            return json.dumps({"exchanges": exchanges}).encode()
+            packed = [pack_redacted(exchange) for exchange in self.journal.find()]
+            return json.dumps({"exchanges": packed}).encode()
 
         return Response(await asyncio.to_thread(text), media_type=JSON)
 
     async def body(self, id: str) -> Response:
         """The body as it came."""
-        body = (await self._entry(id)).body
+        body = (await self._with_id(id)).body
         if body is None:
             raise admin_errors.no_such_part(id=id, part="body")
         return Response(body, headers=SANDBOX, media_type=RAW)
 
     async def upload(self, id: str, index: int) -> Response:
         """The bytes of an image that came with the call, by its place in `uploads`."""
-        entry = await self._entry(id)
+        exchange = await self._with_id(id)
         # The body may have to be parsed; see `uploads_data`.
-        data = await asyncio.to_thread(upload_data, entry, index, self.emulator.files.data)
+        data = await asyncio.to_thread(upload_data, exchange, index, self.emulator.files.data)
         if data is None:
             raise admin_errors.no_such_part(id=id, part=f"upload {index}")
         file_format = imaging.formats.format_of(data[:SIGNATURE_BYTES])
@@ -256,12 +259,12 @@ class JournalAPI(AdminHandlers):
         """Code that makes the call again: a command for a shell (`curl`), a program in `python` or
         `javascript` with OpenAI's SDK, or a test with the fixture of the `pytest` plugin. Its
         images come from the journal."""
-        entry, settings = await self._entry(id), self.emulator.settings
-        length = entry.headers.get("content-length", "0")
-        if entry.body is None and (length != "0" or "transfer-encoding" in entry.headers):
+        exchange, settings = await self._with_id(id), self.emulator.settings
+        length = exchange.headers.get("content-length", "0")
+        if exchange.body is None and (length != "0" or "transfer-encoding" in exchange.headers):
             raise admin_errors.no_such_part(id=id, part="body")
         source = SampleSource(
-            exchange=entry,
+            exchange=exchange,
             base=base_url(request, settings.public_url),
             needs_token=settings.admin_token is not None,
             changeable_settings=changeable_values(settings),
@@ -281,8 +284,8 @@ class JournalAPI(AdminHandlers):
         """The pictures that the calls of `requests` were answered with; the newest is last."""
 
         def page() -> Gallery:
-            entries, _ = self._page(query, limit, since, before)
-            images = [image for entry in entries for image in pictures(entry)]
+            exchanges, _ = self._page(query, limit, since, before)
+            images = [image for exchange in exchanges for image in pictures(exchange)]
             calls = [call for call in self.journal.summaries(query) if call.image_indexes]
             # These may lack the uploads from which their pictures are drawn.
             without = [call for call in calls if not call.drawn_request]
@@ -293,8 +296,8 @@ class JournalAPI(AdminHandlers):
 
     async def image(self, id: str, index: int, request: Request) -> Response:
         """A picture of an answer or of a download, drawn again: the same bytes."""
-        entry = await self._entry(id)
-        image_request = entry.picture_request(index)
+        exchange = await self._with_id(id)
+        image_request = exchange.picture_request(index)
         if not image_request:
             raise admin_errors.no_such_part(id=id, part=f"picture {index}")
         with watch_disconnect(request) as disconnect:

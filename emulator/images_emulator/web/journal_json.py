@@ -213,14 +213,14 @@ class Gallery:
     total: int
 
 
-def pictures(entry: Exchange) -> Iterator[AnsweredImage]:
-    """The pictures of *entry*'s answer that can be drawn again."""
-    request = entry.drawn_request
-    for index in entry.image_indexes if request else ():
+def pictures(exchange: Exchange) -> Iterator[AnsweredImage]:
+    """The pictures of *exchange*'s answer that can be drawn again."""
+    request = exchange.drawn_request
+    for index in exchange.image_indexes if request else ():
         assert request
         yield AnsweredImage(
-            f"{ADMIN_PREFIX}/images/{entry.id}/{index}",
-            entry.id,
+            f"{ADMIN_PREFIX}/images/{exchange.id}/{index}",
+            exchange.id,
             request.model.id,
             request.prompt,
             "{}x{}".format(*request.size),
@@ -228,10 +228,10 @@ def pictures(entry: Exchange) -> Iterator[AnsweredImage]:
         )
 
 
-def _uploads(entry: Exchange, uploads: Iterable[UploadDetails]) -> Iterator[UploadSummary]:
+def _uploads(exchange: Exchange, uploads: Iterable[UploadDetails]) -> Iterator[UploadSummary]:
     for number, each in enumerate(uploads):
-        url = f"{ADMIN_PREFIX}/requests/{entry.id}/uploads/{number}"
-        is_kept = keeps_upload(entry, each)
+        url = f"{ADMIN_PREFIX}/requests/{exchange.id}/uploads/{number}"
+        is_kept = keeps_upload(exchange, each)
         yield UploadSummary(
             each.field,
             each.name,
@@ -244,10 +244,10 @@ def _uploads(entry: Exchange, uploads: Iterable[UploadDetails]) -> Iterator[Uplo
         )
 
 
-def _pictures(entry: Exchange) -> Iterator[PictureSummary]:
-    is_kept = entry.drawn_request is not None
-    for each in entry.pictures:
-        url = f"{ADMIN_PREFIX}/images/{entry.id}/{each.index}"
+def _pictures(exchange: Exchange) -> Iterator[PictureSummary]:
+    is_kept = exchange.drawn_request is not None
+    for each in exchange.pictures:
+        url = f"{ADMIN_PREFIX}/images/{exchange.id}/{each.index}"
         yield PictureSummary(
             each.index,
             url if is_kept else None,
@@ -273,73 +273,73 @@ def _usage(usage: Usage | None) -> UsageSummary | None:
     )
 
 
-def _summary_fields(entry: Exchange) -> dict[str, Any]:
-    details = entry.details
+def _summary_fields(exchange: Exchange) -> dict[str, Any]:
+    details = exchange.details
     return {
-        "id": entry.id,
-        "number": entry.number,
-        "kind": entry.kind,
-        "time": entry.time,
-        "method": entry.method,
-        "path": entry.path,
-        "key": entry.key,
-        "sdk": entry.sdk,
-        "retries": entry.retries,
+        "id": exchange.id,
+        "number": exchange.number,
+        "kind": exchange.kind,
+        "time": exchange.time,
+        "method": exchange.method,
+        "path": exchange.path,
+        "key": exchange.key,
+        "sdk": exchange.sdk,
+        "retries": exchange.retries,
         "model": details.model,
         "prompt": details.prompt,
         "parameters": details.parameters,
         "sent": details.sent_names,
-        "uploads": [*_uploads(entry, details.uploads)],
-        "status": entry.status,
-        "outcome": entry.outcome,
-        "error": entry.error,
-        "duration_ms": entry.duration_ms and round(entry.duration_ms, 3),
-        "events": entry.events,
-        "partials": entry.partials,
-        "pictures": [*_pictures(entry)],
-        "usage": _usage(entry.usage),
-        "price_usd": entry.price_usd,
-        "fault": entry.fault,
-        "recording": entry.recording,
-        "own_answer": entry.own_answer,
+        "uploads": [*_uploads(exchange, details.uploads)],
+        "status": exchange.status,
+        "outcome": exchange.outcome,
+        "error": exchange.error,
+        "duration_ms": exchange.duration_ms and round(exchange.duration_ms, 3),
+        "events": exchange.events,
+        "partials": exchange.partials,
+        "pictures": [*_pictures(exchange)],
+        "usage": _usage(exchange.usage),
+        "price_usd": exchange.price_usd,
+        "fault": exchange.fault,
+        "recording": exchange.recording,
+        "own_answer": exchange.own_answer,
         "violations": details.violations,
-        "notices": entry.notices,
-        "is_kept_whole": entry.is_kept_whole,
+        "notices": exchange.notices,
+        "is_kept_whole": exchange.is_kept_whole,
     }
 
 
-def summary(entry: Exchange) -> CallSummary:
+def summary(exchange: Exchange) -> CallSummary:
     """The summary of a call, also of one that is not over."""
-    return CallSummary(**_summary_fields(entry))
+    return CallSummary(**_summary_fields(exchange))
 
 
-def counts_of(entries: Iterable[Exchange]) -> CallCounts:
-    """The counts over *entries*. The values are in the order in which they first came. Downloads
+def counts_of(exchanges: Iterable[Exchange]) -> CallCounts:
+    """The counts over *exchanges*. The values are in the order in which they first came. Downloads
     all have different paths, so they are counted under one pattern."""
     tallies: dict[str, Counter[Any]] = {
         name: Counter() for name in ("model", "status", "outcome", "fault", "key", "path")
     }
     images, price = 0, 0.0
-    for entry in entries:
+    for exchange in exchanges:
         for name, tally in tallies.items():
-            value = getattr(entry, name)
-            if name == "path" and entry.kind == "download":
+            value = getattr(exchange, name)
+            if name == "path" and exchange.kind == "download":
                 value = f"{DOWNLOAD_PREFIX}*"
             if value is not None:
                 tally[value] += 1
-        images += len(entry.image_indexes)
-        price += entry.price_usd or 0
+        images += len(exchange.image_indexes)
+        price += exchange.price_usd or 0
     return CallCounts(**tallies, pictures=images, price_usd=round(price, 8))
 
 
-def stream_events(entry: Exchange) -> list[StreamEvent]:
+def stream_events(exchange: Exchange) -> list[StreamEvent]:
     """The first events of the stream that have been sent, also before its end."""
     events, partials = [], 0
-    for index, each in enumerate(entry.stream):
+    for index, each in enumerate(exchange.stream):
         partial = None
         if each.is_partial_image:
-            if entry.request:
-                partial = f"{ADMIN_PREFIX}/images/{entry.id}/0/partials/{partials}"
+            if exchange.request:
+                partial = f"{ADMIN_PREFIX}/images/{exchange.id}/0/partials/{partials}"
             partials += 1
         thumbnail = partial and f"{partial}/thumbnail/{THUMBNAIL_EDGE}"
         ms = round(each.ms, 3)
@@ -347,11 +347,11 @@ def stream_events(entry: Exchange) -> list[StreamEvent]:
     return events
 
 
-def _measured(entry: Exchange, file: Callable[[str], bytes | None]) -> Iterator[UploadDetails]:
+def _measured(exchange: Exchange, file: Callable[[str], bytes | None]) -> Iterator[UploadDetails]:
     """The uploads of a call. Pixels that are not known yet are read from the files."""
-    uploads = entry.uploads
-    unknown = any(each.pixels is None and keeps_upload(entry, each) for each in uploads)
-    files = uploads_data(entry, file) if unknown else iter(())
+    uploads = exchange.uploads
+    unknown = any(each.pixels is None and keeps_upload(exchange, each) for each in uploads)
+    files = uploads_data(exchange, file) if unknown else iter(())
     for each in uploads:
         data = next(files, None)
         if each.pixels is None and data is not None:
@@ -360,43 +360,45 @@ def _measured(entry: Exchange, file: Callable[[str], bytes | None]) -> Iterator[
             yield each
 
 
-def _answer(entry: Exchange) -> AnswerDetail | None:
-    if entry.status is None:
+def _answer(exchange: Exchange) -> AnswerDetail | None:
+    if exchange.status is None:
         return None
-    return AnswerDetail(entry.answer_headers, entry.answer_body, entry.answer.sent.is_whole)
+    return AnswerDetail(
+        exchange.answer_headers, exchange.answer_body, exchange.answer.sent.is_whole
+    )
 
 
 def detail(
-    entry: Exchange, attempts: Iterable[Exchange], file: Callable[[str], bytes | None]
+    exchange: Exchange, attempts: Iterable[Exchange], file: Callable[[str], bytes | None]
 ) -> CallDetail:
     """The detail of a call with its *attempts*. *file* gives the content of a file by its id."""
-    body = entry.body
-    fields = _summary_fields(entry)
-    fields["uploads"] = [*_uploads(entry, _measured(entry, file))]
+    body = exchange.body
+    fields = _summary_fields(exchange)
+    fields["uploads"] = [*_uploads(exchange, _measured(exchange, file))]
     return CallDetail(
         **fields,
-        query=entry.query,
-        headers=entry.headers,
+        query=exchange.query,
+        headers=exchange.headers,
         body=_text(body),
-        body_url=f"{ADMIN_PREFIX}/requests/{entry.id}/body" if body is not None else None,
-        form=entry.form,
-        answer=_answer(entry),
-        stream=stream_events(entry),
-        hosted=_hosted(entry),
+        body_url=f"{ADMIN_PREFIX}/requests/{exchange.id}/body" if body is not None else None,
+        form=exchange.form,
+        answer=_answer(exchange),
+        stream=stream_events(exchange),
+        hosted=_hosted(exchange),
         attempts=[
             Attempt(each.id, each.number, each.time, each.retries, each.status, each.outcome)
             for each in attempts
         ],
-        near_misses=entry.near_misses,
-        dropped=entry.dropped,
+        near_misses=exchange.near_misses,
+        dropped=exchange.dropped,
     )
 
 
-def _hosted(entry: Exchange) -> str | None:
-    index = entry.hosted_index
-    if index is None or not entry.picture_request(index):
+def _hosted(exchange: Exchange) -> str | None:
+    index = exchange.hosted_index
+    if index is None or not exchange.picture_request(index):
         return None
-    return f"{ADMIN_PREFIX}/images/{entry.id}/{index}"
+    return f"{ADMIN_PREFIX}/images/{exchange.id}/{index}"
 
 
 def _text(data: bytes | None) -> str | None:

@@ -50,25 +50,30 @@ Pictures = Mapping[PictureOfCall, bytes]
 """The base64 of pictures."""
 
 
-def pictures_of(entry: Exchange) -> Iterator[tuple[ImageRequest, PictureOfCall]]:
+def pictures_of(exchange: Exchange) -> Iterator[tuple[ImageRequest, PictureOfCall]]:
     """The pictures that `recording_of` needs, each with the request from which it is drawn."""
-    request = entry.request
-    if request is None or entry.kind != "call" or entry.status != 200 or entry.answer.is_raw:
+    request = exchange.request
+    if (
+        request is None
+        or exchange.kind != "call"
+        or exchange.status != 200
+        or exchange.answer.is_raw
+    ):
         return
-    is_stream = entry.answer.sent.is_stream
+    is_stream = exchange.answer.sent.is_stream
     if is_stream:
         # One more than the partial images that left whole: a fault may have cut the last one.
-        for partial in range(min(request.partial_images, entry.partials + 1)):
+        for partial in range(min(request.partial_images, exchange.partials + 1)):
             yield request, (0, partial)
     for index in range(1 if is_stream else request.n):
         yield request, (index, None)
 
 
-def drawn_pictures(entry: Exchange, renderer: Renderer) -> Pictures:
+def drawn_pictures(exchange: Exchange, renderer: Renderer) -> Pictures:
     """The pictures that `recording_of` needs, drawn in the calling thread or from the cache of
     *renderer*."""
     pictures: dict[PictureOfCall, bytes] = {}
-    for request, (index, partial) in pictures_of(entry):
+    for request, (index, partial) in pictures_of(exchange):
         cached = renderer.cached(request, index, partial)
         if cached is not None:
             pictures[index, partial] = cached
@@ -78,26 +83,26 @@ def drawn_pictures(entry: Exchange, renderer: Renderer) -> Pictures:
     return pictures
 
 
-def recording_of(entry: Exchange, pictures: Pictures) -> Recording:
-    """The recording of *entry*, with these *pictures* of its answer and without credentials. Raises
-    NotHeldError."""
-    if entry.duration_ms is None:
+def recording_of(exchange: Exchange, pictures: Pictures) -> Recording:
+    """The recording of *exchange*, with these *pictures* of its answer and without credentials.
+    Raises NotHeldError."""
+    if exchange.duration_ms is None:
         raise NotHeldError("is not answered yet")
-    if entry.outcome == "gone":
+    if exchange.outcome == "gone":
         raise NotHeldError("was left by its client before the end")
-    if entry.answer.is_stopped:
+    if exchange.answer.is_stopped:
         raise NotHeldError("was cut by the stop of its server")
-    response = _response(entry, pictures)
+    response = _response(exchange, pictures)
     recording = Recording(
-        request=_request(entry),
+        request=_request(exchange),
         response=response,
         error="" if response else "the connection was reset",
-        downloads=tuple(_downloads(entry, pictures)) if response else (),
-        source=SOURCE.format(id=entry.id),
-        note=f"fault: {entry.fault}" if entry.fault else "",
-        recorded_at=entry.time,
+        downloads=tuple(_downloads(exchange, pictures)) if response else (),
+        source=SOURCE.format(id=exchange.id),
+        note=f"fault: {exchange.fault}" if exchange.fault else "",
+        recorded_at=exchange.time,
     )
-    redacted = Redactor([entry.head.api_key]).redacted(recording)
+    redacted = Redactor([exchange.head.api_key]).redacted(recording)
     if redacted.request.body == recording.request.body:
         # The body has no credentials, and the answer repeats nothing of the call but its body.
         # Names of accounts are no secrets here: they are the emulator's own.
@@ -105,11 +110,11 @@ def recording_of(entry: Exchange, pictures: Pictures) -> Recording:
     return redacted
 
 
-def _request(entry: Exchange) -> RecordedRequest:
-    head, body = entry.head, entry.body
+def _request(exchange: Exchange) -> RecordedRequest:
+    head, body = exchange.head, exchange.body
     if body is None:
         length = head.header(b"content-length") or "0"
-        if "body" in entry.dropped:
+        if "body" in exchange.dropped:
             raise NotHeldError("had a body that the journal holds no more")
         if length != "0" or b"transfer-encoding" in head:
             raise NotHeldError("had a body that was not read")
@@ -124,34 +129,34 @@ def _decoded(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
     return tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)
 
 
-def _response(entry: Exchange, pictures: Pictures) -> RecordedResponse | None:
+def _response(exchange: Exchange, pictures: Pictures) -> RecordedResponse | None:
     """The answer; None where the connection was reset before the status."""
-    answer, sent = entry.answer, entry.answer.sent
+    answer, sent = exchange.answer, exchange.answer.sent
     if sent.status is None:
         return None
     end: End = "complete"
     if not sent.is_whole:
         end = "reset" if answer.is_reset else "cut"
     headers = _decoded(sent.headers)
-    body = _with_pictures(entry, entry.answer_bytes or b"", pictures)
+    body = _with_pictures(exchange, exchange.answer_bytes or b"", pictures)
     if sent.is_stream:
-        parts = tuple(_events(entry, body))
+        parts = tuple(_events(exchange, body))
     else:
-        length = entry.answer_headers.get("content-length", str(len(body)))
+        length = exchange.answer_headers.get("content-length", str(len(body)))
         if end == "complete" and length != str(len(body)):
             raise NotHeldError("has an answer of which the journal holds only a part")
-        parts = (RecordedPart(_seconds(entry.duration_ms or 0), body),) if body else ()
+        parts = (RecordedPart(_seconds(exchange.duration_ms or 0), body),) if body else ()
     return RecordedResponse(sent.status, headers, parts, end)
 
 
-def _with_pictures(entry: Exchange, body: bytes, pictures: Pictures) -> bytes:
+def _with_pictures(exchange: Exchange, body: bytes, pictures: Pictures) -> bytes:
     """*body* with its whole *pictures* in place of their shown beginnings."""
     count = 0
 
     def picture(match: re.Match[bytes]) -> bytes:
         nonlocal count
         key: PictureOfCall = (count, None)
-        if entry.answer.sent.is_stream:
+        if exchange.answer.sent.is_stream:
             # A fault may have kept the last partial images back.
             start = body.rfind(b"\n\n", 0, match.start())
             name = body[0 if start < 0 else start + 2 : match.start()].partition(b"\n")[0]
@@ -167,10 +172,10 @@ def _with_pictures(entry: Exchange, body: bytes, pictures: Pictures) -> bytes:
     return _PICTURE.sub(picture, body)
 
 
-def _events(entry: Exchange, body: bytes) -> Iterator[RecordedPart]:
+def _events(exchange: Exchange, body: bytes) -> Iterator[RecordedPart]:
     """The events of the stream *body*, with the times at which they left."""
-    events = list(entry.stream)
-    if entry.events > len(events):
+    events = list(exchange.stream)
+    if exchange.events > len(events):
         raise NotHeldError("has a stream of which the journal holds only the first events")
     ends = [match.end() for match in re.finditer(rb"\n\n", body)]
     start = 0
@@ -180,7 +185,7 @@ def _events(entry: Exchange, body: bytes) -> Iterator[RecordedPart]:
         event = events.pop(0) if is_event and events else None
         if event and event.bytes != len(data):
             raise NotHeldError("has a stream of which the journal does not hold all")
-        ms = event.ms if event else events[0].ms if events else entry.duration_ms or 0
+        ms = event.ms if event else events[0].ms if events else exchange.duration_ms or 0
         yield RecordedPart(_seconds(ms), data)
 
 
@@ -188,10 +193,10 @@ def _seconds(ms: float) -> float:
     return round(ms / 1000, 6)
 
 
-def _downloads(entry: Exchange, pictures: Pictures) -> Iterator[RecordedDownload]:
+def _downloads(exchange: Exchange, pictures: Pictures) -> Iterator[RecordedDownload]:
     """The hosted pictures that the answer names."""
-    request = entry.drawn_request
-    for index, url in enumerate(entry.answer.image_urls if request else ()):
+    request = exchange.drawn_request
+    for index, url in enumerate(exchange.answer.image_urls if request else ()):
         assert request
         encoded = pictures.get((index, None))
         if encoded:

@@ -449,16 +449,16 @@ class LiveFeed:
             yield "cleared", batch.cleared_json
             # Calls may have come after the clearing, before this batch noted it.
             calls = {}
-            for entry in journal.summaries():
-                calls[entry.id] = notes = batch.notes_of(entry.id)
+            for exchange in journal.summaries():
+                calls[exchange.id] = notes = batch.notes_of(exchange.id)
                 notes.arrived = True
-                notes.completed = entry.duration_ms is not None
+                notes.completed = exchange.duration_ms is not None
         else:
             calls = batch.calls
         # The others are not even read: in a shared store each may have megabytes.
         newest = dict([*calls.items()][-MAX_BATCH_CALLS:])
         pairs = zip(newest.values(), journal.get_all([*newest]), strict=True)
-        noted_calls = [(notes, notes.exchange or entry) for notes, entry in pairs if entry]
+        noted_calls = [(notes, notes.exchange or found) for notes, found in pairs if found]
         for notes, exchange in noted_calls:
             yield from _call_events(notes, exchange)
         skipped = batch.skipped + len(calls) - len(newest)
