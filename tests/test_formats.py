@@ -18,7 +18,7 @@ from images_emulator.contract.models import MODELS, words_of
 from images_emulator.contract.operations import GENERATIONS
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.rules import Choice
-from images_emulator.exchange.sent_response import SentResponse
+from images_emulator.exchange.sent_answer import SentAnswer
 from images_emulator.file_types import FILE_TYPES, FileType
 from images_emulator.imaging.formats import OUTPUT_FORMATS, Format, format_of, frame_delay
 from images_emulator.imaging.recipe import recipe_json
@@ -73,7 +73,7 @@ def test_a_format_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     file = render_image(request, 0)
     assert media_type(request) == "image/x-made-up"
     assert read_recipe(file)["prompt"] == "a lighthouse"
-    answer = SentResponse()
+    answer = SentAnswer()
     answer.start(200, request, body_may_change=True)
     item = {"b64_json": base64.b64encode(file + b" " * (-len(file) % 3)).decode()}
     answer.add(json.dumps({"data": [item]}).encode(), 1)

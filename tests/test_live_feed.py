@@ -19,7 +19,7 @@ from images_emulator import Emulator, Server, Settings
 from images_emulator.contract.operations import GENERATIONS
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.request_head import RequestHead
-from images_emulator.exchange.sent_response import SentEvent
+from images_emulator.exchange.sent_answer import SentEvent
 from images_emulator.state.memory_store import MemoryStore
 from images_emulator.state.store import Codec, LogChange, LogWatcher, Packed, Store
 from images_emulator.web import live_feed

@@ -214,14 +214,16 @@ def test_a_key_of_an_earlier_call_and_of_the_proxy_is_redacted_in_later_ones() -
     assert later.request.body == b"REDACTED" + b"x" * 33 + b" REDACTEDxxxxx"
 
 
-def test_no_more_keys_are_remembered_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_keys_of_calls_are_remembered_than_the_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(redaction, "MAX_KEYS", 2)
-    redactor = Redactor()
+    redactor = Redactor(["proxy-key-123"])
     for number in (1, 2, 1, 3):
         redactor.redacted(recording(headers=(("api-key", f"key-number-{number}"),)))
-    body = b"key-number-1 key-number-2 key-number-3"
+    body = b"key-number-1 key-number-2 key-number-3 proxy-key-123"
     redacted = redactor.redacted(recording(body, headers=())).request.body
-    assert redacted == b"REDACTEDxxxx key-number-2 REDACTEDxxxx"
+    assert redacted == b"REDACTEDxxxx key-number-2 REDACTEDxxxx REDACTEDxxxxx"
 
 
 @pytest.mark.parametrize("key", ["test", "sk-test"])

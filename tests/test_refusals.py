@@ -367,8 +367,11 @@ def test_every_error_has_the_message_of_the_day_that_judges_the_call(
 @pytest.mark.parametrize(
     ("refusal", "broken"),
     [
-        (errors.server_error, "images_emulator.web.images_api.validate"),
-        (errors.generation_failed, "images_emulator.web.image_responses.wire.completed_event"),
+        (service_errors.server_error, "images_emulator.web.images_api.validate"),
+        (
+            service_errors.generation_failed,
+            "images_emulator.web.image_responses.wire.completed_event",
+        ),
     ],
 )
 def test_error_of_a_broken_emulator_has_the_message_of_the_day_too(

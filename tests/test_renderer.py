@@ -45,7 +45,7 @@ async def test_concurrent_calls_for_one_image_share_one_rendering(renderer: Rend
         begun.set()
         return barrier.wait()
 
-    held = asyncio.create_task(renderer.run(hold))
+    held = asyncio.create_task(renderer.run_in_pool(hold))
     await asyncio.to_thread(begun.wait)
     waiting = [asyncio.create_task(renderer.render_base64(request(), 0)) for _ in range(8)]
     other = asyncio.create_task(renderer.render_base64(request("a fox"), 0))
@@ -61,8 +61,8 @@ async def test_concurrent_calls_for_one_image_share_one_rendering(renderer: Rend
 
 async def test_a_fetch_has_the_context_of_its_call_and_threads_that_end(renderer: Renderer) -> None:
     CALL_ID.set("req_1")
-    assert await renderer.fetch(CALL_ID.get) == "req_1"
-    thread = await renderer.fetch(current_thread)
+    assert await renderer.run_in_fetcher(CALL_ID.get) == "req_1"
+    thread = await renderer.run_in_fetcher(current_thread)
     renderer.close()
     await asyncio.to_thread(until, lambda: not thread.is_alive())
 

@@ -17,7 +17,7 @@ from images_emulator import Server
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import GENERATIONS
 from images_emulator.contract.request import ImageRequest
-from images_emulator.exchange.sent_response import MAX_KEPT_EVENTS, SentResponse
+from images_emulator.exchange.sent_answer import MAX_KEPT_EVENTS, SentAnswer
 from tests.conftest import KEY
 
 BODY = {"model": "gpt-image-2", "prompt": "a lighthouse", "quality": "low"}
@@ -225,7 +225,7 @@ def test_an_answer_is_read_only_under_faults_that_alter_it(
     server: Server, monkeypatch: pytest.MonkeyPatch, fault: str, *, read: bool
 ) -> None:
     added = []
-    monkeypatch.setattr(SentResponse, "add", lambda answer, part, ms: added.append(part))
+    monkeypatch.setattr(SentAnswer, "add", lambda answer, part, ms: added.append(part))
     post(server, fault, n=2)
     assert bool(added) == read
 
@@ -242,7 +242,7 @@ def test_of_an_altered_picture_only_the_beginning_is_decoded(
 
     monkeypatch.setattr("images_emulator.exchange.answer_json.b64decode", decode)
     picture = base64.b64encode(b"\x89PNG\r\n\x1a\n\0").decode() + rest
-    answer = SentResponse()
+    answer = SentAnswer()
     answer.start(200, replace(REQUEST, stream=False), body_may_change=True)
     answer.add(json.dumps({"created": 1, "data": [{"b64_json": picture}]}).encode(), 1)
     answer.end()
@@ -253,7 +253,7 @@ def test_of_an_altered_picture_only_the_beginning_is_decoded(
 @pytest.mark.parametrize("altered", [True, False])
 @pytest.mark.parametrize("length", [1, 2, 3, 7, 60, 1000])
 def test_events_are_counted_and_not_chunks(altered: bool, length: int) -> None:
-    answer = SentResponse()
+    answer = SentAnswer()
     answer.start(200, REQUEST, body_may_change=altered)
     for place in range(0, len(STREAM), length):
         answer.add(STREAM[place : place + length], place)
@@ -273,7 +273,7 @@ def test_events_are_counted_and_not_chunks(altered: bool, length: int) -> None:
 
 
 def test_of_a_long_stream_the_first_events_are_kept() -> None:
-    answer = SentResponse()
+    answer = SentAnswer()
     answer.start(200, REQUEST, body_may_change=False)
     for number in range(3 * MAX_KEPT_EVENTS):
         answer.add(b"event: image_generation.partial_image\ndata: {}\n\n", number)

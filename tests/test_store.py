@@ -27,8 +27,8 @@ from images_emulator.exchange.encoded_file import EncodedFile
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.exchange_packing import CompletionPacker, unpack_exchange
 from images_emulator.exchange.request_head import RequestHead
+from images_emulator.exchange.sent_answer import SentAnswer
 from images_emulator.exchange.sent_images import SentImage
-from images_emulator.exchange.sent_response import SentResponse
 from images_emulator.faults.scenario_document import parse_step
 from images_emulator.imaging.decoder import decode
 from images_emulator.state import account, clock, files, hosted_picture, steps
@@ -642,7 +642,7 @@ def test_a_packed_exchange_was_stopped_where_it_was() -> None:
 def test_a_packed_exchange_has_the_error_that_ended_its_stream() -> None:
     event = b'event: error\ndata: {"error": {"code": "image_generation_failed"}}\n\n'
     head = RequestHead("POST", "/v1/images/generations", b"", [])
-    sent = SentResponse.completed(
+    sent = SentAnswer.completed(
         200, event_count=2, image_indexes=(), error_body=event, is_stream=True
     )
     document, data = packed_exchange(Exchange(head, "req_1", NOW, answer=CallAnswer(sent=sent)))

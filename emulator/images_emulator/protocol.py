@@ -84,7 +84,8 @@ class HTTPProtocol(HttpToolsProtocol):
 
     _count_is_low = False
     """Whether `_framing_bytes` may lack bytes: those behind a head or a part of a body that ended
-    in this chunk, or in the one in which the head began."""
+    in this chunk, or in the one in which the head began. An example is the beginning of the next
+    head, behind the end of a body."""
 
     _refused = False
 

@@ -81,15 +81,15 @@ def _refusals_as_value_errors() -> Iterator[None]:
 
 
 class RemoteServer(ServerControl):
-    """A namespace of the server at *url*, which other tests share, with the methods of `Server`.
+    """A namespace of the server at *url*, with the methods of `Server`. Other tests have other
+    namespaces of the same server.
 
         with RemoteServer("http://127.0.0.1:8080") as server:
             client = OpenAI(base_url=server.base_url, api_key="sk-test")
 
-    *namespace* is its name; None takes the one that *url* names, unless that is the default one,
-    or else one that nobody has. As a
-    context manager, synchronous or asynchronous, it is deleted at the end. *admin_token* is that of
-    the server.
+    *namespace* is its name; None takes the one that *url* names, unless that is the default one, or
+    else one that nobody has. As a context manager, synchronous or asynchronous, it is deleted at
+    the end. *admin_token* is that of the server.
 
     Calls are those of `Server.calls`, with API keys redacted. A method raises
     `images_emulator.server_errors.ServerError` where the server does not answer, or refuses. The

@@ -116,9 +116,9 @@ class Server(ThreadedServer, ServerControl):
         await self.emulator.store.disconnect()
 
     def close(self) -> None:
-        """Stop for good. Open answers have half a second to end. Then connections and port are
-        closed, and the renderer stops. The journal can still be read. Any thread may call this, and
-        may call it twice."""
+        """Stop for good. The port is closed at once. Open answers have half a second to end; then
+        their connections are closed, and the renderer stops. The journal can still be read. Any
+        thread may call this, and may call it twice."""
         super().close()
 
     def _release(self) -> None:

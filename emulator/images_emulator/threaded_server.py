@@ -74,8 +74,8 @@ class ThreadedServer:
         self._serve()
 
     def close(self) -> None:
-        """Stop for good. Open answers have half a second to end. Then connections and port are
-        closed. Any thread may call this, and may call it twice."""
+        """Stop for good. The port is closed at once. Open answers have half a second to end; then
+        their connections are closed. Any thread may call this, and may call it twice."""
         self._closed = True
         self._http.stop()
         if self._thread is None:

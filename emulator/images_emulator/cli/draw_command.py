@@ -170,8 +170,9 @@ def _format_of(output: str | None, word: str | None) -> dict[str, str]:
 
 
 def _newest_model(client: AdminClient, *, edit: bool) -> str:
-    """The newest model that draws, or edits, on the server's day. The admin API tells the day: a
-    call of the API would be in the journal, and could meet a fault."""
+    """The newest model that draws, or edits, on the day of the server's `as_of`; `today`
+    is that of this machine. The admin API tells the setting: a call of the API would be in the
+    journal, and could meet a fault."""
     # These modules load the API's tables.
     from images_emulator.contract.availability import availability_on  # noqa: PLC0415
     from images_emulator.contract.operations import EDITS, GENERATIONS  # noqa: PLC0415

@@ -73,12 +73,15 @@ with a line feed."""
 
 
 def is_before_gateway(day: Day) -> bool:
-    """Whether the older stack answered calls on *day*; None: the newest one, which is not."""
+    """Whether the older stack answered calls on *day*: False for None, the newest day."""
     return day is not None and day < GATEWAY_SINCE
 
 
 JSON_EDITS_SINCE: Final = date(2026, 2, 9)
 """The first day on which edits read JSON. On the same day forms were first read in a new way."""
+
+SAFETY_IDENTIFIER_DAYS: Final = Period(since=date(2026, 10, 16))
+"""The days on which calls may have a `safety_identifier`, and answers repeat it."""
 
 LAST_DAY_OF_OLDER_STACK: Final = GATEWAY_SINCE - timedelta(days=1)
 """The last day of the older stack. Operations that never moved to the gateway have the messages of

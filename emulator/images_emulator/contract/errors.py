@@ -552,23 +552,10 @@ late_request = Refusal(
     status=408,
 )
 
-# --- the Models API, and failures of the service
+# --- the Models API
 model_not_listed = Refusal(
     "The model '{model}' does not exist",
     param="model",
     code="model_not_found",
     status=404,
-)
-generation_failed = Refusal(
-    "Image generation failed",
-    code="image_generation_failed",
-    type="image_generation_server_error",
-    status=500,
-)
-server_error = Refusal(
-    "The server had an error processing your request. Sorry about that! You can retry "
-    "your request, or contact us through our help center at help.openai.com if you "
-    "encounter this error repeatedly.",
-    type="server_error",
-    status=500,
 )

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from images_emulator.contract import errors
-from images_emulator.contract.calendar import GATEWAY_SINCE, Period
+from images_emulator.contract.calendar import GATEWAY_SINCE, SAFETY_IDENTIFIER_DAYS, Period
 from images_emulator.contract.conflicts import (
     Above,
     Below,
@@ -303,9 +303,12 @@ def gpt_image_rules(
         # No source names a model that refuses `complexity`. Only for 2.6 an effect is documented.
         "complexity": Choice(("low", "medium", "high"), period=Period(since=date(2026, 11, 4))),
         "user": USER,
-        "safety_identifier": Text(max_length=128, period=Period(since=date(2026, 10, 16))),
+        "safety_identifier": Text(max_length=128, period=SAFETY_IDENTIFIER_DAYS),
     }
 
+
+SVG_EDITS_SINCE: Final = date(2026, 11, 12)
+"""The first day on which edits answered SVG. Generations did from the release of gpt-image-2.6."""
 
 UNSTREAMED_FORMATS: Final = ("gif", "svg")
 """The further words of `output_format` of gpt-image-2.6: formats without streams and compression,
@@ -316,7 +319,7 @@ GPT_2_6_FORMATS: Final = Choice((*STILL_FORMATS, *UNSTREAMED_FORMATS), default="
 
 GPT_2_6_FORMATS_AT_EDITS: Final = replace(
     GPT_2_6_FORMATS,
-    earlier=((date(2026, 11, 12), Choice((*STILL_FORMATS, "gif"), default="png")),),
+    earlier=((SVG_EDITS_SINCE, Choice((*STILL_FORMATS, "gif"), default="png")),),
 )
 """`output_format` at edits, where SVG came later."""
 
@@ -328,9 +331,7 @@ GIF_AND_SVG: Final[Rules] = {
 }
 """The rules that came with GIF and SVG output."""
 
-INPUT_FIDELITY: Final = Choice(
-    ("high", "low"), default="low", period=Period(since=date(2025, 7, 16))
-)
+INPUT_FIDELITY: Final = Choice(("high", "low"), default="low", period=STREAM_DAYS)
 """`input_fidelity` of gpt-image-1 and gpt-image-1.5. gpt-image-1-mini does not know it: a probe of
 2026-07 goes before the documentation, which once has `low`."""
 
@@ -343,7 +344,7 @@ PERIODS_AT_EDITS: Final[Mapping[str, Period]] = {
     "output_compression": Period(since=date(2025, 6, 16)),
     # An error on multipart edits in 2025; in the JSON edits from their first day.
     "moderation": JSON_EDITS_DAYS,
-    "svg": Period(since=date(2026, 11, 12)),
+    "svg": Period(since=SVG_EDITS_SINCE),
 }
 """The periods of parameters that edits got later than generations did. The sizes of 1536 pixels are
 none of them: the SDK has them since 2025-05-02, but a notebook of OpenAI's for gpt-image-1 edits

@@ -111,7 +111,7 @@ class Operation(Immutable, kw_only=True, eq=False):
 
     @property
     def reads_uploads(self) -> bool:
-        """Whether calls carry files."""
+        """Whether calls may carry files."""
         return FORM in self.bodies
 
     def media_type(self, content_type: str, as_of: Day) -> str:

@@ -74,9 +74,10 @@ class Rule(Immutable, kw_only=True):
         image service does after the gateway. The input images are not decoded yet, so a rule cannot
         refuse a value because of their size. Raises APIError."""
 
-    def forgiven_value(self, others: Values) -> Any:
-        """The value of a call whose mistakes are forgiven and that leaves it to the model. *others*
-        are the other parameters. None is as if the parameter were omitted."""
+    def value_when_lenient(self, others: Values) -> Any:
+        """The value where lenient validation has forgiven a mistake of the call, and the call
+        leaves this parameter open. *others* are the other parameters. None is as if it were
+        omitted."""
         return None
 
     def resolve(self, value: Any, source: Pixels | None, others: Values) -> Any:

@@ -194,6 +194,20 @@ temporarily_blocked = Refusal(
     envelope=API_MANAGEMENT_ENVELOPE,
 )
 
+generation_failed = Refusal(
+    "Image generation failed",
+    code="image_generation_failed",
+    type="image_generation_server_error",
+    status=500,
+)
+server_error = Refusal(
+    "The server had an error processing your request. Sorry about that! You can retry "
+    "your request, or contact us through our help center at help.openai.com if you "
+    "encounter this error repeatedly.",
+    type="server_error",
+    status=500,
+)
+
 AZURE_ERRORS_BY_NAME: Final[Mapping[str, Refusal]] = {"temporarily_blocked": temporarily_blocked}
 """The errors of `ERRORS_BY_NAME` that Azure alone sends. On OpenAI's paths a fault sends the same
 message."""
@@ -211,9 +225,9 @@ ERRORS_BY_NAME: Final[Mapping[str, Refusal]] = {
     "invalid_api_key": errors.incorrect_key,
     "organization_must_be_verified": unverified,
     "missing_scope": missing_scope,
-    "server_error": errors.server_error,
+    "server_error": server_error,
     "server_is_overloaded": overloaded,
-    "image_generation_failed": errors.generation_failed,
+    "image_generation_failed": generation_failed,
     "slow_down": slow_down,
     **AZURE_ERRORS_BY_NAME,
 }

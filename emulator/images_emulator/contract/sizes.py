@@ -24,9 +24,9 @@ def parse_pixels(text: str) -> Pixels | None:
 
 
 def _pixels(text: str) -> Pixels:
-    """The pixels of a size that the table has."""
+    """The pixels of a size that a rule lists, or has checked."""
     pixels = parse_pixels(text)
-    assert pixels, f"the table lists {text!r} as a size"
+    assert pixels, f"{text!r} is no size"
     return pixels
 
 
@@ -42,8 +42,8 @@ def closest_size(sizes: tuple[str, ...], source: Pixels) -> str:
 
 
 class GatewaySize(Choice):
-    """A size from a list without `auto`, which the gateway checks. The DALL·E models have such
-    sizes."""
+    """One of a list of sizes. The list has no `auto`, and the gateway checks it. The DALL·E models
+    have such sizes."""
 
     def check_at_gateway(self, name: str, value: Any) -> None:
         if not isinstance(value, str):
@@ -184,7 +184,7 @@ class FlexibleSize(ServiceSize, kw_only=True):
         elif long * short > self.max_pixels:
             raise errors.size_too_many_pixels(value=value)
 
-    def forgiven_value(self, others: Values) -> str | None:
+    def value_when_lenient(self, others: Values) -> str | None:
         # The types of SDKs name this size, and not those that `auto` resolves to.
         return None if self.sheets and self.sheets.is_animation(others) else self.examples[0]
 

@@ -175,7 +175,7 @@ class Validation:
         if "size" in rules:
             size = values.get("size")
             if self.violations and size in (None, "auto"):
-                size = rules["size"].forgiven_value(values)
+                size = rules["size"].value_when_lenient(values)
             resolved["size"] = rules["size"].resolve(size, self.source, values)
         elif self.source:
             resolved["size"] = self.source

@@ -18,6 +18,7 @@ from typing import Any, Final
 from images_emulator.contract.answer_overrides import NO_OVERRIDES, AnswerOverrides
 from images_emulator.contract.calendar import (
     ALWAYS,
+    SAFETY_IDENTIFIER_DAYS,
     Day,
     Period,
     version_on,
@@ -43,7 +44,7 @@ KEY_PERIODS: Final[Mapping[str, Period]] = {
     "output_format": _ECHOED_PARAMETERS_DAYS,
     "quality": _ECHOED_PARAMETERS_DAYS,
     "size": _ECHOED_PARAMETERS_DAYS,
-    "safety_identifier": Period(since=date(2026, 10, 16)),
+    "safety_identifier": SAFETY_IDENTIFIER_DAYS,
     # Of models. Every shutdown so far had been announced before this day.
     "shutdown_date": Period(since=date(2026, 8, 14)),
 }

@@ -17,7 +17,7 @@ from images_emulator.contract.dialect import Dialect
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.usage import Usage
 from images_emulator.exchange.encoded_file import EncodedFile
-from images_emulator.exchange.sent_response import SentResponse
+from images_emulator.exchange.sent_answer import SentAnswer
 
 _CREATED: Final = re.compile(rb'"created_at":(\d+)')
 
@@ -51,7 +51,7 @@ def stream_body(
     request: ImageRequest,
     files: Mapping[int, EncodedFile],
     usage: Usage | None,
-    sent: SentResponse,
+    sent: SentAnswer,
     overrides: AnswerOverrides,
 ) -> bytes:
     """The events of a stream that have left. *files* are by the number of the event. *overrides*
@@ -63,7 +63,7 @@ def _events(
     request: ImageRequest,
     files: Mapping[int, EncodedFile],
     usage: Usage | None,
-    sent: SentResponse,
+    sent: SentAnswer,
     overrides: AnswerOverrides,
 ) -> Iterator[bytes]:
     for number, event in enumerate(sent.kept_events):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from images_emulator.contract.answer_overrides import NO_OVERRIDES, AnswerOverrides
 from images_emulator.contract.usage import Usage
 from images_emulator.exchange.encoded_file import EncodedFile
-from images_emulator.exchange.sent_response import SentResponse
+from images_emulator.exchange.sent_answer import SentAnswer
 
 if TYPE_CHECKING:
     from images_emulator.exchange.answer_details import AnswerDetails
@@ -41,7 +41,7 @@ class CallAnswer:
     equal answers share the mapping, which is filled as the images are drawn."""
     image_urls: Sequence[bytes] = ()
     """The URLs, in place of files."""
-    sent: SentResponse = field(default_factory=SentResponse)
+    sent: SentAnswer = field(default_factory=SentAnswer)
     """The part that has left."""
     is_hung_up: bool = False
     """Whether a fault or a recording closed the connection."""

@@ -3,8 +3,8 @@
 `JournalMiddleware` makes the exchange when the call arrives. The fault middleware and the endpoints
 fill it in. Faults read it, and the journal keeps it. Separate modules describe an answer that has
 left: `outcome.py`, `sent_images.py` (with the price), `answer_body.py`. What the exchange holds of
-its answer is a `CallAnswer` (`call_answer.py`), and the bytes that were sent in it a `SentResponse`
-(`sent_response.py`).
+its answer is a `CallAnswer` (`call_answer.py`), and the bytes that were sent in it a `SentAnswer`
+(`sent_answer.py`).
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ from images_emulator.exchange.form_parser import list_parts
 from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.exchange.outcome import Outcome, outcome_of
 from images_emulator.exchange.request_head import RawHeaders, RequestHead
+from images_emulator.exchange.sent_answer import SentEvent
 from images_emulator.exchange.sent_images import ImageParameters, SentImage, price_of, sent_images
-from images_emulator.exchange.sent_response import SentEvent
 from images_emulator.exchange.trace_context import trace_id_in
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class Exchange:
     policy: Policy | None = None
     """The policy that judges the call. None until its headers are read, and where
     `x-emulator-as-of` or `x-emulator-validation` is invalid."""
-    principal: str | None = None
+    accepted_key: str | None = None
     """The accepted API key. Rate limits and scenarios use it. None before authentication, and for a
     call that authentication refuses."""
     chunks: tuple[bytes, ...] | None = None

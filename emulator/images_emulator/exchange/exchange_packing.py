@@ -30,7 +30,7 @@ from images_emulator.exchange.encoded_file import EncodedFile
 from images_emulator.exchange.exchange import EXCHANGE_OVERHEAD_BYTES, Exchange
 from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.exchange.request_head import RawHeaders, RequestHead
-from images_emulator.exchange.sent_response import SentEvent, SentResponse
+from images_emulator.exchange.sent_answer import SentAnswer, SentEvent
 from images_emulator.lru_cache import LRUCache
 
 PackedValue = tuple[Mapping[str, Any], bytes]
@@ -248,7 +248,7 @@ def _own_members(exchange: Exchange) -> dict[str, Any]:
     return members
 
 
-def _sent_as_json(sent: SentResponse) -> dict[str, Any]:
+def _sent_as_json(sent: SentAnswer) -> dict[str, Any]:
     members: dict[str, Any] = {"status": sent.status, "headers": _header_text(sent.headers)}
     for name, value in (("error_body", sent.error_body), ("body", sent.body)):
         if value:
@@ -345,7 +345,7 @@ def _answer(document: Mapping[str, Any]) -> CallAnswer:
             for number, (chars, beginning, size) in get("files", {}).items()
         },
         image_urls=[url.encode() for url in get("image_urls", ())],
-        sent=_sent(sent) if sent else SentResponse(),
+        sent=_sent(sent) if sent else SentAnswer(),
         cached_usage=Usage(**usage) if usage else None,
         **{name: document[name] for name in _OPTIONAL_OF_ANSWER if name in document},
     )
@@ -368,9 +368,9 @@ def _overrides(document: Mapping[str, Any]) -> AnswerOverrides:
     return AnswerOverrides(**{**document, "headers": headers})
 
 
-def _sent(document: Mapping[str, Any]) -> SentResponse:
+def _sent(document: Mapping[str, Any]) -> SentAnswer:
     get = document.get
-    return SentResponse.completed(
+    return SentAnswer.completed(
         document["status"],
         event_count=get("event_count", 0),
         image_indexes=tuple(get("image_indexes", ())),

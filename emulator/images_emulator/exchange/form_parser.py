@@ -106,7 +106,7 @@ class _Parser:
     | place | `_part` | `_in_head` | ends with |
     |---|---|---|---|
     | before the first boundary | None | False | a boundary |
-    | the headers of a part | the part before | True | an empty line |
+    | the headers of a part | None | True | an empty line |
     | the data of a part | the part | False | a boundary; the last one sets `complete` |
     """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from images_emulator.exchange.sent_response import SentResponse
+from images_emulator.exchange.sent_answer import SentAnswer
 
 Outcome = Literal["answered", "refused", "failed", "cut", "gone", "waiting"]
 """The outcome of a call.
@@ -18,7 +18,7 @@ Outcome = Literal["answered", "refused", "failed", "cut", "gone", "waiting"]
 """
 
 
-def outcome_of(sent: SentResponse, *, is_over: bool, is_closed: bool) -> Outcome:
+def outcome_of(sent: SentAnswer, *, is_over: bool, is_closed: bool) -> Outcome:
     """The outcome of a call. *sent* is the part of its answer that has left. *is_closed*: the
     emulator closed the connection, by a fault, a recording or its stop."""
     if not is_over:

@@ -153,7 +153,7 @@ class Error(BaseFault):
         return {
             "model": model_name,
             "request_id": exchange.id,
-            "key": key_in_message(exchange.principal or ""),
+            "key": key_in_message(exchange.accepted_key or ""),
             **service_errors.rate_limit_values(
                 limit=IMAGES_PER_MINUTE,
                 used=IMAGES_PER_MINUTE,

@@ -57,8 +57,8 @@ class DecodeLimits(Immutable, kw_only=True):
 
     pixels: int
     call_pixels: int
-    memory: int
-    parts: int
+    decode_bytes: int
+    chunks: int
     scans: int
 
     @classmethod
@@ -67,8 +67,8 @@ class DecodeLimits(Immutable, kw_only=True):
         return cls(
             pixels=settings.max_pixels,
             call_pixels=settings.max_call_pixels,
-            memory=settings.decode_bytes,
-            parts=settings.max_chunks,
+            decode_bytes=settings.decode_bytes,
+            chunks=settings.max_chunks,
             scans=settings.max_scans,
         )
 
@@ -77,24 +77,24 @@ class DecodeLimits(Immutable, kw_only=True):
         or scans, is a WebP too large to be opened, or is a PNG with two sizes."""
         size = webp_size(data)
         if size and (
-            not self._admit_size(*size) or self.memory < size[0] * size[1] * WEBP_PIXEL_BYTES
+            not self._admit_size(*size) or self.decode_bytes < size[0] * size[1] * WEBP_PIXEL_BYTES
         ):
             return None
         if data.startswith(b"RIFF") and not size:
             return None
-        scans = scans_of(data, self.parts, self.scans)
+        scans = scans_of(data, self.chunks, self.scans)
         return None if scans is None or has_second_head(data) else tuple(scans)
 
     def admit(self, file: Image.Image, scans: tuple[int, ...]) -> bool:
         """Whether the opened *file* with these *scans* may be decoded."""
-        return self._admit_size(*file.size) and bytes_to_decode(file, scans) <= self.memory
+        return self._admit_size(*file.size) and bytes_to_decode(file, scans) <= self.decode_bytes
 
     def passed_by(self, data: bytes) -> str | None:
         """The setting whose limit the file *data* exceeds, after `scans_within` or `admit` refused
         it. None where another reason refused it, such as damage or the length of an edge."""
-        if scans_of(data, self.parts, sys.maxsize) is None:
+        if scans_of(data, self.chunks, sys.maxsize) is None:
             return "max_chunks"
-        components = scans_of(data, self.parts, self.scans)
+        components = scans_of(data, self.chunks, self.scans)
         if components is None:
             return "max_scans"
         size = webp_size(data)
@@ -108,7 +108,7 @@ class DecodeLimits(Immutable, kw_only=True):
                 return None
         if size[0] * size[1] > self.pixels:
             return "max_pixels"
-        return "decode_bytes" if memory > self.memory else None
+        return "decode_bytes" if memory > self.decode_bytes else None
 
     def _admit_size(self, width: int, height: int) -> bool:
         return width * height <= self.pixels and max(width, height) <= MAX_EDGE
@@ -146,8 +146,8 @@ DEFAULT_LIMITS: Final = DecodeLimits.of(Settings())
 UNLIMITED: Final = DecodeLimits(
     pixels=MAX_EDGE**2,
     call_pixels=sys.maxsize,
-    memory=sys.maxsize,
-    parts=sys.maxsize,
+    decode_bytes=sys.maxsize,
+    chunks=sys.maxsize,
     scans=sys.maxsize,
 )
 """The widest limits, for a file that was within the limits before."""

@@ -42,7 +42,7 @@ NO_IMAGE: Final = f"is no {FORMATS_IN_WORDS}"
 """The mistake of a file that Pillow does not know, such as an SVG."""
 
 TOO_LARGE: Final = "is larger than can be opened"
-"""The mistake of a file of too many pixels; its size is added."""
+"""The mistake of a file of too many pixels; its size is added where it is known."""
 
 MAX_FACTS: Final = 4096
 """The most files whose facts are cached."""

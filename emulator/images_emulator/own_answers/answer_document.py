@@ -149,7 +149,7 @@ class Raw(StrictModel, arbitrary_types_allowed=True):
         if self.file is not None and (callable(self.file) or len(self.file) != 1):
             raise ValueError("expected one file")
         # Raises ValueError for what HTTP cannot send.
-        assert self.answer
+        _ = self.answer
         return self
 
     @cached_property

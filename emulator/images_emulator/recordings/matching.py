@@ -95,9 +95,9 @@ class Miss(NamedTuple):
 
 
 class RecordingIndex:
-    """Finds the recordings that match a call, among *recordings* in their order. Recordings that do
-    not pass *is_played* answer no call. *note* is called with each of the others and its position,
-    before it can be found. Threads may share the index; see `add`.
+    """Finds the recordings that match a call, among *recordings* in their order. Those that do not
+    pass *is_played* answer no call; `add` does not ask it. *note* is called with each of the others
+    and its position, before it can be found. Threads may share the index; see `add`.
 
     Raises ValueError where a recorded request cannot be made from its files.
     """

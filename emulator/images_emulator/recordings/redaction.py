@@ -69,7 +69,9 @@ class Redactor:
     API keys of earlier recordings. One thread at a time uses it."""
 
     def __init__(self, keys: Iterable[str] = ()) -> None:
-        self._keys = dict.fromkeys(key for key in keys if len(key) >= MIN_KEY_CHARS)
+        self._keys = tuple(key for key in keys if len(key) >= MIN_KEY_CHARS)
+        self._earlier_keys: dict[str, None] = {}
+        """The API keys of the last recordings, the newest last, without those in `_keys`."""
 
     def redacted(self, recording: Recording) -> Recording:
         """*recording* without credentials. Raises UnreadableBodyError where the coding of a body
@@ -82,7 +84,8 @@ class Redactor:
         for key in keys:
             self._remember(key)
         body, coding = _decoded(request.body, request.headers)
-        texts = [*self._keys, *others, *cookies(answer_headers), *field_values(body)]
+        texts = [*self._keys, *self._earlier_keys, *others, *cookies(answer_headers)]
+        texts += [*field_values(body)]
         texts += [name for name in names if _ACCOUNT_ID.fullmatch(name)]
         words = [name for name in resources if len(name) >= MIN_NAME_CHARS]
         refused = response is not None and response.status >= 400
@@ -103,11 +106,11 @@ class Redactor:
         )
 
     def _remember(self, key: str) -> None:
-        if len(key) >= MIN_KEY_CHARS:
-            self._keys.pop(key, None)
-            self._keys[key] = None
-            if len(self._keys) > MAX_KEYS:
-                del self._keys[next(iter(self._keys))]
+        if len(key) >= MIN_KEY_CHARS and key not in self._keys:
+            self._earlier_keys.pop(key, None)
+            self._earlier_keys[key] = None
+            if len(self._earlier_keys) > MAX_KEYS:
+                del self._earlier_keys[next(iter(self._earlier_keys))]
 
 
 def _request(

@@ -1,4 +1,4 @@
-"""Bytes that arrive in chunks and are read back at the end, in bounded memory."""
+"""Bytes that arrive in chunks, wait in bounded memory, and are read back whole at the end."""
 
 from __future__ import annotations
 

@@ -76,10 +76,10 @@ class Renderer:
     beside them thumbnails.
 
     `pool` renders. Up to *max_processes* render processes join it under load; see `RenderPool`.
-    The thread of `parser` parses large bodies. The thread of `decoder` decodes uploads, and renders
-    the edits whose uploads are too large to keep decoded. So a slow upload does not hold up the
-    other renderings. The caches are of the class *cache*. Equal keys always give equal bytes, so
-    only the budget empties the cache."""
+    The thread of `parser` parses large bodies, hashes their images, and reads and searches
+    recordings. The thread of `decoder` decodes uploads, and renders the edits whose uploads are too
+    large to keep decoded. So a slow upload does not hold up the other renderings. The caches are of
+    the class *cache*. Equal keys always give equal bytes, so only the budget empties the cache."""
 
     def __init__(
         self, cache_bytes: int, max_processes: int, cache: type[LRUCache] = LRUCache
@@ -118,7 +118,7 @@ class Renderer:
                 self._warm_up = self.pool.submit(_warm_up)
         return False
 
-    async def run(self, job: Callable[[], T]) -> T:
+    async def run_in_pool(self, job: Callable[[], T]) -> T:
         """Run *job* in the thread of the pool, between two renderings, and return its result."""
         return await asyncio.get_running_loop().run_in_executor(self.pool.executor, job)
 
@@ -127,21 +127,21 @@ class Renderer:
         image: bytes | None = self.cache.get((request.cache_key, index, partial))
         return image
 
-    async def parse(self, job: Callable[[], T]) -> T:
-        """Run *job* in the thread that parses large bodies, and return its result."""
+    async def run_in_parser(self, job: Callable[[], T]) -> T:
+        """Run *job* in the thread of `parser`, and return its result."""
         result: T = await _result(_Queued(self.parser, self.parser.submit(lambda _: job())), None)
         return result
 
-    async def decode(
+    async def run_in_decoder(
         self, job: Callable[[], T], disconnect: asyncio.Future[None] | None = None
     ) -> T:
-        """Run *job* in the thread that decodes uploads, and return its result. Raises
-        WithdrawnError once *disconnect* is done, and withdraws a job that has not begun."""
+        """Run *job* in the thread of `decoder`, and return its result. Raises WithdrawnError
+        once *disconnect* is done, and withdraws a job that has not begun."""
         queued = _Queued(self.decoder, self.decoder.submit(lambda _: job()))
         result: T = await _result(queued, disconnect)
         return result
 
-    async def fetch(self, job: Callable[[], T]) -> T:
+    async def run_in_fetcher(self, job: Callable[[], T]) -> T:
         """Run *job*, which may wait for other hosts, with the context of the caller, and return its
         result. The threads are not those of the event loop's own, for which the admin API would
         wait beside slow hosts."""

@@ -125,8 +125,8 @@ class RedisClient:
         """Ends that thread where this object is garbage."""
         self._lock = Lock()
         """Held while work is submitted to `_thread` and while `_thread` is replaced, so that no
-        work is submitted to a thread that ends. Also held while observers are added, and while
-        `_outage`, `_recovery` and `_registers_restored` change."""
+        work is submitted to a thread that ends. Also held while `event_observers` are added, and
+        while `_outage`, `_recovery` and `_registers_restored` change."""
         self._recoveries: WeakSet[Recovery] = WeakSet()
         """The objects that recover when Redis replies again."""
         self._recovery: asyncio.Task[None] | None = None
@@ -150,8 +150,8 @@ class RedisClient:
         return self._error(reason) if reason else None
 
     def raise_if_away(self) -> None:
-        """Raises APIError where an operation would not be sent now, unless it makes room in a Redis
-        that is full."""
+        """Raises APIError where an operation would not be sent now. `_ask` sends those that make
+        room in a full Redis all the same."""
         reason = self._reason
         if reason and monotonic() < self._next_attempt:
             raise self._error(reason)

@@ -23,7 +23,7 @@ from images_emulator.state.steps import (
     Steps,
     name_of_step,
 )
-from images_emulator.state.store import Count, StaleRegistersError, Store, is_exhausted
+from images_emulator.state.store import Count, StaleRegistersError, Store, is_spent
 
 if TYPE_CHECKING:
     from images_emulator.faults.base import BaseFault
@@ -198,12 +198,12 @@ class Scenario:
     @property
     def has_faults(self) -> bool:
         """Whether a call may meet a fault, or a near miss of one."""
-        return self._steps.value.faults > 0
+        return self._steps.value.fault_count > 0
 
     @property
     def has_answers(self) -> bool:
         """Whether a call may meet an answer, or a near miss of one."""
-        return self._steps.value.answers > 0
+        return self._steps.value.answer_count > 0
 
     @property
     def expensive_keys(self) -> frozenset[str]:
@@ -284,8 +284,8 @@ class Scenario:
             admission.check(take)
         if granted:
             step, count = granted
-            if is_exhausted(step, count):
-                await self._steps.update_soon(lambda steps: steps.without_exhausted(step))
+            if is_spent(step, count):
+                await self._steps.update_soon(lambda steps: steps.with_spent(step))
             return granted, []
         if scan.near_misses is not None:
             return None, scan.near_misses
@@ -299,7 +299,7 @@ class Scenario:
 
     async def _revive(self, key: str) -> None:
         """Let the step of this *key* be met again, because its last grant was revoked."""
-        if any(step.key == key for step in self._steps.value.exhausted()):
+        if any(step.key == key for step in self._steps.value.all_spent()):
             await self._steps.update(lambda steps: steps.with_revived(key))
 
     def has_match_for(self, values: MatchInput) -> bool:

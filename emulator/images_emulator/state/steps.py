@@ -17,7 +17,7 @@ from images_emulator.exchange.field_path import WILDCARDS, FieldPath, is_found, 
 from images_emulator.exchange.near_miss import NearMiss, NearMissKind
 from images_emulator.exchange.prompts import MAX_SEARCH_SECONDS, PromptPattern
 from images_emulator.immutable import Immutable
-from images_emulator.state.store import Codec, Count, Packed, is_exhausted
+from images_emulator.state.store import Codec, Count, Packed, is_spent
 
 if TYPE_CHECKING:
     from images_emulator.faults.scenario_document import Step
@@ -185,7 +185,7 @@ class ScenarioStep:
 
     def near_miss(self, values: MatchInput, count: Count) -> NearMiss:
         """The reason why a call of these *values* did not meet the step."""
-        spent = is_exhausted(self, count)
+        spent = is_spent(self, count)
         kind, reason = self._reason(values, count, spent=spent)
         return NearMiss(self.key, self.name, self.step.label, kind, reason, spent)
 
@@ -273,7 +273,7 @@ class ScenarioStep:
             "probability": step.probability,
             "seed": step.seed,
             "met": count.grants,
-            "spent": is_exhausted(self, count),
+            "spent": is_spent(self, count),
         }
 
 
@@ -300,7 +300,8 @@ class Steps(Immutable):
 
     - *live*: the planned steps that may still be met.
     - *spent*: the last injected steps that have met all their calls; no call is compared with them.
-    - *faults*, *answers*: how many injected and planned steps have a fault, or an answer.
+      `all_spent` has those of the scenario, too.
+    - *fault_count*, *answer_count*: how many injected and planned steps have a fault, or an answer.
     - *expensive_keys*, *paths*: the keys of `EXPENSIVE_KEYS`, and the paths to fields, that a step
       has asked for.
     """
@@ -309,8 +310,8 @@ class Steps(Immutable):
     planned: tuple[ScenarioStep, ...] = ()
     live: tuple[ScenarioStep, ...] = ()
     spent: tuple[ScenarioStep, ...] = ()
-    faults: int = 0
-    answers: int = 0
+    fault_count: int = 0
+    answer_count: int = 0
     expensive_keys: frozenset[str] = frozenset()
     paths: tuple[FieldPath, ...] = ()
 
@@ -326,8 +327,8 @@ class Steps(Immutable):
         return cls(
             injected,
             planned,
-            faults=sum(step.answer is None for step in steps),
-            answers=sum(step.answer is not None for step in steps),
+            fault_count=sum(step.answer is None for step in steps),
+            answer_count=sum(step.answer is not None for step in steps),
             expensive_keys=frozenset().union(*(step.expensive_keys for step in steps)),
             paths=_paths(path for step in steps for path in step.paths),
             **others,
@@ -343,14 +344,14 @@ class Steps(Immutable):
             if (step.answer is not None) is values.validated:
                 yield step
 
-    def exhausted(self) -> Iterator[ScenarioStep]:
+    def all_spent(self) -> Iterator[ScenarioStep]:
         """The steps that no call is compared with, because they have met all their calls."""
         live = {step.key for step in self.live}
         return chain(self.spent, (step for step in self.planned if step.key not in live))
 
     def with_revived(self, key: str) -> Steps:
-        """The steps when the exhausted step of this *key* may be met again."""
-        step = next((each for each in self.exhausted() if each.key == key), None)
+        """The steps when the spent step of this *key* may be met again."""
+        step = next((each for each in self.all_spent() if each.key == key), None)
         if step is None:
             return self
         if not step.is_injected:
@@ -381,10 +382,10 @@ class Steps(Immutable):
     def _with_more_of_kind(self, step: ScenarioStep, number: int) -> Steps:
         """The steps with the count of the kind of *step* raised by *number*."""
         if step.answer is None:
-            return replace(self, faults=self.faults + number)
-        return replace(self, answers=self.answers + number)
+            return replace(self, fault_count=self.fault_count + number)
+        return replace(self, answer_count=self.answer_count + number)
 
-    def without_exhausted(self, step: ScenarioStep) -> Steps:
+    def with_spent(self, step: ScenarioStep) -> Steps:
         """The steps when *step* has met all its calls. A step of the scenario stays planned, for
         the record; an injected step is spent."""
         if not step.is_injected:

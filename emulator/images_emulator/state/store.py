@@ -235,15 +235,15 @@ class Count(NamedTuple):
     grants: int = 0
 
     def claim(self, quota: Quota) -> Count:
-        """The count after one more claim. A claim on an exhausted quota does not count."""
-        if is_exhausted(quota, self):
+        """The count after one more claim. A claim on a spent quota does not count."""
+        if is_spent(quota, self):
             return self
         number = self.claims + 1 - quota.after
         granted = number > 0 and is_lucky(quota, number)
         return Count(self.claims + 1, self.grants + granted)
 
 
-def is_exhausted(quota: Quota, count: Count) -> bool:
+def is_spent(quota: Quota, count: Count) -> bool:
     """Whether no further claim is granted."""
     return quota.times is not None and count.grants >= quota.times
 

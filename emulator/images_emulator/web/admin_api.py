@@ -1,4 +1,5 @@
-"""The admin API, `/_emulator`: health, version, settings, models, clock, hosting and reset."""
+"""The admin API, `/_emulator`: health and readiness, version, settings, models, clock, hosting,
+reset, and the OpenAPI document of the API."""
 
 from __future__ import annotations
 

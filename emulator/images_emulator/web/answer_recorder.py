@@ -144,7 +144,7 @@ class HeldAnswerRecorder(AnswerRecorder):
     | | with a pending write | without |
     |---|---|---|
     | start | is kept | leaves, or is held by the connection |
-    | first of several parts | waits for the write, then leaves behind the start | leaves |
+    | first of several parts | waits for the write, then leaves after the start | leaves |
     | last part | waits for the write and for the journal | waits for the journal |
 
     - An answer with an `Exchange.pending_write`, which hosts the pictures behind its URLs: its

@@ -10,18 +10,18 @@ from images_emulator.settings import Settings
 
 
 def authenticate(exchange: Exchange, settings: Settings) -> bool:
-    """Whether the call has an accepted API key. The key becomes the call's principal. The
+    """Whether the call has an accepted API key. The key becomes the call's accepted_key. The
     *settings* may name the accepted keys; if they name none, every key is accepted."""
-    if exchange.principal is None:
+    if exchange.accepted_key is None:
         key = exchange.head.api_key
         if key and (not settings.api_key or key in settings.api_key):
-            exchange.principal = key
-    return exchange.principal is not None
+            exchange.accepted_key = key
+    return exchange.accepted_key is not None
 
 
 def file_owner(exchange: Exchange, settings: Settings) -> str:
     """The owner of the files that an authenticated call makes and may use. Each key that the
     *settings* name has files of its own; where every key is accepted, all have the same ones."""
-    if not settings.api_key or exchange.principal is None:
+    if not settings.api_key or exchange.accepted_key is None:
         return ""
-    return sha256(exchange.principal.encode("utf-8", "surrogatepass")).hexdigest()
+    return sha256(exchange.accepted_key.encode("utf-8", "surrogatepass")).hexdigest()

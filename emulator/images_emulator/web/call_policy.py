@@ -19,8 +19,14 @@ from images_emulator.settings import Settings
 
 T = TypeVar("T")
 
-OVERRIDES: Final = frozenset({b"x-emulator-as-of", b"x-emulator-validation"})
-"""The request headers that change the policy of one call, in lower case."""
+AS_OF_HEADER: Final = "x-emulator-as-of"
+"""The header with the day of one call, in place of the setting `as_of`."""
+
+VALIDATION_HEADER: Final = "x-emulator-validation"
+"""The header with the validation of one call, in place of the setting `validation`."""
+
+POLICY_HEADERS: Final = frozenset({AS_OF_HEADER.encode(), VALIDATION_HEADER.encode()})
+"""Both, as a request head has them."""
 
 
 @lru_cache
@@ -36,10 +42,10 @@ def policy_of(exchange: Exchange, settings: Settings) -> Policy:
     return exchange.policy
 
 
-def has_valid_overrides(exchange: Exchange, settings: Settings) -> bool:
+def has_valid_policy_headers(exchange: Exchange, settings: Settings) -> bool:
     """Whether `policy_of` gives a policy. It is not read yet: the time of the call may still be set
     by the clock of a shared store, but the value of a header is valid on all days or on none."""
-    if OVERRIDES.isdisjoint(exchange.head.by_name):
+    if POLICY_HEADERS.isdisjoint(exchange.head.by_name):
         return True
     try:
         _policy(exchange.head, exchange.time.date(), settings)
@@ -56,7 +62,7 @@ def set_valid_policy(exchange: Exchange, settings: Settings) -> None:
 
 
 def _policy(head: RequestHead, today: date, settings: Settings) -> Policy:
-    if OVERRIDES.isdisjoint(head.by_name):
+    if POLICY_HEADERS.isdisjoint(head.by_name):
         return _policy_of_settings(settings.as_of, settings.validation, today)
 
     def read(header: str, default: str, parse: Callable[[str], T]) -> T:
@@ -67,7 +73,7 @@ def _policy(head: RequestHead, today: date, settings: Settings) -> Policy:
             raise emulator_errors.bad_override(header=header, reason=str(error)) from None
 
     return Policy(
-        as_of=read("x-emulator-as-of", settings.as_of, lambda text: parse_as_of(text, today)),
-        lenient=read("x-emulator-validation", settings.validation, parse_lenient),
+        as_of=read(AS_OF_HEADER, settings.as_of, lambda text: parse_as_of(text, today)),
+        lenient=read(VALIDATION_HEADER, settings.validation, parse_lenient),
         today=today,
     )

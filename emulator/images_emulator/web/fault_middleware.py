@@ -31,7 +31,7 @@ from images_emulator.state.steps import MatchInput
 from images_emulator.web.authentication import authenticate
 from images_emulator.web.azure_endpoints import deployment_of
 from images_emulator.web.blob_responses import storage_error_response
-from images_emulator.web.call_policy import has_valid_overrides, set_valid_policy
+from images_emulator.web.call_policy import has_valid_policy_headers, set_valid_policy
 from images_emulator.web.json_responses import error_response
 from images_emulator.web.match_input import input_of_call, input_of_download
 from images_emulator.web.request_body import read_body, read_call
@@ -157,7 +157,7 @@ class FaultMiddleware:
         if exchange.image_operation and not await self._read_whole_body(exchange, receive):
             return FaultEligibility(may_fail=False, has_directive=False)
         settings = self.emulator.settings
-        may_fail = authenticate(exchange, settings) and has_valid_overrides(exchange, settings)
+        may_fail = authenticate(exchange, settings) and has_valid_policy_headers(exchange, settings)
         chunks = exchange.chunks if may_fail else None
         has_directive = bool(chunks) and await self._has_directive(exchange, chunks or ())
         return FaultEligibility(may_fail, has_directive)
@@ -256,7 +256,7 @@ class FaultMiddleware:
 
     async def _has_directive(self, exchange: Exchange, body: Sequence[bytes]) -> bool:
         if exchange.is_large:
-            return await self.emulator.renderer.parse(lambda: _directive_begins_in(body))
+            return await self.emulator.renderer.run_in_parser(lambda: _directive_begins_in(body))
         return _directive_begins_in(body)
 
     async def _read_whole_body(self, exchange: Exchange, receive: Receive) -> bool:

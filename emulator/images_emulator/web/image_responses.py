@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from images_emulator import imaging
-from images_emulator.contract import emulator_errors, errors, wire
+from images_emulator.contract import emulator_errors, service_errors, wire
 from images_emulator.contract.answer_overrides import (
     NO_OVERRIDES,
     AnswerOverrides,
@@ -178,7 +178,7 @@ class ImageResponses:
         if prepared.notices is None:
             try:
                 with watch_disconnect(request) as disconnect:
-                    notices = await self.renderer.decode(
+                    notices = await self.renderer.run_in_decoder(
                         lambda: imaging.fitting.check(prepared.request), disconnect
                     )
             except imaging.fitting.UnusablePictureError as error:
@@ -243,7 +243,7 @@ class ImageResponses:
         # A job of the renderer would wait behind the images of other calls.
         if len(image_request.prompt) <= MAX_INLINE_PROMPT_CHARS:
             return usage_of(image_request, partial_images)
-        return await self.renderer.run(lambda: usage_of(image_request, partial_images))
+        return await self.renderer.run_in_pool(lambda: usage_of(image_request, partial_images))
 
     async def _events(
         self, prepared: PreparedRequest, request: Request
@@ -259,7 +259,7 @@ class ImageResponses:
             # reads the event.
             logger.exception("a stream failed")
             exchange = exchange_of(request.scope)
-            error = exchange.error_answer(errors.generation_failed())
+            error = exchange.error_answer(service_errors.generation_failed())
             yield wire.error_event(error, number, exchange.day)
 
     async def _event(self, prepared: PreparedRequest, request: Request, number: int) -> bytes:

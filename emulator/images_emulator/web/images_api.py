@@ -121,7 +121,7 @@ class ImagesAPI:
         deployment = exchange.deployment
         values = exchange.dialect_values(deployment or "", image_request.model.id)
         refusal = exchange.dialect.refusal("rate_limit_exceeded", image_request.model)
-        key = exchange.principal or ""
+        key = exchange.accepted_key or ""
         return self.emulator.rate_limits.admission(key, image_request, refusal, deployment, values)
 
     async def _prepare(
@@ -205,9 +205,9 @@ class ImagesAPI:
             return validate(call, loader, policy, dialect)
 
         if self.emulator.settings.remote_images == RemoteImages.FETCH:
-            return await renderer.fetch(job)
+            return await renderer.run_in_fetcher(job)
         with watch_disconnect(request) as disconnect:
-            return await renderer.decode(job, disconnect)
+            return await renderer.run_in_decoder(job, disconnect)
 
     def _emulator_headers(self, image_request: ImageRequest, day: Day) -> RawHeaders:
         """The `x-emulator-…` headers of the answer: the violations that were forgiven, and a notice

@@ -74,7 +74,7 @@ def _response(answer: ErrorAnswer, dialect: Dialect) -> Response:
 
 
 def server_error(exchange: Exchange) -> APIError:
-    """The answer to a call in which the emulator itself fails. Its notice tells it from the fault
+    """The error of a call in which the emulator itself fails. Its notice tells it from the fault
     `server_error`."""
     error = exchange.dialect.refusal("server_error")(request_id=exchange.id)
     error.add_notice(EMULATOR_FAILED)

@@ -43,7 +43,9 @@ async def input_of_call(
         if values.images and "image_sha256" in emulator.scenario.expensive_keys:
             # Hashing takes time, and a file that was uploaded earlier is in the store.
             owner = file_owner(exchange, emulator.settings)
-            digests = await emulator.renderer.parse(partial(_digests, fields, emulator, owner))
+            digests = await emulator.renderer.run_in_parser(
+                partial(_digests, fields, emulator, owner)
+            )
             values = values._replace(image_sha256=digests)
         if emulator.scenario.paths:
             at_paths = await _values_at_paths(lambda: fields, exchange, emulator)
@@ -73,7 +75,7 @@ def _sent_values(exchange: Exchange, call: Call | None, model: str | None) -> Ma
         path=exchange.path,
         model=model or _text(fields, "model") or "",
         prompt=_text(fields, "prompt") or "",
-        api_key=exchange.principal or "",
+        api_key=exchange.accepted_key or "",
         retry_count=exchange.head.retry_count,
         streams=call is not None and call.asks_for_stream,
         size=_text(fields, "size"),
@@ -132,7 +134,7 @@ def _values_in_force(exchange: Exchange, request: ImageRequest) -> MatchInput:
         path=exchange.path,
         model=request.model.id,
         prompt=request.prompt,
-        api_key=exchange.principal or "",
+        api_key=exchange.accepted_key or "",
         retry_count=exchange.head.retry_count,
         streams=request.stream,
         validated=True,
@@ -156,7 +158,7 @@ async def _values_at_paths(
         values = fields()
         return tuple((path.text, path.values(values)) for path in paths)
 
-    return await emulator.renderer.parse(find) if exchange.is_large else find()
+    return await emulator.renderer.run_in_parser(find) if exchange.is_large else find()
 
 
 def _with_forms_of_prompt(values: MatchInput, emulator: Emulator) -> MatchInput:

@@ -138,7 +138,7 @@ class ReplayMiddleware:
         """Answer the call by a recording, by the application or as a miss. Raises APIError where
         the store is away: then nothing of the answer has left."""
         if not self.replay.is_prepared:
-            await self.emulator.renderer.parse(self._prepare)
+            await self.emulator.renderer.run_in_parser(self._prepare)
         if exchange.kind == "download":
             query = exchange.head.query_string.decode("latin-1")
             hosted = self.replay.hosted(exchange.path, query)
@@ -248,11 +248,11 @@ class ReplayMiddleware:
             return _SearchResult(outcome, request)
 
         if operation and operation.reads_uploads:
-            return await self.emulator.renderer.decode(search)
+            return await self.emulator.renderer.run_in_decoder(search)
         if not exchange.is_large and self.replay.find_exact(compare(), day):
             return search()
         # A search for less exact matches may read the files of recordings.
-        return await self.emulator.renderer.parse(search)
+        return await self.emulator.renderer.run_in_parser(search)
 
     def _find_redacted(
         self,
@@ -347,7 +347,9 @@ class ReplayMiddleware:
         own = EmulatorAnswer()
         await self.app(scope, receive, own.receive)
         try:
-            described = await self.emulator.renderer.parse(lambda: described_answer(recording, own))
+            described = await self.emulator.renderer.run_in_parser(
+                lambda: described_answer(recording, own)
+            )
         except ValueError as error:
             miss = Miss(exchange.path, (), f"'{recording.name}' cannot be played: {error}")
             await self._miss(miss, exchange, own)(scope, receive, send)
@@ -383,7 +385,7 @@ class ReplayMiddleware:
                 return playback(recording, base, accept_encoding)
 
             # Reading megabytes of base64 takes a while.
-            playable = await self.emulator.renderer.parse(make)
+            playable = await self.emulator.renderer.run_in_parser(make)
             weight = playable.weight if isinstance(playable, Playback) else OVERHEAD_BYTES
             self._playables.put(key, playable, weight + len(base) + len(accept_encoding))
         return playable
@@ -440,7 +442,7 @@ class ReplayMiddleware:
             return _start(download.status, [*sent_headers(download.headers), length]), data
 
         try:
-            start, data = await self.emulator.renderer.parse(read)
+            start, data = await self.emulator.renderer.run_in_parser(read)
         except (OSError, ValueError) as error:
             exchange.recording_miss = f"the recorded picture cannot be sent: {error}"
             await self.app(scope, receive, send)

@@ -105,7 +105,7 @@ async def _parsed(
 ) -> Call:
     content_type = exchange.head.header(b"content-type")
     parse = partial(parse_body, content_type, body, operation, emulator.settings)
-    return await emulator.renderer.parse(parse) if exchange.is_large else parse()
+    return await emulator.renderer.run_in_parser(parse) if exchange.is_large else parse()
 
 
 async def read_admin_json(receive: Receive, emulator: Emulator) -> dict[str, Any]:
@@ -115,7 +115,7 @@ async def read_admin_json(receive: Receive, emulator: Emulator) -> dict[str, Any
     if body is None:
         raise errors.body_too_large()
     if sum(map(len, body)) > MAX_BYTES_ON_LOOP:
-        return await emulator.renderer.parse(
+        return await emulator.renderer.run_in_parser(
             lambda: parse_json(b"".join(body), MAX_ADMIN_STRUCTURE)
         )
     return parse_json(b"".join(body))

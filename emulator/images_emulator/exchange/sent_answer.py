@@ -62,7 +62,7 @@ class SentEvent(NamedTuple):
         return self.head.partition(b"\n")[0].endswith(_PARTIAL)
 
 
-class SentResponse:
+class SentAnswer:
     """One answer while it is sent.
 
     - *event_count*: the number of server-sent events, in chunks of any length.
@@ -130,7 +130,7 @@ class SentResponse:
         body_may_change: bool = False,
         headers: RawHeaders = (),
         body: bytes = b"",
-    ) -> SentResponse:
+    ) -> SentAnswer:
         """An answer that has ended: nothing more of it will leave."""
         sent = cls()
         sent.status, sent.event_count, sent.image_indexes = status, event_count, image_indexes
