@@ -22,6 +22,7 @@ from images_emulator.state.store import (
     Codec,
     Count,
     Counters,
+    Holdings,
     Log,
     LogCodec,
     LogWatcher,
@@ -31,7 +32,6 @@ from images_emulator.state.store import (
     Records,
     Register,
     RegisterObserver,
-    Size,
     StaleRegistersError,
     Store,
     StoreEventObserver,
@@ -235,7 +235,7 @@ class _JSONRecords(Generic[T]):
         await _journey()
         return await self._records.expiries(now)
 
-    async def size(self) -> Size:
+    async def size(self) -> Holdings:
         await _journey()
         return await self._records.size()
 
@@ -299,7 +299,7 @@ class _JSONLog(Generic[T]):
         await _journey()
         return await self._log.count()
 
-    async def size(self) -> Size:
+    async def size(self) -> Holdings:
         await _journey()
         return await self._log.size()
 

@@ -233,7 +233,7 @@ def essence(call: Exchange) -> dict[str, Any]:
     details = call.details
     return {
         "line": (call.method, call.path, parse_qsl(call.query, keep_blank_values=True)),
-        "answer": (call.status, call.outcome, call.events, call.error),
+        "answer": (call.status, call.outcome, call.event_count, call.error),
         "key": call.key or None,
         "emulator": {k: v for k, v in call.headers.items() if k.startswith("x-emulator-")},
         "model": details.model,

@@ -176,7 +176,7 @@ def test_journal_counts_the_events_of_a_stream(client: OpenAI, emulator: Emulato
     )
     assert len(list(stream)) == 3
     entry = only(emulator)
-    assert (entry.events, entry.parameters["stream"]) == (3, True)
+    assert (entry.event_count, entry.parameters["stream"]) == (3, True)
 
 
 def test_journal_shows_forgiven_violations(http: httpx2.Client, emulator: Emulator) -> None:
@@ -341,7 +341,7 @@ def test_a_stream_that_broke_says_where(client: OpenAI, server: Server) -> None:
     with pytest.raises(openai.APIError):
         list(stream)
     (entry,) = server.requests
-    assert (entry.status, entry.events) == (200, 2)
+    assert (entry.status, entry.event_count) == (200, 2)
     assert entry.error_code == "image_generation_failed"
     assert entry.drawn_request is None
 
@@ -391,7 +391,7 @@ class Observer:
         (entry,) = self.journal.find()
         assert entry.id == exchange.id
         summary(exchange)
-        return entry.status, entry.events, entry.duration_ms is not None
+        return entry.status, entry.event_count, entry.duration_ms is not None
 
 
 async def test_observers_are_told_of_arrival_events_and_completion(store: Store) -> None:

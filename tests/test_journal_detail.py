@@ -152,7 +152,7 @@ def test_stream_is_told_as_a_fault_left_it(http: httpx2.Client, fault: str) -> N
     detail = detail_of(http)
     assert sent.content
     assert detail["answer"]["body"] == cut(sent.content)
-    assert len(detail["stream"]) == detail["events"]
+    assert len(detail["stream_events"]) == detail["event_count"]
 
 
 def test_a_call_whose_connection_was_reset_has_no_answer(http: httpx2.Client) -> None:
@@ -208,7 +208,9 @@ def test_answers_come_through_any_store(store: Store) -> None:
         sent = draw(http, "fewer_partials", stream=True, partial_images=2)
         detail = detail_of(http)
         assert detail["answer"]["body"] == cut(sent.content)
-        assert [event["type"] for event in detail["stream"]] == ["image_generation.completed"]
+        assert [event["type"] for event in detail["stream_events"]] == [
+            "image_generation.completed"
+        ]
 
 
 @pytest.mark.parametrize(
@@ -239,11 +241,11 @@ def test_stream_has_type_time_and_bytes_of_each_event(http: httpx2.Client) -> No
     detail = detail_of(http)
     frames = [frame + b"\n\n" for frame in sent.content.split(b"\n\n")[:-1]]
     url = f"/_emulator/images/{detail['id']}/0/partials"
-    times = [event.pop("ms") for event in detail["stream"]]
+    times = [event.pop("ms") for event in detail["stream_events"]]
     assert times == sorted(times)
     assert 0 < times[0] <= times[-1] <= detail["duration_ms"]
     partial = {"type": "image_generation.partial_image"}
-    assert detail["stream"] == [
+    assert detail["stream_events"] == [
         partial
         | {
             "index": index,
@@ -273,15 +275,21 @@ def test_a_stream_in_flight_tells_what_has_left(http: httpx2.Client) -> None:
         while not data.endswith(b"\n\n"):
             data += next(parts)
         detail = detail_of(http)
-        assert (detail["outcome"], detail["partials"], detail["pictures"]) == ("waiting", 1, [])
-        assert [event["type"] for event in detail["stream"]] == ["image_generation.partial_image"]
+        assert (detail["outcome"], detail["partial_count"], detail["pictures"]) == (
+            "waiting",
+            1,
+            [],
+        )
+        assert [event["type"] for event in detail["stream_events"]] == [
+            "image_generation.partial_image"
+        ]
         assert detail["answer"]["body"].startswith("event: image_generation.partial_image\ndata: ")
         assert not detail["answer"]["is_whole"]
 
 
 def test_a_call_that_is_no_stream_has_no_events(http: httpx2.Client) -> None:
     draw(http)
-    assert detail_of(http)["stream"] == []
+    assert detail_of(http)["stream_events"] == []
 
 
 # --- the form

@@ -151,7 +151,7 @@ def test_the_picture_of_a_stream_has_its_bytes(http: httpx2.Client, admin: httpx
     for call in calls_of(admin):
         (picture,) = call["pictures"]
         assert picture["bytes"] == len(admin.get(picture["url"]).content)
-        assert (call["events"], call["partials"]) == (3, 2)
+        assert (call["event_count"], call["partial_count"]) == (3, 2)
 
 
 def test_a_picture_by_url_has_no_bytes(http: httpx2.Client, admin: httpx2.Client) -> None:

@@ -84,7 +84,11 @@ def test_a_stream_is_told_as_it_goes_on(server: Server, http: httpx2.Client) -> 
             assert len(partial.content) * 4 // 3 < event["bytes"]
             assert httpx2.get(server.url + event["thumbnail"]).status_code == 200
         completed = listener.until("completed").data
-    assert (completed["id"], completed["outcome"], completed["events"]) == (identity, "gone", 1)
+    assert (completed["id"], completed["outcome"], completed["event_count"]) == (
+        identity,
+        "gone",
+        1,
+    )
 
 
 @pytest.mark.usefixtures("long_resume")

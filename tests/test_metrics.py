@@ -250,7 +250,7 @@ def test_a_stream_is_open_until_its_last_event(measured: Server, draw: Callable[
     figures = scrape(measured)
     assert figures.value("open_streams") == 0
     assert figures.value("stream_events_total", endpoint="generations") == sum(
-        call.events for call in measured.calls()
+        call.event_count for call in measured.calls()
     )
 
 

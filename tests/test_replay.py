@@ -900,9 +900,11 @@ def test_journal_has_the_events_of_a_recorded_stream(server: Server, play: Play)
     sent_by(player, recording)
     (call,) = player.requests
     (original,) = server.requests
-    assert call.events == original.events == 3
-    assert [event.type for event in call.stream] == [event.type for event in original.stream]
-    assert call.partials == 2
+    assert call.event_count == original.event_count == 3
+    assert [event.type for event in call.stream_events] == [
+        event.type for event in original.stream_events
+    ]
+    assert call.partial_count == 2
     assert call.usage == original.usage
     assert call.answer_body == original.answer_body
     assert call.pictures == original.pictures
@@ -979,9 +981,9 @@ def test_clock_that_is_advanced_ends_the_waits_of_a_recording(play: Play) -> Non
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(sent_by, player, recording)
         call = player.wait_for_call()
-        until(lambda: call.events == 1)
+        until(lambda: call.event_count == 1)
         player.clock.advance(seconds=1000)
-        until(lambda: call.events == 2)
+        until(lambda: call.event_count == 2)
         assert not answer.done()
         player.clock.advance(seconds=1000)
         assert not list(differences(answer.result(), recording))
@@ -998,7 +1000,7 @@ def test_client_that_leaves_ends_a_recorded_answer(play: Play) -> None:
         next(response.iter_lines())
     (call,) = player.requests
     until(lambda: call.duration_ms is not None)
-    assert (call.outcome, call.events) == ("gone", 1)
+    assert (call.outcome, call.event_count) == ("gone", 1)
 
 
 def test_client_that_leaves_ends_a_recorded_answer_that_a_fault_slows_down(play: Play) -> None:

@@ -161,7 +161,7 @@ def test_the_events_of_a_stream_are_those_that_left(
     assert data.count(b"\n\n") == events
     call = journal_call(server)
     assert (call["status"], call["outcome"]) == (200, outcome)
-    assert (call["events"], call["partials"]) == (events, partials)
+    assert (call["event_count"], call["partial_count"]) == (events, partials)
     urls = [f"/_emulator/images/{call['id']}/{index}" for index in images]
     assert [picture["url"] for picture in call["pictures"]] == urls
     payloads = [parsed(line.removeprefix(b"data: ")) for line in data.splitlines()]

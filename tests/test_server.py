@@ -183,12 +183,12 @@ def test_a_call_that_the_stop_of_the_server_ends_is_cut(
     monkeypatch.setattr("images_emulator.http_server.GRACE_SECONDS", 0.02)
     body = {"model": "gpt-image-2", "prompt": "x", **fields}
     with Server() as server, closing(open_call(server, body, fault)) as connection:
-        until(lambda: any(call.events == events and call.fault for call in server.requests))
+        until(lambda: any(call.event_count == events and call.fault for call in server.requests))
         server.close()
         with connection.makefile("rb") as rest, suppress(ConnectionResetError):
             assert rest.read().count(b"event:") == events
     (call,) = server.requests
-    assert (call.outcome, call.status, call.events) == ("cut", status, events)
+    assert (call.outcome, call.status, call.event_count) == ("cut", status, events)
 
 
 def test_a_call_whose_client_left_before_the_stop_is_gone() -> None:

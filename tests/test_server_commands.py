@@ -192,7 +192,7 @@ def test_draw_streams_partial_images(
     printed = capsys.readouterr()
     assert printed.out == "x.png\n"
     assert printed.err == "partial image 1\npartial image 2\n"
-    assert server.requests[-1].events == 3
+    assert server.requests[-1].event_count == 3
 
 
 FAILURES = {

@@ -159,7 +159,11 @@ def test_stream_of_another_server_is_told_as_it_goes_on(
             assert len(partial.content) * 4 // 3 < event["bytes"]
             assert httpx2.get(one.url + event["thumbnail"]).status_code == 200
         completed = listener.until("completed").data
-    assert (completed["id"], completed["outcome"], completed["events"]) == (identity, "gone", 1)
+    assert (completed["id"], completed["outcome"], completed["event_count"]) == (
+        identity,
+        "gone",
+        1,
+    )
 
 
 def test_stream_is_written_once_more_only_for_others_that_watch(
@@ -175,7 +179,7 @@ def test_stream_is_written_once_more_only_for_others_that_watch(
         assert [bool(log.observers) for log in logs] == [True, False]
         assert [log._log.is_watched for log in logs] == [False, True]
     assert not any(log._drafts for log in logs)
-    assert [call.events for call in one.requests] == [3, 3]
+    assert [call.event_count for call in one.requests] == [3, 3]
 
 
 @pytest.mark.slow

@@ -41,11 +41,11 @@ from images_emulator.state.store import (
     ClaimOutcome,
     Codec,
     Count,
+    Holdings,
     Log,
     LogCodec,
     Packed,
     PendingTake,
-    Size,
     StaleRegistersError,
     Store,
     TakeOutcome,
@@ -158,7 +158,7 @@ async def test_a_record_heavier_than_the_budget_is_not_stored_and_drops_none(sto
     await records.put({"a": 1}, 100)
     await records.put({"b": 2}, 101)
     assert await records.all() == [1]
-    assert await records.size() == Size(1, 100)
+    assert await records.size() == Holdings(1, 100)
 
 
 async def test_expired_records_go_by_the_time_that_is_given(store: Store) -> None:
@@ -455,19 +455,19 @@ async def test_past_the_bytes_of_a_log_bodies_go_before_entries(store: Store) ->
 
 async def test_records_and_logs_tell_their_size(store: Store) -> None:
     records, log = store.records("n", 100, NUMBER), log_of(store, max_entries=2)
-    assert (await records.size(), await log.size()) == (Size(0, 0), Size(0, 0))
+    assert (await records.size(), await log.size()) == (Holdings(0, 0), Holdings(0, 0))
     for number in range(5):
         await records.put({str(number): number}, 30)
         await log.append(str(number), Call("c"), 10)
-    assert await records.size() == Size(3, 90)
-    assert await log.size() == Size(2, 20)
+    assert await records.size() == Holdings(3, 90)
+    assert await log.size() == Holdings(2, 20)
     await records.delete("3")
     await log.amend("4", Call("c"), 25, detachable=False)
-    assert await records.size() == Size(2, 60)
-    assert await log.size() == Size(2, 35)
+    assert await records.size() == Holdings(2, 60)
+    assert await log.size() == Holdings(2, 35)
     await records.clear()
     await log.clear()
-    assert (await records.size(), await log.size()) == (Size(0, 0), Size(0, 0))
+    assert (await records.size(), await log.size()) == (Holdings(0, 0), Holdings(0, 0))
 
 
 async def test_a_log_may_be_of_no_size(store: Store) -> None:
@@ -626,8 +626,8 @@ def test_a_packed_stream_has_its_events_and_was_cut_where_it_was() -> None:
     exchange.end()
     document, data = packed_exchange(exchange)
     entry = unpack_exchange(document, data)
-    assert [*entry.stream] == [*exchange.stream]
-    assert (entry.partials, entry.events, entry.outcome) == (2, 2, "cut")
+    assert [*entry.stream_events] == [*exchange.stream_events]
+    assert (entry.partial_count, entry.event_count, entry.outcome) == (2, 2, "cut")
     assert (entry.usage, entry.price_usd, entry.pictures) == (None, None, ())
 
 
@@ -647,7 +647,7 @@ def test_a_packed_exchange_has_the_error_that_ended_its_stream() -> None:
     )
     document, data = packed_exchange(Exchange(head, "req_1", NOW, answer=CallAnswer(sent=sent)))
     exchange = unpack_exchange(document, data)
-    assert (exchange.events, exchange.error_code) == (2, "image_generation_failed")
+    assert (exchange.event_count, exchange.error_code) == (2, "image_generation_failed")
 
 
 # --- the emulator on any store
@@ -785,7 +785,7 @@ def journal_of(server: Server) -> tuple[Any, list[bytes]]:
     shown = json.loads(re.sub(r"/private/[^\"\\]*|localhost:\d+|127[.]0[.]0[.]1:\d+", "URL", text))
     for each in shown:
         del each["duration_ms"]
-        for event in each["stream"]:
+        for event in each["stream_events"]:
             del event["ms"]
         for name in VARYING:
             each["answer"]["headers"].pop(name, None)

@@ -14,12 +14,12 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from images_emulator.exchange.connection import ProtocolAnswer
 
 MAX_JOINED_BYTES: Final = 32 * 1024
-"""Answers that are shorter than this with their heads are joined to them. To copy one costs less
-than to hand the system two buffers."""
+"""Head and body of an answer that are shorter together are joined in one buffer. To copy them costs
+less than to hand the system two buffers."""
 
 MAX_HELD_BYTES: Final = 64 * 1024
-"""The bytes of an answer that are not held any longer. Sending so many takes far longer than waking
-the client."""
+"""An answer of so many held bytes is sent at once. Sending so many takes far longer than waking the
+client."""
 
 _DATE: Final = re.compile(rb"(?<=\r\n)date: [^\r]*\r\n")
 """The header that uvicorn adds before the headers of the application."""

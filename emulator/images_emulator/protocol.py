@@ -45,7 +45,8 @@ class ConnectionLimits(NamedTuple):
 
 
 class LimitedConfig(uvicorn.Config):
-    """uvicorn's configuration, with the *limits* of connections."""
+    """uvicorn's configuration, with the *limits* of connections. A header on whatever the server
+    answers, also to what is no request, is one of its *headers*."""
 
     def __init__(self, app: Any, limits: ConnectionLimits, **options: Any) -> None:
         super().__init__(app, **options)

@@ -136,7 +136,7 @@ class RemoteServer(ServerControl):
                 f"the server at {self.url} has version {version}, whose calls this version of "
                 f"images_emulator cannot read ({error!r})"
             ) from None
-        return query.of_all(calls)
+        return query.matching(calls)
 
     @property
     def last_call_id(self) -> str | None:

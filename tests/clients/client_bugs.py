@@ -46,7 +46,7 @@ def litellm_reads_a_stream_as_json(run: ClientRun, operation: str) -> None:
     """It sends `stream: true`, and then reads the events as one JSON answer."""
     call = run.calls[operation][0]
     assert call.parameters["stream"] is True
-    assert (call.status, call.partials, call.outcome) == (200, 2, "answered")
+    assert (call.status, call.partial_count, call.outcome) == (200, 2, "answered")
     assert "'str' object has no attribute" in run.reports[operation]["raised"]
 
 

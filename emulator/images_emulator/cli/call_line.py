@@ -101,7 +101,7 @@ def line_of_summary(summary: Mapping[str, Any]) -> CallLine:
         size=size if isinstance(size, str) else None,
         pictures=len(pictures),
         bytes=total_bytes(each["bytes"] for each in pictures),
-        events=summary["events"],
+        events=summary["event_count"],
         error=summary["error"],
         fault=summary["fault"],
         recording=summary["recording"],

@@ -178,8 +178,8 @@ def version_text() -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command, and return its exit status. Raises SystemExit for wrong arguments and for
-    help."""
+    """Run the command, and return its exit status. Raises SystemExit for wrong arguments of a
+    command, and for its help."""
     prepare_standard_streams()
     words = [*(sys.argv[1:] if arguments is None else arguments)]
     if words[:1] == ["help"] and len(words) > 1:

@@ -172,7 +172,7 @@ def _adapt_rule(name: str, rule: Rule) -> Rule:
 
 _DAY: Final = timedelta(days=1)
 
-# The URLs of hosted images are as recorded.
+# The URLs of hosted pictures are as recorded.
 AZURE: Final = Dialect(
     request_id=uuid_text,
     headers=_headers,
@@ -220,7 +220,8 @@ def dialect_at(path: str) -> Dialect:
 
 
 def hosted_urls_of(name: str) -> HostedURLs:
-    """The URLs among which one is whose path ends, behind `/private/`, with *name*."""
+    """The kind of URLs, Azure's or OpenAI's, to which one belongs whose path behind `/private/` is
+    *name*."""
     beginning, _, _ = AZURE.hosted.path.partition("{")
     return AZURE.hosted if name.startswith(beginning) else OPENAI.hosted
 

@@ -1,4 +1,4 @@
-"""Blob storage, where hosted images are: its errors, their XML and their headers.
+"""Blob storage, where hosted pictures are: its errors, their XML and their headers.
 
 The storage is Azure Storage. Sources: "Common REST API error codes", "Blob service error codes",
 "Specifying the range header" and "Specifying conditional headers" of its reference, and recordings

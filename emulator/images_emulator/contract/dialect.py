@@ -55,7 +55,7 @@ class AnswerFacts(NamedTuple):
 
 
 class HostedURLs(Immutable, kw_only=True):
-    """The URLs of hosted images. *path* and the values of *query* are formats with these fields:
+    """The URLs of hosted pictures. *path* and the values of *query* are formats with these fields:
     `account` (two ids), `request_id`, `random` (24 letters and digits), `index` (from 0), `start`,
     `expiry`, `key_start`, `key_expiry` (UTC times in ISO 8601), `signer` (a UUID),
     `service_version`, `signature`."""
@@ -63,7 +63,7 @@ class HostedURLs(Immutable, kw_only=True):
     life: timedelta
     """Time for which a URL works, from the creation of the image."""
     path: str
-    """The path behind `/private/`, with which the paths of all hosted images begin."""
+    """The path behind `/private/`, with which the paths of all hosted pictures begin."""
     query: Mapping[str, str]
     """The parameters of the query, in their order."""
     service_version: str
@@ -209,7 +209,7 @@ def _error_body(error: ErrorAnswer) -> bytes:
 
 _DAY: Final = timedelta(days=1)
 
-# The URLs of hosted images are as recorded in 2026, but for the service version of older days.
+# The URLs of hosted pictures are as recorded in 2026, but for the service version of older days.
 OPENAI: Final = Dialect(
     request_id=lambda digits: f"{REQUEST_ID_PREFIX}{digits}",
     headers=_headers,

@@ -99,7 +99,8 @@ class ErrorAnswer:
 
 
 class APIError(Exception):
-    """A call is refused. The exception has no body: `answer_on` makes the `ErrorAnswer` of a day.
+    """A call is refused. The exception does not know the day: `answer_on` makes the `ErrorAnswer`
+    of one.
 
     *newest* is the answer in the newest words. It was made by *refusal*, with *values* for the
     fields. *refusal* is None where nothing but *newest* is known.

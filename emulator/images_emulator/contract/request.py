@@ -196,7 +196,8 @@ class ImageRequest:
 
 
 REQUEST_FIELDS: Final = frozenset(each.name for each in fields(ImageRequest))
-"""The names of the fields of a request. A parameter and its field have the same name."""
+"""The names of the fields of a request. A parameter has the name of its field, but for `image` of a
+form, whose field is `images`."""
 
 _drawing_key: Final = key_function(ImageRequest, Decides.DRAWING)
 _encoding_key: Final = key_function(ImageRequest, Decides.ENCODING, Decides.ANIMATION)

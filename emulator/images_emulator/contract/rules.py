@@ -27,15 +27,15 @@ Pixels = tuple[int, int]
 """Width and height."""
 
 
-def wrong_scalar_error(name: str, value: object, expected: str, older_name: str) -> APIError:
+def wrong_scalar_error(name: str, value: object, expected: str, older_type: str) -> APIError:
     """The error for a *value* whose type the parameter *name* does not take. *expected* is the
-    right type in today's words (`a string`), *older_name* in the older stack's (`string`)."""
+    right type in today's words (`a string`), *older_type* in the older stack's (`string`)."""
     return errors.wrong_scalar(
         name=name,
         expected=expected,
         got=json_type(value),
         value=python_repr(value),
-        kind=older_name,
+        kind=older_type,
     )
 
 
@@ -43,9 +43,9 @@ class Rule(Immutable, kw_only=True):
     """The rule of one parameter. The base class accepts every value.
 
     A call without a *required* parameter is refused. A *nullable* rule treats `null` as an omitted
-    value. *default* is the value of an omitted parameter. Outside *period* the parameter is
-    unknown. *earlier* has the former versions of the rule as `(until, rule)`, the oldest first; the
-    day *until* is not included."""
+    value. *default* is the value of an omitted parameter; `Text` has none. Outside *period* the
+    parameter is unknown. *earlier* has the former versions of the rule as `(until, rule)`, the
+    oldest first; the day *until* is not included."""
 
     period: Period = ALWAYS
     earlier: tuple[tuple[date, Rule], ...] = ()
@@ -54,8 +54,9 @@ class Rule(Immutable, kw_only=True):
     default: Any = None
 
     def from_text(self, name: str, text: str) -> Any:
-        """The JSON value of the *text* of a form field. An empty field gives None, and so does the
-        text `null`, which clients send for an omitted field. Raises APIError."""
+        """The JSON value of the *text* of a form field. An empty field gives None, but for
+        texts, and so does the text `null`, which clients send for an omitted field. Raises
+        APIError."""
         return None if text in ("", "null") else self.parse_text(name, text)
 
     def parse_text(self, name: str, text: str) -> Any:
@@ -76,8 +77,8 @@ class Rule(Immutable, kw_only=True):
 
     def value_when_lenient(self, others: Values) -> Any:
         """The value where lenient validation has forgiven a mistake of the call, and the call
-        leaves this parameter open. *others* are the other parameters. None is as if it were
-        omitted."""
+        leaves this parameter open. Only sizes are asked for it. *others* are the other parameters.
+        None is as if it were omitted."""
         return None
 
     def resolve(self, value: Any, source: Pixels | None, others: Values) -> Any:

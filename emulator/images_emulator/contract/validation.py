@@ -122,7 +122,7 @@ class Validation:
         value = self.call.fields.get(name)
         if self.call.form:
             value = rule.from_form(name, value)
-            # A form has no null. Its empty fields count as absent.
+            # A form has no null. Its empty fields count as absent, but for texts.
             is_present = value is not None
         if value is None and (not is_present or rule.nullable):
             if rule.required:

@@ -33,7 +33,8 @@ class CallAnswer:
     own_header_names: Collection[bytes] = ()
     """The names of headers, in lower case, that stand in place of the API's standard ones."""
     is_raw: bool = False
-    """Whether the answer is a step's `raw`: no endpoint writes it, and it has no drawn pictures."""
+    """Whether the answer is a step's `raw`: its body is not made of the request, and it has no
+    drawn pictures."""
     details: AnswerDetails | None = None
     """The answer of a recording as the journal will show it, until the call is completed."""
     files: Mapping[int, EncodedFile] = field(default_factory=dict)

@@ -91,8 +91,8 @@ class Exchange:
     set by any thread: by the first thread that asks for the usage.
 
     Of the answer, `image_indexes` are those of the images that were sent whole, `pictures` these
-    images themselves; `stream` has the first events of a stream, `partials` is the number of
-    partial images among these, and `events` that of all events.
+    images themselves; `stream_events` are the first events of a stream, `partial_count` is the
+    number of partial images among these, and `event_count` that of all events.
 
     Its readers are tests, observers of the journal, the thread of the log, and handlers of the
     admin API. They get this very object, even of a call that is still being answered. They must
@@ -464,19 +464,19 @@ class Exchange:
         return outcome_of(answer.sent, is_over=is_over, is_closed=answer.is_closed)
 
     @property
-    def events(self) -> int:
+    def event_count(self) -> int:
         """The number of events of a stream that were sent."""
         return self.answer.sent.event_count
 
     @property
-    def stream(self) -> Sequence[SentEvent]:
+    def stream_events(self) -> Sequence[SentEvent]:
         """The first events of a stream that were sent, with their types and times."""
         return self.answer.sent.kept_events
 
     @property
-    def partials(self) -> int:
-        """The number of partial images that were sent, among the events that `stream` keeps."""
-        return self.answer.sent.partials
+    def partial_count(self) -> int:
+        """The number of partial images that were sent, among the `stream_events`."""
+        return self.answer.sent.partial_count
 
     @property
     def image_indexes(self) -> Sequence[int]:
@@ -532,7 +532,7 @@ class Exchange:
         if request is None or answer.sent.body_may_change:
             return None
         counts = answer.overrides.usage
-        usage = usage_of(request, self.partials) if counts is None else read_usage(counts)
+        usage = usage_of(request, self.partial_count) if counts is None else read_usage(counts)
         answer.cached_usage = usage
         return usage
 

@@ -174,7 +174,7 @@ class _SharedText(NamedTuple):
     files: Mapping[int, EncodedFile]
     file_count: int
     images: Sequence[int]
-    partials: int
+    partial_count: int
     sent_usage: Usage | None
     body_may_change: bool
     usage_override: Mapping[str, Any] | None
@@ -187,7 +187,7 @@ class _SharedText(NamedTuple):
         answer, sent = exchange.answer, exchange.answer.sent
         return (
             *(exchange.request, exchange.chunks, answer.files, len(answer.files)),
-            *(sent.image_indexes, sent.partials, sent.usage, sent.body_may_change),
+            *(sent.image_indexes, sent.partial_count, sent.usage, sent.body_may_change),
             *(answer.overrides.usage, exchange.cached_details),
         )
 

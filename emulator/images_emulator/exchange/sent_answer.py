@@ -145,7 +145,7 @@ class SentAnswer:
         return self._is_stream
 
     @property
-    def partials(self) -> int:
+    def partial_count(self) -> int:
         """The number of partial images that have left, among `kept_events`."""
         return sum(event.is_partial_image for event in self.kept_events)
 

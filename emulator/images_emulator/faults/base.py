@@ -80,7 +80,7 @@ class BaseFault(StrictModel):
     show the docstring of its class, and the `description` that each field has to have."""
 
     for_downloads: ClassVar[bool] = False
-    """Whether the fault is for downloads of hosted images alone, and not for API calls."""
+    """Whether the fault is for downloads of hosted pictures alone, and not for API calls."""
 
     for_streams: ClassVar[bool] = False
     """Whether the fault is for streams alone. The scenario then spares calls that ask for none."""

@@ -61,7 +61,7 @@ def _split(value: Any) -> Any:
     return value.split(",") if isinstance(value, str) else value
 
 
-class Error(BaseFault):
+class ErrorFault(BaseFault):
     """Refuses the call: with an error by its name, or with a status and words of one's own."""
 
     kind: Literal["error"] = "error"

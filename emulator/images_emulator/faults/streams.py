@@ -23,7 +23,7 @@ from images_emulator.faults.base import (
     is_event_stream,
 )
 from images_emulator.faults.bodies import BodyFault
-from images_emulator.faults.error_fault import Error, ErrorName
+from images_emulator.faults.error_fault import ErrorFault, ErrorName
 
 
 class StreamFault(BaseFault):
@@ -67,7 +67,7 @@ class StreamError(StreamFault):
     )
 
     async def interrupt(self, exchange: Exchange, receive: Receive, send: Send) -> bool:
-        answer = Error(name=self.name).answer(exchange)
+        answer = ErrorFault(name=self.name).answer(exchange)
         frame = error_event(answer, self.after, exchange.day)
         await send({"type": RESPONSE_BODY, "body": frame, "more_body": False})
         return True

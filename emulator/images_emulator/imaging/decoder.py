@@ -165,9 +165,9 @@ class DecodedImage(Immutable):
     digest: str
     """SHA-256 of *data*, in hex."""
     pixels: Image.Image | None = field(repr=False, compare=False)
-    has_clear: bool | None = field(default=None, repr=False, compare=False)
+    has_transparent: bool | None = field(default=None, repr=False, compare=False)
     """Whether any pixel of the file is fully transparent. None for a JPEG, which has no
-    transparency, and for another file than a WebP where `pixels` has all pixels."""
+    transparency, and where `pixels` can tell: the file is no WebP, and not scaled."""
 
     @property
     def image(self) -> Image.Image:
@@ -184,8 +184,8 @@ class DecodedImage(Immutable):
         """Whether any pixel is fully transparent."""
         if not self.has_alpha:
             return False
-        if self.has_clear is not None:
-            return self.has_clear
+        if self.has_transparent is not None:
+            return self.has_transparent
         lowest, _ = self.image.convert("RGBA").getchannel("A").getextrema()
         return lowest == 0
 
@@ -199,13 +199,13 @@ def decode(
     decoded = _decode(data, limits)
     if not decoded:
         return None
-    image, (width, height), has_clear = decoded.pixels
+    image, (width, height), has_transparent = decoded.pixels
     alpha = image.has_transparency_data
     pixels = image if not budget or budget.reserve(image) else None
     # Hashed here, in the decoding thread: hashing sixteen large uploads takes a second.
     digest = hashlib.sha256(data).hexdigest()
     return DecodedImage(
-        data, decoded.format, decoded.mode, width, height, alpha, digest, pixels, has_clear
+        data, decoded.format, decoded.mode, width, height, alpha, digest, pixels, has_transparent
     )
 
 

@@ -196,11 +196,12 @@ def _palette_of(scene: Scene) -> Palette:
     return Palette(scene.colours, end=CLEAR - 1, gradient=len(SKY), clear=CLEAR)
 
 
-def _landscape(canvas: Image.Image, scene: Scene, palette: Palette, *, sky: bool) -> None:
+def _landscape(canvas: Image.Image, scene: Scene, palette: Palette, *, is_opaque: bool) -> None:
+    """Draw the sun; where the image *is_opaque*, with the sky and the hills."""
     width, height = canvas.size
     horizon = round(height * 0.62)
     hills = [[part * height for part in ridge] for ridge in scene.ridges]
-    if sky:
+    if is_opaque:
         draw = ImageDraw.Draw(canvas).draw
         foot = min(height, round(max(hills[0])) + 3)
         for band in SKY:
@@ -213,7 +214,7 @@ def _landscape(canvas: Image.Image, scene: Scene, palette: Palette, *, sky: bool
     for reach, colour in sun_rings(scene, canvas.size):
         disc(canvas, palette, colour, centre=centre, radius=round(reach), bands=bands)
         bands = 1
-    if not sky:
+    if not is_opaque:
         return
     # A hill is drawn down to where the next one hides it.
     for number, heights in enumerate(hills):
@@ -340,7 +341,7 @@ def draw_scene(
     palette = _palette_of(scene)
     # Sky and hills cover the canvas, so it needs no colour of its own.
     canvas = Image.new("L", size, CLEAR if request.transparent else None)
-    _landscape(canvas, scene, palette, sky=not request.transparent)
+    _landscape(canvas, scene, palette, is_opaque=not request.transparent)
     if card:
         card.draw(canvas, palette)
     return _with_palette(canvas, palette)

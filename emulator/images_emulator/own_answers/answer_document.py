@@ -103,14 +103,14 @@ WriteFiles = Callable[[tuple[PictureFile, ...]], Any]
 
 _FILE_SCHEMA: Final = {"type": "string", "description": "A file as a data: URL."}
 
-Picture = Annotated[
+PictureSource = Annotated[
     tuple[PictureFile, ...] | PictureFunction,
     BeforeValidator(_files),
     WithJsonSchema(_FILE_SCHEMA),
 ]
 """A file, a glob, a data URL, bytes, an image of Pillow, or a function."""
 
-Pictures = Annotated[
+PictureSources = Annotated[
     tuple[PictureFile, ...],
     BeforeValidator(_file_list),
     WithJsonSchema({"type": "array", "items": _FILE_SCHEMA}),
@@ -140,7 +140,7 @@ class Raw(StrictModel, arbitrary_types_allowed=True):
     body: Annotated[Any, WithJsonSchema({})] = Field(
         default=None, description="The body: a text, or JSON, which is written as the API does."
     )
-    file: Picture | None = Field(default=None, description="A file that is the body.")
+    file: PictureSource | None = Field(default=None, description="A file that is the body.")
 
     @model_validator(mode="after")
     def _check(self) -> Raw:
@@ -190,18 +190,18 @@ def _media_type(text: str) -> str:
 class Answer(StrictModel, arbitrary_types_allowed=True):
     """An own answer as a step of a scenario has it: `answer`."""
 
-    image: Picture | None = Field(
+    image: PictureSource | None = Field(
         default=None,
         description="The picture: a file, seen from the folder of the scenario; a glob, whose "
         "files calls get in turn, in the order of their names; or a `data:` URL. In Python also "
         "bytes, an image of Pillow, or a function of the request and the index of the image.",
     )
-    images: Pictures | None = Field(
+    images: PictureSources | None = Field(
         default=None,
         description="The pictures of an answer with several, in their order, each as `image`. "
         "After the last comes the first again.",
     )
-    partials: Pictures | None = Field(
+    partials: PictureSources | None = Field(
         default=None,
         description="The partial images of a stream. Those that are left out are previews of the "
         "picture.",

@@ -67,7 +67,8 @@ class FolderRecordings:
         return read_recording(self._paths[position])
 
     def outlines(self) -> Iterator[Recording]:
-        """The recordings without their answers, of which only the status is read."""
+        """The recordings. Those of the files come without their answers, of which only the status
+        is read."""
         yield from read_outlines(self._paths)
         yield from self._added
 

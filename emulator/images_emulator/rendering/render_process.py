@@ -105,7 +105,7 @@ class RenderProcess:
 
     @property
     def was_started(self) -> bool:
-        """Whether the process was started. It may have ended since, without anybody noticing."""
+        """Whether a process was started, and nobody has noticed yet that it has ended."""
         return self._process is not None
 
     @property

@@ -20,7 +20,7 @@ from images_emulator.contract.dialect import OPENAI, HostedURLs
 from images_emulator.state.account import Account
 from images_emulator.state.clock import Clock
 from images_emulator.state.identity import random_id
-from images_emulator.state.store import Codec, Register, Size, Store
+from images_emulator.state.store import Codec, Holdings, Register, Store
 
 T = TypeVar("T")
 
@@ -135,7 +135,7 @@ class Hosting(Generic[T]):
         """The expiry times of the URLs of pictures that can still be downloaded, in no order."""
         return await self._pictures.expiries(self._clock.now())
 
-    async def size(self) -> Size:
+    async def size(self) -> Holdings:
         """The number of pictures and their bytes. Expired ones count until they are dropped."""
         return await self._pictures.size()
 

@@ -197,10 +197,10 @@ class Journal:
         """Tell the observers, and processes that watch, of the events that are sent now: those from
         index *first* on."""
         for observer in self.observers:
-            for index in range(first, exchange.events):
+            for index in range(first, exchange.event_count):
                 observer.sent_event(exchange, index)
         if self._log.is_watched and (held_bytes := weigh_open(exchange)) <= MAX_DRAFT_BYTES:
-            for index in range(first, exchange.events):
+            for index in range(first, exchange.event_count):
                 draft = self._log.amend(
                     exchange.id,
                     exchange,
@@ -279,7 +279,7 @@ class Journal:
     def summaries(self, query: Query = ALL_ENTRIES) -> list[Exchange]:
         """The calls that match *query*, oldest first. On a shared store they may be without bodies
         and uploads: `whole` reads these. Blocks."""
-        return query.of_all(self._as_they_are(self._log.summaries()))
+        return query.matching(self._as_they_are(self._log.summaries()))
 
     def whole(self, calls: Sequence[Exchange]) -> list[Exchange]:
         """The *calls* that are still there, with all that is kept of them. Blocks."""
@@ -333,9 +333,9 @@ class Journal:
                     raise UnknownCallError(identity)
             start = places[since] + 1 if since is not None else start
             end = places[before] if before is not None else end
-        matching = query.of_all(calls[start:end])
-        page = matching[-limit:] if since is None else matching[:limit]
-        return self.whole(page), len(matching)
+        found = query.matching(calls[start:end])
+        page = found[-limit:] if since is None else found[:limit]
+        return self.whole(page), len(found)
 
     def attempts(self, call: Exchange) -> list[Exchange]:
         """The calls of the retry chain of *call*; see `retry_chain`."""

@@ -17,6 +17,7 @@ from images_emulator.state.store import (
     Codec,
     Count,
     Counters,
+    Holdings,
     Log,
     LogCodec,
     LogWatcher,
@@ -25,7 +26,6 @@ from images_emulator.state.store import (
     Records,
     Register,
     RegisterObserver,
-    Size,
     StaleRegistersError,
     StoreEventObserver,
     StoreOperationObserver,
@@ -119,9 +119,9 @@ class MemoryRecords(Generic[T]):
             records = [*self._records.values()]
         return [each.expiry for each in records if each.expiry and not each.is_expired(now)]
 
-    async def size(self) -> Size:
+    async def size(self) -> Holdings:
         with self._lock:
-            return Size(len(self._records), self.weight)
+            return Holdings(len(self._records), self.weight)
 
     async def clear(self) -> None:
         with self._lock:
@@ -278,9 +278,9 @@ class MemoryLog(Generic[T]):
     async def count(self) -> int:
         return self._count
 
-    async def size(self) -> Size:
+    async def size(self) -> Holdings:
         with self._lock:
-            return Size(len(self._entries), self.weight)
+            return Holdings(len(self._entries), self.weight)
 
     async def clear(self) -> int:
         with self._lock:

@@ -1,4 +1,4 @@
-"""The store for the URL of the setting `store`. Another shared store, in another database, has the
+"""The store for the URL of the setting `store`. A new store (backend), in another database, has the
 protocols of `store.py`. It is added here, and the check of its URLs to `STORE_CHECKS` of
 `setting_values.py`."""
 

@@ -138,7 +138,7 @@ class Query:
         """Whether there may be calls that do not match."""
         return next(self._wanted(), None) is not None
 
-    def of_all(self, exchanges: list[Exchange]) -> list[Exchange]:
+    def matching(self, exchanges: list[Exchange]) -> list[Exchange]:
         """The *exchanges* that match; all of them, where there is no filter."""
         if not self.has_filters:
             return exchanges
@@ -216,7 +216,7 @@ def _features(exchange: Exchange) -> Sequence[str]:
     features = {
         "mask": "mask" in names,
         "inputs": any(name.startswith("image") for name in names),
-        "events": exchange.events > 0,
+        "events": exchange.event_count > 0,
         "violations": bool(details.violations),
         "retry": exchange.retries > 0,
         "fault": exchange.fault is not None,

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from images_emulator.state import redis_scripts as scripts
 from images_emulator.state.redis_client import RedisClient
-from images_emulator.state.store import Codec, Packed, Size
+from images_emulator.state.store import Codec, Holdings, Packed
 
 T = TypeVar("T")
 
@@ -133,10 +133,10 @@ def pairs(flat: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
     return zip(flat[::2], flat[1::2], strict=True)
 
 
-def size_of(reply: tuple[int, bytes]) -> Size:
+def size_of(reply: tuple[int, bytes]) -> Holdings:
     """The size in a reply of `redis_scripts.SIZE`."""
     number, weight = reply
-    return Size(number, int(float(weight)))
+    return Holdings(number, int(float(weight)))
 
 
 def time_text(time: datetime | None) -> str:

@@ -22,7 +22,7 @@ from images_emulator.state.redis_container import (
     size_of,
 )
 from images_emulator.state.redis_registers import RedisRegisters
-from images_emulator.state.store import LogChange, LogCodec, LogWatcher, Packed, Size
+from images_emulator.state.store import Holdings, LogChange, LogCodec, LogWatcher, Packed
 
 T = TypeVar("T")
 
@@ -262,7 +262,7 @@ class RedisLog(RedisContainer, Generic[T]):
         count = await self._client.call(scripts.COUNT_ENTRIES, self._keys)
         return int(count or 0) + self._uncounted
 
-    async def size(self) -> Size:
+    async def size(self) -> Holdings:
         await self.catch_up()
         return size_of(await self._client.call(scripts.SIZE_OF_LOG, self._keys))
 

@@ -16,7 +16,7 @@ from images_emulator.state.redis_container import (
     size_of,
     time_text,
 )
-from images_emulator.state.store import Codec, Size
+from images_emulator.state.store import Codec, Holdings
 
 T = TypeVar("T")
 
@@ -85,7 +85,7 @@ class RedisRecords(RedisContainer, Generic[T]):
         times = [EPOCH + timedelta(microseconds=int(each)) for each in digits if each]
         return [time for time in times if time >= now]
 
-    async def size(self) -> Size:
+    async def size(self) -> Holdings:
         return size_of(await self._call(scripts.SIZE, self._keys))
 
     async def clear(self) -> None:

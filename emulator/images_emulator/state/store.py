@@ -119,7 +119,7 @@ class LogCodec(Immutable, Generic[T]):
     unpack: Callable[[Packed], T]
 
 
-class Size(NamedTuple):
+class Holdings(NamedTuple):
     """The *number* of the values in a container, and their *weight*: about the bytes that they take
     together."""
 
@@ -195,7 +195,7 @@ class Records(Protocol[T]):
         that never expire have none."""
         ...
 
-    async def size(self) -> Size:
+    async def size(self) -> Holdings:
         """The size of the records, including expired ones that are not dropped yet."""
         ...
 
@@ -421,7 +421,7 @@ class Log(Protocol[T]):
         dropped."""
         ...
 
-    async def size(self) -> Size:
+    async def size(self) -> Holdings:
         """The size of the entries that are left."""
         ...
 

@@ -1,4 +1,4 @@
-"""The handler of hosted images, by the URLs that answers name."""
+"""The handler of hosted pictures, by the URLs that answers name."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ async def render_for_client(
 
 
 class NoResponse(Response):
-    """Sends nothing: a middleware answers the call."""
+    """Sends nothing: `ReplayMiddleware` answers the call, because it lacks an own answer."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         return

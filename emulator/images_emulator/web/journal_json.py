@@ -97,8 +97,8 @@ class CallSummary:
     outcome: Outcome
     error: Mapping[str, Any] | None
     duration_ms: float | None
-    events: int
-    partials: int
+    event_count: int
+    partial_count: int
     pictures: Sequence[PictureSummary]
     usage: UsageSummary | None
     price_usd: float | None
@@ -149,8 +149,8 @@ class Attempt:
 @dataclass(frozen=True, slots=True)
 class CallDetail(CallSummary):
     """A `CallSummary` with all that is kept of the call; *body* is null where it is no text.
-    *form* are the parts of a form, *stream* the events that were sent, *attempts* all calls of a
-    retry chain. *hosted* leads to the picture of a download."""
+    *form* are the parts of a form, *stream_events* the events that were sent, *attempts* all calls
+    of a retry chain. *hosted* leads to the picture of a download."""
 
     query: str
     headers: Mapping[str, str]
@@ -158,7 +158,7 @@ class CallDetail(CallSummary):
     body_url: str | None
     form: Sequence[FormPart] | None
     answer: AnswerDetail | None
-    stream: Sequence[StreamEvent]
+    stream_events: Sequence[StreamEvent]
     hosted: str | None
     near_misses: Sequence[NearMiss]
     attempts: Sequence[Attempt]
@@ -294,8 +294,8 @@ def _summary_fields(exchange: Exchange) -> dict[str, Any]:
         "outcome": exchange.outcome,
         "error": exchange.error,
         "duration_ms": exchange.duration_ms and round(exchange.duration_ms, 3),
-        "events": exchange.events,
-        "partials": exchange.partials,
+        "event_count": exchange.event_count,
+        "partial_count": exchange.partial_count,
         "pictures": [*_pictures(exchange)],
         "usage": _usage(exchange.usage),
         "price_usd": exchange.price_usd,
@@ -335,7 +335,7 @@ def counts_of(exchanges: Iterable[Exchange]) -> CallCounts:
 def stream_events(exchange: Exchange) -> list[StreamEvent]:
     """The first events of the stream that have been sent, also before its end."""
     events, partials = [], 0
-    for index, each in enumerate(exchange.stream):
+    for index, each in enumerate(exchange.stream_events):
         partial = None
         if each.is_partial_image:
             if exchange.request:
@@ -383,7 +383,7 @@ def detail(
         body_url=f"{ADMIN_PREFIX}/requests/{exchange.id}/body" if body is not None else None,
         form=exchange.form,
         answer=_answer(exchange),
-        stream=stream_events(exchange),
+        stream_events=stream_events(exchange),
         hosted=_hosted(exchange),
         attempts=[
             Attempt(each.id, each.number, each.time, each.retries, each.status, each.outcome)

@@ -63,7 +63,7 @@ def pictures_of(exchange: Exchange) -> Iterator[tuple[ImageRequest, PictureOfCal
     is_stream = exchange.answer.sent.is_stream
     if is_stream:
         # One more than the partial images that left whole: a fault may have cut the last one.
-        for partial in range(min(request.partial_images, exchange.partials + 1)):
+        for partial in range(min(request.partial_images, exchange.partial_count + 1)):
             yield request, (0, partial)
     for index in range(1 if is_stream else request.n):
         yield request, (index, None)
@@ -174,8 +174,8 @@ def _with_pictures(exchange: Exchange, body: bytes, pictures: Pictures) -> bytes
 
 def _events(exchange: Exchange, body: bytes) -> Iterator[RecordedPart]:
     """The events of the stream *body*, with the times at which they left."""
-    events = list(exchange.stream)
-    if exchange.events > len(events):
+    events = list(exchange.stream_events)
+    if exchange.event_count > len(events):
         raise NotHeldError("has a stream of which the journal holds only the first events")
     ends = [match.end() for match in re.finditer(rb"\n\n", body)]
     start = 0

@@ -82,7 +82,7 @@ class _SearchResult(NamedTuple):
     """The match or the miss of a call, and the request of the call. *request* is None where the
     call is invalid, or makes no images."""
 
-    outcome: RecordingMatch | Miss
+    found: RecordingMatch | Miss
     request: ImageRequest | None
 
 
@@ -156,10 +156,10 @@ class ReplayMiddleware:
             await self.app(scope, receive, send)
             if not exchange.lacks_own_answer:
                 return
-        if isinstance(result.outcome, RecordingMatch):
-            await self._play(result.outcome, result.request, exchange, scope, receive, send)
+        if isinstance(result.found, RecordingMatch):
+            await self._play(result.found, result.request, exchange, scope, receive, send)
         else:
-            await self._miss(result.outcome, exchange, self.app)(scope, receive, send)
+            await self._application_for(result.found, exchange, self.app)(scope, receive, send)
 
     async def _may_have_own_answer(self, result: _SearchResult, exchange: Exchange) -> bool:
         """Whether a step of the scenario has an answer for the call. Such an answer goes before a
@@ -294,7 +294,7 @@ class ReplayMiddleware:
         except (OSError, ValueError) as error:
             name = self.replay.index.names[position]
             miss = Miss(exchange.path, (), f"'{name}' cannot be played: {error}")
-            await self._miss(miss, exchange, self.app)(scope, receive, send)
+            await self._application_for(miss, exchange, self.app)(scope, receive, send)
             return
         if isinstance(played, Recording):
             await self._play_described(played, exchange, scope, receive, send)
@@ -352,7 +352,7 @@ class ReplayMiddleware:
             )
         except ValueError as error:
             miss = Miss(exchange.path, (), f"'{recording.name}' cannot be played: {error}")
-            await self._miss(miss, exchange, own)(scope, receive, send)
+            await self._application_for(miss, exchange, own)(scope, receive, send)
             return
         exchange.recording, exchange.body_may_change = recording.name, True
         await send(_start(described.status, described.headers))
@@ -455,7 +455,7 @@ class ReplayMiddleware:
 
     # --- a miss
 
-    def _miss(self, miss: Miss, exchange: Exchange, app: ASGIApp) -> ASGIApp:
+    def _application_for(self, miss: Miss, exchange: Exchange, app: ASGIApp) -> ASGIApp:
         """The application that answers a call which no recording answers. The setting `on_miss`
         decides: it refuses the call, forwards it to the upstream, or is *app* with a notice in its
         answer."""

@@ -66,7 +66,11 @@ class ThumbnailsAPI(AdminHandlers):
         entry = await self._entry(identity)
         request = entry.request if entry.kind == "call" else None
         # Partial images leave in their order; a fault may have kept the last ones back.
-        if request and index == 0 and 0 <= partial < min(entry.partials, request.partial_images):
+        if (
+            request
+            and index == 0
+            and 0 <= partial < min(entry.partial_count, request.partial_images)
+        ):
             return request
         part = f"partial image {partial} of picture {index}"
         raise admin_errors.no_such_part(id=identity, part=part)

@@ -310,8 +310,8 @@ def _generation_attributes(exchange: Exchange) -> Iterator[tuple[str, Any]]:
             yield "gen_ai.request.stream", True
         if exchange.image_indexes:
             yield "gen_ai.response.model", request.model.id
-    if exchange.stream:
-        yield "gen_ai.response.time_to_first_chunk", exchange.stream[0].ms / 1000
+    if exchange.stream_events:
+        yield "gen_ai.response.time_to_first_chunk", exchange.stream_events[0].ms / 1000
     if exchange.image_indexes and (usage := exchange.usage):
         yield "gen_ai.usage.input_tokens", usage.input_tokens
         yield "gen_ai.usage.output_tokens", usage.output_tokens

@@ -132,7 +132,7 @@ def _checks(source: SampleSource, sdk: SDKCall) -> Iterator[str]:
     elif exchange.outcome != "answered":
         yield f"answer = {expression}\n"
     elif sdk.streams:
-        types = [event.type for event in exchange.stream]
+        types = [event.type for event in exchange.stream_events]
         yield f"stream = {expression}\n"
         yield f"types = {python_value(types)}\n"
         yield "assert [event.type for event in stream] == types\n"

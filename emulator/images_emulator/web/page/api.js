@@ -63,8 +63,8 @@
  * @property {Outcome} outcome
  * @property {CallError | null} error
  * @property {number | null} duration_ms
- * @property {number} events number sent so far
- * @property {number} partials number of partial images sent so far
+ * @property {number} event_count sent so far
+ * @property {number} partial_count number of partial images sent so far
  * @property {Picture[]} pictures
  * @property {Usage | null} usage
  * @property {number | null} price_usd
@@ -108,7 +108,7 @@
  * @property {string | null} body_url
  * @property {FormPart[] | null} form
  * @property {Answer | null} answer
- * @property {StreamEvent[]} stream
+ * @property {StreamEvent[]} stream_events
  * @property {string | null} hosted URL of the picture of a download
  * @property {NearMiss[]} near_misses
  * @property {Attempt[]} attempts

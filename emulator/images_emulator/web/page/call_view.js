@@ -263,7 +263,7 @@ export function createCallView(context) {
 
   /** Add an event to a call's stream, unless it has it. @param {Detail} detail @param {StreamEvent} event */
   function append(detail, event) {
-    if (detail.stream.every((each) => each.index !== event.index)) detail.stream.push(event);
+    if (detail.stream_events.every((each) => each.index !== event.index)) detail.stream_events.push(event);
   }
 
   /** @type {KeyBinding[]} */
@@ -330,7 +330,7 @@ export function createCallView(context) {
       if (!call || call.id !== id || isLoading) early.push(event);
       if (!call || call.id !== id) return;
       append(call, event);
-      call.events = call.stream.length;
+      call.event_count = call.stream_events.length;
       stage.update(call, null, null);
       streamTable.update(call);
     },

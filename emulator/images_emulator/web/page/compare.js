@@ -30,7 +30,7 @@ const ROWS = [
   ["Output tokens", ({ call }) => call.usage && format.count(call.usage.output_tokens)],
   ["Would have cost", ({ call }) => (call.price_usd === null ? null : format.price(call.price_usd))],
   ["Answered in", ({ call }) => (call.duration_ms === null ? null : format.duration(call.duration_ms))],
-  ["Stream", ({ call }) => (isStream(call) ? format.counted(call.events, "event") : "no")],
+  ["Stream", ({ call }) => (isStream(call) ? format.counted(call.event_count, "event") : "no")],
   ["Key", ({ call }) => call.key],
   ["SDK", ({ call }) => call.sdk],
   ["Time", ({ call }) => format.time(call.time)],

@@ -57,12 +57,12 @@ export function tags(call) {
   const all = [];
   if (hasMask) all.push(tag("", "mask", "mask"));
   else if (inputs) all.push(tag("", `${inputs} in`, "mask", `${inputs} input ${inputs === 1 ? "image" : "images"}`));
-  if (call.outcome === "cut" && !call.events) all.push(tag("red", cutWords(call)));
-  else if (call.outcome === "cut") all.push(tag("red", `cut at ${call.events}`, "wave", `cut after ${call.events} events`));
-  else if (call.outcome === "failed") all.push(tag("red", call.events ? `failed at ${call.events}` : "failed", "wave"));
+  if (call.outcome === "cut" && !call.event_count) all.push(tag("red", cutWords(call)));
+  else if (call.outcome === "cut") all.push(tag("red", `cut at ${call.event_count}`, "wave", `cut after ${call.event_count} events`));
+  else if (call.outcome === "failed") all.push(tag("red", call.event_count ? `failed at ${call.event_count}` : "failed", "wave"));
   else if (call.outcome === "gone") all.push(tag("red", "client left"));
-  else if (call.outcome === "waiting" && call.events) all.push(tag("", `${call.events} of ${expectedEvents(call)}`, "wave", `${call.events} of ${expectedEvents(call)} events`));
-  else if (call.events) all.push(tag("", String(call.events), "wave", `${call.events} events`));
+  else if (call.outcome === "waiting" && call.event_count) all.push(tag("", `${call.event_count} of ${expectedEvents(call)}`, "wave", `${call.event_count} of ${expectedEvents(call)} events`));
+  else if (call.event_count) all.push(tag("", String(call.event_count), "wave", `${call.event_count} events`));
   if (call.fault) all.push(tag("amber", words(call.fault), "fault"));
   if (call.recording) all.push(tag("", "recorded", "play", `answered by the recording ${call.recording}`));
   if (call.own_answer) all.push(tag("", "own", "picture", `answered by ${call.own_answer}`));

@@ -27,7 +27,7 @@ export function filterName(word) {
 const HAS = {
   mask: (call) => call.uploads.some((each) => each.field === "mask"),
   inputs: (call) => call.uploads.some((each) => each.field !== "mask"),
-  events: (call) => call.events > 0,
+  events: (call) => call.event_count > 0,
   violations: (call) => call.violations.length > 0,
   retry: (call) => call.retries > 0,
   fault: (call) => call.fault !== null,

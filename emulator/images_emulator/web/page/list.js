@@ -370,9 +370,9 @@ class Row {
    */
   #patchThumb(call, trouble) {
     const { pictures } = call;
-    const isTile = !pictures.length && (trouble || (call.outcome === "cut" && !call.partials));
+    const isTile = !pictures.length && (trouble || (call.outcome === "cut" && !call.partial_count));
     const tile = isTile ? end(call) : "";
-    const key = [call.outcome, tile, pictures.length, call.partials].join();
+    const key = [call.outcome, tile, pictures.length, call.partial_count].join();
     if (key === this.#thumbKey) return;
     this.#thumbKey = key;
     this.thumb.className = "thumb";
@@ -388,7 +388,7 @@ class Row {
     } else if (call.outcome === "waiting") {
       this.thumb.classList.add("waiting");
       fill(this.thumb, h("span", { class: "ring" }));
-    } else if (call.partials) {
+    } else if (call.partial_count) {
       this.thumb.classList.add("ended");
       fill(this.thumb, small(partialThumbnail(call, edge())));
     } else {
@@ -414,5 +414,5 @@ function small(src) {
  * @param {96 | 480} edge
  */
 export function partialThumbnail(call, edge) {
-  return thumbnail(`/_emulator/images/${call.id}/0/partials/${call.partials - 1}/thumbnail/${edge}`, edge);
+  return thumbnail(`/_emulator/images/${call.id}/0/partials/${call.partial_count - 1}/thumbnail/${edge}`, edge);
 }

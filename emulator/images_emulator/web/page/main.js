@@ -416,7 +416,7 @@ function amend(summary) {
 function amendByEvent(event) {
   const known = pending.get(event.id) ?? calls.get(event.id);
   if (known?.outcome === "waiting")
-    amend({ ...known, events: Math.max(known.events, event.index + 1), partials: known.partials + (event.partial && event.index >= known.events ? 1 : 0) });
+    amend({ ...known, event_count: Math.max(known.event_count, event.index + 1), partial_count: known.partial_count + (event.partial && event.index >= known.event_count ? 1 : 0) });
   view.event(event);
 }
 

@@ -173,13 +173,13 @@ export function createStage(context, actions) {
   }
 
   function drawTimeline() {
-    timeline.element.hidden = !content?.frames || (content.frames.length === 0 && call?.outcome !== "waiting" && !call?.stream.length);
+    timeline.element.hidden = !content?.frames || (content.frames.length === 0 && call?.outcome !== "waiting" && !call?.stream_events.length);
     if (!call || !content?.frames || timeline.element.hidden) return;
     const isFlying = call.outcome === "waiting";
     timeline.update({
       frames: content.frames,
-      events: call.stream,
-      end: isFlying ? null : (call.duration_ms ?? call.stream.at(-1)?.ms ?? 0),
+      events: call.stream_events,
+      end: isFlying ? null : (call.duration_ms ?? call.stream_events.at(-1)?.ms ?? 0),
       expected: expectedFrames(call),
       trouble: TROUBLES[call.outcome],
       selected: mode === "frames" || mode === "play" ? currentPlace() : -1,

@@ -79,7 +79,7 @@ function sizeOf(call) {
 }
 
 /** Whether the answer is a stream. @param {Detail} call */
-export const isStream = (call) => call.parameters.stream === true || call.parameters.stream === "true" || call.stream.length > 0;
+export const isStream = (call) => call.parameters.stream === true || call.parameters.stream === "true" || call.stream_events.length > 0;
 
 /** The number of pictures that a whole stream has. @param {Detail} call */
 export const expectedFrames = (call) => (Number(call.parameters.partial_images) || 0) + (Number(call.parameters.n) || 1);
@@ -95,7 +95,7 @@ function framesOf(call) {
   const frames = [];
   let partials = 0;
   let completed = 0;
-  for (const event of call.stream) {
+  for (const event of call.stream_events) {
     if (event.partial) {
       partials += 1;
       const title = `Partial ${partials}`;

@@ -42,7 +42,7 @@ export function createStreamTable(context) {
     /** @param {Detail} next */
     update(next) {
       call = next;
-      const { stream } = next;
+      const { stream_events: stream } = next;
       element.hidden = stream.length === 0;
       copy.hidden = !next.answer?.body;
       const isFlying = next.outcome === "waiting";

@@ -202,12 +202,12 @@ function newRow() {
  * @param {Summary} call
  */
 function hasTile(call) {
-  return call.pictures.length > 0 || call.partials > 0 || isTrouble(call) || call.outcome === "cut" || (call.outcome === "waiting" && /\/images\/[a-z]+$/.test(call.path));
+  return call.pictures.length > 0 || call.partial_count > 0 || isTrouble(call) || call.outcome === "cut" || (call.outcome === "waiting" && /\/images\/[a-z]+$/.test(call.path));
 }
 
 /** @param {Summary} call */
 function ratio(call) {
-  const hasPicture = call.pictures.length > 0 || call.partials > 0 || call.outcome === "waiting";
+  const hasPicture = call.pictures.length > 0 || call.partial_count > 0 || call.outcome === "waiting";
   const size = hasPicture ? dimensions(call) : null;
   if (!size) return WORDS_RATIO;
   return Math.min(2.4, Math.max(0.5, size[0] / size[1]));
@@ -247,7 +247,7 @@ class Tile {
     this.#call = call;
     const { pictures } = call;
     fill(this.caption, h("span", { class: "cut", dir: "auto" }, format.title(call)), pictures.length > 1 && h("span", { class: "muted" }, `×${pictures.length}`));
-    const key = [call.outcome, pictures.length, call.partials].join();
+    const key = [call.outcome, pictures.length, call.partial_count].join();
     if (key === this.#key) return;
     this.#key = key;
     this.frame.className = "tile-frame";
@@ -256,7 +256,7 @@ class Tile {
       this.frame.classList.toggle("quarters", quarters);
       fill(this.frame, pictures.slice(0, quarters ? 4 : 1).map((each) =>
         each.thumbnail ? picture(thumbnail(each.thumbnail, 480), each.width, each.height) : h("span", { class: "faint small" }, "Not kept any more")));
-    } else if (call.partials) {
+    } else if (call.partial_count) {
       const [width, height] = dimensions(call) ?? [1, 1];
       fill(this.frame, picture(partialThumbnail(call, 480), width, height), h("span", { class: "tile-label" }, this.#label(call)));
     } else if (call.outcome === "waiting") {
@@ -270,8 +270,8 @@ class Tile {
 
   /** @param {Summary} call */
   #label(call) {
-    const number = format.counted(call.partials, "partial");
-    if (call.outcome === "waiting") return `Partial ${call.partials} of ${call.parameters.partial_images ?? call.partials}`;
-    return { cut: `Cut after ${number}`, failed: `Failed after ${number}`, gone: `Client left at ${call.partials}` }[/** @type {string} */ (call.outcome)] ?? number;
+    const number = format.counted(call.partial_count, "partial");
+    if (call.outcome === "waiting") return `Partial ${call.partial_count} of ${call.parameters.partial_images ?? call.partial_count}`;
+    return { cut: `Cut after ${number}`, failed: `Failed after ${number}`, gone: `Client left at ${call.partial_count}` }[/** @type {string} */ (call.outcome)] ?? number;
   }
 }
