@@ -500,6 +500,7 @@ MISTAKES: Final[dict[str, tuple[int, str]]] = {
     'image = "*.gif"': (4, "step 1: answer: image: no file matches '*.gif'"),
     'image = "note.txt"': (4, "step 1: answer: 'note.txt' is no PNG, JPEG, WebP or GIF"),
     'image = "data:image/png,x"': (4, "this data: URL has no file in base64"),
+    "image = []": (4, "step 1: answer: image: expected one file or more"),
     "image = 1": (4, "step 1: answer: image: expected a file: its path, a data: URL"),
     'image = "red.png"\nimages = ["red.png"]': (5, "has 'image' or 'images', not both"),
     'images = "red.png"': (4, "step 1: answer: images: expected a list of files"),

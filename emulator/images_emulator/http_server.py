@@ -35,7 +35,7 @@ GRACE_SECONDS: Final = 0.5
 """The seconds that open answers get to finish when the server stops."""
 
 POLL_SECONDS: Final = 0.02
-"""The seconds between two checks whether the answers have ended."""
+"""The most seconds between two checks whether the answers have ended."""
 
 MIN_POLL_SECONDS: Final = 0.001
 """The first of these waits; each next one is twice as long. Idle connections end in a moment."""

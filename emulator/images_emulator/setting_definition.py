@@ -42,8 +42,8 @@ def setting(
     `command_defaults`. *minimum*, *maximum* and *above* bound a number: see `Bounds`.
 
     A server ignores the setting unless all of its *needs* are met. The *command* of this name reads
-    it, too, whatever it needs. *check* raises ValueError for a text that the setting cannot have;
-    it gets each text of a repeatable one.
+    it, too, whatever it needs. *check* raises ValueError for a text or a switch that the setting
+    cannot have; it gets each text of a repeatable one.
 
     *choices* are values that a shell completes. The admin API does not show the values of a
     *secret* setting. For *is_size* and *is_path* see `size_setting` and `path_setting`.
@@ -179,10 +179,9 @@ class Setting(Immutable):
             if self.is_size and isinstance(one, str):
                 parse_value(subject, parse_byte_size, one)
             is_whole = self.type is float and type(one) is int
-            is_switch = (
-                isinstance(one, bool) and self.type is not bool
-            )  # a bool is an int in Python
-            if is_switch or not (is_whole or isinstance(one, self.type)):
+            # A bool is an int in Python.
+            is_stray_bool = isinstance(one, bool) and self.type is not bool
+            if is_stray_bool or not (is_whole or isinstance(one, self.type)):
                 raise ValueError(f"{subject}: expected {_TYPES_IN_WORDS[self.type]}, not {one!r}")
             if self.check_text:
                 try:

@@ -264,7 +264,7 @@ def choice_of(values: Iterable[str]) -> Callable[[str], object]:
 
 class Bounds(NamedTuple):
     """The range of a setting's number: from *minimum* to *maximum*, if given, or greater than
-    *above*. The number must be finite."""
+    *above*, and then finite."""
 
     minimum: int | None = None
     maximum: int | None = None

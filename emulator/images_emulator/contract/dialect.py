@@ -43,7 +43,7 @@ class AnswerFacts(NamedTuple):
     project: bytes
     """The account's project."""
     day: Day = None
-    """The day that the call is judged by."""
+    """`Policy.day` of the call."""
     stayed_on_older_stack: bool = False
     """Whether the operation of the call never moved to OpenAI's gateway; see `StackDays`."""
     client_request_id: bytes | None = None

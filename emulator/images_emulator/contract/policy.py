@@ -1,4 +1,5 @@
-"""The policy for a call: the day that it is judged by, and whether mistakes are forgiven."""
+"""The policy for a call: the days that decide what exists for it and in which version, and whether
+mistakes are forgiven."""
 
 from __future__ import annotations
 
@@ -9,8 +10,7 @@ from images_emulator.contract.calendar import LAST_KNOWN_DAY, Day
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The policy for one call: the day that it is judged by, and whether *lenient* validation
-    forgives mistakes.
+    """The policy for one call: its days, and whether *lenient* validation forgives mistakes.
 
     *as_of* is the day that decides which models and parameters exist for the call. None is `any`:
     every model and parameter that was ever documented is accepted, and where two days contradict

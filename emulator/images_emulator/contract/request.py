@@ -130,7 +130,7 @@ class ImageRequest:
         default=(), compare=False, metadata=DELIVERY | VIOLATIONS
     )
     as_of: Day = field(default=None, compare=False, metadata=DELIVERY | DAY)
-    """The date that judges the call. It decides which parameters and models exist."""
+    """`Policy.as_of`: the date that decides which parameters and models exist for the call."""
     day: Day = field(default=None, compare=False, metadata=DELIVERY | DAY)
     """`Policy.day`: the day whose versions of rules, messages, keys and headers the call meets."""
 

@@ -73,8 +73,8 @@ class Validation:
             model = None
         if not model and self.policy.lenient:
             model = self.available.models.get(self.available.default_model(self.call) or "")
-        # The gateway does not know the models. It checks the call of an unknown model by the rules
-        # of the newest model.
+        # The gateway checks the call of an unknown model by the rules of the newest model. Until
+        # 2026-04-17 it listed the models: see `MODELS_AT_GATEWAY`.
         model = model or self.available.newest_model(self.call.operation)
         rules = self.available.rules(model, self.call)
         values = self._values_past_gateway(rules)

@@ -88,7 +88,7 @@ class Exchange:
     Its writers are on the thread of the server's event loop. While the call is answered, each
     middleware and endpoint sets the attributes that it finds out: comments above the attributes say
     who. Then the journal drops bodies and pictures (`retention.py`). Only `answer.cached_usage` is
-    set by any thread: by the first thread that asks for the usage.
+    set by any thread, by the first one that asks for the usage, and so are caches in `head`.
 
     Of the answer, `image_indexes` are those of the images that were sent whole, `pictures` these
     images themselves; `stream_events` are the first events of a stream, `partial_count` is the

@@ -124,8 +124,8 @@ def _has_images(answer: JSONObject) -> bool:
 
 
 class Malformed(BodyFault):
-    """Answers with JSON that ends too early, base64 that does not decode, or bytes that are no
-    picture; pictures by URL stay."""
+    """Answers with JSON that ends too early, with base64 that does not decode, or with bytes that
+    are no picture; for the last two, pictures by URL stay."""
 
     kind: Literal["malformed"] = "malformed"
     what: Literal["json", "base64", "picture"] = Field(

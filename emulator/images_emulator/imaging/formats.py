@@ -183,8 +183,8 @@ def _cut_out(indexed: Image.Image, image: Image.Image, transparent: bool) -> Ima
 
 
 def _distinct(image: Image.Image, number: int) -> Image.Image:
-    """*image*, in which every other frame has one pixel of the card changed by one shade. Pillow
-    would otherwise merge equal frames into one of twice the delay."""
+    """*image*, in which every other frame has one pixel changed by one shade, of the card where
+    there is one. Pillow would otherwise merge equal frames into one of twice the delay."""
     width, height = image.size
     position = width // 4, height - max(6, min(image.size) // 20) - 3
     index = cast("int", image.getpixel(position))

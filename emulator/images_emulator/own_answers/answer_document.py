@@ -28,7 +28,13 @@ from images_emulator.contract.own_picture import Fit
 from images_emulator.contract.wire import pretty
 from images_emulator.faults.base import StrictModel
 from images_emulator.own_answers.own_answer import OwnAnswer, PictureFunction
-from images_emulator.own_answers.picture_files import PictureFile, ReadingContext, read_files
+from images_emulator.own_answers.picture_files import (
+    DIGEST_KEY,
+    NAME_KEY,
+    PictureFile,
+    ReadingContext,
+    read_files,
+)
 
 MAX_SHOWN_BODY_CHARS: Final = 1000
 """Characters of a raw body that the admin API shows."""
@@ -40,6 +46,8 @@ def _files(value: Any, info: ValidationInfo) -> tuple[PictureFile, ...] | Pictur
         function: PictureFunction = value
         return function
     values = value if isinstance(value, list | tuple) else [value]
+    if not values:
+        raise ValueError("expected one file or more")
     context = info.context or ReadingContext()
     return tuple(file for each in values for file in read_files(each, context))
 
@@ -57,8 +65,6 @@ def _check_function(function: Any) -> None:
 def _file_list(value: Any, info: ValidationInfo) -> tuple[PictureFile, ...]:
     if not isinstance(value, list | tuple):
         raise ValueError("expected a list of files")
-    if not value:
-        raise ValueError("expected one file or more")
     files = _files(value, info)
     assert isinstance(files, tuple), "a list is no function"
     return files
@@ -333,7 +339,7 @@ class Answer(StrictModel, arbitrary_types_allowed=True):
 
         def references(group: Iterable[PictureFile]) -> list[dict[str, str]]:
             files.update((file.digest, file.data) for file in group)
-            return [{"name": file.name, "sha256": file.digest} for file in group]
+            return [{NAME_KEY: file.name, DIGEST_KEY: file.digest} for file in group]
 
         return self._document(references)
 

@@ -96,8 +96,8 @@ class Miss(NamedTuple):
 
 class RecordingIndex:
     """Finds the recordings that match a call, among *recordings* in their order. Those that do not
-    pass *is_played* answer no call; `add` does not ask it. *note* is called with each of the others
-    and its position, before it can be found. Threads may share the index; see `add`.
+    pass *may_be_played* answer no call; `add` does not ask it. *note* is called with each of the
+    others and its position, before it can be found. Threads may share the index; see `add`.
 
     Raises ValueError where a recorded request cannot be made from its files.
     """
@@ -106,7 +106,7 @@ class RecordingIndex:
         self,
         recordings: RecordingSource,
         resolver: Resolver,
-        is_played: Callable[[Recording], bool] = lambda recording: True,
+        may_be_played: Callable[[Recording], bool] = lambda recording: True,
         note: Callable[[int, Recording], None] = lambda position, recording: None,
     ) -> None:
         self.recordings = recordings
@@ -123,7 +123,7 @@ class RecordingIndex:
         self._by_scope: dict[CallScope, list[int]] = {}
         self._by_prompt: dict[tuple[CallScope, str | None], list[int]] = {}
         for position, recording in enumerate(recordings.outlines()):
-            if is_played(recording):
+            if may_be_played(recording):
                 self._add(position, recording)
         self.count = len(recordings)
         """The number of recordings, played or not; a cache of search results has it in the key.
@@ -155,23 +155,23 @@ class RecordingIndex:
         compared: ComparedCall,
         parsed: Call | None,
         level: ReplayMatch = ReplayMatch.REQUEST,
-        day: str | None = None,
+        as_of: str | None = None,
         resolver: Resolver | None = None,
     ) -> RecordingMatch | Miss:
         """Return the recordings that match the call *compared* at *level* or a stricter one.
         *parsed* is the body of the call. Recordings of one day match only calls that are judged by
-        that *day*.
+        that *as_of*.
 
         *resolver* resolves the call; by default it is the resolver of the recordings. A call with
         uploaded files of its own needs another one. Matching may read the recordings' files, and
         decode uploads.
         """
-        if exact := self.find_exact(compared, day):
+        if exact := self.find_exact(compared, as_of):
             return exact
         if level is ReplayMatch.EXACT:
-            return self._miss(compared, None, day)
+            return self._miss(compared, None, as_of)
         request = (resolver or self._resolver).resolve(compared, parsed)
-        alike = self._of_day(self._by_prompt.get((compared.scope, compared.prompt), ()), day)
+        alike = self._of_day(self._by_prompt.get((compared.scope, compared.prompt), ()), as_of)
         differences = {position: self._differences(compared, position) for position in alike}
         if positions := tuple(position for position in alike if not differences[position]):
             return RecordingMatch(ReplayMatch.REQUEST, positions, request)
@@ -185,7 +185,7 @@ class RecordingIndex:
             if fitting:
                 return RecordingMatch(ReplayMatch.PROMPT, self._nearest(fitting), request)
         if level is ReplayMatch.OPERATION:
-            scope = self._of_day(self._by_scope.get(compared.scope, ()), day)
+            scope = self._of_day(self._by_scope.get(compared.scope, ()), as_of)
             fitting = {
                 position: self._differences(compared, position)
                 for position in scope
@@ -193,12 +193,12 @@ class RecordingIndex:
             }
             if fitting:
                 return RecordingMatch(ReplayMatch.OPERATION, self._nearest(fitting), request)
-        return self._miss(compared, request, day)
+        return self._miss(compared, request, as_of)
 
-    def find_exact(self, compared: ComparedCall, day: str | None) -> RecordingMatch | None:
+    def find_exact(self, compared: ComparedCall, as_of: str | None) -> RecordingMatch | None:
         """The recordings that match the call *compared* exactly, as `find` gives them; None where
         there are none. No file is read."""
-        positions = self._of_day(self._exact.get(compared.exact_key(), ()), day)
+        positions = self._of_day(self._exact.get(compared.exact_key(), ()), as_of)
         return RecordingMatch(ReplayMatch.EXACT, positions, None) if positions else None
 
     def _nearest(self, differences: dict[int, Sequence[CallDifference]]) -> tuple[int, ...]:
@@ -212,13 +212,13 @@ class RecordingIndex:
             if position in positions and len(each) == fewest
         )
 
-    def _of_day(self, positions: Iterable[int], day: str | None) -> tuple[int, ...]:
-        """The *positions* of the recordings that answer on *day*: those of that day, or else those
-        of no day."""
+    def _of_day(self, positions: Iterable[int], as_of: str | None) -> tuple[int, ...]:
+        """The *positions* of the recordings that answer on *as_of*: those of that day, or else
+        those of no day."""
         if not self._days:
             return tuple(positions)
         of_day = tuple(
-            position for position in positions if day and self._days.get(position) == day
+            position for position in positions if as_of and self._days.get(position) == as_of
         )
         return of_day or tuple(position for position in positions if position not in self._days)
 
@@ -229,12 +229,14 @@ class RecordingIndex:
             self._resolver.resolve(recorded, parsed_request(recorded, request))
         return [*compared.differences(recorded)]
 
-    def _miss(self, compared: ComparedCall, request: ImageRequest | None, day: str | None) -> Miss:
+    def _miss(
+        self, compared: ComparedCall, request: ImageRequest | None, as_of: str | None
+    ) -> Miss:
         if request is None and not compared.is_resolved:
             # An invalid request has no values: `differences` need not look for any.
             compared.is_resolved = True
-        scope = self._of_day(self._by_scope.get(compared.scope, ()), day)
-        alike = self._of_day(self._by_prompt.get((compared.scope, compared.prompt), ()), day)
+        scope = self._of_day(self._by_scope.get(compared.scope, ()), as_of)
+        alike = self._of_day(self._by_prompt.get((compared.scope, compared.prompt), ()), as_of)
         prompt = compared.prompt or ""
 
         def distance(position: int) -> tuple[int, int]:

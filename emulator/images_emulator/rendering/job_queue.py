@@ -53,8 +53,8 @@ class JobQueue:
 
     def submit(self, job: Callable[[RenderFunction], T], *, later: bool = False) -> Future[T]:
         """Queue *job* and return the future of its result. A job for *later* waits until no other
-        job waits. Raises RuntimeError after `close`, or where the queue's own thread was shut down.
-        """
+        job waits. Raises RuntimeError after `close`, or where the queue's own thread was shut down,
+        and RuntimeError or MemoryError where the system gives no thread."""
         future: Future[T] = Future()
         begin = False
         try:

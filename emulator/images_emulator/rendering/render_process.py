@@ -31,7 +31,7 @@ RenderFunction = Callable[[ImageRequest, int, int | None], Rendered]
 WARM_UP: Final = ImageRequest(
     operation=GENERATIONS, model=NEWEST_MODEL, prompt="ready", size=(64, 64), quality="low"
 )
-"""Rendered by a new render process before it gets jobs, unless one waits for it, and by
+"""Rendered once when a process starts, except when it starts anew for a job that waits, and by
 `Renderer.warm_up`: Pillow, fonts and encoders are
 loaded at their first use."""
 

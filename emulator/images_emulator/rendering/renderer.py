@@ -77,9 +77,10 @@ class Renderer:
 
     `pool` renders. Up to *max_processes* render processes join it under load; see `RenderPool`.
     The thread of `parser` parses large bodies, hashes their images, and reads and searches
-    recordings. The thread of `decoder` decodes uploads, and renders the edits whose uploads are too
-    large to keep decoded. So a slow upload does not hold up the other renderings. The caches are of
-    the class *cache*. Equal keys always give equal bytes, so only the budget empties the cache."""
+    recordings, among others. The thread of `decoder` decodes uploads and what is compared with
+    them, and renders the edits whose uploads are too large to keep decoded. So a slow upload does
+    not hold up the other renderings. The caches are of the class *cache*. Equal keys always give
+    equal bytes, so only the budget empties the cache."""
 
     def __init__(
         self, cache_bytes: int, max_processes: int, cache: type[LRUCache] = LRUCache

@@ -23,8 +23,8 @@ _DIGITS: Final = re.compile("[0-9a-f]{32}")
 """OpenAI's request ids without their prefix."""
 
 MIN_DROPPED_BYTES: Final = 16_384
-"""The least bytes of a body that is dropped before its entry."""
-
+"""The least bytes that a call holds (head, body, pictures, and what is kept of its answer) for its
+body and pictures to be dropped before it is."""
 
 MAX_COPIED_BYTES: Final = 128 * 2**20
 """The weight past which a call goes to a shared store without its body and pictures. Any shared
@@ -115,8 +115,8 @@ class Journal:
     the store is as that process wrote it last. While a stream goes on and another process watches,
     a draft of the call, as far as it is, is written with each event: see `sent_events`.
 
-    Past *max_bytes* the journal drops the bodies and pictures of the oldest calls, where they have
-    `MIN_DROPPED_BYTES` together or more, and then the oldest calls. Past *max_entries* it drops the
+    Past *max_bytes* the journal drops the bodies and pictures of the oldest calls that hold
+    `MIN_DROPPED_BYTES` or more, and then the oldest calls. Past *max_entries* it drops the
     oldest calls. A call that alone is past *max_bytes*, or past `MAX_COPIED_BYTES` on a shared
     store, is completed without its body and pictures.
     """

@@ -159,14 +159,14 @@ class Replay:
         return Resolver(self._deployments, self._loader.for_call(file))
 
     def find(
-        self, compared: ComparedCall, parsed: Call | None, day: str | None, resolver: Resolver
+        self, compared: ComparedCall, parsed: Call | None, as_of: str | None, resolver: Resolver
     ) -> RecordingMatch | Miss:
         """The recordings that match; see `RecordingIndex.find`."""
-        return self.index.find(compared, parsed, self.level, day, resolver)
+        return self.index.find(compared, parsed, self.level, as_of, resolver)
 
-    def find_exact(self, compared: ComparedCall, day: str | None) -> RecordingMatch | None:
+    def find_exact(self, compared: ComparedCall, as_of: str | None) -> RecordingMatch | None:
         """The recordings of the very call; see `RecordingIndex.find_exact`."""
-        return self.index.find_exact(compared, day)
+        return self.index.find_exact(compared, as_of)
 
     def prepare(self) -> None:
         """Read the recordings, once. Raises OSError and ValueError where reading fails. Then there
@@ -179,7 +179,7 @@ class Replay:
                 index = RecordingIndex(
                     self._read(),
                     self.resolver,
-                    lambda each: is_played(each, self._settings),
+                    lambda each: may_be_played(each, self._settings),
                     self._shared.note_hosted,
                 )
             except Exception as error:
@@ -266,7 +266,7 @@ def replay_of(
     return replay
 
 
-def is_played(recording: Recording, settings: Settings) -> bool:
+def may_be_played(recording: Recording, settings: Settings) -> bool:
     """Whether *recording* answers calls to an emulator of these *settings*."""
     if recording.authorised is False or recording.broken:
         return False

@@ -375,10 +375,10 @@ class Scenario:
                 "a function answers in its own process alone, and this store is shared"
             )
 
-    def remove(self, identity: str) -> None:
+    def remove(self, key: str) -> None:
         """Remove the step with that id, whether it is injected, of the scenario, or spent. `reset`
         brings back the steps of the settings. Raises KeyError where there is none."""
-        self._store.run(self._steps.update(lambda steps: steps.without(identity)))
+        self._store.run(self._steps.update(lambda steps: steps.without(key)))
 
     def begin_document(self, document: Mapping[str, Any], folder: Path | None = None) -> None:
         """Begin another scenario; injected steps are gone. Paths in it are relative to *folder*;
@@ -409,16 +409,16 @@ class Scenario:
         come first, spent ones last."""
         return {"steps": [step.as_json(count) for step, count in self._steps_with_counts()]}
 
-    def step(self, identity: str) -> ScenarioStep | None:
+    def step(self, key: str) -> ScenarioStep | None:
         """The step with that id; None where there is none."""
-        return next((each for each in self._steps.value.listed() if each.key == identity), None)
+        return next((each for each in self._steps.value.listed() if each.key == key), None)
 
-    def pictures_of(self, identity: str) -> Sequence[PictureFile]:
+    def pictures_of(self, key: str) -> Sequence[PictureFile]:
         """The files of the answer of the step with that id; none for a fault. Raises KeyError where
         there is no such step."""
-        step = self.step(identity)
+        step = self.step(key)
         if step is None:
-            raise KeyError(identity)
+            raise KeyError(key)
         return step.answer.files if step.answer else ()
 
     def unmet(self) -> list[UnmetStep]:

@@ -26,7 +26,7 @@ VALIDATION_HEADER: Final = "x-emulator-validation"
 """The header with the validation of one call, in place of the setting `validation`."""
 
 POLICY_HEADERS: Final = frozenset({AS_OF_HEADER.encode(), VALIDATION_HEADER.encode()})
-"""Both, as a request head has them."""
+"""The names of both headers, as bytes."""
 
 
 @lru_cache

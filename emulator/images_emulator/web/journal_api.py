@@ -36,8 +36,8 @@ from images_emulator.web.code_samples.sdk_call import SampleSource
 from images_emulator.web.disconnect import watch_disconnect
 from images_emulator.web.forwarded_headers import base_url
 from images_emulator.web.journal_json import (
-    CallDetail,
     Calls,
+    FullCall,
     Gallery,
     counts_of,
     detail,
@@ -200,7 +200,7 @@ class JournalAPI(AdminHandlers):
         note_detail("1 call" if deleted == 1 else f"{deleted} calls")
         return {"deleted": deleted}
 
-    async def request(self, id: str) -> CallDetail:
+    async def request(self, id: str) -> FullCall:
         """One call, with headers, body and links to its files."""
         exchange, file = await self._with_id(id), self.emulator.files.data
         # The body may have to be parsed; see `uploads_data`.

@@ -111,7 +111,7 @@ class CallSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerDetail:
+class ShownAnswer:
     """The part of an answer that has left. *body* is its text, with only the beginning of each
     image. It is null where there is no body, or the body is not kept any more. *headers* are
     without those of the HTTP server."""
@@ -147,7 +147,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class CallDetail(CallSummary):
+class FullCall(CallSummary):
     """A `CallSummary` with all that is kept of the call; *body* is null where it is no text.
     *form* are the parts of a form, *stream_events* the events that were sent, *attempts* all calls
     of a retry chain. *hosted* leads to the picture of a download."""
@@ -157,7 +157,7 @@ class CallDetail(CallSummary):
     body: str | None
     body_url: str | None
     form: Sequence[FormPart] | None
-    answer: AnswerDetail | None
+    answer: ShownAnswer | None
     stream_events: Sequence[StreamEvent]
     hosted: str | None
     near_misses: Sequence[NearMiss]
@@ -360,22 +360,20 @@ def _measured(exchange: Exchange, file: Callable[[str], bytes | None]) -> Iterat
             yield each
 
 
-def _answer(exchange: Exchange) -> AnswerDetail | None:
+def _answer(exchange: Exchange) -> ShownAnswer | None:
     if exchange.status is None:
         return None
-    return AnswerDetail(
-        exchange.answer_headers, exchange.answer_body, exchange.answer.sent.is_whole
-    )
+    return ShownAnswer(exchange.answer_headers, exchange.answer_body, exchange.answer.sent.is_whole)
 
 
 def detail(
     exchange: Exchange, attempts: Iterable[Exchange], file: Callable[[str], bytes | None]
-) -> CallDetail:
+) -> FullCall:
     """The detail of a call with its *attempts*. *file* gives the content of a file by its id."""
     body = exchange.body
     fields = _summary_fields(exchange)
     fields["uploads"] = [*_uploads(exchange, _measured(exchange, file))]
-    return CallDetail(
+    return FullCall(
         **fields,
         query=exchange.query,
         headers=exchange.headers,

@@ -227,7 +227,7 @@ class ReplayMiddleware:
             with suppress(APIError):
                 call = await read_call(exchange, receive, operation, self.emulator)
 
-        day = policy.as_of.isoformat() if policy.as_of else None
+        as_of = policy.as_of.isoformat() if policy.as_of else None
         files, owner = self.emulator.files, file_owner(exchange, self.emulator.settings)
         resolver = self.replay.resolver_of_call(lambda identity: files.data(identity, owner))
 
@@ -238,9 +238,9 @@ class ReplayMiddleware:
 
         def search() -> _SearchResult:
             compared = compare()
-            outcome = self.replay.find(compared, call, day, resolver)
+            outcome = self.replay.find(compared, call, as_of, resolver)
             if isinstance(outcome, Miss) or outcome.level not in _STRICT:
-                redacted = self._find_redacted(exchange, scope, chunks, day, resolver)
+                redacted = self._find_redacted(exchange, scope, chunks, as_of, resolver)
                 outcome = redacted or outcome
             request = resolver.resolve(compared, call)
             if request:
@@ -249,7 +249,7 @@ class ReplayMiddleware:
 
         if operation and operation.reads_uploads:
             return await self.emulator.renderer.run_in_decoder(search)
-        if not exchange.is_large and self.replay.find_exact(compare(), day):
+        if not exchange.is_large and self.replay.find_exact(compare(), as_of):
             return search()
         # A search for less exact matches may read the files of recordings.
         return await self.emulator.renderer.run_in_parser(search)
@@ -259,7 +259,7 @@ class ReplayMiddleware:
         exchange: Exchange,
         scope: Scope,
         chunks: Sequence[bytes],
-        day: str | None,
+        as_of: str | None,
         resolver: Resolver,
     ) -> RecordingMatch | None:
         """The match of a call whose credentials in query and body are redacted as in recordings.
@@ -272,7 +272,7 @@ class ReplayMiddleware:
         if (redacted.target, redacted.body) == (sent.target, sent.body):
             return None
         call = compared_request(redacted)
-        result = self.replay.find(call, parsed_request(call, redacted), day, resolver)
+        result = self.replay.find(call, parsed_request(call, redacted), as_of, resolver)
         return result if isinstance(result, RecordingMatch) else None
 
     # --- to play it
