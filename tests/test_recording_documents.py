@@ -405,6 +405,15 @@ def test_plain_fields_need_no_file() -> None:
     assert "body" not in recording.request.__dict__
 
 
+def test_a_body_that_is_one_text_has_no_plain_fields() -> None:
+    body = json.dumps(base64.b64encode(bytes(3072)).decode()).encode()
+    headers = (("Content-Type", "application/json"),)
+    recording = Recording(RecordedRequest("POST", "/", headers, body), None)
+    again = read_back(recording, MemoryFiles())
+    assert again.request.body == body
+    assert plain_fields(recording.request) == plain_fields(again.request) == {}
+
+
 @pytest.mark.slow
 @unhurried(20)
 @given(recordings())

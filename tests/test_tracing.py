@@ -110,6 +110,16 @@ def attributes(holder: Any) -> dict[str, Any]:
     }
 
 
+@pytest.fixture(autouse=True)
+def spans_are_sent() -> Iterator[None]:
+    """Wait for the last spans. A server does not wait for a slow collector, and the exporter logs
+    an error where the collector is gone, perhaps in the middle of the next test."""
+    yield
+    for thread in threading.enumerate():
+        if thread.name == "images-emulator traces":
+            thread.join()
+
+
 @pytest.fixture
 def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
     collector = Collector()

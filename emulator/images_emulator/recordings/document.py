@@ -382,7 +382,8 @@ def plain_fields_of_body(body: Document) -> Mapping[str, Any]:
                     fields.setdefault(part["name"], text)
         return fields
     value = body.get("json")
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or is_description(value):
+        # A description stands for a text, which is the whole body.
         return {}
     return {
         name: repeated(inner)
