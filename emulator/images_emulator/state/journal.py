@@ -333,9 +333,9 @@ class Journal:
                     raise UnknownCallError(identity)
             start = places[since] + 1 if since is not None else start
             end = places[before] if before is not None else end
-        found = query.matching(calls[start:end])
-        page = found[-limit:] if since is None else found[:limit]
-        return self.whole(page), len(found)
+        matches = query.matching(calls[start:end])
+        page = matches[-limit:] if since is None else matches[:limit]
+        return self.whole(page), len(matches)
 
     def attempts(self, call: Exchange) -> list[Exchange]:
         """The calls of the retry chain of *call*; see `retry_chain`."""

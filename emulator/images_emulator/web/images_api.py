@@ -76,20 +76,20 @@ class ImagesAPI:
             except APIError as error:
                 error.is_of_operation = True
                 raise
-            answered = await self._admitted(exchange, prepared)
-            if answered is None:
+            source = await self._admit(exchange, prepared)
+            if source is None:
                 exchange.lacks_own_answer = True
                 return NoResponse()
-            if isinstance(answered, RawAnswer):
+            if isinstance(source, RawAnswer):
                 exchange.request = prepared.request
-                return self.responses.respond_raw(exchange, answered)
-            exchange.request = answered.request
-            headers = self._emulator_headers(answered.request, policy.day)
-            return await self.responses.respond(request, exchange, answered, headers)
+                return self.responses.respond_raw(exchange, source)
+            exchange.request = source.request
+            headers = self._emulator_headers(source.request, policy.day)
+            return await self.responses.respond(request, exchange, source, headers)
 
         return answer
 
-    async def _admitted(
+    async def _admit(
         self, exchange: Exchange, prepared: PreparedRequest
     ) -> PreparedRequest | RawAnswer | None:
         """Claim the own answer that the call meets, and take its images from the rate limit. Return
@@ -99,7 +99,7 @@ class ImagesAPI:
         admission = None
         if self.emulator.rate_limits.rate:
             admission = self._admission(exchange, prepared.request)
-        answered: PreparedRequest | RawAnswer = prepared
+        source: PreparedRequest | RawAnswer = prepared
         needs_own_answer = exchange.needs_own_answer and not exchange.lacks_own_answer
         if self.emulator.scenario.has_answers and not exchange.lacks_own_answer:
             from images_emulator.web.own_answer_search import apply_own_answer  # noqa: PLC0415 - it loads Pillow
@@ -107,13 +107,13 @@ class ImagesAPI:
             if not needs_own_answer:
                 # The claim takes the images from the rate limit, too.
                 return await apply_own_answer(exchange, prepared, self.emulator, admission)
-            answered = await apply_own_answer(exchange, prepared, self.emulator, None)
-        if needs_own_answer and answered is prepared:
+            source = await apply_own_answer(exchange, prepared, self.emulator, None)
+        if needs_own_answer and source is prepared:
             # A recording does not count for the rate limit, unless it has open values and is drawn.
             return None
         if admission:
             await admission.admit()
-        return answered
+        return source
 
     def _admission(self, exchange: Exchange, image_request: ImageRequest) -> Admission | None:
         """The admission of the images by the rate limit of the API key or the deployment; None

@@ -458,7 +458,7 @@ class LiveFeed:
         # The others are not even read: in a shared store each may have megabytes.
         newest = dict([*calls.items()][-MAX_BATCH_CALLS:])
         pairs = zip(newest.values(), journal.get_all([*newest]), strict=True)
-        noted_calls = [(notes, notes.exchange or found) for notes, found in pairs if found]
+        noted_calls = [(notes, notes.exchange or each) for notes, each in pairs if each]
         for notes, exchange in noted_calls:
             yield from _call_events(notes, exchange)
         skipped = batch.skipped + len(calls) - len(newest)

@@ -82,7 +82,7 @@ class _SearchResult(NamedTuple):
     """The match or the miss of a call, and the request of the call. *request* is None where the
     call is invalid, or makes no images."""
 
-    found: RecordingMatch | Miss
+    match_or_miss: RecordingMatch | Miss
     request: ImageRequest | None
 
 
@@ -156,10 +156,12 @@ class ReplayMiddleware:
             await self.app(scope, receive, send)
             if not exchange.lacks_own_answer:
                 return
-        if isinstance(result.found, RecordingMatch):
-            await self._play(result.found, result.request, exchange, scope, receive, send)
+        if isinstance(result.match_or_miss, RecordingMatch):
+            await self._play(result.match_or_miss, result.request, exchange, scope, receive, send)
         else:
-            await self._application_for(result.found, exchange, self.app)(scope, receive, send)
+            await self._application_for(result.match_or_miss, exchange, self.app)(
+                scope, receive, send
+            )
 
     async def _may_have_own_answer(self, result: _SearchResult, exchange: Exchange) -> bool:
         """Whether a step of the scenario has an answer for the call. Such an answer goes before a
