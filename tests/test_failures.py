@@ -26,8 +26,9 @@ from images_emulator.buffered_transport import BufferedTransport
 from images_emulator.contract.emulator_errors import store_unavailable
 from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.connection import Connection
-from images_emulator.exchange.exchange import EXCHANGE_OVERHEAD_BYTES, Exchange
+from images_emulator.exchange.exchange import EXCHANGE_OVERHEAD_BYTES
 from images_emulator.exchange.request_head import RequestHead
+from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.exchange.waits import hang_up
 from images_emulator.protocol import HTTPProtocol
 from images_emulator.rendering.job_queue import JobQueue
@@ -413,7 +414,7 @@ async def test_head_that_is_held_leaves_where_the_end_of_its_call_cannot_be_reco
 
     emulator, connection = Emulator(), HeldConnection()
     monkeypatch.setattr(emulator.journal, "completed", failing)
-    exchange = Exchange(
+    exchange = ServedExchange(
         RequestHead("GET", "/v1/models", b"", []),
         "req_1",
         datetime.now(UTC),
@@ -439,7 +440,7 @@ async def test_an_answer_hung_up_before_its_first_part_whose_write_fails_gives_w
     async def write() -> None:
         raise store_unavailable(url="redis:", reason="it has no memory")
 
-    exchange = Exchange(RequestHead("GET", "/v1/models", b"", []), "req_1", datetime.now(UTC))
+    exchange = ServedExchange(RequestHead("GET", "/v1/models", b"", []), "req_1", datetime.now(UTC))
     exchange.number = await emulator.journal.arrived(exchange)
     recorder = HeldAnswerRecorder(exchange, emulator.journal, StandardHeaders(emulator), send)
     exchange.complete_in_journal = recorder.complete_in_journal
@@ -451,7 +452,7 @@ async def test_an_answer_hung_up_before_its_first_part_whose_write_fails_gives_w
     # The journal of a store in memory awaits no write.
     complete = emulator.journal.completed
 
-    async def completed(exchange: Exchange, write: asyncio.Future[None]) -> None:
+    async def completed(exchange: ServedExchange, write: asyncio.Future[None]) -> None:
         await complete(exchange)
         await write
 
@@ -468,7 +469,7 @@ async def test_an_answer_hung_up_before_its_first_part_whose_write_fails_gives_w
 
 
 def test_a_forgotten_answer_leaves_nothing() -> None:
-    exchange = Exchange(RequestHead("GET", "/", b"", []), "req_1", datetime.now(UTC))
+    exchange = ServedExchange(RequestHead("GET", "/", b"", []), "req_1", datetime.now(UTC))
     exchange.start_response(200)
     exchange.end()
     answer, exchange.weight = exchange.answer, exchange.weight + 1

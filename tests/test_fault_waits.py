@@ -18,8 +18,8 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 
 from images_emulator import Emulator, Server, create_app
-from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.request_head import RequestHead
+from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.exchange.waits import Waits
 from images_emulator.state import clock as clock_module
 from images_emulator.state.clock import Clock
@@ -69,7 +69,7 @@ def test_an_advance_counts_for_a_call_that_is_just_entered_in_the_journal(
     journal = server.emulator.journal
     enter = {"append": journal.append, "arrived": journal.arrived}
 
-    async def entered(name: str, exchange: Exchange) -> int | None:
+    async def entered(name: str, exchange: ServedExchange) -> int | None:
         number = await enter[name](exchange)
         # As another thread does that has found the entry in a shared store.
         await asyncio.to_thread(server.clock.advance, seconds=HOUR)
@@ -147,7 +147,7 @@ def test_an_advance_counts_from_the_arrival_of_the_call(
 
 
 def test_an_advance_counts_once_for_a_call(emulator: Emulator) -> None:
-    exchange = Exchange(RequestHead("GET", "/", b"", []), "req_1", datetime.now(UTC))
+    exchange = ServedExchange(RequestHead("GET", "/", b"", []), "req_1", datetime.now(UTC))
     exchange.clock, exchange.clock_progress = emulator.clock, emulator.clock.progress
     emulator.clock.advance(hours=1)
     waits = Waits(exchange)
@@ -169,7 +169,7 @@ class BrokenClock:
 
 
 async def test_a_wait_whose_clock_fails_raises_its_error(emulator: Emulator) -> None:
-    exchange = Exchange(RequestHead("GET", "/", b"", []), "req_1", datetime.now(UTC))
+    exchange = ServedExchange(RequestHead("GET", "/", b"", []), "req_1", datetime.now(UTC))
     exchange.clock = BrokenClock()
 
     async def receive() -> dict[str, str]:

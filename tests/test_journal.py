@@ -29,6 +29,7 @@ from images_emulator.exchange.body_parser import parse_body
 from images_emulator.exchange.exchange import EXCHANGE_OVERHEAD_BYTES, Exchange
 from images_emulator.exchange.request_head import RequestHead
 from images_emulator.exchange.retention import compact
+from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.imaging.decoder import decode
 from images_emulator.imaging.image_loader import PillowImageLoader
 from images_emulator.state.journal import Journal
@@ -57,10 +58,10 @@ def only(emulator: Emulator) -> Exchange:
     return entry
 
 
-def arrived(journal: Journal, identity: str, **state: Any) -> Exchange:
+def arrived(journal: Journal, identity: str, **state: Any) -> ServedExchange:
     headers = [(b"authorization", b"Bearer sk-test"), (b"user-agent", b"x" * 100)]
     head = RequestHead("POST", "/v1/images/generations", b"", headers)
-    exchange = Exchange(head, identity, datetime.now(UTC), image_operation=GENERATIONS)
+    exchange = ServedExchange(head, identity, datetime.now(UTC), image_operation=GENERATIONS)
     exchange.keep_body(state.pop("chunks", (BODY,)))
     for name, value in state.items():
         setattr(exchange, name, value)
@@ -68,7 +69,7 @@ def arrived(journal: Journal, identity: str, **state: Any) -> Exchange:
     return exchange
 
 
-def answered(journal: Journal, identity: str, **state: Any) -> Exchange:
+def answered(journal: Journal, identity: str, **state: Any) -> ServedExchange:
     exchange = arrived(journal, identity, **state)
     exchange.start_response(200)
     exchange.answer.sent.end()
@@ -237,7 +238,7 @@ def test_journal_shows_a_repeated_call_with_the_same_details(
     assert all(entry.details == entries[0].details for entry in entries)
 
 
-class CompactedMeanwhile(Exchange):
+class CompactedMeanwhile(ServedExchange):
     """An exchange whose answer ends just before a reader on another thread takes *before*."""
 
     before: str | None = None
@@ -375,19 +376,19 @@ class Observer:
         self.journal = journal
         self.notes: list[tuple[Any, ...]] = []
 
-    def arrived(self, exchange: Exchange) -> None:
+    def arrived(self, exchange: ServedExchange) -> None:
         self.notes.append(("arrived", *self.state(exchange)))
 
-    def sent_event(self, exchange: Exchange, index: int) -> None:
+    def sent_event(self, exchange: ServedExchange, index: int) -> None:
         self.notes.append((index, *self.state(exchange)))
 
-    def completed(self, exchange: Exchange) -> None:
+    def completed(self, exchange: ServedExchange) -> None:
         self.notes.append(("completed", *self.state(exchange)))
 
     def cleared(self) -> None:
         self.notes.append(("cleared", len(self.journal)))
 
-    def state(self, exchange: Exchange) -> tuple[Any, ...]:
+    def state(self, exchange: ServedExchange) -> tuple[Any, ...]:
         (entry,) = self.journal.find()
         assert entry.id == exchange.id
         summary(exchange)
@@ -428,7 +429,7 @@ async def test_parts_of_a_stream_are_written_before_its_end(
 
     monkeypatch.setattr(MemoryLog, "is_watched", True)
     monkeypatch.setattr(journal._log, "amend", amend)
-    call = Exchange(RequestHead("GET", "/v1/models", b"", []), "req_1", datetime.now(UTC))
+    call = ServedExchange(RequestHead("GET", "/v1/models", b"", []), "req_1", datetime.now(UTC))
     await journal.arrived(call)
     for index in range(2):
         call.answer.sent.event_count = index + 1
@@ -449,7 +450,7 @@ async def test_parts_of_a_stream_are_written_unless_the_call_is_large(
 ) -> None:
     journal = Journal(MemoryStore(), 10, 4 * 2**20)
     monkeypatch.setattr(MemoryLog, "is_watched", True)
-    call = Exchange(RequestHead("POST", "/v1/x", b"", []), "req_1", datetime.now(UTC))
+    call = ServedExchange(RequestHead("POST", "/v1/x", b"", []), "req_1", datetime.now(UTC))
     call.keep_body((bytes(body),))
     await journal.arrived(call)
     call.answer.sent.event_count = 1
@@ -475,7 +476,7 @@ async def test_pictures_of_a_stream_count_while_it_goes_on(
     assert len(upload) > 1000
     image = decode(upload)
     assert image
-    call = Exchange(RequestHead("POST", "/v1/x", b"", []), "req_1", datetime.now(UTC))
+    call = ServedExchange(RequestHead("POST", "/v1/x", b"", []), "req_1", datetime.now(UTC))
     call.request = ImageRequest(
         operation=EDITS, model=MODELS["gpt-image-2"], size=(64, 48), images=(image,)
     )
@@ -699,7 +700,7 @@ def test_a_hundred_thousand_calls_stay_inside_the_limit() -> None:
     accepted = ImageRequest(
         operation=GENERATIONS, model=model, prompt="a lighthouse", size=(1024, 1024)
     )
-    waiting: list[Exchange] = []
+    waiting: list[ServedExchange] = []
     heaviest = 0
     for number in range(100_000):
         if number % 7:
@@ -731,7 +732,7 @@ def test_weight_of_an_entry_is_at_least_its_memory() -> None:
         call = Call(GENERATIONS, form=False, fields=json.loads(body))
         accepted = validate(call, PillowImageLoader(lambda _: None, lambda _: None))
         headers = [(b"x-stainless-%d" % each, b"%d" % number * 8) for each in range(18)]
-        entry = Exchange(
+        entry = ServedExchange(
             RequestHead("POST", "/v1", b"", headers),
             f"{number}",
             datetime.now(UTC),

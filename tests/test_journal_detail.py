@@ -19,8 +19,8 @@ from PIL import Image
 from images_emulator import Emulator, Server, Settings
 from images_emulator.contract.operations import EDITS, GENERATIONS
 from images_emulator.exchange.encoded_file import without_base64
-from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.request_head import RequestHead
+from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.imaging.decoder import pixels_of
 from images_emulator.state.retry_chain import possible_attempts, retry_chain
 from images_emulator.state.store import Store
@@ -458,12 +458,12 @@ def test_attempts_are_found_without_their_bodies(client: OpenAI) -> None:
 
 @pytest.mark.parametrize(("length", "is_one"), [("70000", True), ("70001", False), ("", True)])
 def test_without_their_bodies_attempts_are_of_one_length(length: str, is_one: bool) -> None:
-    def call(retries: int, length: str) -> Exchange:
+    def call(retries: int, length: str) -> ServedExchange:
         headers = [(b"x-stainless-retry-count", b"%d" % retries)]
         if length:
             headers.append((b"content-length", length.encode()))
         head = RequestHead("POST", GENERATIONS.path, b"", headers)
-        return Exchange(head, f"req_{retries}", datetime.now(UTC))
+        return ServedExchange(head, f"req_{retries}", datetime.now(UTC))
 
     first, second = calls = [call(0, "70000"), call(1, length)]
     assert possible_attempts(calls, first) == (calls if is_one else [])

@@ -12,8 +12,8 @@ import pytest
 
 from images_emulator import Server
 from images_emulator.exchange.call_answer import CallAnswer
-from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.request_head import RequestHead
+from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.faults import FAULTS
 from images_emulator.recordings.document import from_document
 from images_emulator.recordings.recorded_files import MemoryFiles
@@ -69,7 +69,7 @@ def recording_of(http: httpx2.Client) -> Recording:
 def test_call_without_an_end_of_its_own_is_not_held(is_stopped: bool, reason: str) -> None:
     head = RequestHead("GET", "/v1/models", b"", [])
     answer = CallAnswer(is_stopped=is_stopped)
-    entry = Exchange(head, "req_1", datetime(2026, 11, 26, tzinfo=UTC), answer=answer)
+    entry = ServedExchange(head, "req_1", datetime(2026, 11, 26, tzinfo=UTC), answer=answer)
     entry.end()
     with pytest.raises(NotHeldError, match=reason):
         journal_recording.recording_of(entry, {})

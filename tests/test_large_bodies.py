@@ -15,9 +15,9 @@ import pytest
 from images_emulator import Server
 from images_emulator.contract.operations import EDITS, GENERATIONS
 from images_emulator.contract.request import Call, Upload
-from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.json_body import parse_json
 from images_emulator.exchange.request_head import RequestHead
+from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.web.memory_release import large_parts, release_memory
 from tests.answers import error_of
 from tests.conftest import KEY
@@ -110,7 +110,7 @@ def test_all_that_a_large_call_held_is_released() -> None:
     file, chunk, text = png(), LARGE.encode(), LARGE * 2
     alone = [getrefcount(each) for each in (file, chunk, text)]
     fields = {"image": [Upload("a.png", "image/png", file, len(file))], "user": text}
-    exchange = Exchange(
+    exchange = ServedExchange(
         RequestHead("POST", EDITS.path, b"", []),
         "req_1",
         datetime.now(UTC),

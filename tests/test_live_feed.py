@@ -20,6 +20,7 @@ from images_emulator.contract.operations import GENERATIONS
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.request_head import RequestHead
 from images_emulator.exchange.sent_answer import SentEvent
+from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.state.memory_store import MemoryStore
 from images_emulator.state.store import Codec, LogChange, LogWatcher, Packed, Store
 from images_emulator.web import live_feed
@@ -274,17 +275,17 @@ def emulator() -> Iterator[Emulator]:
     emulator.close()
 
 
-def exchange(number: int, path: str = MODELS) -> Exchange:
-    return Exchange(RequestHead("GET", path, b"", []), f"req_{number}", datetime.now(UTC))
+def exchange(number: int, path: str = MODELS) -> ServedExchange:
+    return ServedExchange(RequestHead("GET", path, b"", []), f"req_{number}", datetime.now(UTC))
 
 
-async def arrive(emulator: Emulator, number: int) -> Exchange:
+async def arrive(emulator: Emulator, number: int) -> ServedExchange:
     entry = exchange(number)
     await emulator.journal.arrived(entry)
     return entry
 
 
-async def complete(emulator: Emulator, entry: Exchange) -> None:
+async def complete(emulator: Emulator, entry: ServedExchange) -> None:
     entry.start_response(200)
     entry.answer.sent.end()
     entry.end()
@@ -425,7 +426,7 @@ async def test_call_is_told_anew_with_its_first_event_as_its_body_is_read_by_the
 async def test_a_call_that_cannot_be_told_keeps_no_other_from_being_told(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def failing(entry: Exchange) -> Any:
+    def failing(entry: ServedExchange) -> Any:
         if entry.id == "req_1":
             raise ZeroDivisionError
         return summary(entry)

@@ -27,8 +27,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from images_emulator import Emulator, Server, Settings
 from images_emulator.cli.start_text import start_text
 from images_emulator.contract.operations import image_operation_at
-from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.request_head import RequestHead
+from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.settings import LogSettings
 from images_emulator.web.app import create_app
 from images_emulator.web.metrics import SAMPLE_SECONDS, Metrics, _sizes, endpoint_of
@@ -135,7 +135,9 @@ def test_a_call_counts_by_endpoint_model_status_outcome_and_fault(
 )
 def test_the_endpoint_of_a_path_is_a_word_of_few(path: str, endpoint: str) -> None:
     head = RequestHead("GET", path, b"", ())
-    call = Exchange(head, "req_1", datetime.now(UTC), image_operation=image_operation_at(path))
+    call = ServedExchange(
+        head, "req_1", datetime.now(UTC), image_operation=image_operation_at(path)
+    )
     assert endpoint_of(call) == endpoint
 
 
@@ -380,7 +382,7 @@ async def test_lag_of_the_event_loop_is_how_late_a_sample_is(
         clock.setattr(loop, "time", lambda: moments[-1])
         clock.setattr(loop, "call_at", call_late)
         head = RequestHead("GET", "/v1/models", b"", ())
-        metrics.arrived(Exchange(head, "req_1", datetime.now(UTC)))
+        metrics.arrived(ServedExchange(head, "req_1", datetime.now(UTC)))
         for _ in range(4):
             await asyncio.sleep(0)
         await metrics.stop()

@@ -194,6 +194,17 @@ def test_replicas_have_one_journal_with_one_count(replicas: Replicas, http: http
     assert {each["id"] for each in shown} == {call.id for call in calls}
 
 
+def test_an_assertion_compares_the_key_of_a_call_that_another_fault_has_met(
+    replicas: Replicas, http: httpx2.Client
+) -> None:
+    one, other = replicas
+    other.inject("server_error")
+    other.inject("slow_down", match={"api_key": KEY})
+    generate(http, one)
+    with pytest.raises(AssertionError, match="it met 'server_error'"):
+        other.verify_steps()
+
+
 @pytest.mark.slow
 def test_a_fault_is_met_as_often_as_it_says_by_64_clients_on_both(replicas: Replicas) -> None:
     one, other = replicas

@@ -15,8 +15,8 @@ from redis.asyncio.client import PubSub
 
 from images_emulator import Server
 from images_emulator.contract.operations import GENERATIONS
-from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.request_head import RequestHead
+from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.state import redis_client, redis_subscription
 from images_emulator.state.journal import Journal
 from images_emulator.state.redis_address import RedisAddress
@@ -83,7 +83,7 @@ async def test_log_tells_of_what_other_processes_do_to_it() -> None:
     watching = asyncio.ensure_future(own.watch(changes.put_nowait))
     assert await changes.get() == LogChange("missed")
     for name, journal in (("own", own), ("foreign", foreign)):
-        call = Exchange(RequestHead("GET", "/v1/models", b"", []), name, datetime.now(UTC))
+        call = ServedExchange(RequestHead("GET", "/v1/models", b"", []), name, datetime.now(UTC))
         await journal.arrived(call)
         await journal.completed(call)
         await asyncio.to_thread(journal.reset)
@@ -118,7 +118,7 @@ async def test_journal_knows_at_each_arrival_whether_another_process_watches() -
         await asyncio.wait([watching])
 
     async def arrive(name: str) -> None:
-        call = Exchange(RequestHead("GET", "/v1/models", b"", []), name, datetime.now(UTC))
+        call = ServedExchange(RequestHead("GET", "/v1/models", b"", []), name, datetime.now(UTC))
         await own.arrived(call)
         await own.completed(call)
 

@@ -24,11 +24,11 @@ from images_emulator.contract.operations import OPERATIONS
 from images_emulator.contract.request import ImageRequest
 from images_emulator.exchange.call_answer import CallAnswer
 from images_emulator.exchange.encoded_file import EncodedFile
-from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.exchange_packing import CompletionPacker, unpack_exchange
 from images_emulator.exchange.request_head import RequestHead
 from images_emulator.exchange.sent_answer import SentAnswer
 from images_emulator.exchange.sent_images import SentImage
+from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.faults.scenario_document import parse_step
 from images_emulator.imaging.decoder import decode
 from images_emulator.state import account, clock, files, hosted_picture, steps
@@ -550,7 +550,9 @@ def test_settings_outside_the_process_have_no_keys_and_tokens() -> None:
 
 def test_a_packed_exchange_without_its_bytes_is_one_without_body_and_uploads() -> None:
     head = RequestHead("POST", "/v1/images/edits", b"a=%20b", [(b"x-a", b"\xff"), (b"x-a", b"2")])
-    exchange = Exchange(head, "req_1", NOW, image_operation=OPERATIONS["edits"], fault="latency")
+    exchange = ServedExchange(
+        head, "req_1", NOW, image_operation=OPERATIONS["edits"], fault="latency"
+    )
     exchange.keep_body((b"--b", b"--"))
     exchange.request = _request(images=tuple(IMAGES), mask=MASK)
     exchange.number, exchange.answer.files = 7, {0: EncodedFile(1648, b"iVBORw0K", 1234)}
@@ -580,7 +582,7 @@ async def test_equal_calls_share_one_text_in_a_store(
 ) -> None:
     pack, texts = CompletionPacker.pack, list[str]()
 
-    def noted(packer: CompletionPacker, exchange: Exchange) -> Any:
+    def noted(packer: CompletionPacker, exchange: ServedExchange) -> Any:
         packed = pack(packer, exchange)
         texts.append(packed[2])
         return packed
@@ -605,7 +607,7 @@ async def test_equal_calls_share_one_text_in_a_store(
 
 def test_a_text_that_exchanges_share_weighs_the_body_that_it_is_compared_by() -> None:
     head = RequestHead("POST", "/v1/images/generations", b"", [])
-    exchange = Exchange(head, "req_1", NOW, request=_request())
+    exchange = ServedExchange(head, "req_1", NOW, request=_request())
     exchange.keep_body((b"{}" + b" " * 100_000,))
     exchange.start_response(200)
     exchange.end()
@@ -617,7 +619,7 @@ def test_a_text_that_exchanges_share_weighs_the_body_that_it_is_compared_by() ->
 def test_a_packed_stream_has_its_events_and_was_cut_where_it_was() -> None:
     head = RequestHead("POST", "/v1/images/generations", b"", [])
     answer = CallAnswer(is_hung_up=True, is_reset=True)
-    exchange = Exchange(head, "req_1", NOW, fault="stream_cut", answer=answer)
+    exchange = ServedExchange(head, "req_1", NOW, fault="stream_cut", answer=answer)
     exchange.body_may_change = True
     exchange.request = replace(_request(), stream=True, partial_images=2)
     exchange.start_response(200)
@@ -633,7 +635,7 @@ def test_a_packed_stream_has_its_events_and_was_cut_where_it_was() -> None:
 
 def test_a_packed_exchange_was_stopped_where_it_was() -> None:
     head = RequestHead("GET", "/v1/models", b"", [])
-    exchange = Exchange(head, "req_1", NOW, answer=CallAnswer(is_stopped=True))
+    exchange = ServedExchange(head, "req_1", NOW, answer=CallAnswer(is_stopped=True))
     exchange.end()
     entry = unpack_exchange(*packed_exchange(exchange))
     assert (entry.outcome, entry.answer.is_stopped) == ("cut", True)
@@ -645,7 +647,9 @@ def test_a_packed_exchange_has_the_error_that_ended_its_stream() -> None:
     sent = SentAnswer.completed(
         200, event_count=2, image_indexes=(), error_body=event, is_stream=True
     )
-    document, data = packed_exchange(Exchange(head, "req_1", NOW, answer=CallAnswer(sent=sent)))
+    document, data = packed_exchange(
+        ServedExchange(head, "req_1", NOW, answer=CallAnswer(sent=sent))
+    )
     exchange = unpack_exchange(document, data)
     assert (exchange.event_count, exchange.error_code) == (2, "image_generation_failed")
 

@@ -148,7 +148,7 @@ def _notice(exchange: Exchange) -> str | None:
     if is_refused and not exchange.recording_miss and (notices := exchange.notices):
         return redacted_text(notices[0], exchange.head.api_key)
     request = exchange.request if exchange.kind == "call" else None
-    if request and request.model.is_shut_down_by(exchange.day):
+    if request and request.model.is_shut_down_by(request.day):
         return f"shut down on {request.model.shutdown}"
     return None
 

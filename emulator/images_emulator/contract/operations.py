@@ -124,7 +124,7 @@ class Operation(Immutable, kw_only=True, eq=False):
         accepted = Words(each for each, body in self.bodies.items() if as_of in body.period)
         raise errors.unsupported_content_type(content_type=name, listed=accepted)
 
-    def day_of_words(self, day: Day) -> Day:
+    def message_day(self, day: Day) -> Day:
         """The day that decides the messages of errors on *day*; None for the newest ones."""
         return (
             min(day or LAST_DAY_OF_OLDER_STACK, LAST_DAY_OF_OLDER_STACK)
@@ -134,7 +134,7 @@ class Operation(Immutable, kw_only=True, eq=False):
 
     def is_on_older_stack(self, day: Day) -> bool:
         """Whether the older stack judges its calls on *day*."""
-        return is_before_gateway(self.day_of_words(day))
+        return is_before_gateway(self.message_day(day))
 
 
 # The documentation named a default model until 2026-10, but a missing one was recorded as refused

@@ -5,8 +5,8 @@ A refusal is a format. Code calls it with the values of its fields, and raises t
 the call returns. A refusal whose words have changed on some day has its *earlier* versions.
 
 The code that raises an error does not know the day that judges the call, so an `APIError` has no
-body. `Exchange.error_answer` makes the `ErrorAnswer` in the words of that day. Answers and events
-are written from an `ErrorAnswer` alone.
+body. `ServedExchange.error_answer` makes the `ErrorAnswer` in the words of that day. Answers and
+events are written from an `ErrorAnswer` alone.
 """
 
 from __future__ import annotations

@@ -20,9 +20,9 @@ class CallAnswer:
     """The attributes of an `Exchange` that belong to its answer.
 
     An exchange gets another one where the answer is given up before any of it has left and another
-    answer is sent in its place (`Exchange.forget_answer`). So a reader in another thread reads
-    `Exchange.answer` once. The threads are those of `Exchange`: the server's sets the attributes,
-    but `cached_usage` is set by the first thread that asks for the usage.
+    answer is sent in its place (`ServedExchange.forget_answer`). So a reader in another thread
+    reads `Exchange.answer` once. The server's thread sets the attributes, but `cached_usage` is set
+    by the first thread that asks for the usage.
     """
 
     own_answer: str | None = None

@@ -1,41 +1,30 @@
 """The exchange: one call and its answer, as one typed value.
 
-`JournalMiddleware` makes the exchange when the call arrives. The fault middleware and the endpoints
-fill it in. Faults read it, and the journal keeps it. Separate modules describe an answer that has
-left: `outcome.py`, `sent_images.py` (with the price), `answer_body.py`. What the exchange holds of
-its answer is a `CallAnswer` (`call_answer.py`), and the bytes that were sent in it a `SentAnswer`
-(`sent_answer.py`).
+An `Exchange` is what the journal keeps and what tests read. The process that serves the call has a
+`ServedExchange` (`served_exchange.py`), which is an `Exchange` with everything that only the answer
+needs. Separate modules describe an answer that has left: `outcome.py`, `sent_images.py` (with the
+price), `answer_body.py`. What the exchange holds of its answer is a `CallAnswer`
+(`call_answer.py`), and the bytes that were sent in it a `SentAnswer` (`sent_answer.py`).
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import (
-    Awaitable,
-    Callable,
-    Coroutine,
-    Mapping,
-    MutableMapping,
-    Sequence,
-)
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from typing import Any, Final, Literal
 
-from images_emulator.contract.calendar import Day
 from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.notices import NOTICE_HEADER
 from images_emulator.contract.operations import FORM, Operation
-from images_emulator.contract.policy import Policy
-from images_emulator.contract.refusal import APIError, ErrorAnswer
+from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Call, ImageRequest
 from images_emulator.contract.usage import Usage, read_usage, usage_of
 from images_emulator.exchange.answer_body import images_body, stream_body
 from images_emulator.exchange.answer_json import error_in
-from images_emulator.exchange.body_parser import MAX_BYTES_ON_LOOP, parse_body
+from images_emulator.exchange.body_parser import parse_body
 from images_emulator.exchange.call_answer import CallAnswer
 from images_emulator.exchange.call_details import (
     CallDetails,
@@ -48,16 +37,10 @@ from images_emulator.exchange.credentials import redacted_answer
 from images_emulator.exchange.form_parser import list_parts
 from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.exchange.outcome import Outcome, outcome_of
-from images_emulator.exchange.request_head import RawHeaders, RequestHead
+from images_emulator.exchange.request_head import RequestHead
 from images_emulator.exchange.sent_answer import SentEvent
 from images_emulator.exchange.sent_images import ImageParameters, SentImage, price_of, sent_images
 from images_emulator.exchange.trace_context import trace_id_in
-
-if TYPE_CHECKING:
-    from images_emulator.exchange.connection import Connection
-
-EXCHANGE: Final = "exchange"
-"""The key of an ASGI scope's `state` under which the `Exchange` of the call is found."""
 
 EXCHANGE_OVERHEAD_BYTES: Final = 2048
 """Bytes that a completed exchange takes beside its head, its body and its pictures, about."""
@@ -72,44 +55,30 @@ CallKind = Literal["call", "download"]
 """The kind of a call: a call to the API, or a request for a hosted picture."""
 
 
-class WaitClock(Protocol):
-    """The clock by which an answer waits: for its fault, or as long as its recording did."""
-
-    async def wait_until(self, moment: float) -> None:
-        """Wait until *moment*, in seconds. The time is the machine's `perf_counter()` plus all
-        seconds by which the clock was ever advanced."""
-        ...
-
-
 @dataclass(slots=True, weakref_slot=True, eq=False)
 class Exchange:
-    """One call and its answer. It is filled in step by step, and becomes an entry of the journal.
+    """One call and its answer: an entry of the journal.
 
-    Its writers are on the thread of the server's event loop. While the call is answered, each
-    middleware and endpoint sets the attributes that it finds out: comments above the attributes say
-    who. Then the journal drops bodies and pictures (`retention.py`). Only `answer.cached_usage` is
-    set by any thread, by the first one that asks for the usage, and so are caches in `head`.
+    Its readers are tests, observers of the journal, the thread of the log, and handlers of the
+    admin API. They read it and change nothing: neither an attribute nor the value of one. The
+    properties, from `details` on, describe the call and its answer.
+
+    - A call that another process has served is read from the shared store: a new object, as that
+      process wrote it last. Its reader may read all of it in its own thread. Several readers may
+      share the objects of `Log.summaries`.
+    - A call that this process serves is its `ServedExchange`, the very object that the server fills
+      in, even while the call is answered. In any thread a reader may read the properties, and the
+      attributes `id`, `time`, `kind`, `number`, `namespace`, `fault`, `recording`,
+      `recording_miss`, `near_misses`, `duration_ms` and `dropped`, which are replaced and never
+      changed. Until `duration_ms` is set, a property may be newer than one that was read before it.
+      The other attributes are for the server's thread.
 
     Of the answer, `image_indexes` are those of the images that were sent whole, `pictures` these
     images themselves; `stream_events` are the first events of a stream, `partial_count` is the
     number of partial images among these, and `event_count` that of all events.
-
-    Its readers are tests, observers of the journal, the thread of the log, and handlers of the
-    admin API. They get this very object, even of a call that is still being answered. They must
-    change neither an attribute nor the value of an attribute. In any thread they may read
-
-    - the attributes `id`, `time`, `kind`, `number`, `namespace`, `fault`, `recording`,
-      `recording_miss`, `near_misses`, `duration_ms` and `dropped`, which are replaced and never
-      changed, and
-    - all properties from `details` on, which describe the call and its answer. Until `duration_ms`
-      is set, a property may be newer than one that was read before it.
-
-    The other attributes and properties are for the server's thread. A shared store makes new
-    objects of the calls that are over. A reader may read all of such an object in its own thread.
-    Several readers may share the objects of `Log.summaries`, so a reader changes none of them.
     """
 
-    # --- the arrival: set by `JournalMiddleware`
+    # --- the arrival
 
     head: RequestHead
     id: str
@@ -131,38 +100,18 @@ class Exchange:
     dialect: Dialect = OPENAI
     image_operation: Operation | None = None
     """The image operation that the path leads to; None for every other path."""
-    connection: Connection | None = None
-    clock_progress: float = 0
-    """All seconds by which the clock had been advanced when the call arrived. Later advances
-    shorten the waits of the answer."""
-    complete_in_journal: Callable[[], Awaitable[None]] | None = None
-    """Ends the call, and returns the write that completes it in the journal; None where no journal
-    has it, and when the application has returned. The first of three calls it, whoever finds
-    `duration_ms` None: the recorder before the last part of the answer, `hang_up` before it closes
-    the connection, or `JournalMiddleware` when the application has returned or raised an
-    exception."""
 
-    # --- head and body: set by who reads them first
+    # --- the body
 
-    policy: Policy | None = None
-    """The policy that judges the call. None until its headers are read, and where
-    `x-emulator-as-of` or `x-emulator-validation` is invalid."""
-    accepted_key: str | None = None
-    """The accepted API key. Rate limits and scenarios use it. None before authentication, and for a
-    call that authentication refuses."""
     chunks: tuple[bytes, ...] | None = None
-    """The body, in the chunks in which it arrived. None until it is read, and where it is too
-    long."""
+    """The body, in the chunks in which it arrived. None until it is read, where it is too long, and
+    where it is not kept any more."""
     body_bytes: int = 0
     """The length of the body in `chunks`."""
-    is_too_long: bool = False
-    """Whether the body has more bytes than the settings allow."""
     call: Call | None = None
     """The parsed body, until the call is completed."""
-    call_error: APIError | None = None
-    """The error of a body that cannot be parsed, until the call is completed."""
 
-    # --- the scenario: set by `FaultMiddleware`, the fault, own answers and `ReplayMiddleware`
+    # --- what has answered the call
 
     fault: str | None = None
     """The name of the fault that the call was given."""
@@ -170,54 +119,18 @@ class Exchange:
     """The reasons why the call did not meet the first steps of the scenario. A call that has met a
     fault has no near misses of steps with a fault. A call that has met an answer has none of steps
     with an answer."""
-    clock: WaitClock | None = None
-    """The clock by which the answer waits. None where the answer has neither a fault nor the times
-    of a recording."""
-    body_may_change: bool = False
-    """Whether a fault or a recording may change the body that the endpoint wrote."""
-    has_directive: bool = False
-    """Whether a directive was taken out of the prompt of `call`. The body still has it."""
-    message_values: Mapping[str, Any] | None = None
-    """Values of the call that the message of a fault's error may name."""
-    is_expired: bool = False
-    """Whether a fault makes the URL of this download count as expired."""
-
-    # --- recordings: set by `ReplayMiddleware` and `MissRecorder`
-
     recording: str | None = None
     """The name of the recording that answers the call."""
     recording_miss: str | None = None
     """The reason why no recording answers the call, in a sentence. None where one does, and where
     there are no recordings."""
-    has_recorded_headers: bool = False
-    """Whether the answer has the recording's headers, in place of the API's standard ones."""
-    needs_own_answer: bool = False
-    """Whether the endpoint sends nothing where the call meets no own answer. Then a recording
-    answers it, or the answer of a miss. Own answers go before recordings, and it is the endpoint
-    that validates a call and finds its own answer."""
-    goes_to_upstream: bool = False
-    """Whether the call is forwarded to the upstream, because no recording answers it."""
-
-    # --- set by the endpoint, or by the middleware that answers in its place; for downloads by
-    # `JournalMiddleware`
-
-    lacks_own_answer: bool = False
-    """Whether the endpoint has sent nothing, because of `needs_own_answer`."""
     request: ImageRequest | None = None
     """The validated request; for a download, the request of its picture."""
     hosted_index: int | None = None
     """For a download, the index of its picture in the answer that had its URL. None where there is
     no picture at that path."""
-    deployment: str | None = None
-    """The Azure deployment that the call reached."""
-    passed_api_management: bool = False
-    """Whether Azure API Management let the call pass. The answer then has the headers of the
-    service behind it."""
-    pending_write: asyncio.Future[None] | None = None
-    """A write to the store that must succeed before the answer begins to leave."""
 
-    # --- the answer and the end: set by `AnswerRecorder` and the journal; parts of `answer` also by
-    # those who make the answer, `cached_details` by `ImagesAPI`, and `dropped` by `keep_body`
+    # --- the answer and the end
 
     answer: CallAnswer = field(default_factory=CallAnswer)
     duration_ms: float | None = None
@@ -230,12 +143,10 @@ class Exchange:
     cached_details: CallDetails | None = None
     """The details, once they are worked out. Calls with equal bodies may share them."""
 
-    # --- the span: set by the tracing
+    # --- the span
 
     span_trace_id: str | None = None
     """The trace of the call's span, as 32 hexadecimal digits; None where none is recorded."""
-
-    _start: float = field(default_factory=perf_counter)
 
     def __eq__(self, other: object) -> bool:
         """Whether both are the same call: a shared store may make another object of it."""
@@ -243,99 +154,6 @@ class Exchange:
 
     def __hash__(self) -> int:
         return hash(self.id)
-
-    # --- while it is answered; for the server's thread
-
-    @property
-    def day(self) -> Day:
-        """The day that decides messages and headers of the answer. It is the day of `any` where the
-        call's `x-emulator-…` headers are invalid."""
-        return (self.policy or Policy(today=self.time.date())).day
-
-    @property
-    def stayed_on_older_stack(self) -> bool:
-        """Whether the operation of the call never moved to the gateway, and is there on the day of
-        the call. Headers of such answers have days of their own: see `StackDays`."""
-        operation = self.image_operation
-        as_of = self.policy.as_of if self.policy else None
-        return bool(operation and operation.stayed_on_older_stack and as_of in operation.period)
-
-    def error_answer(self, error: APIError) -> ErrorAnswer:
-        """The answer of *error* in the words of the day that the call is judged by. Every error of
-        a call that has an exchange is answered through this method."""
-        return error.answer_on(
-            self.image_operation.day_of_words(self.day) if self.image_operation else self.day
-        )
-
-    def dialect_values(self, deployment: str, model: str) -> Mapping[str, str]:
-        """The values that only this dialect's error messages name. On Azure they are the
-        *deployment*, the *model* behind it and the API version."""
-        version = self.head.api_version
-        return self.dialect.message_values(self.image_operation, deployment, model, version)
-
-    @property
-    def is_large(self) -> bool:
-        """Whether the body is too long to search or parse it on the event loop."""
-        return self.body_bytes > MAX_BYTES_ON_LOOP
-
-    @property
-    def elapsed_ms(self) -> float:
-        """Milliseconds since the call's arrival, by the machine's clock."""
-        return (perf_counter() - self._start) * 1000
-
-    def keep_body(self, chunks: tuple[bytes, ...] | None) -> None:
-        """Keep the body, in the *chunks* in which it arrived; None where it is too long."""
-        self.chunks = chunks
-        self.is_too_long = chunks is None
-        if chunks is None:
-            self.dropped = ("body",)
-        self.body_bytes = sum(map(len, chunks or ()))
-
-    def start_response(self, status: int, headers: RawHeaders = ()) -> None:
-        """Note how the answer begins, before the client can see it."""
-        is_call, answer = self.kind == "call", self.answer
-        request = self.request if is_call and not answer.is_raw else None
-        # The text of an answer is kept, except of answers that an image operation makes.
-        keep_body = is_call and (self.image_operation is None or answer.is_raw)
-        answer.sent.start(
-            status,
-            request,
-            headers,
-            body_may_change=self.body_may_change,
-            keep_body=keep_body,
-            answer=answer.details,
-        )
-
-    def hold_back_until(self, write: Coroutine[Any, Any, None]) -> None:
-        """Hold the answer back until *write*, a write to the store, is done. Called at most once.
-        An exception of *write* is raised by the `send` of the answer, or by the `hang_up` in place
-        of an answer."""
-        assert self.pending_write is None
-        self.pending_write = asyncio.ensure_future(write)
-        self.pending_write.add_done_callback(lambda done: done.cancelled() or done.exception())
-
-    def forget_answer(self) -> None:
-        """Forget the answer, because another one is sent in its place. Nothing of it has left
-        yet."""
-        self.answer = CallAnswer()
-        self.duration_ms, self.weight = None, EXCHANGE_OVERHEAD_BYTES
-
-    def end(self) -> None:
-        """Note the end of the answer: its last part is about to be sent, or the application's call
-        has ended without a last part."""
-        duration_ms = self.elapsed_ms
-        answer, by_protocol = self.answer, self.connection and self.connection.answer
-        if by_protocol and answer.sent.status is None:
-            self.start_response(by_protocol.status)
-            answer.sent.add(by_protocol.body, duration_ms)
-            answer.sent.end()
-        if self.connection and not answer.sent.is_whole:
-            answer.is_stopped = self.connection.is_stopped
-        answer.sent.close()
-        # Last: from now on other threads take the answer as it is for the whole one.
-        self.duration_ms = duration_ms
-
-    # --- the call and its answer, as tests read them; for any thread
 
     @property
     def details(self) -> CallDetails:
@@ -647,9 +465,3 @@ class Exchange:
 
     def __repr__(self) -> str:
         return f"<{self.id}: {self}>"
-
-
-def exchange_of(scope: MutableMapping[str, Any]) -> Exchange:
-    """The exchange of the call in an ASGI *scope*."""
-    exchange: Exchange = scope["state"][EXCHANGE]
-    return exchange

@@ -329,7 +329,7 @@ def unpack_exchange(document: Mapping[str, Any], data: bytes) -> Exchange:
     elif exchange.image_indexes and "pictures" not in exchange.dropped:
         exchange.dropped = [*exchange.dropped, "pictures"]
     if body_bytes is not None and len(body) == body_bytes:
-        exchange.keep_body((body,))
+        exchange.chunks, exchange.body_bytes = (body,), body_bytes
     elif body_bytes:
         exchange.dropped = ["body", *exchange.dropped]
     return exchange

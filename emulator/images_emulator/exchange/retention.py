@@ -18,9 +18,10 @@ from images_emulator.exchange.exchange import (
     MAX_LATE_PARSE_BYTES,
     Exchange,
 )
+from images_emulator.exchange.served_exchange import ServedExchange
 
 
-def compact(exchange: Exchange, *, copied: bool = False) -> int:
+def compact(exchange: ServedExchange, *, copied: bool = False) -> int:
     """Drop everything that only the answer needed. Return the bytes that the journal still holds:
     of the head, the body, the pictures, and what is kept of details and answer. *copied* is true
     where the journal keeps a copy, as in a shared store. Own pictures then count whole; otherwise

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from time import perf_counter
 from typing import Any
 
-from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.served_exchange import ServedExchange
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 """The function of ASGI by which an application receives the messages of a call."""
@@ -23,7 +23,7 @@ class Waits:
     need not know whether the answer waits yet.
     """
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: ServedExchange) -> None:
         assert exchange.clock
         self._clock = exchange.clock
         self._end = perf_counter() + exchange.clock_progress
@@ -56,7 +56,7 @@ async def wait_for_disconnect(receive: Receive) -> None:
         await asyncio.sleep(0.01)
 
 
-async def hang_up(exchange: Exchange, receive: Receive, *, reset: bool) -> None:
+async def hang_up(exchange: ServedExchange, receive: Receive, *, reset: bool) -> None:
     """Close the connection once all sent bytes have left, with a TCP RST where *reset*. Then wait
     until the client has left. The journal has the complete call before the client can see the end.
 

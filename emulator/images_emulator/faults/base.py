@@ -18,7 +18,7 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 from pydantic_core.core_schema import ErrorType
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.spelling import suggestion
 
 RESPONSE_START: Final = "http.response.start"
@@ -100,7 +100,7 @@ class BaseFault(StrictModel):
 
     @abstractmethod
     async def __call__(
-        self, app: ASGIApp, exchange: Exchange, scope: Scope, receive: Receive, send: Send
+        self, app: ASGIApp, exchange: ServedExchange, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Answer the call of *exchange* in place of *app*, or pass *app* a *send* that changes its
         answer. Raises APIError to refuse the call."""

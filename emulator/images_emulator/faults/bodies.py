@@ -12,7 +12,7 @@ from pydantic import Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from images_emulator.contract.events import EVENT_END, event, read_event
-from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.faults.base import (
     RESPONSE_START,
     BaseFault,
@@ -46,7 +46,7 @@ class BodyFault(BaseFault):
             return frame
 
     async def __call__(
-        self, app: ASGIApp, exchange: Exchange, scope: Scope, receive: Receive, send: Send
+        self, app: ASGIApp, exchange: ServedExchange, scope: Scope, receive: Receive, send: Send
     ) -> None:
         start: Message = {}
         body = bytearray()

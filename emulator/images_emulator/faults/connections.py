@@ -7,14 +7,14 @@ from typing import Literal
 from pydantic import Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.exchange.waits import hang_up
 from images_emulator.faults.base import RESPONSE_BODY, RESPONSE_START, BaseFault
 
 
 async def _cut(  # noqa: PLR0917 - the three of ASGI, and where and how to cut
     app: ASGIApp,
-    exchange: Exchange,
+    exchange: ServedExchange,
     scope: Scope,
     receive: Receive,
     send: Send,
@@ -61,7 +61,7 @@ class ConnectionReset(BaseFault):
     )
 
     async def __call__(
-        self, app: ASGIApp, exchange: Exchange, scope: Scope, receive: Receive, send: Send
+        self, app: ASGIApp, exchange: ServedExchange, scope: Scope, receive: Receive, send: Send
     ) -> None:
         if self.after_bytes is None:
             await hang_up(exchange, receive, reset=True)
@@ -81,6 +81,6 @@ class Truncated(BaseFault):
     )
 
     async def __call__(
-        self, app: ASGIApp, exchange: Exchange, scope: Scope, receive: Receive, send: Send
+        self, app: ASGIApp, exchange: ServedExchange, scope: Scope, receive: Receive, send: Send
     ) -> None:
         await _cut(app, exchange, scope, receive, send, self.after_bytes, False)

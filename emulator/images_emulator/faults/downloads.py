@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.faults.base import BaseFault
 
 
@@ -19,7 +19,7 @@ class Expired(BaseFault):
     kind: Literal["expired"] = "expired"
 
     async def __call__(
-        self, app: ASGIApp, exchange: Exchange, scope: Scope, receive: Receive, send: Send
+        self, app: ASGIApp, exchange: ServedExchange, scope: Scope, receive: Receive, send: Send
     ) -> None:
         exchange.is_expired = True
         await app(scope, receive, send)

@@ -14,7 +14,7 @@ from images_emulator.contract.message_format import key_in_message
 from images_emulator.contract.models import MODELS, NEWEST_MODEL
 from images_emulator.contract.refusal import APIError, ErrorAnswer
 from images_emulator.contract.service_errors import ERRORS_BY_NAME
-from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.faults.base import MAX_WAIT_SECONDS, BaseFault
 from images_emulator.spelling import suggestion
 
@@ -50,7 +50,7 @@ def _count(n: Any) -> int:
         return 1
 
 
-def _model_name(exchange: Exchange) -> str | None:
+def _model_name(exchange: ServedExchange) -> str | None:
     """The name of the model that the call goes to; None where the call has no model."""
     policy = exchange.policy
     available = availability_on(policy.as_of if policy else None, exchange.dialect, exchange.day)
@@ -109,11 +109,11 @@ class ErrorFault(BaseFault):
         return self.name or self.kind
 
     async def __call__(
-        self, app: ASGIApp, exchange: Exchange, scope: Scope, receive: Receive, send: Send
+        self, app: ASGIApp, exchange: ServedExchange, scope: Scope, receive: Receive, send: Send
     ) -> None:
         raise APIError(self.answer(exchange))
 
-    def answer(self, exchange: Exchange) -> ErrorAnswer:
+    def answer(self, exchange: ServedExchange) -> ErrorAnswer:
         """The error of the call, in the words of its day, with the settings of the fault."""
         if self.name:
             model_name = _model_name(exchange) or NEWEST_MODEL.id
@@ -143,7 +143,7 @@ class ErrorFault(BaseFault):
             headers["x-should-retry"] = str(self.should_retry).lower()
         return headers
 
-    def _message_values(self, exchange: Exchange, model_name: str) -> dict[str, Any]:
+    def _message_values(self, exchange: ServedExchange, model_name: str) -> dict[str, Any]:
         """Values of the call that the messages of errors may name."""
         call = exchange.call
         wait_ms = self.retry_after_ms

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from images_emulator.contract.events import event, read_event
 from images_emulator.contract.usage import PARTIAL_IMAGE_TOKENS
 from images_emulator.contract.wire import error_event
-from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.exchange.waits import Waits, hang_up, wait_for_disconnect
 from images_emulator.faults.base import (
     MAX_WAIT_SECONDS,
@@ -34,11 +34,11 @@ class StreamFault(BaseFault):
     after: int = Field(default=1, ge=0, description="Events that are sent before.")
 
     @abstractmethod
-    async def interrupt(self, exchange: Exchange, receive: Receive, send: Send) -> bool:
+    async def interrupt(self, exchange: ServedExchange, receive: Receive, send: Send) -> bool:
         """Interrupt the stream, and return whether it ends here."""
 
     async def __call__(
-        self, app: ASGIApp, exchange: Exchange, scope: Scope, receive: Receive, send: Send
+        self, app: ASGIApp, exchange: ServedExchange, scope: Scope, receive: Receive, send: Send
     ) -> None:
         streaming = interrupted = ended = False
         sent = 0
@@ -66,7 +66,7 @@ class StreamError(StreamFault):
         default="image_generation_failed", description="Name of the error in the event."
     )
 
-    async def interrupt(self, exchange: Exchange, receive: Receive, send: Send) -> bool:
+    async def interrupt(self, exchange: ServedExchange, receive: Receive, send: Send) -> bool:
         answer = ErrorFault(name=self.name).answer(exchange)
         frame = error_event(answer, self.after, exchange.day)
         await send({"type": RESPONSE_BODY, "body": frame, "more_body": False})
@@ -81,7 +81,7 @@ class StreamCut(StreamFault):
         default=False, description="Whether the connection is reset rather than closed."
     )
 
-    async def interrupt(self, exchange: Exchange, receive: Receive, send: Send) -> bool:
+    async def interrupt(self, exchange: ServedExchange, receive: Receive, send: Send) -> bool:
         await hang_up(exchange, receive, reset=self.reset)
         return True
 
@@ -99,7 +99,7 @@ class Stall(StreamFault):
         description="Seconds of silence; unset: until the client has left.",
     )
 
-    async def interrupt(self, exchange: Exchange, receive: Receive, send: Send) -> bool:
+    async def interrupt(self, exchange: ServedExchange, receive: Receive, send: Send) -> bool:
         if self.seconds is None:
             await wait_for_disconnect(receive)
             return True
@@ -116,7 +116,7 @@ class UnknownEvent(StreamFault):
         description="Name of the event.",
     )
 
-    async def interrupt(self, exchange: Exchange, receive: Receive, send: Send) -> bool:
+    async def interrupt(self, exchange: ServedExchange, receive: Receive, send: Send) -> bool:
         frame = event(self.name, {"type": self.name}).encode()
         await send({"type": RESPONSE_BODY, "body": frame, "more_body": True})
         return False

@@ -9,7 +9,7 @@ from pydantic import Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from images_emulator.contract.request import ImageRequest
-from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.exchange.waits import Waits, hang_up, wait_for_disconnect
 from images_emulator.faults.base import (
     MAX_WAIT_SECONDS,
@@ -45,7 +45,7 @@ class Latency(BaseFault):
     )
 
     async def __call__(
-        self, app: ASGIApp, exchange: Exchange, scope: Scope, receive: Receive, send: Send
+        self, app: ASGIApp, exchange: ServedExchange, scope: Scope, receive: Receive, send: Send
     ) -> None:
         waits = Waits(exchange)
         if not self.realistic:
@@ -67,7 +67,7 @@ class Latency(BaseFault):
 
         await app(scope, receive, wrapped_send)
 
-    def share(self, exchange: Exchange) -> float:
+    def share(self, exchange: ServedExchange) -> float:
         """Seconds before an answer, or before each event of a stream. Refusals and downloads are
         quick: 0 seconds. The API was recorded to draw before it answers."""
         request = exchange.request
@@ -97,7 +97,7 @@ class Timeout(BaseFault):
     )
 
     async def __call__(
-        self, app: ASGIApp, exchange: Exchange, scope: Scope, receive: Receive, send: Send
+        self, app: ASGIApp, exchange: ServedExchange, scope: Scope, receive: Receive, send: Send
     ) -> None:
         if self.seconds is None:
             await wait_for_disconnect(receive)
@@ -116,7 +116,7 @@ class SlowBody(BaseFault):
     )
 
     async def __call__(
-        self, app: ASGIApp, exchange: Exchange, scope: Scope, receive: Receive, send: Send
+        self, app: ASGIApp, exchange: ServedExchange, scope: Scope, receive: Receive, send: Send
     ) -> None:
         if exchange.method == "HEAD":
             await app(scope, receive, send)  # its answer has no body

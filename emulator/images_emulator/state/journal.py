@@ -15,6 +15,7 @@ from images_emulator.exchange.exchange_packing import (
     unpack_exchange,
 )
 from images_emulator.exchange.retention import compact, drop_body_and_pictures, weigh_open
+from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.state.query import ALL_ENTRIES, Query
 from images_emulator.state.retry_chain import possible_attempts, retry_chain
 from images_emulator.state.store import LogCodec, LogWatcher, Packed, Store
@@ -82,18 +83,18 @@ class UnknownCallError(LookupError):
 
 class JournalObserver(Protocol):
     """Observes the progress of each call. Its methods are called on the event loop of the server,
-    so they must return at once and raise nothing. The exchange is the server's own: see its
-    docstring for the properties that any thread may read."""
+    so they must return at once and raise nothing. The exchange is the server's own: see
+    `Exchange` for what other threads may read of it."""
 
-    def arrived(self, exchange: Exchange) -> None:
+    def arrived(self, exchange: ServedExchange) -> None:
         """The call has been entered in the journal. Its body may not be read yet."""
         ...
 
-    def sent_event(self, exchange: Exchange, index: int) -> None:
+    def sent_event(self, exchange: ServedExchange, index: int) -> None:
         """The event *index* (from 0) of the call's stream is about to be sent."""
         ...
 
-    def completed(self, exchange: Exchange) -> None:
+    def completed(self, exchange: ServedExchange) -> None:
         """The call is over, and the journal has it whole. The last bytes of its answer, if it has
         one, are sent after this."""
         ...
@@ -134,7 +135,7 @@ class Journal:
         )
         self.observers: tuple[JournalObserver, ...] = ()
         """The observers of the calls of this process. `add_observer` adds to them in any thread."""
-        self._open_calls: dict[str, Exchange] = {}
+        self._open_calls: dict[str, ServedExchange] = {}
         """The calls of this process that are not completed, by id, where the store has copies."""
         self._drafts: dict[str, asyncio.Task[None]] = {}
         """The last write to the store for each call whose stream goes on and that other processes
@@ -143,13 +144,13 @@ class Journal:
     # Every call awaits `arrived` or `append`, and then `completed`. They are plain functions,
     # because without observers they can return the store's own coroutine.
 
-    def arrived(self, exchange: Exchange) -> Coroutine[Any, Any, int]:
+    def arrived(self, exchange: ServedExchange) -> Coroutine[Any, Any, int]:
         """Enter a call that is not answered yet, and tell the observers. Returns its number: see
         `Exchange.number`."""
         append = self.append(exchange)
         return self._arrived(exchange, append) if self.observers else append
 
-    def append(self, exchange: Exchange) -> Coroutine[Any, Any, int]:
+    def append(self, exchange: ServedExchange) -> Coroutine[Any, Any, int]:
         """Enter a call as `arrived` does, but without telling the observers: `tell_arrival` does
         so.
 
@@ -160,13 +161,13 @@ class Journal:
             self._open_calls[exchange.id] = exchange
         return self._log.append(exchange.id, exchange, exchange.weight)
 
-    def tell_arrival(self, exchange: Exchange) -> None:
+    def tell_arrival(self, exchange: ServedExchange) -> None:
         """Tell the observers of a call that has arrived."""
         for observer in self.observers:
             observer.arrived(exchange)
 
     def completed(
-        self, exchange: Exchange, write: asyncio.Future[None] | None = None
+        self, exchange: ServedExchange, write: asyncio.Future[None] | None = None
     ) -> Coroutine[Any, Any, None]:
         """Store the completed call, and tell the observers, also where this is cancelled. A call
         that a reset has cleared meanwhile, or that was dropped, is not stored again.
@@ -193,7 +194,7 @@ class Journal:
         the events of streams."""
         return bool(self.observers) or self._log.is_watched
 
-    def sent_events(self, exchange: Exchange, first: int) -> None:
+    def sent_events(self, exchange: ServedExchange, first: int) -> None:
         """Tell the observers, and processes that watch, of the events that are sent now: those from
         index *first* on."""
         for observer in self.observers:
@@ -217,14 +218,14 @@ class Journal:
         `event` of a change is the index (from 0) of an event that a stream has sent."""
         await self._log.watch(watcher)
 
-    async def _arrived(self, exchange: Exchange, append: Coroutine[Any, Any, int]) -> int:
+    async def _arrived(self, exchange: ServedExchange, append: Coroutine[Any, Any, int]) -> int:
         exchange.number = number = await append
         self.tell_arrival(exchange)
         return number
 
     async def _completed(
         self,
-        exchange: Exchange,
+        exchange: ServedExchange,
         amend: Coroutine[Any, Any, None],
         write: asyncio.Future[None] | None,
     ) -> None:
@@ -240,7 +241,7 @@ class Journal:
             self._open_calls.pop(exchange.id, None)
         self._tell_completion(exchange)
 
-    def _tell_completion(self, exchange: Exchange) -> None:
+    def _tell_completion(self, exchange: ServedExchange) -> None:
         for observer in self.observers:
             observer.completed(exchange)
 

@@ -16,7 +16,7 @@ from starlette.types import Message, Send
 from images_emulator.contract.cors import ALLOW_ORIGIN
 from images_emulator.contract.dialect import AnswerFacts, Header
 from images_emulator.contract.refusal import APIError
-from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.state.account import Account
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.journal import Journal
@@ -37,9 +37,9 @@ class StandardHeaders:
         self._organization = self._project = b""
         """Organization and project of the account, as the headers of answers have them."""
 
-    def of(self, exchange: Exchange, status: int) -> list[Header]:
-        """The headers of an answer with *status*. Sets `Exchange.policy`, unless it is set or the
-        call's `x-emulator-…` headers are invalid."""
+    def of(self, exchange: ServedExchange, status: int) -> list[Header]:
+        """The headers of an answer with *status*. Sets `ServedExchange.policy`, unless it is set or
+        the call's `x-emulator-…` headers are invalid."""
         set_valid_policy(exchange, self._emulator.settings)
         head, account = exchange.head, self._emulator.account
         if account is not self._account:
@@ -53,7 +53,7 @@ class StandardHeaders:
             organization=self._organization,
             project=self._project,
             day=exchange.day,
-            stayed_on_older_stack=exchange.stayed_on_older_stack,
+            stayed_on_older_stack=exchange.has_older_stack_headers,
             client_request_id=head.by_name.get(b"x-ms-client-request-id"),
             passed_api_management=exchange.passed_api_management,
             deployment=exchange.deployment,
@@ -73,7 +73,7 @@ class AnswerRecorder:
     __slots__ = ("_connection", "_exchange", "_forward", "_headers", "_journal", "large_parts")
 
     def __init__(
-        self, exchange: Exchange, journal: Journal, headers: StandardHeaders, send: Send
+        self, exchange: ServedExchange, journal: Journal, headers: StandardHeaders, send: Send
     ) -> None:
         self._exchange = exchange
         self._connection = exchange.connection
@@ -147,9 +147,9 @@ class HeldAnswerRecorder(AnswerRecorder):
     | first of several parts | waits for the write, then leaves after the start | leaves |
     | last part | waits for the write and for the journal | waits for the journal |
 
-    - An answer with an `Exchange.pending_write`, which hosts the pictures behind its URLs: its
-      start is kept until its first part is there. Both leave when the write is done. Where the
-      write fails, nothing has left, and the application sends another answer.
+    - An answer with a `pending_write`, which hosts the pictures behind its URLs: its start is kept
+      until its first part is there. Both leave when the write is done. Where the write fails,
+      nothing has left, and the application sends another answer.
     - Any other answer: its parts leave as they come. The last part waits until the call is complete
       in the journal. So does the head of an answer that has only one part.
     """
@@ -157,7 +157,7 @@ class HeldAnswerRecorder(AnswerRecorder):
     __slots__ = ("_kept_start",)
 
     def __init__(
-        self, exchange: Exchange, journal: Journal, headers: StandardHeaders, send: Send
+        self, exchange: ServedExchange, journal: Journal, headers: StandardHeaders, send: Send
     ) -> None:
         super().__init__(exchange, journal, headers, send)
         self._kept_start: Message | None = None
@@ -225,7 +225,7 @@ class HeldAnswerRecorder(AnswerRecorder):
             connection.release_head()
 
 
-def _complete_recorded(exchange: Exchange, start: Message) -> None:
+def _complete_recorded(exchange: ServedExchange, start: Message) -> None:
     """Add the CORS header that a web page needs to the recorded headers of an answer. Leave out the
     server's own `date` where there is a recorded one."""
     headers = [*start.get("headers", ())]

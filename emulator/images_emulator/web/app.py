@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from images_emulator.contract.calendar import version_on
 from images_emulator.contract.notices import NOTICE_HEADER
 from images_emulator.contract.refusal import APIError
-from images_emulator.exchange.exchange import Exchange, exchange_of
+from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
 from images_emulator.state.emulator import Emulator
 from images_emulator.web.admin import Admin
 from images_emulator.web.call_policy import set_valid_policy
@@ -86,7 +86,7 @@ class Router:
                 return route.endpoint
         raise HTTPException(404)
 
-    def _unrouted(self, status: int, exchange: Exchange) -> Response:
+    def _unrouted(self, status: int, exchange: ServedExchange) -> Response:
         """The answer to an unknown path (404) or a wrong method (405). In OpenAI's dialect today's
         404 is empty, and the 405 has a message."""
         set_valid_policy(exchange, self.emulator.settings)
@@ -98,7 +98,7 @@ class Router:
             return Response(status_code=status)
         return self._refuse(refusal(method=exchange.method, path=exchange.path), exchange)
 
-    def _refuse(self, error: APIError, exchange: Exchange) -> Response:
+    def _refuse(self, error: APIError, exchange: ServedExchange) -> Response:
         return error_response(error, exchange, self.emulator.settings)
 
 

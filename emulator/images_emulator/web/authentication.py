@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.settings import Settings
 
 
-def authenticate(exchange: Exchange, settings: Settings) -> bool:
+def authenticate(exchange: ServedExchange, settings: Settings) -> bool:
     """Whether the call has an accepted API key. The key becomes the call's accepted_key. The
     *settings* may name the accepted keys; if they name none, every key is accepted."""
     if exchange.accepted_key is None:
@@ -19,7 +19,7 @@ def authenticate(exchange: Exchange, settings: Settings) -> bool:
     return exchange.accepted_key is not None
 
 
-def file_owner(exchange: Exchange, settings: Settings) -> str:
+def file_owner(exchange: ServedExchange, settings: Settings) -> str:
     """The owner of the files that an authenticated call makes and may use. Each key that the
     *settings* name has files of its own; where every key is accepted, all have the same ones."""
     if not settings.api_key or exchange.accepted_key is None:

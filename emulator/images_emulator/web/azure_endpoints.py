@@ -16,12 +16,12 @@ from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.policy import Policy
 from images_emulator.contract.request import Call
-from images_emulator.exchange.exchange import Exchange, exchange_of
+from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
 from images_emulator.web.authentication import authenticate
 from images_emulator.web.endpoints import Endpoint, Handler, OpenAIEndpoints, ServedMethod
 
 
-def deployment_of(exchange: Exchange, model: object) -> str:
+def deployment_of(exchange: ServedExchange, model: object) -> str:
     """The deployment that the path names, or else the body as its *model*."""
     return azure.deployment_in(exchange.path) or str(model or "")
 
@@ -29,7 +29,7 @@ def deployment_of(exchange: Exchange, model: object) -> str:
 class AzureEndpoints(OpenAIEndpoints):
     """Makes the endpoints of Azure's paths, which check the operation first and then the key."""
 
-    def check_key(self, exchange: Exchange) -> None:
+    def check_key(self, exchange: ServedExchange) -> None:
         """Raise APIError unless the call has an accepted key, and note that API Management has let
         it pass."""
         if not authenticate(exchange, self.emulator.settings):
@@ -78,7 +78,7 @@ class AzureEndpoints(OpenAIEndpoints):
         there is no such deployment."""
         return self._find_deployment(exchange_of(request.scope), call.fields.get("model"))
 
-    def _find_deployment(self, exchange: Exchange, model: object = None) -> str:
+    def _find_deployment(self, exchange: ServedExchange, model: object = None) -> str:
         """The model behind the deployment that the path names, or else the body as its *model*.
         Notes the deployment in *exchange*. Raises APIError where there is no such deployment."""
         deployment = deployment_of(exchange, model)

@@ -12,8 +12,8 @@ from typing import Final, TypeVar
 from images_emulator.contract import emulator_errors
 from images_emulator.contract.policy import Policy
 from images_emulator.contract.refusal import APIError
-from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.request_head import RequestHead
+from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.setting_values import parse_as_of, parse_lenient
 from images_emulator.settings import Settings
 
@@ -34,7 +34,7 @@ def _policy_of_settings(as_of: str, validation: str, today: date) -> Policy:
     return Policy(parse_as_of(as_of, today), parse_lenient(validation), today)
 
 
-def policy_of(exchange: Exchange, settings: Settings) -> Policy:
+def policy_of(exchange: ServedExchange, settings: Settings) -> Policy:
     """The policy that judges the call, from the *settings* and the headers that override them for
     one call. Raises APIError for a header whose value is invalid."""
     if exchange.policy is None:
@@ -42,7 +42,7 @@ def policy_of(exchange: Exchange, settings: Settings) -> Policy:
     return exchange.policy
 
 
-def has_valid_policy_headers(exchange: Exchange, settings: Settings) -> bool:
+def has_valid_policy_headers(exchange: ServedExchange, settings: Settings) -> bool:
     """Whether `policy_of` gives a policy. It is not read yet: the time of the call may still be set
     by the clock of a shared store, but the value of a header is valid on all days or on none."""
     if POLICY_HEADERS.isdisjoint(exchange.head.by_name):
@@ -54,8 +54,8 @@ def has_valid_policy_headers(exchange: Exchange, settings: Settings) -> bool:
     return True
 
 
-def set_valid_policy(exchange: Exchange, settings: Settings) -> None:
-    """Set `Exchange.policy`, unless it is set already or the headers are invalid."""
+def set_valid_policy(exchange: ServedExchange, settings: Settings) -> None:
+    """Set `ServedExchange.policy`, unless it is set already or the headers are invalid."""
     if exchange.policy is None:
         with suppress(APIError):
             policy_of(exchange, settings)

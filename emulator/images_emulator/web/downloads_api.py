@@ -20,7 +20,7 @@ from images_emulator.contract.blob_storage import (
     unsigned_url,
     unsupported_verb,
 )
-from images_emulator.exchange.exchange import exchange_of
+from images_emulator.exchange.served_exchange import exchange_of
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosted_picture import HostedPicture
 from images_emulator.state.hosting import LIFE

@@ -20,7 +20,7 @@ from images_emulator.contract.calendar import ALWAYS, Period
 from images_emulator.contract.message_format import key_in_message
 from images_emulator.contract.policy import Policy
 from images_emulator.contract.refusal import APIError
-from images_emulator.exchange.exchange import Exchange, exchange_of
+from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
 from images_emulator.state.emulator import Emulator
 from images_emulator.web.authentication import authenticate
 from images_emulator.web.call_policy import policy_of
@@ -85,7 +85,7 @@ class OpenAIEndpoints:
 
         return endpoint
 
-    def check_key(self, exchange: Exchange) -> None:
+    def check_key(self, exchange: ServedExchange) -> None:
         """Raise APIError unless the call has an accepted key."""
         if authenticate(exchange, self.emulator.settings):
             return

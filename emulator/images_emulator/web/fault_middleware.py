@@ -24,7 +24,7 @@ from images_emulator.contract.blob_storage import error_in_place_of
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Call
-from images_emulator.exchange.exchange import Exchange, exchange_of
+from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.scenario import FaultFinding
 from images_emulator.state.steps import MatchInput
@@ -94,7 +94,7 @@ class FaultMiddleware:
     def __init__(self, app: ASGIApp, emulator: Emulator) -> None:
         self.app = app
         self.emulator = emulator
-        self._searches: WeakKeyDictionary[Exchange, FaultSearch] = WeakKeyDictionary()
+        self._searches: WeakKeyDictionary[ServedExchange, FaultSearch] = WeakKeyDictionary()
         """The results of `begin_search`, until their calls get here."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,7 +116,7 @@ class FaultMiddleware:
         else:
             await self.app(scope, receive, send)
 
-    async def begin_search(self, exchange: Exchange, receive: Receive) -> asyncio.Task[None]:
+    async def begin_search(self, exchange: ServedExchange, receive: Receive) -> asyncio.Task[None]:
         """Begin to search the scenario for the fault of a call, other than a download. The returned
         task ends when the fault is claimed, and `__call__` then uses what was found.
 
@@ -141,7 +141,7 @@ class FaultMiddleware:
         return search
 
     async def _search(
-        self, exchange: Exchange, receive: Receive, reading: Awaitable[FaultEligibility]
+        self, exchange: ServedExchange, receive: Receive, reading: Awaitable[FaultEligibility]
     ) -> None:
         eligibility, finding = await reading, None
         is_by_scenario = not eligibility.has_directive and _FAULT_HEADER not in exchange.head
@@ -150,7 +150,7 @@ class FaultMiddleware:
             finding = await scenario.meet_early(lambda: self._match_input(exchange, receive))
         self._searches[exchange] = FaultSearch(eligibility, finding)
 
-    async def _eligibility(self, exchange: Exchange, receive: Receive) -> FaultEligibility:
+    async def _eligibility(self, exchange: ServedExchange, receive: Receive) -> FaultEligibility:
         """Read the body of a call to an image operation, and tell what faults the call may have."""
         if exchange.kind == "download":
             return FaultEligibility(self._may_download_fail(exchange), has_directive=False)
@@ -162,7 +162,7 @@ class FaultMiddleware:
         has_directive = bool(chunks) and await self._has_directive(exchange, chunks or ())
         return FaultEligibility(may_fail, has_directive)
 
-    def _may_download_fail(self, exchange: Exchange) -> bool:
+    def _may_download_fail(self, exchange: ServedExchange) -> bool:
         """Whether it is a GET or HEAD of a URL that has a valid signature or belongs to a recorded
         picture."""
         query = exchange.head.query_string.decode("latin-1")
@@ -174,7 +174,7 @@ class FaultMiddleware:
 
     async def _call_with_fault(
         self,
-        exchange: Exchange,
+        exchange: ServedExchange,
         scope: Scope,
         receive: Receive,
         send: Send,
@@ -210,7 +210,9 @@ class FaultMiddleware:
         if exchange.answer.is_hung_up and is_in_process:
             raise ConnectionResetError("a fault closed the connection")
 
-    def _response(self, error: APIError, exchange: Exchange, fault: BaseFault | None) -> Response:
+    def _response(
+        self, error: APIError, exchange: ServedExchange, fault: BaseFault | None
+    ) -> Response:
         """The answer that refuses the call with *error*. A download that has a *fault* is answered
         in the form of the blob storage, with code and message of the fault."""
         if fault and exchange.kind == "download":
@@ -226,7 +228,7 @@ class FaultMiddleware:
 
     async def _fault(
         self,
-        exchange: Exchange,
+        exchange: ServedExchange,
         receive: Receive,
         has_directive: bool,
         finding: FaultFinding | None,
@@ -254,12 +256,12 @@ class FaultMiddleware:
         exchange.near_misses = tuple(finding.near_misses)
         return finding.fault
 
-    async def _has_directive(self, exchange: Exchange, body: Sequence[bytes]) -> bool:
+    async def _has_directive(self, exchange: ServedExchange, body: Sequence[bytes]) -> bool:
         if exchange.is_large:
             return await self.emulator.renderer.run_in_parser(lambda: _directive_begins_in(body))
         return _directive_begins_in(body)
 
-    async def _read_whole_body(self, exchange: Exchange, receive: Receive) -> bool:
+    async def _read_whole_body(self, exchange: ServedExchange, receive: Receive) -> bool:
         """Read the body. Return whether it has come whole, and is not too long."""
         try:
             await read_body(exchange, receive, self.emulator.settings)
@@ -268,14 +270,14 @@ class FaultMiddleware:
             return False
         return True
 
-    async def _call_or_none(self, exchange: Exchange, receive: Receive) -> Call | None:
+    async def _call_or_none(self, exchange: ServedExchange, receive: Receive) -> Call | None:
         """The parsed call; None at other paths and where the body cannot be parsed."""
         if exchange.image_operation:
             with suppress(APIError, ClientDisconnect):
                 return await read_call(exchange, receive, exchange.image_operation, self.emulator)
         return None
 
-    async def _take_directive(self, exchange: Exchange, receive: Receive) -> str | None:
+    async def _take_directive(self, exchange: ServedExchange, receive: Receive) -> str | None:
         """Remove the directives from the prompt. Return the text of the first one."""
         call = await self._call_or_none(exchange, receive)
         prompt = call.fields.get("prompt") if call else None
@@ -290,13 +292,13 @@ class FaultMiddleware:
         exchange.has_directive = True
         return before[1]
 
-    def _dialect_values(self, exchange: Exchange) -> Mapping[str, str]:
+    def _dialect_values(self, exchange: ServedExchange) -> Mapping[str, str]:
         model = exchange.call.fields.get("model") if exchange.call else None
         deployment = deployment_of(exchange, model)
         model_name = self.emulator.deployments.get(deployment, deployment)
         return exchange.dialect_values(deployment, model_name)
 
-    async def _match_input(self, exchange: Exchange, receive: Receive) -> MatchInput:
+    async def _match_input(self, exchange: ServedExchange, receive: Receive) -> MatchInput:
         """The values of the call that the steps of the scenario are compared with."""
         if exchange.kind == "download":
             return input_of_download(exchange, self.emulator)

@@ -10,7 +10,7 @@ from images_emulator.contract.file_objects import check_upload, deleted_file, fi
 from images_emulator.contract.notices import past_limit
 from images_emulator.contract.operations import CREATE_FILE
 from images_emulator.contract.policy import Policy
-from images_emulator.exchange.exchange import exchange_of
+from images_emulator.exchange.served_exchange import exchange_of
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.files import StoredFile
 from images_emulator.web.authentication import file_owner

@@ -30,8 +30,8 @@ from images_emulator.contract.templates import Template
 from images_emulator.contract.usage import Usage, usage_of
 from images_emulator.exchange.call_details import CallDetails
 from images_emulator.exchange.encoded_file import EncodedFile
-from images_emulator.exchange.exchange import Exchange, exchange_of
 from images_emulator.exchange.request_head import RawHeaders
+from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
 from images_emulator.rendering.renderer import Renderer
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosted_picture import hosted_pictures, mean_weight
@@ -138,7 +138,11 @@ class ImageResponses:
         self.renderer = emulator.renderer
 
     async def respond(
-        self, request: Request, exchange: Exchange, prepared: PreparedRequest, headers: RawHeaders
+        self,
+        request: Request,
+        exchange: ServedExchange,
+        prepared: PreparedRequest,
+        headers: RawHeaders,
     ) -> Response:
         """The answer to *prepared*, with *headers* beside its own. Raises ClientDisconnect, and
         APIError for an own picture that cannot answer the call."""
@@ -163,7 +167,7 @@ class ImageResponses:
             response.raw_headers = [*others, *own]
         return response
 
-    def respond_raw(self, exchange: Exchange, answer: RawAnswer) -> Response:
+    def respond_raw(self, exchange: ServedExchange, answer: RawAnswer) -> Response:
         """The *answer*, as it is."""
         exchange.answer.is_raw = True
         response = Response(answer.body, answer.status)
@@ -190,7 +194,9 @@ class ImageResponses:
             prepared.notices = [(NOTICE_HEADER, header_value(notice)) for notice in notices]
         return prepared.notices
 
-    async def _body(self, request: Request, exchange: Exchange, prepared: PreparedRequest) -> bytes:
+    async def _body(
+        self, request: Request, exchange: ServedExchange, prepared: PreparedRequest
+    ) -> bytes:
         image_request, created = prepared.request, exchange.time.replace(microsecond=0)
         by_url = image_request.response_format == "url"
         if by_url:
@@ -219,7 +225,11 @@ class ImageResponses:
         return template.fill(wire.slot_values(created_at, images, exchange.id))
 
     async def _publish(
-        self, request: Request, exchange: Exchange, image_request: ImageRequest, created: datetime
+        self,
+        request: Request,
+        exchange: ServedExchange,
+        image_request: ImageRequest,
+        created: datetime,
     ) -> list[bytes]:
         """Host the images and return their URLs. An image is drawn when it is downloaded."""
         is_shared = self.emulator.store.is_shared

@@ -26,8 +26,13 @@ from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Call, ImageRequest
 from images_emulator.contract.validation import validate
 from images_emulator.exchange.call_details import details_of
-from images_emulator.exchange.exchange import MAX_LATE_PARSE_BYTES, Exchange, exchange_of
+from images_emulator.exchange.exchange import MAX_LATE_PARSE_BYTES
 from images_emulator.exchange.request_head import RawHeaders
+from images_emulator.exchange.served_exchange import (
+    OwnAnswerSearch,
+    ServedExchange,
+    exchange_of,
+)
 from images_emulator.setting_values import RemoteImages
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.rate_limits import Admission
@@ -69,53 +74,52 @@ class ImagesAPI:
         """The handler of *operation*. It marks the errors of body and parameters as those of an
         operation: see `APIError.is_of_operation`."""
 
-        async def answer(request: Request, policy: Policy) -> Response:
+        async def respond(request: Request, policy: Policy) -> Response:
             exchange = exchange_of(request.scope)
             try:
                 prepared = await self._prepare(request, exchange, operation, policy, model_of)
             except APIError as error:
                 error.is_of_operation = True
                 raise
-            source = await self._admit(exchange, prepared)
-            if source is None:
-                exchange.lacks_own_answer = True
+            answer = await self._answer_of(exchange, prepared)
+            if answer is None:
+                exchange.own_answer_search = OwnAnswerSearch.NONE_FOUND
                 return NoResponse()
-            if isinstance(source, RawAnswer):
+            if isinstance(answer, RawAnswer):
                 exchange.request = prepared.request
-                return self.responses.respond_raw(exchange, source)
-            exchange.request = source.request
-            headers = self._emulator_headers(source.request, policy.day)
-            return await self.responses.respond(request, exchange, source, headers)
+                return self.responses.respond_raw(exchange, answer)
+            exchange.request = answer.request
+            headers = self._emulator_headers(answer.request, policy.day)
+            return await self.responses.respond(request, exchange, answer, headers)
 
-        return answer
+        return respond
 
-    async def _admit(
-        self, exchange: Exchange, prepared: PreparedRequest
+    async def _answer_of(
+        self, exchange: ServedExchange, prepared: PreparedRequest
     ) -> PreparedRequest | RawAnswer | None:
-        """Claim the own answer that the call meets, and take its images from the rate limit. Return
-        the raw answer; or *prepared*, changed by the own answer if there is one; or None where the
-        call needs an own answer and meets none: then a recording answers it. Raises APIError where
-        the rate limit refuses the call, or its own answer fails."""
+        """The answer of the call: *prepared*, or what its own answer makes of it. None where a
+        recording is to answer it. This claims the own answer, and takes the images from the rate
+        limit. Raises APIError where the rate limit refuses the call, or its own answer fails."""
         admission = None
         if self.emulator.rate_limits.rate:
             admission = self._admission(exchange, prepared.request)
-        source: PreparedRequest | RawAnswer = prepared
-        needs_own_answer = exchange.needs_own_answer and not exchange.lacks_own_answer
-        if self.emulator.scenario.has_answers and not exchange.lacks_own_answer:
+        search = exchange.own_answer_search
+        answer: PreparedRequest | RawAnswer = prepared
+        if self.emulator.scenario.has_answers and search is not OwnAnswerSearch.NONE_FOUND:
             from images_emulator.web.own_answer_search import apply_own_answer  # noqa: PLC0415 - it loads Pillow
 
-            if not needs_own_answer:
+            if search is OwnAnswerSearch.BEFORE_DRAWING:
                 # The claim takes the images from the rate limit, too.
                 return await apply_own_answer(exchange, prepared, self.emulator, admission)
-            source = await apply_own_answer(exchange, prepared, self.emulator, None)
-        if needs_own_answer and source is prepared:
+            answer = await apply_own_answer(exchange, prepared, self.emulator, None)
+        if search is OwnAnswerSearch.BEFORE_RECORDING and answer is prepared:
             # A recording does not count for the rate limit, unless it has open values and is drawn.
             return None
         if admission:
             await admission.admit()
-        return source
+        return answer
 
-    def _admission(self, exchange: Exchange, image_request: ImageRequest) -> Admission | None:
+    def _admission(self, exchange: ServedExchange, image_request: ImageRequest) -> Admission | None:
         """The admission of the images by the rate limit of the API key or the deployment; None
         where there is no limit."""
         deployment = exchange.deployment
@@ -127,7 +131,7 @@ class ImagesAPI:
     async def _prepare(
         self,
         request: Request,
-        exchange: Exchange,
+        exchange: ServedExchange,
         operation: Operation,
         policy: Policy,
         model_of: ModelResolver | None,
@@ -173,7 +177,7 @@ class ImagesAPI:
         return prepared
 
     async def _validated(
-        self, request: Request, exchange: Exchange, call: Call, policy: Policy
+        self, request: Request, exchange: ServedExchange, call: Call, policy: Policy
     ) -> ImageRequest:
         dialect = exchange.dialect
         if not call.operation.reads_uploads:

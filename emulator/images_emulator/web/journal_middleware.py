@@ -1,5 +1,5 @@
-"""The middleware that makes the `Exchange` of each call, enters it in the journal on arrival, and
-ends it. An `AnswerRecorder` records the answer."""
+"""The middleware that makes the `ServedExchange` of each call, enters it in the journal on arrival,
+and ends it. An `AnswerRecorder` records the answer."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from images_emulator.admin_prefix import is_admin_path
 from images_emulator.contract.azure import dialect_at
 from images_emulator.contract.operations import image_operation_at
 from images_emulator.exchange.connection import CONNECTION
-from images_emulator.exchange.exchange import EXCHANGE, Exchange
 from images_emulator.exchange.request_head import RequestHead
+from images_emulator.exchange.served_exchange import EXCHANGE, ServedExchange
 from images_emulator.exchange.trace_context import CALL_ID
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
@@ -101,7 +101,7 @@ class JournalMiddleware:
         with suppress(RuntimeError):  # the server ends
             self.emulator.renderer.parser.submit(lambda _: release_memory(parts))
 
-    async def _enter(self, exchange: Exchange, own_progress: float) -> None:
+    async def _enter(self, exchange: ServedExchange, own_progress: float) -> None:
         """Enter an exchange in the journal of a shared store. *own_progress* is that of the clock
         when the call came.
 
@@ -130,20 +130,20 @@ class JournalMiddleware:
             # Whoever is told that the call is completed has been told of its arrival.
             journal.tell_arrival(exchange)
 
-    async def _note_picture(self, exchange: Exchange) -> None:
+    async def _note_picture(self, exchange: ServedExchange) -> None:
         """Give the exchange of a download the request that the picture answers."""
         # Where the store is away, or the picture cannot be read, the endpoint says so.
         with suppress(Exception):
             if hosted := await self.emulator.hosting.peek(exchange.path):
                 exchange.request, exchange.hosted_index = hosted.request, hosted.index
 
-    def _exchange(self, scope: Scope) -> Exchange:
+    def _exchange(self, scope: Scope) -> ServedExchange:
         path = scope["path"]
         head = RequestHead(scope["method"], path, scope["query_string"], scope["headers"])
         clock, connection = self.emulator.clock, scope["state"].get(CONNECTION)
         time, progress = clock.now(), clock.progress
         if path.startswith(DOWNLOAD_PREFIX):
-            return Exchange(
+            return ServedExchange(
                 head,
                 random_uuid(),
                 time,
@@ -153,7 +153,7 @@ class JournalMiddleware:
                 namespace=self.emulator.namespace,
             )
         dialect = dialect_at(path)
-        return Exchange(
+        return ServedExchange(
             head,
             dialect.request_id(random_digits()),
             time,

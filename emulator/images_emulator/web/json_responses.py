@@ -11,7 +11,7 @@ from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.notices import EMULATOR_FAILED
 from images_emulator.contract.operations import JSON
 from images_emulator.contract.refusal import APIError, ErrorAnswer
-from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.settings import Settings
 from images_emulator.web.call_policy import set_valid_policy
 
@@ -44,7 +44,7 @@ def json_response(body: bytes, status: int = 200) -> Response:
     return JSONBytes(body) if status == 200 else Response(body, status, media_type=JSON)
 
 
-def error_response(error: APIError, exchange: Exchange, settings: Settings) -> Response:
+def error_response(error: APIError, exchange: ServedExchange, settings: Settings) -> Response:
     """The error answer of *exchange*: in the words of its day, in the form of its dialect. The
     *settings* say the day of an exchange that no endpoint has seen."""
     set_valid_policy(exchange, settings)
@@ -54,7 +54,7 @@ def error_response(error: APIError, exchange: Exchange, settings: Settings) -> R
     return _response(exchange.error_answer(error), exchange.dialect)
 
 
-def refuse(error: APIError, exchange: Exchange, settings: Settings) -> Response:
+def refuse(error: APIError, exchange: ServedExchange, settings: Settings) -> Response:
     """`error_response` in place of an answer that cannot be given, and that is forgotten. Raises
     *error* where that answer has begun to leave."""
     if exchange.status is not None:
@@ -73,7 +73,7 @@ def _response(answer: ErrorAnswer, dialect: Dialect) -> Response:
     return Response(dialect.error_body(answer), answer.status, dict(answer.headers), JSON)
 
 
-def server_error(exchange: Exchange) -> APIError:
+def server_error(exchange: ServedExchange) -> APIError:
     """The error of a call in which the emulator itself fails. Its notice tells it from the fault
     `server_error`."""
     error = exchange.dialect.refusal("server_error")(request_id=exchange.id)

@@ -13,6 +13,7 @@ from images_emulator.exchange.call_details import input_image_items, values_in_f
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.field_path import FieldPath
 from images_emulator.exchange.prompts import prompt_name
+from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.steps import MatchInput
 from images_emulator.web.authentication import file_owner
@@ -32,14 +33,15 @@ def input_of_download(exchange: Exchange, emulator: Emulator) -> MatchInput:
 
 
 async def input_of_call(
-    exchange: Exchange, call: Call | None, model: str | None, emulator: Emulator
+    exchange: ServedExchange, call: Call | None, model: str | None, emulator: Emulator
 ) -> MatchInput:
     """The values of a call as they were sent. *call* is None where the body cannot be parsed. The
     *model* behind an Azure deployment replaces the one that the call names."""
     fields = call.fields if call else _NOTHING
 
     async def values_for_steps() -> MatchInput:
-        values = _with_forms_of_prompt(_sent_values(exchange, call, model), emulator)
+        values = _sent_values(exchange, call, model, exchange.accepted_key or "")
+        values = _with_forms_of_prompt(values, emulator)
         if values.images and "image_sha256" in emulator.scenario.expensive_keys:
             # Hashing takes time, and a file that was uploaded earlier is in the store.
             owner = file_owner(exchange, emulator.settings)
@@ -68,14 +70,16 @@ async def _for_the_same_steps(
             return values
 
 
-def _sent_values(exchange: Exchange, call: Call | None, model: str | None) -> MatchInput:
+def _sent_values(
+    exchange: Exchange, call: Call | None, model: str | None, api_key: str
+) -> MatchInput:
     """The values of a call as they were sent, without those that are computed from them."""
     fields = call.fields if call else _NOTHING
     return MatchInput(
         path=exchange.path,
         model=model or _text(fields, "model") or "",
         prompt=_text(fields, "prompt") or "",
-        api_key=exchange.accepted_key or "",
+        api_key=api_key,
         retry_count=exchange.head.retry_count,
         streams=call is not None and call.asks_for_stream,
         size=_text(fields, "size"),
@@ -88,7 +92,7 @@ def _sent_values(exchange: Exchange, call: Call | None, model: str | None) -> Ma
 
 
 async def input_of_request(
-    exchange: Exchange, request: ImageRequest, emulator: Emulator
+    exchange: ServedExchange, request: ImageRequest, emulator: Emulator
 ) -> MatchInput:
     """The values of a validated call, which are those in force."""
 
@@ -97,7 +101,8 @@ async def input_of_request(
         return values_in_force(request, call.fields if call else _NOTHING)
 
     async def values_for_steps() -> MatchInput:
-        values = _with_forms_of_prompt(_values_in_force(exchange, request), emulator)
+        values = _values_in_force(exchange, request, exchange.accepted_key or "")
+        values = _with_forms_of_prompt(values, emulator)
         if emulator.scenario.paths:
             values = values._replace(fields=await _values_at_paths(fields, exchange, emulator))
         return values
@@ -108,16 +113,17 @@ async def input_of_request(
 def input_of_answered(
     exchange: Exchange, paths: Sequence[str], emulator: Emulator, *, validated: bool
 ) -> MatchInput | None:
-    """All values of a call that has been answered, with the values at *paths* in its body.
+    """All values of a call that has met a step, with the values at *paths* in its body.
     *validated* asks for the values in force, which a call that was not validated lacks: then None.
     Otherwise the values are as they were sent. It may take as long as `Exchange.parsed`."""
     call, request = exchange.parsed, exchange.request
     fields = call.fields if call else _NOTHING
+    api_key = exchange.head.api_key  # accepted, because only such calls meet steps
     if not validated:
-        values = _sent_values(exchange, call, None)
+        values = _sent_values(exchange, call, None, api_key)
         values = values._replace(image_sha256=_digests(fields, emulator))
     elif request:
-        values = _values_in_force(exchange, request)
+        values = _values_in_force(exchange, request, api_key)
         fields = values_in_force(request, fields)
     else:
         return None
@@ -128,13 +134,13 @@ def input_of_answered(
     )
 
 
-def _values_in_force(exchange: Exchange, request: ImageRequest) -> MatchInput:
+def _values_in_force(exchange: Exchange, request: ImageRequest, api_key: str) -> MatchInput:
     """The values of a validated call, without the forms of its prompt and the fields."""
     return MatchInput(
         path=exchange.path,
         model=request.model.id,
         prompt=request.prompt,
-        api_key=exchange.accepted_key or "",
+        api_key=api_key,
         retry_count=exchange.head.retry_count,
         streams=request.stream,
         validated=True,
@@ -149,7 +155,7 @@ def _values_in_force(exchange: Exchange, request: ImageRequest) -> MatchInput:
 
 
 async def _values_at_paths(
-    fields: Callable[[], Mapping[str, Any]], exchange: Exchange, emulator: Emulator
+    fields: Callable[[], Mapping[str, Any]], exchange: ServedExchange, emulator: Emulator
 ) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """The values of *fields* at the paths that steps ask for."""
     paths = emulator.scenario.paths

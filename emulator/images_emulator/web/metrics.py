@@ -37,7 +37,8 @@ from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.service_errors import ERRORS_BY_NAME
 from images_emulator.distribution import DISTRIBUTION
-from images_emulator.exchange.exchange import Exchange, exchange_of
+from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
 from images_emulator.lru_cache import CountingLRUCache, LRUCache
 from images_emulator.observers import add_observer
 from images_emulator.settings import Settings
@@ -87,7 +88,7 @@ EMULATOR: Final = "emulator"
 """The source of an answer that neither a recording, a test nor the upstream has given."""
 
 
-def source_of(exchange: Exchange) -> str:
+def source_of(exchange: ServedExchange) -> str:
     """Who answered a call: `recording`, `own_answer`, `upstream` or `emulator`."""
     if exchange.recording:
         return "recording"
@@ -229,21 +230,21 @@ class Metrics:
 
     # --- an observer of the journal
 
-    def arrived(self, exchange: Exchange) -> None:
+    def arrived(self, exchange: ServedExchange) -> None:
         """A call begins."""
         self._add(1, "calls_in_progress")
         if self._loop is not (loop := asyncio.get_running_loop()):
             self._loop = loop
             self._schedule_sample(loop)
 
-    def sent_event(self, exchange: Exchange, index: int) -> None:
+    def sent_event(self, exchange: ServedExchange, index: int) -> None:
         """A stream goes on."""
         self._add(1, "stream_events", endpoint_of(exchange))
 
     def cleared(self) -> None:
         """Counters go on after a reset."""
 
-    def completed(self, exchange: Exchange) -> None:
+    def completed(self, exchange: ServedExchange) -> None:
         """A call is over."""
         self._add(-1, "calls_in_progress")
         endpoint, model = endpoint_of(exchange), model_of(exchange)
@@ -267,7 +268,7 @@ class Metrics:
         if status == "429" and source == EMULATOR and not is_error_fault:
             self._add(1, "rate_limit_refusals", model)
 
-    def _count_pictures(self, exchange: Exchange, model: str) -> None:
+    def _count_pictures(self, exchange: ServedExchange, model: str) -> None:
         for each in exchange.pictures:
             size = f"{each.width}x{each.height}"
             size = size if size in self._known_sizes else OTHER
@@ -284,7 +285,7 @@ class Metrics:
         """A stream begins (1) or ends (-1)."""
         self._add(change, "open_streams")
 
-    def count_sent(self, exchange: Exchange, body: bytes) -> None:
+    def count_sent(self, exchange: ServedExchange, body: bytes) -> None:
         """A part of the *body* of an answer leaves. The answer to a HEAD has none."""
         if exchange.method != "HEAD":
             self._add(len(body), "response_bytes", endpoint_of(exchange))

@@ -10,7 +10,7 @@ from typing import Final
 from starlette.types import Message, Receive, Scope, Send
 
 from images_emulator.contract import emulator_errors
-from images_emulator.exchange.exchange import Exchange, exchange_of
+from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
 from images_emulator.recordings.folder import RecordingFolder, read_recording
 from images_emulator.recordings.recording import TRANSIENT_STATUSES, Recording
 from images_emulator.settings import Settings
@@ -53,7 +53,7 @@ class MissRecorder:
         """Whether any call is let in, and gets the key."""
         self._proxy = RecordProxy(self._upstream, self._keep, _tell, keys=(key,) if key else ())
 
-    def check(self, exchange: Exchange) -> None:
+    def check(self, exchange: ServedExchange) -> None:
         """Raises APIError for a call that is not forwarded: of a page of another site, which would
         get the key of the upstream, and one with a directive in its prompt. The recording would
         have the directive, and never match the call without it."""

@@ -12,7 +12,7 @@ from images_emulator.contract import emulator_errors
 from images_emulator.contract.answer_overrides import RawAnswer
 from images_emulator.contract.own_picture import OwnPicture
 from images_emulator.contract.request import ImageRequest
-from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.own_answers.own_answer import OwnAnswer
 from images_emulator.own_answers.picture_files import ReadingContext, base_name, read_files
 from images_emulator.state.emulator import Emulator
@@ -24,7 +24,7 @@ logger = logging.getLogger("images_emulator")
 
 
 async def apply_own_answer(
-    exchange: Exchange,
+    exchange: ServedExchange,
     prepared: PreparedRequest,
     emulator: Emulator,
     admission: Admission | None,

@@ -26,8 +26,8 @@ from images_emulator.contract.request import Call, ImageRequest
 from images_emulator.contract.rules import Pixels
 from images_emulator.exchange.answer_details import AnswerDetails
 from images_emulator.exchange.answer_json import json_value
-from images_emulator.exchange.exchange import Exchange, exchange_of
 from images_emulator.exchange.near_miss import NearMiss
+from images_emulator.exchange.served_exchange import OwnAnswerSearch, ServedExchange, exchange_of
 from images_emulator.exchange.waits import Waits, hang_up
 from images_emulator.lru_cache import LRUCache
 from images_emulator.recordings.compared_call import ComparedCall, Resolver, compared_call
@@ -134,7 +134,9 @@ class ReplayMiddleware:
             exchange.recording, exchange.has_recorded_headers = None, False
             await refuse(error, exchange, self.emulator.settings)(scope, receive, send)
 
-    async def _answer(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer(
+        self, exchange: ServedExchange, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         """Answer the call by a recording, by the application or as a miss. Raises APIError where
         the store is away: then nothing of the answer has left."""
         if not self.replay.is_prepared:
@@ -152,9 +154,9 @@ class ReplayMiddleware:
             await self.app(scope, receive, send)
             return
         if await self._may_have_own_answer(result, exchange):
-            exchange.needs_own_answer = True
+            exchange.own_answer_search = OwnAnswerSearch.BEFORE_RECORDING
             await self.app(scope, receive, send)
-            if not exchange.lacks_own_answer:
+            if exchange.own_answer_search is not OwnAnswerSearch.NONE_FOUND:
                 return
         if isinstance(result.match_or_miss, RecordingMatch):
             await self._play(result.match_or_miss, result.request, exchange, scope, receive, send)
@@ -163,7 +165,7 @@ class ReplayMiddleware:
                 scope, receive, send
             )
 
-    async def _may_have_own_answer(self, result: _SearchResult, exchange: Exchange) -> bool:
+    async def _may_have_own_answer(self, result: _SearchResult, exchange: ServedExchange) -> bool:
         """Whether a step of the scenario has an answer for the call. Such an answer goes before a
         recording. The counter of the step decides whether the call meets it."""
         scenario = self.emulator.scenario
@@ -176,7 +178,7 @@ class ReplayMiddleware:
     # --- to find a recording
 
     async def _find(
-        self, exchange: Exchange, scope: Scope, receive: Receive
+        self, exchange: ServedExchange, scope: Scope, receive: Receive
     ) -> _SearchResult | None:
         """The match or the miss of a call. None for a call that the application is to refuse: it
         has no accepted key, invalid `x-emulator-…` headers, or too long a body. Raises APIError
@@ -216,7 +218,7 @@ class ReplayMiddleware:
 
     async def _search(
         self,
-        exchange: Exchange,
+        exchange: ServedExchange,
         scope: Scope,
         receive: Receive,
         chunks: Sequence[bytes],
@@ -258,7 +260,7 @@ class ReplayMiddleware:
 
     def _find_redacted(
         self,
-        exchange: Exchange,
+        exchange: ServedExchange,
         scope: Scope,
         chunks: Sequence[bytes],
         as_of: str | None,
@@ -283,7 +285,7 @@ class ReplayMiddleware:
         self,
         match: RecordingMatch,
         request: ImageRequest | None,
-        exchange: Exchange,
+        exchange: ServedExchange,
         scope: Scope,
         receive: Receive,
         send: Send,
@@ -308,7 +310,7 @@ class ReplayMiddleware:
         await self._send(played, exchange, receive, send)
 
     async def _send(
-        self, played: Playback, exchange: Exchange, receive: Receive, send: Send
+        self, played: Playback, exchange: ServedExchange, receive: Receive, send: Send
     ) -> None:
         """Send a recorded answer, until the client leaves. With the setting `delay` each part is as
         late as it was recorded. End the connection as the recorded one ended."""
@@ -342,7 +344,12 @@ class ReplayMiddleware:
             await self._hang_up(exchange, receive, reset=played.end == "reset")
 
     async def _play_described(
-        self, recording: Recording, exchange: Exchange, scope: Scope, receive: Receive, send: Send
+        self,
+        recording: Recording,
+        exchange: ServedExchange,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
     ) -> None:
         """Play a recording whose answer is described. Values that it leaves open are filled in from
         the emulator's own answer. Where that is not possible, the call is a miss."""
@@ -360,14 +367,14 @@ class ReplayMiddleware:
         await send(_start(described.status, described.headers))
         await send({"type": "http.response.body", "body": described.body})
 
-    async def _hang_up(self, exchange: Exchange, receive: Receive, *, reset: bool) -> None:
+    async def _hang_up(self, exchange: ServedExchange, receive: Receive, *, reset: bool) -> None:
         is_in_process = exchange.connection is None
         await hang_up(exchange, receive, reset=reset)
         if is_in_process:
             raise ConnectionResetError("the recorded connection ended here")
 
     async def _playable(
-        self, position: int, request: Request, exchange: Exchange
+        self, position: int, request: Request, exchange: ServedExchange
     ) -> Playback | Recording:
         """The recording in the form that is sent to this client. A recording whose answer is
         described stays as it is. Raises OSError and ValueError where it cannot be made of its
@@ -392,7 +399,9 @@ class ReplayMiddleware:
             self._playables.put(key, playable, weight + len(base) + len(accept_encoding))
         return playable
 
-    def _note(self, played: Playback, request: ImageRequest | None, exchange: Exchange) -> None:
+    def _note(
+        self, played: Playback, request: ImageRequest | None, exchange: ServedExchange
+    ) -> None:
         """Note in *exchange* what the journal shows of the answer: its pictures, and unless a fault
         changes it, the recorded answer."""
         answer = played.answer
@@ -411,7 +420,9 @@ class ReplayMiddleware:
         if not exchange.body_may_change:
             exchange.answer.details, exchange.body_may_change = answer, True
 
-    async def _keep_file(self, played: Playback, exchange: Exchange, receive: Receive) -> None:
+    async def _keep_file(
+        self, played: Playback, exchange: ServedExchange, receive: Receive
+    ) -> None:
         """Keep the file of an upload under its id in the recorded answer: a call that no recording
         answers may name that id. Raises APIError where the store is away."""
         file_object = json_value(b"".join(data for _, data in played.parts))
@@ -429,7 +440,7 @@ class ReplayMiddleware:
     async def _send_download(
         self,
         hosted: HostedRecording,
-        exchange: Exchange,
+        exchange: ServedExchange,
         scope: Scope,
         receive: Receive,
         send: Send,
@@ -457,7 +468,7 @@ class ReplayMiddleware:
 
     # --- a miss
 
-    def _application_for(self, miss: Miss, exchange: Exchange, app: ASGIApp) -> ASGIApp:
+    def _application_for(self, miss: Miss, exchange: ServedExchange, app: ASGIApp) -> ASGIApp:
         """The application that answers a call which no recording answers. The setting `on_miss`
         decides: it refuses the call, forwards it to the upstream, or is *app* with a notice in its
         answer."""

@@ -16,8 +16,8 @@ from images_emulator.contract.operations import Operation
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Call
 from images_emulator.exchange.body_parser import MAX_BYTES_ON_LOOP, parse_body
-from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.json_body import parse_json
+from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.settings import Settings
 from images_emulator.state.emulator import Emulator
 
@@ -42,7 +42,9 @@ async def _chunks(receive: Receive, max_bytes: int) -> tuple[bytes, ...] | None:
     return tuple(chunks) if size <= max_bytes else None
 
 
-async def read_body(exchange: Exchange, receive: Receive, settings: Settings) -> tuple[bytes, ...]:
+async def read_body(
+    exchange: ServedExchange, receive: Receive, settings: Settings
+) -> tuple[bytes, ...]:
     """The chunks of the body, which is read once. Raises APIError where it is longer than the
     *settings* allow, and ClientDisconnect."""
     if exchange.chunks is None and not exchange.is_too_long:
@@ -55,7 +57,7 @@ async def read_body(exchange: Exchange, receive: Receive, settings: Settings) ->
 
 
 async def read_call(
-    exchange: Exchange,
+    exchange: ServedExchange,
     receive: Receive,
     operation: Operation,
     emulator: Emulator,
@@ -80,7 +82,7 @@ async def read_call(
 
 
 async def read_fields(
-    exchange: Exchange,
+    exchange: ServedExchange,
     receive: Receive,
     operation: Operation,
     emulator: Emulator,
@@ -93,7 +95,7 @@ async def read_fields(
 
 
 async def _body(
-    exchange: Exchange, receive: Receive, operation: Operation, emulator: Emulator, as_of: Day
+    exchange: ServedExchange, receive: Receive, operation: Operation, emulator: Emulator, as_of: Day
 ) -> tuple[bytes, ...]:
     body = await read_body(exchange, receive, emulator.settings)
     operation.media_type(exchange.head.header(b"content-type"), as_of)
@@ -101,7 +103,7 @@ async def _body(
 
 
 async def _parsed(
-    exchange: Exchange, body: tuple[bytes, ...], operation: Operation, emulator: Emulator
+    exchange: ServedExchange, body: tuple[bytes, ...], operation: Operation, emulator: Emulator
 ) -> Call:
     content_type = exchange.head.header(b"content-type")
     parse = partial(parse_body, content_type, body, operation, emulator.settings)

@@ -33,7 +33,7 @@ from images_emulator.contract.operations import AZURE_PREFIX, DEPLOYMENTS_PREFIX
 from images_emulator.contract.request import ImageRequest
 from images_emulator.distribution import DISTRIBUTION, IMPORT_NAME
 from images_emulator.exchange.credentials import redacted_text
-from images_emulator.exchange.exchange import Exchange, exchange_of
+from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
 from images_emulator.observers import add_observer
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
@@ -118,7 +118,7 @@ def _routes() -> Iterable[tuple[str, re.Pattern[str]]]:
 _ROUTES: Final = tuple(_routes())
 
 
-def route_of(exchange: Exchange) -> str | None:
+def route_of(exchange: ServedExchange) -> str | None:
     """The template of the path, such as `/v1/files/{file}`; None for an unknown path."""
     path = exchange.path
     if exchange.kind == "download":
@@ -182,7 +182,7 @@ class Tracing:
 
     # --- the span of a call
 
-    def begin(self, exchange: Exchange, scope: Scope) -> context.Context:
+    def begin(self, exchange: ServedExchange, scope: Scope) -> context.Context:
         """Begin the span of a call. Return the context of its parts."""
         parent = propagate.extract(exchange.head.by_name, context.Context(), _HEADERS)
         route = route_of(exchange)
@@ -195,16 +195,16 @@ class Tracing:
         self._spans[exchange.id] = span
         return trace.set_span_in_context(span, parent)
 
-    def arrived(self, exchange: Exchange) -> None:
+    def arrived(self, exchange: ServedExchange) -> None:
         """Nothing: `begin` begins the span, on the way to the endpoint."""
 
-    def sent_event(self, exchange: Exchange, index: int) -> None:
+    def sent_event(self, exchange: ServedExchange, index: int) -> None:
         """Nothing: the journal has the times of events."""
 
     def cleared(self) -> None:
         """Nothing: spans go on after a reset."""
 
-    def completed(self, exchange: Exchange) -> None:
+    def completed(self, exchange: ServedExchange) -> None:
         """End the span of a call."""
         span = self._spans.pop(exchange.id, None)
         if span is None:
@@ -256,7 +256,7 @@ class Tracing:
 
 
 def _first_attributes(
-    exchange: Exchange, scope: Scope, route: str | None
+    exchange: ServedExchange, scope: Scope, route: str | None
 ) -> Iterator[tuple[str, Any]]:
     """The attributes that are known when a call arrives, for samplers."""
     head = exchange.head
@@ -277,7 +277,7 @@ def _first_attributes(
     yield f"{IMPORT_NAME}.request_id", exchange.id
 
 
-def _last_attributes(exchange: Exchange) -> Iterator[tuple[str, Any]]:
+def _last_attributes(exchange: ServedExchange) -> Iterator[tuple[str, Any]]:
     """The attributes that are known when a call is over."""
     status, outcome = exchange.status, exchange.outcome
     yield f"{IMPORT_NAME}.outcome", outcome
@@ -294,7 +294,7 @@ def _last_attributes(exchange: Exchange) -> Iterator[tuple[str, Any]]:
         yield from _generation_attributes(exchange)
 
 
-def _generation_attributes(exchange: Exchange) -> Iterator[tuple[str, Any]]:
+def _generation_attributes(exchange: ServedExchange) -> Iterator[tuple[str, Any]]:
     """The attributes of generative AI: those of a call that asks for pictures."""
     assert exchange.image_operation
     yield "gen_ai.operation.name", f"image_{exchange.image_operation.name.removesuffix('s')}"

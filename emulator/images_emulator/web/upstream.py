@@ -20,7 +20,7 @@ from images_emulator.contract.operations import JSON
 from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.connection import CONNECTION
 from images_emulator.exchange.credentials import key_header_name, key_headers
-from images_emulator.exchange.exchange import EXCHANGE
+from images_emulator.exchange.served_exchange import EXCHANGE
 from images_emulator.exchange.waits import hang_up, wait_for_disconnect
 from images_emulator.recordings.recording import (
     End,

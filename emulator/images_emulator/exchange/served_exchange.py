@@ -1,0 +1,228 @@
+"""The exchange of a call that this process serves, from its arrival to its end.
+
+`JournalMiddleware` makes it when the call arrives. The fault middleware, the replay middleware and
+the endpoints fill it in. Faults read it, and the journal keeps it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from enum import Enum
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from images_emulator.contract.calendar import Day
+from images_emulator.contract.policy import Policy
+from images_emulator.contract.refusal import APIError, ErrorAnswer
+from images_emulator.exchange.body_parser import MAX_BYTES_ON_LOOP
+from images_emulator.exchange.call_answer import CallAnswer
+from images_emulator.exchange.exchange import EXCHANGE_OVERHEAD_BYTES, Exchange
+from images_emulator.exchange.request_head import RawHeaders
+
+if TYPE_CHECKING:
+    from images_emulator.exchange.connection import Connection
+
+EXCHANGE: Final = "exchange"
+"""The key of an ASGI scope's `state` under which the `ServedExchange` of the call is found."""
+
+
+class WaitClock(Protocol):
+    """The clock by which an answer waits: for its fault, or as long as its recording did."""
+
+    async def wait_until(self, moment: float) -> None:
+        """Wait until *moment*, in seconds. The time is the machine's `perf_counter()` plus all
+        seconds by which the clock was ever advanced."""
+        ...
+
+
+class OwnAnswerSearch(Enum):
+    """What the endpoint does where a call meets no own answer. It is the endpoint that validates a
+    call and finds its own answer, and own answers go before recordings."""
+
+    BEFORE_DRAWING = "before drawing"
+    """It draws the pictures."""
+    BEFORE_RECORDING = "before recording"
+    """It sends nothing, and sets `NONE_FOUND`. Then a recording answers the call, or the answer of
+    a miss, for which the endpoint may be called again."""
+    NONE_FOUND = "none found"
+    """It has searched already, and does not search again."""
+
+
+@dataclass(slots=True, eq=False)
+class ServedExchange(Exchange):
+    """A call while this process answers it, with everything that only its answer needs.
+
+    Its writers are on the thread of the server's event loop. Each middleware and endpoint sets the
+    attributes that it finds out, also those of `Exchange`:
+
+    - `JournalMiddleware` those of the arrival, and of a download `request` and `hosted_index`;
+    - who reads the body first, `chunks`, `body_bytes` and `call`;
+    - `FaultMiddleware` `fault` and `near_misses`; `own_answer_search.py` and `ReplayMiddleware` add
+      to the near misses;
+    - `ReplayMiddleware` and `MissRecorder` `recording` and `recording_miss`;
+    - the endpoint, or the middleware that answers in its place, `request`, and with
+      `AnswerRecorder` the parts of `answer`;
+    - the journal `number`, `duration_ms` by its recorder, `weight` and `dropped` (`retention.py`);
+    - the tracing `span_trace_id`.
+
+    Only `cached_details` and `answer.cached_usage`, and caches in `head`, are set by the first
+    thread that needs them.
+    """
+
+    # --- the arrival: set by `JournalMiddleware`
+
+    connection: Connection | None = None
+    clock_progress: float = 0
+    """All seconds by which the clock had been advanced when the call arrived. Later advances
+    shorten the waits of the answer."""
+    complete_in_journal: Callable[[], Awaitable[None]] | None = None
+    """Ends the call, and returns the write that completes it in the journal; None where no journal
+    has it, and when the application has returned. The first of three calls it, whoever finds
+    `duration_ms` None: the recorder before the last part of the answer, `hang_up` before it closes
+    the connection, or `JournalMiddleware` when the application has returned or raised an
+    exception."""
+
+    # --- the body, the key and the policy: set by who reads them first
+
+    policy: Policy | None = None
+    """The policy that judges the call. None until its headers are read, and where
+    `x-emulator-as-of` or `x-emulator-validation` is invalid."""
+    accepted_key: str | None = None
+    """The accepted API key. Rate limits and scenarios use it. None before authentication, and for a
+    call that authentication refuses."""
+    is_too_long: bool = False
+    """Whether the body has more bytes than the settings allow."""
+    call_error: APIError | None = None
+    """The error of a body that cannot be parsed, until the call is completed."""
+
+    # --- the scenario: set by `FaultMiddleware`, the fault, own answers and `ReplayMiddleware`
+
+    clock: WaitClock | None = None
+    """The clock by which the answer waits. None where the answer has neither a fault nor the times
+    of a recording."""
+    body_may_change: bool = False
+    """Whether a fault or a recording may change the body that the endpoint wrote."""
+    has_directive: bool = False
+    """Whether a directive was taken out of the prompt of `call`. The body still has it."""
+    message_values: Mapping[str, Any] | None = None
+    """Values of the call that the message of a fault's error may name."""
+    is_expired: bool = False
+    """Whether a fault makes the URL of this download count as expired."""
+
+    # --- recordings: set by `ReplayMiddleware` and `MissRecorder`
+
+    has_recorded_headers: bool = False
+    """Whether the answer has the recording's headers, in place of the API's standard ones."""
+    goes_to_upstream: bool = False
+    """Whether the call is forwarded to the upstream, because no recording answers it."""
+    own_answer_search: OwnAnswerSearch = OwnAnswerSearch.BEFORE_DRAWING
+    """Set to `NONE_FOUND` by the endpoint."""
+
+    # --- set by the endpoint, or by the middleware that answers in its place
+
+    deployment: str | None = None
+    """The Azure deployment that the call reached."""
+    passed_api_management: bool = False
+    """Whether Azure API Management let the call pass. The answer then has the headers of the
+    service behind it."""
+    pending_write: asyncio.Future[None] | None = None
+    """A write to the store that must succeed before the answer begins to leave."""
+
+    _start: float = field(default_factory=perf_counter)
+
+    @property
+    def day(self) -> Day:
+        """The day that decides messages and headers of the answer. It is the day of `any` where the
+        call's `x-emulator-…` headers are invalid."""
+        return (self.policy or Policy(today=self.time.date())).day
+
+    @property
+    def has_older_stack_headers(self) -> bool:
+        """Whether the operation of the call never moved to the gateway, and is there on the day of
+        the call. Headers of such answers have days of their own: see `StackDays`."""
+        operation = self.image_operation
+        as_of = self.policy.as_of if self.policy else None
+        return bool(operation and operation.stayed_on_older_stack and as_of in operation.period)
+
+    def error_answer(self, error: APIError) -> ErrorAnswer:
+        """The answer of *error* in the words of the day that the call is judged by. Every error of
+        a call that has an exchange is answered through this method."""
+        return error.answer_on(
+            self.image_operation.message_day(self.day) if self.image_operation else self.day
+        )
+
+    def dialect_values(self, deployment: str, model: str) -> Mapping[str, str]:
+        """The values that only this dialect's error messages name. On Azure they are the
+        *deployment*, the *model* behind it and the API version."""
+        version = self.head.api_version
+        return self.dialect.message_values(self.image_operation, deployment, model, version)
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the body is too long to search or parse it on the event loop."""
+        return self.body_bytes > MAX_BYTES_ON_LOOP
+
+    @property
+    def elapsed_ms(self) -> float:
+        """Milliseconds since the call's arrival, by the machine's clock."""
+        return (perf_counter() - self._start) * 1000
+
+    def keep_body(self, chunks: tuple[bytes, ...] | None) -> None:
+        """Keep the body, in the *chunks* in which it arrived; None where it is too long."""
+        self.chunks = chunks
+        self.is_too_long = chunks is None
+        if chunks is None:
+            self.dropped = ("body",)
+        self.body_bytes = sum(map(len, chunks or ()))
+
+    def start_response(self, status: int, headers: RawHeaders = ()) -> None:
+        """Note how the answer begins, before the client can see it."""
+        is_call, answer = self.kind == "call", self.answer
+        request = self.request if is_call and not answer.is_raw else None
+        # The text of an answer is kept, except of answers that an image operation makes.
+        keep_body = is_call and (self.image_operation is None or answer.is_raw)
+        answer.sent.start(
+            status,
+            request,
+            headers,
+            body_may_change=self.body_may_change,
+            keep_body=keep_body,
+            answer=answer.details,
+        )
+
+    def hold_back_until(self, write: Coroutine[Any, Any, None]) -> None:
+        """Hold the answer back until *write*, a write to the store, is done. Called at most once.
+        An exception of *write* is raised by the `send` of the answer, or by the `hang_up` in place
+        of an answer."""
+        assert self.pending_write is None
+        self.pending_write = asyncio.ensure_future(write)
+        self.pending_write.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    def forget_answer(self) -> None:
+        """Forget the answer, because another one is sent in its place. Nothing of it has left
+        yet."""
+        self.answer = CallAnswer()
+        self.duration_ms, self.weight = None, EXCHANGE_OVERHEAD_BYTES
+
+    def end(self) -> None:
+        """Note the end of the answer: its last part is about to be sent, or the application's call
+        has ended without a last part."""
+        duration_ms = self.elapsed_ms
+        answer, by_protocol = self.answer, self.connection and self.connection.answer
+        if by_protocol and answer.sent.status is None:
+            self.start_response(by_protocol.status)
+            answer.sent.add(by_protocol.body, duration_ms)
+            answer.sent.end()
+        if self.connection and not answer.sent.is_whole:
+            answer.is_stopped = self.connection.is_stopped
+        answer.sent.close()
+        # Last: from now on other threads take the answer as it is for the whole one.
+        self.duration_ms = duration_ms
+
+
+def exchange_of(scope: MutableMapping[str, Any]) -> ServedExchange:
+    """The exchange of the call in an ASGI *scope*."""
+    exchange: ServedExchange = scope["state"][EXCHANGE]
+    return exchange
