@@ -15,7 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from benchmarks.calls import fresh, numbered
 from images_emulator import Server
 from images_emulator.contract.operations import GENERATIONS, Operation
-from images_emulator.contract.request import Call, ImageRequest, Upload
+from images_emulator.contract.request import ImageRequest, ParsedCall, Upload
 from images_emulator.contract.validation import validate
 from images_emulator.imaging import drawing, edits, png
 from images_emulator.imaging.formats import OUTPUT_FORMATS
@@ -29,7 +29,7 @@ def request_of(fields: Mapping[str, Any], operation: Operation = GENERATIONS) ->
     """The validated request of a call with *fields*: a JSON body, or where there are uploads a
     form."""
     form = operation is not GENERATIONS
-    return validate(Call(operation, form, fields), _LOADER)
+    return validate(ParsedCall(operation, form, fields), _LOADER)
 
 
 def requests_of(fields: Mapping[str, Any]) -> Iterator[ImageRequest]:

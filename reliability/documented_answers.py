@@ -175,7 +175,7 @@ async def documented_answers(effort: Effort, loop: str) -> Outcome:
         for document in documents:
             await asyncio.to_thread(calls.make, document)
     statuses = calls.statuses
-    server_errors = sum(number for status, number in statuses.items() if status >= 500)
+    client_errors = sum(number for status, number in statuses.items() if status >= 500)
     mistakes = [f"{text} ({number} times)" for text, number in calls.mistakes.items()]
     return Outcome(
         [
@@ -183,7 +183,7 @@ async def documented_answers(effort: Effort, loop: str) -> Outcome:
             Figure(statuses.total(), "calls"),
             Figure(statuses[200], "answered 200", least=1),
             Figure(len(statuses), "statuses, all documented"),
-            Figure(server_errors, "answered 5xx", most=0),
+            Figure(client_errors, "answered 5xx", most=0),
         ],
         [*mistakes, *server.mistakes],
     )

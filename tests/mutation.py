@@ -107,7 +107,7 @@ OWN_TESTS: Final[Mapping[str, Sequence[str]]] = {
     "refusal": ("refusals",),
     "request": ("field_codecs", "golden", "generations", "calendar", "own_answers"),
     "retry_chain": ("journal_detail",),
-    "service_errors": ("faults", "rate_limits"),
+    "operational_errors": ("faults", "rate_limits"),
     "steps": ("match", "scenario"),
     "token_rates": ("usage", "models"),
     "wire": ("usage", "streams", "generations", "calendar"),

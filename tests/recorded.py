@@ -246,7 +246,7 @@ def recordings(draw: st.DrawFn) -> Recording:
         settings=draw(st.dictionaries(st.text(max_size=3), st.integers(), max_size=2)),
         broken=draw(st.booleans()),
         authorised=draw(st.none() | st.booleans()),
-        key=draw(st.none() | st.text(max_size=5)),
+        refused_key=draw(st.none() | st.text(max_size=5)),
         extra=draw(st.dictionaries(st.text(max_size=3), st.lists(st.integers()), max_size=2)),
     )
 

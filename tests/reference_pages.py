@@ -24,13 +24,13 @@ from typing import Any, Final, get_type_hints
 from pydantic import BaseModel
 
 import images_emulator
-from images_emulator import Emulator, RemoteServer, Server, pytest_plugin
+from images_emulator import Emulator, RemoteServer, Server, ServerError, pytest_plugin
 from images_emulator.admin_prefix import ADMIN_PREFIX
 from images_emulator.changeable_settings import SettingChanges
 from images_emulator.contract import admin_errors, emulator_errors, model_listing
 from images_emulator.contract.refusal import Refusal
 from images_emulator.exchange.call_details import UploadDetails
-from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.exchange import READABLE_ATTRIBUTES, Exchange
 from images_emulator.faults import fault_tables
 from images_emulator.faults.match import Match
 from images_emulator.faults.scenario_document import Step
@@ -210,6 +210,7 @@ def python_reference() -> str:
         _entry("images_emulator.running", images_emulator.running),
         _class("images_emulator.Server", Server, _public_members(Server)),
         _class("images_emulator.RemoteServer", RemoteServer, _OWN_MEMBERS),
+        _class("images_emulator.ServerError", ServerError, []),
         _class("The clock, `Server.clock`", Clock, ["frozen", *_TIME_METHODS]),
         f"## A call, as `Server.calls` has it\n\n{_attributes(Exchange, _readable(Exchange))}",
         _fields_of("A file of a call, in `uploads`", UploadDetails),
@@ -464,18 +465,15 @@ def _public_members(cls: type[Any]) -> list[str]:
 
 
 def _readable(cls: type[Exchange]) -> list[str]:
-    """What any thread may read of a call, as the class's docstring names it."""
-    doc = " ".join((cls.__doc__ or "").split())
-    sentence = doc.partition("Any thread may read")[2].partition("and all properties")[0]
-    attributes = re.findall(r"`(\w+)`", sentence)
-    return [*attributes, *_properties_after(cls, "details")]
+    """What a test may read of a call."""
+    return [*READABLE_ATTRIBUTES, *_properties_after(cls, "parsed_call")]
 
 
-def _properties_after(cls: type[Any], first: str) -> Iterator[str]:
-    names = [name for name, value in vars(cls).items() if isinstance(value, property)]
-    for name in names[names.index(first) + 1 :]:
-        if not name.startswith("_"):
-            yield name
+def _properties_after(cls: type[Any], name: str) -> Iterator[str]:
+    properties = [each for each, value in vars(cls).items() if isinstance(value, property)]
+    for each in properties[properties.index(name) + 1 :]:
+        if not each.startswith("_"):
+            yield each
 
 
 if __name__ == "__main__":

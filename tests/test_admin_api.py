@@ -19,8 +19,8 @@ from openai import OpenAI
 from images_emulator import Emulator, Server, Settings, create_app
 from images_emulator.contract import admin_errors
 from images_emulator.contract.models import NEWEST_MODEL
+from images_emulator.contract.operational_errors import AZURE_ERRORS_BY_NAME, ERRORS_BY_NAME
 from images_emulator.contract.operations import EDITS, GENERATIONS
-from images_emulator.contract.service_errors import AZURE_ERRORS_BY_NAME, ERRORS_BY_NAME
 from images_emulator.exchange.credentials import is_secret
 from images_emulator.faults import FAULTS, parse_fault
 from images_emulator.setting_definition import Setting

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from images_emulator import RemoteServer, Server, Settings
-from images_emulator.server_errors import ServerError
+from images_emulator.client_errors import ServerError
 
 
 def ask(server: Server, path: str = "/_emulator/settings", **headers: str) -> httpx2.Response:

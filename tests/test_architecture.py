@@ -30,7 +30,7 @@ LAYERS = (
         "lru_cache",
         "scenarios",
         "namespace_names",
-        "server_errors",
+        "client_errors",
     ),
     ("contract",),
     ("imaging",),

@@ -15,8 +15,8 @@ from openai import AzureOpenAI, OpenAI
 
 from images_emulator import Server, Settings
 from images_emulator.contract.azure import AZURE
+from images_emulator.contract.operational_errors import AZURE_ERRORS_BY_NAME, ERRORS_BY_NAME
 from images_emulator.contract.refusal import API_MANAGEMENT_ENVELOPE
-from images_emulator.contract.service_errors import AZURE_ERRORS_BY_NAME, ERRORS_BY_NAME
 from tests.pictures import answered, opened, png
 
 KEY = "azure-key"

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from images_emulator import Emulator, Server, Settings, create_app
-from images_emulator.contract import azure, errors, service_errors
+from images_emulator.contract import azure, errors, operational_errors
 from images_emulator.contract.availability import availability_on
 from images_emulator.contract.calendar import GATEWAY_SINCE, LAST_KNOWN_DAY, Period
 from images_emulator.contract.conflicts import Above, Conflict
@@ -28,7 +28,7 @@ from images_emulator.contract.dialect import (
     STACK_HEADER_DAYS,
 )
 from images_emulator.contract.model import Model
-from images_emulator.contract.models import MODEL_RULE, MODEL_RULES, MODELS
+from images_emulator.contract.models import MODEL_PARAMETER_RULE, MODEL_PARAMETER_RULES, MODELS
 from images_emulator.contract.operations import (
     DELETE_FILE,
     GENERATIONS,
@@ -220,9 +220,13 @@ KNOWN_DAYS = {
 
 def days_of_changes() -> Iterator[date | None]:
     """The days that the tables name, but for those of whole models, which docs/reference has."""
-    for rule in MODEL_RULES.values():
+    for rule in MODEL_PARAMETER_RULES.values():
         yield from (until for until, _ in rule.earlier)
-    periods = [MODEL_RULE.period, *KEY_PERIODS.values(), *(period for period, _ in OPENAI_HEADERS)]
+    periods = [
+        MODEL_PARAMETER_RULE.period,
+        *KEY_PERIODS.values(),
+        *(period for period, _ in OPENAI_HEADERS),
+    ]
     periods.append(REQUEST_ID_PREFIX_DAYS)
     yield from (until for until, _ in (*EARLIER_EVENT_KEYS, *OPENAI.hosted.earlier_versions))
     yield from (until for until, _ in OPENAI.earlier_unknown_path)
@@ -240,7 +244,7 @@ def days_of_changes() -> Iterator[date | None]:
         for rule in chain.from_iterable(rules.values() for rules in model.accepts.values()):
             periods.append(rule.period)
             yield from (until for until, _ in rule.earlier)
-    for module in (azure, errors, service_errors):
+    for module in (azure, errors, operational_errors):
         for refusal in vars(module).values():
             if isinstance(refusal, Refusal):
                 yield from (until for until, _ in refusal.earlier)

@@ -17,7 +17,7 @@ from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import FORM
 from images_emulator.contract.policy import Policy
 from images_emulator.contract.refusal import APIError, Refusal, Violation
-from images_emulator.contract.request import Call
+from images_emulator.contract.request import ParsedCall
 from images_emulator.contract.rules import Choice, Integer
 from tests.test_model_rules import Body, accepted, bodies, case_id, legal, validated
 
@@ -50,7 +50,7 @@ def meets(schema: Any, value: Any) -> bool:
 def conflicts_of(body: Body) -> Iterator[Conflict]:
     model, operation, media_type = body
     yield from availability_on(None).conflicts(
-        MODELS[model], Call(operation, media_type == FORM, {})
+        MODELS[model], ParsedCall(operation, media_type == FORM, {})
     )
 
 

@@ -414,7 +414,7 @@ def test_reference_is_that_of_the_code(name: str) -> None:
 
 def test_the_reference_says_what_each_public_attribute_is_and_names_no_private_one() -> None:
     rows = re.findall(r"^\| `(\w+)` \| .* \| (.*) \|$", shown("python names"), re.MULTILINE)
-    assert {"url", "frozen", "outcome", "pixels"} <= {name for name, _ in rows}
+    assert {"url", "frozen", "fault", "outcome", "pixels"} <= {name for name, _ in rows}
     assert [name for name, text in rows if name.startswith("_") or not text.strip()] == []
     assert not re.search(r"`(Store\.run|YEARS)`", shown("python names"))
 

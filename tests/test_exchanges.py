@@ -23,7 +23,7 @@ import httpx2
 import pytest
 
 from images_emulator import Server, Settings
-from images_emulator.contract import azure, emulator_errors, errors, service_errors
+from images_emulator.contract import azure, emulator_errors, errors, operational_errors
 from images_emulator.contract.calendar import LAST_KNOWN_DAY
 from images_emulator.contract.dialect import OPENAI_HEADERS
 from images_emulator.contract.models import MODELS
@@ -81,7 +81,7 @@ def answer_to(recording: Recording, client: httpx2.Client) -> httpx2.Response:
     headers = [*request.headers]
     if recording.as_of:
         headers.append(("x-emulator-as-of", recording.as_of))
-    key = KEY if recording.authorised else recording.key
+    key = KEY if recording.authorised else recording.refused_key
     if key is not None:
         headers.append(("Authorization", f"Bearer {key}"))
     return client.request(request.method, request.target, content=request.body, headers=headers)
@@ -170,7 +170,7 @@ def test_every_header_of_all_answers_is_in_an_exchange(name: str) -> None:
 
 SENTENCES = {
     f"{name}-{until}" if until else name: version.message
-    for module in (errors, emulator_errors, service_errors, azure)
+    for module in (errors, emulator_errors, operational_errors, azure)
     for name, value in vars(module).items()
     if isinstance(value, Refusal)
     for until, version in [*value.earlier, (None, value)]

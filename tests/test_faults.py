@@ -20,9 +20,9 @@ from starlette.types import Message
 from images_emulator import Emulator, Server, create_app, faults
 from images_emulator.contract.model import Model
 from images_emulator.contract.models import MODELS
+from images_emulator.contract.operational_errors import ERRORS_BY_NAME
 from images_emulator.contract.operations import GENERATIONS
 from images_emulator.contract.rules import Choice
-from images_emulator.contract.service_errors import ERRORS_BY_NAME
 from images_emulator.exchange.waits import Waits
 from images_emulator.faults import FAULTS, parse_fault
 from images_emulator.faults.base import BaseFault, is_event, is_event_stream

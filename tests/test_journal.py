@@ -23,7 +23,7 @@ from starlette.types import Receive, Scope, Send
 from images_emulator import Emulator, Server, Settings, create_app
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import EDITS, GENERATIONS
-from images_emulator.contract.request import Call, ImageRequest
+from images_emulator.contract.request import ImageRequest, ParsedCall
 from images_emulator.contract.validation import validate
 from images_emulator.exchange.body_parser import parse_body
 from images_emulator.exchange.exchange import EXCHANGE_OVERHEAD_BYTES, Exchange
@@ -250,7 +250,7 @@ class CompactedMeanwhile(ServedExchange):
         return object.__getattribute__(self, name)
 
 
-@pytest.mark.parametrize("before", ["call", "request", "chunks", "cached_details"])
+@pytest.mark.parametrize("before", ["cached_call", "request", "chunks", "cached_details"])
 @pytest.mark.parametrize("fault", [None, "latency"])
 @pytest.mark.parametrize("length", [10, 20_000])
 def test_a_reader_sees_a_call_whole_whose_answer_ends_meanwhile(
@@ -263,14 +263,14 @@ def test_a_reader_sees_a_call_whole_whose_answer_ends_meanwhile(
         "req_1",
         datetime.now(UTC),
         image_operation=GENERATIONS,
-        call=Call(GENERATIONS, form=False, fields=json.loads(body)),
+        cached_call=ParsedCall(GENERATIONS, form=False, fields=json.loads(body)),
         fault=fault,
     )
     exchange.keep_body((body,))
     exchange.before = before
     details = exchange.details
     assert (details.model, details.prompt) == ("gpt-image-2", "x" * length)
-    assert exchange.call is None
+    assert exchange.cached_call is None
 
 
 @pytest.mark.not_on_redis("a shared one gets the details of a call with it")
@@ -280,7 +280,7 @@ def test_journal_parses_no_body_on_the_event_loop(
 ) -> None:
     loops = []
 
-    def parse(*arguments: Any) -> Call:
+    def parse(*arguments: Any) -> ParsedCall:
         loops.append(asyncio._get_running_loop())
         return parse_body(*arguments)
 
@@ -676,7 +676,7 @@ def test_a_picture_can_be_drawn_again_without_its_body() -> None:
     journal = Journal(MemoryStore(), 10, 400_000)
     for number in range(3):
         body = json.dumps({"model": "gpt-image-2", "prompt": f"{number}" * 30_000}).encode()
-        call = Call(GENERATIONS, form=False, fields=json.loads(body))
+        call = ParsedCall(GENERATIONS, form=False, fields=json.loads(body))
         accepted = validate(call, PillowImageLoader(lambda _: None, lambda _: None))
         answered(journal, str(number), chunks=(body,), call=call, request=accepted)
     first, *_ = journal.find()
@@ -729,14 +729,14 @@ def test_weight_of_an_entry_is_at_least_its_memory() -> None:
         body = json.dumps(
             {"model": "gpt-image-2", "prompt": f"{number} lighthouses " * 50}
         ).encode()
-        call = Call(GENERATIONS, form=False, fields=json.loads(body))
+        call = ParsedCall(GENERATIONS, form=False, fields=json.loads(body))
         accepted = validate(call, PillowImageLoader(lambda _: None, lambda _: None))
         headers = [(b"x-stainless-%d" % each, b"%d" % number * 8) for each in range(18)]
         entry = ServedExchange(
             RequestHead("POST", "/v1", b"", headers),
             f"{number}",
             datetime.now(UTC),
-            call=call,
+            cached_call=call,
             request=accepted,
         )
         entry.keep_body((body,))

@@ -18,8 +18,8 @@ from PIL import Image
 
 from images_emulator import Emulator, Server, Settings
 from images_emulator.contract.operations import EDITS, GENERATIONS
-from images_emulator.exchange.encoded_file import without_base64
 from images_emulator.exchange.request_head import RequestHead
+from images_emulator.exchange.sent_file import without_base64
 from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.imaging.decoder import pixels_of
 from images_emulator.state.retry_chain import possible_attempts, retry_chain

@@ -14,7 +14,7 @@ import pytest
 
 from images_emulator import Server
 from images_emulator.contract.operations import EDITS, GENERATIONS
-from images_emulator.contract.request import Call, Upload
+from images_emulator.contract.request import ParsedCall, Upload
 from images_emulator.exchange.json_body import parse_json
 from images_emulator.exchange.request_head import RequestHead
 from images_emulator.exchange.served_exchange import ServedExchange
@@ -68,9 +68,9 @@ def test_large_bodies_do_not_block_other_calls(
     server: Server, made: Callable[[], httpx2.Request]
 ) -> None:
     with ThreadPoolExecutor(1) as thread:
-        with held(server.emulator.renderer.parser):
+        with held(server.emulator.renderer.background):
             large = thread.submit(sent, server, made(), KEYED)
-            until(lambda: len(server.emulator.renderer.parser._jobs) == 1)
+            until(lambda: len(server.emulator.renderer.background._jobs) == 1)
             assert httpx2.get(f"{server.url}/_emulator/health").status_code == 200
             small = httpx2.post(
                 server.url + GENERATIONS.path, json=FIELDS, headers=KEYED, timeout=60
@@ -84,7 +84,7 @@ def test_large_bodies_do_not_block_other_calls(
 def test_body_is_not_parsed_without_a_key(
     server: Server, made: Callable[[], httpx2.Request]
 ) -> None:
-    with held(server.emulator.renderer.parser):
+    with held(server.emulator.renderer.background):
         assert error_of(sent(server, made(), {}), 401)["message"]
 
 
@@ -114,7 +114,7 @@ def test_all_that_a_large_call_held_is_released() -> None:
         RequestHead("POST", EDITS.path, b"", []),
         "req_1",
         datetime.now(UTC),
-        call=Call(EDITS, form=True, fields=fields),
+        cached_call=ParsedCall(EDITS, form=True, fields=fields),
     )
     exchange.keep_body((chunk,))
     del fields

@@ -19,7 +19,7 @@ from images_emulator.contract.dialect import OPENAI
 from images_emulator.contract.operations import OPERATIONS
 from images_emulator.contract.policy import Policy
 from images_emulator.contract.refusal import Violation
-from images_emulator.contract.request import Call
+from images_emulator.contract.request import ParsedCall
 from images_emulator.contract.validation import MAX_VIOLATIONS, Validation
 from images_emulator.imaging.image_loader import PillowImageLoader
 from tests.pictures import RED, half_clear, png
@@ -215,7 +215,7 @@ def test_violations_header_stays_within_what_clients_accept(
 def test_no_more_unknown_names_are_judged_than_are_told() -> None:
     """Each takes as long as a small call: 32,000 of them held the event loop for a second."""
     fields = {"model": "gpt-image-2", "prompt": "x"} | {f"n{number}": 1 for number in range(32_000)}
-    call = Call(OPERATIONS["generations"], form=False, fields=fields)
+    call = ParsedCall(OPERATIONS["generations"], form=False, fields=fields)
     policy = Policy(lenient=True, today=date(2026, 11, 26))
     loader = PillowImageLoader(lambda _: None, lambda _: None)
     validation = Validation(call, loader, policy, OPENAI)
@@ -226,7 +226,7 @@ def test_no_more_images_are_loaded_than_an_edit_may_have() -> None:
     """Each has a few megabytes of pixels; 200 of them took 20 seconds and 800 MB."""
     images = [{"image_url": f"https://x.example/{number}"} for number in range(200)]
     fields = {"model": "gpt-image-2", "prompt": "x", "images": images}
-    call = Call(OPERATIONS["edits"], form=False, fields=fields)
+    call = ParsedCall(OPERATIONS["edits"], form=False, fields=fields)
     loader = PillowImageLoader(lambda _: None, lambda _: None)
     validation = Validation(call, loader, Policy(lenient=True, today=date(2026, 11, 26)), OPENAI)
     assert len(validation.request().images) == 16

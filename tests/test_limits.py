@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from images_emulator import Server
-from images_emulator.cli.exchange_line import line_of_exchange
+from images_emulator.cli.journal_line import line_of_exchange
 from images_emulator.http_server import LOOPS_A_DAY
 from images_emulator.imaging.decode_limits import MIN_SCALED_PIXELS, DecodeLimits, scale_of
 from images_emulator.imaging.decoder import decode

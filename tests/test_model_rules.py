@@ -31,7 +31,7 @@ from images_emulator.contract.model_listing import (
     models_text,
 )
 from images_emulator.contract.model_rules import FLEXIBLE_SIZE
-from images_emulator.contract.models import LISTED_MODEL, MODEL_RULE, MODELS
+from images_emulator.contract.models import LISTED_MODEL, MODEL_PARAMETER_RULE, MODELS
 from images_emulator.contract.operations import (
     EDITS,
     FORM,
@@ -43,7 +43,7 @@ from images_emulator.contract.operations import (
 from images_emulator.contract.policy import Policy
 from images_emulator.contract.references import MAX_URL_CHARS, ImageReferences, ReferencedOverlay
 from images_emulator.contract.refusal import OLDER_ENVELOPE, APIError
-from images_emulator.contract.request import Call, ImageRequest, Upload
+from images_emulator.contract.request import ImageRequest, ParsedCall, Upload
 from images_emulator.contract.rules import (
     Choice,
     Flag,
@@ -278,7 +278,9 @@ Body = tuple[str, Operation, str]
 def accepted(body: Body, as_of: Day = None) -> Rules:
     """What *body* may hold. Raises APIError where the model takes none such."""
     model, operation, media_type = body
-    return availability_on(as_of).rules(MODELS[model], Call(operation, media_type == FORM, {}))
+    return availability_on(as_of).rules(
+        MODELS[model], ParsedCall(operation, media_type == FORM, {})
+    )
 
 
 def is_read(body: Body, as_of: Day = None) -> bool:
@@ -307,9 +309,12 @@ def validated(
     """What becomes of a call that is right but for *fields*."""
     model, operation, media_type = body
     right = {"model": model, "prompt": "x", "image": FILE, "images": [REFERENCE]}
-    accepted_names = {*accepted(body, as_of), *(["model"] if as_of in MODEL_RULE.period else [])}
+    accepted_names = {
+        *accepted(body, as_of),
+        *(["model"] if as_of in MODEL_PARAMETER_RULE.period else []),
+    }
     needed = {name: value for name, value in right.items() if name in accepted_names}
-    call = Call(operation, media_type == FORM, needed | fields)
+    call = ParsedCall(operation, media_type == FORM, needed | fields)
     return validate(call, LOADER, policy or Policy(as_of))
 
 
@@ -317,7 +322,7 @@ def beside(body: Body, name: str, value: Any, as_of: Day) -> dict[str, Any]:
     """Other parameters with which that *value* has no conflict."""
     model, operation, media_type = body
     rules = accepted(body, as_of)
-    call = Call(operation, media_type == FORM, {})
+    call = ParsedCall(operation, media_type == FORM, {})
     others: dict[str, Any] = {}
     for conflict in availability_on(as_of).conflicts(MODELS[model], call):
         fields = others | {name: value}
@@ -560,7 +565,7 @@ def test_model_that_does_not_support_the_operation_is_refused(
 ) -> None:
     if operation not in model.accepts and not operation.only_model:
         with pytest.raises(APIError, match=f"Value must be '{LISTED_MODEL}'"):
-            validate(Call(operation, form=True, fields={"model": model.id}), LOADER)
+            validate(ParsedCall(operation, form=True, fields={"model": model.id}), LOADER)
 
 
 def test_admin_api_gives_the_table_as_json_schema(http: httpx2.Client) -> None:

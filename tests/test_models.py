@@ -16,9 +16,9 @@ from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.model import Model
 from images_emulator.contract.model_rules import at_generations_and_edits
 from images_emulator.contract.models import MODELS, NEWEST_MODEL
+from images_emulator.contract.operational_errors import ERRORS_BY_NAME
 from images_emulator.contract.operations import EDITS, GENERATIONS, IMAGE_OPERATIONS, Operation
 from images_emulator.contract.rules import Choice, Rule, Text
-from images_emulator.contract.service_errors import ERRORS_BY_NAME
 from images_emulator.contract.token_rates import OutputFormula, TokenRates
 
 

@@ -22,7 +22,7 @@ from openai import AzureOpenAI, OpenAI, RateLimitError
 
 from images_emulator import RemoteServer, Server, Settings, create_app
 from images_emulator.cli.call_line import as_json
-from images_emulator.cli.exchange_line import line_of_exchange
+from images_emulator.cli.journal_line import line_of_exchange
 from images_emulator.contract.refusal import APIError
 from images_emulator.namespace_names import MAX_CHARS, name_of_key, path_of, split_path
 from images_emulator.state.emulator import Emulator

@@ -823,7 +823,7 @@ print(*sorted(name for name in sys.modules if name.startswith("images_emulator")
     assert done.stdout.splitlines() == [
         "",
         "images_emulator images_emulator.changeable_settings images_emulator.environment "
-        "images_emulator.pytest_plugin images_emulator.server_errors images_emulator.spelling",
+        "images_emulator.pytest_plugin images_emulator.client_errors images_emulator.spelling",
     ]
 
 

@@ -12,8 +12,8 @@ import pytest
 from openai import DefaultHttpxClient, OpenAI
 
 from images_emulator import Server, Settings
-from images_emulator.cli.exchange_line import line_of_exchange
-from images_emulator.contract.service_errors import rate_limit_values
+from images_emulator.cli.journal_line import line_of_exchange
+from images_emulator.contract.operational_errors import rate_limit_values
 from images_emulator.setting_values import parse_rate
 
 SMALL = {"quality": "low", "size": "1024x1024"}

@@ -18,7 +18,13 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 
 from images_emulator import Emulator, Server, Settings
-from images_emulator.contract import admin_errors, azure, emulator_errors, errors, service_errors
+from images_emulator.contract import (
+    admin_errors,
+    azure,
+    emulator_errors,
+    errors,
+    operational_errors,
+)
 from images_emulator.contract.calendar import LAST_DAY_OF_OLDER_STACK
 from images_emulator.contract.dialect import OPENAI
 from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT
@@ -29,13 +35,13 @@ from images_emulator.contract.policy import Policy
 from images_emulator.contract.refusal import (
     API_MANAGEMENT_ENVELOPE,
     GATEWAY_TYPE,
+    IMAGE_SERVICE_TYPE,
     OLDER_ENVELOPE,
-    SERVICE_TYPE,
     TODAYS_ENVELOPE,
     APIError,
     Refusal,
 )
-from images_emulator.contract.request import Call, Upload
+from images_emulator.contract.request import ParsedCall, Upload
 from images_emulator.contract.rules import Choice, Flag, Integer, Rule, Text
 from images_emulator.contract.sizes import GatewaySize
 from images_emulator.contract.uploads import UploadedImages
@@ -298,7 +304,9 @@ def test_error_message_is_that_of_the_day(day: date | None, message: str) -> Non
 
 
 def test_an_error_in_the_older_envelope_keeps_message_status_and_headers() -> None:
-    refusal = Refusal("x", "p", "c", type=SERVICE_TYPE, status=413, headers={"retry-after": "1"})
+    refusal = Refusal(
+        "x", "p", "c", type=IMAGE_SERVICE_TYPE, status=413, headers={"retry-after": "1"}
+    )
     error = refusal()
     error.is_of_operation = True
     older = error.answer_on(LAST_DAY_OF_OLDER_STACK)
@@ -339,7 +347,12 @@ def older_message(refusal: Refusal) -> Iterator[None]:
         (errors.missing_parameter, "POST", PATH, {"json": {}}),
         (emulator_errors.bad_directive, "POST", PATH, {"json": {"prompt": "[[emulator:none]]"}}),
         (emulator_errors.bad_override, "POST", PATH, {"headers": {"x-emulator-fault": "none"}}),
-        (service_errors.unverified, "POST", PATH, {"headers": {"x-emulator-fault": UNVERIFIED}}),
+        (
+            operational_errors.unverified,
+            "POST",
+            PATH,
+            {"headers": {"x-emulator-fault": UNVERIFIED}},
+        ),
         (emulator_errors.not_served, "POST", "/v1/responses", {}),
         (errors.model_not_listed, "GET", "/v1/models/none", {}),
         (errors.no_such_file, "GET", "/v1/files/none", {}),
@@ -367,9 +380,9 @@ def test_every_error_has_the_message_of_the_day_that_judges_the_call(
 @pytest.mark.parametrize(
     ("refusal", "broken"),
     [
-        (service_errors.server_error, "images_emulator.web.images_api.validate"),
+        (operational_errors.server_error, "images_emulator.web.images_api.validate"),
         (
-            service_errors.generation_failed,
+            operational_errors.generation_failed,
             "images_emulator.web.image_responses.wire.completed_event",
         ),
     ],
@@ -438,7 +451,7 @@ def refused_on(day: date, operation: Operation, name: str, value: object) -> Ref
     fields: dict[str, Any] = {"image": image}
     if operation is EDITS:
         fields |= {"prompt": "x", "mask": image}
-    call = Call(operation, form=True, fields=fields | {name: value})
+    call = ParsedCall(operation, form=True, fields=fields | {name: value})
     try:
         Validation(
             call, PillowImageLoader(lambda _: None, lambda _: None), Policy(day), OPENAI

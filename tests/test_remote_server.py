@@ -15,9 +15,9 @@ from openai import AuthenticationError, BadRequestError, InternalServerError, Op
 from PIL import Image
 
 from images_emulator import RemoteServer, Server
+from images_emulator.client_errors import ServerError, UnreachableError
 from images_emulator.imaging.decoder import upload_files_of
 from images_emulator.remote_server import RemoteClock
-from images_emulator.server_errors import ServerError, UnreachableError
 from images_emulator.state.clock import Clock
 from tests.conftest import KEY
 from tests.pictures import opened, png

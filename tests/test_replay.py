@@ -1257,7 +1257,7 @@ def test_files_of_recordings_are_not_read_on_the_event_loop(
         else:
             assert answer_to(player.url, "POST", GENERATIONS, {**body, "n": 2}).status == 404
     assert threads
-    assert all(name.startswith("parser") for name in threads)
+    assert all(name.startswith("background") for name in threads)
 
 
 # --- misses that are recorded

@@ -58,8 +58,8 @@ def test_a_step_of_the_scenario_that_was_over_is_met_again_where_its_grant_is_re
     assert all(meets(scenario, calls=2))
     steps = scenario._steps.value
     assert [*steps.all_spent()] == [first]
-    assert steps.with_revived(first.key).live == (first, second)
-    assert steps.with_revived(second.key).live == (second,)
+    assert steps.with_revived(first.key).live_planned == (first, second)
+    assert steps.with_revived(second.key).live_planned == (second,)
 
 
 def test_a_search_that_took_too_long_once_is_made_again_for_the_next_equal_call(
@@ -462,7 +462,7 @@ def test_inject_takes_the_settings_of_a_fault_by_keyword() -> None:
 def test_ten_thousand_steps_are_met_one_by_one_and_then_cost_nothing() -> None:
     scenario = scenario_of(*({"times": 1} for _ in range(10_000)))
     assert meets(scenario, calls=10_001) == ["server_error"] * 10_000 + [""]
-    assert not scenario._steps.value.live
+    assert not scenario._steps.value.live_planned
     assert len(meet(scenario)[1]) == MAX_NEAR_MISSES
 
 

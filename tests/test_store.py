@@ -23,10 +23,10 @@ from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import OPERATIONS
 from images_emulator.contract.request import ImageRequest
 from images_emulator.exchange.call_answer import CallAnswer
-from images_emulator.exchange.encoded_file import EncodedFile
 from images_emulator.exchange.exchange_packing import CompletionPacker, unpack_exchange
 from images_emulator.exchange.request_head import RequestHead
 from images_emulator.exchange.sent_answer import SentAnswer
+from images_emulator.exchange.sent_file import SentFile
 from images_emulator.exchange.sent_images import SentImage
 from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.faults.scenario_document import parse_step
@@ -526,8 +526,8 @@ def test_steps_are_the_same_after_their_way_through_json() -> None:
     for before, after in (
         (value.injected, again.injected),
         (value.planned, again.planned),
-        (value.live, again.live),
-        (value.spent, again.spent),
+        (value.live_planned, again.live_planned),
+        (value.spent_injected, again.spent_injected),
     ):
         assert [(each.step, each.title, each.key) for each in after] == [
             (each.step, each.title, each.key) for each in before
@@ -555,7 +555,7 @@ def test_a_packed_exchange_without_its_bytes_is_one_without_body_and_uploads() -
     )
     exchange.keep_body((b"--b", b"--"))
     exchange.request = _request(images=tuple(IMAGES), mask=MASK)
-    exchange.number, exchange.answer.files = 7, {0: EncodedFile(1648, b"iVBORw0K", 1234)}
+    exchange.number, exchange.answer.files = 7, {0: SentFile(1648, b"iVBORw0K", 1234)}
     exchange.start_response(200)
     exchange.answer.sent.end()
     exchange.end()

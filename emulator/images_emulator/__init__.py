@@ -1,7 +1,9 @@
 """A local server that a test cannot tell from the OpenAI Images API.
 
 The names in `__all__`, the pytest plugin and `images_emulator.testcontainers` are the public API.
-All else is internal, and may change in any release.
+So are the properties and methods, as far as they have a docstring, of what these return: calls,
+clocks, namespaces. Their classes and modules, and all else, are internal, and may change in any
+release.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from images_emulator.client_errors import ServerError as ServerError
     from images_emulator.imaging.recipe_reader import read_recipe as read_recipe
     from images_emulator.remote_server import RemoteServer as RemoteServer
     from images_emulator.server import Server as Server
@@ -22,6 +25,7 @@ _HOMES = {
     "Emulator": "images_emulator.state.emulator",
     "RemoteServer": "images_emulator.remote_server",
     "Server": "images_emulator.server",
+    "ServerError": "images_emulator.client_errors",
     "Settings": "images_emulator.settings",
     "create_app": "images_emulator.web.app",
     "read_recipe": "images_emulator.imaging.recipe_reader",
@@ -32,6 +36,7 @@ __all__ = [
     "Emulator",
     "RemoteServer",
     "Server",
+    "ServerError",
     "Settings",
     "create_app",
     "read_recipe",

@@ -11,9 +11,9 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
 from images_emulator.admin_prefix import ADMIN_PREFIX
+from images_emulator.client_errors import ServerError, UnreachableError
 from images_emulator.environment import API_KEY
 from images_emulator.namespace_names import DEFAULT_NAMESPACE, path_of, split_path
-from images_emulator.server_errors import ServerError, UnreachableError
 from images_emulator.setting_definition import ENVIRONMENT_PREFIX
 from images_emulator.setting_values import without_credentials
 

@@ -59,7 +59,7 @@ class BufferedTransport:
         self._sending: asyncio.Handle | None = None
         """Sends the held bytes if nothing more comes."""
         self.is_closing = transport.is_closing
-        self.answer: ProtocolAnswer | None = None
+        self.protocol_answer: ProtocolAnswer | None = None
         """See `Connection.answer`."""
         self.is_stopped = False
         """See `Connection.is_stopped`."""
@@ -127,8 +127,8 @@ class BufferedTransport:
         """See `Connection.on_stop`."""
         self._stop_callbacks.append(callback)
 
-    def stop(self) -> None:
-        """Tell the callbacks that the server stops."""
+    def tell_stop(self) -> None:
+        """Tell the callbacks that the server stops. The connection stays open."""
         callbacks, self._stop_callbacks = self._stop_callbacks, []
         for callback in callbacks:
             callback()

@@ -45,8 +45,8 @@ class ConnectionLimits(NamedTuple):
 
 
 class LimitedConfig(uvicorn.Config):
-    """uvicorn's configuration, with the *limits* of connections. A header on whatever the server
-    answers, also to what is no request, is one of its *headers*."""
+    """uvicorn's configuration, with the *limits* of connections. To add a header to every answer of
+    the server, also to what is no valid HTTP, pass it in uvicorn's option `headers`."""
 
     def __init__(self, app: Any, limits: ConnectionLimits, **options: Any) -> None:
         super().__init__(app, **options)
@@ -160,14 +160,14 @@ class HTTPProtocol(HttpToolsProtocol):
         """Make the answer to the newest request, if it has not begun, the last one of the
         connection, and say so in it. An answer that has no end is ended."""
         if self._buffered:
-            self._buffered.stop()
+            self._buffered.tell_stop()
         if self.cycle and not self.cycle.response_started:
             self.cycle.keep_alive = False
 
     def shutdown(self) -> None:
         """Close the connection: now if no answer is open on it, else after the answer."""
         if self._buffered:
-            self._buffered.stop()
+            self._buffered.tell_stop()
         super().shutdown()
 
     def cut(self) -> None:
@@ -277,7 +277,7 @@ class HTTPProtocol(HttpToolsProtocol):
                 self.transport.close()
                 return
             if self._buffered:
-                self._buffered.answer = ProtocolAnswer(status, body)
+                self._buffered.protocol_answer = ProtocolAnswer(status, body)
         lines = "".join(f"{name.lower()}: {value}\r\n" for name, value in headers.items())
         usual = b"".join(b"%s: %s\r\n" % each for each in self.server_state.default_headers)
         self.transport.write(

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, Unpack
 import pytest
 
 from images_emulator.changeable_settings import CHANGEABLE, SettingChanges, changeable_values
+from images_emulator.client_errors import ServerError
 from images_emulator.environment import TOKEN_VARIABLE, URL_VARIABLE, sdk_environment
-from images_emulator.server_errors import ServerError
 
 if TYPE_CHECKING:
     from images_emulator.exchange.exchange import Exchange
@@ -77,17 +77,18 @@ OCCUPIED_SCENARIO: Final = (
 
 
 class _WiderSteps:
-    """The steps of the scenario that fixtures of wider scope, which found *steps*, have injected or
-    begun. The steps of the server's own scenario are not theirs, nor are those that tests leave."""
+    """The steps of the scenario that fixtures of wider scope have injected or begun. Before them
+    there were *steps*. The steps of the server's own scenario are not theirs, nor are those that
+    tests leave."""
 
     def __init__(self, steps: Sequence[Mapping[str, Any]]) -> None:
         self._own_documents = [*map(_step_document, steps)]
         self._known = {step["id"] for step in steps}
         self._ids: set[str] = set()
 
-    def are_left(self, steps: Sequence[Mapping[str, Any]]) -> bool:
-        """Whether any of them is among *steps*, those before a test. What is new among *steps* is
-        theirs from now on."""
+    def begin_test(self, steps: Sequence[Mapping[str, Any]]) -> bool:
+        """Take what is new among *steps*, those before a test, for steps of these fixtures. Return
+        whether they have any left."""
         self._ids &= {step["id"] for step in steps}
         self._ids |= {
             step["id"]
@@ -307,7 +308,8 @@ def _images_emulator(
 ) -> Iterator[AnyServer]:
     """The server that `openai.OpenAI()` and `openai.AzureOpenAI()` lead to. It is emptied at the
     start and at the end, unless a fixture of wider scope has it. With `images_emulator_url` it is a
-    namespace of its own, which is deleted at the end."""
+    namespace. That of the session, or of a fixture of wider scope, is used where there is one;
+    otherwise the test has one of its own, which is deleted at the end."""
     session, settings = request.config.stash[_SESSION], images_emulator_settings
     with ExitStack() as stack:
         server: AnyServer
@@ -349,7 +351,7 @@ def _reset_around(
         marker, wider_steps = request.node.get_closest_marker(MARKER), session.wider_steps
     has_own_scenario = False
     try:
-        wider_steps_are_left = wider_steps and wider_steps.are_left(server.current_steps())
+        wider_steps_are_left = wider_steps and wider_steps.begin_test(server.current_steps())
         if marker:
             if marker.kwargs.get("scenario") is not None:
                 if wider_steps_are_left:

@@ -14,12 +14,12 @@ from warnings import warn
 from images_emulator.admin_client import AdminClient, ServerAddress, parse_address
 from images_emulator.call_list import CallFilters
 from images_emulator.changeable_settings import CHANGEABLE, SettingChanges, new_values
+from images_emulator.client_errors import ServerError, UnreachableError
 from images_emulator.contract.message_format import mask_key
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.exchange_packing import unpack_redacted
 from images_emulator.namespace_names import DEFAULT_NAMESPACE, check_name
 from images_emulator.server_control import ServerControl, without_spent_injected
-from images_emulator.server_errors import ServerError, UnreachableError
 from images_emulator.state.identity import random_id
 from images_emulator.state.query import Query
 from images_emulator.state.scenario import UnmetStep
@@ -92,8 +92,8 @@ class RemoteServer(ServerControl):
     the end. *admin_token* is that of the server.
 
     Calls are those of `Server.calls`, with API keys redacted. A method raises
-    `images_emulator.server_errors.ServerError` where the server does not answer, or refuses. The
-    constructor raises ValueError for a wrong URL or name; it asks the server for nothing.
+    `ServerError` of `images_emulator` where the server does not answer, or refuses. The constructor
+    raises ValueError for a wrong URL or name; it asks the server for nothing.
     """
 
     _poll_seconds: ClassVar[float] = 0.02

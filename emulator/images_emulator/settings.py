@@ -196,7 +196,7 @@ class Settings(Immutable, kw_only=True):
     speed: float = setting(
         1.0,
         "FACTOR",
-        "How many times as fast as it was recorded a recorded answer comes.",
+        "The speed of recorded answers: with 2 they come twice as fast as they were recorded.",
         above=0,
         needs=[Need("replay"), Need("delay", value=True)],
     )

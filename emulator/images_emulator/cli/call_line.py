@@ -1,5 +1,5 @@
 """A call as a line of the terminal shows it. This module makes the line from a call in an answer of
-the admin API, `exchange_line.py` from a call in the journal."""
+the admin API, `journal_line.py` from a call in the journal."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from images_emulator.web import admin_audit as audit
 
 if TYPE_CHECKING:
     from images_emulator.cli.call_line import CallLine
-    from images_emulator.cli.exchange_line import CallFormatter
+    from images_emulator.cli.journal_line import CallFormatter
     from images_emulator.threaded_server import ThreadedServer
 
 STDOUT: Final = 1
@@ -131,7 +131,7 @@ class LineLog(Generic[Item]):
     @cached_property
     def formatter(self) -> CallFormatter:
         """The object that makes lines of calls."""
-        from images_emulator.cli.exchange_line import CallFormatter  # noqa: PLC0415 - it delays the start
+        from images_emulator.cli.journal_line import CallFormatter  # noqa: PLC0415 - it delays the start
 
         return CallFormatter(
             level=self.level,

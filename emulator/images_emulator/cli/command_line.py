@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any, Final, NamedTuple, NoReturn, Protocol, cast
 
 from images_emulator.cli.standard_streams import discard_output, prepare_standard_streams
-from images_emulator.server_errors import ServerError, UnreachableError
+from images_emulator.client_errors import ServerError, UnreachableError
 from images_emulator.spelling import suggestion
 
 PROGRAM: Final = "images-emulator"

@@ -24,8 +24,8 @@ from images_emulator.admin_client import (
 from images_emulator.cli.command_line import ArgumentParser, CommandError
 from images_emulator.cli.configuration import argument_type, path_text, read_settings
 from images_emulator.cli.server_address import add_address, server_address
+from images_emulator.client_errors import UnreachableError
 from images_emulator.file_types import FILE_TYPES, file_type_of, file_type_of_suffix
-from images_emulator.server_errors import UnreachableError
 from images_emulator.setting_values import parse_as_of
 
 USAGE: Final = "PROMPT [OPTIONS]"

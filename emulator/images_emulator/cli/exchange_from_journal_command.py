@@ -12,7 +12,7 @@ from images_emulator.cli.command_line import ArgumentParser, CommandError
 from images_emulator.cli.requests_command import MAX_LIMIT, add_filters, take_filters
 from images_emulator.cli.server_address import add_address, server_address
 from images_emulator.cli.terminal import printable
-from images_emulator.server_errors import ServerError, UnreachableError
+from images_emulator.client_errors import ServerError, UnreachableError
 
 NOT_FOUND: Final = 404
 """The status of an answer that does not know the call `before`."""

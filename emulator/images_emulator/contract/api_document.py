@@ -7,7 +7,7 @@ from http import HTTPStatus
 from types import ModuleType
 from typing import Any, Final
 
-from images_emulator.contract import emulator_errors, errors, service_errors
+from images_emulator.contract import emulator_errors, errors, operational_errors
 from images_emulator.contract.file_objects import PURPOSE
 from images_emulator.contract.model_listing import models_json
 from images_emulator.contract.operations import (
@@ -73,7 +73,7 @@ def _statuses(module: ModuleType) -> Iterator[int]:
 
 def error_statuses() -> list[int]:
     """The statuses of all errors that a call can meet, also by a fault."""
-    modules = (errors, service_errors, emulator_errors)
+    modules = (errors, operational_errors, emulator_errors)
     return sorted({status for module in modules for status in _statuses(module)})
 
 

@@ -13,10 +13,15 @@ from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.image_rules import InputImages, OverlayRule
 from images_emulator.contract.message_format import Words
 from images_emulator.contract.model import Model
-from images_emulator.contract.models import MODEL_RULE, MODEL_RULES, MODELS, newest_of
+from images_emulator.contract.models import (
+    MODEL_PARAMETER_RULE,
+    MODEL_PARAMETER_RULES,
+    MODELS,
+    newest_of,
+)
 from images_emulator.contract.operations import FORM, JSON, Operation
 from images_emulator.contract.refusal import APIError
-from images_emulator.contract.request import Call
+from images_emulator.contract.request import ParsedCall
 from images_emulator.contract.rules import Choice, Rule, Rules
 from images_emulator.contract.sizes import ServiceSize
 
@@ -26,8 +31,8 @@ class Availability:
     What it answers never changes, so that one instance serves all calls of that day: see
     `availability_on`.
 
-    Each rule has its version of *day*. Where *as_of* is `any`, an announced change waits for its
-    day.
+    Each rule has its version of that day. Where *as_of* is `any` (None), it has its version of
+    *day*: an announced change waits for its day.
     """
 
     def __init__(self, as_of: Day, dialect: Dialect = OPENAI, day: Day = None) -> None:
@@ -40,7 +45,7 @@ class Availability:
             name: model for name, model in MODELS.items() if model.exists_on(as_of)
         }
 
-    def rules(self, model: Model, call: Call) -> Rules:
+    def rules(self, model: Model, call: ParsedCall) -> Rules:
         """The rules of *model* for the operation and the kind of body of *call*. Raises APIError
         where the model takes no such body."""
         key = (model.id, call.operation, call.form)
@@ -49,7 +54,7 @@ class Availability:
             rules = self._rules[key] = self._rules_of_day(model, call)
         return rules
 
-    def conflicts(self, model: Model, call: Call) -> Sequence[Conflict]:
+    def conflicts(self, model: Model, call: ParsedCall) -> Sequence[Conflict]:
         """The conflicts that *call* can have at *model*. Raises APIError where the model takes no
         such body."""
         key = (model.id, call.operation, call.form)
@@ -60,7 +65,7 @@ class Availability:
             self._conflicts[key] = conflicts
         return conflicts
 
-    def _rules_of_day(self, model: Model, call: Call) -> Rules:
+    def _rules_of_day(self, model: Model, call: ParsedCall) -> Rules:
         rules: dict[str, Rule] = {}
         for name, dated in model.accepts[call.operation].items():
             if self.as_of not in dated.period:
@@ -78,7 +83,7 @@ class Availability:
         return rules
 
     def model_name(
-        self, call: Call, forgive: Callable[[APIError], None] = lambda error: None
+        self, call: ParsedCall, forgive: Callable[[APIError], None] = lambda error: None
     ) -> str | None:
         """The name of the model of *call*, whether the model exists or not: the only model of the
         operation, the model that the call names, or the default. None where all three are missing.
@@ -90,22 +95,24 @@ class Availability:
             return call.operation.only_model
         return self.default_model(call) if name is None else name
 
-    def named_model(self, call: Call, forgive: Callable[[APIError], None]) -> str | None:
+    def named_model(self, call: ParsedCall, forgive: Callable[[APIError], None]) -> str | None:
         """The name that *call* has as its `model`; None where it has none, or one with an error,
         which is passed to *forgive*."""
         names = call.sent_names(with_brackets=call.operation.is_on_older_stack(self.day))
-        if "model" not in names or self.as_of not in MODEL_RULE.period:
+        if "model" not in names or self.as_of not in MODEL_PARAMETER_RULE.period:
             return None
         name = call.fields["model"]
         try:
-            rule = MODEL_RULES.get(call.operation, MODEL_RULE).version_on(self.day)
+            rule = MODEL_PARAMETER_RULES.get(call.operation, MODEL_PARAMETER_RULE).version_on(
+                self.day
+            )
             rule.check_at_gateway("model", name)
         except APIError as error:
             forgive(error)
             return None
         return str(name)
 
-    def default_model(self, call: Call) -> str | None:
+    def default_model(self, call: ParsedCall) -> str | None:
         """The model of a call that names none: the first default model, or a later one if the call
         has a parameter that only the later one takes. None where there is no default model."""
         periods = call.operation.bodies[FORM if call.form else JSON].default_models
@@ -124,7 +131,7 @@ class Availability:
                     return candidate.id
         return first.id
 
-    def _takes(self, model: Model, call: Call, name: str, value: Any) -> bool:
+    def _takes(self, model: Model, call: ParsedCall, name: str, value: Any) -> bool:
         """Whether *model* takes *value* for the parameter *name*. Only words, sizes and numbers of
         files are checked."""
         rule = self.rules(model, call).get(name)

@@ -6,7 +6,7 @@ Sources: the recordings of `Azure/azure-sdk-assets`, Azure's documentation, and 
 users, which comments name.
 
 Most errors here come from Azure API Management, the proxy in front of Azure's service. An error
-that only a fault sends is in `service_errors.py`, even where Azure alone has it
+that only a fault sends is in `operational_errors.py`, even where Azure alone has it
 (`AZURE_ERRORS_BY_NAME`). `error_overrides` of `AZURE` has Azure's words for errors that OpenAI has,
 too.
 """
@@ -20,7 +20,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any, Final
 
-from images_emulator.contract import service_errors
+from images_emulator.contract import operational_errors
 from images_emulator.contract.dialect import OPENAI, AnswerFacts, Dialect, Header, HostedURLs
 from images_emulator.contract.operations import AZURE_PREFIX, DEPLOYMENTS_PREFIX, Operation
 from images_emulator.contract.refusal import API_MANAGEMENT_ENVELOPE, Envelope, ErrorAnswer, Refusal
@@ -71,7 +71,7 @@ rate_limited = Refusal(
 )
 # Azure sends one version on all days, so neither error has OpenAI's earlier versions.
 content_policy = replace(
-    service_errors.content_policy_dalle_2,
+    operational_errors.content_policy_dalle_2,
     code="content_policy_violation",
     envelope=Envelope(
         ("code", "inner_error", "message", "type"),
@@ -85,9 +85,9 @@ content_policy = replace(
     earlier=(),
 )
 moderated = replace(
-    service_errors.moderated,
+    operational_errors.moderated,
     earlier=(),
-    message=service_errors.moderated.message.replace("help.openai.com", "Azure support ticket"),
+    message=operational_errors.moderated.message.replace("help.openai.com", "Azure support ticket"),
 )
 # Recorded on other endpoints.
 server_error = Refusal(

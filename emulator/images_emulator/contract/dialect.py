@@ -1,8 +1,9 @@
-"""Dialects. OpenAI and Azure serve the same API, and a dialect has the differences on the wire: the
-headers, error bodies, error messages and URLs of one service.
+"""Dialects. Two providers, OpenAI and Azure, serve the same API. A dialect has the differences of
+one provider on the wire: headers, error bodies, error messages and URLs.
 
-Routes, validation and rendering are the same for both services. OpenAI's dialect is here, Azure's
-in `azure.py`. A new response header on every answer of OpenAI is a row of `OPENAI_HEADERS`.
+Both have the same tables of models, validation and rendering. A dialect may adapt the rule for a
+parameter; the paths of a provider are in `operations.py`. OpenAI's dialect is here, Azure's in
+`azure.py`. A new response header on every answer of OpenAI is a row of `OPENAI_HEADERS`.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from images_emulator.contract import errors
 from images_emulator.contract.calendar import ALWAYS, Day, Period, StackDays
 from images_emulator.contract.cors import ALLOW_ORIGIN, ALLOW_ORIGIN_DAYS
 from images_emulator.contract.model import Model
+from images_emulator.contract.operational_errors import ERRORS_BY_NAME
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.refusal import ErrorAnswer, Refusal
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.rules import Rule
-from images_emulator.contract.service_errors import ERRORS_BY_NAME
 from images_emulator.immutable import Immutable
 
 Header = tuple[bytes, bytes]
@@ -77,7 +78,7 @@ class HostedURLs(Immutable, kw_only=True):
 
 
 class Dialect(Immutable, kw_only=True, eq=False):
-    """The wire format of one service, as far as the services differ."""
+    """The wire format of one provider, as far as the providers differ."""
 
     request_id: Callable[[str], str]
     """Makes a request id from 32 hexadecimal digits."""
@@ -88,7 +89,7 @@ class Dialect(Immutable, kw_only=True, eq=False):
     hosted: HostedURLs
     """The URLs of images that are answered by URL."""
     error_overrides: Mapping[str, Refusal] = field(default_factory=dict)
-    """The service's own words for errors of `ERRORS_BY_NAME`, by the same names."""
+    """The provider's own words for errors of `ERRORS_BY_NAME`, by the same names."""
     unknown_path: Refusal | None = None
     """The answer at an unknown path; None for an empty 404."""
     earlier_unknown_path: tuple[tuple[date, Refusal], ...] = ()
@@ -96,15 +97,15 @@ class Dialect(Immutable, kw_only=True, eq=False):
     wrong_method: Refusal = errors.method_not_allowed
     """The error of a method that the path does not have."""
     adapt_rule: Callable[[str, Rule], Rule] = lambda name, rule: rule
-    """Makes the service's rule for a parameter, from its name and the rule of the model."""
+    """Makes the provider's rule for a parameter, from its name and the rule of the model."""
     annotations: Callable[[ImageRequest], Mapping[str, Any]] = lambda request: {}
-    """Makes the keys of each image of an answer that only this service has."""
+    """Makes the keys of each image of an answer that only this provider has."""
     message_values: Callable[[Operation | None, str, str, str], Mapping[str, str]] = lambda *_: {}
-    """Makes the values that only this service's error messages name, from the operation, the
+    """Makes the values that only this provider's error messages name, from the operation, the
     deployment, the model and the API version of the call."""
 
     def refusal(self, name: str, model: Model | None = None) -> Refusal:
-        """The error of that *name*: the service's own, or else the model's, or else the one of
+        """The error of that *name*: the provider's own, or else the model's, or else the one of
         `ERRORS_BY_NAME`. Raises KeyError for an unknown name."""
         of_model = model.error_overrides.get(name) if model else None
         return self.error_overrides.get(name) or of_model or ERRORS_BY_NAME[name]
@@ -131,8 +132,8 @@ whose days depend on the stack (`STACK_HEADER_DAYS`).
 
 Azure's answers have their own headers (`azure.py`), downloads have the blob storage's, and played
 recordings have the recorded ones. Answers that `on_miss=record` passes on have the upstream's. The
-command `drift` compares those that `API_HEADERS` in `recordings/comparison.py` names. These answers
-have no such headers:
+command `drift` tells where an answer lacks a header of `REQUIRED_HEADERS` in
+`recordings/comparison.py`. The following answers have no headers of the API:
 
 - answers to preflights
 - answers of `/_emulator` and `/metrics`

@@ -14,8 +14,8 @@ from typing import Final
 
 from images_emulator.contract.calendar import GATEWAY_SINCE, JSON_EDITS_SINCE
 from images_emulator.contract.refusal import (
+    IMAGE_SERVICE_TYPE,
     OLDER_ENVELOPE,
-    SERVICE_TYPE,
     Refusal,
     older_stack_versions,
 )
@@ -217,7 +217,7 @@ _NOT_PNG: Final = "Uploaded image must be a PNG and less than 4 MB."
 upload_not_png = Refusal(
     _NOT_PNG,
     code="invalid_image_format",
-    type=SERVICE_TYPE,
+    type=IMAGE_SERVICE_TYPE,
     earlier=(
         (
             date(2023, 11, 6),
@@ -235,14 +235,14 @@ _NOT_SQUARE: Final = (
 )
 upload_not_square = Refusal(
     _NOT_SQUARE,
-    type=SERVICE_TYPE,
+    type=IMAGE_SERVICE_TYPE,
     earlier=older_stack_versions(_NOT_SQUARE),
 )
 _WRONG_MODE: Final = "Invalid input image - format must be in [{listed:,}], got {mode}."
 # Behind the gateway: traceloop/openllmetry-js, 2025-08-11.
 upload_wrong_mode = Refusal(
     _WRONG_MODE,
-    type=SERVICE_TYPE,
+    type=IMAGE_SERVICE_TYPE,
     earlier=older_stack_versions(_WRONG_MODE),
 )
 
@@ -273,39 +273,39 @@ no_such_model = Refusal(
     "The model '{model}' does not exist.",
     param="model",
     code="invalid_value",
-    type=SERVICE_TYPE,
+    type=IMAGE_SERVICE_TYPE,
     earlier=older_stack_versions("Invalid model {model}. The model argument should be left blank."),
 )
 size_not_listed = Refusal(
     "Invalid size '{value}'. Supported sizes are {sizes}.",
     param="size",
     code="invalid_value",
-    type=SERVICE_TYPE,
+    type=IMAGE_SERVICE_TYPE,
 )
 size_syntax = Refusal(
     "Invalid size '{value}'. Expected WIDTHxHEIGHT, for example '1824x1024'.",
     param="size",
     code="invalid_value",
-    type=SERVICE_TYPE,
+    type=IMAGE_SERVICE_TYPE,
 )
 size_not_divisible = Refusal(
     "Invalid size '{value}'. Width and height must both be divisible by {step}.",
     param="size",
     code="invalid_value",
-    type=SERVICE_TYPE,
+    type=IMAGE_SERVICE_TYPE,
 )
 size_edge_too_long = Refusal(
     "Invalid size '{value}'. The longest edge must be less than or equal to {edge}.",
     param="size",
     code="invalid_value",
-    type=SERVICE_TYPE,
+    type=IMAGE_SERVICE_TYPE,
 )
 # Not recorded; in the form of `size_edge_too_long`.
 size_edge_too_short = Refusal(
     "Invalid size '{value}'. The shortest edge must be greater than or equal to {edge}.",
     param="size",
     code="invalid_value",
-    type=SERVICE_TYPE,
+    type=IMAGE_SERVICE_TYPE,
 )
 # Not recorded. The words are from clients that check the ratio themselves.
 size_too_elongated = Refusal(
@@ -313,19 +313,19 @@ size_too_elongated = Refusal(
     "to {ratio}:1.",
     param="size",
     code="invalid_value",
-    type=SERVICE_TYPE,
+    type=IMAGE_SERVICE_TYPE,
 )
 size_too_few_pixels = Refusal(
     "Invalid size '{value}'. Requested resolution is below the current minimum pixel budget.",
     param="size",
     code="invalid_value",
-    type=SERVICE_TYPE,
+    type=IMAGE_SERVICE_TYPE,
 )
 size_too_many_pixels = Refusal(
     "Invalid size '{value}'. Requested resolution exceeds the current pixel budget.",
     param="size",
     code="invalid_value",
-    type=SERVICE_TYPE,
+    type=IMAGE_SERVICE_TYPE,
 )
 # Not recorded. Third parties measured that the limits hold for the sheet of all frames.
 _SHEET: Final = (
@@ -337,76 +337,76 @@ sheet_edge_too_long = Refusal(
     f"{_SHEET}The longest edge of the sheet must be less than or equal to {{limit}}.",
     param="size",
     code="invalid_value",
-    type=SERVICE_TYPE,
+    type=IMAGE_SERVICE_TYPE,
 )
 sheet_too_few_pixels = Refusal(
     f"{_SHEET}The sheet must have at least {{limit:,}} pixels.",
     param="size",
     code="invalid_value",
-    type=SERVICE_TYPE,
+    type=IMAGE_SERVICE_TYPE,
 )
 sheet_too_many_pixels = Refusal(
     f"{_SHEET}The sheet must have at most {{limit:,}} pixels.",
     param="size",
     code="invalid_value",
-    type=SERVICE_TYPE,
+    type=IMAGE_SERVICE_TYPE,
 )
 parameter_not_supported = Refusal(
     "The model '{model}' does not support the '{name}' parameter.",
     param="{name}",
     code="invalid_{name}_model",
-    type=SERVICE_TYPE,
+    type=IMAGE_SERVICE_TYPE,
 )
 transparent_unsupported = Refusal(
     "Transparent background is not supported for this model.",
     param="background",
     code="invalid_value",
-    type=SERVICE_TYPE,
+    type=IMAGE_SERVICE_TYPE,
 )
 transparent_jpeg = Refusal(
     "Transparent background is not supported for JPEG output format",
     param="background",
     code="invalid_value",
-    type=SERVICE_TYPE,
+    type=IMAGE_SERVICE_TYPE,
 )
 compressed_png = Refusal(
     "Compression less than 100 is not supported for PNG output format",
     code="invalid_png_output_compression",
-    type=SERVICE_TYPE,
+    type=IMAGE_SERVICE_TYPE,
 )
 streamed_batch = Refusal(
     "Streaming is only supported with n=1.",
     param="input",
     code="unsupported_parameter",
-    type=SERVICE_TYPE,
+    type=IMAGE_SERVICE_TYPE,
 )
 # Not recorded; documented as "Only supported with output_format=gif" (svg).
 only_with_format = Refusal(
     "The '{name}' parameter is only supported with output_format={output_format}.",
     param="{name}",
     code="unsupported_parameter",
-    type=SERVICE_TYPE,
+    type=IMAGE_SERVICE_TYPE,
 )
 # Not recorded; documented as "does not support" and "cannot use".
 not_with_format = Refusal(
     "The '{name}' parameter is not supported with output_format={output_format}.",
     param="{name}",
     code="unsupported_parameter",
-    type=SERVICE_TYPE,
+    type=IMAGE_SERVICE_TYPE,
 )
 # Not recorded; documented as "Cannot be combined with mask".
 mask_with_markup = Refusal(
     "The 'markup' parameter cannot be combined with 'mask'.",
     param="markup",
     code="unsupported_parameter",
-    type=SERVICE_TYPE,
+    type=IMAGE_SERVICE_TYPE,
 )
 # The first image has number 1. The older version has its mistake; it was recorded on 2025-04-28
 # (crmne/ruby_llm), today's on 2025-06-05.
 image_undecodable = Refusal(
     "Invalid image file or mode for image {number}, please check your image file.",
     code="invalid_image_file",
-    type=SERVICE_TYPE,
+    type=IMAGE_SERVICE_TYPE,
     earlier=(
         (
             date(2025, 6, 5),
@@ -421,30 +421,30 @@ image_data_invalid = Refusal(
     "Invalid image data.",
     param="{name}",
     code="invalid_image_file",
-    type=SERVICE_TYPE,
+    type=IMAGE_SERVICE_TYPE,
 )
 # The errors of overlays were recorded for `mask` only, and none with a `param`.
 overlay_wrong_size = Refusal(
     "Invalid {name} image format - {name} size does not match image size",
     code="invalid_{name}_image_format",
-    type=SERVICE_TYPE,
+    type=IMAGE_SERVICE_TYPE,
 )
 overlay_without_alpha = Refusal(
     "Invalid {name} image format - {name} image missing alpha channel",
     code="invalid_{name}_image_format",
-    type=SERVICE_TYPE,
+    type=IMAGE_SERVICE_TYPE,
 )
 # Not recorded; documented: a markup must "contain transparent pixels".
 overlay_opaque = Refusal(
     "Invalid {name} image format - {name} image has no transparent pixels",
     code="invalid_{name}_image_format",
-    type=SERVICE_TYPE,
+    type=IMAGE_SERVICE_TYPE,
 )
 # Not recorded; documented: a mask is "a valid PNG file".
 overlay_undecodable = Refusal(
     "Invalid {name} image format - {name} image is not a valid PNG file",
     code="invalid_{name}_image_format",
-    type=SERVICE_TYPE,
+    type=IMAGE_SERVICE_TYPE,
 )
 
 # --- before the gateway: keys, methods and bodies

@@ -11,10 +11,10 @@ from typing import Any, Final
 from images_emulator.contract.availability import availability_on
 from images_emulator.contract.conflicts import Conflict, conflicts_within
 from images_emulator.contract.model import Model
-from images_emulator.contract.models import MODEL_RULE, MODELS
+from images_emulator.contract.models import MODEL_PARAMETER_RULE, MODELS
 from images_emulator.contract.operations import FORM, IMAGE_OPERATIONS, Operation
 from images_emulator.contract.refusal import APIError
-from images_emulator.contract.request import Call
+from images_emulator.contract.request import ParsedCall
 from images_emulator.contract.rules import Rules
 
 TERMINAL_COLUMNS: Final = 100
@@ -26,7 +26,7 @@ def schema_of(rules: Rules, conflicts: Iterable[Conflict]) -> dict[str, Any]:
     excluded = [conflict.schema(rules) for conflict in conflicts]
     return {
         "type": "object",
-        "properties": {"model": MODEL_RULE.schema()}
+        "properties": {"model": MODEL_PARAMETER_RULE.schema()}
         | {name: rule.schema() for name, rule in rules.items()},
         "required": [name for name, rule in rules.items() if rule.required],
         "additionalProperties": False,
@@ -39,7 +39,7 @@ def _schemas(model: Model, operation: Operation) -> dict[str, Any]:
     for media_type in operation.bodies:
         # Not every model reads references in JSON.
         with suppress(APIError):
-            call = Call(operation, media_type == FORM, {})
+            call = ParsedCall(operation, media_type == FORM, {})
             available = availability_on(None)
             conflicts = available.conflicts(model, call)
             schemas[media_type] = schema_of(available.rules(model, call), conflicts)

@@ -32,6 +32,7 @@ from images_emulator.contract.model_rules import (
     at_generations_and_edits,
     gpt_image_rules,
 )
+from images_emulator.contract.operational_errors import content_policy_dalle_2, rate_limited_dalle
 from images_emulator.contract.operations import (
     DALLE_SHUTDOWN,
     GENERATIONS,
@@ -39,7 +40,6 @@ from images_emulator.contract.operations import (
 )
 from images_emulator.contract.prices import ImagePrices, TokenPrices
 from images_emulator.contract.rules import Choice, Rule, Text
-from images_emulator.contract.service_errors import content_policy_dalle_2, rate_limited_dalle
 from images_emulator.contract.token_rates import (
     InputPatches,
     InputTiles,
@@ -48,7 +48,7 @@ from images_emulator.contract.token_rates import (
     TokenRates,
 )
 
-MODEL_RULE: Final = Text(nullable=False, period=Period(since=date(2023, 11, 6)))
+MODEL_PARAMETER_RULE: Final = Text(nullable=False, period=Period(since=date(2023, 11, 6)))
 """The rule of `model`, which is checked before all others: they depend on it."""
 
 MODELS_AT_GATEWAY: Final[Sequence[tuple[date, tuple[str, ...]]]] = (
@@ -74,12 +74,12 @@ they begin here with the release of those models."""
 UNLISTED_AT_GATEWAY: Final = ("gpt-image-1.5-2025-12-16",)
 """A model of those days that the lists leave out."""
 
-MODEL_RULES: Final[Mapping[Operation, Rule]] = {
+MODEL_PARAMETER_RULES: Final[Mapping[Operation, Rule]] = {
     # What the gateway listed for edits on those days was not recorded.
     GENERATIONS: replace(
-        MODEL_RULE,
+        MODEL_PARAMETER_RULE,
         earlier=(
-            (GATEWAY_SINCE, MODEL_RULE),
+            (GATEWAY_SINCE, MODEL_PARAMETER_RULE),
             *(
                 (
                     until,
@@ -90,7 +90,7 @@ MODEL_RULES: Final[Mapping[Operation, Rule]] = {
         ),
     )
 }
-"""The rules of `model` at the operations that do not have `MODEL_RULE`."""
+"""The rules of `model` at the operations that do not have `MODEL_PARAMETER_RULE`."""
 
 OUTPUT_RATES: Final = OutputTable(
     {"low": (272, 408, 400), "medium": (1056, 1584, 1568), "high": (4160, 6240, 6208)}

@@ -241,7 +241,7 @@ DEPLOYMENTS_PREFIX: Final = f"{AZURE_PREFIX}deployments/"
 
 
 class Provider(Enum):
-    """A service that serves the API, with its own paths, checks of keys, and refusals."""
+    """A provider of the API, with its own paths, checks of keys, and refusals."""
 
     OPENAI = "OpenAI"
     AZURE = "Azure"

@@ -28,7 +28,7 @@ from images_emulator.immutable import Immutable
 GATEWAY_TYPE: Final = "invalid_request_error"
 """The `type` of errors of the gateway, which checks names, types, ranges and words."""
 
-SERVICE_TYPE: Final = "image_generation_user_error"
+IMAGE_SERVICE_TYPE: Final = "image_generation_user_error"
 """The `type` of errors of the image service behind the gateway, which checks models, sizes, files,
 and how parameters combine."""
 
@@ -92,7 +92,7 @@ class ErrorAnswer:
         return ErrorAnswer(
             self.message,
             status=self.status,
-            type=GATEWAY_TYPE if self.type == SERVICE_TYPE else self.type,
+            type=GATEWAY_TYPE if self.type == IMAGE_SERVICE_TYPE else self.type,
             headers=self.headers,
             envelope=OLDER_ENVELOPE,
         )

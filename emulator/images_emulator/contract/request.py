@@ -1,4 +1,4 @@
-"""The two forms of a call: the `Call`, which is parsed, and the `ImageRequest`, which is validated.
+"""The two forms of a call: the `ParsedCall`, and the `ImageRequest`, which is validated.
 
 A new parameter that changes the answer is a field of `ImageRequest`. The rule that checks it is in
 `model_rules.py`.
@@ -58,7 +58,7 @@ class Upload(Immutable):
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ParsedCall:
     """One call whose body is parsed, and not yet validated.
 
     *form* is true for a form, false for JSON. *fields* are in the order of the body. The fields of

@@ -16,11 +16,11 @@ from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.image_rules import InputImages, OverlayRule
 from images_emulator.contract.message_format import Words
 from images_emulator.contract.model import Model
-from images_emulator.contract.models import LISTED_MODEL, MODEL_RULE
+from images_emulator.contract.models import LISTED_MODEL, MODEL_PARAMETER_RULE
 from images_emulator.contract.picture import ImageLoader
 from images_emulator.contract.policy import Policy
 from images_emulator.contract.refusal import APIError, Violation
-from images_emulator.contract.request import REQUEST_FIELDS, Call, ImageRequest
+from images_emulator.contract.request import REQUEST_FIELDS, ImageRequest, ParsedCall
 from images_emulator.contract.rules import Pixels, Rule, Rules, Values
 
 MAX_VIOLATIONS: Final = 100
@@ -29,7 +29,7 @@ violations: a body may have 32,000."""
 
 
 def validate(
-    call: Call, loader: ImageLoader, policy: Policy | None = None, dialect: Dialect = OPENAI
+    call: ParsedCall, loader: ImageLoader, policy: Policy | None = None, dialect: Dialect = OPENAI
 ) -> ImageRequest:
     """The valid request that *call* makes. Raises APIError, in the newest words, where the service
     that speaks *dialect* refuses the call. `ServedExchange.error_answer` makes the answer in the
@@ -40,7 +40,9 @@ def validate(
 class Validation:
     """The validation of one call. *violations* are the mistakes that it has forgiven so far."""
 
-    def __init__(self, call: Call, loader: ImageLoader, policy: Policy, dialect: Dialect) -> None:
+    def __init__(
+        self, call: ParsedCall, loader: ImageLoader, policy: Policy, dialect: Dialect
+    ) -> None:
         self.call = call
         self.loader = loader
         self.policy = policy
@@ -134,7 +136,10 @@ class Validation:
     def _unknown_names(self, rules: Rules) -> Words:
         """The names that no rule has. The older stack has no arrays: there a name with brackets is
         unknown, and the names are sorted."""
-        is_known = {*rules, *(["model"] if self.policy.as_of in MODEL_RULE.period else [])}
+        is_known = {
+            *rules,
+            *(["model"] if self.policy.as_of in MODEL_PARAMETER_RULE.period else []),
+        }
         sent = self.call.sent_names(with_brackets=self.is_on_older_stack)
         names = [name for name in sent if name not in is_known]
         return Words(sorted(names) if self.is_on_older_stack else names)

@@ -25,7 +25,7 @@ from images_emulator.contract.calendar import (
 )
 from images_emulator.contract.events import event
 from images_emulator.contract.model import Model
-from images_emulator.contract.refusal import OLDER_ENVELOPE, SERVICE_TYPE, ErrorAnswer
+from images_emulator.contract.refusal import IMAGE_SERVICE_TYPE, OLDER_ENVELOPE, ErrorAnswer
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.templates import SlotValues, Template, number_slot, string_slot
 from images_emulator.contract.usage import SvgUsage, Usage, svg_usage_of
@@ -276,7 +276,7 @@ def error_event(error: ErrorAnswer, number: int, day: Day) -> bytes:
     of the user's was seen to have its number, one with `image_generation_failed` not to."""
     inner = {"type": error.type, "code": error.code, "message": error.message, "param": error.param}
     values: dict[str, Any] = {"type": "error", "error": inner}
-    if error.type == SERVICE_TYPE:
+    if error.type == IMAGE_SERVICE_TYPE:
         values["sequence_number"] = number
     return event("error", _keys_of_day(values, day)).encode()
 

@@ -16,15 +16,15 @@ from images_emulator.contract.answer_overrides import AnswerOverrides
 from images_emulator.contract.dialect import Dialect
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.usage import Usage
-from images_emulator.exchange.encoded_file import EncodedFile
 from images_emulator.exchange.sent_answer import SentAnswer
+from images_emulator.exchange.sent_file import SentFile
 
 _CREATED: Final = re.compile(rb'"created_at":(\d+)')
 
 
 def images_body(
     request: ImageRequest,
-    images: Sequence[EncodedFile] | Sequence[bytes],
+    images: Sequence[SentFile] | Sequence[bytes],
     usage: Usage | None,
     dialect: Dialect,
     overrides: AnswerOverrides,
@@ -34,22 +34,22 @@ def images_body(
 ) -> bytes:
     """The body of the answer to the call that arrived at that *time*, with *images*, which are
     files or URLs. *overrides* replace values of the body."""
-    files = [image for image in images if isinstance(image, EncodedFile)]
+    files = [image for image in images if isinstance(image, SentFile)]
     template = wire.images_response(
         request,
         usage if files else None,
-        files[0].chars * 3 // 4 if files else 0,
+        files[0].base64_chars * 3 // 4 if files else 0,
         dialect.annotations(request),
         overrides,
     )
-    shown = [image.shown() if isinstance(image, EncodedFile) else image for image in images]
+    shown = [image.shown() if isinstance(image, SentFile) else image for image in images]
     created = overrides.created_on(time.replace(microsecond=0))
     return template.fill(wire.slot_values(created, shown, request_id))
 
 
 def stream_body(
     request: ImageRequest,
-    files: Mapping[int, EncodedFile],
+    files: Mapping[int, SentFile],
     usage: Usage | None,
     sent: SentAnswer,
     overrides: AnswerOverrides,
@@ -61,7 +61,7 @@ def stream_body(
 
 def _events(
     request: ImageRequest,
-    files: Mapping[int, EncodedFile],
+    files: Mapping[int, SentFile],
     usage: Usage | None,
     sent: SentAnswer,
     overrides: AnswerOverrides,

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from images_emulator.contract.answer_overrides import NO_OVERRIDES, AnswerOverrides
 from images_emulator.contract.usage import Usage
-from images_emulator.exchange.encoded_file import EncodedFile
 from images_emulator.exchange.sent_answer import SentAnswer
+from images_emulator.exchange.sent_file import SentFile
 
 if TYPE_CHECKING:
-    from images_emulator.exchange.answer_details import AnswerDetails
+    from images_emulator.exchange.known_answer import KnownAnswer
 
 
 @dataclass(slots=True, eq=False)
@@ -35,9 +35,9 @@ class CallAnswer:
     is_raw: bool = False
     """Whether the answer is a step's `raw`: its body is not made of the request, and it has no
     drawn pictures."""
-    details: AnswerDetails | None = None
+    known: KnownAnswer | None = None
     """The answer of a recording as the journal will show it, until the call is completed."""
-    files: Mapping[int, EncodedFile] = field(default_factory=dict)
+    files: Mapping[int, SentFile] = field(default_factory=dict)
     """The files: by the index of the image, or for a stream by the number of the event. Calls with
     equal answers share the mapping, which is filled as the images are drawn."""
     image_urls: Sequence[bytes] = ()

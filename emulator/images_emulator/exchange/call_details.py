@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from images_emulator.contract.models import FILE_PARAMETERS, MODELS
 from images_emulator.contract.picture import Picture
-from images_emulator.contract.request import REQUEST_FIELDS, Call, ImageRequest, Upload
+from images_emulator.contract.request import REQUEST_FIELDS, ImageRequest, ParsedCall, Upload
 from images_emulator.contract.rules import Pixels, Text
 from images_emulator.exchange.credentials import HIDDEN, is_secret, redacted_secret, redacted_url
 
@@ -127,7 +127,7 @@ def _form_text(name: str, text: str) -> str:
     return _shortened(text, MAX_PROMPT_CHARS) if name == "prompt" else str(kept_value(name, text))
 
 
-def details_of(call: Call | None, request: ImageRequest | None) -> CallDetails:
+def details_of(call: ParsedCall | None, request: ImageRequest | None) -> CallDetails:
     """The details of a call: of the validated *request*, or else of the parsed *call*."""
     sent = call.fields if call else {}
     uploads = tuple(_uploads(sent, request))

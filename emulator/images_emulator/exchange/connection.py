@@ -21,7 +21,7 @@ class Connection(Protocol):
     """The TCP connection of a call. The emulator's own HTTP protocol hands it over. There is none
     where another server serves the application, or where a test calls it in process."""
 
-    answer: ProtocolAnswer | None
+    protocol_answer: ProtocolAnswer | None
     """The error that the protocol has answered in place of the application, if any."""
 
     is_stopped: bool

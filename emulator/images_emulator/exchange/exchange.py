@@ -20,7 +20,7 @@ from images_emulator.contract.models import MODELS
 from images_emulator.contract.notices import NOTICE_HEADER
 from images_emulator.contract.operations import FORM, Operation
 from images_emulator.contract.refusal import APIError
-from images_emulator.contract.request import Call, ImageRequest
+from images_emulator.contract.request import ImageRequest, ParsedCall
 from images_emulator.contract.usage import Usage, read_usage, usage_of
 from images_emulator.exchange.answer_body import images_body, stream_body
 from images_emulator.exchange.answer_json import error_in
@@ -54,6 +54,13 @@ while the call's line waits to be written."""
 CallKind = Literal["call", "download"]
 """The kind of a call: a call to the API, or a request for a hosted picture."""
 
+READABLE_ATTRIBUTES: Final = (
+    *("id", "time", "kind", "number", "namespace", "fault", "recording", "recording_miss"),
+    *("near_misses", "duration_ms", "dropped"),
+)
+"""The attributes of an `Exchange` that a reader in any thread may read, beside its properties. They
+are replaced and never changed."""
+
 
 @dataclass(slots=True, weakref_slot=True, eq=False)
 class Exchange:
@@ -67,11 +74,9 @@ class Exchange:
       process wrote it last. Its reader may read all of it in its own thread. Several readers may
       share the objects of `Log.summaries`.
     - A call that this process serves is its `ServedExchange`, the very object that the server fills
-      in, even while the call is answered. In any thread a reader may read the properties, and the
-      attributes `id`, `time`, `kind`, `number`, `namespace`, `fault`, `recording`,
-      `recording_miss`, `near_misses`, `duration_ms` and `dropped`, which are replaced and never
-      changed. Until `duration_ms` is set, a property may be newer than one that was read before it.
-      The other attributes are for the server's thread.
+      in, even while the call is answered. A reader in any thread may read the properties, and of
+      the attributes the `READABLE_ATTRIBUTES`; the others are for the server's thread. Until
+      `duration_ms` is set, a property may be newer than one that was read before it.
 
     Of the answer, `image_indexes` are those of the images that were sent whole, `pictures` these
     images themselves; `stream_events` are the first events of a stream, `partial_count` is the
@@ -108,8 +113,8 @@ class Exchange:
     where it is not kept any more."""
     body_bytes: int = 0
     """The length of the body in `chunks`."""
-    call: Call | None = None
-    """The parsed body, until the call is completed."""
+    cached_call: ParsedCall | None = None
+    """The parsed body, once it is parsed and until the call is completed; see `parsed_call`."""
 
     # --- what has answered the call
 
@@ -160,7 +165,7 @@ class Exchange:
         """The model, prompt, parameters and uploads of the call, as far as they are known."""
         # These three are read first. `compact` drops the call, `drop_body_and_pictures` the other
         # two; each sets `cached_details` before, where it is needed.
-        call, request, chunks = self.call, self.request, self.chunks
+        call, request, chunks = self.cached_call, self.request, self.chunks
         if details := self.cached_details:
             return details
         if self.kind == "download":
@@ -170,7 +175,9 @@ class Exchange:
         late = self.body_bytes <= MAX_LATE_PARSE_BYTES
         return details_of(self._parsed(call, chunks) if late else call, request)
 
-    def _parsed(self, call: Call | None, chunks: tuple[bytes, ...] | None) -> Call | None:
+    def _parsed(
+        self, call: ParsedCall | None, chunks: tuple[bytes, ...] | None
+    ) -> ParsedCall | None:
         """The parsed body; None where there is none or it cannot be parsed."""
         if call or not chunks or not self.image_operation:
             return call
@@ -179,10 +186,10 @@ class Exchange:
         return None
 
     @property
-    def parsed(self) -> Call | None:
+    def parsed_call(self) -> ParsedCall | None:
         """The parsed body of a call to an image operation. None where it cannot be parsed, or is
         not kept. It may parse the body again, which takes a second for 200 MB."""
-        return self._parsed(self.call, self.chunks)
+        return self._parsed(self.cached_call, self.chunks)
 
     @property
     def method(self) -> str:

@@ -26,11 +26,11 @@ from images_emulator.contract.usage import Usage
 from images_emulator.exchange.call_answer import CallAnswer
 from images_emulator.exchange.call_details import CallDetails, UploadDetails
 from images_emulator.exchange.credentials import redacted_answer
-from images_emulator.exchange.encoded_file import EncodedFile
 from images_emulator.exchange.exchange import EXCHANGE_OVERHEAD_BYTES, Exchange
 from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.exchange.request_head import RawHeaders, RequestHead
 from images_emulator.exchange.sent_answer import SentAnswer, SentEvent
+from images_emulator.exchange.sent_file import SentFile
 from images_emulator.lru_cache import LRUCache
 
 PackedValue = tuple[Mapping[str, Any], bytes]
@@ -171,7 +171,7 @@ class _SharedText(NamedTuple):
     text: str
     request: ImageRequest | None
     chunks: tuple[bytes, ...] | None
-    files: Mapping[int, EncodedFile]
+    files: Mapping[int, SentFile]
     file_count: int
     images: Sequence[int]
     partial_count: int
@@ -211,7 +211,7 @@ def _shared_members(exchange: Exchange) -> tuple[bytes, dict[str, Any]]:
     members["details"] = _details_as_json(exchange.details)
     if exchange.answer.files:
         members["files"] = {
-            str(number): [file.chars, file.beginning.decode("latin-1"), file.length]
+            str(number): [file.base64_chars, file.beginning.decode("latin-1"), file.file_bytes]
             for number, file in exchange.answer.files.items()
         }
     if files:
@@ -341,7 +341,7 @@ def _answer(document: Mapping[str, Any]) -> CallAnswer:
     return CallAnswer(
         overrides=_overrides(document["overrides"]) if "overrides" in document else NO_OVERRIDES,
         files={
-            int(number): EncodedFile(chars, beginning.encode("latin-1"), size)
+            int(number): SentFile(chars, beginning.encode("latin-1"), size)
             for number, (chars, beginning, size) in get("files", {}).items()
         },
         image_urls=[url.encode() for url in get("image_urls", ())],

@@ -29,7 +29,7 @@ NearMissKind = Literal[
     "spent",
     "recording",
 ]
-"""The reason why a step did not match a call. All but the last five are keys of `match` that
+"""The reason why a call did not meet a step. All but the last five are keys of `match` that
 differ.
 
 - `target`: the step is for downloads or for streams and the call is none, or the step has no path
@@ -45,7 +45,8 @@ NEAR_MISS_OVERHEAD_BYTES: Final = 128
 
 
 class NearMiss(Immutable):
-    """A step or a recording that did not match a call. Its text is one sentence with its title."""
+    """A step that a call did not meet, or a recording that did not match it. Its text is one
+    sentence with its title."""
 
     step: str
     """The id of the step, or the name of the recording."""

@@ -33,11 +33,11 @@ def compact(exchange: ServedExchange, *, copied: bool = False) -> int:
     held = exchange.body_bytes + exchange.head.compact()
     if (
         exchange.cached_details is None
-        and exchange.call
+        and exchange.cached_call
         and (exchange.body_bytes > MAX_LATE_PARSE_BYTES or exchange.fault is not None)
     ):
         # In this order: see `details`.
-        exchange.cached_details = details_of(exchange.call, exchange.request)
+        exchange.cached_details = details_of(exchange.cached_call, exchange.request)
         held += getsizeof(repr(exchange.cached_details))
     if request := exchange.request:
         held += imaging.decoder.weight_for_next_holder(request, copied=copied)
@@ -46,8 +46,8 @@ def compact(exchange: ServedExchange, *, copied: bool = False) -> int:
     answer = exchange.answer
     if exchange.near_misses or answer.sent.listens or answer.image_urls:
         held += _answer_bytes(exchange)
-    exchange.call = exchange.call_error = exchange.connection = None
-    exchange.message_values = answer.details = None
+    exchange.cached_call = exchange.parse_error = exchange.connection = None
+    exchange.message_values = answer.known = None
     exchange.weight = EXCHANGE_OVERHEAD_BYTES + held
     return held
 

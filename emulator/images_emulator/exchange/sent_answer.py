@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.usage import Usage
 from images_emulator.exchange.answer_json import image_items, is_image, json_value, usage_in
-from images_emulator.exchange.encoded_file import without_base64
 from images_emulator.exchange.request_head import RawHeaders
+from images_emulator.exchange.sent_file import without_base64
 
 if TYPE_CHECKING:
-    from images_emulator.exchange.answer_details import AnswerDetails
+    from images_emulator.exchange.known_answer import KnownAnswer
 
 MAX_ERROR_BYTES: Final = 16_384
 """The most bytes of a refusal's body that are kept."""
@@ -76,8 +76,8 @@ class SentAnswer:
     """
 
     __slots__ = (
-        "_answer",
         "_is_stream",
+        "_known",
         "_part_count",
         "_pending",
         "_request",
@@ -111,7 +111,7 @@ class SentAnswer:
         self.usage: Usage | None = None
         """The usage in the body, where `body_may_change`."""
         self._request: ImageRequest | None = None
-        self._answer: AnswerDetails | None = None
+        self._known: KnownAnswer | None = None
         self._part_count = 0
         self._is_stream = False
         self._pending: bytearray | None = None
@@ -162,10 +162,10 @@ class SentAnswer:
         *,
         body_may_change: bool,
         keep_body: bool = False,
-        answer: AnswerDetails | None = None,
+        known: KnownAnswer | None = None,
     ) -> None:
         """Note *status* and *headers*. With *body_may_change* a fault may rewrite or cut the body,
-        so the body is read to find its images, unless *answer* has them. With *keep_body* the
+        so the body is read to find its images, unless *known* has them. With *keep_body* the
         beginning of the body is kept."""
         self.status = status
         self.headers = headers
@@ -174,17 +174,17 @@ class SentAnswer:
         self.body_may_change = body_may_change and self._request is not None
         self.listens = self._is_stream or self.body_may_change or keep_body or status >= 400
         self._pending = bytearray() if self._is_stream or self.body_may_change else None
-        if answer:
-            self._answer, self.body_may_change, self.listens = answer, True, True
-            self._is_stream = answer.is_stream
-            self._pending = bytearray() if answer.is_stream else None
+        if known:
+            self._known, self.body_may_change, self.listens = known, True, True
+            self._is_stream = known.is_stream
+            self._pending = bytearray() if known.is_stream else None
         if self._is_stream:
             self.kept_events = []
 
     def add(self, part: bytes, ms: float) -> None:
         """Note a part of the body, *ms* milliseconds after the call's arrival."""
-        if self._answer:
-            self._add_part_of(self._answer, part, ms)
+        if self._known:
+            self._add_part_of(self._known, part, ms)
         elif self._is_stream:
             self._add_events(part, ms)
         elif self._pending is not None:
@@ -197,8 +197,8 @@ class SentAnswer:
     def end(self) -> None:
         """Note that the body has left to its end."""
         self.is_whole = True
-        if self._answer and not self._is_stream:
-            self.image_indexes, self.usage = self._answer.images, self._answer.usage
+        if self._known and not self._is_stream:
+            self.image_indexes, self.usage = self._known.images, self._known.usage
             return
         if self._is_stream or not self._request:
             return
@@ -211,17 +211,17 @@ class SentAnswer:
 
     def close(self) -> None:
         """Note that no further part follows: drop the values that only such a part would need."""
-        if self._pending and self.body_may_change and not self._answer:
+        if self._pending and self.body_may_change and not self._known:
             self._keep(without_base64(self._pending))
         self._pending = None
-        self._request = self._answer = None
+        self._request = self._known = None
 
     def _keep(self, text: bytes) -> None:
         """Add *text* to the kept part of the body."""
         self.body = (self.body + text)[:MAX_BODY_BYTES]
 
-    def _add_part_of(self, answer: AnswerDetails, part: bytes, ms: float) -> None:
-        text = b"".join(answer.texts[self._part_count : self._part_count + 1])
+    def _add_part_of(self, known: KnownAnswer, part: bytes, ms: float) -> None:
+        text = b"".join(known.texts[self._part_count : self._part_count + 1])
         self._part_count += 1
         self._keep(text)
         if self._is_stream:
@@ -245,7 +245,7 @@ class SentAnswer:
             place = 0
 
     def _add_event(self, event: bytes, ms: float) -> None:
-        if self.body_may_change and not self._answer:
+        if self.body_may_change and not self._known:
             self._keep(without_base64(event))
         if event.startswith((b":", b"\n")):
             # A comment, which clients overlook.
@@ -258,9 +258,9 @@ class SentAnswer:
         self.error_body = event[:MAX_ERROR_BYTES] if event.startswith(_ERROR) else b""
         if not head.partition(b"\n")[0].endswith(_COMPLETED):
             return
-        if self._answer or not self.body_may_change:
+        if self._known or not self.body_may_change:
             self.image_indexes = (0,)
-            self.usage = self._answer.usage if self._answer else None
+            self.usage = self._known.usage if self._known else None
             return
         payload = json_value(event.partition(b"\ndata: ")[2])
         self.usage = usage_in(payload)

@@ -12,7 +12,7 @@ from images_emulator.contract.prices import ImagePrices, TokenPrices
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.rules import Pixels
 from images_emulator.contract.usage import WRITTEN_FORMAT, Usage
-from images_emulator.exchange.encoded_file import EncodedFile
+from images_emulator.exchange.sent_file import SentFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class ImageParameters(NamedTuple):
 
 
 def sent_images(
-    files: Mapping[int, EncodedFile | None],
+    files: Mapping[int, SentFile | None],
     parameters: ImageParameters,
     request: ImageRequest | None,
 ) -> Sequence[SentImage]:
@@ -66,7 +66,7 @@ def sent_images(
         facts = request and imaging.fitting.verbatim_facts(request, index)
         if facts:
             (width, height), word = facts.size or (width, height), facts.output_format or word
-        images.append(SentImage(index, width, height, word, file and file.length))
+        images.append(SentImage(index, width, height, word, file and file.file_bytes))
     return tuple(images)
 
 

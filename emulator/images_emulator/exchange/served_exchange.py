@@ -58,7 +58,7 @@ class ServedExchange(Exchange):
     attributes that it finds out, also those of `Exchange`:
 
     - `JournalMiddleware` those of the arrival, and of a download `request` and `hosted_index`;
-    - who reads the body first, `chunks`, `body_bytes` and `call`;
+    - who reads the body first, `chunks`, `body_bytes` and `cached_call`;
     - `FaultMiddleware` `fault` and `near_misses`; `own_answer_search.py` and `ReplayMiddleware` add
       to the near misses;
     - `ReplayMiddleware` and `MissRecorder` `recording` and `recording_miss`;
@@ -94,7 +94,7 @@ class ServedExchange(Exchange):
     call that authentication refuses."""
     is_too_long: bool = False
     """Whether the body has more bytes than the settings allow."""
-    call_error: APIError | None = None
+    parse_error: APIError | None = None
     """The error of a body that cannot be parsed, until the call is completed."""
 
     # --- the scenario: set by `FaultMiddleware`, the fault, own answers and `ReplayMiddleware`
@@ -105,7 +105,7 @@ class ServedExchange(Exchange):
     body_may_change: bool = False
     """Whether a fault or a recording may change the body that the endpoint wrote."""
     has_directive: bool = False
-    """Whether a directive was taken out of the prompt of `call`. The body still has it."""
+    """Whether a directive was taken out of the prompt of `cached_call`. The body still has it."""
     message_values: Mapping[str, Any] | None = None
     """Values of the call that the message of a fault's error may name."""
     is_expired: bool = False
@@ -189,7 +189,7 @@ class ServedExchange(Exchange):
             headers,
             body_may_change=self.body_may_change,
             keep_body=keep_body,
-            answer=answer.details,
+            known=answer.known,
         )
 
     def hold_back_until(self, write: Coroutine[Any, Any, None]) -> None:
@@ -210,7 +210,7 @@ class ServedExchange(Exchange):
         """Note the end of the answer: its last part is about to be sent, or the application's call
         has ended without a last part."""
         duration_ms = self.elapsed_ms
-        answer, by_protocol = self.answer, self.connection and self.connection.answer
+        answer, by_protocol = self.answer, self.connection and self.connection.protocol_answer
         if by_protocol and answer.sent.status is None:
             self.start_response(by_protocol.status)
             answer.sent.add(by_protocol.body, duration_ms)

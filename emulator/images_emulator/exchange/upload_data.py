@@ -39,7 +39,7 @@ def uploads_data(exchange: Exchange, file: Callable[[str], bytes | None]) -> Ite
     if opened := _opened_files(exchange):
         yield from opened
         return
-    call = exchange.parsed
+    call = exchange.parsed_call
     for _, _, item in input_image_items(call.fields) if call else ():
         if isinstance(item, Upload):
             yield item.data

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError, PydanticUndefined
 
-from images_emulator.contract.service_errors import ERRORS_BY_NAME
+from images_emulator.contract.operational_errors import ERRORS_BY_NAME
 from images_emulator.faults import bodies, connections, downloads, error_fault, streams, timing
 from images_emulator.faults.base import BaseFault
 from images_emulator.faults.messages import messages

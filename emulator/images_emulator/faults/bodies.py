@@ -74,7 +74,7 @@ class BodyFault(BaseFault):
                 ends = [0, *(match.end() for match in EVENT_END.finditer(body))]
                 if has_more and body.endswith(b"\r") and ends[-1] == len(body):
                     ends.pop()  # a line feed may follow
-                frames = [bytes(body[start:end]) for start, end in pairwise(ends)]
+                frames = [bytes(body[begin:end]) for begin, end in pairwise(ends)]
                 rest = bytes(body[ends[-1] :])
                 body[:] = rest if has_more else b""
                 sent = [self._rewrite_frame(frame, numbers) for frame in frames]

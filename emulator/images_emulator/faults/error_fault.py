@@ -8,12 +8,12 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from images_emulator.contract import service_errors
+from images_emulator.contract import operational_errors
 from images_emulator.contract.availability import availability_on
 from images_emulator.contract.message_format import key_in_message
 from images_emulator.contract.models import MODELS, NEWEST_MODEL
+from images_emulator.contract.operational_errors import ERRORS_BY_NAME
 from images_emulator.contract.refusal import APIError, ErrorAnswer
-from images_emulator.contract.service_errors import ERRORS_BY_NAME
 from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.faults.base import MAX_WAIT_SECONDS, BaseFault
 from images_emulator.spelling import suggestion
@@ -54,7 +54,7 @@ def _model_name(exchange: ServedExchange) -> str | None:
     """The name of the model that the call goes to; None where the call has no model."""
     policy = exchange.policy
     available = availability_on(policy.as_of if policy else None, exchange.dialect, exchange.day)
-    return available.model_name(exchange.call) if exchange.call else None
+    return available.model_name(exchange.cached_call) if exchange.cached_call else None
 
 
 def _split(value: Any) -> Any:
@@ -138,14 +138,14 @@ class ErrorFault(BaseFault):
         if self.retry_after_ms is not None:
             headers["retry-after-ms"] = str(self.retry_after_ms)
         if self.name == "rate_limit_exceeded" and not headers:
-            headers = service_errors.retry_headers(DEFAULT_RETRY_AFTER_MS)
+            headers = operational_errors.retry_headers(DEFAULT_RETRY_AFTER_MS)
         if self.should_retry is not None:
             headers["x-should-retry"] = str(self.should_retry).lower()
         return headers
 
     def _message_values(self, exchange: ServedExchange, model_name: str) -> dict[str, Any]:
         """Values of the call that the messages of errors may name."""
-        call = exchange.call
+        call = exchange.cached_call
         wait_ms = self.retry_after_ms
         if wait_ms is None:
             seconds = self.retry_after
@@ -154,7 +154,7 @@ class ErrorFault(BaseFault):
             "model": model_name,
             "request_id": exchange.id,
             "key": key_in_message(exchange.accepted_key or ""),
-            **service_errors.rate_limit_values(
+            **operational_errors.rate_limit_values(
                 limit=IMAGES_PER_MINUTE,
                 used=IMAGES_PER_MINUTE,
                 requested=_count(call.fields.get("n") if call else None),
@@ -163,6 +163,6 @@ class ErrorFault(BaseFault):
             ),
             "which": (self.name or "").removesuffix("_exceeded").replace("_", " "),
             "code": self.name,
-            "safety_violations": service_errors.safety_violations(self.categories),
+            "safety_violations": operational_errors.safety_violations(self.categories),
             **(exchange.message_values or {}),
         }

@@ -9,7 +9,7 @@ from textwrap import fill
 from typing import Any
 
 from images_emulator.contract.model_listing import TERMINAL_COLUMNS
-from images_emulator.contract.service_errors import AZURE_ERRORS_BY_NAME, ERRORS_BY_NAME
+from images_emulator.contract.operational_errors import AZURE_ERRORS_BY_NAME, ERRORS_BY_NAME
 from images_emulator.faults import FAULTS
 from images_emulator.faults.base import BaseFault
 

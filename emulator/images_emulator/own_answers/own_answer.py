@@ -27,7 +27,7 @@ class OwnAnswer(Immutable, eq=False):
     - *in_turn*: each call begins with the next file.
     - *function*: makes the pictures of each call anew. Without *files* and *function* the emulator
       draws.
-    - *raw*: an answer as it is. Then the other fields are empty.
+    - *raw*: an answer as it is. Then the other fields but *label* have their defaults.
     """
 
     label: str

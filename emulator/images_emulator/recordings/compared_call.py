@@ -29,7 +29,7 @@ from images_emulator.contract.picture import ImageLoader, Picture
 from images_emulator.contract.policy import Policy
 from images_emulator.contract.references import is_data_url
 from images_emulator.contract.refusal import APIError
-from images_emulator.contract.request import Call, ImageRequest, Upload
+from images_emulator.contract.request import ImageRequest, ParsedCall, Upload
 from images_emulator.contract.validation import validate
 from images_emulator.exchange.body_parser import parse_body
 from images_emulator.exchange.credentials import is_secret
@@ -384,7 +384,7 @@ class Resolver:
         self._deployments = deployments
         self._loader = loader
 
-    def resolve(self, compared: ComparedCall, call: Call | None) -> ImageRequest | None:
+    def resolve(self, compared: ComparedCall, call: ParsedCall | None) -> ImageRequest | None:
         """Return the valid request that *call* makes; None for an invalid one. *compared* is the
         same call in its form for comparison, and gets the request's values. Decoding uploads may
         take seconds. Raises APIError where an uploaded file cannot be read from the store."""
@@ -393,7 +393,7 @@ class Resolver:
         compared.is_resolved = True
         return request
 
-    def _request(self, compared: ComparedCall, call: Call) -> ImageRequest | None:
+    def _request(self, compared: ComparedCall, call: ParsedCall) -> ImageRequest | None:
         if compared.provider is Provider.AZURE:
             name = compared.deployment or str(call.fields.get("model") or "")
             model = self._deployments.get(name, name)

@@ -64,7 +64,7 @@ LATER_KEYS: Final = frozenset(
 CHOSEN_KEYS: Final = frozenset({"size", "quality", "background"})
 """Parameters that an answer repeats, and that the API chooses where the request does not."""
 
-API_HEADERS: Final = frozenset(
+REQUIRED_HEADERS: Final = frozenset(
     {"content-type", "x-request-id", "openai-version", "openai-processing-ms"}
 )
 """Headers that an answer must have where the recorded one has them. Only the media type of
@@ -189,7 +189,7 @@ def _header_differences(
 ) -> Iterator[AnswerDifference]:
     names = {name.lower() for name, _ in recorded} | {name.lower() for name in present}
     sent = {name.lower() for name, _ in actual}
-    for name in sorted((names & API_HEADERS) - sent):
+    for name in sorted((names & REQUIRED_HEADERS) - sent):
         yield AnswerDifference("header", f"header {name}", "missing", "present")
     was, now = _media_type(recorded), _media_type(actual)
     if was and now and was != now:

@@ -101,8 +101,8 @@ def _request_document(recording: Recording, files: FileWriter | None) -> dict[st
     document: dict[str, Any] = {"method": request.method, "target": request.target}
     if recording.authorised is not None:
         document["authorised"] = recording.authorised
-    if recording.key is not None:
-        document["key"] = recording.key
+    if recording.refused_key is not None:
+        document["key"] = recording.refused_key
     return (
         document
         | _headers_document(request.headers)
@@ -218,7 +218,7 @@ def from_document(document: Any, files: FileReader, name: str = "") -> Recording
         settings=get("settings", _NOTHING),
         broken=get("broken", False),
         authorised=request.get("authorised"),
-        key=request.get("key"),
+        refused_key=request.get("key"),
         expectation=_expectation(expected) if expected else None,
         extra=get("extra", _NOTHING),
         name=name,

@@ -148,7 +148,7 @@ def needs_key(recordings: Iterable[Recording], *, costs: bool) -> bool:
 
 def _takes_key(recording: Recording) -> bool:
     """Whether *recording* is sent with the upstream's key, not with a wrong key or none."""
-    return recording.authorised is not False and recording.key is None
+    return recording.authorised is not False and recording.refused_key is None
 
 
 def _is_key_refused(recording: Recording, actual: RecordedResponse) -> bool:
@@ -172,7 +172,7 @@ def reason_to_skip(recording: Recording, today: date, *, costs: bool) -> str:
         return "its path is outside of /v1"
     if response.status in TRANSIENT_STATUSES:
         return f"status {response.status} is that of a moment"
-    if response.status == 401 and recording.authorised is None and recording.key is None:
+    if response.status == 401 and recording.authorised is None and recording.refused_key is None:
         return "the key that was refused is not recorded"
     if model := _retired_model(recording, path, today):
         return f"{model} was shut down"
@@ -257,7 +257,7 @@ def _headers_to_send(recording: Recording, key: str) -> list[tuple[str, str]]:
         for name, value in request.headers
         if name.lower() not in _NOT_SENT and not _is_credential(name)
     )
-    sent = key if _takes_key(recording) else recording.key
+    sent = key if _takes_key(recording) else recording.refused_key
     if sent:
         name = key_header_name(request.target)
         headers += ((name, key_headers(sent)[name]),)

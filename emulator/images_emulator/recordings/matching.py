@@ -23,7 +23,7 @@ from typing import Any, Final, NamedTuple
 
 from images_emulator.contract.operations import JSON, image_operation_at
 from images_emulator.contract.refusal import APIError
-from images_emulator.contract.request import Call, ImageRequest
+from images_emulator.contract.request import ImageRequest, ParsedCall
 from images_emulator.exchange.body_parser import parse_body
 from images_emulator.recordings.compared_call import (
     UPLOAD_FIELDS,
@@ -77,13 +77,14 @@ class RecordingMatch(NamedTuple):
 
 
 class Miss(NamedTuple):
-    """No recording matches a call. *nearest* are the nearest recordings, nearest first."""
+    """No recording answers a call. *nearest* are the nearest recordings, nearest first."""
 
     title: str
-    """Method and path of the call."""
+    """The call: its method and path, or its path alone where *reason* is given."""
     nearest: tuple[NearRecording, ...]
     reason: str = ""
-    """Why a matching recording cannot be played."""
+    """Why a matching recording cannot be played, or the recordings cannot be read. Empty where none
+    matches."""
 
     def __str__(self) -> str:
         if self.reason:
@@ -95,9 +96,10 @@ class Miss(NamedTuple):
 
 
 class RecordingIndex:
-    """Finds the recordings that match a call, among *recordings* in their order. Those that do not
-    pass *may_be_played* answer no call; `add` does not ask it. *note* is called with each of the
-    others and its position, before it can be found. Threads may share the index; see `add`.
+    """Finds the recordings that match a call, among *recordings* in their order. A recording that
+    does not pass *may_be_played* answers no call; `add` does not ask it. *note* is called with each
+    recording that may be played and its position, before it can be found. Threads may share the
+    index; see `add`.
 
     Raises ValueError where a recorded request cannot be made from its files.
     """
@@ -153,7 +155,7 @@ class RecordingIndex:
     def find(
         self,
         compared: ComparedCall,
-        parsed: Call | None,
+        parsed: ParsedCall | None,
         level: ReplayMatch = ReplayMatch.REQUEST,
         as_of: str | None = None,
         resolver: Resolver | None = None,
@@ -277,7 +279,7 @@ def _reads_json(request: RecordedRequest) -> bool:
     return operation is None or JSON in operation.bodies
 
 
-def parsed_request(compared: ComparedCall, request: RecordedRequest) -> Call | None:
+def parsed_request(compared: ComparedCall, request: RecordedRequest) -> ParsedCall | None:
     """The parsed body of a recorded request to an image operation; None for any other request."""
     if not compared.operation:
         return None

@@ -1,4 +1,4 @@
-"""Recordings: one HTTP request and its answer, byte for byte.
+"""Recordings: one HTTP request and its answer, byte for byte, or as far as it is known.
 
 A recording is the neutral value that the modules share. `record` makes it from the traffic of a
 proxy, importers make it from cassettes, and `--replay` plays it. `document.py` has its form as a
@@ -157,7 +157,7 @@ class Recording(Immutable):
     authorised: bool | None = None
     """Whether the server accepts the key of the request; None where that is unknown. A request
     whose key is not recorded has no header for it."""
-    key: str | None = None
+    refused_key: str | None = None
     """A key that is sent and not accepted. It is no secret."""
     expectation: Expectation | None = None
     """What is known of the answer; None where it is known byte for byte."""

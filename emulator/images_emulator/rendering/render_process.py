@@ -32,8 +32,7 @@ WARM_UP: Final = ImageRequest(
     operation=GENERATIONS, model=NEWEST_MODEL, prompt="ready", size=(64, 64), quality="low"
 )
 """Rendered once when a process starts, except when it starts anew for a job that waits, and by
-`Renderer.warm_up`: Pillow, fonts and encoders are
-loaded at their first use."""
+`Renderer.warm_up`: Pillow, fonts and encoders are loaded at their first use."""
 
 NICENESS: Final = 10
 """Niceness of a render process. At equal priority the p99 of requests that need no image was 25 %
@@ -115,7 +114,7 @@ class RenderProcess:
         return process is not None and process.poll() is None
 
     def start(self) -> bool:
-        """Start the process and wait until it has rendered once. Returns whether it runs."""
+        """Start the process and wait until it has rendered once. Returns `was_started`."""
         if self._process is None:
             with suppress(RuntimeError):
                 self.render_files(WARM_UP, 0, None)

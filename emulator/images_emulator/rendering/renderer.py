@@ -76,8 +76,8 @@ class Renderer:
     beside them thumbnails.
 
     `pool` renders. Up to *max_processes* render processes join it under load; see `RenderPool`.
-    The thread of `parser` parses large bodies, hashes their images, and reads and searches
-    recordings, among others. The thread of `decoder` decodes uploads and what is compared with
+    The thread of `background` parses large bodies, hashes their images, reads and searches
+    recordings, and frees memory. The thread of `decoder` decodes uploads and what is compared with
     them, and renders the edits whose uploads are too large to keep decoded. So a slow upload does
     not hold up the other renderings. The caches are of the class *cache*. Equal keys always give
     equal bytes, so only the budget empties the cache."""
@@ -93,7 +93,7 @@ class Renderer:
         """The observers of each rendering. `add_observer` adds to them in any thread."""
         self.pool = RenderPool(max_processes)
         self.decoder = JobQueue("decoder")
-        self.parser = JobQueue("parser")
+        self.background = JobQueue("background")
         self._fetchers = DaemonThreadPool(MAX_FETCHERS, thread_name_prefix="fetch")
         self.misses = 0
         """Waits for a picture that was not in the cache."""
@@ -128,9 +128,11 @@ class Renderer:
         image: bytes | None = self.cache.get((request.cache_key, index, partial))
         return image
 
-    async def run_in_parser(self, job: Callable[[], T]) -> T:
-        """Run *job* in the thread of `parser`, and return its result."""
-        result: T = await _result(_Queued(self.parser, self.parser.submit(lambda _: job())), None)
+    async def run_in_background(self, job: Callable[[], T]) -> T:
+        """Run *job* in the thread of `background`, and return its result."""
+        result: T = await _result(
+            _Queued(self.background, self.background.submit(lambda _: job())), None
+        )
         return result
 
     async def run_in_decoder(
@@ -301,7 +303,7 @@ class Renderer:
         """End all threads and processes, and cancel the jobs that have not begun."""
         self.pool.close()
         self.decoder.close()
-        self.parser.close()
+        self.background.close()
         self._fetchers.shutdown(cancel_futures=True)
 
 

@@ -1,7 +1,7 @@
 """Hosted pictures: the blob storage behind `response_format: url`. URLs live an hour or a day.
 
-A dialect gives the URLs the form of recorded URLs. The stored values are not pictures: the caller
-can draw the pictures from them again. So an hour of answers takes little memory.
+A dialect gives the URLs the form of recorded URLs. What is kept of a picture is not its file, but a
+value from which the caller can draw it again. So an hour of answers takes little memory.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ def _iso_time(time: datetime) -> str:
 
 
 class Hosting(Generic[T]):
-    """The hosted pictures of an *account*: values of type T by the paths of their URLs. Publishing
-    drops the oldest pictures: those past the *budget* of bytes, and those up to the first that has
-    not expired. Any thread may use it."""
+    """The hosted pictures of an *account*, each as a value of type T, by the paths of their URLs.
+    Publishing drops the oldest pictures: those past the *budget* of bytes, and those up to the
+    first that has not expired. Any thread may use it."""
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ from hashlib import blake2b
 from types import MappingProxyType
 from typing import NamedTuple
 
-from images_emulator.contract import service_errors
+from images_emulator.contract import operational_errors
 from images_emulator.contract.notices import TOO_MANY_AT_ONCE
 from images_emulator.contract.refusal import APIError, Refusal
 from images_emulator.contract.request import ImageRequest
@@ -56,7 +56,7 @@ class RateLimits:
         self,
         key: str,
         request: ImageRequest,
-        refusal: Refusal = service_errors.rate_limited,
+        refusal: Refusal = operational_errors.rate_limited,
         deployment: str | None = None,
         dialect_values: Mapping[str, object] = MappingProxyType({}),
     ) -> Admission | None:
@@ -86,13 +86,13 @@ class RateLimits:
     ) -> APIError:
         # No wait is long enough for more images than a bucket holds.
         is_too_large = take.wait_ms is None
-        if is_too_large and refusal is service_errors.rate_limited:
-            refusal = service_errors.request_too_large
+        if is_too_large and refusal is operational_errors.rate_limited:
+            refusal = operational_errors.request_too_large
         wait_ms = take.wait_ms or rate.seconds * 1000
         values = {
             "model": request.model.id,
             "organization": self._account.value.organization_id,
-            **service_errors.rate_limit_values(
+            **operational_errors.rate_limit_values(
                 limit=rate.limit,
                 used=take.used,
                 requested=request.n,
@@ -101,8 +101,8 @@ class RateLimits:
             ),
         }
         error = refusal(**(values | dict(dialect_values)))
-        if refusal is not service_errors.request_too_large:
-            error.headers = service_errors.retry_headers(wait_ms)
+        if refusal is not operational_errors.request_too_large:
+            error.headers = operational_errors.retry_headers(wait_ms)
         if is_too_large:
             limit = f"--rate-limit {rate.limit}/{rate.unit}"
             error.add_notice(TOO_MANY_AT_ONCE.format(requested=request.n, limit=limit))

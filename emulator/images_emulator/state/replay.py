@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from images_emulator.contract.request import Call
+from images_emulator.contract.request import ParsedCall
 from images_emulator.imaging.decode_limits import DecodeLimits
 from images_emulator.imaging.image_loader import PillowImageLoader
 from images_emulator.recordings.compared_call import ComparedCall, Resolver
@@ -159,7 +159,11 @@ class Replay:
         return Resolver(self._deployments, self._loader.for_call(file))
 
     def find(
-        self, compared: ComparedCall, parsed: Call | None, as_of: str | None, resolver: Resolver
+        self,
+        compared: ComparedCall,
+        parsed: ParsedCall | None,
+        as_of: str | None,
+        resolver: Resolver,
     ) -> RecordingMatch | Miss:
         """The recordings that match; see `RecordingIndex.find`."""
         return self.index.find(compared, parsed, self.level, as_of, resolver)

@@ -66,7 +66,7 @@ class _Scan:
             at += 1
 
     def _search(self, steps: Steps, values: MatchInput) -> Iterator[ScenarioStep]:
-        for step in chain(steps.injected, steps.live):
+        for step in chain(steps.injected, steps.live_planned):
             try:
                 if step.matches(values):
                     yield step
@@ -260,18 +260,19 @@ class Scenario:
         where the call is not admitted, or the store is away."""
         steps = self._steps.value
         scan = self._scan(steps, values)
-        first: list[ScenarioStep] = []
+        counted_steps: list[ScenarioStep] = []
+        """The steps whose near misses are made of their counts. They are listed where the store
+        asks for the counts, which it need not."""
 
-        def counted() -> Iterator[str]:
-            """The keys of the steps that may be near misses; not every store asks for them."""
+        def keys_to_count() -> Iterator[str]:
             if scan.near_misses is None:
-                first.extend(islice(steps.of_kind(values), MAX_NEAR_MISSES))
-            yield from (step.key for step in first)
+                counted_steps.extend(islice(steps.of_kind(values), MAX_NEAR_MISSES))
+            yield from (step.key for step in counted_steps)
 
         try:
             granted, counts, take = await self._counters.claim(
                 scan.matching(),
-                counted(),
+                keys_to_count(),
                 pending_take=admission.pending_take if admission else None,
                 if_fresh=if_fresh,
             )
@@ -289,11 +290,11 @@ class Scenario:
             return granted, []
         if scan.near_misses is not None:
             return None, scan.near_misses
-        pairs = zip(first, counts, strict=True)
+        pairs = zip(counted_steps, counts, strict=True)
         near_misses = [step.near_miss(values, count) for step, count in pairs]
         # The near miss of a step that matches names its count.
         matching = {step.key for step in scan.matching()}
-        if not any(step.key in matching for step in first):
+        if not any(step.key in matching for step in counted_steps):
             scan.near_misses = near_misses
         return None, near_misses
 
@@ -406,7 +407,7 @@ class Scenario:
 
     def as_json(self) -> dict[str, Any]:
         """The steps, and how many calls have met each of them; keys are redacted. Injected ones
-        come first, spent ones last."""
+        come first, and the spent ones of these last."""
         return {"steps": [step.as_json(count) for step, count in self._steps_with_counts()]}
 
     def step(self, key: str) -> ScenarioStep | None:
@@ -453,4 +454,4 @@ class Scenario:
             ScenarioStep(step, name, f"{run}-{number}")
             for number, (name, step) in enumerate([*numbered, *self._answers], 1)
         )
-        return Steps.of(planned=planned, live=planned)
+        return Steps.of(planned=planned, live_planned=planned)

@@ -133,7 +133,7 @@ def _different_field(
 
 
 class ScenarioStep:
-    """One step, with the *key* of its counter, which is its id in the admin API. A `Quota`."""
+    """One step. The *key* of its counter, which `Quota` asks for, is its id in the admin API."""
 
     def __init__(self, step: Step, name: str, key: str) -> None:
         self.step = step
@@ -284,11 +284,12 @@ def _quoted(value: Any) -> str:
 
 def _regex_difference(wanted: str, prompt: str) -> str:
     try:
-        # It may match now, where an earlier search took too long on a busy machine.
-        is_slow = PromptPattern(wanted).matches(prompt)
+        if not PromptPattern(wanted).matches(prompt):
+            return f"the prompt does not match {wanted!r}"
     except TimeoutError:
-        is_slow = True
-    return _slow_search(wanted) if is_slow else f"the prompt does not match {wanted!r}"
+        pass
+    # Where it matches now, the search that the call waited for took too long, on a busy machine.
+    return _slow_search(wanted)
 
 
 def _slow_search(wanted: str) -> str:
@@ -298,18 +299,18 @@ def _slow_search(wanted: str) -> str:
 class Steps(Immutable):
     """The steps in their order: the *injected* steps, then the *planned* steps of the scenario.
 
-    - *live*: the planned steps that may still be met.
-    - *spent*: the last injected steps that have met all their calls; no call is compared with them.
-      `all_spent` has those of the scenario, too.
+    - *live_planned*: the planned steps that may still be met.
+    - *spent_injected*: the last steps that were injected and have met all their calls; no call is
+      compared with them. `all_spent` has those of the scenario, too.
     - *fault_count*, *answer_count*: how many injected and planned steps have a fault, or an answer.
     - *expensive_keys*, *paths*: the keys of `EXPENSIVE_KEYS`, and the paths to fields, that a step
-      has asked for.
+      asks for, or a step that was removed.
     """
 
     injected: tuple[ScenarioStep, ...] = ()
     planned: tuple[ScenarioStep, ...] = ()
-    live: tuple[ScenarioStep, ...] = ()
-    spent: tuple[ScenarioStep, ...] = ()
+    live_planned: tuple[ScenarioStep, ...] = ()
+    spent_injected: tuple[ScenarioStep, ...] = ()
     fault_count: int = 0
     answer_count: int = 0
     expensive_keys: frozenset[str] = frozenset()
@@ -335,8 +336,9 @@ class Steps(Immutable):
         )
 
     def listed(self) -> tuple[ScenarioStep, ...]:
-        """All steps, in the order in which calls are compared with them, and then the spent."""
-        return (*self.injected, *self.planned, *self.spent)
+        """All steps: the injected ones that may be met, those of the scenario, and the injected
+        ones that are spent."""
+        return (*self.injected, *self.planned, *self.spent_injected)
 
     def of_kind(self, values: MatchInput) -> Iterator[ScenarioStep]:
         """The injected and planned steps for calls of the kind of *values*: validated or not."""
@@ -346,8 +348,8 @@ class Steps(Immutable):
 
     def all_spent(self) -> Iterator[ScenarioStep]:
         """The steps that no call is compared with, because they have met all their calls."""
-        live = {step.key for step in self.live}
-        return chain(self.spent, (step for step in self.planned if step.key not in live))
+        live = {step.key for step in self.live_planned}
+        return chain(self.spent_injected, (step for step in self.planned if step.key not in live))
 
     def with_revived(self, key: str) -> Steps:
         """The steps when the spent step of this *key* may be met again."""
@@ -355,9 +357,11 @@ class Steps(Immutable):
         if step is None:
             return self
         if not step.is_injected:
-            live = {key, *(each.key for each in self.live)}
-            return replace(self, live=tuple(each for each in self.planned if each.key in live))
-        return replace(self, spent=_without(key, self.spent)).with_injected(step)
+            live = {key, *(each.key for each in self.live_planned)}
+            return replace(
+                self, live_planned=tuple(each for each in self.planned if each.key in live)
+            )
+        return replace(self, spent_injected=_without(key, self.spent_injected)).with_injected(step)
 
     def with_injected(self, step: ScenarioStep) -> Steps:
         """The steps with *step* behind the injected ones. But an answer goes before the answers for
@@ -389,12 +393,12 @@ class Steps(Immutable):
         """The steps when *step* has met all its calls. A step of the scenario stays planned, for
         the record; an injected step is spent."""
         if not step.is_injected:
-            return replace(self, live=_without(step.key, self.live))
+            return replace(self, live_planned=_without(step.key, self.live_planned))
         injected = _without(step.key, self.injected)
         if injected is self.injected:
             return self  # it was removed meanwhile
-        spent = (*self.spent, step)[-MAX_SPENT_STEPS:]
-        return replace(self, injected=injected, spent=spent)._with_more_of_kind(step, -1)
+        spent = (*self.spent_injected, step)[-MAX_SPENT_STEPS:]
+        return replace(self, injected=injected, spent_injected=spent)._with_more_of_kind(step, -1)
 
     def without(self, key: str) -> Steps:
         """The steps without the step of this *key*. Raises KeyError where there is none."""
@@ -409,8 +413,8 @@ class Steps(Immutable):
             self,
             injected=_without(key, self.injected),
             planned=_without(key, self.planned),
-            live=_without(key, self.live),
-            spent=_without(key, self.spent),
+            live_planned=_without(key, self.live_planned),
+            spent_injected=_without(key, self.spent_injected),
         )
 
 
@@ -429,7 +433,7 @@ def _without(key: str, steps: tuple[ScenarioStep, ...]) -> tuple[ScenarioStep, .
 
 def _pack(steps: Steps) -> Packed:
     """The steps; beside them the files of their answers, each once."""
-    live = {step.key for step in (*steps.injected, *steps.live)}
+    live = {step.key for step in (*steps.injected, *steps.live_planned)}
     files: dict[str, bytes] = {}
     documents = [
         {
@@ -462,8 +466,8 @@ def _unpack(packed: Packed) -> Steps:
     return Steps.of(
         injected=tuple(step for step, live in steps if step.is_injected and live),
         planned=tuple(step for step, _ in steps if not step.is_injected),
-        live=tuple(step for step, live in steps if not step.is_injected and live),
-        spent=tuple(step for step, live in steps if step.is_injected and not live),
+        live_planned=tuple(step for step, live in steps if not step.is_injected and live),
+        spent_injected=tuple(step for step, live in steps if step.is_injected and not live),
     )
 
 

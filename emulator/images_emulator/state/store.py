@@ -291,8 +291,8 @@ class Counters(Protocol):
         - *pending_take*: tokens of a bucket. Nothing is claimed unless the bucket grants them. A
           shared store takes and claims in one step.
         - *if_fresh*: whether what the process knows still holds. It is called first. Where it
-          returns False, nothing is claimed, and StaleRegistersError is raised. So it is where a
-          shared store has a newer value of a register than the process.
+          returns False, nothing is claimed, and StaleRegistersError is raised. The same error is
+          raised where a shared store has a newer value of a register than the process.
 
         A claim whose outcome did not reach the caller, because the store did not reply or the
         caller was cancelled, is revoked as soon as the store replies. Its tokens stay taken.

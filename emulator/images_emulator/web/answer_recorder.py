@@ -1,9 +1,9 @@
 """Records the answer of a call while it is sent, and completes the call in the journal. It adds the
 API's standard headers to the answer; downloads and recorded answers have headers of their own.
 
-A new header on all answers is a row of `OPENAI_HEADERS` in `contract/dialect.py`, an entry in
-`_headers` of `contract/azure.py`, and where `drift` is to
-compare it, a name in `API_HEADERS` of `recordings/comparison.py`.
+A new header on all answers is a row of `OPENAI_HEADERS` in `contract/dialect.py` and an entry in
+`_headers` of `contract/azure.py`. Where an answer without it is drift, its name is in
+`REQUIRED_HEADERS` of `recordings/comparison.py`.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class AnswerRecorder:
         """Record *message*. The last one completes the call in the journal."""
         exchange, connection = self._exchange, self._connection
         # The server drops what is sent on a closed connection.
-        leaves = connection is None or not (connection.is_closing() or connection.answer)
+        leaves = connection is None or not (connection.is_closing() or connection.protocol_answer)
         if message["type"] == "http.response.start":
             self._start(message, leaves)
         elif message["type"] == "http.response.body":

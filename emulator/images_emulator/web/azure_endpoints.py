@@ -15,7 +15,7 @@ from images_emulator.contract import azure
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.policy import Policy
-from images_emulator.contract.request import Call
+from images_emulator.contract.request import ParsedCall
 from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
 from images_emulator.web.authentication import authenticate
 from images_emulator.web.endpoints import Endpoint, Handler, OpenAIEndpoints, ServedMethod
@@ -73,7 +73,7 @@ class AzureEndpoints(OpenAIEndpoints):
 
         return with_deployment
 
-    def model_of_deployment(self, request: Request, call: Call) -> str:
+    def model_of_deployment(self, request: Request, call: ParsedCall) -> str:
         """The model behind the deployment that the path or the body names. Raises APIError where
         there is no such deployment."""
         return self._find_deployment(exchange_of(request.scope), call.fields.get("model"))

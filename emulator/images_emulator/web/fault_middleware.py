@@ -23,7 +23,7 @@ from images_emulator.contract import emulator_errors
 from images_emulator.contract.blob_storage import error_in_place_of
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.refusal import APIError
-from images_emulator.contract.request import Call
+from images_emulator.contract.request import ParsedCall
 from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.scenario import FaultFinding
@@ -56,11 +56,13 @@ DIRECTIVE: Final = re.compile(r"\[\[emulator:([^\[\]]*)\]\]")
 
 
 class FaultEligibility(NamedTuple):
-    """Whether a call may have a fault, because its body has come, its key is accepted and its
-    `x-emulator-…` headers are valid, and whether then a directive begins in its body."""
+    """What decides whether a fault is searched for a call."""
 
     may_fail: bool
+    """Whether the call may have a fault: its body has come, its key is accepted, and its
+    `x-emulator-…` headers are valid."""
     has_directive: bool
+    """Whether a directive begins in the body of such a call."""
 
 
 class FaultSearch(NamedTuple):
@@ -76,13 +78,15 @@ class FaultMiddleware:
     """The middleware inside `JournalMiddleware` and the instruments' `inside`. It is around the
     router, or with `--replay` around the replay middleware.
 
-    A call without an accepted API key is never given a fault. Otherwise a web page of another site
-    could use up the faults that a test has injected. Neither is a call that is refused because its
-    `x-emulator-…` headers are invalid: it is a mistake of the test. Nor is a call to an image
-    operation whose body is too long, or does not come whole. A download has no API key. Of the
-    `x-emulator-…` headers, only an invalid `x-emulator-fault` keeps its fault from it. It is
-    given a fault if it is a GET or HEAD, and its URL has a valid signature or is that of a recorded
-    picture.
+    These calls are never given a fault:
+
+    - a call without an accepted API key: a web page of another site could use up the faults that a
+      test has injected;
+    - a call whose `x-emulator-…` headers are invalid, which is a mistake of the test;
+    - a call to an image operation whose body is too long, or does not come whole;
+    - a download that is neither a GET nor a HEAD, or whose URL has no valid signature and is not
+      that of a recorded picture. A download has no API key, and of the `x-emulator-…` headers only
+      `x-emulator-fault` counts.
 
     A fault that is claimed counts as met, also where the emulator fails or stops before it answers
     the call. Only a claim that had no reply of a shared store is revoked.
@@ -206,15 +210,16 @@ class FaultMiddleware:
             set_valid_policy(exchange, self.emulator.settings)
             await fault(self.app, exchange, scope, receive, send)
         except APIError as error:
-            await self._response(error, exchange, fault)(scope, receive, send)
+            await self._refuse(error, exchange, fault)(scope, receive, send)
         if exchange.answer.is_hung_up and is_in_process:
             raise ConnectionResetError("a fault closed the connection")
 
-    def _response(
+    def _refuse(
         self, error: APIError, exchange: ServedExchange, fault: BaseFault | None
     ) -> Response:
-        """The answer that refuses the call with *error*. A download that has a *fault* is answered
-        in the form of the blob storage, with code and message of the fault."""
+        """Refuse the call with *error*: note in *exchange* the deployment that answers, and return
+        the answer. A download that has a *fault* is answered in the form of the blob storage, with
+        code and message of the fault."""
         if fault and exchange.kind == "download":
             code, message = getattr(fault, "code", None), getattr(fault, "message", None)
             answer = exchange.error_answer(error)
@@ -258,7 +263,9 @@ class FaultMiddleware:
 
     async def _has_directive(self, exchange: ServedExchange, body: Sequence[bytes]) -> bool:
         if exchange.is_large:
-            return await self.emulator.renderer.run_in_parser(lambda: _directive_begins_in(body))
+            return await self.emulator.renderer.run_in_background(
+                lambda: _directive_begins_in(body)
+            )
         return _directive_begins_in(body)
 
     async def _read_whole_body(self, exchange: ServedExchange, receive: Receive) -> bool:
@@ -270,7 +277,7 @@ class FaultMiddleware:
             return False
         return True
 
-    async def _call_or_none(self, exchange: ServedExchange, receive: Receive) -> Call | None:
+    async def _call_or_none(self, exchange: ServedExchange, receive: Receive) -> ParsedCall | None:
         """The parsed call; None at other paths and where the body cannot be parsed."""
         if exchange.image_operation:
             with suppress(APIError, ClientDisconnect):
@@ -288,12 +295,12 @@ class FaultMiddleware:
             return None
         # `split` returns texts and directives in turn. The space before a directive is cut, too.
         text = "".join([*(part.rstrip() for part in before[::2]), last]).lstrip()
-        exchange.call = replace(call, fields={**call.fields, "prompt": text})
+        exchange.cached_call = replace(call, fields={**call.fields, "prompt": text})
         exchange.has_directive = True
         return before[1]
 
     def _dialect_values(self, exchange: ServedExchange) -> Mapping[str, str]:
-        model = exchange.call.fields.get("model") if exchange.call else None
+        model = exchange.cached_call.fields.get("model") if exchange.cached_call else None
         deployment = deployment_of(exchange, model)
         model_name = self.emulator.deployments.get(deployment, deployment)
         return exchange.dialect_values(deployment, model_name)

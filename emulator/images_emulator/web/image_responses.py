@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from images_emulator import imaging
-from images_emulator.contract import emulator_errors, service_errors, wire
+from images_emulator.contract import emulator_errors, operational_errors, wire
 from images_emulator.contract.answer_overrides import (
     NO_OVERRIDES,
     AnswerOverrides,
@@ -29,8 +29,8 @@ from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.templates import Template
 from images_emulator.contract.usage import Usage, usage_of
 from images_emulator.exchange.call_details import CallDetails
-from images_emulator.exchange.encoded_file import EncodedFile
 from images_emulator.exchange.request_head import RawHeaders
+from images_emulator.exchange.sent_file import SentFile
 from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
 from images_emulator.rendering.renderer import Renderer
 from images_emulator.state.emulator import Emulator
@@ -60,7 +60,7 @@ class PreparedRequest:
     templates: dict[int | None, Template] = field(default_factory=dict)
     """The templates that were needed so far: the template of a JSON body under None, the template
     of an event under its number."""
-    files: dict[int, EncodedFile] = field(default_factory=dict)
+    files: dict[int, SentFile] = field(default_factory=dict)
     """The files that were drawn so far; see `CallAnswer.files`."""
     details: CallDetails | None = None
     """The details for the journal, where the body is too long for the journal to parse it again."""
@@ -211,7 +211,7 @@ class ImageResponses:
                 for index in range(image_request.n)
             ]
             if not prepared.files:
-                prepared.files.update(enumerate(map(EncodedFile.of, images)))
+                prepared.files.update(enumerate(map(SentFile.of, images)))
         template = prepared.templates.get(None)
         if template is None:
             usage = None if by_url else await self._usage(image_request)
@@ -269,7 +269,7 @@ class ImageResponses:
             # reads the event.
             logger.exception("a stream failed")
             exchange = exchange_of(request.scope)
-            error = exchange.error_answer(service_errors.generation_failed())
+            error = exchange.error_answer(operational_errors.generation_failed())
             yield wire.error_event(error, number, exchange.day)
 
     async def _event(self, prepared: PreparedRequest, request: Request, number: int) -> bytes:
@@ -300,7 +300,7 @@ class ImageResponses:
         encoded = self.renderer.cached(image_request, 0, partial)
         if encoded is None:
             encoded = await render_for_client(self.renderer, request, image_request, 0, partial)
-        prepared.files[number] = EncodedFile.of(encoded)
+        prepared.files[number] = SentFile.of(encoded)
         template = prepared.templates.get(number)
         if template is None:
             if is_last:

@@ -23,7 +23,7 @@ from images_emulator.contract.operations import Operation
 from images_emulator.contract.picture import ImageLoader
 from images_emulator.contract.policy import Policy
 from images_emulator.contract.refusal import APIError
-from images_emulator.contract.request import Call, ImageRequest
+from images_emulator.contract.request import ImageRequest, ParsedCall
 from images_emulator.contract.validation import validate
 from images_emulator.exchange.call_details import details_of
 from images_emulator.exchange.exchange import MAX_LATE_PARSE_BYTES
@@ -47,7 +47,7 @@ logger = logging.getLogger("images_emulator")
 PREPARED_OVERHEAD_BYTES: Final = 4096
 """Bytes that a prepared request takes beside its body and its texts, about."""
 
-ModelResolver = Callable[[Request, Call], str]
+ModelResolver = Callable[[Request, ParsedCall], str]
 """Finds the model of a call whose `model` names a deployment, or is missing. Raises APIError."""
 
 
@@ -177,7 +177,7 @@ class ImagesAPI:
         return prepared
 
     async def _validated(
-        self, request: Request, exchange: ServedExchange, call: Call, policy: Policy
+        self, request: Request, exchange: ServedExchange, call: ParsedCall, policy: Policy
     ) -> ImageRequest:
         dialect = exchange.dialect
         if not call.operation.reads_uploads:
@@ -195,7 +195,7 @@ class ImagesAPI:
     async def _validated_with_uploads(
         self,
         request: Request,
-        call: Call,
+        call: ParsedCall,
         policy: Policy,
         dialect: Dialect,
         loader: ImageLoader,

@@ -270,7 +270,7 @@ class JournalAPI(AdminHandlers):
             changeable_settings=changeable_values(settings),
             deployments=self.emulator.deployments,
         )
-        # The body may have to be parsed; see `Exchange.parsed`.
+        # The body may have to be parsed; see `Exchange.parsed_call`.
         code = await asyncio.to_thread(code_samples.LANGUAGES[language], source)
         return PlainTextResponse(code)
 

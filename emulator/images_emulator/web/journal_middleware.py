@@ -99,7 +99,7 @@ class JournalMiddleware:
     def _release(self, parts: list[Any]) -> None:
         """Give the memory of *parts* back, in another thread."""
         with suppress(RuntimeError):  # the server ends
-            self.emulator.renderer.parser.submit(lambda _: release_memory(parts))
+            self.emulator.renderer.background.submit(lambda _: release_memory(parts))
 
     async def _enter(self, exchange: ServedExchange, own_progress: float) -> None:
         """Enter an exchange in the journal of a shared store. *own_progress* is that of the clock

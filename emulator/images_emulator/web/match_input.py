@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final
 
 from images_emulator.contract.references import data_of_url, is_data_url
-from images_emulator.contract.request import Call, ImageRequest, Upload
+from images_emulator.contract.request import ImageRequest, ParsedCall, Upload
 from images_emulator.exchange.call_details import input_image_items, values_in_force
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.field_path import FieldPath
@@ -33,7 +33,7 @@ def input_of_download(exchange: Exchange, emulator: Emulator) -> MatchInput:
 
 
 async def input_of_call(
-    exchange: ServedExchange, call: Call | None, model: str | None, emulator: Emulator
+    exchange: ServedExchange, call: ParsedCall | None, model: str | None, emulator: Emulator
 ) -> MatchInput:
     """The values of a call as they were sent. *call* is None where the body cannot be parsed. The
     *model* behind an Azure deployment replaces the one that the call names."""
@@ -45,7 +45,7 @@ async def input_of_call(
         if values.images and "image_sha256" in emulator.scenario.expensive_keys:
             # Hashing takes time, and a file that was uploaded earlier is in the store.
             owner = file_owner(exchange, emulator.settings)
-            digests = await emulator.renderer.run_in_parser(
+            digests = await emulator.renderer.run_in_background(
                 partial(_digests, fields, emulator, owner)
             )
             values = values._replace(image_sha256=digests)
@@ -71,7 +71,7 @@ async def _for_the_same_steps(
 
 
 def _sent_values(
-    exchange: Exchange, call: Call | None, model: str | None, api_key: str
+    exchange: Exchange, call: ParsedCall | None, model: str | None, api_key: str
 ) -> MatchInput:
     """The values of a call as they were sent, without those that are computed from them."""
     fields = call.fields if call else _NOTHING
@@ -97,7 +97,7 @@ async def input_of_request(
     """The values of a validated call, which are those in force."""
 
     def fields() -> Mapping[str, Any]:
-        call = exchange.parsed
+        call = exchange.parsed_call
         return values_in_force(request, call.fields if call else _NOTHING)
 
     async def values_for_steps() -> MatchInput:
@@ -115,8 +115,8 @@ def input_of_answered(
 ) -> MatchInput | None:
     """All values of a call that has met a step, with the values at *paths* in its body.
     *validated* asks for the values in force, which a call that was not validated lacks: then None.
-    Otherwise the values are as they were sent. It may take as long as `Exchange.parsed`."""
-    call, request = exchange.parsed, exchange.request
+    Otherwise the values are as they were sent. It may take as long as `Exchange.parsed_call`."""
+    call, request = exchange.parsed_call, exchange.request
     fields = call.fields if call else _NOTHING
     api_key = exchange.head.api_key  # accepted, because only such calls meet steps
     if not validated:
@@ -164,7 +164,7 @@ async def _values_at_paths(
         values = fields()
         return tuple((path.text, path.values(values)) for path in paths)
 
-    return await emulator.renderer.run_in_parser(find) if exchange.is_large else find()
+    return await emulator.renderer.run_in_background(find) if exchange.is_large else find()
 
 
 def _with_forms_of_prompt(values: MatchInput, emulator: Emulator) -> MatchInput:

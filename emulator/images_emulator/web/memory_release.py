@@ -20,8 +20,8 @@ LARGE_BYTES: Final = 2**18
 def large_parts(exchange: Exchange) -> list[Any]:
     """The chunks, long strings and files that a call holds. In this list they outlive the call."""
     parts = [*(exchange.chunks or ())]
-    if exchange.call:
-        parts += _large_fields(exchange.call.fields)
+    if exchange.cached_call:
+        parts += _large_fields(exchange.cached_call.fields)
     if exchange.request and exchange.request.images:
         parts += imaging.decoder.upload_files_of(exchange.request)
     return parts

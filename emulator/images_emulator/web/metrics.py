@@ -32,10 +32,10 @@ from prometheus_client.values import MutexValue, ValueClass
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from images_emulator.contract.models import MODELS
+from images_emulator.contract.operational_errors import ERRORS_BY_NAME
 from images_emulator.contract.operations import IMAGE_OPERATIONS, MOUNTS
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import ImageRequest
-from images_emulator.contract.service_errors import ERRORS_BY_NAME
 from images_emulator.distribution import DISTRIBUTION
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
@@ -342,7 +342,7 @@ class Metrics:
         self._set(all(each.store.failure is None for each in emulators), "store_up")
         # Emulators of one server share their renderer.
         renderers = {each.renderer for each in emulators}
-        queues = {"render": "pool", "decode": "decoder", "parse": "parser"}
+        queues = {"render": "pool", "decode": "decoder", "parse": "background"}
         for name, attribute in queues.items():
             jobs = sum(getattr(each, attribute).waiting for each in renderers)
             self._set(jobs, "render_queue_jobs", name)

@@ -111,7 +111,7 @@ class NamespaceRouter:
         try:
             root_path = scope.get("root_path", "") + path_of(namespace.name)
             app = namespace.app
-            if not namespace.has_begun:
+            if not namespace.is_kept:
                 if _is_download(scope):
                     # A shared store keeps the pictures of a namespace that it lists no more.
                     hosting = namespace.emulator.hosting

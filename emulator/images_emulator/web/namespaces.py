@@ -62,9 +62,10 @@ class Namespace:
         self.open_calls = 0
         """The calls that are being answered, and the open pages."""
         self.last_used = time()
-        self.has_begun = False
-        """Whether the namespace is listed and kept. A namespace that is only looked at has not
-        begun. Neither has one that was deleted: it is there for its open calls alone."""
+        self.is_kept = False
+        """Whether the namespace is listed, as from the first call or change that reaches it. One
+        that is only looked at is not. Neither is one that was deleted: it is there for its open
+        calls alone."""
         self.is_deleted = False
         """Whether it was deleted, and has not begun again."""
 
@@ -139,13 +140,13 @@ class Namespaces:
             text == key
             or text in self._keys
             or redacted_text(text) != text
-            or await self._has_begun(name)
-            or (prefers_key and not await self._has_begun(text))
+            or await self._is_kept(name)
+            or (prefers_key and not await self._is_kept(text))
         ):
             return check_name(name)
         return check_name(text)
 
-    async def _has_begun(self, name: str) -> bool:
+    async def _is_kept(self, name: str) -> bool:
         """Whether there is a namespace *name*, in this process or in the shared store. Where the
         store is away, only this process counts."""
         if self._uses:
@@ -153,7 +154,7 @@ class Namespaces:
                 use = await self._uses.get(name)
                 return use is not None and use.time >= self._idle_cutoff()
         namespace = self._by_name.get(name)
-        return namespace is not None and namespace.has_begun
+        return namespace is not None and namespace.is_kept
 
     def _idle_cutoff(self) -> float:
         """The least time of last use, by `time`, at which a namespace is not forgotten yet."""
@@ -167,16 +168,16 @@ class Namespaces:
         if not begins and self._uses:
             # Another process may have begun it, or deleted it.
             try:
-                begun = await self._has_begun(name)
+                is_kept = await self._is_kept(name)
                 with self._lock:
                     # The use by a call that begins it now may not be noted yet.
-                    if begun or namespace.open_calls == 1:
-                        namespace.has_begun = begun
+                    if is_kept or namespace.open_calls == 1:
+                        namespace.is_kept = is_kept
             except BaseException:
                 self.release(namespace)
                 raise
         namespace.last_used = now = time()
-        if self._uses and namespace.has_begun:
+        if self._uses and namespace.is_kept:
             # The note is sent with the first operations of the call, in one round trip.
             self._run(self._note(self._uses, name, now))
         return namespace
@@ -204,7 +205,7 @@ class Namespaces:
             namespace.last_used = time()
             # On a shared store, a call that only reads opens one that another process has begun,
             # whether there is room or not. Its state stays in the store.
-            if not namespace.has_begun or self._is_surplus:
+            if not namespace.is_kept or self._is_surplus:
                 self._forget(namespace)
 
     async def _all_uses(self) -> list[_Use]:
@@ -214,7 +215,7 @@ class Namespaces:
             oldest = self._idle_cutoff()
             return [use for use in await self._uses.all() if use.time >= oldest]
         return [
-            _Use(each.name, each.last_used) for each in [*self._by_name.values()] if each.has_begun
+            _Use(each.name, each.last_used) for each in [*self._by_name.values()] if each.is_kept
         ]
 
     async def count(self) -> int:
@@ -226,7 +227,7 @@ class Namespaces:
         """The namespaces beside the default one, in the order of their names."""
         last_used = {use.name: use.time for use in await self._all_uses()}
         names = sorted(last_used)
-        counts = await asyncio.gather(*(self._count(name) for name in names))
+        counts = await asyncio.gather(*(self._call_count(name) for name in names))
         return [
             NamespaceState(name, count, datetime.fromtimestamp(last_used[name], UTC))
             for name, count in zip(names, counts, strict=True)
@@ -239,7 +240,7 @@ class Namespaces:
         if self._uses:
             if not await self._uses.get(name):
                 raise KeyError(name)
-        elif not self._by_name[name].has_begun:
+        elif not self._by_name[name].is_kept:
             raise KeyError(name)
         namespace = await self._find_or_open(name, begins=False)
         try:
@@ -249,7 +250,7 @@ class Namespaces:
                 # Last: where the store fails before, the name is there to be deleted again.
                 await self._uses.delete(name)
             with self._lock:
-                namespace.has_begun, namespace.is_deleted = False, True
+                namespace.is_kept, namespace.is_deleted = False, True
                 has_other_calls = namespace.open_calls > 1
             if has_other_calls and not self._uses:
                 await asyncio.to_thread(_reset, namespace.emulator)
@@ -270,7 +271,7 @@ class Namespaces:
             if self._tasks:
                 await asyncio.wait([*self._tasks])
 
-    async def _count(self, name: str) -> int:
+    async def _call_count(self, name: str) -> int:
         """The calls of a namespace, be it open in this process or not."""
         if namespace := self._by_name.get(name):
             return await namespace.emulator.journal.count()
@@ -280,7 +281,7 @@ class Namespaces:
         """The namespace *name*, with one more open call. *begins* says whether the call begins it.
         Raises APIError where it cannot begin."""
         namespace = self._taken(name)
-        if namespace is None or (begins and not namespace.has_begun):
+        if namespace is None or (begins and not namespace.is_kept):
             self._loop = asyncio.get_running_loop()
             opening = self._loop.run_in_executor(
                 self._opening_thread, partial(self._open_namespace, name, begins=begins)
@@ -318,7 +319,7 @@ class Namespaces:
         """The namespace *name*, with one more open call. *begins* says whether the call begins it.
         Blocks; called in the thread of `_opening_thread` alone. Raises APIError."""
         namespace = self._taken(name)
-        if namespace and (namespace.has_begun or not begins):
+        if namespace and (namespace.is_kept or not begins):
             return namespace
         try:
             if begins:
@@ -330,7 +331,7 @@ class Namespaces:
                 if namespace.is_deleted and not self._uses:
                     # Its open calls may have left something since.
                     _reset(namespace.emulator)
-                namespace.has_begun, namespace.is_deleted = True, False
+                namespace.is_kept, namespace.is_deleted = True, False
                 return namespace
         except BaseException:
             if namespace:
@@ -351,7 +352,7 @@ class Namespaces:
         for observer in self.observers:
             observer(emulator)
         namespace = Namespace(name, emulator, self._make_app(emulator, self))
-        namespace.open_calls, namespace.has_begun = 1, begins
+        namespace.open_calls, namespace.is_kept = 1, begins
         with self._lock:
             self._by_name[name] = namespace
         return namespace
@@ -372,7 +373,7 @@ class Namespaces:
         idle = [
             each
             for each in self._by_name.values()
-            if each.has_begun and not each.open_calls and each.last_used <= latest
+            if each.is_kept and not each.open_calls and each.last_used <= latest
         ]
         if len(idle) < surplus:
             raise emulator_errors.too_many_namespaces(count=str(self._max_count))
@@ -388,7 +389,7 @@ class Namespaces:
     def _surplus(self) -> int:
         """How many more namespaces have begun than there may be open. It is below 0 where there is
         room for others. The lock is held."""
-        return sum(each.has_begun for each in self._by_name.values()) - self._max_count
+        return sum(each.is_kept for each in self._by_name.values()) - self._max_count
 
     def _forget(self, namespace: Namespace) -> None:
         """Forget a namespace that has no open calls. The lock is held."""

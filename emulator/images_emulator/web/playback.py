@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from images_emulator.contract.dialect import Header
-from images_emulator.exchange.answer_details import AnswerDetails, answer_details
+from images_emulator.exchange.known_answer import KnownAnswer, known_answer
 from images_emulator.recordings.content_coding import WINDOW_BITS, decoded_content
 from images_emulator.recordings.document import header
 from images_emulator.recordings.recording import End, Headers, RecordedPart, Recording
@@ -41,7 +41,7 @@ class Playback:
     parts: Sequence[tuple[float, bytes]]
     """The parts of the body: the seconds from the end of the request, and the bytes."""
     end: End
-    answer: AnswerDetails
+    known: KnownAnswer
     """The answer as the journal shows it."""
     weight: int
     """Bytes that the playback takes, about."""
@@ -63,7 +63,7 @@ def playback(recording: Recording, base_url: str, accept_encoding: str) -> Playb
     made of its files."""
     response = recording.response
     if response is None:
-        nothing = AnswerDetails(is_stream=False)
+        nothing = KnownAnswer(is_stream=False)
         return Playback(recording.name, None, (), (), "reset", nothing, OVERHEAD_BYTES)
     check_status(response.status)
     headers = response.headers
@@ -83,7 +83,7 @@ def playback(recording: Recording, base_url: str, accept_encoding: str) -> Playb
         parts = [_moved(part, moves) for part in parts]
         shown = parts
         downloads = {moves[each.url]: each.unkept("data") for each in recording.downloads}
-    answer = answer_details(shown or (), header(headers, "content-type"), downloads)
+    known = known_answer(shown or (), header(headers, "content-type"), downloads)
     seconds = [part.seconds for part in recorded_parts]
     return Playback(
         recording.name,
@@ -91,8 +91,8 @@ def playback(recording: Recording, base_url: str, accept_encoding: str) -> Playb
         tuple(_headers(recording, sum(map(len, parts)), keeps_coding=bool(coding))),
         tuple(zip(seconds, parts, strict=True)),
         response.end,
-        answer,
-        OVERHEAD_BYTES + sum(map(len, parts)) + sum(each.weight for each in answer.pictures),
+        known,
+        OVERHEAD_BYTES + sum(map(len, parts)) + sum(each.weight for each in known.pictures),
     )
 
 

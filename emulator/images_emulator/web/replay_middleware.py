@@ -22,10 +22,10 @@ from images_emulator.contract.notices import NOTICE_HEADER
 from images_emulator.contract.operations import CREATE_FILE
 from images_emulator.contract.policy import Policy
 from images_emulator.contract.refusal import APIError
-from images_emulator.contract.request import Call, ImageRequest
+from images_emulator.contract.request import ImageRequest, ParsedCall
 from images_emulator.contract.rules import Pixels
-from images_emulator.exchange.answer_details import AnswerDetails
 from images_emulator.exchange.answer_json import json_value
+from images_emulator.exchange.known_answer import KnownAnswer
 from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.exchange.served_exchange import OwnAnswerSearch, ServedExchange, exchange_of
 from images_emulator.exchange.waits import Waits, hang_up
@@ -113,7 +113,7 @@ class ReplayMiddleware:
             self._miss_recorder = MissRecorder(emulator.settings, replay, self._results.clear)
             emulator.finishers = (*emulator.finishers, self._miss_recorder.finish)
         if not replay.is_prepared:
-            emulator.renderer.parser.submit(lambda _: self._prepare())
+            emulator.renderer.background.submit(lambda _: self._prepare())
 
     def _prepare(self) -> None:
         """Read the recordings, and log mistakes in them."""
@@ -140,7 +140,7 @@ class ReplayMiddleware:
         """Answer the call by a recording, by the application or as a miss. Raises APIError where
         the store is away: then nothing of the answer has left."""
         if not self.replay.is_prepared:
-            await self.emulator.renderer.run_in_parser(self._prepare)
+            await self.emulator.renderer.run_in_background(self._prepare)
         if exchange.kind == "download":
             query = exchange.head.query_string.decode("latin-1")
             hosted = self.replay.hosted(exchange.path, query)
@@ -226,7 +226,7 @@ class ReplayMiddleware:
     ) -> _SearchResult:
         """Compare a call whose body is *chunks* with the recordings."""
         operation = exchange.image_operation
-        call: Call | None = None
+        call: ParsedCall | None = None
         if operation:
             with suppress(APIError):
                 call = await read_call(exchange, receive, operation, self.emulator)
@@ -256,7 +256,7 @@ class ReplayMiddleware:
         if not exchange.is_large and self.replay.find_exact(compare(), as_of):
             return search()
         # A search for less exact matches may read the files of recordings.
-        return await self.emulator.renderer.run_in_parser(search)
+        return await self.emulator.renderer.run_in_background(search)
 
     def _find_redacted(
         self,
@@ -356,7 +356,7 @@ class ReplayMiddleware:
         own = EmulatorAnswer()
         await self.app(scope, receive, own.receive)
         try:
-            described = await self.emulator.renderer.run_in_parser(
+            described = await self.emulator.renderer.run_in_background(
                 lambda: described_answer(recording, own)
             )
         except ValueError as error:
@@ -394,7 +394,7 @@ class ReplayMiddleware:
                 return playback(recording, base, accept_encoding)
 
             # Reading megabytes of base64 takes a while.
-            playable = await self.emulator.renderer.run_in_parser(make)
+            playable = await self.emulator.renderer.run_in_background(make)
             weight = playable.weight if isinstance(playable, Playback) else OVERHEAD_BYTES
             self._playables.put(key, playable, weight + len(base) + len(accept_encoding))
         return playable
@@ -404,21 +404,21 @@ class ReplayMiddleware:
     ) -> None:
         """Note in *exchange* what the journal shows of the answer: its pictures, and unless a fault
         changes it, the recorded answer."""
-        answer = played.answer
+        known = played.known
         if request and played.status == HTTPStatus.OK:
-            exchange.request = request = _as_answered(request, answer)
-            exchange.answer.image_urls = answer.urls
-            for url, picture in zip(answer.urls, answer.pictures, strict=False):
+            exchange.request = request = _as_answered(request, known)
+            exchange.answer.image_urls = known.urls
+            for url, picture in zip(known.urls, known.pictures, strict=False):
                 hosted = replace(request, own_pictures=(picture,))
                 path = unquote(urlsplit(url.decode()).path)
                 weight = RESULT_OVERHEAD_BYTES + picture.weight
                 self._hosted_requests.put(path, hosted, weight)
-            files = answer.files
-            if answer.is_stream and answer.images:
+            files = known.files
+            if known.is_stream and known.images:
                 files = {**files, request.partial_images: files[max(files)]}
             exchange.answer.files = files
         if not exchange.body_may_change:
-            exchange.answer.details, exchange.body_may_change = answer, True
+            exchange.answer.known, exchange.body_may_change = known, True
 
     async def _keep_file(
         self, played: Playback, exchange: ServedExchange, receive: Receive
@@ -455,7 +455,7 @@ class ReplayMiddleware:
             return _start(download.status, [*sent_headers(download.headers), length]), data
 
         try:
-            start, data = await self.emulator.renderer.run_in_parser(read)
+            start, data = await self.emulator.renderer.run_in_background(read)
         except (OSError, ValueError) as error:
             exchange.recording_miss = f"the recorded picture cannot be sent: {error}"
             await self.app(scope, receive, send)
@@ -519,15 +519,15 @@ def _target(scope: Scope) -> str:
     return (path + (b"?" + query if query else b"")).decode("latin-1")
 
 
-def _as_answered(request: ImageRequest, answer: AnswerDetails) -> ImageRequest:
+def _as_answered(request: ImageRequest, known: KnownAnswer) -> ImageRequest:
     """*request* with the pictures of the answer, and with the parameters that the answer repeats.
     For `auto` the API may have chosen other values than the emulator."""
-    values = answer.parameters
+    values = known.parameters
     changes: dict[str, Any] = {name: values[name] for name in _REPEATED_TEXTS if name in values}
     if size := _pixels(values.get("size", "")):
         changes["size"] = size
-    if answer.pictures:
-        changes["own_pictures"] = answer.pictures
+    if known.pictures:
+        changes["own_pictures"] = known.pictures
     return replace(request, **changes) if changes else request
 
 

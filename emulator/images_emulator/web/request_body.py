@@ -14,7 +14,7 @@ from images_emulator.contract.calendar import Day
 from images_emulator.contract.notices import past_limit
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.refusal import APIError
-from images_emulator.contract.request import Call
+from images_emulator.contract.request import ParsedCall
 from images_emulator.exchange.body_parser import MAX_BYTES_ON_LOOP, parse_body
 from images_emulator.exchange.json_body import parse_json
 from images_emulator.exchange.served_exchange import ServedExchange
@@ -62,23 +62,23 @@ async def read_call(
     operation: Operation,
     emulator: Emulator,
     as_of: Day = None,
-) -> Call:
+) -> ParsedCall:
     """The parsed call to an image *operation*. The first caller parses the body, later ones get the
     same call or error. Only the media type is judged by the day *as_of*, each time.
 
     Raises ClientDisconnect. Raises APIError where the body is longer than the settings allow,
     cannot be parsed, or has a media type that the operation does not read on that day."""
     body = await _body(exchange, receive, operation, emulator, as_of)
-    if exchange.call_error:
-        raise exchange.call_error
-    if exchange.call is None:
+    if exchange.parse_error:
+        raise exchange.parse_error
+    if exchange.cached_call is None:
         try:
-            exchange.call = await _parsed(exchange, body, operation, emulator)
+            exchange.cached_call = await _parsed(exchange, body, operation, emulator)
         except APIError as error:
             # Whatever reads the call next raises the error without parsing again.
-            exchange.call_error = error
+            exchange.parse_error = error
             raise
-    return exchange.call
+    return exchange.cached_call
 
 
 async def read_fields(
@@ -104,10 +104,10 @@ async def _body(
 
 async def _parsed(
     exchange: ServedExchange, body: tuple[bytes, ...], operation: Operation, emulator: Emulator
-) -> Call:
+) -> ParsedCall:
     content_type = exchange.head.header(b"content-type")
     parse = partial(parse_body, content_type, body, operation, emulator.settings)
-    return await emulator.renderer.run_in_parser(parse) if exchange.is_large else parse()
+    return await emulator.renderer.run_in_background(parse) if exchange.is_large else parse()
 
 
 async def read_admin_json(receive: Receive, emulator: Emulator) -> dict[str, Any]:
@@ -117,7 +117,7 @@ async def read_admin_json(receive: Receive, emulator: Emulator) -> dict[str, Any
     if body is None:
         raise errors.body_too_large()
     if sum(map(len, body)) > MAX_BYTES_ON_LOOP:
-        return await emulator.renderer.run_in_parser(
+        return await emulator.renderer.run_in_background(
             lambda: parse_json(b"".join(body), MAX_ADMIN_STRUCTURE)
         )
     return parse_json(b"".join(body))

@@ -19,7 +19,7 @@ from images_emulator.contract.operations import (
     VARIATIONS,
     Operation,
 )
-from images_emulator.contract.request import Call, Upload
+from images_emulator.contract.request import ParsedCall, Upload
 from images_emulator.contract.rules import Flag, Integer
 from images_emulator.exchange.call_details import input_image_items
 from images_emulator.exchange.exchange import Exchange
@@ -186,7 +186,7 @@ def _links(value: Any) -> Iterator[UploadLink]:
 def sdk_call(source: SampleSource) -> SDKCall | None:
     """The call of the SDKs, or None where they cannot make it."""
     exchange, text = source.exchange, source.text
-    call = exchange.parsed
+    call = exchange.parsed_call
     if not call or call.operation not in PYTHON_METHODS or exchange.method != "POST":
         return None
     operation = call.operation
@@ -213,7 +213,7 @@ def sdk_call(source: SampleSource) -> SDKCall | None:
     )
 
 
-def _form_arguments(call: Call) -> dict[str, Any] | None:
+def _form_arguments(call: ParsedCall) -> dict[str, Any] | None:
     """The arguments of a form; None where the form has a value that the SDKs do not send."""
     items = {id(item): index for index, (_, _, item) in enumerate(input_image_items(call.fields))}
     classes = SDK_PARAMETERS[call.operation]

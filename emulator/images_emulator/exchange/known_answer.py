@@ -10,14 +10,14 @@ from typing import Any, Final
 from images_emulator.contract.own_picture import OwnPicture
 from images_emulator.contract.usage import Usage
 from images_emulator.exchange.answer_json import image_items, is_image, json_value, usage_in
-from images_emulator.exchange.encoded_file import EncodedFile, without_base64
+from images_emulator.exchange.sent_file import SentFile, without_base64
 
 _REPEATED: Final = ("size", "quality", "background", "output_format")
 """The parameters that an answer repeats, with the values that were in force."""
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerDetails:
+class KnownAnswer:
     """An answer as the journal shows it. It is worked out once for all calls that get it."""
 
     is_stream: bool
@@ -27,7 +27,7 @@ class AnswerDetails:
     texts: tuple[bytes, ...] = ()
     """The text of each part of the body, with only the beginning of each image; empty for a body
     that is no text."""
-    files: Mapping[int, EncodedFile] = field(default_factory=dict)
+    files: Mapping[int, SentFile] = field(default_factory=dict)
     """See `CallAnswer.files`."""
     urls: tuple[bytes, ...] = ()
     """The URLs in it, in place of files."""
@@ -37,15 +37,15 @@ class AnswerDetails:
     """The parameters that it repeats."""
 
 
-def answer_details(
+def known_answer(
     parts: Sequence[bytes], content_type: str, downloads: Mapping[str, bytes]
-) -> AnswerDetails:
+) -> KnownAnswer:
     """The answer of that *content_type* as the journal shows it. *parts* are its body, not
     compressed; the parts of a stream are its events. *downloads* are the files at its URLs."""
     if content_type.startswith("text/event-stream"):
         return _stream(parts)
     if not content_type.startswith(("application/json", "text/")):
-        return AnswerDetails(is_stream=False)
+        return KnownAnswer(is_stream=False)
     body = b"".join(parts)
     answer = json_value(body)
     items = [*image_items(answer)]
@@ -54,12 +54,12 @@ def answer_details(
     data: list[bytes | None] = [_decoded(each) for each in files.values()]
     if not files:
         data = [downloads.get(url) for url in urls]
-    return AnswerDetails(
+    return KnownAnswer(
         is_stream=False,
         images=tuple(index for index, _ in items),
         usage=usage_in(answer),
         texts=(without_base64(body),),
-        files={index: EncodedFile.of(each.encode()) for index, each in files.items()},
+        files={index: SentFile.of(each.encode()) for index, each in files.items()},
         urls=tuple(map(str.encode, urls)),
         # Only where each image has its own picture: a request repeats its pictures.
         pictures=tuple(OwnPicture(each, verbatim=True) for each in data if each)
@@ -69,22 +69,22 @@ def answer_details(
     )
 
 
-def _stream(events: Sequence[bytes]) -> AnswerDetails:
-    files: dict[int, EncodedFile] = {}
+def _stream(events: Sequence[bytes]) -> KnownAnswer:
+    files: dict[int, SentFile] = {}
     partials: list[bytes] = []
     final, last = b"", None
     for number, event in enumerate(events):
         payload = _payload(event)
         if not (is_image(payload) and "b64_json" in payload):
             continue
-        files[number] = EncodedFile.of(payload["b64_json"].encode())
+        files[number] = SentFile.of(payload["b64_json"].encode())
         if "partial_image_index" in payload:
             partials.append(_decoded(payload["b64_json"]))
         else:
             final, last = _decoded(payload["b64_json"]), payload
     data = final or (partials[-1] if partials else b"")
     own = OwnPicture(data, verbatim=True, partials=tuple(partials))
-    return AnswerDetails(
+    return KnownAnswer(
         is_stream=True,
         images=(0,) if last else (),
         usage=usage_in(last),

@@ -1,4 +1,5 @@
-"""Service errors: rate limits, credit, moderation, outages. A call without a mistake can meet them.
+"""Operational errors: rate limits, credit, moderation, outages. A call without a mistake can meet
+them. `errors.py` has the errors of calls with mistakes.
 
 A fault names one of them, or a refused API key. The words are the API's own, as recorded; a comment
 marks words that no recording shows. `fixtures/exchanges/service-error-*` name the source of each
@@ -15,8 +16,8 @@ from typing import Final
 from images_emulator.contract import errors
 from images_emulator.contract.refusal import (
     API_MANAGEMENT_ENVELOPE,
+    IMAGE_SERVICE_TYPE,
     OLDER_ENVELOPE,
-    SERVICE_TYPE,
     Refusal,
     older_stack_versions,
 )
@@ -44,7 +45,7 @@ rate_limited = Refusal(
                 "You've exceeded the rate limit, please slow down and try again after {seconds} "
                 "seconds.",
                 code="rate_limit_exceeded",
-                type=SERVICE_TYPE,
+                type=IMAGE_SERVICE_TYPE,
                 status=429,
             ),
         ),
@@ -96,7 +97,7 @@ _BILLING_LIMIT: Final = "Billing hard limit has been reached"
 billing_limit = Refusal(
     _BILLING_LIMIT,
     code="billing_hard_limit_reached",
-    type=SERVICE_TYPE,
+    type=IMAGE_SERVICE_TYPE,
     earlier=older_stack_versions(_BILLING_LIMIT, "billing_hard_limit_reached"),
 )
 # *safety_violations* was recorded both empty and as ` safety_violations=[sexual].`.
@@ -104,7 +105,7 @@ moderated = Refusal(
     "Your request was rejected by the safety system. If you believe this is an error, "
     "contact us at help.openai.com and include the request ID {request_id}.{safety_violations}",
     code="moderation_blocked",
-    type=SERVICE_TYPE,
+    type=IMAGE_SERVICE_TYPE,
 )
 _REJECTED: Final = "Your request was rejected as a result of our safety system. "
 _DESCRIPTIONS: Final = (

@@ -10,25 +10,25 @@ SHOWN_CHARS: Final = 8
 _BASE64: Final = b'"b64_json"'
 
 
-class EncodedFile(NamedTuple):
+class SentFile(NamedTuple):
     """A file that was sent as base64, without its content."""
 
-    chars: int
+    base64_chars: int
     """The length of its base64."""
     beginning: bytes
     """The first characters."""
-    length: int
-    """The bytes of the file."""
+    file_bytes: int
+    """The length of the file."""
 
     @classmethod
-    def of(cls, base64: bytes) -> EncodedFile:
+    def of(cls, base64: bytes) -> SentFile:
         """The file with that *base64*."""
         chars = len(base64)
         return cls(chars, base64[:SHOWN_CHARS], chars // 4 * 3 - base64.count(b"=", -2))
 
     def shown(self) -> bytes:
         """The text that replaces the base64 where the answer is shown."""
-        return _shown(self.beginning, self.chars)
+        return _shown(self.beginning, self.base64_chars)
 
 
 def _shown(beginning: bytes, chars: int) -> bytes:
@@ -36,7 +36,7 @@ def _shown(beginning: bytes, chars: int) -> bytes:
 
 
 def without_base64(text: bytes | bytearray) -> bytes:
-    """*text* with the base64 of each image cut, as `EncodedFile.shown` shows it. The text may be no
+    """*text* with the base64 of each image cut, as `SentFile.shown` shows it. The text may be no
     valid JSON, and may end in the middle of an image."""
     pieces: list[bytes | bytearray] = []
     at = 0
