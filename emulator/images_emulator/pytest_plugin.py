@@ -331,7 +331,28 @@ def _images_emulator(
 def _reset_around(
     request: pytest.FixtureRequest, session: _Session, server: AnyServer, settings: Settings
 ) -> Iterator[AnyServer]:
-    """The *server*, emptied, with the settings of the marker."""
+    """The *server* with the settings of the marker: emptied, or as a fixture of wider scope has
+    it."""
+    marker = request.node.get_closest_marker(MARKER) if request.scope == "function" else None
+    in_wider_fixture = session.users > 0
+    session.users += 1
+    try:
+        if in_wider_fixture:
+            yield from _in_wider_fixture(request, session, server, settings, marker)
+        else:
+            yield from _emptied(request, session, server, settings, marker)
+    finally:
+        session.users -= 1
+
+
+def _emptied(
+    request: pytest.FixtureRequest,
+    session: _Session,
+    server: AnyServer,
+    settings: Settings,
+    marker: pytest.Mark | None,
+) -> Iterator[AnyServer]:
+    """The *server*, emptied at the start and at the end, with the settings of the *marker*."""
 
     def reset() -> None:
         # Namespaces other than the session's begin empty and are deleted.
@@ -340,15 +361,28 @@ def _reset_around(
             if session.url:
                 _apply_settings(settings, server)
 
-    before = server.changeable_settings if session.users else {}
-    if not session.users:
+    reset()
+    is_wider = request.scope != "function"
+    session.wider_steps = _WiderSteps(server.current_steps()) if is_wider else None
+    try:
+        if marker:
+            _apply_marker_or_fail(marker, server, request.config.rootpath)
+        yield server
+    finally:
         reset()
-        is_wider = request.scope != "function"
-        session.wider_steps = _WiderSteps(server.current_steps()) if is_wider else None
-    session.users += 1
-    marker, wider_steps = None, None
-    if request.scope == "function":
-        marker, wider_steps = request.node.get_closest_marker(MARKER), session.wider_steps
+
+
+def _in_wider_fixture(
+    request: pytest.FixtureRequest,
+    session: _Session,
+    server: AnyServer,
+    settings: Settings,
+    marker: pytest.Mark | None,
+) -> Iterator[AnyServer]:
+    """The *server* as a fixture of wider scope has it, with the settings of the *marker* until the
+    end. What that fixture has set or injected stays."""
+    before = server.changeable_settings
+    wider_steps = session.wider_steps if request.scope == "function" else None
     has_own_scenario = False
     try:
         wider_steps_are_left = wider_steps and wider_steps.begin_test(server.current_steps())
@@ -360,17 +394,13 @@ def _reset_around(
             _apply_marker_or_fail(marker, server, request.config.rootpath)
         yield server
     finally:
-        session.users -= 1
-        if not session.users:
-            reset()
-        elif marker:
-            # What the fixture of wider scope has set or injected stays.
+        if marker:
             server.configure(**before)
             if has_own_scenario:
                 server.reset_scenario()
                 if session.url and settings.scenario is not None:
                     server.begin_scenario(settings.scenario)
-        if session.users and wider_steps:
+        if wider_steps:
             wider_steps.end_test(server.current_steps())
 
 

@@ -1,5 +1,6 @@
 """The operations table, with one row for each operation of the API. An operation is an HTTP method
-at a path, which documentation calls an endpoint. A new endpoint begins here.
+at a path, which documentation calls an endpoint. A new endpoint begins here. All that it touches is
+in `.github/CONTRIBUTING.md`.
 
 A row has its path, the media types of bodies, default models, event names, and the days on which
 all of that holds. Routes, validation, faults, journal, schemas and tests read it. `MOUNTS` has the

@@ -44,7 +44,7 @@ def compact(exchange: ServedExchange, *, copied: bool = False) -> int:
         if request.images:
             exchange.request = imaging.decoder.without_pixels(request)
     answer = exchange.answer
-    if exchange.near_misses or answer.sent.listens or answer.image_urls:
+    if exchange.near_misses or answer.sent.needs_parts or answer.image_urls:
         held += _answer_bytes(exchange)
     exchange.cached_call = exchange.parse_error = exchange.connection = None
     exchange.message_values = answer.known = None

@@ -76,20 +76,17 @@ class SentAnswer:
     """
 
     __slots__ = (
-        "_is_stream",
-        "_known",
-        "_part_count",
-        "_pending",
-        "_request",
+        "_recorder",
         "body",
         "body_may_change",
         "error_body",
         "event_count",
         "headers",
         "image_indexes",
+        "is_stream",
         "is_whole",
         "kept_events",
-        "listens",
+        "needs_parts",
         "status",
         "usage",
     )
@@ -101,8 +98,10 @@ class SentAnswer:
         self.event_count = 0
         self.image_indexes: tuple[int, ...] = ()
         self.error_body = b""
+        self.is_stream = False
+        """Whether the answer is a stream of events."""
         self.is_whole = False
-        self.listens = False
+        self.needs_parts = False
         """Whether `AnswerRecorder` has to call `add` for the parts of the body."""
         self.kept_events: Sequence[SentEvent] = ()
         self.body_may_change = False
@@ -110,11 +109,8 @@ class SentAnswer:
         have rewritten or cut it, or it was recorded."""
         self.usage: Usage | None = None
         """The usage in the body, where `body_may_change`."""
-        self._request: ImageRequest | None = None
-        self._known: KnownAnswer | None = None
-        self._part_count = 0
-        self._is_stream = False
-        self._pending: bytearray | None = None
+        self._recorder: _BodyRecorder | None = None
+        """What records the body; None before the answer starts, and after its end."""
 
     @classmethod
     def completed(
@@ -134,15 +130,10 @@ class SentAnswer:
         """An answer that has ended: nothing more of it will leave."""
         sent = cls()
         sent.status, sent.event_count, sent.image_indexes = status, event_count, image_indexes
-        sent.error_body, sent._is_stream, sent.is_whole = error_body, is_stream, is_whole
+        sent.error_body, sent.is_stream, sent.is_whole = error_body, is_stream, is_whole
         sent.kept_events, sent.body_may_change = kept_events, body_may_change
         sent.headers, sent.body = headers, body
         return sent
-
-    @property
-    def is_stream(self) -> bool:
-        """Whether the answer is a stream of events."""
-        return self._is_stream
 
     @property
     def partial_count(self) -> int:
@@ -165,107 +156,196 @@ class SentAnswer:
         known: KnownAnswer | None = None,
     ) -> None:
         """Note *status* and *headers*. With *body_may_change* a fault may rewrite or cut the body,
-        so the body is read to find its images, unless *known* has them. With *keep_body* the
+        so the body is read to find its images, unless the answer is *known*. With *keep_body* the
         beginning of the body is kept."""
         self.status = status
         self.headers = headers
-        self._request = request if status == 200 else None
-        self._is_stream = bool(self._request and self._request.stream)
-        self.body_may_change = body_may_change and self._request is not None
-        self.listens = self._is_stream or self.body_may_change or keep_body or status >= 400
-        self._pending = bytearray() if self._is_stream or self.body_may_change else None
-        if known:
-            self._known, self.body_may_change, self.listens = known, True, True
-            self._is_stream = known.is_stream
-            self._pending = bytearray() if known.is_stream else None
-        if self._is_stream:
+        request = request if status == 200 else None
+        self.is_stream = known.is_stream if known else bool(request and request.stream)
+        self.body_may_change = known is not None or (body_may_change and request is not None)
+        self.needs_parts = self.is_stream or self.body_may_change or keep_body or status >= 400
+        if self.is_stream:
             self.kept_events = []
+        self._recorder = _recorder_of(self, request, known)
 
     def add(self, part: bytes, ms: float) -> None:
         """Note a part of the body, *ms* milliseconds after the call's arrival."""
-        if self._known:
-            self._add_part_of(self._known, part, ms)
-        elif self._is_stream:
-            self._add_events(part, ms)
-        elif self._pending is not None:
-            self._pending += part
-        elif (self.status or 0) >= 400:
-            self.error_body = (self.error_body + part)[:MAX_ERROR_BYTES]
-        else:
-            self._keep(part)
+        if self._recorder:
+            self._recorder.add(part, ms)
 
     def end(self) -> None:
         """Note that the body has left to its end."""
         self.is_whole = True
-        if self._known and not self._is_stream:
-            self.image_indexes, self.usage = self._known.images, self._known.usage
-            return
-        if self._is_stream or not self._request:
-            return
-        if not self.body_may_change:
-            self.image_indexes = tuple(range(self._request.n))
-        else:
-            payload = json_value(self._pending or b"")
-            self.image_indexes = tuple(index for index, _ in image_items(payload))
-            self.usage = usage_in(payload)
+        if self._recorder:
+            self._recorder.end()
 
     def close(self) -> None:
-        """Note that no further part follows: drop the values that only such a part would need."""
-        if self._pending and self.body_may_change and not self._known:
-            self._keep(without_base64(self._pending))
-        self._pending = None
-        self._request = self._known = None
+        """Note that no further part follows."""
+        if self._recorder:
+            self._recorder.close()
+        self._recorder = None
 
-    def _keep(self, text: bytes) -> None:
+
+class _BodyRecorder:
+    """Records in *sent* a body that is no stream: the text, or nothing of the *image_count* images
+    that are as the emulator makes them of the request."""
+
+    def __init__(self, sent: SentAnswer, image_count: int = 0) -> None:
+        self.sent = sent
+        self._image_count = image_count
+
+    def add(self, part: bytes, ms: float) -> None:
+        """See `SentAnswer.add`."""
+        if (self.sent.status or 0) >= 400:
+            self.add_to_error(part)
+        else:
+            self.add_to_body(part)
+
+    def end(self) -> None:
+        """See `SentAnswer.end`."""
+        self.sent.image_indexes = tuple(range(self._image_count))
+
+    def close(self) -> None:
+        """See `SentAnswer.close`."""
+
+    def add_to_body(self, text: bytes) -> None:
         """Add *text* to the kept part of the body."""
-        self.body = (self.body + text)[:MAX_BODY_BYTES]
+        self.sent.body = (self.sent.body + text)[:MAX_BODY_BYTES]
 
-    def _add_part_of(self, known: KnownAnswer, part: bytes, ms: float) -> None:
-        text = b"".join(known.texts[self._part_count : self._part_count + 1])
-        self._part_count += 1
-        self._keep(text)
-        if self._is_stream:
-            self._add_events(part, ms)
-        elif (self.status or 0) >= 400:
-            self.error_body = (self.error_body + text)[:MAX_ERROR_BYTES]
+    def add_to_error(self, text: bytes) -> None:
+        """Add *text* to the kept part of the error."""
+        self.sent.error_body = (self.sent.error_body + text)[:MAX_ERROR_BYTES]
 
-    def _add_events(self, part: bytes, ms: float) -> None:
+
+class _ChangedBodyRecorder(_BodyRecorder):
+    """Records a body that is no stream, and in which a fault may have changed the images. They are
+    looked for at the end."""
+
+    def __init__(self, sent: SentAnswer) -> None:
+        super().__init__(sent)
+        self._parts = bytearray()
+
+    def add(self, part: bytes, ms: float) -> None:
+        self._parts += part
+
+    def end(self) -> None:
+        payload = json_value(self._parts)
+        self.sent.image_indexes = tuple(index for index, _ in image_items(payload))
+        self.sent.usage = usage_in(payload)
+
+    def close(self) -> None:
+        if self._parts:
+            self.add_to_body(without_base64(self._parts))
+
+
+class _KnownBodyRecorder(_BodyRecorder):
+    """Records a body that is no stream, and is *known* before it is sent."""
+
+    def __init__(self, sent: SentAnswer, known: KnownAnswer) -> None:
+        super().__init__(sent)
+        self._known = known
+        self._texts = iter(known.texts)
+
+    def add(self, part: bytes, ms: float) -> None:
+        text = next(self._texts, b"")
+        self.add_to_body(text)
+        if (self.sent.status or 0) >= 400:
+            self.add_to_error(text)
+
+    def end(self) -> None:
+        self.sent.image_indexes, self.sent.usage = self._known.images, self._known.usage
+
+
+class _StreamRecorder(_BodyRecorder):
+    """Records a stream whose events are as the emulator makes them of the request."""
+
+    def __init__(self, sent: SentAnswer) -> None:
+        super().__init__(sent)
+        self._pending = bytearray()
+        """The beginning of an event."""
+
+    def add(self, part: bytes, ms: float) -> None:
         pending = self._pending
-        if pending is None:
-            return
         if not pending and _is_event(part):
-            self._add_event(part, ms)
+            self.add_event(part, ms)
             return
         # The end of an event may lie in two parts.
         place = max(0, len(pending) - 1)
         pending += part
         while (end := pending.find(b"\n\n", place)) >= 0:
-            self._add_event(bytes(pending[: end + 2]), ms)
+            self.add_event(bytes(pending[: end + 2]), ms)
             del pending[: end + 2]
             place = 0
 
-    def _add_event(self, event: bytes, ms: float) -> None:
-        if self.body_may_change and not self._known:
-            self._keep(without_base64(event))
+    def end(self) -> None:
+        """Nothing: the event that completes a stream has the image."""
+
+    def add_event(self, event: bytes, ms: float) -> None:
+        """Note an *event* whose last byte has left."""
+        sent = self.sent
         if event.startswith((b":", b"\n")):
             # A comment, which clients overlook.
             return
-        self.event_count += 1
+        sent.event_count += 1
         head = _head_of(event)
-        if self.event_count <= MAX_KEPT_EVENTS:
-            assert isinstance(self.kept_events, list)
-            self.kept_events.append(SentEvent(head, ms, len(event)))
-        self.error_body = event[:MAX_ERROR_BYTES] if event.startswith(_ERROR) else b""
-        if not head.partition(b"\n")[0].endswith(_COMPLETED):
-            return
-        if self._known or not self.body_may_change:
-            self.image_indexes = (0,)
-            self.usage = self._known.usage if self._known else None
-            return
+        if sent.event_count <= MAX_KEPT_EVENTS:
+            assert isinstance(sent.kept_events, list)
+            sent.kept_events.append(SentEvent(head, ms, len(event)))
+        sent.error_body = event[:MAX_ERROR_BYTES] if event.startswith(_ERROR) else b""
+        if head.partition(b"\n")[0].endswith(_COMPLETED):
+            self.add_completion(event)
+
+    def add_completion(self, event: bytes) -> None:
+        """Note the *event* that completes the stream."""
+        self.sent.image_indexes = (0,)
+
+
+class _ChangedStreamRecorder(_StreamRecorder):
+    """Records a stream whose events a fault may have changed or cut."""
+
+    def add_event(self, event: bytes, ms: float) -> None:
+        self.add_to_body(without_base64(event))
+        super().add_event(event, ms)
+
+    def add_completion(self, event: bytes) -> None:
         payload = json_value(event.partition(b"\ndata: ")[2])
-        self.usage = usage_in(payload)
+        self.sent.usage = usage_in(payload)
         if is_image(payload):
-            self.image_indexes = (0,)
+            self.sent.image_indexes = (0,)
+
+    def close(self) -> None:
+        if self._pending:
+            self.add_to_body(without_base64(self._pending))
+
+
+class _KnownStreamRecorder(_StreamRecorder):
+    """Records a stream that is *known* before it is sent."""
+
+    def __init__(self, sent: SentAnswer, known: KnownAnswer) -> None:
+        super().__init__(sent)
+        self._known = known
+        self._texts = iter(known.texts)
+
+    def add(self, part: bytes, ms: float) -> None:
+        self.add_to_body(next(self._texts, b""))
+        super().add(part, ms)
+
+    def add_completion(self, event: bytes) -> None:
+        super().add_completion(event)
+        self.sent.usage = self._known.usage
+
+
+def _recorder_of(
+    sent: SentAnswer, request: ImageRequest | None, known: KnownAnswer | None
+) -> _BodyRecorder:
+    """The recorder of an answer that starts."""
+    if known:
+        return (_KnownStreamRecorder if sent.is_stream else _KnownBodyRecorder)(sent, known)
+    if sent.is_stream:
+        return (_ChangedStreamRecorder if sent.body_may_change else _StreamRecorder)(sent)
+    if sent.body_may_change:
+        return _ChangedBodyRecorder(sent)
+    return _BodyRecorder(sent, request.n if request else 0)
 
 
 def _head_of(event: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 A new output format is an entry of `OUTPUT_FORMATS`, and an entry of `FILE_TYPES` in
 `file_types.py`. Which models have it, and which do not stream it, is in `contract/model_rules.py`.
+All that a format touches is in `.github/CONTRIBUTING.md`.
 """
 
 from __future__ import annotations

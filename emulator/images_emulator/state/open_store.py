@@ -1,6 +1,6 @@
 """The store for the URL of the setting `store`. A new store (backend), in another database, has the
 protocols of `store.py`. It is added here, and the check of its URLs to `STORE_CHECKS` of
-`setting_values.py`."""
+`setting_values.py`. `.github/CONTRIBUTING.md` lists what else says Redis."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ class AnswerRecorder:
         if message["type"] == "http.response.start":
             self._start(message, leaves)
         elif message["type"] == "http.response.body":
-            if leaves and exchange.answer.sent.listens:
+            if leaves and exchange.answer.sent.needs_parts:
                 self._add(message.get("body", b""))
             if not message.get("more_body") and exchange.duration_ms is None:
                 if leaves:
