@@ -31,9 +31,9 @@ violations: a body may have 32,000."""
 def validate(
     call: ParsedCall, loader: ImageLoader, policy: Policy | None = None, dialect: Dialect = OPENAI
 ) -> ImageRequest:
-    """The valid request that *call* makes. Raises APIError, in the newest words, where the service
-    that speaks *dialect* refuses the call. `ServedExchange.error_answer` makes the answer in the
-    words of the day that the call is judged by."""
+    """The valid request that *call* makes. Raises APIError, in the newest words, where the provider
+    of that *dialect* refuses the call. `ServedExchange.error_answer` makes the answer in the words
+    of the day that the call is judged by."""
     return Validation(call, loader, policy or Policy(), dialect).request()
 
 

@@ -5,7 +5,7 @@ includes the stricter ones. The strictest level at which any recording matches d
 
 - `exact`: the same method, path, query and fields, as they were sent. For a body without fields,
   the same bytes. The call need not be valid.
-- `request`: the same operation of one service, and the same valid request: model, prompt, every
+- `request`: the same operation of one provider, and the same valid request: model, prompt, every
   parameter after its default, and uploads with the same pixels. Invalid requests and calls to other
   paths need the same fields as sent; the query's `api-version` and the path's prefix do not count.
 - `prompt`: the same operation, prompt and uploads, and an answer of the same form (a stream or

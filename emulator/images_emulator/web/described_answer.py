@@ -83,7 +83,7 @@ def described_answer(recording: Recording, own: EmulatorAnswer) -> DescribedAnsw
 
 
 def _written(value: Any, *, is_compact: bool) -> bytes:
-    """The JSON *value* as the service writes it."""
+    """The JSON *value* as the provider writes it."""
     if is_compact:
         return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
     return pretty(value)
