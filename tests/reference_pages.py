@@ -32,13 +32,13 @@ from images_emulator.contract.refusal import Refusal
 from images_emulator.exchange.call_details import UploadDetails
 from images_emulator.exchange.exchange import READABLE_ATTRIBUTES, Exchange
 from images_emulator.faults import fault_tables
-from images_emulator.faults.match import Match
-from images_emulator.faults.scenario_document import Step
 from images_emulator.own_answers.answer_document import Answer, Raw
 from images_emulator.recordings.document_check import schema
 from images_emulator.settings import command_settings
 from images_emulator.state.clock import Clock
 from images_emulator.state.scenario import UnmetStep
+from images_emulator.step_documents.match import Match
+from images_emulator.step_documents.scenario_document import Step
 from images_emulator.web.admin_api import create_admin_api
 from images_emulator.web.metric_table import METRICS
 from tests.clients.results import clients_code, clients_table

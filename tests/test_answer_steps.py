@@ -18,8 +18,8 @@ from PIL import Image
 from images_emulator import Emulator, Server, read_recipe
 from images_emulator.contract.answer_overrides import MAX_CREATED, AnswerOverrides
 from images_emulator.contract.request import ImageRequest
-from images_emulator.faults.scenario_document import read_scenario
 from images_emulator.state.memory_store import MemoryStore
+from images_emulator.step_documents.scenario_document import read_scenario
 from tests.answers import error_of
 from tests.conftest import KEY
 from tests.documents import README

@@ -76,8 +76,8 @@ def test_another_setting_is_refused_and_changes_nothing(
 
 def test_document_of_the_admin_api_has_the_changeable_settings() -> None:
     schemas = create_admin_api().openapi()["components"]["schemas"]
-    assert schemas["SettingsChange"]["properties"].keys() == {*CHANGEABLE}
-    assert schemas["SettingsChange"]["description"].startswith("Body of `PATCH")
+    assert schemas["SettingsPatch"]["properties"].keys() == {*CHANGEABLE}
+    assert schemas["SettingsPatch"]["description"].startswith("Body of `PATCH")
 
 
 def test_docs_and_examples_name_the_changeable_settings() -> None:

@@ -356,12 +356,12 @@ def test_variable_without_effect_is_told_of(name: str, monkeypatch: pytest.Monke
     monkeypatch.setenv(variable, as_variable(value))
     shown = f"{variable}=fetch" if name == "remote_images" else variable
     sentence = f"{shown} has no effect without the setting {lacking}"
-    assert Configuration.read({}).idle_settings() == [sentence]
+    assert Configuration.read({}).ineffective_settings() == [sentence]
 
 
 def test_key_of_the_file_without_effect_is_told_of(folder: Path) -> None:
     write(folder, "store_name = 'ci'\nspeed = 2\nupstream = 'http://upstream.test'\ndelay = true")
-    assert Configuration.read({}).idle_settings() == [
+    assert Configuration.read({}).ineffective_settings() == [
         "images-emulator.toml:2: speed has no effect without the setting replay",
         "images-emulator.toml:1: store_name has no effect without the setting store",
     ]
@@ -371,7 +371,7 @@ def test_key_of_the_file_without_effect_is_told_of(folder: Path) -> None:
 def test_flag_without_effect_is_refused(name: str) -> None:
     value = IDLE[name][0] if name in IDLE else READ_BY_RECORD[name]
     with pytest.raises(ValueError, match=r"^--[a-z- ]+ has no effect without --[a-z- ]+$"):
-        Configuration.read({name: value}).idle_settings()
+        Configuration.read({name: value}).ineffective_settings()
 
 
 @pytest.mark.parametrize(
@@ -390,7 +390,7 @@ def test_flag_without_effect_is_refused(name: str) -> None:
     ],
 )
 def test_setting_with_what_it_needs_is_not_told_of(flags: dict[str, Any]) -> None:
-    assert Configuration.read(flags).idle_settings() == []
+    assert Configuration.read(flags).ineffective_settings() == []
 
 
 def test_setting_may_have_what_it_needs_from_another_source(
@@ -399,6 +399,6 @@ def test_setting_may_have_what_it_needs_from_another_source(
     write(folder, "store = 'redis://x'")
     monkeypatch.setenv("IMAGES_EMULATOR_REPLAY", "x")
     flags = {"store_name": "ci", "speed": 2.0}
-    assert Configuration.read(flags).idle_settings() == []
+    assert Configuration.read(flags).ineffective_settings() == []
     with pytest.raises(ValueError, match=r"^--speed has no effect without --delay$"):
-        Configuration.read({**flags, "delay": False}).idle_settings()
+        Configuration.read({**flags, "delay": False}).ineffective_settings()

@@ -22,14 +22,14 @@ from images_emulator.cli.command_line import COMMANDS, command_parser
 from images_emulator.cli.configuration import SETTINGS_FILE, parse_document
 from images_emulator.contract.models import MODELS, NEWEST_MODEL
 from images_emulator.contract.own_picture import FORMATS_IN_WORDS
-from images_emulator.faults.scenario_document import parse_scenario
 from images_emulator.own_answers.picture_files import ReadingContext
-from images_emulator.own_answers.pictures_folder import DOCUMENT, PicturesFolder
 from images_emulator.recordings.comparison import KINDS
 from images_emulator.recordings.document_check import mistakes_of
 from images_emulator.scenarios import ready_scenarios
 from images_emulator.settings import command_settings
 from images_emulator.state.query import FILTER_NAMES
+from images_emulator.step_documents.pictures_folder import DOCUMENT, PicturesFolder
+from images_emulator.step_documents.scenario_document import parse_scenario
 from tests.conftest import ENVIRONMENT
 from tests.documents import BLOCKS, PAGES, README, ROOT, Block, anchors_of, links_of, name_of
 from tests.pictures import png

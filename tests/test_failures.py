@@ -441,7 +441,7 @@ async def test_an_answer_hung_up_before_its_first_part_whose_write_fails_gives_w
         raise store_unavailable(url="redis:", reason="it has no memory")
 
     exchange = ServedExchange(RequestHead("GET", "/v1/models", b"", []), "req_1", datetime.now(UTC))
-    exchange.number = await emulator.journal.arrived(exchange)
+    exchange.number = await emulator.journal.enter(exchange)
     recorder = HeldAnswerRecorder(exchange, emulator.journal, StandardHeaders(emulator), send)
     exchange.complete_in_journal = recorder.complete_in_journal
     exchange.hold_back_until(write())
@@ -450,14 +450,14 @@ async def test_an_answer_hung_up_before_its_first_part_whose_write_fails_gives_w
         return {"type": "http.disconnect"}
 
     # The journal of a store in memory awaits no write.
-    complete = emulator.journal.completed
+    complete = emulator.journal.complete
 
-    async def completed(exchange: ServedExchange, write: asyncio.Future[None]) -> None:
+    async def complete_with_write(exchange: ServedExchange, write: asyncio.Future[None]) -> None:
         await complete(exchange)
         await write
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(emulator.journal, "completed", completed)
+        patch.setattr(emulator.journal, "complete", complete_with_write)
         await recorder.send({"type": "http.response.start", "status": 200, "headers": []})
         with pytest.raises(APIError):
             await hang_up(exchange, leave, reset=False)

@@ -67,7 +67,7 @@ def test_an_advance_counts_for_a_call_that_is_just_entered_in_the_journal(
     server: Server, client: OpenAI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal = server.emulator.journal
-    enter = {"append": journal.append, "arrived": journal.arrived}
+    enter = {"append": journal.append, "enter": journal.enter}
 
     async def entered(name: str, exchange: ServedExchange) -> int | None:
         number = await enter[name](exchange)

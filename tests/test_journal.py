@@ -65,7 +65,7 @@ def arrived(journal: Journal, identity: str, **state: Any) -> ServedExchange:
     exchange.keep_body(state.pop("chunks", (BODY,)))
     for name, value in state.items():
         setattr(exchange, name, value)
-    journal._store.run(journal.arrived(exchange))
+    journal._store.run(journal.enter(exchange))
     return exchange
 
 
@@ -74,7 +74,7 @@ def answered(journal: Journal, identity: str, **state: Any) -> ServedExchange:
     exchange.start_response(200)
     exchange.answer.sent.end()
     exchange.end()
-    journal._store.run(journal.completed(exchange))
+    journal._store.run(journal.complete(exchange))
     return exchange
 
 
@@ -430,11 +430,11 @@ async def test_parts_of_a_stream_are_written_before_its_end(
     monkeypatch.setattr(MemoryLog, "is_watched", True)
     monkeypatch.setattr(journal._log, "amend", amend)
     call = ServedExchange(RequestHead("GET", "/v1/models", b"", []), "req_1", datetime.now(UTC))
-    await journal.arrived(call)
+    await journal.enter(call)
     for index in range(2):
         call.answer.sent.event_count = index + 1
         journal.sent_events(call, index)
-    end = asyncio.ensure_future(journal.completed(call))
+    end = asyncio.ensure_future(journal.complete(call))
     for _ in range(5):
         await asyncio.sleep(0)
     assert written == []
@@ -452,13 +452,13 @@ async def test_parts_of_a_stream_are_written_unless_the_call_is_large(
     monkeypatch.setattr(MemoryLog, "is_watched", True)
     call = ServedExchange(RequestHead("POST", "/v1/x", b"", []), "req_1", datetime.now(UTC))
     call.keep_body((bytes(body),))
-    await journal.arrived(call)
+    await journal.enter(call)
     call.answer.sent.event_count = 1
     journal.sent_events(call, 0)
     assert len(journal._drafts) == drafts
     await asyncio.gather(*journal._drafts.values())
     weight = weight_of(journal)
-    await journal.completed(call)
+    await journal.complete(call)
     head = weight_of(journal) - EXCHANGE_OVERHEAD_BYTES - body
     assert 0 < head < 100
     assert weight == EXCHANGE_OVERHEAD_BYTES + body * drafts
@@ -480,13 +480,13 @@ async def test_pictures_of_a_stream_count_while_it_goes_on(
     call.request = ImageRequest(
         operation=EDITS, model=MODELS["gpt-image-2"], size=(64, 48), images=(image,)
     )
-    await journal.arrived(call)
+    await journal.enter(call)
     call.answer.sent.event_count = 1
     journal.sent_events(call, 0)
     assert bool(journal._drafts) is (most > len(upload))
     await asyncio.gather(*journal._drafts.values())
     assert (weight_of(journal) > EXCHANGE_OVERHEAD_BYTES + len(upload)) is (most > len(upload))
-    await journal.completed(call)
+    await journal.complete(call)
     assert weight_of(journal) > EXCHANGE_OVERHEAD_BYTES + len(upload)
 
 
@@ -635,7 +635,7 @@ def test_updates_of_cleared_entries_are_ignored() -> None:
     entry = arrived(journal, "a")
     journal.reset()
     entry.end()
-    RUN(journal.completed(entry))
+    RUN(journal.complete(entry))
     assert (journal.find(), weight_of(journal)) == ([], 0)
 
 
@@ -712,7 +712,7 @@ def test_a_hundred_thousand_calls_stay_inside_the_limit() -> None:
             while waiting:
                 entry = waiting.pop()
                 entry.end()
-                RUN(journal.completed(entry))
+                RUN(journal.complete(entry))
         heaviest = max(heaviest, weight_of(journal))
     assert 0.9 * 10**6 < heaviest <= 10**6
     assert weight_of(journal) == sum(entry.weight for entry in journal.find())
@@ -740,9 +740,9 @@ def test_weight_of_an_entry_is_at_least_its_memory() -> None:
             request=accepted,
         )
         entry.keep_body((body,))
-        RUN(journal.arrived(entry))
+        RUN(journal.enter(entry))
         entry.end()
-        RUN(journal.completed(entry))
+        RUN(journal.complete(entry))
     taken, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert taken <= weight_of(journal) <= 3 * taken
@@ -768,7 +768,7 @@ def test_a_call_that_is_completed_while_it_is_read_is_read_whole(
         exchange.start_response(200)
         exchange.answer.sent.end()
         exchange.end()
-        await journal.completed(exchange)
+        await journal.complete(exchange)
         return calls
 
     monkeypatch.setattr(journal._log, "all", read_too_early)

@@ -281,7 +281,7 @@ def exchange(number: int, path: str = MODELS) -> ServedExchange:
 
 async def arrive(emulator: Emulator, number: int) -> ServedExchange:
     entry = exchange(number)
-    await emulator.journal.arrived(entry)
+    await emulator.journal.enter(entry)
     return entry
 
 
@@ -289,7 +289,7 @@ async def complete(emulator: Emulator, entry: ServedExchange) -> None:
     entry.start_response(200)
     entry.answer.sent.end()
     entry.end()
-    await emulator.journal.completed(entry)
+    await emulator.journal.complete(entry)
 
 
 async def events_of(frames: AsyncIterator[bytes], count: int) -> list[Event]:

@@ -25,7 +25,7 @@ from images_emulator.exchange.retention import drop_body_and_pictures
 from images_emulator.imaging.decoder import decode
 from images_emulator.own_answers.own_answer import OwnAnswer
 from images_emulator.own_answers.picture_files import PictureFile
-from images_emulator.web.image_responses import ImageResponses, PreparedRequest
+from images_emulator.web.image_responses import ImageResponses, PreparedAnswer
 from tests.answers import error_of
 from tests.conftest import KEY
 from tests.pictures import BLUE, GREEN, RED, encoded, halves, opened, plain, png
@@ -62,7 +62,7 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Answer:
             self: ImageResponses,
             request: Request,
             exchange: Any,
-            prepared: PreparedRequest,
+            prepared: PreparedAnswer,
             headers: Any,
         ) -> Response:
             if raw:

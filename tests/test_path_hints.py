@@ -115,7 +115,7 @@ def test_logged_path_hints_are_limited(server: Server, caplog: pytest.LogCapture
     hints = PathHints([], server.emulator)
     for number in range(MAX_NOTICES + 10):
         hints._log(f"mistake {number}")
-    assert len(caplog.records) == len(server.emulator.notices) == MAX_NOTICES
+    assert len(caplog.records) == len(server.emulator.logged_notices) == MAX_NOTICES
 
 
 def test_path_hint_cannot_inject_a_header(http: httpx2.Client) -> None:

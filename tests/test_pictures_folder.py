@@ -15,9 +15,9 @@ from PIL import Image
 
 from images_emulator import Emulator, Server, Settings
 from images_emulator.cli import main
-from images_emulator.own_answers.pictures_folder import PicturesFolder
 from images_emulator.state.memory_store import MemoryStore
 from images_emulator.state.scenario import Scenario
+from images_emulator.step_documents.pictures_folder import PicturesFolder
 from tests.conftest import KEY
 from tests.pictures import BLUE, GREEN, RED, answered, encoded, plain, png
 

@@ -12,7 +12,6 @@ import pytest
 
 from images_emulator.contract import emulator_errors
 from images_emulator.contract.refusal import APIError
-from images_emulator.faults.scenario_document import parse_step
 from images_emulator.state.event_loop_thread import EventLoopThread
 from images_emulator.state.steps import ScenarioStep
 from images_emulator.state.store import (
@@ -23,6 +22,7 @@ from images_emulator.state.store import (
     StoreBack,
     StoreEvent,
 )
+from images_emulator.step_documents.scenario_document import parse_step
 from tests.redis_server import RedisServer, missing_part, new_store_name, shared_redis
 from tests.waiting import until
 

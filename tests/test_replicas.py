@@ -34,7 +34,6 @@ from images_emulator.cli.start_text import StartState, start_state, start_text
 from images_emulator.contract import emulator_errors
 from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.exchange import Exchange
-from images_emulator.faults.scenario_document import parse_step
 from images_emulator.settings import LogSettings
 from images_emulator.state.hosting import Hosting
 from images_emulator.state.scenario import Scenario
@@ -53,6 +52,7 @@ from images_emulator.state.store import (
     StoreBack,
     StoreEvent,
 )
+from images_emulator.step_documents.scenario_document import parse_step
 from images_emulator.web.fault_middleware import FaultMiddleware
 from images_emulator.workers.worker_messages import Report
 from reliability.ports import free_ports
@@ -258,7 +258,7 @@ def test_reset_of_one_replica_empties_the_caches_of_the_other(
 ) -> None:
     one, other = replicas
     generate(http, other, response_format="b64_json")
-    caches = other.emulator.prepared_requests, other.emulator.notices
+    caches = other.emulator.prepared_answers, other.emulator.logged_notices
     assert all(len(each) for each in caches)
     one.reset()
     http.get(f"{other.base_url}/models")
@@ -1190,13 +1190,13 @@ async def test_a_step_that_was_over_is_met_again_by_the_grant_that_was_revoked(
         await revoke(counters)
 
     monkeypatch.setattr(RedisCounters, "_revoke_all", revoke_then)
-    lost = asyncio.ensure_future(one.meet(CALL))
+    lost = asyncio.ensure_future(one.meet_fault(CALL))
     await asyncio.sleep(0)  # it waits to be sent
     lost.cancel()
     (step,) = (await asyncio.to_thread(other.as_json))["steps"]
     while await stores[1].counters("scenario").counts([step["id"]]) != [Count(1, 1)]:
         pass
-    assert (await other.meet(CALL))[0]
+    assert (await other.meet_fault(CALL))[0]
     await stores[1].counters("x").counts(["any"])  # takes the removal of the step along
     await stores[0].refresh()
     assert not one.has_faults
@@ -1205,8 +1205,8 @@ async def test_a_step_that_was_over_is_met_again_by_the_grant_that_was_revoked(
     may_revoke.set()
     await revived.wait()
     await stores[1].refresh()
-    assert (await other.meet(CALL))[0]
-    assert (await other.meet(CALL))[0] is None
+    assert (await other.meet_fault(CALL))[0]
+    assert (await other.meet_fault(CALL))[0] is None
     for store in stores:
         await store.disconnect()
         store.close()

@@ -19,12 +19,12 @@ from images_emulator import Emulator, Server, Settings, create_app
 from images_emulator.contract.operations import IMAGE_OPERATIONS
 from images_emulator.exchange.prompts import PromptPattern
 from images_emulator.faults.base import BaseFault
-from images_emulator.faults.scenario_document import read_scenario
 from images_emulator.scenarios import ready_scenarios
 from images_emulator.state.memory_store import MemoryStore
 from images_emulator.state.scenario import MAX_CACHED_SCANS, MAX_NEAR_MISSES, Scenario
 from images_emulator.state.steps import MAX_SPENT_STEPS, MatchInput, ScenarioStep
 from images_emulator.state.store import Count
+from images_emulator.step_documents.scenario_document import read_scenario
 from tests.answers import error_of, messages_for
 from tests.conftest import KEY
 from tests.pictures import png
@@ -43,7 +43,7 @@ def scenario_of(*steps: dict[str, Any]) -> Scenario:
 def meet(scenario: Scenario, call: MatchInput = CALL) -> tuple[BaseFault | None, list[str]]:
     """The fault that a call meets, and its near misses as text."""
     call = call._replace(folded_prompt=call.prompt.casefold())
-    fault, misses = MemoryStore().run(scenario.meet(call))
+    fault, misses = MemoryStore().run(scenario.meet_fault(call))
     return fault, [*map(str, misses)]
 
 
@@ -118,7 +118,7 @@ async def test_a_call_while_the_scenario_is_exchanged_counts_for_the_old_steps(
     clear, during = scenario._counters.clear, []
 
     async def clear_after_a_call() -> None:
-        during.append((await scenario.meet(CALL))[0])
+        during.append((await scenario.meet_fault(CALL))[0])
         await clear()
 
     monkeypatch.setattr(scenario._counters, "clear", clear_after_a_call)
@@ -143,7 +143,7 @@ async def test_a_fault_is_met_early_unless_the_steps_change_meanwhile(
         return CALL
 
     monkeypatch.setattr(scenario._counters, "claim", claim_late)
-    met = await scenario.meet_early(call)
+    met = await scenario.meet_fault_early(call)
     assert (met and met[0] and met[0].label) == (None if changed else "server_error")
     steps = scenario.as_json()["steps"]
     assert sum(step["met"] for step in steps) == (0 if changed else 1)
@@ -405,7 +405,7 @@ def test_a_near_miss_has_step_kind_and_whether_it_is_spent(
     scenario = scenario_of({"fault": "slow_down", **step})
     if spent:
         assert meets(scenario) == ["slow_down"]
-    _, (miss,) = MemoryStore().run(scenario.meet(call))
+    _, (miss,) = MemoryStore().run(scenario.meet_fault(call))
     assert (miss.kind, miss.spent) == (kind, spent)
     assert (miss.name, miss.label) == ("step 1", step.get("fault", "slow_down"))
     assert miss.step == scenario._steps.value.planned[0].key

@@ -29,7 +29,6 @@ from images_emulator.exchange.sent_answer import SentAnswer
 from images_emulator.exchange.sent_file import SentFile
 from images_emulator.exchange.sent_images import SentImage
 from images_emulator.exchange.served_exchange import ServedExchange
-from images_emulator.faults.scenario_document import parse_step
 from images_emulator.imaging.decoder import decode
 from images_emulator.state import account, clock, files, hosted_picture, steps
 from images_emulator.state.clock import ClockSetting
@@ -50,6 +49,7 @@ from images_emulator.state.store import (
     Store,
     TakeOutcome,
 )
+from images_emulator.step_documents.scenario_document import parse_step
 from tests.conftest import KEY
 from tests.pictures import half_clear, opened, png
 from tests.stores import JSONStore, packed_exchange
@@ -529,8 +529,8 @@ def test_steps_are_the_same_after_their_way_through_json() -> None:
         (value.live_planned, again.live_planned),
         (value.spent_injected, again.spent_injected),
     ):
-        assert [(each.step, each.title, each.key) for each in after] == [
-            (each.step, each.title, each.key) for each in before
+        assert [(each.document, each.title, each.key) for each in after] == [
+            (each.document, each.title, each.key) for each in before
         ]
 
 

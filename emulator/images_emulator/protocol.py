@@ -84,9 +84,8 @@ class HTTPProtocol(HttpToolsProtocol):
     """The bytes that came since the last byte of a body or the last end of a head."""
 
     _count_is_low = False
-    """Whether `_framing_bytes` may lack bytes: those behind a head or a part of a body that ended
-    in this chunk, or in the one in which the head began. An example is the beginning of the next
-    head, behind the end of a body."""
+    """Whether `_framing_bytes` may lack bytes, because a head or a part of a body ended within a
+    chunk: what followed in that chunk, such as the beginning of the next head, was not counted."""
 
     _refused = False
 

@@ -87,8 +87,8 @@ class _WiderSteps:
         self._ids: set[str] = set()
 
     def begin_test(self, steps: Sequence[Mapping[str, Any]]) -> bool:
-        """Take what is new among *steps*, those before a test, for steps of these fixtures. Return
-        whether they have any left."""
+        """Count the steps that are new among *steps*, before a test, as those of these fixtures.
+        Return whether these have any left."""
         self._ids &= {step["id"] for step in steps}
         self._ids |= {
             step["id"]

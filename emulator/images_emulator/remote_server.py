@@ -195,9 +195,9 @@ class RemoteServer(ServerControl):
         self, scenario: str | Path | Mapping[str, Any], folder: Path = Path()
     ) -> None:
         # These modules load pydantic.
-        from images_emulator.faults.scenario_document import parse_scenario, read_scenario  # noqa: PLC0415
         from images_emulator.own_answers.picture_files import ReadingContext  # noqa: PLC0415
         from images_emulator.scenarios import scenario_file  # noqa: PLC0415
+        from images_emulator.step_documents.scenario_document import parse_scenario, read_scenario  # noqa: PLC0415
 
         if isinstance(scenario, Mapping):
             document = parse_scenario(scenario, ReadingContext(folder))
@@ -244,8 +244,8 @@ class RemoteServer(ServerControl):
 
     def _add(self, document: Mapping[str, Any]) -> None:
         # These modules load pydantic.
-        from images_emulator.faults.scenario_document import parse_step  # noqa: PLC0415
         from images_emulator.own_answers.picture_files import ReadingContext  # noqa: PLC0415
+        from images_emulator.step_documents.scenario_document import parse_step  # noqa: PLC0415
 
         step = parse_step(document, ReadingContext(Path())).sendable()
         with _refusals_as_value_errors():

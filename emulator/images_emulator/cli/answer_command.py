@@ -45,8 +45,8 @@ def run(
     verbatim: bool,
     **options: Any,
 ) -> int:
-    from images_emulator.faults.scenario_document import parse_step  # noqa: PLC0415 - it loads pydantic
     from images_emulator.own_answers.picture_files import ReadingContext  # noqa: PLC0415 - it loads Pillow
+    from images_emulator.step_documents.scenario_document import parse_step  # noqa: PLC0415 - it loads pydantic
 
     calls = call_choice(options)
     address = server_address(**options)

@@ -205,7 +205,7 @@ class Configuration(NamedTuple):
         """The values of all settings of the command, by their names."""
         return {**command_defaults(), **self.document, **self.variables, **self.flags}
 
-    def idle_settings(self) -> list[str]:
+    def ineffective_settings(self) -> list[str]:
         """A sentence for each variable and each key of the file that has no effect on a server,
         because of other settings. A setting that another command reads is left out, as it may be
         meant for that command.

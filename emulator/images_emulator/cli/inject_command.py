@@ -34,7 +34,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(*, fault: str, settings: Sequence[str], **options: Any) -> int:
     from images_emulator.faults import parse_fault  # noqa: PLC0415 - it loads pydantic
-    from images_emulator.faults.scenario_document import parse_step  # noqa: PLC0415 - so does it
+    from images_emulator.step_documents.scenario_document import parse_step  # noqa: PLC0415 - so does it
 
     calls = call_choice(options)
     address = server_address(**options)

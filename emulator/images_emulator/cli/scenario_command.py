@@ -68,7 +68,7 @@ def _summary(text: str) -> str:
 
 
 def _check(name: str) -> int:
-    from images_emulator.faults.scenario_document import read_scenario  # noqa: PLC0415 - it loads pydantic
+    from images_emulator.step_documents.scenario_document import read_scenario  # noqa: PLC0415 - it loads pydantic
 
     try:
         steps = read_scenario(name).steps

@@ -115,7 +115,7 @@ def run(*, quiet: bool, verbose: bool, **flags: Any) -> int:
     if quiet or verbose:
         flags["log_level"] = "error" if quiet else "debug"
     configuration = Configuration.read(flags, for_server=True)
-    values, idle_settings = configuration.values(), configuration.idle_settings()
+    values, ineffective_settings = configuration.values(), configuration.ineffective_settings()
     log_settings = LogSettings(
         log_level=values.pop("log_level"), log_format=values.pop("log_format")
     )
@@ -129,10 +129,10 @@ def run(*, quiet: bool, verbose: bool, **flags: Any) -> int:
             raise CommandError("--workers: processes cannot share a port on Windows; leave it at 1")
         from images_emulator.cli.serve_workers import serve_workers  # noqa: PLC0415 - for few
 
-        serve_workers(count, settings, log_settings, configuration.file, idle_settings)
+        serve_workers(count, settings, log_settings, configuration.file, ineffective_settings)
         return 0
     server = open_server(settings)
-    log = start_call_log(server, log_settings)
+    log = set_up_call_log(server, log_settings)
     state = start_state(server)
     log.log_while_running(
         server,
@@ -143,7 +143,7 @@ def run(*, quiet: bool, verbose: bool, **flags: Any) -> int:
             log_settings,
             state,
             file=configuration.file,
-            warnings=idle_settings,
+            warnings=ineffective_settings,
         ),
     )
     return 0
@@ -152,7 +152,7 @@ def run(*, quiet: bool, verbose: bool, **flags: Any) -> int:
 def open_server(settings: Settings, listener: SharedListener | None = None) -> Server:
     """Make the server, which does not serve yet, on the port of the settings or on *listener*.
     Raises CommandError where the port or the store is not available, and ValueError for a setting's
-    value. The garbage collector is off afterwards, until `start_call_log` turns it on."""
+    value. The garbage collector is off afterwards, until `set_up_call_log` turns it on."""
     # Imported modules are never garbage. Collecting garbage during the imports takes a tenth of the
     # time to the first answer.
     gc.disable()
@@ -175,15 +175,15 @@ def open_server(settings: Settings, listener: SharedListener | None = None) -> S
         raise
 
 
-def start_call_log(
+def set_up_call_log(
     server: Server,
     settings: LogSettings,
     lock: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> CallLog:
     """The log of *server* and of its namespaces. Where several processes write the log, *lock*
     makes a lock that they share. It becomes the observer of the namespaces, in place of any other,
-    and Pillow's warnings are silent in this process. Afterwards all modules are loaded; the garbage
-    collector, which `open_server` has turned off, is on again and leaves them out."""
+    and Pillow's warnings are silent in this process. The garbage collector, which `open_server` has
+    turned off, is on again, and leaves out the modules that are loaded by now."""
     from images_emulator.cli.call_log import CallLog  # noqa: PLC0415 - it loads the journal
 
     log = CallLog(settings, server.emulator.journal, lock=lock, store=server.emulator.store)

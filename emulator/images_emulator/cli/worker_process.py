@@ -15,7 +15,7 @@ from typing import Final
 
 from images_emulator.cli.command_line import CommandError
 from images_emulator.cli.file_lock import FileLock
-from images_emulator.cli.serve_command import open_server, start_call_log
+from images_emulator.cli.serve_command import open_server, set_up_call_log
 from images_emulator.cli.start_text import start_state
 from images_emulator.settings import LogSettings, Settings
 from images_emulator.shared_listener import ConnectionCounts, SharedListener
@@ -46,7 +46,7 @@ def _serve(order: Order, supervisor: socket.socket) -> None:
         supervisor.sendall(Report(error=str(error), is_usage_error=is_usage_error).to_line())
         sys.exit(1)
     lock = partial(FileLock, order.log_lock)
-    log = start_call_log(server, LogSettings(**order.log_settings), lock)
+    log = set_up_call_log(server, LogSettings(**order.log_settings), lock)
     state = start_state(server)
     Thread(target=_stop_with, args=(supervisor,), name="supervisor", daemon=True).start()
 

@@ -83,21 +83,23 @@ class Availability:
         return rules
 
     def model_name(
-        self, call: ParsedCall, forgive: Callable[[APIError], None] = lambda error: None
+        self, call: ParsedCall, raise_or_forgive: Callable[[APIError], None] = lambda error: None
     ) -> str | None:
         """The name of the model of *call*, whether the model exists or not: the only model of the
         operation, the model that the call names, or the default. None where all three are missing.
 
-        An error of the name is passed to *forgive*, which may raise it.
+        An error of the name is passed to *raise_or_forgive*, which may raise it.
         """
-        name = self.named_model(call, forgive)
+        name = self.named_model(call, raise_or_forgive)
         if call.operation.only_model:
             return call.operation.only_model
         return self.default_model(call) if name is None else name
 
-    def named_model(self, call: ParsedCall, forgive: Callable[[APIError], None]) -> str | None:
+    def named_model(
+        self, call: ParsedCall, raise_or_forgive: Callable[[APIError], None]
+    ) -> str | None:
         """The name that *call* has as its `model`; None where it has none, or one with an error,
-        which is passed to *forgive*."""
+        which is passed to *raise_or_forgive*."""
         names = call.sent_names(with_brackets=call.operation.is_on_older_stack(self.day))
         if "model" not in names or self.as_of not in MODEL_PARAMETER_RULE.period:
             return None
@@ -108,7 +110,7 @@ class Availability:
             )
             rule.check_at_gateway("model", name)
         except APIError as error:
-            forgive(error)
+            raise_or_forgive(error)
             return None
         return str(name)
 
@@ -158,5 +160,6 @@ class Availability:
 @lru_cache(maxsize=64)
 def availability_on(as_of: Day, dialect: Dialect = OPENAI, day: Day = None) -> Availability:
     """The tables on the day *as_of* in a *dialect*, read once for all calls of that day. *day* is
-    `Policy.day`; None for the newest version of every rule."""
+    `Policy.day`, which counts where *as_of* is None; without either, every rule has its newest
+    version."""
     return Availability(as_of, dialect, day)

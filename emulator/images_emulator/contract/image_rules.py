@@ -21,7 +21,7 @@ IMAGE_BYTES_LIMIT: Final = 50 * MB
 MAX_INPUT_IMAGES: Final = 16
 """Input images of one edit."""
 
-Forgive = Callable[[APIError], None]
+RaiseOrForgive = Callable[[APIError], None]
 """Raises the error of an image, or forgives it. A blank image then replaces the image."""
 
 
@@ -46,7 +46,7 @@ class InputImages(Rule, ABC, kw_only=True):
             yield (f"{name}[{index}]" if isinstance(value, list) else name), item
 
     def load(
-        self, name: str, value: Any, loader: ImageLoader, forgive: Forgive
+        self, name: str, value: Any, loader: ImageLoader, raise_or_forgive: RaiseOrForgive
     ) -> tuple[Picture, ...]:
         """The decoded images of the checked *value*, at most *max_items*: too many may be
         forgiven."""
@@ -56,7 +56,7 @@ class InputImages(Rule, ABC, kw_only=True):
             try:
                 images.append(self.load_one(name, index, item, loader))
             except APIError as error:
-                forgive(error)
+                raise_or_forgive(error)
                 images.append(loader.blank())
         # An empty array may be forgiven.
         return tuple(images) or (loader.blank(),)
@@ -65,7 +65,9 @@ class InputImages(Rule, ABC, kw_only=True):
     def load_one(self, name: str, index: int, item: Any, loader: ImageLoader) -> Picture:
         """The decoded image of one *item*. Raises APIError where *item* is no image."""
 
-    def mask_of(self, images: tuple[Picture, ...], forgive: Forgive) -> Picture | None:
+    def mask_of(
+        self, images: tuple[Picture, ...], raise_or_forgive: RaiseOrForgive
+    ) -> Picture | None:
         """The mask of a call without `mask`, or None."""
         return None
 

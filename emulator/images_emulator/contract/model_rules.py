@@ -1,4 +1,5 @@
-"""Rules and conflicts of parameters that several models of the table share.
+"""Rules and conflicts of parameters: those that several models of the table share, and others that
+are too long for a row.
 
 Rules are checked in their order. Facts are from OpenAI's documentation (the specification of August
 2026 and openai-python 3.52.0) except where a comment names another source. A recording goes before

@@ -76,9 +76,9 @@ class Rule(Immutable, kw_only=True):
         refuse a value because of their size. Raises APIError."""
 
     def value_when_lenient(self, others: Values) -> Any:
-        """The value where lenient validation has forgiven a mistake of the call, and the call
-        leaves this parameter open. Only sizes are asked for it. *others* are the other parameters.
-        None is as if it were omitted."""
+        """The value of a parameter that the call leaves out, where lenient validation has forgiven
+        a mistake of the call. It is asked of sizes alone. *others* are the other parameters. None
+        is as if it were omitted."""
         return None
 
     def resolve(self, value: Any, source: Pixels | None, others: Values) -> Any:

@@ -11,9 +11,9 @@ from images_emulator.contract.calendar import Day, Period
 from images_emulator.contract.image_rules import (
     IMAGE_BYTES_LIMIT,
     MB,
-    Forgive,
     InputImages,
     OverlayRule,
+    RaiseOrForgive,
 )
 from images_emulator.contract.message_format import MAX_SHOWN_VALUE, Words, python_repr
 from images_emulator.contract.operations import JSON_EDITS_DAYS
@@ -131,7 +131,9 @@ class SquarePNG(UploadedImages, kw_only=True):
         if self.modes and picture.mode not in self.modes:
             raise errors.upload_wrong_mode(listed=Words(self.modes), mode=picture.mode)
 
-    def mask_of(self, images: tuple[Picture, ...], forgive: Forgive) -> Picture | None:
+    def mask_of(
+        self, images: tuple[Picture, ...], raise_or_forgive: RaiseOrForgive
+    ) -> Picture | None:
         """The picture itself, where its transparent pixels are the mask. "If mask is not provided,
         image must have transparency, which will be used as the mask", says the specification from
         2022-12 to 2025-03."""
@@ -140,7 +142,7 @@ class SquarePNG(UploadedImages, kw_only=True):
         try:
             self._check_mode(images[0])
         except APIError as error:
-            forgive(error)
+            raise_or_forgive(error)
         return images[0] if images[0].has_transparent_pixels else None
 
 

@@ -51,7 +51,7 @@ class Validation:
         self.violations: list[Violation] = []
         self.source: Pixels | None = None
 
-    def forgive(self, error: APIError) -> None:
+    def raise_or_forgive(self, error: APIError) -> None:
         """Raise *error*, or note it as a violation where the policy is lenient and the call is at
         fault. The caller goes on as if the parameter were omitted, so it raises the errors of
         required parameters itself, other than those of input images."""
@@ -71,7 +71,9 @@ class Validation:
             model_error = errors.no_such_model(model=named)
         if model and self.call.operation not in model.accepts:
             listed = Words([LISTED_MODEL])
-            self.forgive(errors.value_not_the_only_one(name="model", value=name, listed=listed))
+            self.raise_or_forgive(
+                errors.value_not_the_only_one(name="model", value=name, listed=listed)
+            )
             model = None
         if not model and self.policy.lenient:
             model = self.available.models.get(self.available.default_model(self.call) or "")
@@ -81,13 +83,13 @@ class Validation:
         rules = self.available.rules(model, self.call)
         values = self._values_past_gateway(rules)
         if model_error:
-            self.forgive(model_error)
+            self.raise_or_forgive(model_error)
         return self._request_past_service(model, rules, values)
 
     def _model_name(self) -> str:
-        name = self.available.model_name(self.call, self.forgive)
+        name = self.available.model_name(self.call, self.raise_or_forgive)
         if name is None:
-            self.forgive(errors.missing_parameter(name="model"))
+            self.raise_or_forgive(errors.missing_parameter(name="model"))
             return self.available.newest_model(self.call.operation).id
         return name
 
@@ -98,7 +100,7 @@ class Validation:
         are left out."""
         names = self._unknown_names(rules)
         for name in names[:MAX_VIOLATIONS]:
-            self.forgive(self._unknown_name_error(name, rules, names))
+            self.raise_or_forgive(self._unknown_name_error(name, rules, names))
         values: dict[str, Any] = {}
         for name, rule in rules.items():
             try:
@@ -107,7 +109,7 @@ class Validation:
                 uploads = isinstance(rule, InputImages) and name in self.call.fields
                 if rule.required and not uploads:
                     raise
-                self.forgive(error)
+                self.raise_or_forgive(error)
                 if not uploads:
                     continue
                 # Each item is checked again when it is loaded, and a blank picture replaces those
@@ -136,12 +138,12 @@ class Validation:
     def _unknown_names(self, rules: Rules) -> Words:
         """The names that no rule has. The older stack has no arrays: there a name with brackets is
         unknown, and the names are sorted."""
-        is_known = {
+        known = {
             *rules,
             *(["model"] if self.policy.as_of in MODEL_PARAMETER_RULE.period else []),
         }
         sent = self.call.sent_names(with_brackets=self.is_on_older_stack)
-        names = [name for name in sent if name not in is_known]
+        names = [name for name in sent if name not in known]
         return Words(sorted(names) if self.is_on_older_stack else names)
 
     def _unknown_name_error(self, name: str, rules: Rules, names: Words) -> APIError:
@@ -165,14 +167,14 @@ class Validation:
             except APIError as error:
                 if rules[name].required:
                     raise
-                self.forgive(error)
+                self.raise_or_forgive(error)
                 del values[name]
         resolved = _resolved(rules, values)
         for conflict in self.available.conflicts(model, self.call):
             try:
                 conflict.check(resolved)
             except APIError as error:
-                self.forgive(error)
+                self.raise_or_forgive(error)
                 values.pop(conflict.yielding, None)
                 resolved = _resolved(rules, values)
         # The files are checked last, because decoding them takes longest.
@@ -206,19 +208,19 @@ class Validation:
                 continue
             if isinstance(rule, InputImages):
                 before = len(self.violations)
-                images = rule.load(name, values[name], self.loader, self.forgive)
+                images = rule.load(name, values[name], self.loader, self.raise_or_forgive)
                 # The proportions of a blank picture, which replaces an invalid file, do not count.
                 if len(self.violations) == before:
                     self.source = images[0].width, images[0].height
                 pictures["images"] = images
                 if "mask" not in values:
-                    pictures["mask"] = rule.mask_of(images, self.forgive)
+                    pictures["mask"] = rule.mask_of(images, self.raise_or_forgive)
             elif isinstance(rule, OverlayRule):
                 try:
                     first = pictures["images"][0]
                     pictures[name] = rule.load(name, values[name], first, self.loader)
                 except APIError as error:
-                    self.forgive(error)
+                    self.raise_or_forgive(error)
         return pictures
 
 

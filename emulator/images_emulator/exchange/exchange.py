@@ -121,9 +121,8 @@ class Exchange:
     fault: str | None = None
     """The name of the fault that the call was given."""
     near_misses: Sequence[NearMiss] = ()
-    """The reasons why the call did not meet the first steps of the scenario. A call that has met a
-    fault has no near misses of steps with a fault. A call that has met an answer has none of steps
-    with an answer."""
+    """The reasons why the call did not meet the first steps of the scenario: steps with a fault,
+    unless it has met a fault, and steps with an answer, unless it has met an answer."""
     recording: str | None = None
     """The name of the recording that answers the call."""
     recording_miss: str | None = None

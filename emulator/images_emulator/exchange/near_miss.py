@@ -1,4 +1,4 @@
-"""Near misses: why a call did not meet the steps of the scenario."""
+"""Near misses: why a call did not meet the steps of the scenario, or no recording answered it."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ _TIME: Final = b'"created_at":'
 
 
 class SentEvent(NamedTuple):
-    """An event of a stream, as it was when its last byte left."""
+    """An event of a stream, as it was when its last byte was about to leave."""
 
     head: bytes
     """Its first bytes, and those of its time."""
@@ -71,8 +71,7 @@ class SentAnswer:
     - *error_body*: the beginning of a refusal's body, or the `error` event that ended a stream.
     - *is_whole*: whether all of the answer was sent.
     - *body*: the text of a body that the journal cannot make again. A body that was recorded, or
-      that a fault may have changed, has lost its base64. Of a body without images it is the
-      beginning.
+      that a fault may have changed, has lost its base64. It is cut at `MAX_BODY_BYTES`.
     """
 
     __slots__ = (
@@ -109,7 +108,7 @@ class SentAnswer:
         have rewritten or cut it, or it was recorded."""
         self.usage: Usage | None = None
         """The usage in the body, where `body_may_change`."""
-        self._recorder: _BodyRecorder | None = None
+        self._recorder: _Recorder | None = None
         """What records the body; None before the answer starts, and after its end."""
 
     @classmethod
@@ -169,12 +168,13 @@ class SentAnswer:
         self._recorder = _recorder_of(self, request, known)
 
     def add(self, part: bytes, ms: float) -> None:
-        """Note a part of the body, *ms* milliseconds after the call's arrival."""
+        """Note a part of the body that is about to leave, *ms* milliseconds after the call's
+        arrival."""
         if self._recorder:
             self._recorder.add(part, ms)
 
     def end(self) -> None:
-        """Note that the body has left to its end."""
+        """Note that the last part of the body is about to leave."""
         self.is_whole = True
         if self._recorder:
             self._recorder.end()
@@ -186,24 +186,18 @@ class SentAnswer:
         self._recorder = None
 
 
-class _BodyRecorder:
-    """Records in *sent* a body that is no stream: the text, or nothing of the *image_count* images
-    that are as the emulator makes them of the request."""
+class _Recorder:
+    """Records in *sent* the body of an answer while it leaves."""
 
-    def __init__(self, sent: SentAnswer, image_count: int = 0) -> None:
+    def __init__(self, sent: SentAnswer) -> None:
         self.sent = sent
-        self._image_count = image_count
 
     def add(self, part: bytes, ms: float) -> None:
         """See `SentAnswer.add`."""
-        if (self.sent.status or 0) >= 400:
-            self.add_to_error(part)
-        else:
-            self.add_to_body(part)
+        raise NotImplementedError
 
     def end(self) -> None:
         """See `SentAnswer.end`."""
-        self.sent.image_indexes = tuple(range(self._image_count))
 
     def close(self) -> None:
         """See `SentAnswer.close`."""
@@ -217,7 +211,25 @@ class _BodyRecorder:
         self.sent.error_body = (self.sent.error_body + text)[:MAX_ERROR_BYTES]
 
 
-class _ChangedBodyRecorder(_BodyRecorder):
+class _BodyRecorder(_Recorder):
+    """Records a body that is no stream: its text. Of *image_count* images that are as the emulator
+    makes them of the request, it is given no part."""
+
+    def __init__(self, sent: SentAnswer, image_count: int) -> None:
+        super().__init__(sent)
+        self._image_count = image_count
+
+    def add(self, part: bytes, ms: float) -> None:
+        if (self.sent.status or 0) >= 400:
+            self.add_to_error(part)
+        else:
+            self.add_to_body(part)
+
+    def end(self) -> None:
+        self.sent.image_indexes = tuple(range(self._image_count))
+
+
+class _ChangedBodyRecorder(_Recorder):
     """Records a body that is no stream, and in which a fault may have changed the images. They are
     looked for at the end."""
 
@@ -238,7 +250,7 @@ class _ChangedBodyRecorder(_BodyRecorder):
             self.add_to_body(without_base64(self._parts))
 
 
-class _KnownBodyRecorder(_BodyRecorder):
+class _KnownBodyRecorder(_Recorder):
     """Records a body that is no stream, and is *known* before it is sent."""
 
     def __init__(self, sent: SentAnswer, known: KnownAnswer) -> None:
@@ -256,8 +268,9 @@ class _KnownBodyRecorder(_BodyRecorder):
         self.sent.image_indexes, self.sent.usage = self._known.images, self._known.usage
 
 
-class _StreamRecorder(_BodyRecorder):
-    """Records a stream whose events are as the emulator makes them of the request."""
+class _StreamRecorder(_Recorder):
+    """Records a stream whose events are as the emulator makes them of the request. The event that
+    completes it has the image."""
 
     def __init__(self, sent: SentAnswer) -> None:
         super().__init__(sent)
@@ -277,11 +290,8 @@ class _StreamRecorder(_BodyRecorder):
             del pending[: end + 2]
             place = 0
 
-    def end(self) -> None:
-        """Nothing: the event that completes a stream has the image."""
-
     def add_event(self, event: bytes, ms: float) -> None:
-        """Note an *event* whose last byte has left."""
+        """Note an *event* whose last byte is about to leave."""
         sent = self.sent
         if event.startswith((b":", b"\n")):
             # A comment, which clients overlook.
@@ -337,7 +347,7 @@ class _KnownStreamRecorder(_StreamRecorder):
 
 def _recorder_of(
     sent: SentAnswer, request: ImageRequest | None, known: KnownAnswer | None
-) -> _BodyRecorder:
+) -> _Recorder:
     """The recorder of an answer that starts."""
     if known:
         return (_KnownStreamRecorder if sent.is_stream else _KnownBodyRecorder)(sent, known)

@@ -44,8 +44,8 @@ class OwnAnswerSearch(Enum):
     BEFORE_DRAWING = "before drawing"
     """It draws the pictures."""
     BEFORE_RECORDING = "before recording"
-    """It sends nothing, and sets `NONE_FOUND`. Then a recording answers the call, or the answer of
-    a miss, for which the endpoint may be called again."""
+    """It sends nothing, and sets `NONE_FOUND`. Then `ReplayMiddleware` plays the recording, or
+    treats the call as a miss. It may call the endpoint a second time."""
     NONE_FOUND = "none found"
     """It has searched already, and does not search again."""
 
@@ -57,14 +57,15 @@ class ServedExchange(Exchange):
     Its writers are on the thread of the server's event loop. Each middleware and endpoint sets the
     attributes that it finds out, also those of `Exchange`:
 
-    - `JournalMiddleware` those of the arrival, and of a download `request` and `hosted_index`;
+    - `JournalMiddleware` those of the arrival, `number`, and of a download `request` and
+      `hosted_index`;
     - who reads the body first, `chunks`, `body_bytes` and `cached_call`;
     - `FaultMiddleware` `fault` and `near_misses`; `own_answer_search.py` and `ReplayMiddleware` add
       to the near misses;
     - `ReplayMiddleware` and `MissRecorder` `recording` and `recording_miss`;
     - the endpoint, or the middleware that answers in its place, `request`, and with
       `AnswerRecorder` the parts of `answer`;
-    - the journal `number`, `duration_ms` by its recorder, `weight` and `dropped` (`retention.py`);
+    - `AnswerRecorder` `duration_ms`, the journal `weight` and `dropped` (`retention.py`);
     - the tracing `span_trace_id`.
 
     Only `cached_details` and `answer.cached_usage`, and caches in `head`, are set by the first
@@ -106,7 +107,7 @@ class ServedExchange(Exchange):
     """Whether a fault or a recording may change the body that the endpoint wrote."""
     has_directive: bool = False
     """Whether a directive was taken out of the prompt of `cached_call`. The body still has it."""
-    message_values: Mapping[str, Any] | None = None
+    fault_values: Mapping[str, Any] | None = None
     """Values of the call that the message of a fault's error may name."""
     is_expired: bool = False
     """Whether a fault makes the URL of this download count as expired."""

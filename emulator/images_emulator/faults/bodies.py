@@ -31,16 +31,16 @@ class BodyFault(BaseFault):
         """The body to send in place of *body*, which is JSON."""
         return body
 
-    def rewrite_event(self, frame: bytes, number: int) -> bytes:
-        """The event to send in place of *frame*, the event with that *number* from 0; empty to send
+    def rewrite_event(self, frame: bytes, index: int) -> bytes:
+        """The event to send in place of *frame*, the event with that *index* from 0; empty to send
         none. Raises ValueError where *frame* is to be sent as it is."""
         return frame
 
-    def _rewrite_frame(self, frame: bytes, numbers: Iterator[int]) -> bytes:
+    def _rewrite_frame(self, frame: bytes, indexes: Iterator[int]) -> bytes:
         if frame.startswith(b":"):
             return frame  # a comment
         try:
-            return self.rewrite_event(frame, next(numbers))
+            return self.rewrite_event(frame, next(indexes))
         except ValueError:
             # The events of a recording may be anything.
             return frame
@@ -51,7 +51,7 @@ class BodyFault(BaseFault):
         start: Message = {}
         body = bytearray()
         """The JSON so far, or the beginning of an event."""
-        numbers = count()
+        indexes = count()
 
         async def wrapped_send(message: Message) -> None:
             nonlocal start
@@ -77,7 +77,7 @@ class BodyFault(BaseFault):
                 frames = [bytes(body[begin:end]) for begin, end in pairwise(ends)]
                 rest = bytes(body[ends[-1] :])
                 body[:] = rest if has_more else b""
-                sent = [self._rewrite_frame(frame, numbers) for frame in frames]
+                sent = [self._rewrite_frame(frame, indexes) for frame in frames]
                 message = {**message, "body": b"".join(sent) + (b"" if has_more else rest)}
                 if has_more and not message["body"]:
                     return
@@ -142,7 +142,7 @@ class Malformed(BodyFault):
 
         return _rewrite_images(body, spoil_all)
 
-    def rewrite_event(self, frame: bytes, number: int) -> bytes:
+    def rewrite_event(self, frame: bytes, index: int) -> bytes:
         if self.what == "json":
             return frame[: len(frame) // 2] + b"\n\n"
         name, payload = read_event(frame)

@@ -164,5 +164,5 @@ class ErrorFault(BaseFault):
             "which": (self.name or "").removesuffix("_exceeded").replace("_", " "),
             "code": self.name,
             "safety_violations": operational_errors.safety_violations(self.categories),
-            **(exchange.message_values or {}),
+            **(exchange.fault_values or {}),
         }

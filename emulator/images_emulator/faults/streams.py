@@ -131,12 +131,12 @@ class FewerPartials(BodyFault):
     kind: Literal["fewer_partials"] = "fewer_partials"
     keep: int = Field(default=0, ge=0, le=3, description="Partial images that are sent.")
 
-    def rewrite_event(self, frame: bytes, number: int) -> bytes:
+    def rewrite_event(self, frame: bytes, index: int) -> bytes:
         name, payload = read_event(frame)
-        index, usage = payload.get("partial_image_index"), payload.get("usage")
-        if isinstance(index, int):
-            return frame if index < self.keep else b""
-        dropped = number - self.keep
+        partial_index, usage = payload.get("partial_image_index"), payload.get("usage")
+        if isinstance(partial_index, int):
+            return frame if partial_index < self.keep else b""
+        dropped = index - self.keep
         if dropped <= 0 or not isinstance(usage, dict):
             return frame
         if "sequence_number" in payload:

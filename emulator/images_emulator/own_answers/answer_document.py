@@ -26,7 +26,6 @@ from images_emulator.contract.answer_overrides import (
 )
 from images_emulator.contract.own_picture import Fit
 from images_emulator.contract.wire import pretty
-from images_emulator.faults.base import StrictModel
 from images_emulator.own_answers.own_answer import OwnAnswer, PictureFunction
 from images_emulator.own_answers.picture_files import (
     DIGEST_KEY,
@@ -35,6 +34,7 @@ from images_emulator.own_answers.picture_files import (
     ReadingContext,
     read_files,
 )
+from images_emulator.strict_model import StrictModel
 
 MAX_SHOWN_BODY_CHARS: Final = 1000
 """Characters of a raw body that the admin API shows."""

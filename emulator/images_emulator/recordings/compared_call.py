@@ -245,7 +245,8 @@ def _differences(
 ) -> Iterator[CallDifference]:
     """Yield the differences of two values that are not the same. Two arrays of one length are
     compared item by item, and two objects member by member, where a missing one counts as null.
-    Anything else is compared as a whole, and so are objects that differ only in that."""
+    Objects that differ only in a missing member and null are compared as a whole, as is anything
+    else."""
     if isinstance(value, list) and isinstance(recorded, list) and len(value) == len(recorded):
         for index, (item, other) in enumerate(zip(value, recorded, strict=True)):
             if not is_same(item, other):

@@ -263,7 +263,9 @@ def compared_request(request: RecordedRequest) -> ComparedCall:
     # JSON without files has its fields in the document, so its bytes need not be made.
     if fields and _is_plain(fields) and _reads_json(request):
         return compared_call(request.method, request.target, content_type, (), fields)
-    return compared_call(request.method, request.target, content_type, (request.unkept("body"),))
+    return compared_call(
+        request.method, request.target, content_type, (request.read_uncached("body"),)
+    )
 
 
 def _is_plain(value: Any) -> bool:
@@ -285,6 +287,6 @@ def parsed_request(compared: ComparedCall, request: RecordedRequest) -> ParsedCa
         return None
     content_type = header(request.headers, "content-type")
     try:
-        return parse_body(content_type, (request.unkept("body"),), compared.operation)
+        return parse_body(content_type, (request.read_uncached("body"),), compared.operation)
     except (APIError, ValueError):
         return None

@@ -46,7 +46,7 @@ class _WithLateFields(Immutable):
             made.__dict__[name] = cls._factories[name]()
         return made
 
-    def unkept(self, name: str) -> Any:
+    def read_uncached(self, name: str) -> Any:
         """Return the value of the field *name*. A late value is made and not kept, so that the
         bodies of thousands of recordings do not stay in memory."""
         if name in self.__dict__:
@@ -124,7 +124,7 @@ class Expectation(Immutable):
     The headers of such an answer are the ones that must be sent; others may be, too. Where
     *open_body* is true, the body is JSON of unknown layout, in which `ANY` stands for any value.
     Objects of an answer without an error may have further keys, which the API gained later. When
-    it is replayed, the open values are taken from the emulator's own answer.
+    it is replayed, the open values are taken from the answer that the emulator draws.
     """
 
     open_body: bool = False

@@ -52,7 +52,7 @@ class Emulator:
     process are not in the store:
 
     - `deployments` is read from the settings and never changes.
-    - `renderer` and `prepared_requests` are caches. Equal keys give equal values in every process,
+    - `renderer` and `prepared_answers` are caches. Equal keys give equal values in every process,
       so a process without an entry only computes it again.
     - `notices` keeps the log of this process from repeating itself.
 
@@ -118,15 +118,15 @@ class Emulator:
             else Renderer(initial.cache, min(initial.render_processes, spare_cores()), cache)
         )
         """Draws pictures, and caches them."""
-        self.prepared_requests: LRUCache = (
-            parent.prepared_requests if parent else cache(initial.cache // PREPARED_SHARE)
+        self.prepared_answers: LRUCache = (
+            parent.prepared_answers if parent else cache(initial.cache // PREPARED_SHARE)
         )
         """Validated requests, for calls that are repeated, and the events of their streams; see
         `web.images_api.ImagesAPI` and `web.image_responses.ImageResponses`. `reset` of the parent
         empties it."""
         self.journal = Journal(self.store, initial.journal_entries, initial.journal_bytes)
         """The calls, with their answers."""
-        self.notices: dict[str, bytes] = parent.notices if parent else {}
+        self.logged_notices: dict[str, bytes] = parent.logged_notices if parent else {}
         """Notices that this process has logged since the last reset, and does not log again. The
         notice of a model's shutdown has the model's id as its key, and a hint at another path has
         the hint."""
@@ -250,8 +250,8 @@ class Emulator:
         self.clock.reset()
         self.scenario.reset()
         if self._has_own_caches:
-            self.prepared_requests.clear()
-            self.notices.clear()
+            self.prepared_answers.clear()
+            self.logged_notices.clear()
         self.journal.reset()
         # Last, because observers of this register rely on a completed reset.
         self.store.run(self._resets.update(lambda count: count + 1))
@@ -260,8 +260,8 @@ class Emulator:
     def _register_changed(self, name: str) -> None:
         """Drop the prepared requests and notices of this process after a reset by any process."""
         if name == "resets":
-            self.prepared_requests.clear()
-            self.notices.clear()
+            self.prepared_answers.clear()
+            self.logged_notices.clear()
 
     async def _reset(self) -> None:
         # First what takes most: a store that is full changes no settings. The observers of the

@@ -24,8 +24,8 @@ _DIGITS: Final = re.compile("[0-9a-f]{32}")
 """OpenAI's request ids without their prefix."""
 
 MIN_DROPPED_BYTES: Final = 16_384
-"""The least bytes that a call holds (head, body, pictures, and what is kept of its answer) for its
-body and pictures to be dropped before it is."""
+"""A call that holds fewer bytes (head, body, pictures, and what is kept of its answer) is dropped
+whole. Of a larger one body and pictures are dropped first."""
 
 MAX_COPIED_BYTES: Final = 128 * 2**20
 """The weight past which a call goes to a shared store without its body and pictures. Any shared
@@ -141,20 +141,20 @@ class Journal:
         """The last write to the store for each call whose stream goes on and that other processes
         watch, by the call's id. A write awaits the call's earlier writes."""
 
-    # Every call awaits `arrived` or `append`, and then `completed`. They are plain functions,
+    # Every call awaits `enter` or `append`, and then `complete`. They are plain functions,
     # because without observers they can return the store's own coroutine.
 
-    def arrived(self, exchange: ServedExchange) -> Coroutine[Any, Any, int]:
+    def enter(self, exchange: ServedExchange) -> Coroutine[Any, Any, int]:
         """Enter a call that is not answered yet, and tell the observers. Returns its number: see
         `Exchange.number`."""
         append = self.append(exchange)
-        return self._arrived(exchange, append) if self.observers else append
+        return self._enter(exchange, append) if self.observers else append
 
     def append(self, exchange: ServedExchange) -> Coroutine[Any, Any, int]:
-        """Enter a call as `arrived` does, but without telling the observers: `tell_arrival` does
+        """Enter a call as `enter` does, but without telling the observers: `tell_arrival` does
         so.
 
-        Whoever calls `append` or `arrived` must await `completed` in the end, also where entering
+        Whoever calls `append` or `enter` must await `complete` in the end, also where entering
         the call raises or is cancelled: a shared store may have the entry all the same, or get it
         later. Otherwise the call waits for its answer for ever."""
         if self._copies:
@@ -166,7 +166,7 @@ class Journal:
         for observer in self.observers:
             observer.arrived(exchange)
 
-    def completed(
+    def complete(
         self, exchange: ServedExchange, write: asyncio.Future[None] | None = None
     ) -> Coroutine[Any, Any, None]:
         """Store the completed call, and tell the observers, also where this is cancelled. A call
@@ -185,7 +185,7 @@ class Journal:
         if self._drafts and (draft := self._drafts.pop(exchange.id, None)):
             amend = _after(draft, amend)
         if self._copies or self.observers:
-            return self._completed(exchange, amend, write)
+            return self._complete(exchange, amend, write)
         return amend
 
     @property
@@ -218,12 +218,12 @@ class Journal:
         `event` of a change is the index (from 0) of an event that a stream has sent."""
         await self._log.watch(watcher)
 
-    async def _arrived(self, exchange: ServedExchange, append: Coroutine[Any, Any, int]) -> int:
+    async def _enter(self, exchange: ServedExchange, append: Coroutine[Any, Any, int]) -> int:
         exchange.number = number = await append
         self.tell_arrival(exchange)
         return number
 
-    async def _completed(
+    async def _complete(
         self,
         exchange: ServedExchange,
         amend: Coroutine[Any, Any, None],

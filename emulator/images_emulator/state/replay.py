@@ -49,11 +49,11 @@ class _Play(NamedTuple):
 
 
 class HostedRecording(NamedTuple):
-    """A hosted picture: the *position* of its recording in the folder, and the index of the picture
-    among the downloads of the recording, *number*."""
+    """A hosted picture: the *position* of its recording in the folder, and its
+    *download_index* among the downloads of that recording."""
 
     position: int
-    number: int
+    download_index: int
 
 
 class _SharedIndex:
@@ -223,7 +223,7 @@ class Replay:
 
     def download(self, hosted: HostedRecording) -> RecordedDownload:
         """The hosted picture as it was fetched."""
-        return self.recordings[hosted.position].downloads[hosted.number]
+        return self.recordings[hosted.position].downloads[hosted.download_index]
 
     async def reset(self) -> None:
         """Play each recording anew."""

@@ -27,10 +27,10 @@ from images_emulator.state.store import Count, StaleRegistersError, Store, is_sp
 
 if TYPE_CHECKING:
     from images_emulator.faults.base import BaseFault
-    from images_emulator.faults.scenario_document import Step
     from images_emulator.own_answers.own_answer import OwnAnswer
     from images_emulator.own_answers.picture_files import PictureFile
-    from images_emulator.own_answers.pictures_folder import NamedStep, PicturesFolder
+    from images_emulator.step_documents.pictures_folder import NamedStep, PicturesFolder
+    from images_emulator.step_documents.scenario_document import Step
 
 MAX_NEAR_MISSES: Final = 20
 """The most near misses of one call: those of the first steps."""
@@ -139,11 +139,11 @@ class Scenario:
         self._initial: Sequence[Step] = ()
         self._folder: PicturesFolder | None = None
         if path is not None:
-            from images_emulator.faults.scenario_document import read_scenario  # noqa: PLC0415 - most servers need none
+            from images_emulator.step_documents.scenario_document import read_scenario  # noqa: PLC0415 - most servers need none
 
             self._initial = read_scenario(path).steps
         if pictures is not None:
-            from images_emulator.own_answers.pictures_folder import PicturesFolder  # noqa: PLC0415 - most servers have none
+            from images_emulator.step_documents.pictures_folder import PicturesFolder  # noqa: PLC0415 - most servers have none
 
             self._folder = PicturesFolder(pictures)
         self._bind(store)
@@ -191,7 +191,8 @@ class Scenario:
         """Whether there are only the steps of the settings, met or not. The check is slow."""
         steps, start = self._steps.value, self._new_steps(self._initial)
         documents = [
-            [(step.name, step.step.packed({})) for step in each.planned] for each in (steps, start)
+            [(step.name, step.document.packed({})) for step in each.planned]
+            for each in (steps, start)
         ]
         return not steps.injected and documents[0] == documents[1]
 
@@ -215,25 +216,25 @@ class Scenario:
         """The paths to fields that its steps ask for."""
         return self._steps.value.paths
 
-    async def meet(self, values: MatchInput) -> FaultFinding:
+    async def meet_fault(self, values: MatchInput) -> FaultFinding:
         """Search for the fault of a call of these *values*, and count it as met."""
         met, misses = await self._meet(values)
-        return FaultFinding(met[0].step.fault if met else None, misses)
+        return FaultFinding(met[0].document.fault if met else None, misses)
 
-    async def meet_early(
+    async def meet_fault_early(
         self, make_values: Callable[[], Awaitable[MatchInput]]
     ) -> FaultFinding | None:
-        """Do what `meet` does, before the store is refreshed. With a shared store, the claim then
-        needs no round trip of its own: see `FaultMiddleware.begin_search`. Return None where `meet`
-        has to be called afterwards: where no step matches the values that *make_values* gives, the
-        steps or other registers have changed, or the store is away."""
+        """Do what `meet_fault` does, before the store is refreshed. With a shared store, the claim
+        then needs no round trip of its own: see `FaultMiddleware.begin_search`. Return None where
+        `meet_fault` has to be called afterwards: where no step matches the values that
+        *make_values* gives, the steps or other registers have changed, or the store is away."""
         steps = self._steps.value
         with suppress(APIError, StaleRegistersError):
             # The files that a call names by their ids may be in the store, too.
             values = await make_values()
             if steps is self._steps.value and self.has_match_for(values):
                 met, misses = await self._meet(values, if_fresh=lambda: self._steps.value is steps)
-                return FaultFinding(met[0].step.fault if met else None, misses)
+                return FaultFinding(met[0].document.fault if met else None, misses)
         return None
 
     async def meet_answer(
@@ -360,8 +361,8 @@ class Scenario:
     def add(self, document: Mapping[str, Any], folder: Path | None = None) -> str:
         """Inject a step, written as in a scenario. Return its id. Paths in it are relative to
         *folder*; None refuses them. Raises ValueError."""
-        from images_emulator.faults.scenario_document import parse_step  # noqa: PLC0415 - it loads pydantic
         from images_emulator.own_answers.picture_files import ReadingContext  # noqa: PLC0415 - most servers need none
+        from images_emulator.step_documents.scenario_document import parse_step  # noqa: PLC0415 - it loads pydantic
 
         step = parse_step(document, ReadingContext(folder))
         self._check([step])
@@ -384,8 +385,8 @@ class Scenario:
     def begin_document(self, document: Mapping[str, Any], folder: Path | None = None) -> None:
         """Begin another scenario; injected steps are gone. Paths in it are relative to *folder*;
         None refuses them. Raises ValueError."""
-        from images_emulator.faults.scenario_document import parse_scenario  # noqa: PLC0415 - it loads pydantic
         from images_emulator.own_answers.picture_files import ReadingContext  # noqa: PLC0415 - most servers need none
+        from images_emulator.step_documents.scenario_document import parse_scenario  # noqa: PLC0415 - it loads pydantic
 
         steps = parse_scenario(document, ReadingContext(folder)).steps
         self._check(steps)
@@ -393,7 +394,7 @@ class Scenario:
 
     def begin_file(self, path: str) -> None:
         """Begin the scenario in a file; injected steps are gone. Raises ValueError."""
-        from images_emulator.faults.scenario_document import read_scenario  # noqa: PLC0415 - it loads pydantic
+        from images_emulator.step_documents.scenario_document import read_scenario  # noqa: PLC0415 - it loads pydantic
 
         self._begin(read_scenario(path).steps)
 

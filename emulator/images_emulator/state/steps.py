@@ -20,7 +20,7 @@ from images_emulator.immutable import Immutable
 from images_emulator.state.store import Codec, Count, Packed, is_spent
 
 if TYPE_CHECKING:
-    from images_emulator.faults.scenario_document import Step
+    from images_emulator.step_documents.scenario_document import Step
 
 MAX_QUOTED_CHARS: Final = 80
 """Characters of a call's own words in a near miss."""
@@ -45,8 +45,8 @@ class MatchInput(NamedTuple):
     the call is for a hosted picture, which has this *model* and *prompt*. *streams*: it asks for a
     stream. *validated*: the call is validated, and may meet an answer; others may meet a fault.
 
-    Values that take time to find are there only where a step reads them, see
-    `Steps.expensive_keys`: *folded_prompt* (the prompt without case), *prompt_name*,
+    Values that take time to find are there where a step reads them, see `Steps.expensive_keys`, or
+    where they are known anyway: *folded_prompt* (the prompt without case), *prompt_name*,
     *image_sha256* (of each image), and *fields* (the JSON texts of the values at each path).
     """
 
@@ -78,7 +78,7 @@ class MatchInput(NamedTuple):
 
 
 EXPENSIVE_KEYS: Final = frozenset({"prompt", "prompt_name", "image_sha256", "fields"})
-"""The keys of `match` for which a call is searched only where a step has them."""
+"""The keys of `match` whose values are computed only where a step has them."""
 
 _GLOBS: Final = frozenset({"path", "model", "size", "prompt_name"})
 """The keys of `match` whose texts may have wildcards."""
@@ -86,7 +86,7 @@ _GLOBS: Final = frozenset({"path", "model", "size", "prompt_name"})
 _ALWAYS_TEXTS: Final = frozenset({"path", "model", "api_key", "prompt_name"})
 """The keys of `match` whose value every call has, be it empty."""
 
-_PLACES: Final[Mapping[str, int]] = {
+_INDEXES: Final[Mapping[str, int]] = {
     **{name: index for index, name in enumerate(MatchInput._fields)},
     "prompt": MatchInput._fields.index("folded_prompt"),
     "prompt_regex": MatchInput._fields.index("prompt"),
@@ -135,40 +135,44 @@ def _different_field(
 class ScenarioStep:
     """One step. The *key* of its counter, which `Quota` asks for, is its id in the admin API."""
 
-    def __init__(self, step: Step, name: str, key: str) -> None:
-        self.step = step
+    def __init__(self, document: Step, name: str, key: str) -> None:
+        self.document = document
         self.name = name
-        self.title = f"{name} ({step.label})"
+        self.title = f"{name} ({document.label})"
         self.key = key
-        self.after, self.times, self.probability = step.after, step.times, step.probability
-        self.seed = f"{step.seed} {self.title}"
-        self.answer = step.answer and step.answer.own_answer()
-        """Its answer; None for a fault."""
-        fault = step.fault
-        self._is_answer = fault is None
-        self._for_calls = fault is None or not fault.for_downloads
-        self._for_streams = fault is not None and fault.for_streams
-        # A step without a path would be used up by downloads unawares.
-        self._for_downloads = fault is not None and (
-            fault.for_downloads or step.match.path is not None
+        self.after, self.times, self.probability = (
+            document.after,
+            document.times,
+            document.probability,
         )
-        wanted = {name: value for name, value in step.match if value is not None}
+        self.seed = f"{document.seed} {self.title}"
+        self.answer = document.answer and document.answer.own_answer()
+        """Its answer; None for a fault."""
+        fault = document.fault
+        self._is_answer = fault is None
+        self._may_meet_calls = fault is None or not fault.for_downloads
+        self._only_streams = fault is not None and fault.for_streams
+        # A step without a path would be used up by downloads unawares.
+        self._may_meet_downloads = fault is not None and (
+            fault.for_downloads or document.match.path is not None
+        )
+        wanted = {name: value for name, value in document.match if value is not None}
         self.expensive_keys = EXPENSIVE_KEYS & wanted.keys()
         """Which of `EXPENSIVE_KEYS` its `match` has."""
         self.paths = tuple(wanted.get("fields", ()))
         """The paths in its `match`."""
         if "prompt_regex" in wanted:  # last, because it takes the longest
             wanted["prompt_regex"] = wanted.pop("prompt_regex")
-        self._tests = [(name, _PLACES[name], _test(name, value)) for name, value in wanted.items()]
+        self._tests = [(name, _INDEXES[name], _test(name, value)) for name, value in wanted.items()]
 
     def matches(self, values: MatchInput) -> bool:
         """Whether its `match` holds for a call of these *values*, whatever its counter says. Raises
         TimeoutError where the search for its `prompt_regex` takes too long."""
         if values.validated is not self._is_answer:
             return False
-        if not (self._for_downloads if values.download else self._for_calls):
+        if not (self._may_meet_downloads if values.download else self._may_meet_calls):
             return False
-        if self._for_streams and not values.streams:
+        if self._only_streams and not values.streams:
             return False
         for _, index, test in self._tests:  # noqa: SIM110 - a generator takes twice as long
             if not test(values[index]):
@@ -187,14 +191,14 @@ class ScenarioStep:
         """The reason why a call of these *values* did not meet the step."""
         spent = is_spent(self, count)
         kind, reason = self._reason(values, count, spent=spent)
-        return NearMiss(self.key, self.name, self.step.label, kind, reason, spent)
+        return NearMiss(self.key, self.name, self.document.label, kind, reason, spent)
 
     def _reason(self, values: MatchInput, count: Count, *, spent: bool) -> tuple[NearMissKind, str]:
-        if values.download and not self._for_downloads:
+        if values.download and not self._may_meet_downloads:
             return "target", "has no path, which is what a step for downloads needs"
-        if not (values.download or self._for_calls):
+        if not (values.download or self._may_meet_calls):
             return "target", "is for downloads"
-        if self._for_streams and not values.streams:
+        if self._only_streams and not values.streams:
             return "target", "is for streams, and the call asks for none"
         for name, index, test in self._tests:
             if not _holds(test, values[index]):
@@ -202,7 +206,7 @@ class ScenarioStep:
                 return kind, self._difference(name, values)
         if spent:
             return "spent", f"has met its {count.grants} calls"
-        pattern = self.step.match.prompt_regex
+        pattern = self.document.match.prompt_regex
         if pattern is not None and count.claims == self.after == 0:
             # A step that matched would have a claim of this call.
             return "prompt_regex", _slow_search(pattern)
@@ -212,8 +216,8 @@ class ScenarioStep:
 
     def _difference(self, name: str, values: MatchInput) -> str:
         """The sentence that says how the *values* differ from what the key *name* wants."""
-        wanted = getattr(self.step.match, name)
-        value: Any = values[_PLACES[name]]
+        wanted = getattr(self.document.match, name)
+        value: Any = values[_INDEXES[name]]
         match name:
             case "prompt":
                 return f"the prompt does not have {wanted!r}"
@@ -251,27 +255,27 @@ class ScenarioStep:
 
     def match_as_json(self) -> dict[str, Any]:
         """Its `match`, with the API key redacted."""
-        match = self.step.match.model_dump(exclude_none=True)
-        if key := self.step.match.api_key:
+        match = self.document.match.model_dump(exclude_none=True)
+        if key := self.document.match.api_key:
             match["api_key"] = mask_key(key)
         return match
 
     def as_json(self, count: Count) -> dict[str, Any]:
         """The step as the admin API shows it: its id and its names, its settings, how many calls
         have met it, and whether it is spent. The API key in its `match` is redacted."""
-        step = self.step
+        document = self.document
         return {
             "id": self.key,
             "name": self.name,
             "title": self.title,
             "injected": self.is_injected,
-            "fault": step.fault_as_json(),
-            "answer": step.answer and step.answer.shown(),
+            "fault": document.fault_as_json(),
+            "answer": document.answer and document.answer.shown(),
             "match": self.match_as_json(),
-            "times": step.times,
-            "after": step.after,
-            "probability": step.probability,
-            "seed": step.seed,
+            "times": document.times,
+            "after": document.after,
+            "probability": document.probability,
+            "seed": document.seed,
             "met": count.grants,
             "spent": is_spent(self, count),
         }
@@ -304,7 +308,7 @@ class Steps(Immutable):
       compared with them. `all_spent` has those of the scenario, too.
     - *fault_count*, *answer_count*: how many injected and planned steps have a fault, or an answer.
     - *expensive_keys*, *paths*: the keys of `EXPENSIVE_KEYS`, and the paths to fields, that a step
-      asks for, or a step that was removed.
+      asks for, or has asked for before it was removed.
     """
 
     injected: tuple[ScenarioStep, ...] = ()
@@ -364,9 +368,8 @@ class Steps(Immutable):
         return replace(self, spent_injected=_without(key, self.spent_injected)).with_injected(step)
 
     def with_injected(self, step: ScenarioStep) -> Steps:
-        """The steps with *step* behind the injected ones. But an answer goes before the answers for
-        any number of calls. So the last of those wins, and answers for a limited number of calls
-        come first."""
+        """The steps with *step* behind the injected ones; but an answer goes before the first
+        answer for any number of calls, so that calls can meet it."""
         at = len(self.injected)
         if step.answer is not None:
             is_endless = (each.answer is not None and each.times is None for each in self.injected)
@@ -440,7 +443,7 @@ def _pack(steps: Steps) -> Packed:
             "name": step.name,
             "key": step.key,
             "live": step.key in live,
-            "step": step.step.packed(files),
+            "step": step.document.packed(files),
         }
         for step in steps.listed()
     ]
@@ -449,8 +452,8 @@ def _pack(steps: Steps) -> Packed:
 
 
 def _unpack(packed: Packed) -> Steps:
-    from images_emulator.faults.scenario_document import parse_step  # noqa: PLC0415 - it loads pydantic
     from images_emulator.own_answers.picture_files import ReadingContext  # noqa: PLC0415 - most servers need none
+    from images_emulator.step_documents.scenario_document import parse_step  # noqa: PLC0415 - it loads pydantic
 
     files, at = {}, 0
     for digest, length in packed.document["files"]:

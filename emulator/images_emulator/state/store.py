@@ -260,9 +260,9 @@ def is_lucky(quota: Quota, number: int) -> bool:
 
 class ClaimOutcome(NamedTuple, Generic[Q]):
     """The outcome of a claim. *granted* is the quota that granted the claim, with its count; None
-    where no quota did. Only then are there *counts*: those that the caller asked for. *take* is the
-    outcome at the bucket, if the claim had a `PendingTake`. Where the bucket refuses, no quota is
-    claimed."""
+    where no quota did. Where it is None, there are the *counts* that the caller asked for. *take*
+    is the outcome at the bucket, if the claim had a `PendingTake`. Where the bucket refuses, no
+    quota is claimed."""
 
     granted: tuple[Q, Count] | None
     counts: Sequence[Count] = ()

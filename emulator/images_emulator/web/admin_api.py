@@ -64,8 +64,8 @@ _FIELDS: Final[Mapping[str, Any]] = {
     name: (hint, None) for name, hint in get_type_hints(SettingChanges).items()
 }
 
-SettingsChange = create_model(
-    "SettingsChange",
+SettingsPatch = create_model(
+    "SettingsPatch",
     __base__=AdminBody,
     __doc__="Body of `PATCH /_emulator/settings`: new values of some of these settings. Null is "
     "the value at the start.",
@@ -94,7 +94,7 @@ class AdminAPI(AdminHandlers):
         router.patch(
             "/settings",
             description=CHANGE_SETTINGS,
-            openapi_extra=json_body_schema(SettingsChange),
+            openapi_extra=json_body_schema(SettingsPatch),
             responses=of_body,
         )(self.change_settings)
         router.get("/models")(self.models)
@@ -138,7 +138,7 @@ class AdminAPI(AdminHandlers):
     async def change_settings(self, request: Request) -> dict[str, Any]:
         """See `CHANGE_SETTINGS`."""
         body = await read_admin_json(request.receive, self.emulator)
-        change = SettingsChange.model_validate(body)
+        change = SettingsPatch.model_validate(body)
         initial = self.emulator.initial_settings
         values = {
             name: getattr(initial, name) if value is None else value
@@ -271,5 +271,5 @@ def create_admin_api() -> FastAPI:
     app.include_router(ScenarioAPI().router())
     app.include_router(SessionAPI().router())
     app.include_router(NamespacesAPI().router())
-    add_docs(app, ClockMove, SettingsChange, Token, *BODIES)
+    add_docs(app, ClockMove, SettingsPatch, Token, *BODIES)
     return app

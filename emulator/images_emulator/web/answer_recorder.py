@@ -68,7 +68,8 @@ class StandardHeaders:
 
 class AnswerRecorder:
     """Records the answer of one call in its exchange, and passes it on to *send*. Messages that the
-    client does not get are not recorded: its connection is closed, or the protocol has answered."""
+    client does not get, because its connection is closed or the protocol has answered, are not
+    recorded."""
 
     __slots__ = ("_connection", "_exchange", "_forward", "_headers", "_journal", "large_parts")
 
@@ -112,7 +113,7 @@ class AnswerRecorder:
         exchange.end()
         if exchange.is_large:
             self.large_parts.extend(large_parts(exchange))
-        return self._journal.completed(exchange, exchange.pending_write)
+        return self._journal.complete(exchange, exchange.pending_write)
 
     def _start(self, message: Message, leaves: bool) -> None:
         """Add the standard headers to the beginning of an answer. Record the beginning where it

@@ -113,11 +113,11 @@ def create_app(
 
     A call passes, outermost first: `outside` of each instrument, `CORSMiddleware`,
     `JournalMiddleware`, `inside` of each instrument, `FaultMiddleware`, `ReplayMiddleware`,
-    `Router`. Each of the last three answers the APIErrors of its own work and lets none pass: the
-    store may be away whenever it is asked. On a shared store `JournalMiddleware` calls
-    `FaultMiddleware.begin_search` first: the claim on the scenario then goes to the store together
-    with the entry of the journal. A server has a `NamespaceRouter` in front of the applications of
-    its namespaces.
+    `Router`. Each of the last three answers the APIErrors of its own work, unless another answer
+    has begun to leave: the store may be away whenever it is asked. On a shared store
+    `JournalMiddleware` calls `FaultMiddleware.begin_search` first: the claim on the scenario then
+    goes to the store together with the entry of the journal. A server has a `NamespaceRouter` in
+    front of the applications of its namespaces.
 
     FastAPI serves the admin API alone, and is loaded with its first call. Loading it takes half of
     a server's start. The API's own paths need no more than Starlette, because their bodies are read

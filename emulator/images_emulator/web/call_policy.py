@@ -43,8 +43,8 @@ def policy_of(exchange: ServedExchange, settings: Settings) -> Policy:
 
 
 def has_valid_policy_headers(exchange: ServedExchange, settings: Settings) -> bool:
-    """Whether `policy_of` gives a policy. It is not read yet: the time of the call may still be set
-    by the clock of a shared store, but the value of a header is valid on all days or on none."""
+    """Whether `policy_of` gives a policy. This sets none, because the clock of a shared store may
+    still set the time of the call. The value of a header is valid on all days or on none."""
     if POLICY_HEADERS.isdisjoint(exchange.head.by_name):
         return True
     try:

@@ -1,4 +1,4 @@
-"""Answers that a recording describes, without every byte: open values come from the emulator's own
+"""Answers that a recording describes, without every byte: open values come from the emulated
 answer to the same call."""
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from images_emulator.recordings.open_values import fill, has_open_values
 from images_emulator.recordings.recording import Recording
 
 
-class EmulatorAnswer:
-    """The emulator's own answer to a call: `receive` takes it message by message. As an application
-    it sends the messages again."""
+class EmulatedAnswer:
+    """The answer that the emulator draws for a call. As the `send` of that call, `collect` takes it
+    message by message. As an application, the object sends the messages again."""
 
     def __init__(self) -> None:
         self._messages: list[Message] = []
 
-    async def receive(self, message: Message) -> None:
+    async def collect(self, message: Message) -> None:
         """Take one message of the answer."""
         self._messages.append(message)
 
@@ -54,17 +54,17 @@ class DescribedAnswer(NamedTuple):
     body: bytes
 
 
-def described_answer(recording: Recording, own: EmulatorAnswer) -> DescribedAnswer:
-    """The answer that *recording* describes. Raises ValueError where *own* lacks a value that the
-    recording leaves open."""
+def described_answer(recording: Recording, emulated: EmulatedAnswer) -> DescribedAnswer:
+    """The answer that *recording* describes. Raises ValueError where *emulated* lacks a value that
+    the recording leaves open."""
     response, expectation = recording.response, recording.expectation
     assert response
     assert expectation
     body = response.body
     if body and expectation.open_body:
-        described, text = json_value(body), own.body
-        if has_open_values(described) and own.status != response.status:
-            raise ValueError(f"values are left open, and the emulator answers {own.status}")
+        described, text = json_value(body), emulated.body
+        if has_open_values(described) and emulated.status != response.status:
+            raise ValueError(f"values are left open, and the emulator answers {emulated.status}")
         newline = expectation.newline
         if newline is None:
             newline = text.endswith(b"\n")
@@ -72,14 +72,14 @@ def described_answer(recording: Recording, own: EmulatorAnswer) -> DescribedAnsw
         body = _written(fill(described, json_value(text)), is_compact=is_compact)
         body += b"\n" if newline else b""
     headers = {name.lower().encode("latin-1"): value for name, value in response.headers}
-    own_headers = [
+    emulated_headers = [
         header
-        for header in own.headers
+        for header in emulated.headers
         if header[0] not in headers and header[0] != b"content-length"
     ]
     pairs = [(name, value.encode("latin-1")) for name, value in headers.items()]
     length = b"content-length", b"%d" % len(body)
-    return DescribedAnswer(response.status, [*own_headers, *pairs, length], body)
+    return DescribedAnswer(response.status, [*emulated_headers, *pairs, length], body)
 
 
 def _written(value: Any, *, is_compact: bool) -> bytes:

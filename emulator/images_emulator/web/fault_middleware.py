@@ -70,8 +70,8 @@ class FaultSearch(NamedTuple):
 
     eligibility: FaultEligibility
     finding: FaultFinding | None
-    """What `Scenario.meet_early` has found, be it that there is no fault; None where the scenario
-    is still to be searched."""
+    """What `Scenario.meet_fault_early` has found, which may be no fault; None where the scenario is
+    still to be searched."""
 
 
 class FaultMiddleware:
@@ -89,7 +89,7 @@ class FaultMiddleware:
       `x-emulator-fault` counts.
 
     A fault that is claimed counts as met, also where the emulator fails or stops before it answers
-    the call. Only a claim that had no reply of a shared store is revoked.
+    the call. Only a claim whose outcome did not get here is revoked: see `Counters.claim`.
 
     The body of each call to an image operation is read here, also where no fault waits. The
     directive stands in the body, and the journal has the bodies of calls without a key, too.
@@ -151,7 +151,7 @@ class FaultMiddleware:
         is_by_scenario = not eligibility.has_directive and _FAULT_HEADER not in exchange.head
         if eligibility.may_fail and is_by_scenario:
             scenario = self.emulator.scenario
-            finding = await scenario.meet_early(lambda: self._match_input(exchange, receive))
+            finding = await scenario.meet_fault_early(lambda: self._match_input(exchange, receive))
         self._searches[exchange] = FaultSearch(eligibility, finding)
 
     async def _eligibility(self, exchange: ServedExchange, receive: Receive) -> FaultEligibility:
@@ -187,7 +187,7 @@ class FaultMiddleware:
         finding: FaultFinding | None,
     ) -> None:
         """Answer the call with its fault, or without one where it has none. *finding* is the result
-        of `Scenario.meet_early`; None where the scenario is still to be searched."""
+        of `Scenario.meet_fault_early`; None where the scenario is still to be searched."""
         fault: BaseFault | None = None
         is_in_process = exchange.connection is None
         try:
@@ -203,7 +203,7 @@ class FaultMiddleware:
                 await self._read_whole_body(exchange, receive)
             exchange.fault, exchange.body_may_change = fault.label, fault.changes_body
             exchange.clock = self.emulator.clock
-            exchange.message_values = {
+            exchange.fault_values = {
                 "organization": self.emulator.account.organization_id,
                 **self._dialect_values(exchange),
             }
@@ -225,7 +225,7 @@ class FaultMiddleware:
             answer = exchange.error_answer(error)
             failure = error_in_place_of(answer.status, code, message, answer.headers)
             return storage_error_response(failure, exchange.id, self.emulator.clock.now())
-        values = exchange.message_values or {}
+        values = exchange.fault_values or {}
         # The deployment is sent in a header, so it must not be a name that a client made up.
         exchange.deployment = values["deployment"] if values.get("model") in MODELS else None
         exchange.passed_api_management = True
@@ -257,7 +257,7 @@ class FaultMiddleware:
         if finding is None:
             if not scenario.has_faults:
                 return None
-            finding = await scenario.meet(await self._match_input(exchange, receive))
+            finding = await scenario.meet_fault(await self._match_input(exchange, receive))
         exchange.near_misses = tuple(finding.near_misses)
         return finding.fault
 

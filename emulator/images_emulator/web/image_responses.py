@@ -52,7 +52,7 @@ EVENT_OVERHEAD_BYTES: Final = 512
 
 
 @dataclass(slots=True, weakref_slot=True, eq=False)
-class PreparedRequest:
+class PreparedAnswer:
     """A validated request with its body, and the parts that all answers to it share."""
 
     request: ImageRequest
@@ -66,20 +66,20 @@ class PreparedRequest:
     """The details for the journal, where the body is too long for the journal to parse it again."""
     overrides: AnswerOverrides = NO_OVERRIDES
     """The values of the answers in place of the emulator's own."""
-    notices: RawHeaders | None = None
+    notice_headers: RawHeaders | None = None
     """The headers that tell of own pictures which are not what the call asks for. None until the
     own pictures were checked."""
     event_key: object | None = None
-    """The stand-in for this object in the keys of its events in `Emulator.prepared_requests`. With
+    """The stand-in for this object in the keys of its events in `Emulator.prepared_answers`. With
     the object itself, a key would keep body and uploads. None where no other call has this
     object."""
-    _answered: PreparedRequest | None = None
+    _answered: PreparedAnswer | None = None
     """The last result of `with_answer`, as long as the answer of which it was made is alive."""
     _answer: ref[OwnAnswer] | None = None
 
     def with_answer(
         self, answer: OwnAnswer, pictures: tuple[OwnPicture, ...] | None
-    ) -> PreparedRequest:
+    ) -> PreparedAnswer:
         """Copy the call, to be answered by *answer*, with own *pictures* (None: by drawings). The
         copy shares no part of an answer with this one. With the same objects the method returns
         the last copy again, so a repeated call is as fast as any other.
@@ -91,7 +91,7 @@ class PreparedRequest:
         if last and last.request.own_pictures is pictures and last.overrides is overrides:
             return last
         request = replace(self.request, own_pictures=pictures)
-        answered = PreparedRequest(
+        answered = PreparedAnswer(
             request,
             self.chunks,
             details=self.details,
@@ -104,7 +104,7 @@ class PreparedRequest:
         return answered
 
 
-def _forget(owner: ref[PreparedRequest], answer: ref[OwnAnswer]) -> None:
+def _forget(owner: ref[PreparedAnswer], answer: ref[OwnAnswer]) -> None:
     """Drop the last copy of *owner*, if it was made of *answer*, which is no more."""
     if (prepared := owner()) and prepared._answer is answer:
         prepared._answered = prepared._answer = None
@@ -124,7 +124,7 @@ async def render_for_client(
 
 
 class NoResponse(Response):
-    """Sends nothing: `ReplayMiddleware` answers the call, because it lacks an own answer."""
+    """Sends nothing: `ReplayMiddleware` answers a call that meets no own answer."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         return
@@ -141,7 +141,7 @@ class ImageResponses:
         self,
         request: Request,
         exchange: ServedExchange,
-        prepared: PreparedRequest,
+        prepared: PreparedAnswer,
         headers: RawHeaders,
     ) -> Response:
         """The answer to *prepared*, with *headers* beside its own. Raises ClientDisconnect, and
@@ -176,10 +176,10 @@ class ImageResponses:
         response.raw_headers += own
         return response
 
-    async def _notices(self, request: Request, prepared: PreparedRequest) -> RawHeaders:
-        """The `PreparedRequest.notices`. The own pictures are checked where no earlier call did it.
-        Raises APIError for a picture that cannot answer the call."""
-        if prepared.notices is None:
+    async def _notices(self, request: Request, prepared: PreparedAnswer) -> RawHeaders:
+        """The `PreparedAnswer.notice_headers`. The own pictures are checked where no earlier call
+        did it. Raises APIError for a picture that cannot answer the call."""
+        if prepared.notice_headers is None:
             try:
                 with watch_disconnect(request) as disconnect:
                     notices = await self.renderer.run_in_decoder(
@@ -191,11 +191,11 @@ class ImageResponses:
                 ) from None
             for notice in notices:
                 logger.warning(notice)
-            prepared.notices = [(NOTICE_HEADER, header_value(notice)) for notice in notices]
-        return prepared.notices
+            prepared.notice_headers = [(NOTICE_HEADER, header_value(notice)) for notice in notices]
+        return prepared.notice_headers
 
     async def _body(
-        self, request: Request, exchange: ServedExchange, prepared: PreparedRequest
+        self, request: Request, exchange: ServedExchange, prepared: PreparedAnswer
     ) -> bytes:
         image_request, created = prepared.request, exchange.time.replace(microsecond=0)
         by_url = image_request.response_format == "url"
@@ -256,12 +256,12 @@ class ImageResponses:
         return await self.renderer.run_in_pool(lambda: usage_of(image_request, partial_images))
 
     async def _events(
-        self, prepared: PreparedRequest, request: Request
+        self, prepared: PreparedAnswer, request: Request
     ) -> AsyncGenerator[bytes, None]:
-        number = 0
+        index = 0
         try:
-            for number in range(prepared.request.partial_images + 1):
-                yield await self._event(prepared, request, number)
+            for index in range(prepared.request.partial_images + 1):
+                yield await self._event(prepared, request, index)
         except ClientDisconnect:
             return
         except Exception:
@@ -270,20 +270,20 @@ class ImageResponses:
             logger.exception("a stream failed")
             exchange = exchange_of(request.scope)
             error = exchange.error_answer(operational_errors.generation_failed())
-            yield wire.error_event(error, number, exchange.day)
+            yield wire.error_event(error, index, exchange.day)
 
-    async def _event(self, prepared: PreparedRequest, request: Request, number: int) -> bytes:
-        """The event with that *number*.
+    async def _event(self, prepared: PreparedAnswer, request: Request, index: int) -> bytes:
+        """The event with that *index*, from 0.
 
         Streams of calls that share the *prepared* request share the bytes of an event for a second,
-        in `Emulator.prepared_requests`: a thousand slow streams would hold a thousand copies.
+        in `Emulator.prepared_answers`: a thousand slow streams would hold a thousand copies.
         """
-        cache = self.emulator.prepared_requests
+        cache = self.emulator.prepared_answers
         created = self.emulator.clock.now().replace(microsecond=0)
-        key = prepared.event_key, number, created
+        key = prepared.event_key, index, created
         event: bytes | None = cache.get(key) if prepared.event_key else None
         if event is None:
-            template, encoded = await self._event_parts(prepared, request, number)
+            template, encoded = await self._event_parts(prepared, request, index)
             created_at = prepared.overrides.created_on(created)
             event = template.fill(wire.slot_values(created_at, [encoded]))
             if prepared.event_key:
@@ -291,22 +291,22 @@ class ImageResponses:
         return event
 
     async def _event_parts(
-        self, prepared: PreparedRequest, request: Request, number: int
+        self, prepared: PreparedAnswer, request: Request, index: int
     ) -> tuple[Template, bytes]:
-        """The template of the event with that *number*, and the base64 of its image."""
+        """The template of the event with that *index*, and the base64 of its image."""
         image_request = prepared.request
-        is_last = number == image_request.partial_images
-        partial = None if is_last else number
+        is_last = index == image_request.partial_images
+        partial = None if is_last else index
         encoded = self.renderer.cached(image_request, 0, partial)
         if encoded is None:
             encoded = await render_for_client(self.renderer, request, image_request, 0, partial)
-        prepared.files[number] = SentFile.of(encoded)
-        template = prepared.templates.get(number)
+        prepared.files[index] = SentFile.of(encoded)
+        template = prepared.templates.get(index)
         if template is None:
             if is_last:
-                usage = await self._usage(image_request, number)
+                usage = await self._usage(image_request, index)
                 template = wire.completed_event(image_request, usage, prepared.overrides)
             else:
-                template = wire.partial_image_event(image_request, number)
-            prepared.templates[number] = template
+                template = wire.partial_image_event(image_request, index)
+            prepared.templates[index] = template
         return template, encoded

@@ -39,7 +39,7 @@ from images_emulator.state.rate_limits import Admission
 from images_emulator.web.authentication import file_owner
 from images_emulator.web.disconnect import watch_disconnect
 from images_emulator.web.endpoints import Handler
-from images_emulator.web.image_responses import ImageResponses, NoResponse, PreparedRequest
+from images_emulator.web.image_responses import ImageResponses, NoResponse, PreparedAnswer
 from images_emulator.web.request_body import read_body, read_call
 
 logger = logging.getLogger("images_emulator")
@@ -95,8 +95,8 @@ class ImagesAPI:
         return respond
 
     async def _answer_of(
-        self, exchange: ServedExchange, prepared: PreparedRequest
-    ) -> PreparedRequest | RawAnswer | None:
+        self, exchange: ServedExchange, prepared: PreparedAnswer
+    ) -> PreparedAnswer | RawAnswer | None:
         """The answer of the call: *prepared*, or what its own answer makes of it. None where a
         recording is to answer it. This claims the own answer, and takes the images from the rate
         limit. Raises APIError where the rate limit refuses the call, or its own answer fails."""
@@ -104,7 +104,7 @@ class ImagesAPI:
         if self.emulator.rate_limits.rate:
             admission = self._admission(exchange, prepared.request)
         search = exchange.own_answer_search
-        answer: PreparedRequest | RawAnswer = prepared
+        answer: PreparedAnswer | RawAnswer = prepared
         if self.emulator.scenario.has_answers and search is not OwnAnswerSearch.NONE_FOUND:
             from images_emulator.web.own_answer_search import apply_own_answer  # noqa: PLC0415 - it loads Pillow
 
@@ -135,10 +135,10 @@ class ImagesAPI:
         operation: Operation,
         policy: Policy,
         model_of: ModelResolver | None,
-    ) -> PreparedRequest:
+    ) -> PreparedAnswer:
         """Read and validate the call.
 
-        A call of an operation without uploads may be in `Emulator.prepared_requests` already,
+        A call of an operation without uploads may be in `Emulator.prepared_answers` already,
         unless it is large or to a deployment. Calls with the same operation, dialect, policy, media
         type and body have the same request and the same text of the answer. The policy holds the
         day and the settings that can change. The fault middleware removes directives from the
@@ -151,7 +151,7 @@ class ImagesAPI:
         if not (operation.reads_uploads or model_of or exchange.is_large):
             content_type = exchange.head.by_name.get(b"content-type")
             key = operation, exchange.dialect, policy, content_type, body
-            prepared: PreparedRequest | None = self.emulator.prepared_requests.get(key)
+            prepared: PreparedAnswer | None = self.emulator.prepared_answers.get(key)
             if prepared:
                 # All journal entries with this body share one copy of it.
                 exchange.chunks = prepared.chunks
@@ -163,7 +163,7 @@ class ImagesAPI:
             )
             if model_of:
                 call = replace(call, fields={**call.fields, "model": model_of(request, call)})
-            prepared = PreparedRequest(await self._validated(request, exchange, call, policy), body)
+            prepared = PreparedAnswer(await self._validated(request, exchange, call, policy), body)
         if key:
             length = exchange.body_bytes
             if length > MAX_LATE_PARSE_BYTES:
@@ -173,7 +173,7 @@ class ImagesAPI:
             # in the templates.
             weight = PREPARED_OVERHEAD_BYTES + len(content_type or b"") + 8 * length
             prepared.event_key = object()
-            self.emulator.prepared_requests.put(key, prepared, weight)
+            self.emulator.prepared_answers.put(key, prepared, weight)
         return prepared
 
     async def _validated(
@@ -222,12 +222,12 @@ class ImagesAPI:
             headers.append((b"x-emulator-violations", violations))
         model = image_request.model
         if model.is_shut_down_by(day):
-            notice = self.emulator.notices.get(model.id)
+            notice = self.emulator.logged_notices.get(model.id)
             if notice is None:
                 text = MODEL_SHUT_DOWN.format(
                     model=model, day=model.shutdown, replacement=model.replacement
                 )
                 logger.warning(text)
-                notice = self.emulator.notices[model.id] = text.encode()
+                notice = self.emulator.logged_notices[model.id] = text.encode()
             headers.append((NOTICE_HEADER, notice))
         return headers

@@ -72,7 +72,7 @@ class JournalMiddleware:
             else:
                 if exchange.kind == "download":
                     await self._note_picture(exchange)
-                exchange.number = await journal.arrived(exchange)
+                exchange.number = await journal.enter(exchange)
             if search:
                 await search
             await self.app(scope, receive, recorder.send)

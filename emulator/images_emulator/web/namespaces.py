@@ -161,9 +161,9 @@ class Namespaces:
         return time() - self._idle_seconds
 
     async def get(self, name: str, *, begins: bool) -> Namespace:
-        """The namespace *name*, with one more open call, which the caller has to `release`. With
-        *begins*, a namespace that there is not begins; else the call gets an empty one that is not
-        kept. Raises APIError where the namespace cannot begin."""
+        """The namespace *name*, with one more open call, which the caller has to `release`. Where
+        there is none, *begins* makes one that is kept; otherwise the call gets an empty one for
+        itself. Raises APIError where the namespace cannot begin."""
         namespace = await self._find_or_open(name, begins=begins)
         if not begins and self._uses:
             # Another process may have begun it, or deleted it.
@@ -325,7 +325,7 @@ class Namespaces:
             if begins:
                 self._sweep()
                 with self._lock:
-                    self._idle_for_one_more()
+                    self._to_evict()
             if namespace:
                 self._make_room()
                 if namespace.is_deleted and not self._uses:
@@ -361,10 +361,10 @@ class Namespaces:
         """Make room for one more namespace: forget those that were used longest ago, where there
         are too many. Raises APIError where they are still in use."""
         with self._lock:
-            for each in self._idle_for_one_more():
+            for each in self._to_evict():
                 self._forget(each)
 
-    def _idle_for_one_more(self) -> Sequence[Namespace]:
+    def _to_evict(self) -> Sequence[Namespace]:
         """The namespaces that have to be forgotten for one more. Raises APIError where they are
         still in use. The lock is held."""
         surplus = max(self._surplus + 1, 0)

@@ -74,7 +74,7 @@ class PathHints:
 
     def _log(self, notice: str) -> None:
         """Log the *notice*, once until a reset."""
-        notices = self.emulator.notices
+        notices = self.emulator.logged_notices
         if notice not in notices and len(notices) < MAX_NOTICES:
             notices[notice] = notice.encode()
             logger.warning(notice)

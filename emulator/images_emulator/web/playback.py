@@ -67,7 +67,7 @@ def playback(recording: Recording, base_url: str, accept_encoding: str) -> Playb
         return Playback(recording.name, None, (), (), "reset", nothing, OVERHEAD_BYTES)
     check_status(response.status)
     headers = response.headers
-    recorded_parts: Sequence[RecordedPart] = response.unkept("parts")
+    recorded_parts: Sequence[RecordedPart] = response.read_uncached("parts")
     if response.status in _BODILESS:
         recorded_parts = ()
     parts = [part.data for part in recorded_parts]
@@ -82,7 +82,7 @@ def playback(recording: Recording, base_url: str, accept_encoding: str) -> Playb
         moves = {each.url: base_url + hosted_target(each.url) for each in recording.downloads}
         parts = [_moved(part, moves) for part in parts]
         shown = parts
-        downloads = {moves[each.url]: each.unkept("data") for each in recording.downloads}
+        downloads = {moves[each.url]: each.read_uncached("data") for each in recording.downloads}
     known = known_answer(shown or (), header(headers, "content-type"), downloads)
     seconds = [part.seconds for part in recorded_parts]
     return Playback(
@@ -129,7 +129,7 @@ def _length(recording: Recording, recorded: str, length: int) -> bytes:
     is_whole = recording.request.method != "HEAD" and response.end == "complete"
     if is_whole or not recorded.strip().isdecimal():
         return b"%d" % length
-    grown = length - sum(len(part.data) for part in response.unkept("parts"))
+    grown = length - sum(len(part.data) for part in response.read_uncached("parts"))
     return b"%d" % max(int(recorded) + grown, length)
 
 

@@ -46,7 +46,7 @@ from images_emulator.state.emulator import Emulator
 from images_emulator.state.replay import HostedRecording, Replay
 from images_emulator.web.authentication import authenticate, file_owner
 from images_emulator.web.call_policy import policy_of
-from images_emulator.web.described_answer import EmulatorAnswer, described_answer
+from images_emulator.web.described_answer import EmulatedAnswer, described_answer
 from images_emulator.web.forwarded_headers import base_url
 from images_emulator.web.json_responses import error_response, refuse
 from images_emulator.web.match_input import input_of_request
@@ -352,16 +352,16 @@ class ReplayMiddleware:
         send: Send,
     ) -> None:
         """Play a recording whose answer is described. Values that it leaves open are filled in from
-        the emulator's own answer. Where that is not possible, the call is a miss."""
-        own = EmulatorAnswer()
-        await self.app(scope, receive, own.receive)
+        the emulated answer. Where that is not possible, the call is a miss."""
+        emulated = EmulatedAnswer()
+        await self.app(scope, receive, emulated.collect)
         try:
             described = await self.emulator.renderer.run_in_background(
-                lambda: described_answer(recording, own)
+                lambda: described_answer(recording, emulated)
             )
         except ValueError as error:
             miss = Miss(exchange.path, (), f"'{recording.name}' cannot be played: {error}")
-            await self._application_for(miss, exchange, own)(scope, receive, send)
+            await self._application_for(miss, exchange, emulated)(scope, receive, send)
             return
         exchange.recording, exchange.body_may_change = recording.name, True
         await send(_start(described.status, described.headers))
@@ -450,7 +450,7 @@ class ReplayMiddleware:
         def read() -> tuple[Message, bytes]:
             download = self.replay.download(hosted)
             check_status(download.status)
-            data: bytes = download.unkept("data")
+            data: bytes = download.read_uncached("data")
             length = b"content-length", b"%d" % len(data)
             return _start(download.status, [*sent_headers(download.headers), length]), data
 

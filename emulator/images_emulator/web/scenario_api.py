@@ -17,9 +17,9 @@ from images_emulator.admin_prefix import ADMIN_PREFIX
 from images_emulator.contract import admin_errors
 from images_emulator.contract.message_format import quoted_list
 from images_emulator.faults.fault_tables import FaultList, fault_list
-from images_emulator.faults.scenario_document import ScenarioDocument, Step
 from images_emulator.scenarios import ready_scenarios
 from images_emulator.state.scenario import Scenario
+from images_emulator.step_documents.scenario_document import ScenarioDocument, Step
 from images_emulator.web.admin_audit import note_detail
 from images_emulator.web.admin_docs import error_responses, json_body_schema
 from images_emulator.web.admin_handlers import AdminHandlers

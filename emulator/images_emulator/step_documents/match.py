@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 
 from images_emulator.exchange.field_path import FieldPath
 from images_emulator.exchange.prompts import PromptPattern, name_pattern
-from images_emulator.faults.base import StrictModel
+from images_emulator.strict_model import StrictModel
 
 
 def _check_pattern(text: str) -> str:

@@ -15,13 +15,13 @@ from pydantic_core import PydanticCustomError
 
 from images_emulator.document_file import parse_file
 from images_emulator.faults import Fault, fault_settings
-from images_emulator.faults.base import StrictModel
-from images_emulator.faults.match import Match
 from images_emulator.faults.messages import message
 from images_emulator.own_answers.answer_document import Answer
 from images_emulator.own_answers.picture_files import NO_FILES, ReadingContext
 from images_emulator.scenarios import ready_scenarios, scenario_file
 from images_emulator.spelling import suggestion
+from images_emulator.step_documents.match import Match
+from images_emulator.strict_model import StrictModel
 
 
 class Step(StrictModel):

@@ -10,11 +10,11 @@ from pydantic import BeforeValidator, Field
 
 from images_emulator.contract.own_picture import OWN_PICTURE_FORMATS
 from images_emulator.exchange.prompts import name_pattern
-from images_emulator.faults.base import StrictModel
-from images_emulator.faults.match import Match
-from images_emulator.faults.scenario_document import Step, read_document
 from images_emulator.own_answers.answer_document import Answer
 from images_emulator.own_answers.picture_files import PictureFile
+from images_emulator.step_documents.match import Match
+from images_emulator.step_documents.scenario_document import Step, read_document
+from images_emulator.strict_model import StrictModel
 
 DOCUMENT: Final = "pictures.toml"
 """The file in the folder for answers that file names cannot express."""
