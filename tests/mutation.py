@@ -75,6 +75,7 @@ OWN_TESTS: Final[Mapping[str, Sequence[str]]] = {
     "calendar": ("calendar", "lenience"),
     "cors": ("cors",),
     "dialect": ("azure", "calendar", "hosting"),
+    "dialects": ("azure", "hosting"),
     "emulator_errors": ("refusals", "unserved", "namespaces", "limits"),
     "errors": ("refusals",),
     "file_objects": ("files",),

@@ -15,7 +15,7 @@ from typing import Final, cast
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from images_emulator.contract.azure import dialect_at
+from images_emulator.contract.dialects import dialect_at
 from images_emulator.contract.notices import EMULATOR_FAILED, NOTICE_HEADER
 from images_emulator.listening_socket import BACKLOG
 from images_emulator.namespace_names import split_path

@@ -21,8 +21,8 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 from images_emulator.contract import operational_errors
-from images_emulator.contract.dialect import OPENAI, AnswerFacts, Dialect, Header, HostedURLs
-from images_emulator.contract.operations import AZURE_PREFIX, DEPLOYMENTS_PREFIX, Operation
+from images_emulator.contract.dialect import AnswerFacts, Dialect, Header, HostedURLs
+from images_emulator.contract.operations import DEPLOYMENTS_PREFIX, Operation
 from images_emulator.contract.refusal import API_MANAGEMENT_ENVELOPE, Envelope, ErrorAnswer, Refusal
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.rules import Choice, Rule
@@ -212,18 +212,6 @@ AZURE: Final = Dialect(
     annotations=_annotations,
     message_values=_message_values,
 )
-
-
-def dialect_at(path: str) -> Dialect:
-    """The dialect of the answers at *path*."""
-    return AZURE if path.startswith(AZURE_PREFIX) else OPENAI
-
-
-def hosted_urls_of(name: str) -> HostedURLs:
-    """The kind of URLs, Azure's or OpenAI's, to which one belongs whose path behind `/private/` is
-    *name*."""
-    beginning, _, _ = AZURE.hosted.path.partition("{")
-    return AZURE.hosted if name.startswith(beginning) else OPENAI.hosted
 
 
 DEPLOYMENT_PATH: Final = re.compile(rf"{DEPLOYMENTS_PREFIX}([^/]+)/")

@@ -248,6 +248,11 @@ class Provider(Enum):
     AZURE = "Azure"
 
 
+def provider_at(path: str) -> Provider:
+    """The provider that serves *path*."""
+    return Provider.AZURE if path.startswith(AZURE_PREFIX) else Provider.OPENAI
+
+
 class Mount(NamedTuple):
     """A prefix under which a provider serves operations. In it, `{deployment}` stands for one
     segment, the name of a deployment of one model. Paths of deployments need an `api-version`."""

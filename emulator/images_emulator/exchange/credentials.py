@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import quote, unquote_plus
 
 from images_emulator.contract.message_format import key_in_message, mask_key
-from images_emulator.contract.operations import AZURE_PREFIX
+from images_emulator.contract.operations import Provider, provider_at
 
 HIDDEN: Final = "*" * 8
 """The text in place of a credential of which nothing is shown."""
@@ -45,7 +45,7 @@ def api_key(path: str, header: Callable[[bytes], str]) -> str:
 
     On Azure's paths `api-key` goes before a bearer token; elsewhere `api-key` is no key.
     """
-    azure_key = header(b"api-key").strip() if path.startswith(AZURE_PREFIX) else ""
+    azure_key = header(b"api-key").strip() if provider_at(path) is Provider.AZURE else ""
     return azure_key or bearer_token(header(b"authorization"))
 
 
@@ -56,7 +56,7 @@ def key_headers(key: str) -> dict[str, str]:
 
 def key_header_name(path: str) -> str:
     """The name of the header in which a call to *path* usually carries its API key."""
-    return "api-key" if path.startswith(AZURE_PREFIX) else "authorization"
+    return "api-key" if provider_at(path) is Provider.AZURE else "authorization"
 
 
 def is_secret(name: str) -> bool:

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from images_emulator import imaging
 from images_emulator.contract.answer_overrides import NO_OVERRIDES, AnswerOverrides
-from images_emulator.contract.azure import dialect_at
+from images_emulator.contract.dialects import dialect_at
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import OPERATIONS
 from images_emulator.contract.own_picture import own_files_of

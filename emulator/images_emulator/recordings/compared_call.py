@@ -16,14 +16,15 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
 from images_emulator import imaging
-from images_emulator.contract.azure import deployment_in, dialect_at
+from images_emulator.contract.azure import deployment_in
+from images_emulator.contract.dialects import dialect_at
 from images_emulator.contract.operations import (
-    AZURE_PREFIX,
     FORM,
     JSON,
     Operation,
     Provider,
     image_operation_at,
+    provider_at,
 )
 from images_emulator.contract.picture import ImageLoader, Picture
 from images_emulator.contract.policy import Policy
@@ -339,8 +340,7 @@ def _place_of(raw_path: str) -> tuple[str, Operation | None, Provider, str | Non
     """The path as it was sent, unescaped, with its image operation, its provider and its
     deployment. These depend on the path alone, so nothing has to empty the cache."""
     path = unquote(raw_path)
-    provider = Provider.AZURE if path.startswith(AZURE_PREFIX) else Provider.OPENAI
-    return path, image_operation_at(path), provider, deployment_in(path)
+    return path, image_operation_at(path), provider_at(path), deployment_in(path)
 
 
 def _fields(

@@ -11,7 +11,6 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from images_emulator import imaging
-from images_emulator.contract.azure import hosted_urls_of
 from images_emulator.contract.blob_storage import (
     StorageError,
     Version,
@@ -20,6 +19,7 @@ from images_emulator.contract.blob_storage import (
     unsigned_url,
     unsupported_verb,
 )
+from images_emulator.contract.dialects import hosted_urls_of
 from images_emulator.exchange.served_exchange import exchange_of
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosted_picture import HostedPicture

@@ -10,7 +10,7 @@ from typing import Any
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from images_emulator.admin_prefix import is_admin_path
-from images_emulator.contract.azure import dialect_at
+from images_emulator.contract.dialects import dialect_at
 from images_emulator.contract.operations import image_operation_at
 from images_emulator.exchange.connection import CONNECTION
 from images_emulator.exchange.request_head import RequestHead

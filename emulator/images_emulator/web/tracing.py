@@ -29,7 +29,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode
 from opentelemetry.util.types import AttributeValue
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from images_emulator.contract.operations import AZURE_PREFIX, DEPLOYMENTS_PREFIX, MOUNTS
+from images_emulator.contract.operations import DEPLOYMENTS_PREFIX, MOUNTS, Provider, provider_at
 from images_emulator.contract.request import ImageRequest
 from images_emulator.distribution import DISTRIBUTION, IMPORT_NAME
 from images_emulator.exchange.credentials import redacted_text
@@ -298,7 +298,7 @@ def _generation_attributes(exchange: ServedExchange) -> Iterator[tuple[str, Any]
     """The attributes of generative AI: those of a call that asks for pictures."""
     assert exchange.image_operation
     yield "gen_ai.operation.name", f"image_{exchange.image_operation.name.removesuffix('s')}"
-    is_azure = exchange.path.startswith(AZURE_PREFIX)
+    is_azure = provider_at(exchange.path) is Provider.AZURE
     yield "gen_ai.provider.name", "azure.ai.openai" if is_azure else "openai"
     yield "gen_ai.output.type", "image"
     request = exchange.request

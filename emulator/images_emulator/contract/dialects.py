@@ -1,0 +1,19 @@
+"""Which dialect a call meets: OpenAI's (`dialect.py`) or Azure's (`azure.py`)."""
+
+from __future__ import annotations
+
+from images_emulator.contract.azure import AZURE
+from images_emulator.contract.dialect import OPENAI, Dialect, HostedURLs
+from images_emulator.contract.operations import Provider, provider_at
+
+
+def dialect_at(path: str) -> Dialect:
+    """The dialect of the answers at *path*."""
+    return AZURE if provider_at(path) is Provider.AZURE else OPENAI
+
+
+def hosted_urls_of(name: str) -> HostedURLs:
+    """The kind of URLs, Azure's or OpenAI's, to which one belongs whose path behind `/private/` is
+    *name*."""
+    beginning, _, _ = AZURE.hosted.path.partition("{")
+    return AZURE.hosted if name.startswith(beginning) else OPENAI.hosted
