@@ -12,6 +12,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from images_emulator.contract.call_image import CallImage
 from images_emulator.contract.field_codecs import (
     ADDED_LATER,
     DRAWING,
@@ -24,7 +25,6 @@ from images_emulator.contract.field_codecs import (
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import EDITS, GENERATIONS, IMAGE_OPERATIONS
 from images_emulator.contract.own_picture import OwnPicture
-from images_emulator.contract.picture import Picture
 from images_emulator.contract.refusal import Violation
 from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging.decoder import decode, restore
@@ -264,7 +264,7 @@ def test_the_recipe_has_the_fields_that_decide_a_file_but_for_frames() -> None:
 
 
 def read(values: Mapping[str, Any], files: Mapping[str, bytes] = DATA) -> ImageRequest:
-    def picture(description: Mapping[str, Any]) -> Picture:
+    def picture(description: Mapping[str, Any]) -> CallImage:
         return restore(description, DATA[description["digest"]])
 
     return ImageRequest.from_json(values, models=MODELS, picture=picture, file=files.__getitem__)

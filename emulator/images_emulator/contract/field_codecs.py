@@ -23,9 +23,9 @@ from datetime import date
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from images_emulator.contract.call_image import CallImage
 from images_emulator.contract.operations import IMAGE_OPERATIONS, Operation
 from images_emulator.contract.own_picture import OwnPicture
-from images_emulator.contract.picture import Picture
 from images_emulator.contract.refusal import Violation
 from images_emulator.immutable import Immutable
 
@@ -70,13 +70,13 @@ class Resolvers(Immutable):
     """Values that the JSON of a request refers to.
 
     - *models*: the models by id.
-    - *picture*: makes a picture from its description, the attributes of `Picture`. The digest names
-      the file.
+    - *picture*: makes an image from its description, the attributes of `CallImage`. The digest
+      names the file.
     - *file*: gives a file of an own picture by its digest.
     """
 
     models: Mapping[str, _HasId]
-    picture: Callable[[Mapping[str, Any]], Picture]
+    picture: Callable[[Mapping[str, Any]], CallImage]
     file: Callable[[str], bytes]
 
 
@@ -137,7 +137,7 @@ class _PixelsCodec(FieldCodec):
 class _PictureCodec(FieldCodec):
     key_expression = "{0}.digest if {0} else ''"
 
-    def to_json(self, value: Picture | None) -> Mapping[str, Any] | None:
+    def to_json(self, value: CallImage | None) -> Mapping[str, Any] | None:
         if value is None:
             return None
         return {
@@ -149,23 +149,23 @@ class _PictureCodec(FieldCodec):
             "has_alpha": value.has_alpha,
         }
 
-    def from_json(self, value: Mapping[str, Any], resolvers: Resolvers) -> Picture:
+    def from_json(self, value: Mapping[str, Any], resolvers: Resolvers) -> CallImage:
         return resolvers.picture(value)
 
-    def to_recipe(self, value: Picture | None) -> str | None:
+    def to_recipe(self, value: CallImage | None) -> str | None:
         return value.digest if value else None
 
 
 class _PicturesCodec(FieldCodec):
     key_expression = "*[each.digest for each in {}]"
 
-    def to_json(self, value: Sequence[Picture]) -> Sequence[Any] | None:
+    def to_json(self, value: Sequence[CallImage]) -> Sequence[Any] | None:
         return [_PICTURE.to_json(each) for each in value] or None
 
-    def from_json(self, value: Sequence[Any], resolvers: Resolvers) -> tuple[Picture, ...]:
+    def from_json(self, value: Sequence[Any], resolvers: Resolvers) -> tuple[CallImage, ...]:
         return tuple(_PICTURE.from_json(each, resolvers) for each in value)
 
-    def to_recipe(self, value: Sequence[Picture]) -> Sequence[str] | None:
+    def to_recipe(self, value: Sequence[CallImage]) -> Sequence[str] | None:
         return [each.digest for each in value] or None
 
 

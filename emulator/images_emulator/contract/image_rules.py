@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from images_emulator.contract import errors
 from images_emulator.contract.calendar import Day
-from images_emulator.contract.picture import ImageLoader, Picture
+from images_emulator.contract.call_image import CallImage, ImageLoader
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.rules import Rule
 
@@ -47,10 +47,10 @@ class InputImages(Rule, ABC, kw_only=True):
 
     def load(
         self, name: str, value: Any, loader: ImageLoader, raise_or_forgive: RaiseOrForgive
-    ) -> tuple[Picture, ...]:
+    ) -> tuple[CallImage, ...]:
         """The decoded images of the checked *value*, at most *max_items*: too many may be
         forgiven."""
-        images: list[Picture] = []
+        images: list[CallImage] = []
         items = value if isinstance(value, list) else [value]
         for index, item in enumerate(items[: self.max_items]):
             try:
@@ -62,12 +62,12 @@ class InputImages(Rule, ABC, kw_only=True):
         return tuple(images) or (loader.blank(),)
 
     @abstractmethod
-    def load_one(self, name: str, index: int, item: Any, loader: ImageLoader) -> Picture:
+    def load_one(self, name: str, index: int, item: Any, loader: ImageLoader) -> CallImage:
         """The decoded image of one *item*. Raises APIError where *item* is no image."""
 
     def mask_of(
-        self, images: tuple[Picture, ...], raise_or_forgive: RaiseOrForgive
-    ) -> Picture | None:
+        self, images: tuple[CallImage, ...], raise_or_forgive: RaiseOrForgive
+    ) -> CallImage | None:
         """The mask of a call without `mask`, or None."""
         return None
 
@@ -87,11 +87,13 @@ class OverlayRule(Rule, ABC, kw_only=True):
     needs_transparency: bool = False
 
     @abstractmethod
-    def decode(self, name: str, value: Any, first: Picture, loader: ImageLoader) -> Picture | None:
+    def decode(
+        self, name: str, value: Any, first: CallImage, loader: ImageLoader
+    ) -> CallImage | None:
         """The decoded image of *value*, or None where *value* is no image. *first* is the first
         input image."""
 
-    def load(self, name: str, value: Any, first: Picture, loader: ImageLoader) -> Picture:
+    def load(self, name: str, value: Any, first: CallImage, loader: ImageLoader) -> CallImage:
         """The decoded image of the checked *value*. Raises APIError where it does not fit over
         *first*, the first input image."""
         picture = self.decode(name, value, first, loader)

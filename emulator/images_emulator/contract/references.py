@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from images_emulator.contract import errors
+from images_emulator.contract.call_image import CallImage, ImageLoader
 from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT, InputImages, OverlayRule
 from images_emulator.contract.message_format import json_type
-from images_emulator.contract.picture import ImageLoader, Picture
 
 MAX_URL_CHARS: Final = 20_971_520
 """Characters of an `image_url`, from the specification."""
@@ -99,7 +99,7 @@ class ImageReferences(InputImages, kw_only=True):
         for where, reference in self.named_items(name, value):
             check_reference(where, reference)
 
-    def load_one(self, name: str, index: int, item: Any, loader: ImageLoader) -> Picture:
+    def load_one(self, name: str, index: int, item: Any, loader: ImageLoader) -> CallImage:
         where = f"{name}[{index}]"
         check_reference(where, item)
         data = _data_of(item, loader)
@@ -128,7 +128,9 @@ class ReferencedOverlay(OverlayRule, kw_only=True):
     def check_at_gateway(self, name: str, value: Any) -> None:
         check_reference(name, value)
 
-    def decode(self, name: str, value: Any, first: Picture, loader: ImageLoader) -> Picture | None:
+    def decode(
+        self, name: str, value: Any, first: CallImage, loader: ImageLoader
+    ) -> CallImage | None:
         data = _data_of(value, loader)
         if data is None:
             return loader.placeholder_overlay(value["image_url"], first.width, first.height)

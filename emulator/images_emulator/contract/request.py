@@ -13,6 +13,7 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from images_emulator.contract.calendar import Day
+from images_emulator.contract.call_image import CallImage
 from images_emulator.contract.field_codecs import (
     ADDED_LATER,
     ANIMATION,
@@ -38,7 +39,6 @@ from images_emulator.contract.field_codecs import (
 from images_emulator.contract.model import Model
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.own_picture import OwnPicture
-from images_emulator.contract.picture import Picture
 from images_emulator.contract.refusal import Violation
 from images_emulator.contract.rules import Pixels
 from images_emulator.immutable import Immutable
@@ -118,9 +118,9 @@ class ImageRequest:
     frame_count: int = field(default=9, metadata=ANIMATION)
     frame_duration_ms: int = field(default=200, metadata=ANIMATION)
     svg: Mapping[str, Any] | None = field(default=None, metadata=DELIVERY)
-    images: tuple[Picture, ...] = field(default=(), metadata=DRAWING | PICTURES)
-    mask: Picture | None = field(default=None, metadata=DRAWING | PICTURE)
-    markup: Picture | None = field(default=None, metadata=DRAWING | PICTURE)
+    images: tuple[CallImage, ...] = field(default=(), metadata=DRAWING | PICTURES)
+    mask: CallImage | None = field(default=None, metadata=DRAWING | PICTURE)
+    markup: CallImage | None = field(default=None, metadata=DRAWING | PICTURE)
     own_pictures: tuple[OwnPicture, ...] | None = field(
         default=None, metadata=DRAWING | ADDED_LATER | OWN_PICTURES
     )
@@ -173,7 +173,7 @@ class ImageRequest:
 
     def to_json(self) -> dict[str, Any]:
         """The request as JSON for another process or a store, without null values. A picture is
-        there as its description (the attributes of `Picture`), without its file. The caller keeps
+        there as its description (the attributes of `CallImage`), without its file. The caller keeps
         the files of pictures and own pictures, by their digests."""
         return json_of(_FIELDS, self)
 
@@ -183,7 +183,7 @@ class ImageRequest:
         values: Mapping[str, Any],
         *,
         models: Mapping[str, Model],
-        picture: Callable[[Mapping[str, Any]], Picture],
+        picture: Callable[[Mapping[str, Any]], CallImage],
         file: Callable[[str], bytes],
     ) -> ImageRequest:
         """The request that `to_json` wrote. *models* are by id. *picture* makes a picture from its

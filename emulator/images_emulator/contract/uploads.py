@@ -8,6 +8,7 @@ from typing import Any
 
 from images_emulator.contract import errors
 from images_emulator.contract.calendar import Day, Period
+from images_emulator.contract.call_image import CallImage, ImageLoader
 from images_emulator.contract.image_rules import (
     IMAGE_BYTES_LIMIT,
     MB,
@@ -17,7 +18,6 @@ from images_emulator.contract.image_rules import (
 )
 from images_emulator.contract.message_format import MAX_SHOWN_VALUE, Words, python_repr
 from images_emulator.contract.operations import JSON_EDITS_DAYS
-from images_emulator.contract.picture import ImageLoader, Picture
 from images_emulator.contract.references import ImageReferences, ReferencedOverlay
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Upload
@@ -84,7 +84,7 @@ class UploadedImages(InputImages, kw_only=True):
     def _too_large(self, name: str, upload: Upload) -> APIError:
         return errors.file_too_large(name=name, limit=self.size_limit, size=upload.size)
 
-    def load_one(self, name: str, index: int, item: Any, loader: ImageLoader) -> Picture:
+    def load_one(self, name: str, index: int, item: Any, loader: ImageLoader) -> CallImage:
         picture = loader.decode(item.data) if isinstance(item, Upload) else None
         if not picture:
             raise errors.image_undecodable(number=index + 1, index=index)
@@ -117,7 +117,7 @@ class SquarePNG(UploadedImages, kw_only=True):
     def _too_large(self, name: str, upload: Upload) -> APIError:
         return errors.upload_not_png()
 
-    def load_one(self, name: str, index: int, item: Any, loader: ImageLoader) -> Picture:
+    def load_one(self, name: str, index: int, item: Any, loader: ImageLoader) -> CallImage:
         picture = loader.decode(item.data) if isinstance(item, Upload) else None
         if not picture or picture.format != "PNG":
             raise errors.upload_not_png()
@@ -127,13 +127,13 @@ class SquarePNG(UploadedImages, kw_only=True):
             self._check_mode(picture)
         return picture
 
-    def _check_mode(self, picture: Picture) -> None:
+    def _check_mode(self, picture: CallImage) -> None:
         if self.modes and picture.mode not in self.modes:
             raise errors.upload_wrong_mode(listed=Words(self.modes), mode=picture.mode)
 
     def mask_of(
-        self, images: tuple[Picture, ...], raise_or_forgive: RaiseOrForgive
-    ) -> Picture | None:
+        self, images: tuple[CallImage, ...], raise_or_forgive: RaiseOrForgive
+    ) -> CallImage | None:
         """The picture itself, where its transparent pixels are the mask. "If mask is not provided,
         image must have transparency, which will be used as the mask", says the specification from
         2022-12 to 2025-03."""
@@ -153,7 +153,9 @@ class UploadedOverlay(OverlayRule, kw_only=True):
         check_file(name, value, "a file")
         self.check_size(name, value.size)
 
-    def decode(self, name: str, value: Any, first: Picture, loader: ImageLoader) -> Picture | None:
+    def decode(
+        self, name: str, value: Any, first: CallImage, loader: ImageLoader
+    ) -> CallImage | None:
         return loader.decode(value.data)
 
     def json_rule(self) -> OverlayRule:

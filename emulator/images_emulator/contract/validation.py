@@ -12,12 +12,12 @@ from typing import Any, Final
 
 from images_emulator.contract import errors
 from images_emulator.contract.availability import availability_on
+from images_emulator.contract.call_image import ImageLoader
 from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.image_rules import InputImages, OverlayRule
 from images_emulator.contract.message_format import Words
 from images_emulator.contract.model import Model
 from images_emulator.contract.models import LISTED_MODEL, MODEL_PARAMETER_RULE
-from images_emulator.contract.picture import ImageLoader
 from images_emulator.contract.policy import Policy
 from images_emulator.contract.refusal import APIError, Violation
 from images_emulator.contract.request import REQUEST_FIELDS, ImageRequest, ParsedCall

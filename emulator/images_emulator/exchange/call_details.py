@@ -10,8 +10,8 @@ from itertools import islice
 from math import isfinite
 from typing import Any, Final, Literal
 
+from images_emulator.contract.call_image import CallImage
 from images_emulator.contract.models import FILE_PARAMETERS, MODELS
-from images_emulator.contract.picture import Picture
 from images_emulator.contract.request import REQUEST_FIELDS, ImageRequest, ParsedCall, Upload
 from images_emulator.contract.rules import Pixels, Text
 from images_emulator.exchange.credentials import HIDDEN, is_secret, redacted_secret, redacted_url
@@ -233,7 +233,7 @@ def _reference(where: str, item: Mapping[str, Any], pixels: Pixels | None) -> Up
     return UploadDetails("data_url", where, _shortened(head), media_type, size, pixels)
 
 
-def _pixels(picture: Picture | None) -> Pixels | None:
+def _pixels(picture: CallImage | None) -> Pixels | None:
     return (picture.width, picture.height) if picture else None
 
 

@@ -16,11 +16,11 @@ from typing import Any, Final, NamedTuple
 
 from images_emulator import imaging
 from images_emulator.contract.answer_overrides import NO_OVERRIDES, AnswerOverrides
+from images_emulator.contract.call_image import CallImage
 from images_emulator.contract.dialects import dialect_at
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import OPERATIONS
 from images_emulator.contract.own_picture import own_files_of
-from images_emulator.contract.picture import Picture
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.usage import Usage
 from images_emulator.exchange.call_answer import CallAnswer
@@ -74,7 +74,7 @@ def unpack_request(document: Mapping[str, Any], data: bytes) -> ImageRequest:
     uploads = iter(files[: len(files) - len(digests)])
     own = dict(zip(reversed(digests), reversed(files), strict=False))
 
-    def picture(description: Mapping[str, Any]) -> Picture:
+    def picture(description: Mapping[str, Any]) -> CallImage:
         return imaging.decoder.restore(description, next(uploads))
 
     return ImageRequest.from_json(

@@ -13,7 +13,7 @@ from weakref import finalize
 
 from PIL import ExifTags, Image, ImageDraw
 
-from images_emulator.contract.picture import Picture
+from images_emulator.contract.call_image import CallImage
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.rules import Pixels
 from images_emulator.imaging.decode_limits import (
@@ -150,7 +150,7 @@ def pixels_of(data: bytes) -> Pixels | None:
 
 
 class DecodedImage(Immutable):
-    """A decoded upload; see `contract.picture.Picture`.
+    """A decoded upload; see `contract.call_image.CallImage`.
 
     *data* is the file. *pixels* are at the scale of `decode_limits.scale_of`. They are None once
     they were released; `image` then decodes them again.
@@ -258,13 +258,13 @@ def mask_png(width: int, height: int) -> bytes:
     return _white_png(width, height, hole=True)
 
 
-def image_of(picture: Picture) -> Image.Image:
+def image_of(picture: CallImage) -> Image.Image:
     """The pixels of a picture that `decode` returned."""
     assert isinstance(picture, DecodedImage)
     return picture.image
 
 
-def pixel_digest(picture: Picture) -> str:
+def pixel_digest(picture: CallImage) -> str:
     """A hash, in hex, of the pixels of a picture that `decode` returned, at their scale. It is the
     same for two files with the same pixels, whatever their formats and modes. Two large files of
     different formats may differ. The size is not part of it."""
@@ -303,7 +303,7 @@ def without_pixels(request: ImageRequest) -> ImageRequest:
     )
 
 
-def _released(picture: Picture) -> Picture:
+def _released(picture: CallImage) -> CallImage:
     assert isinstance(picture, DecodedImage)
     return replace(picture, pixels=None)
 

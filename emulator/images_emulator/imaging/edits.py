@@ -9,7 +9,7 @@ from typing import Final
 
 from PIL import Image, ImageChops, ImageOps
 
-from images_emulator.contract.picture import Picture
+from images_emulator.contract.call_image import CallImage
 from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging.cutouts import card_room, subject_of
 from images_emulator.imaging.decoder import image_of
@@ -145,7 +145,7 @@ def _paste_grid(
         canvas.alpha_composite(framed, (max(0, x), max(0, y)))
 
 
-def _loader_of(picture: Picture) -> Callable[[], Image.Image]:
+def _loader_of(picture: CallImage) -> Callable[[], Image.Image]:
     """A function that decodes *picture* when it is called, and returns its pixels in a mode that
     can be scaled."""
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from copy import copy
 from dataclasses import replace
 
+from images_emulator.contract.call_image import CallImage
 from images_emulator.contract.models import NEWEST_MODEL
 from images_emulator.contract.operations import GENERATIONS
-from images_emulator.contract.picture import Picture
 from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging import decoder
 from images_emulator.imaging.decode_limits import DEFAULT_LIMITS, UNLIMITED, DecodeLimits
@@ -45,7 +45,7 @@ class PillowImageLoader:
         loader._pixels_left = self._limits.call_pixels
         return loader
 
-    def decode(self, data: bytes) -> Picture | None:
+    def decode(self, data: bytes) -> CallImage | None:
         limits, left = self._limits, self._pixels_left
         if left is None:
             return decoder.decode(data, self._budget, limits)
@@ -60,21 +60,21 @@ class PillowImageLoader:
                 self.passed_setting = "max_call_pixels"
         return picture
 
-    def blank(self) -> Picture:
+    def blank(self) -> CallImage:
         return self._of_own(decoder.blank_png())
 
-    def placeholder(self, url: str) -> Picture:
+    def placeholder(self, url: str) -> CallImage:
         """An image drawn from *url*, in place of the image at that URL, which is not fetched."""
         request = ImageRequest(
             operation=GENERATIONS, model=NEWEST_MODEL, prompt=url, size=(1024, 1024)
         )
         return self._of_own(render_image(request, 0))
 
-    def placeholder_overlay(self, url: str, width: int, height: int) -> Picture:
+    def placeholder_overlay(self, url: str, width: int, height: int) -> CallImage:
         """A white mask with a round hole in its middle, in place of a mask that is not fetched."""
         return self._of_own(decoder.mask_png(width, height))
 
-    def _of_own(self, data: bytes) -> Picture:
+    def _of_own(self, data: bytes) -> CallImage:
         """The picture in *data*, a file of the emulator's own, which no limit refuses. Its pixels
         count in the budget."""
         picture = decoder.decode(data, self._budget, UNLIMITED)

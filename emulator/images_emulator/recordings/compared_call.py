@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, unquote
 
 from images_emulator import imaging
 from images_emulator.contract.azure import deployment_in
+from images_emulator.contract.call_image import CallImage, ImageLoader
 from images_emulator.contract.dialects import dialect_at
 from images_emulator.contract.operations import (
     FORM,
@@ -26,7 +27,6 @@ from images_emulator.contract.operations import (
     image_operation_at,
     provider_at,
 )
-from images_emulator.contract.picture import ImageLoader, Picture
 from images_emulator.contract.policy import Policy
 from images_emulator.contract.references import is_data_url
 from images_emulator.contract.refusal import APIError
@@ -422,5 +422,5 @@ def _values(request: ImageRequest) -> Mapping[str, Any]:
     return values
 
 
-def _picture_value(picture: Picture) -> PictureValue:
+def _picture_value(picture: CallImage) -> PictureValue:
     return PictureValue(picture.width, picture.height, imaging.decoder.pixel_digest(picture))

@@ -15,10 +15,10 @@ from contextlib import suppress
 from threading import Lock, Thread
 from typing import IO, Any, Final
 
+from images_emulator.contract.call_image import CallImage
 from images_emulator.contract.models import MODELS, NEWEST_MODEL
 from images_emulator.contract.operations import GENERATIONS
 from images_emulator.contract.own_picture import own_files_of
-from images_emulator.contract.picture import Picture
 from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging.memory import keep_memory
 
@@ -233,7 +233,7 @@ def _request_of(job: Mapping[str, Any], blobs: Sequence[bytes]) -> ImageRequest:
         digest: (raw, blob) for (digest, raw), blob in zip(job["raws"].items(), blobs, strict=True)
     }
 
-    def picture(description: Mapping[str, Any]) -> Picture:
+    def picture(description: Mapping[str, Any]) -> CallImage:
         from images_emulator.imaging.decoder import unpack  # noqa: PLC0415 - it loads Pillow
 
         return unpack(description, *uploads.get(description["digest"], (None, b"")))

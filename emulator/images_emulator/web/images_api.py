@@ -16,11 +16,11 @@ from starlette.responses import Response
 from images_emulator import imaging
 from images_emulator.contract.answer_overrides import RawAnswer
 from images_emulator.contract.calendar import Day
+from images_emulator.contract.call_image import ImageLoader
 from images_emulator.contract.dialect import Dialect
 from images_emulator.contract.http_headers import header_value
 from images_emulator.contract.notices import MODEL_SHUT_DOWN, NOTICE_HEADER, past_limit
 from images_emulator.contract.operations import Operation
-from images_emulator.contract.picture import ImageLoader
 from images_emulator.contract.policy import Policy
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import ImageRequest, ParsedCall

@@ -1,12 +1,13 @@
-"""Images in validation: the attributes of a decoded image, and the protocol of a decoder."""
+"""The images of a call, as validation sees them, and the protocol of what decodes them."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
 
-class Picture(Protocol):
-    """A decoded upload. *width* and *height* are pixels, after rotation by its EXIF."""
+class CallImage(Protocol):
+    """An image of a call, decoded: an upload, or what a call refers to. *width* and *height* are
+    pixels, after rotation by its EXIF."""
 
     @property
     def width(self) -> int: ...
@@ -39,11 +40,11 @@ class ImageLoader(Protocol):
     """Decodes uploads and fetches referenced images. A protocol of the contract layer, implemented
     by `imaging`."""
 
-    def decode(self, data: bytes) -> Picture | None:
+    def decode(self, data: bytes) -> CallImage | None:
         """Decode *data* whole; None where it is no image that is accepted."""
         ...
 
-    def blank(self) -> Picture:
+    def blank(self) -> CallImage:
         """A white square image with an alpha channel, in place of a forgiven upload."""
         ...
 
@@ -55,10 +56,10 @@ class ImageLoader(Protocol):
         """The bytes at *url*; None where a placeholder takes their place. Raises APIError."""
         ...
 
-    def placeholder(self, url: str) -> Picture:
+    def placeholder(self, url: str) -> CallImage:
         """An image in place of the one at *url*."""
         ...
 
-    def placeholder_overlay(self, url: str, width: int, height: int) -> Picture:
+    def placeholder_overlay(self, url: str, width: int, height: int) -> CallImage:
         """A mask of that size, partly transparent, in place of the one at *url*."""
         ...
