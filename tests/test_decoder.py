@@ -98,7 +98,7 @@ def test_a_palette_that_cannot_be_read_makes_a_file_no_image(http: httpx2.Client
 
 
 def test_decoding_an_upload_delays_no_rendering(server: Server, http: httpx2.Client) -> None:
-    with held(server.emulator.renderer.decoder):
+    with held(server.emulator.renderer.decoder_queue):
         body = FIELDS | {"prompt": "drawn while uploads are decoded"}
         assert http.post("/v1/images/generations", json=body).status_code == 200
 

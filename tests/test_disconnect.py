@@ -115,7 +115,7 @@ def test_a_rendering_is_withdrawn_once_its_last_client_disconnects(
 
 
 def test_uploads_of_disconnected_clients_are_not_decoded(server: Server) -> None:
-    decoder = server.emulator.renderer.decoder
+    decoder = server.emulator.renderer.decoder_queue
     with held(decoder):
         for number in range(10):
             with socket.create_connection(("127.0.0.1", server.port)) as connection:

@@ -148,7 +148,7 @@ def test_an_advance_counts_from_the_arrival_of_the_call(
 
 def test_an_advance_counts_once_for_a_call(emulator: Emulator) -> None:
     exchange = ServedExchange(RequestHead("GET", "/", b"", []), "req_1", datetime.now(UTC))
-    exchange.clock, exchange.clock_progress = emulator.clock, emulator.clock.progress
+    exchange.clock, exchange.advanced_at_arrival = emulator.clock, emulator.clock.advanced_seconds
     emulator.clock.advance(hours=1)
     waits = Waits(exchange)
 
@@ -244,7 +244,9 @@ def test_waiting_for_a_call_that_does_not_come_raises_timeout_error(
 
 async def waiting(clock: Clock, seconds: float) -> asyncio.Task[None]:
     """A task that waits for *seconds*."""
-    task = asyncio.ensure_future(clock.wait_until(perf_counter() + clock.progress + seconds))
+    task = asyncio.ensure_future(
+        clock.wait_until(perf_counter() + clock.advanced_seconds + seconds)
+    )
     await asyncio.sleep(0)
     return task
 
@@ -274,7 +276,7 @@ async def test_many_threads_can_advance_at_once() -> None:
     await asyncio.wait_for(asyncio.gather(*tasks), 30)
     for thread in threads:
         thread.join()
-    assert clock.progress == pytest.approx(HOUR)
+    assert clock.advanced_seconds == pytest.approx(HOUR)
 
 
 async def test_an_advance_by_another_process_ends_a_wait(monkeypatch: pytest.MonkeyPatch) -> None:

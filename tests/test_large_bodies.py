@@ -68,9 +68,9 @@ def test_large_bodies_do_not_block_other_calls(
     server: Server, made: Callable[[], httpx2.Request]
 ) -> None:
     with ThreadPoolExecutor(1) as thread:
-        with held(server.emulator.renderer.background):
+        with held(server.emulator.renderer.background_queue):
             large = thread.submit(sent, server, made(), KEYED)
-            until(lambda: len(server.emulator.renderer.background._jobs) == 1)
+            until(lambda: len(server.emulator.renderer.background_queue._jobs) == 1)
             assert httpx2.get(f"{server.url}/_emulator/health").status_code == 200
             small = httpx2.post(
                 server.url + GENERATIONS.path, json=FIELDS, headers=KEYED, timeout=60
@@ -84,7 +84,7 @@ def test_large_bodies_do_not_block_other_calls(
 def test_body_is_not_parsed_without_a_key(
     server: Server, made: Callable[[], httpx2.Request]
 ) -> None:
-    with held(server.emulator.renderer.background):
+    with held(server.emulator.renderer.background_queue):
         assert error_of(sent(server, made(), {}), 401)["message"]
 
 

@@ -74,11 +74,11 @@ async def test_images_of_one_request_are_rendered_apart(renderer: Renderer) -> N
 
 
 async def test_a_cached_image_is_not_rendered_again(renderer: Renderer) -> None:
-    assert renderer.misses == 0
+    assert renderer.cache_misses == 0
     first = await renderer.render_base64(request(), 0)
     assert renderer.cached(request(), 0) is first
     assert await renderer.render_base64(request(), 0) is first
-    assert renderer.misses == 1
+    assert renderer.cache_misses == 1
     assert renderer.cached(request(), 1) is None
 
 

@@ -21,7 +21,7 @@ class KnownAnswer:
     """An answer as the journal shows it. It is worked out once for all calls that get it."""
 
     is_stream: bool
-    images: tuple[int, ...] = ()
+    image_indexes: tuple[int, ...] = ()
     """The indexes of the images in it, when it has been sent whole."""
     usage: Usage | None = None
     texts: tuple[bytes, ...] = ()
@@ -56,7 +56,7 @@ def known_answer(
         data = [downloads.get(url) for url in urls]
     return KnownAnswer(
         is_stream=False,
-        images=tuple(index for index, _ in items),
+        image_indexes=tuple(index for index, _ in items),
         usage=usage_in(answer),
         texts=(without_base64(body),),
         files={index: SentFile.of(each.encode()) for index, each in files.items()},
@@ -86,7 +86,7 @@ def _stream(events: Sequence[bytes]) -> KnownAnswer:
     own = OwnPicture(data, verbatim=True, partials=tuple(partials))
     return KnownAnswer(
         is_stream=True,
-        images=(0,) if last else (),
+        image_indexes=(0,) if last else (),
         usage=usage_in(last),
         texts=tuple(map(without_base64, events)),
         files=files,

@@ -265,7 +265,7 @@ class _KnownBodyRecorder(_Recorder):
             self.add_to_error(text)
 
     def end(self) -> None:
-        self.sent.image_indexes, self.sent.usage = self._known.images, self._known.usage
+        self.sent.image_indexes, self.sent.usage = self._known.image_indexes, self._known.usage
 
 
 class _StreamRecorder(_Recorder):

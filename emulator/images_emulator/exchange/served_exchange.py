@@ -75,7 +75,7 @@ class ServedExchange(Exchange):
     # --- the arrival: set by `JournalMiddleware`
 
     connection: Connection | None = None
-    clock_progress: float = 0
+    advanced_at_arrival: float = 0
     """All seconds by which the clock had been advanced when the call arrived. Later advances
     shorten the waits of the answer."""
     complete_in_journal: Callable[[], Awaitable[None]] | None = None

@@ -187,10 +187,10 @@ class RecordingIndex:
             if fitting:
                 return RecordingMatch(ReplayMatch.PROMPT, self._nearest(fitting), request)
         if level is ReplayMatch.OPERATION:
-            scope = self._of_day(self._by_scope.get(compared.scope, ()), as_of)
+            same_scope = self._of_day(self._by_scope.get(compared.scope, ()), as_of)
             fitting = {
                 position: self._differences(compared, position)
-                for position in scope
+                for position in same_scope
                 if compared.answer_form == self._calls[position].answer_form
             }
             if fitting:
@@ -237,7 +237,7 @@ class RecordingIndex:
         if request is None and not compared.is_resolved:
             # An invalid request has no values: `differences` need not look for any.
             compared.is_resolved = True
-        scope = self._of_day(self._by_scope.get(compared.scope, ()), as_of)
+        same_scope = self._of_day(self._by_scope.get(compared.scope, ()), as_of)
         alike = self._of_day(self._by_prompt.get((compared.scope, compared.prompt), ()), as_of)
         prompt = compared.prompt or ""
 
@@ -247,7 +247,7 @@ class RecordingIndex:
             recorded = self._calls[position]
             return compared.sent_distance(recorded), -common_start(prompt, recorded.prompt or "")
 
-        candidates = sorted(alike or scope, key=distance)[:MAX_CANDIDATES]
+        candidates = sorted(alike or same_scope, key=distance)[:MAX_CANDIDATES]
         near = [
             NearRecording(self.names[position], self._differences(compared, position))
             for position in candidates

@@ -76,11 +76,11 @@ class Renderer:
     beside them thumbnails.
 
     `pool` renders. Up to *max_processes* render processes join it under load; see `RenderPool`.
-    The thread of `background` parses large bodies, hashes their images, reads and searches
-    recordings, and frees memory. The thread of `decoder` decodes uploads and what is compared with
-    them, and renders the edits whose uploads are too large to keep decoded. So a slow upload does
-    not hold up the other renderings. The caches are of the class *cache*. Equal keys always give
-    equal bytes, so only the budget empties the cache."""
+    The thread of `background_queue` parses large bodies, hashes their images, reads and searches
+    recordings, and frees memory. The thread of `decoder_queue` decodes uploads and what is compared
+    with them, and renders the edits whose uploads are too large to keep decoded. So a slow upload
+    does not hold up the other renderings. The caches are of the class *cache*. Equal keys always
+    give equal bytes, so only the budget empties the cache."""
 
     def __init__(
         self, cache_bytes: int, max_processes: int, cache: type[LRUCache] = LRUCache
@@ -92,10 +92,10 @@ class Renderer:
         self.observers: tuple[RenderObserver, ...] = ()
         """The observers of each rendering. `add_observer` adds to them in any thread."""
         self.pool = RenderPool(max_processes)
-        self.decoder = JobQueue("decoder")
-        self.background = JobQueue("background")
+        self.decoder_queue = JobQueue("decoder")
+        self.background_queue = JobQueue("background")
         self._fetchers = DaemonThreadPool(MAX_FETCHERS, thread_name_prefix="fetch")
-        self.misses = 0
+        self.cache_misses = 0
         """Waits for a picture that was not in the cache."""
         self._underway: dict[RenderKey, _Queued] = {}
         self._thumbnails_underway: dict[PictureKey, _Queued] = {}
@@ -129,18 +129,18 @@ class Renderer:
         return image
 
     async def run_in_background(self, job: Callable[[], T]) -> T:
-        """Run *job* in the thread of `background`, and return its result."""
+        """Run *job* in the thread of `background_queue`, and return its result."""
         result: T = await _result(
-            _Queued(self.background, self.background.submit(lambda _: job())), None
+            _Queued(self.background_queue, self.background_queue.submit(lambda _: job())), None
         )
         return result
 
     async def run_in_decoder(
         self, job: Callable[[], T], disconnect: asyncio.Future[None] | None = None
     ) -> T:
-        """Run *job* in the thread of `decoder`, and return its result. Raises WithdrawnError
+        """Run *job* in the thread of `decoder_queue`, and return its result. Raises WithdrawnError
         once *disconnect* is done, and withdraws a job that has not begun."""
-        queued = _Queued(self.decoder, self.decoder.submit(lambda _: job()))
+        queued = _Queued(self.decoder_queue, self.decoder_queue.submit(lambda _: job()))
         result: T = await _result(queued, disconnect)
         return result
 
@@ -166,12 +166,12 @@ class Renderer:
         image = self.cached(request, index, partial)
         if image is not None:
             return image
-        self.misses += 1
+        self.cache_misses += 1
         key = (request.cache_key, index, partial)
         queued = self._underway.get(key)
         if queued is None:
             slow = bool(request.images) and imaging.decoder.needs_decoding(request)
-            queue = self.decoder if slow else self.pool
+            queue = self.decoder_queue if slow else self.pool
             observations = [observer(request) for observer in self.observers]
 
             def job(render: RenderFunction) -> bytes:
@@ -208,7 +208,7 @@ class Renderer:
             (request.cache_key, index, partial),
             edge,
             draw,
-            self.decoder if slow else self.pool,
+            self.decoder_queue if slow else self.pool,
             disconnect,
         )
         assert file, "each picture has thumbnails"
@@ -228,7 +228,7 @@ class Renderer:
             (digest, None, None),
             edge,
             lambda: imaging.thumbnails.upload_thumbnails(data, limits),
-            self.decoder,
+            self.decoder_queue,
             disconnect,
         )
 
@@ -241,7 +241,7 @@ class Renderer:
             (bytes.fromhex(digest), None, None),
             edge,
             lambda: imaging.thumbnails.own_picture_thumbnails(data),
-            self.decoder,
+            self.decoder_queue,
             disconnect,
         )
 
@@ -302,8 +302,8 @@ class Renderer:
     def close(self) -> None:
         """End all threads and processes, and cancel the jobs that have not begun."""
         self.pool.close()
-        self.decoder.close()
-        self.background.close()
+        self.decoder_queue.close()
+        self.background_queue.close()
         self._fetchers.shutdown(cancel_futures=True)
 
 

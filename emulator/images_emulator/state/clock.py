@@ -32,7 +32,7 @@ class ClockSetting(NamedTuple):
 
     offset: timedelta = timedelta()
     moment: datetime | None = None
-    progress: float = 0
+    advanced_seconds: float = 0
     """The sum of all advances, in seconds. Steps back, a freeze and a reset leave it as it is."""
 
     def now(self) -> datetime:
@@ -46,26 +46,28 @@ class ClockSetting(NamedTuple):
         """The setting *step* later. Raises ValueError out of `YEARS`."""
         try:
             time = _time_within_years(self.now() + step)
-            progress = self.progress + max(step.total_seconds(), 0)
+            advanced_seconds = self.advanced_seconds + max(step.total_seconds(), 0)
         except OverflowError:
             raise ValueError(OUT_OF_YEARS) from None
         if self.moment:
-            return ClockSetting(moment=time, progress=progress)
-        return ClockSetting(self.offset + step, progress=progress)
+            return ClockSetting(moment=time, advanced_seconds=advanced_seconds)
+        return ClockSetting(self.offset + step, advanced_seconds=advanced_seconds)
 
     def frozen_at(self, at: datetime | None) -> ClockSetting:
         """The setting frozen at *at*, or at its own time. Raises ValueError out of `YEARS`."""
-        return ClockSetting(moment=_time_within_years(at or self.now()), progress=self.progress)
+        return ClockSetting(
+            moment=_time_within_years(at or self.now()), advanced_seconds=self.advanced_seconds
+        )
 
     def resumed(self) -> ClockSetting:
         """The setting of a running clock, from the time at which this one is frozen."""
         if not self.moment:
             return self
-        return ClockSetting(self.moment - datetime.now(UTC), progress=self.progress)
+        return ClockSetting(self.moment - datetime.now(UTC), advanced_seconds=self.advanced_seconds)
 
     def reset(self) -> ClockSetting:
         """The setting that shows the system's time."""
-        return ClockSetting(progress=self.progress)
+        return ClockSetting(advanced_seconds=self.advanced_seconds)
 
 
 def _time_within_years(time: datetime) -> datetime:
@@ -77,17 +79,19 @@ def _time_within_years(time: datetime) -> datetime:
 def _pack(setting: ClockSetting) -> Packed:
     moment = setting.moment.isoformat() if setting.moment else None
     offset_us = setting.offset // timedelta(microseconds=1)
-    return Packed({"offset_us": offset_us, "moment": moment, "progress": setting.progress})
+    return Packed(
+        {"offset_us": offset_us, "moment": moment, "advanced_seconds": setting.advanced_seconds}
+    )
 
 
 def _unpack(packed: Packed) -> ClockSetting:
-    offset_us, moment, progress = (
-        packed.document[name] for name in ("offset_us", "moment", "progress")
+    offset_us, moment, advanced_seconds = (
+        packed.document[name] for name in ("offset_us", "moment", "advanced_seconds")
     )
     return ClockSetting(
         timedelta(microseconds=offset_us),
         datetime.fromisoformat(moment) if moment else None,
-        progress,
+        advanced_seconds,
     )
 
 
@@ -104,14 +108,14 @@ class Clock:
         self._setting = store.register("clock", ClockSetting(), CODEC)
         self._waits: set[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = set()
         """The futures of waits, which an advance wakes, each with its event loop."""
-        self.own_progress: float = 0
-        """The seconds that this object was told to advance. They are counted here before `progress`
-        has them."""
+        self.own_advanced_seconds: float = 0
+        """The seconds that this object was told to advance. They are counted here before
+        `advanced_seconds` has them."""
         self._next_check = 0.0
         """The time of the next check for an advance by another process, by `perf_counter`. The
         first wait that wakes after it makes the check for all waits."""
         self._lock = Lock()
-        """Held while `_waits` is changed or read, and while `own_progress` is changed."""
+        """Held while `_waits` is changed or read, and while `own_advanced_seconds` is changed."""
 
     @property
     def frozen(self) -> bool:
@@ -130,13 +134,13 @@ class Clock:
         return setting.moment - datetime.now(UTC) if setting.moment else setting.offset
 
     @property
-    def progress(self) -> float:
+    def advanced_seconds(self) -> float:
         """The seconds that the clock was ever advanced by. It never shrinks."""
-        return self._setting.value.progress
+        return self._setting.value.advanced_seconds
 
     async def wait_until(self, moment: float) -> None:
-        """Wait until `perf_counter() + progress` is *moment*: the machine's time passes, and each
-        advance by any thread takes the wait forward."""
+        """Wait until `perf_counter() + advanced_seconds` is *moment*: the machine's time passes, and
+        each advance by any thread takes the wait forward."""
         loop = asyncio.get_running_loop()
         is_shared = self._store.is_shared
         while True:
@@ -145,7 +149,7 @@ class Clock:
             with self._lock:
                 self._waits.add((loop, woken))
             try:
-                seconds = moment - perf_counter() - self.progress
+                seconds = moment - perf_counter() - self.advanced_seconds
                 if seconds <= 0:
                     return
                 timer = loop.call_later(
@@ -170,12 +174,12 @@ class Clock:
         except OverflowError:
             raise ValueError(OUT_OF_YEARS) from None
         with self._lock:
-            self.own_progress += max(step.total_seconds(), 0)
+            self.own_advanced_seconds += max(step.total_seconds(), 0)
         try:
             self._store.run(self._setting.update(lambda setting: setting.advanced(step)))
         except BaseException:
             with self._lock:
-                self.own_progress -= max(step.total_seconds(), 0)
+                self.own_advanced_seconds -= max(step.total_seconds(), 0)
             raise
         with self._lock:
             waits = [*self._waits]

@@ -267,7 +267,7 @@ class Scenario:
 
         def keys_to_count() -> Iterator[str]:
             if scan.near_misses is None:
-                counted_steps.extend(islice(steps.of_kind(values), MAX_NEAR_MISSES))
+                counted_steps.extend(islice(steps.for_calls_like(values), MAX_NEAR_MISSES))
             yield from (step.key for step in counted_steps)
 
         try:

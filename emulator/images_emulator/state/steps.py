@@ -184,7 +184,7 @@ class ScenarioStep:
         it does not."""
         for name, index, test in self._tests:
             if not _holds(test, values[index]):
-                return self._difference(name, values)
+                return self._difference_sentence(name, values)
         return None
 
     def near_miss(self, values: MatchInput, count: Count) -> NearMiss:
@@ -203,7 +203,7 @@ class ScenarioStep:
         for name, index, test in self._tests:
             if not _holds(test, values[index]):
                 kind: Any = name
-                return kind, self._difference(name, values)
+                return kind, self._difference_sentence(name, values)
         if spent:
             return "spent", f"has met its {count.grants} calls"
         pattern = self.document.match.prompt_regex
@@ -214,7 +214,7 @@ class ScenarioStep:
             return "after", f"lets the first {self.after} pass"
         return "chance", "was left to chance"
 
-    def _difference(self, name: str, values: MatchInput) -> str:
+    def _difference_sentence(self, name: str, values: MatchInput) -> str:
         """The sentence that says how the *values* differ from what the key *name* wants."""
         wanted = getattr(self.document.match, name)
         value: Any = values[_INDEXES[name]]
@@ -344,7 +344,7 @@ class Steps(Immutable):
         ones that are spent."""
         return (*self.injected, *self.planned, *self.spent_injected)
 
-    def of_kind(self, values: MatchInput) -> Iterator[ScenarioStep]:
+    def for_calls_like(self, values: MatchInput) -> Iterator[ScenarioStep]:
         """The injected and planned steps for calls of the kind of *values*: validated or not."""
         for step in chain(self.injected, self.planned):
             if (step.answer is not None) is values.validated:

@@ -58,7 +58,7 @@ class JournalMiddleware:
         exchange = self._exchange(scope)
         CALL_ID.set(exchange.id)
         journal, store = self.emulator.journal, self._shared_store
-        own_progress = self.emulator.clock.own_progress
+        own_advanced_seconds = self.emulator.clock.own_advanced_seconds
         search: asyncio.Task[None] | None = None
         if store and exchange.kind == "call" and self.emulator.scenario.has_faults:
             search = await self._faults.begin_search(exchange, receive)
@@ -68,7 +68,7 @@ class JournalMiddleware:
         scope["state"][EXCHANGE] = exchange
         try:
             if store:
-                await self._enter(exchange, own_progress)
+                await self._enter(exchange, own_advanced_seconds)
             else:
                 if exchange.kind == "download":
                     await self._note_picture(exchange)
@@ -99,11 +99,11 @@ class JournalMiddleware:
     def _release(self, parts: list[Any]) -> None:
         """Give the memory of *parts* back, in another thread."""
         with suppress(RuntimeError):  # the server ends
-            self.emulator.renderer.background.submit(lambda _: release_memory(parts))
+            self.emulator.renderer.background_queue.submit(lambda _: release_memory(parts))
 
-    async def _enter(self, exchange: ServedExchange, own_progress: float) -> None:
-        """Enter an exchange in the journal of a shared store. *own_progress* is that of the clock
-        when the call came.
+    async def _enter(self, exchange: ServedExchange, own_advanced_seconds: float) -> None:
+        """Enter an exchange in the journal of a shared store. *own_advanced_seconds* is that of the
+        clock when the call came.
 
         The same round trip brings the registers up to date, the clock's among them, and claims the
         fault that `FaultMiddleware.begin_search` has begun to search for. Until the exchange is
@@ -122,9 +122,9 @@ class JournalMiddleware:
             # A client that has found the entry may have advanced the clock meanwhile. That advance
             # counts for this call. The difference is negative where the store has refused an
             # advance that had begun before.
-            progress_meanwhile = max(0.0, clock.own_progress - own_progress)
-            exchange.clock_progress = max(
-                exchange.clock_progress, clock.progress - progress_meanwhile
+            seconds_meanwhile = max(0.0, clock.own_advanced_seconds - own_advanced_seconds)
+            exchange.advanced_at_arrival = max(
+                exchange.advanced_at_arrival, clock.advanced_seconds - seconds_meanwhile
             )
         finally:
             # Whoever is told that the call is completed has been told of its arrival.
@@ -141,7 +141,7 @@ class JournalMiddleware:
         path = scope["path"]
         head = RequestHead(scope["method"], path, scope["query_string"], scope["headers"])
         clock, connection = self.emulator.clock, scope["state"].get(CONNECTION)
-        time, progress = clock.now(), clock.progress
+        time, advanced = clock.now(), clock.advanced_seconds
         if path.startswith(DOWNLOAD_PREFIX):
             return ServedExchange(
                 head,
@@ -149,7 +149,7 @@ class JournalMiddleware:
                 time,
                 "download",
                 connection=connection,
-                clock_progress=progress,
+                advanced_at_arrival=advanced,
                 namespace=self.emulator.namespace,
             )
         dialect = dialect_at(path)
@@ -160,6 +160,6 @@ class JournalMiddleware:
             dialect=dialect,
             image_operation=image_operation_at(path),
             connection=connection,
-            clock_progress=progress,
+            advanced_at_arrival=advanced,
             namespace=self.emulator.namespace,
         )

@@ -342,7 +342,7 @@ class Metrics:
         self._set(all(each.store.failure is None for each in emulators), "store_up")
         # Emulators of one server share their renderer.
         renderers = {each.renderer for each in emulators}
-        queues = {"render": "pool", "decode": "decoder", "parse": "background"}
+        queues = {"render": "pool", "decode": "decoder_queue", "parse": "background_queue"}
         for name, attribute in queues.items():
             jobs = sum(getattr(each, attribute).waiting for each in renderers)
             self._set(jobs, "render_queue_jobs", name)
@@ -363,7 +363,7 @@ class Metrics:
                     self._count("cache_misses", name, each, each.misses)
         for renderer in renderers:
             # A call looks for a picture twice before it is drawn.
-            self._count("cache_misses", "pictures", renderer, renderer.misses)
+            self._count("cache_misses", "pictures", renderer, renderer.cache_misses)
 
     def _count(self, name: str, cache: str, subject: object, total: int) -> None:
         """Add to the counter *name* of a *cache* the growth of the *total* of *subject* since the

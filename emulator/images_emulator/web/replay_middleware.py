@@ -113,7 +113,7 @@ class ReplayMiddleware:
             self._miss_recorder = MissRecorder(emulator.settings, replay, self._results.clear)
             emulator.finishers = (*emulator.finishers, self._miss_recorder.finish)
         if not replay.is_prepared:
-            emulator.renderer.background.submit(lambda _: self._prepare())
+            emulator.renderer.background_queue.submit(lambda _: self._prepare())
 
     def _prepare(self) -> None:
         """Read the recordings, and log mistakes in them."""
@@ -414,7 +414,7 @@ class ReplayMiddleware:
                 weight = RESULT_OVERHEAD_BYTES + picture.weight
                 self._hosted_requests.put(path, hosted, weight)
             files = known.files
-            if known.is_stream and known.images:
+            if known.is_stream and known.image_indexes:
                 files = {**files, request.partial_images: files[max(files)]}
             exchange.answer.files = files
         if not exchange.body_may_change:
@@ -473,7 +473,14 @@ class ReplayMiddleware:
         decides: it refuses the call, forwards it to the upstream, or is *app* with a notice in its
         answer."""
         misses = [
-            NearMiss(each.name, "recording", each.name, "recording", each.reason, spent=False)
+            NearMiss(
+                step=each.name,
+                name="recording",
+                label=each.name,
+                kind="recording",
+                reason=each.reason,
+                spent=False,
+            )
             for each in miss.nearest
         ]
         exchange.near_misses = (*exchange.near_misses, *misses)
