@@ -139,8 +139,8 @@ class Clock:
         return self._setting.value.advanced_seconds
 
     async def wait_until(self, moment: float) -> None:
-        """Wait until `perf_counter() + advanced_seconds` is *moment*: the machine's time passes, and
-        each advance by any thread takes the wait forward."""
+        """Wait until `perf_counter() + advanced_seconds` is *moment*: the machine's time passes,
+        and each advance by any thread takes the wait forward."""
         loop = asyncio.get_running_loop()
         is_shared = self._store.is_shared
         while True:
