@@ -4,6 +4,7 @@ sizes."""
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -333,16 +334,47 @@ async def test_list_has_few_elements_and_pages_back(
         assert await rows(page).count() < 40
 
 
-async def test_old_call_that_ends_is_loaded_with_the_others_of_its_time(
-    chromium: Browser, server: Server, http: httpx2.Client
-) -> None:
-    body = b'{"model": "gpt-image-2", "prompt": "the first of all"}'
+@contextmanager
+def waiting_call(server: Server, prompt: str) -> Iterator[socket.socket]:
+    """The connection of a call that waits for its answer until it is closed."""
+    body = json.dumps({"model": "gpt-image-2", "prompt": prompt}).encode()
     head = b"POST /v1/images/generations HTTP/1.1\r\nAuthorization: Bearer k\r\n"
     head += b"x-emulator-fault: timeout\r\nContent-Type: application/json\r\n"
     head += b"Content-Length: %d\r\n\r\n" % len(body)
     with socket.create_connection((server.settings.host, server.port)) as client:
         client.sendall(head + body)
-        wait_until(lambda: bool(server.requests and server.requests[0].prompt))
+        wait_until(lambda: bool(server.requests and server.requests[-1].prompt == prompt))
+        yield client
+
+
+async def test_older_calls_are_loaded_though_the_oldest_ends_meanwhile(
+    chromium: Browser, server: Server, http: httpx2.Client
+) -> None:
+    many(http, 30)
+    with waiting_call(server, "the oldest that is loaded at first") as client:
+        many(http, 99)
+
+        async def answer_late(route: Route) -> None:
+            """Once the page shows that the oldest of its calls has ended; other lists never."""
+            if "before=" in route.request.url:
+                listed = await route.fetch()
+                client.close()
+                await page.locator('[aria-posinset="100"]', has_text="client left").wait_for()
+                await route.fulfill(response=listed)
+
+        async with opened_page(chromium, server) as page:
+            await until(page, "130")
+            await page.route("**/_emulator/requests?*", answer_late)
+            await page.locator(".list-scroller").evaluate("(each) => { each.scrollTop = 1e6 }")
+            await page.wait_for_function(
+                "() => document.querySelector('.rows').offsetHeight === 130 * 60"
+            )
+
+
+async def test_old_call_that_ends_is_loaded_with_the_others_of_its_time(
+    chromium: Browser, server: Server, http: httpx2.Client
+) -> None:
+    with waiting_call(server, "the first of all") as client:
         many(http, 260)
         async with opened_page(chromium, server) as page:
             await until(page, "261")

@@ -349,12 +349,13 @@ async function loadOlder(pages) {
   }
   if (calls.isWhole || !isLoaded) return;
   loading = (async () => {
-    for (let page = 0; page < pages && !calls.isWhole; page += 1) {
+    for (let page = 0; page < pages && !calls.isWhole; ) {
       const oldest = calls.ordered[0];
       if (!oldest) break;
       const older = await api.requests({ ...CALLS, limit: MORE, before: oldest.id });
-      // Everything was loaded anew meanwhile: these are not what comes before it.
-      if (calls.ordered[0] !== oldest) continue;
+      // Other calls were loaded meanwhile: these are not what comes before them.
+      if (calls.ordered[0]?.id !== oldest.id) continue;
+      page += 1;
       const kept = older.requests.filter((call) => !calls.get(call.id));
       // What is not there any more cannot be waited for.
       if (!kept.length) calls.total = calls.ordered.length;
