@@ -18,7 +18,6 @@ from starlette.responses import Response
 
 from images_emulator import Emulator, Server, Settings, create_app
 from images_emulator.contract import azure, errors, operational_errors
-from images_emulator.contract.availability import availability_on
 from images_emulator.contract.calendar import GATEWAY_SINCE, LAST_KNOWN_DAY, Period
 from images_emulator.contract.conflicts import Above, Conflict
 from images_emulator.contract.dialect import (
@@ -40,6 +39,7 @@ from images_emulator.contract.operations import (
 from images_emulator.contract.policy import Policy
 from images_emulator.contract.refusal import Refusal
 from images_emulator.contract.rules import Integer, Text
+from images_emulator.contract.tables_of_day import tables_on
 from images_emulator.contract.wire import EARLIER_EVENT_KEYS, KEY_PERIODS
 from images_emulator.setting_values import API_SINCE
 from images_emulator.web import routes
@@ -672,9 +672,9 @@ def test_future_error_message_waits_for_its_day_under_any(
 @pytest.fixture
 def unread_table() -> Iterator[None]:
     """What is read of the table in a test goes when the test ends."""
-    availability_on.cache_clear()
+    tables_on.cache_clear()
     yield
-    availability_on.cache_clear()
+    tables_on.cache_clear()
 
 
 @pytest.mark.usefixtures("unread_table")

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from images_emulator.contract.availability import availability_on
 from images_emulator.contract.conflicts import Above, Conflict, Equal, OtherThan, Present
 from images_emulator.contract.model import Model
 from images_emulator.contract.model_listing import models_markdown, models_text, schema_of
@@ -19,6 +18,7 @@ from images_emulator.contract.policy import Policy
 from images_emulator.contract.refusal import APIError, Refusal, Violation
 from images_emulator.contract.request import ParsedCall
 from images_emulator.contract.rules import Choice, Integer
+from images_emulator.contract.tables_of_day import tables_on
 from tests.test_model_rules import Body, accepted, bodies, case_id, legal, validated
 
 ABSENT = object()
@@ -49,7 +49,7 @@ def meets(schema: Any, value: Any) -> bool:
 
 def conflicts_of(body: Body) -> Iterator[Conflict]:
     model, operation, media_type = body
-    yield from availability_on(None).conflicts(
+    yield from tables_on(None).conflicts(
         MODELS[model], ParsedCall(operation, media_type == FORM, {})
     )
 

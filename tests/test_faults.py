@@ -510,6 +510,18 @@ def test_a_download_meets_a_fault_whatever_headers_are_for_calls_to_the_api(
     assert statuses == [403, 200]
 
 
+def test_a_directive_with_a_fault_of_downloads_is_refused(
+    server: Server, http: httpx2.Client
+) -> None:
+    body = {"model": "gpt-image-2", "prompt": "a fox [[emulator: expired]]"}
+    refused = http.post("/v1/images/generations", json=body)
+    assert refused.status_code == 400
+    assert refused.json()["error"]["message"] == (
+        "Invalid directive in 'prompt': 'expired' is for downloads alone."
+    )
+    assert server.requests[0].fault is None
+
+
 @pytest.mark.parametrize(
     "fault", ["slow_body;bytes_per_second=1", "truncated", "latency;realistic=true"]
 )

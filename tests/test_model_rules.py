@@ -19,7 +19,6 @@ import pytest
 from jsonschema import Draft202012Validator
 from openai import OpenAI
 
-from images_emulator.contract.availability import availability_on
 from images_emulator.contract.calendar import Day
 from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT, InputImages, OverlayRule
 from images_emulator.contract.message_format import Words
@@ -61,6 +60,7 @@ from images_emulator.contract.sizes import (
     ListedServiceSize,
     TwiceCheckedSize,
 )
+from images_emulator.contract.tables_of_day import tables_on
 from images_emulator.contract.uploads import SquarePNG, UploadedImages, UploadedOverlay
 from images_emulator.contract.validation import validate
 from images_emulator.imaging.image_loader import PillowImageLoader
@@ -278,9 +278,7 @@ Body = tuple[str, Operation, str]
 def accepted(body: Body, as_of: Day = None) -> Rules:
     """What *body* may hold. Raises APIError where the model takes none such."""
     model, operation, media_type = body
-    return availability_on(as_of).rules(
-        MODELS[model], ParsedCall(operation, media_type == FORM, {})
-    )
+    return tables_on(as_of).rules(MODELS[model], ParsedCall(operation, media_type == FORM, {}))
 
 
 def is_read(body: Body, as_of: Day = None) -> bool:
@@ -324,7 +322,7 @@ def beside(body: Body, name: str, value: Any, as_of: Day) -> dict[str, Any]:
     rules = accepted(body, as_of)
     call = ParsedCall(operation, media_type == FORM, {})
     others: dict[str, Any] = {}
-    for conflict in availability_on(as_of).conflicts(MODELS[model], call):
+    for conflict in tables_on(as_of).conflicts(MODELS[model], call):
         fields = others | {name: value}
         values = {each: rule.resolve(fields.get(each), None, {}) for each, rule in rules.items()}
         if name in conflict.when and all(

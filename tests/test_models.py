@@ -10,7 +10,6 @@ import httpx2
 import pytest
 from openai import OpenAI
 
-from images_emulator.contract.availability import availability_on
 from images_emulator.contract.azure import AZURE
 from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.model import Model
@@ -19,6 +18,7 @@ from images_emulator.contract.models import MODELS, NEWEST_MODEL
 from images_emulator.contract.operational_errors import ERRORS_BY_NAME
 from images_emulator.contract.operations import EDITS, GENERATIONS, IMAGE_OPERATIONS, Operation
 from images_emulator.contract.rules import Choice, Rule, Text
+from images_emulator.contract.tables_of_day import tables_on
 from images_emulator.contract.token_rates import OutputFormula, TokenRates
 
 
@@ -78,7 +78,7 @@ def test_unknown_model_is_checked_by_the_newest_of_the_day(
 ) -> None:
     accepting = [model for model in MODELS.values() if operation in model.accepts]
     of_the_day = [model for model in accepting if model.exists_on(day)]
-    newest = availability_on(day).newest_model(operation)
+    newest = tables_on(day).newest_model(operation)
     assert newest in (of_the_day or accepting)
     assert newest.released == max(model.released for model in of_the_day or accepting[:1])
 

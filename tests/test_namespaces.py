@@ -300,7 +300,7 @@ async def test_an_end_that_fails_keeps_no_other_from_its_end(
             ended.append("instrument")
 
     for name in ("a", "b"):
-        namespace = await server.namespaces.get(name, begins=True)
+        namespace = await server.namespaces.acquire(name, begins=True)
         namespace.emulator.finishers = (finisher(name),)
     server.emulator.finishers = (finisher("one"), finisher("two"))
     monkeypatch.setattr(server, "_instruments", (Counting(),))
@@ -991,7 +991,7 @@ def test_a_further_namespace_is_refused_where_all_are_in_use(time: list[float]) 
 def test_a_namespace_that_begins_makes_no_room_before_its_first_call() -> None:
     async def both(server: Server) -> list[Namespace | BaseException]:
         namespaces = server.namespaces
-        first, second = namespaces.get("a", begins=True), namespaces.get("b", begins=True)
+        first, second = namespaces.acquire("a", begins=True), namespaces.acquire("b", begins=True)
         got = await asyncio.gather(first, second, return_exceptions=True)
         await asyncio.gather(*namespaces._tasks)  # they note the use in the store
         return [*got]
@@ -1020,7 +1020,7 @@ def test_a_call_that_is_cancelled_while_its_namespace_begins_is_no_open_call(
         return in_namespace(name)
 
     async def give_up() -> None:
-        getting = asyncio.ensure_future(shared.namespaces.get("a", begins=True))
+        getting = asyncio.ensure_future(shared.namespaces.acquire("a", begins=True))
         await asyncio.to_thread(begins.wait)
         getting.cancel()
         with pytest.raises(asyncio.CancelledError):

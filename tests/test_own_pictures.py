@@ -20,9 +20,9 @@ from images_emulator.exchange.exchange_packing import pack_request, unpack_reque
 from images_emulator.file_types import FILE_TYPES
 from images_emulator.imaging import fitting
 from images_emulator.imaging.decoder import (
+    add_holder,
     decode,
     needs_decoding,
-    weight_for_next_holder,
     without_pixels,
 )
 from images_emulator.imaging.formats import OUTPUT_FORMATS
@@ -305,14 +305,14 @@ def test_a_request_with_own_pictures_is_stored_and_read_with_their_files() -> No
     assert other.own_pictures == pictures
     assert other.cache_key == request.cache_key
     files = len(upload.data) + 3 * len(png()) + len(half_clear())
-    assert 0 <= weight_for_next_holder(other, copied=True) - files < 2048
+    assert 0 <= add_holder(other, copied=True) - files < 2048
 
 
 def test_calls_that_share_a_picture_count_it_a_few_times() -> None:
     request = answered(OwnPicture(bytes(2**20), verbatim=True))
-    first, *others = (weight_for_next_holder(request) for _ in range(1000))
+    first, *others = (add_holder(request) for _ in range(1000))
     assert first >= 2**20
-    assert all(weight > weight_for_next_holder(REQUEST) for weight in others)
+    assert all(weight > add_holder(REQUEST) for weight in others)
     assert first + sum(others) < 10 * 2**20
 
 

@@ -1,4 +1,4 @@
-"""Prepared requests: a call that comes again is not validated again, and nobody can tell."""
+"""Prepared answers: a call that comes again is not validated again, and nobody can tell."""
 
 from __future__ import annotations
 
@@ -269,7 +269,7 @@ def test_a_prepared_request_weighs_its_media_type(
 
 
 def answered_requests(emulator: Emulator) -> int:
-    """The number of prepared requests that keep a copy for an own answer."""
+    """The number of prepared answers that keep a copy for an own answer."""
     entries = [value for value, _ in emulator.prepared_answers._entries.values()]
     return sum(bool(each._answered) for each in entries if isinstance(each, PreparedAnswer))
 

@@ -93,8 +93,8 @@ class Server(ThreadedServer, ServerControl):
             )
             failure.pop_all()
         for each in self._instruments:
-            each.count_connections(self._http.connection_count)
-            each.count_namespaces(self.namespaces.count)
+            each.watch_connection_count(self._http.connection_count)
+            each.watch_namespace_count(self.namespaces.count)
 
     async def _finish(self) -> None:
         """Release what belongs to the event loop, once all calls have ended."""

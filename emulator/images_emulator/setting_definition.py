@@ -115,7 +115,7 @@ class Setting(Immutable):
     """The needs without which the setting has no effect on a server."""
     command: str | None
     """A command other than `serve` that reads the setting, whatever it needs."""
-    check_text: Callable[[Any], object] | None
+    check_value: Callable[[Any], object] | None
     """The function that raises ValueError, with a sentence without a subject, for a text or a
     switch that is no value; None where all are values."""
 
@@ -183,9 +183,9 @@ class Setting(Immutable):
             is_stray_bool = isinstance(one, bool) and self.type is not bool
             if is_stray_bool or not (is_whole or isinstance(one, self.type)):
                 raise ValueError(f"{subject}: expected {_TYPES_IN_WORDS[self.type]}, not {one!r}")
-            if self.check_text:
+            if self.check_value:
                 try:
-                    self.check_text(one)
+                    self.check_value(one)
                 except ValueError as error:
                     raise ValueError(f"{subject}: {error}") from None
             if isinstance(one, int | float):
@@ -259,7 +259,7 @@ def settings_of(settings: type[Immutable]) -> tuple[Setting, ...]:
             bounds=each.metadata["bounds"],
             needs=each.metadata["needs"],
             command=each.metadata["command"],
-            check_text=each.metadata["check"],
+            check_value=each.metadata["check"],
             is_size=each.metadata["is_size"],
             is_path=each.metadata["is_path"],
         )

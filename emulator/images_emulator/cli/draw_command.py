@@ -174,11 +174,11 @@ def _newest_model(client: AdminClient, *, edit: bool) -> str:
     is that of this machine. The admin API tells the setting: a call of the API would be in the
     journal, and could meet a fault."""
     # These modules load the API's tables.
-    from images_emulator.contract.availability import availability_on  # noqa: PLC0415
     from images_emulator.contract.operations import EDITS, GENERATIONS  # noqa: PLC0415
+    from images_emulator.contract.tables_of_day import tables_on  # noqa: PLC0415
 
     as_of = parse_as_of(client.get("settings")["as_of"], datetime.now(UTC).date())
-    return availability_on(as_of).newest_model(EDITS if edit else GENERATIONS).id
+    return tables_on(as_of).newest_model(EDITS if edit else GENERATIONS).id
 
 
 def _draw(

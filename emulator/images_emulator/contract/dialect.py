@@ -117,7 +117,7 @@ _CF_RAY_EXPOSED_SINCE: Final = date(2026, 5, 28)
 
 _NO_SNIFF_DAYS: Final = Period(since=date(2024, 7, 17))
 """The days on which answers have `x-content-type-options`: recorded since that day, and absent in
-the recordings until 2024-06-03. None of images is of the days between."""
+the recordings until 2024-06-03. No recording of a call for images is of the days between."""
 
 OPENAI_HEADERS: Final[Sequence[tuple[Period, Header]]] = (
     (ALWAYS, (b"openai-version", b"2020-10-01")),

@@ -13,7 +13,7 @@ def dialect_at(path: str) -> Dialect:
 
 
 def hosted_urls_of(name: str) -> HostedURLs:
-    """The kind of URLs, Azure's or OpenAI's, to which one belongs whose path behind `/private/` is
-    *name*."""
+    """The form of URLs, Azure's or OpenAI's, that the hosted picture at `/private/` + *name*
+    has."""
     beginning, _, _ = AZURE.hosted.path.partition("{")
     return AZURE.hosted if name.startswith(beginning) else OPENAI.hosted

@@ -148,8 +148,9 @@ array_too_long = Refusal(
     param="{name}",
     code="array_above_max_length",
 )
-# Recorded on 2026-07-28, without a code. Until some day after 2025-05 a part without a file name
-# was a text. The oldest version was not recorded; it has the form of `_NOT_OF_TYPE`.
+# Recorded on 2026-07-28; the recording does not show the code. Until some day after 2025-05 a part
+# without a file name was a text. The oldest version was not recorded; it has the form of
+# `_NOT_OF_TYPE`.
 missing_filename = Refusal(
     "Invalid file '{name}': missing filename",
     param="{name}",
@@ -401,8 +402,8 @@ mask_with_markup = Refusal(
     code="unsupported_parameter",
     type=IMAGE_SERVICE_TYPE,
 )
-# The first image has number 1. The older version has its mistake; it was recorded on 2025-04-28
-# (crmne/ruby_llm), today's on 2025-06-05.
+# The first image has number 1. The older version keeps the mistake of the API; it was recorded on
+# 2025-04-28 (crmne/ruby_llm), today's on 2025-06-05.
 image_undecodable = Refusal(
     "Invalid image file or mode for image {number}, please check your image file.",
     code="invalid_image_file",

@@ -8,7 +8,6 @@ from contextlib import suppress
 from textwrap import fill
 from typing import Any, Final
 
-from images_emulator.contract.availability import availability_on
 from images_emulator.contract.conflicts import Conflict, conflicts_within
 from images_emulator.contract.model import Model
 from images_emulator.contract.models import MODEL_PARAMETER_RULE, MODELS
@@ -16,6 +15,7 @@ from images_emulator.contract.operations import FORM, IMAGE_OPERATIONS, Operatio
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import ParsedCall
 from images_emulator.contract.rules import Rules
+from images_emulator.contract.tables_of_day import tables_on
 
 TERMINAL_COLUMNS: Final = 100
 """Width of the plain text."""
@@ -40,9 +40,9 @@ def _schemas(model: Model, operation: Operation) -> dict[str, Any]:
         # Not every model reads references in JSON.
         with suppress(APIError):
             call = ParsedCall(operation, media_type == FORM, {})
-            available = availability_on(None)
-            conflicts = available.conflicts(model, call)
-            schemas[media_type] = schema_of(available.rules(model, call), conflicts)
+            tables = tables_on(None)
+            conflicts = tables.conflicts(model, call)
+            schemas[media_type] = schema_of(tables.rules(model, call), conflicts)
     return schemas
 
 

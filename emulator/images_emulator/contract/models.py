@@ -352,5 +352,5 @@ names a known model:
 - the rendering that warms up a process (`rendering/render_process.py`)
 
 Validation judges an unknown model by the newest model of the call's day instead: see
-`Availability.newest_model`.
+`TablesOfDay.newest_model`.
 """

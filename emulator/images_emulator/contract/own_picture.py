@@ -62,8 +62,9 @@ class OwnPicture(Immutable):
         """Bytes of the picture's files."""
         return len(self.data) + sum(map(len, self.partials))
 
-    def weight_for_next_holder(self) -> int:
-        """The part of `weight` that one more call with this very object counts. The first call
+    def add_holder(self) -> int:
+        """Note one more call that holds this very object, and return the part of `weight` that it
+        counts. The first call
         counts all of it, the second a half, the third a third, and so on. A thousand calls thus
         count less than eight times what they hold. When the first calls are dropped, the calls that
         are left still count something."""

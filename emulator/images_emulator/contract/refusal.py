@@ -1,8 +1,8 @@
 """Errors of the API as values. A `Refusal` is a message with its other fields. An `APIError` is the
 exception that a refusal makes. An `ErrorAnswer` is what a client reads.
 
-A refusal is a format. Code calls it with the values of its fields, and raises the `APIError` that
-the call returns. A refusal whose words have changed on some day has its *earlier* versions.
+A refusal is a format. Code calls it with the values of its placeholders, and raises the `APIError`
+that the call returns. A refusal whose words have changed on some day has its *earlier* versions.
 
 The code that raises an error does not know the day that judges the call, so an `APIError` has no
 body. `ServedExchange.error_answer` makes the `ErrorAnswer` in the words of that day. Answers and
@@ -189,12 +189,12 @@ class Refusal(Immutable):
         return version_on(day, self, self.earlier)
 
     def __call__(self, **values: object) -> APIError:
-        """The error with *values* for the fields. Raises KeyError where one is missing."""
+        """The error with *values* for the placeholders. Raises KeyError where one is missing."""
         return APIError(self.answer(values), self, values)
 
     def answer(self, values: Mapping[str, object]) -> ErrorAnswer:
-        """The answer in the words of this version, with *values* for the fields. Raises KeyError
-        where one is missing."""
+        """The answer in the words of this version, with *values* for the placeholders. Raises
+        KeyError where one is missing."""
         return ErrorAnswer(
             self.message.format_map(values),
             status=self.status,

@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 from images_emulator.contract import errors
-from images_emulator.contract.availability import availability_on
 from images_emulator.contract.call_image import ImageLoader
 from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.image_rules import InputImages, OverlayRule
@@ -22,6 +21,7 @@ from images_emulator.contract.policy import Policy
 from images_emulator.contract.refusal import APIError, Violation
 from images_emulator.contract.request import REQUEST_FIELDS, ImageRequest, ParsedCall
 from images_emulator.contract.rules import Pixels, Rule, Rules, Values
+from images_emulator.contract.tables_of_day import tables_on
 
 MAX_VIOLATIONS: Final = 100
 """The most violations that a lenient request carries, and the most unknown names that are made into
@@ -46,7 +46,7 @@ class Validation:
         self.call = call
         self.loader = loader
         self.policy = policy
-        self.available = availability_on(policy.as_of, dialect, policy.day)
+        self.tables = tables_on(policy.as_of, dialect, policy.day)
         self.is_on_older_stack = call.operation.is_on_older_stack(policy.day)
         self.violations: list[Violation] = []
         self.source: Pixels | None = None
@@ -62,7 +62,7 @@ class Validation:
     def request(self) -> ImageRequest:
         """The valid request. Raises APIError."""
         name = self._model_name()
-        model = self.available.models.get(name)
+        model = self.tables.models.get(name)
         model_error = None if model else errors.no_such_model(model=name)
         only_model, named = self.call.operation.only_model, self.call.fields.get("model")
         if only_model and isinstance(named, str) and named not in ("", only_model):
@@ -76,21 +76,21 @@ class Validation:
             )
             model = None
         if not model and self.policy.lenient:
-            model = self.available.models.get(self.available.default_model(self.call) or "")
+            model = self.tables.models.get(self.tables.default_model(self.call) or "")
         # The gateway checks the call of an unknown model by the rules of the newest model. Until
         # 2026-04-17 it listed the models: see `MODELS_AT_GATEWAY`.
-        model = model or self.available.newest_model(self.call.operation)
-        rules = self.available.rules(model, self.call)
+        model = model or self.tables.newest_model(self.call.operation)
+        rules = self.tables.rules(model, self.call)
         values = self._values_past_gateway(rules)
         if model_error:
             self.raise_or_forgive(model_error)
         return self._request_past_service(model, rules, values)
 
     def _model_name(self) -> str:
-        name = self.available.model_name(self.call, self.raise_or_forgive)
+        name = self.tables.model_name(self.call, self.raise_or_forgive)
         if name is None:
             self.raise_or_forgive(errors.missing_parameter(name="model"))
-            return self.available.newest_model(self.call.operation).id
+            return self.tables.newest_model(self.call.operation).id
         return name
 
     # --- the gateway
@@ -170,7 +170,7 @@ class Validation:
                 self.raise_or_forgive(error)
                 del values[name]
         resolved = _resolved(rules, values)
-        for conflict in self.available.conflicts(model, self.call):
+        for conflict in self.tables.conflicts(model, self.call):
             try:
                 conflict.check(resolved)
             except APIError as error:
@@ -201,7 +201,7 @@ class Validation:
         return ImageRequest(**arguments)
 
     def _pictures(self, rules: Rules, values: Values) -> dict[str, Any]:
-        """The uploads as pictures, under the names that a request gives them."""
+        """The images of the call, under the names that a request gives them."""
         pictures: dict[str, Any] = {"mask": None, "markup": None}
         for name, rule in rules.items():
             if name not in values:

@@ -1,8 +1,9 @@
 """Response bodies and stream events: their keys, the order of the keys, and the days of each key.
 
 In the body of an answer with images `created` comes first, and the other keys follow in
-alphabetical order. The keys of an event have the order of `EVENT_KEYS`. In both a key without a
-value is left out, but for those of an error and for `Model.null_identifier_period`."""
+alphabetical order. In an event those of `EVENT_KEYS` come first, and the others follow likewise. In
+both a key without a value is left out, but for those of an error and for
+`Model.null_identifier_period`."""
 
 from __future__ import annotations
 
@@ -50,6 +51,9 @@ KEY_PERIODS: Final[Mapping[str, Period]] = {
 }
 """The days on which answers have a key, for the keys that answers have not always had. The days of
 `output_tokens_details` depend on the model: `Model.output_details_period`."""
+
+REPEATED_PARAMETERS: Final = ("background", "output_format", "quality", "size")
+"""The parameters that answers of a GPT image model repeat, beside `safety_identifier`."""
 
 EVENT_KEYS: Final = ("created_at", "type")
 """The first keys of an event, in their order; the others follow in alphabetical order."""
@@ -134,12 +138,8 @@ def _svg_usage(usage: SvgUsage) -> dict[str, Any]:
 
 def _parameters(request: ImageRequest) -> dict[str, Any]:
     """The parameters that answers of a GPT image model repeat, with their resolved values."""
-    values = {
-        "background": request.background,
-        "output_format": request.output_format,
-        "quality": request.quality,
-        "size": "{}x{}".format(*request.size),
-    }
+    values = {name: getattr(request, name) for name in REPEATED_PARAMETERS}
+    values["size"] = "{}x{}".format(*request.size)
     if identifier := request.effective_safety_identifier:
         values["safety_identifier"] = identifier
     return _keys_of_day(values, request.day)

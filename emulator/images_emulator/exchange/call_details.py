@@ -43,7 +43,7 @@ MAX_DETAIL_ITEMS: Final = 20
 MAX_DETAIL_NAMES: Final = 40
 """The most names of a body in the details: more than any operation has."""
 
-_NO_PARAMETERS: Final = FILE_PARAMETERS | {"model", "prompt", "images"}
+_SHOWN_ELSEWHERE: Final = FILE_PARAMETERS | {"model", "prompt", "images"}
 
 PARAMETERS: Final = tuple(
     dict.fromkeys(
@@ -51,7 +51,7 @@ PARAMETERS: Final = tuple(
         for model in MODELS.values()
         for rules in model.accepts.values()
         for name in rules
-        if name not in _NO_PARAMETERS
+        if name not in _SHOWN_ELSEWHERE
     )
 )
 """The parameters that the details can have: the API's parameters of all models."""
@@ -142,7 +142,7 @@ def details_of(call: ParsedCall | None, request: ImageRequest | None) -> CallDet
     parameters = {
         _shortened(name): kept_value(name, value)
         for name, value in islice(sent.items(), MAX_DETAIL_ITEMS)
-        if name not in _NO_PARAMETERS
+        if name not in _SHOWN_ELSEWHERE
     }
     return CallDetails(
         _shortened(model) if isinstance(model, str) else None,
@@ -170,7 +170,7 @@ def _resolved_parameters(
 def _parameters(request: ImageRequest, sent: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """The values in force of the parameters, without parameters that have no value."""
     for name, rule in request.model.accepts[request.operation].items():
-        if name in _NO_PARAMETERS or request.as_of not in rule.period:
+        if name in _SHOWN_ELSEWHERE or request.as_of not in rule.period:
             continue
         if name == "size":
             yield name, "{}x{}".format(*request.size)

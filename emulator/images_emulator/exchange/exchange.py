@@ -75,11 +75,13 @@ class Exchange:
       share the objects of `Log.summaries`.
     - A call that this process serves is its `ServedExchange`, the very object that the server fills
       in, even while the call is answered. A reader in any thread may read the properties, and of
-      the attributes the `READABLE_ATTRIBUTES`; the others are for the server's thread. Until
-      `duration_ms` is set, a property may be newer than one that was read before it.
+      the attributes `head` and the `READABLE_ATTRIBUTES`. Once `duration_ms` is set, it may also
+      read `request`, `hosted_index` and `answer`; the journal may replace `request` all the same.
+      Until then a property may be newer than one that was read before it. The other attributes are
+      for the server's thread.
 
-    Of the answer, `image_indexes` are those of the images that were sent whole, `pictures` these
-    images themselves; `stream_events` are the first events of a stream, `partial_count` is the
+    Of the answer, `image_indexes` are those of the images that were sent whole, `pictures` describe
+    these images; `stream_events` are the first events of a stream, `partial_count` is the
     number of partial images among these, and `event_count` that of all events.
     """
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from images_emulator.contract.own_picture import OwnPicture
 from images_emulator.contract.usage import Usage
+from images_emulator.contract.wire import REPEATED_PARAMETERS
 from images_emulator.exchange.answer_json import image_items, is_image, json_value, usage_in
 from images_emulator.exchange.sent_file import SentFile, without_base64
-
-_REPEATED: Final = ("size", "quality", "background", "output_format")
-"""The parameters that an answer repeats, with the values that were in force."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,4 +112,5 @@ def _parameters(answer: Any) -> Mapping[str, str]:
     """The parameters that an answer repeats."""
     if not isinstance(answer, Mapping):
         return {}
-    return {name: answer[name] for name in _REPEATED if isinstance(answer.get(name), str)}
+    values = {name: answer.get(name) for name in REPEATED_PARAMETERS}
+    return {name: value for name, value in values.items() if isinstance(value, str)}

@@ -40,7 +40,7 @@ def compact(exchange: ServedExchange, *, copied: bool = False) -> int:
         exchange.cached_details = details_of(exchange.cached_call, exchange.request)
         held += getsizeof(repr(exchange.cached_details))
     if request := exchange.request:
-        held += imaging.decoder.weight_for_next_holder(request, copied=copied)
+        held += imaging.decoder.add_holder(request, copied=copied)
         if request.images:
             exchange.request = imaging.decoder.without_pixels(request)
     answer = exchange.answer
@@ -57,7 +57,7 @@ def weigh_open(exchange: Exchange) -> int:
     pictures take."""
     held = exchange.body_bytes
     if exchange.request:
-        held += imaging.decoder.weight_for_next_holder(exchange.request, copied=True)
+        held += imaging.decoder.add_holder(exchange.request, copied=True)
     exchange.weight = EXCHANGE_OVERHEAD_BYTES + held + _answer_bytes(exchange)
     return held
 
@@ -71,7 +71,7 @@ def drop_body_and_pictures(exchange: Exchange) -> None:
     if request:
         # These two texts do not change the drawing, and may be as long as a body.
         request = replace(request, user=None, safety_identifier=None)
-        exchange.weight += imaging.decoder.weight_for_next_holder(request)
+        exchange.weight += imaging.decoder.add_holder(request)
         weighed = replace(details, prompt=None)
     exchange.weight += getsizeof(repr(weighed))
     exchange.dropped = tuple(_dropped(exchange, request))

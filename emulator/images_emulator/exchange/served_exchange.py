@@ -38,16 +38,20 @@ class WaitClock(Protocol):
 
 
 class OwnAnswerSearch(Enum):
-    """What the endpoint does where a call meets no own answer. It is the endpoint that validates a
-    call and finds its own answer, and own answers go before recordings."""
+    """Whether the endpoint searches an own answer, and what it does without one.
+
+    The endpoint validates a call and so finds its own answer; but an own answer goes before a
+    recording, which `ReplayMiddleware` plays before the endpoint is asked. So this middleware first
+    sets `BEFORE_RECORDING` and calls the endpoint. Where there is no own answer, the endpoint sends
+    nothing and sets `NONE_FOUND`. Then the middleware plays the recording, or calls the endpoint
+    again, which draws."""
 
     BEFORE_DRAWING = "before drawing"
-    """It draws the pictures."""
+    """Without one it draws. The default."""
     BEFORE_RECORDING = "before recording"
-    """It sends nothing, and sets `NONE_FOUND`. Then `ReplayMiddleware` plays the recording, or
-    treats the call as a miss. It may call the endpoint a second time."""
+    """Without one it sends nothing, and sets `NONE_FOUND`."""
     NONE_FOUND = "none found"
-    """It has searched already, and does not search again."""
+    """It does not search, and draws."""
 
 
 @dataclass(slots=True, eq=False)

@@ -30,9 +30,9 @@ class BaseFault(StrictModel):
     """Whether the fault is for streams alone. The scenario then spares calls that ask for none."""
 
     changes_body: ClassVar[bool] = True
-    """Whether the fault may change or cut the body of a good answer. False for a fault that
-    changes no byte that it sends, such as one that waits, perhaps without end, or changes headers.
-    The journal searches a body that may have changed for its images."""
+    """Whether the fault may send other bytes of a good answer than the endpoint wrote. False for
+    one that waits, perhaps without end, or changes headers. The journal searches a body that may
+    have changed for its images."""
 
     kind: str
     """The name of the fault in scenarios, headers and directives."""

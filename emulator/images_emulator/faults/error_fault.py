@@ -9,11 +9,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from images_emulator.contract import operational_errors
-from images_emulator.contract.availability import availability_on
 from images_emulator.contract.message_format import key_in_message
 from images_emulator.contract.models import MODELS, NEWEST_MODEL
 from images_emulator.contract.operational_errors import ERRORS_BY_NAME
 from images_emulator.contract.refusal import APIError, ErrorAnswer
+from images_emulator.contract.tables_of_day import tables_on
 from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.faults.base import MAX_WAIT_SECONDS, BaseFault
 from images_emulator.spelling import suggestion
@@ -53,8 +53,8 @@ def _count(n: Any) -> int:
 def _model_name(exchange: ServedExchange) -> str | None:
     """The name of the model that the call goes to; None where the call has no model."""
     policy = exchange.policy
-    available = availability_on(policy.as_of if policy else None, exchange.dialect, exchange.day)
-    return available.model_name(exchange.cached_call) if exchange.cached_call else None
+    tables = tables_on(policy.as_of if policy else None, exchange.dialect, exchange.day)
+    return tables.model_name(exchange.cached_call) if exchange.cached_call else None
 
 
 def _split(value: Any) -> Any:

@@ -1,5 +1,5 @@
-"""Pictures. Only this package imports Pillow, and only when there is something to draw: its
-modules, such as `imaging.render`, are imported when they are first used."""
+"""Pictures. Only this package imports Pillow. Its modules, such as `imaging.render`, are imported
+when they are first used: to draw, or to validate a call that may have images."""
 
 from __future__ import annotations
 

@@ -308,17 +308,17 @@ def _released(picture: CallImage) -> CallImage:
     return replace(picture, pixels=None)
 
 
-def weight_for_next_holder(request: ImageRequest, *, copied: bool = False) -> int:
-    """The bytes that *request* counts for one more holder, approximately, without the pixels of
-    uploads. Where a holder keeps a copy (*copied*), own pictures count whole: see
-    `OwnPicture.weight_for_next_holder`."""
+def add_holder(request: ImageRequest, *, copied: bool = False) -> int:
+    """Note one more holder of *request*, and return the bytes that it counts, about, without the
+    pixels of uploads. Where a holder keeps a copy (*copied*), own pictures count whole: see
+    `OwnPicture.add_holder`."""
     texts = (request.prompt, request.user, request.safety_identifier, str(request.svg or ""))
     weight = REQUEST_OVERHEAD_BYTES + MAX_CHAR_BYTES * sum(len(text or "") for text in texts)
     for violation in request.forgiven:
         weight += VIOLATION_OVERHEAD_BYTES + MAX_CHAR_BYTES * len(violation.param or "")
     if request.own_pictures:
         for own in request.own_pictures:
-            weight += own.weight if copied else own.weight_for_next_holder()
+            weight += own.weight if copied else own.add_holder()
     if not request.images:
         return weight
     return weight + sum(map(len, upload_files_of(request)))

@@ -1,4 +1,4 @@
-"""The image loader of validation: see `contract.picture.ImageLoader`."""
+"""The image loader of validation: see `contract.call_image.ImageLoader`."""
 
 from __future__ import annotations
 

@@ -68,12 +68,10 @@ class NearRecording(NamedTuple):
 
 
 class RecordingMatch(NamedTuple):
-    """The recordings that match a call, as positions in the order of the folder. *request* is the
-    valid request of the call, where matching needed it."""
+    """The recordings that match a call, as positions in the order of the folder."""
 
     level: ReplayMatch
     positions: tuple[int, ...]
-    request: ImageRequest | None
 
 
 class Miss(NamedTuple):
@@ -140,7 +138,7 @@ class RecordingIndex:
         self.count = position + 1
 
     def _add(self, position: int, recording: Recording) -> None:
-        call = compared_request(recording.request)
+        call = compared_call_of(recording.request)
         self._note(position, recording)
         self._calls[position] = call
         self.names[position] = recording.name
@@ -176,7 +174,7 @@ class RecordingIndex:
         alike = self._of_day(self._by_prompt.get((compared.scope, compared.prompt), ()), as_of)
         differences = {position: self._differences(compared, position) for position in alike}
         if positions := tuple(position for position in alike if not differences[position]):
-            return RecordingMatch(ReplayMatch.REQUEST, positions, request)
+            return RecordingMatch(ReplayMatch.REQUEST, positions)
         if level is not ReplayMatch.REQUEST:
             fitting = {
                 position: each
@@ -185,7 +183,7 @@ class RecordingIndex:
                 and not any(difference.name.startswith(UPLOAD_FIELDS) for difference in each)
             }
             if fitting:
-                return RecordingMatch(ReplayMatch.PROMPT, self._nearest(fitting), request)
+                return RecordingMatch(ReplayMatch.PROMPT, self._nearest(fitting))
         if level is ReplayMatch.OPERATION:
             same_scope = self._of_day(self._by_scope.get(compared.scope, ()), as_of)
             fitting = {
@@ -194,14 +192,14 @@ class RecordingIndex:
                 if compared.answer_form == self._calls[position].answer_form
             }
             if fitting:
-                return RecordingMatch(ReplayMatch.OPERATION, self._nearest(fitting), request)
+                return RecordingMatch(ReplayMatch.OPERATION, self._nearest(fitting))
         return self._miss(compared, request, as_of)
 
     def find_exact(self, compared: ComparedCall, as_of: str | None) -> RecordingMatch | None:
         """The recordings that match the call *compared* exactly, as `find` gives them; None where
         there are none. No file is read."""
         positions = self._of_day(self._exact.get(compared.exact_key(), ()), as_of)
-        return RecordingMatch(ReplayMatch.EXACT, positions, None) if positions else None
+        return RecordingMatch(ReplayMatch.EXACT, positions) if positions else None
 
     def _nearest(self, differences: dict[int, Sequence[CallDifference]]) -> tuple[int, ...]:
         """The positions with the fewest *differences*, in order. Positions of errors are left out,
@@ -228,7 +226,7 @@ class RecordingIndex:
         recorded = self._calls[position]
         if not recorded.is_resolved:
             request = self.recordings[position].request
-            self._resolver.resolve(recorded, parsed_request(recorded, request))
+            self._resolver.resolve(recorded, parsed_call_of(recorded, request))
         return [*compared.differences(recorded)]
 
     def _miss(
@@ -256,7 +254,7 @@ class RecordingIndex:
         return Miss(compared.title, tuple(near[:MAX_NEAREST]))
 
 
-def compared_request(request: RecordedRequest) -> ComparedCall:
+def compared_call_of(request: RecordedRequest) -> ComparedCall:
     """A recorded request, in the form in which calls are compared with it."""
     content_type = header(request.headers, "content-type")
     fields = plain_fields(request) if content_type.lower().startswith(JSON) else {}
@@ -281,7 +279,7 @@ def _reads_json(request: RecordedRequest) -> bool:
     return operation is None or JSON in operation.bodies
 
 
-def parsed_request(compared: ComparedCall, request: RecordedRequest) -> ParsedCall | None:
+def parsed_call_of(compared: ComparedCall, request: RecordedRequest) -> ParsedCall | None:
     """The parsed body of a recorded request to an image operation; None for any other request."""
     if not compared.operation:
         return None

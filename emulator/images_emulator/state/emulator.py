@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from images_emulator.state.replay import Replay
 
 PREPARED_SHARE: Final = 4
-"""Prepared requests may take as many bytes as the picture cache, divided by this."""
+"""Prepared answers may take as many bytes as the picture cache, divided by this."""
 
 
 def _settings_codec(initial: Settings) -> Codec[Settings]:
@@ -54,7 +54,7 @@ class Emulator:
     - `deployments` is read from the settings and never changes.
     - `renderer` and `prepared_answers` are caches. Equal keys give equal values in every process,
       so a process without an entry only computes it again.
-    - `notices` keeps the log of this process from repeating itself.
+    - `logged_notices` keeps the log of this process from repeating itself.
 
     The emulator of a namespace has the caches and the notices of its *parent*, and begins with its
     scenario and its recordings. Of the files it reads only those of the folder of pictures; see
@@ -258,7 +258,7 @@ class Emulator:
         trim_memory()
 
     def _register_changed(self, name: str) -> None:
-        """Drop the prepared requests and notices of this process after a reset by any process."""
+        """Drop the prepared answers and notices of this process after a reset by any process."""
         if name == "resets":
             self.prepared_answers.clear()
             self.logged_notices.clear()

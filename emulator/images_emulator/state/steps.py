@@ -368,8 +368,8 @@ class Steps(Immutable):
         return replace(self, spent_injected=_without(key, self.spent_injected)).with_injected(step)
 
     def with_injected(self, step: ScenarioStep) -> Steps:
-        """The steps with *step* behind the injected ones; but an answer goes before the first
-        answer for any number of calls, so that calls can meet it."""
+        """The steps with *step* as the last of the injected ones; but an answer goes before the
+        first answer without `times`, which would take every call."""
         at = len(self.injected)
         if step.answer is not None:
             is_endless = (each.answer is not None and each.times is None for each in self.injected)

@@ -6,8 +6,8 @@ A store hands out five kinds of containers, each under a name:
 - `Register`: one value that every call reads: the clock's setting, the changed settings, the
   account, the steps of the scenario with the files of their answers, the number of resets, the
   number of times that the recordings were begun anew.
-- `Records`: values by key within a budget of bytes: hosted pictures, uploaded files, the names of
-  namespaces.
+- `Records`: values by key within a budget, in bytes or another unit: hosted pictures, uploaded
+  files, the names of namespaces.
 - `Counters`: the number of calls that each step of the scenario has matched, and the number that
   got its fault or its answer; the recordings that were played.
 - `Buckets`: token buckets of the rate limit.
@@ -151,8 +151,8 @@ class Register(Protocol[T]):
 
 
 class Records(Protocol[T]):
-    """Values by key, oldest first, within a budget of bytes. Beyond the budget the oldest values
-    are dropped."""
+    """Values by key, oldest first, within a budget, which is in the unit of their weights: bytes,
+    or 1 for each. Beyond the budget the oldest values are dropped."""
 
     async def put(
         self,

@@ -28,7 +28,7 @@ ORIGIN: Final = b"origin"
 
 
 class StandardHeaders:
-    """Makes the headers that the API adds to every answer."""
+    """Makes the headers that the API adds to its answers; `OPENAI_HEADERS` says to which not."""
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator

@@ -1,5 +1,6 @@
-"""The endpoints of Azure's paths. They check what Azure API Management checks in front of the
-service: the operation, `api-version`, `api-key`, and the deployment in the path or in the body.
+"""The endpoints of Azure's paths. In this order they check what Azure API Management checks in
+front of the service, the operation, `api-version` and `api-key`, and what the service does, the
+deployment in the path or in the body.
 
 Azure's messages, headers and bodies are in `contract/azure.py`.
 """

@@ -250,9 +250,12 @@ class FaultMiddleware:
             return None if fault.for_downloads and exchange.kind != "download" else fault
         if text is not None:
             try:
-                return _parse_fault(";".join(text.split()))
+                fault = _parse_fault(";".join(text.split()))
+                if fault.for_downloads:
+                    raise ValueError(f"'{fault.kind}' is for downloads alone")
             except ValueError as error:
                 raise emulator_errors.bad_directive(reason=str(error)) from None
+            return fault
         scenario = self.emulator.scenario
         if finding is None:
             if not scenario.has_faults:

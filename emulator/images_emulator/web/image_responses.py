@@ -85,7 +85,7 @@ class PreparedAnswer:
         the last copy again, so a repeated call is as fast as any other.
 
         The copy is kept only as long as its pictures are in memory anyway, because *answer* has
-        them: the budget of prepared requests does not count them. A function makes pictures anew.
+        them: the budget of prepared answers does not count them. A function makes pictures anew.
         """
         last, overrides = self._answered, answer.overrides
         if last and last.request.own_pictures is pictures and last.overrides is overrides:

@@ -45,7 +45,7 @@ from images_emulator.web.request_body import read_body, read_call
 logger = logging.getLogger("images_emulator")
 
 PREPARED_OVERHEAD_BYTES: Final = 4096
-"""Bytes that a prepared request takes beside its body and its texts, about."""
+"""Bytes that a prepared answer takes beside its body and its texts, about."""
 
 ModelResolver = Callable[[Request, ParsedCall], str]
 """Finds the model of a call whose `model` names a deployment, or is missing. Raises APIError."""
@@ -139,10 +139,10 @@ class ImagesAPI:
         """Read and validate the call.
 
         A call of an operation without uploads may be in `Emulator.prepared_answers` already,
-        unless it is large or to a deployment. Calls with the same operation, dialect, policy, media
-        type and body have the same request and the same text of the answer. The policy holds the
-        day and the settings that can change. The fault middleware removes directives from the
-        prompts of all such calls, or of none.
+        unless it is large or to a deployment. Calls with the same operation, dialect, policy,
+        `content-type` and body have the same request and the same text of the answer. The policy
+        holds the day and the settings that can change. The fault middleware removes directives from
+        the prompts of all such calls, or of none.
         """
         body = exchange.chunks
         if body is None:

@@ -28,12 +28,12 @@ class Instrument(Protocol):
         """Wrap the whole application."""
         ...
 
-    def count_connections(self, connections: Callable[[], int]) -> None:
-        """Count the open *connections* of a server from now on."""
+    def watch_connection_count(self, connections: Callable[[], int]) -> None:
+        """Take the number of open *connections* of a server from now on."""
         ...
 
-    def count_namespaces(self, namespaces: Callable[[], Awaitable[int]]) -> None:
-        """Count the *namespaces* of a server from now on."""
+    def watch_namespace_count(self, namespaces: Callable[[], Awaitable[int]]) -> None:
+        """Take the number of *namespaces* of a server from now on."""
         ...
 
     async def stop(self) -> None:

@@ -102,8 +102,8 @@ class JournalMiddleware:
             self.emulator.renderer.background_queue.submit(lambda _: release_memory(parts))
 
     async def _enter(self, exchange: ServedExchange, own_advanced_seconds: float) -> None:
-        """Enter an exchange in the journal of a shared store. *own_advanced_seconds* is that of the
-        clock when the call came.
+        """Enter an exchange in the journal of a shared store. *own_advanced_seconds* is the
+        clock's, as it was when the call came.
 
         The same round trip brings the registers up to date, the clock's among them, and claims the
         fault that `FaultMiddleware.begin_search` has begun to search for. Until the exchange is

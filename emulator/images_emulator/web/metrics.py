@@ -210,11 +210,11 @@ class Metrics:
         """Wrap the whole application with the endpoint that Prometheus asks."""
         return MetricsEndpoint(app, self.registry, self.refresh, self._settings)
 
-    def count_connections(self, connections: Callable[[], int]) -> None:
+    def watch_connection_count(self, connections: Callable[[], int]) -> None:
         """Tell the number of open *connections* from now on."""
         self._open_connections = connections
 
-    def count_namespaces(self, namespaces: Callable[[], Awaitable[int]]) -> None:
+    def watch_namespace_count(self, namespaces: Callable[[], Awaitable[int]]) -> None:
         """Tell the number of *namespaces* from now on."""
         self._namespaces = namespaces
 

@@ -85,7 +85,7 @@ class NamespaceRouter:
             elif name == DEFAULT_NAMESPACE:
                 app = self._default
             else:
-                namespace = await self.namespaces.get(name, begins=self._begins_one(scope))
+                namespace = await self.namespaces.acquire(name, begins=self._begins_one(scope))
                 await self._call(namespace, scope, receive, send)
                 return
         except APIError as error:
@@ -111,7 +111,7 @@ class NamespaceRouter:
         try:
             root_path = scope.get("root_path", "") + path_of(namespace.name)
             app = namespace.app
-            if not namespace.is_kept:
+            if not namespace.is_listed:
                 if _is_download(scope):
                     # A shared store keeps the pictures of a namespace that it lists no more.
                     hosting = namespace.emulator.hosting

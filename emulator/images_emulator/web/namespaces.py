@@ -62,7 +62,7 @@ class Namespace:
         self.open_calls = 0
         """The calls that are being answered, and the open pages."""
         self.last_used = time()
-        self.is_kept = False
+        self.is_listed = False
         """Whether the namespace is listed, as from the first call or change that reaches it. One
         that is only looked at is not. Neither is one that was deleted: it is there for its open
         calls alone."""
@@ -140,13 +140,13 @@ class Namespaces:
             text == key
             or text in self._keys
             or redacted_text(text) != text
-            or await self._is_kept(name)
-            or (prefers_key and not await self._is_kept(text))
+            or await self._is_listed(name)
+            or (prefers_key and not await self._is_listed(text))
         ):
             return check_name(name)
         return check_name(text)
 
-    async def _is_kept(self, name: str) -> bool:
+    async def _is_listed(self, name: str) -> bool:
         """Whether there is a namespace *name*, in this process or in the shared store. Where the
         store is away, only this process counts."""
         if self._uses:
@@ -154,13 +154,13 @@ class Namespaces:
                 use = await self._uses.get(name)
                 return use is not None and use.time >= self._idle_cutoff()
         namespace = self._by_name.get(name)
-        return namespace is not None and namespace.is_kept
+        return namespace is not None and namespace.is_listed
 
     def _idle_cutoff(self) -> float:
         """The least time of last use, by `time`, at which a namespace is not forgotten yet."""
         return time() - self._idle_seconds
 
-    async def get(self, name: str, *, begins: bool) -> Namespace:
+    async def acquire(self, name: str, *, begins: bool) -> Namespace:
         """The namespace *name*, with one more open call, which the caller has to `release`. Where
         there is none, *begins* makes one that is kept; otherwise the call gets an empty one for
         itself. Raises APIError where the namespace cannot begin."""
@@ -168,16 +168,16 @@ class Namespaces:
         if not begins and self._uses:
             # Another process may have begun it, or deleted it.
             try:
-                is_kept = await self._is_kept(name)
+                is_listed = await self._is_listed(name)
                 with self._lock:
                     # The use by a call that begins it now may not be noted yet.
-                    if is_kept or namespace.open_calls == 1:
-                        namespace.is_kept = is_kept
+                    if is_listed or namespace.open_calls == 1:
+                        namespace.is_listed = is_listed
             except BaseException:
                 self.release(namespace)
                 raise
         namespace.last_used = now = time()
-        if self._uses and namespace.is_kept:
+        if self._uses and namespace.is_listed:
             # The note is sent with the first operations of the call, in one round trip.
             self._run(self._note(self._uses, name, now))
         return namespace
@@ -205,7 +205,7 @@ class Namespaces:
             namespace.last_used = time()
             # On a shared store, a call that only reads opens one that another process has begun,
             # whether there is room or not. Its state stays in the store.
-            if not namespace.is_kept or self._is_surplus:
+            if not namespace.is_listed or self._is_surplus:
                 self._forget(namespace)
 
     async def _all_uses(self) -> list[_Use]:
@@ -215,7 +215,7 @@ class Namespaces:
             oldest = self._idle_cutoff()
             return [use for use in await self._uses.all() if use.time >= oldest]
         return [
-            _Use(each.name, each.last_used) for each in [*self._by_name.values()] if each.is_kept
+            _Use(each.name, each.last_used) for each in [*self._by_name.values()] if each.is_listed
         ]
 
     async def count(self) -> int:
@@ -240,7 +240,7 @@ class Namespaces:
         if self._uses:
             if not await self._uses.get(name):
                 raise KeyError(name)
-        elif not self._by_name[name].is_kept:
+        elif not self._by_name[name].is_listed:
             raise KeyError(name)
         namespace = await self._find_or_open(name, begins=False)
         try:
@@ -250,7 +250,7 @@ class Namespaces:
                 # Last: where the store fails before, the name is there to be deleted again.
                 await self._uses.delete(name)
             with self._lock:
-                namespace.is_kept, namespace.is_deleted = False, True
+                namespace.is_listed, namespace.is_deleted = False, True
                 has_other_calls = namespace.open_calls > 1
             if has_other_calls and not self._uses:
                 await asyncio.to_thread(_reset, namespace.emulator)
@@ -281,7 +281,7 @@ class Namespaces:
         """The namespace *name*, with one more open call. *begins* says whether the call begins it.
         Raises APIError where it cannot begin."""
         namespace = self._taken(name)
-        if namespace is None or (begins and not namespace.is_kept):
+        if namespace is None or (begins and not namespace.is_listed):
             self._loop = asyncio.get_running_loop()
             opening = self._loop.run_in_executor(
                 self._opening_thread, partial(self._open_namespace, name, begins=begins)
@@ -319,7 +319,7 @@ class Namespaces:
         """The namespace *name*, with one more open call. *begins* says whether the call begins it.
         Blocks; called in the thread of `_opening_thread` alone. Raises APIError."""
         namespace = self._taken(name)
-        if namespace and (namespace.is_kept or not begins):
+        if namespace and (namespace.is_listed or not begins):
             return namespace
         try:
             if begins:
@@ -331,7 +331,7 @@ class Namespaces:
                 if namespace.is_deleted and not self._uses:
                     # Its open calls may have left something since.
                     _reset(namespace.emulator)
-                namespace.is_kept, namespace.is_deleted = True, False
+                namespace.is_listed, namespace.is_deleted = True, False
                 return namespace
         except BaseException:
             if namespace:
@@ -352,7 +352,7 @@ class Namespaces:
         for observer in self.observers:
             observer(emulator)
         namespace = Namespace(name, emulator, self._make_app(emulator, self))
-        namespace.open_calls, namespace.is_kept = 1, begins
+        namespace.open_calls, namespace.is_listed = 1, begins
         with self._lock:
             self._by_name[name] = namespace
         return namespace
@@ -373,7 +373,7 @@ class Namespaces:
         idle = [
             each
             for each in self._by_name.values()
-            if each.is_kept and not each.open_calls and each.last_used <= latest
+            if each.is_listed and not each.open_calls and each.last_used <= latest
         ]
         if len(idle) < surplus:
             raise emulator_errors.too_many_namespaces(count=str(self._max_count))
@@ -389,7 +389,7 @@ class Namespaces:
     def _surplus(self) -> int:
         """How many more namespaces have begun than there may be open. It is below 0 where there is
         room for others. The lock is held."""
-        return sum(each.is_kept for each in self._by_name.values()) - self._max_count
+        return sum(each.is_listed for each in self._by_name.values()) - self._max_count
 
     def _forget(self, namespace: Namespace) -> None:
         """Forget a namespace that has no open calls. The lock is held."""

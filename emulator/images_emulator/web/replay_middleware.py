@@ -34,8 +34,8 @@ from images_emulator.recordings.compared_call import ComparedCall, Resolver, com
 from images_emulator.recordings.matching import (
     Miss,
     RecordingMatch,
-    compared_request,
-    parsed_request,
+    compared_call_of,
+    parsed_call_of,
 )
 from images_emulator.recordings.recorded_credentials import redacting_headers
 from images_emulator.recordings.recording import Headers, RecordedRequest, Recording
@@ -73,9 +73,6 @@ MAX_NOTICE_CHARS: Final = 1024
 
 _STRICT: Final = (ReplayMatch.EXACT, ReplayMatch.REQUEST)
 """The levels at which a recording matches only the very same call."""
-
-_REPEATED_TEXTS: Final = ("quality", "background", "output_format")
-"""The parameters that an answer repeats as texts."""
 
 
 class _SearchResult(NamedTuple):
@@ -161,9 +158,7 @@ class ReplayMiddleware:
         if isinstance(result.match_or_miss, RecordingMatch):
             await self._play(result.match_or_miss, result.request, exchange, scope, receive, send)
         else:
-            await self._application_for(result.match_or_miss, exchange, self.app)(
-                scope, receive, send
-            )
+            await self._note_miss(result.match_or_miss, exchange, self.app)(scope, receive, send)
 
     async def _may_have_own_answer(self, result: _SearchResult, exchange: ServedExchange) -> bool:
         """Whether a step of the scenario has an answer for the call. Such an answer goes before a
@@ -275,8 +270,8 @@ class ReplayMiddleware:
             return None
         if (redacted.target, redacted.body) == (sent.target, sent.body):
             return None
-        call = compared_request(redacted)
-        result = self.replay.find(call, parsed_request(call, redacted), as_of, resolver)
+        call = compared_call_of(redacted)
+        result = self.replay.find(call, parsed_call_of(call, redacted), as_of, resolver)
         return result if isinstance(result, RecordingMatch) else None
 
     # --- to play it
@@ -298,7 +293,7 @@ class ReplayMiddleware:
         except (OSError, ValueError) as error:
             name = self.replay.index.names[position]
             miss = Miss(exchange.path, (), f"'{name}' cannot be played: {error}")
-            await self._application_for(miss, exchange, self.app)(scope, receive, send)
+            await self._note_miss(miss, exchange, self.app)(scope, receive, send)
             return
         if isinstance(played, Recording):
             await self._play_described(played, exchange, scope, receive, send)
@@ -361,7 +356,7 @@ class ReplayMiddleware:
             )
         except ValueError as error:
             miss = Miss(exchange.path, (), f"'{recording.name}' cannot be played: {error}")
-            await self._application_for(miss, exchange, emulated)(scope, receive, send)
+            await self._note_miss(miss, exchange, emulated)(scope, receive, send)
             return
         exchange.recording, exchange.body_may_change = recording.name, True
         await send(_start(described.status, described.headers))
@@ -468,7 +463,7 @@ class ReplayMiddleware:
 
     # --- a miss
 
-    def _application_for(self, miss: Miss, exchange: ServedExchange, app: ASGIApp) -> ASGIApp:
+    def _note_miss(self, miss: Miss, exchange: ServedExchange, app: ASGIApp) -> ASGIApp:
         """The application that answers a call which no recording answers. The setting `on_miss`
         decides: it refuses the call, forwards it to the upstream, or is *app* with a notice in its
         answer."""
@@ -529,9 +524,9 @@ def _target(scope: Scope) -> str:
 def _as_answered(request: ImageRequest, known: KnownAnswer) -> ImageRequest:
     """*request* with the pictures of the answer, and with the parameters that the answer repeats.
     For `auto` the API may have chosen other values than the emulator."""
-    values = known.parameters
-    changes: dict[str, Any] = {name: values[name] for name in _REPEATED_TEXTS if name in values}
-    if size := _pixels(values.get("size", "")):
+    changes: dict[str, Any] = {**known.parameters}
+    size = _pixels(changes.pop("size", ""))
+    if size:
         changes["size"] = size
     if known.pictures:
         changes["own_pictures"] = known.pictures

@@ -26,10 +26,10 @@ from images_emulator.contract.rules import Choice, Rule, Rules
 from images_emulator.contract.sizes import ServiceSize
 
 
-class Availability:
+class TablesOfDay:
     """The tables on one day: the models of *as_of* and their rules in a *dialect*.
     What it answers never changes, so that one instance serves all calls of that day: see
-    `availability_on`.
+    `tables_on`.
 
     Each rule has its version of that day. Where *as_of* is `any` (None), it has its version of
     *day*: an announced change waits for its day.
@@ -158,8 +158,8 @@ class Availability:
 
 
 @lru_cache(maxsize=64)
-def availability_on(as_of: Day, dialect: Dialect = OPENAI, day: Day = None) -> Availability:
+def tables_on(as_of: Day, dialect: Dialect = OPENAI, day: Day = None) -> TablesOfDay:
     """The tables on the day *as_of* in a *dialect*, read once for all calls of that day. *day* is
     `Policy.day`, which counts where *as_of* is None; without either, every rule has its newest
     version."""
-    return Availability(as_of, dialect, day)
+    return TablesOfDay(as_of, dialect, day)
