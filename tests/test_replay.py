@@ -1207,7 +1207,8 @@ def test_caches_weigh_all_of_their_keys(play: Play, monkeypatch: pytest.MonkeyPa
             super().__init__(budget)
             caches.append(self)
 
-    monkeypatch.setattr("images_emulator.web.replay_middleware.LRUCache", NotedCache)
+    for module in ("replay_middleware", "recording_search"):
+        monkeypatch.setattr(f"images_emulator.web.{module}.LRUCache", NotedCache)
     response = RecordedResponse(200, (("content-type", "application/json"),), (at_once(b"{}"),))
     player = play(replace(recording_of(FOX), response=response))
     encoding = {"Accept-Encoding": "y" * 20_000}

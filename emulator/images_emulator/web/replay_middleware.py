@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
-from itertools import chain
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
 from starlette.requests import ClientDisconnect, Request
@@ -20,9 +18,8 @@ from images_emulator.contract.file_objects import check_upload
 from images_emulator.contract.http_headers import header_value
 from images_emulator.contract.notices import NOTICE_HEADER
 from images_emulator.contract.operations import CREATE_FILE
-from images_emulator.contract.policy import Policy
 from images_emulator.contract.refusal import APIError
-from images_emulator.contract.request import ImageRequest, ParsedCall
+from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.rules import Pixels
 from images_emulator.exchange.answer_json import json_value
 from images_emulator.exchange.known_answer import KnownAnswer
@@ -30,57 +27,34 @@ from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.exchange.served_exchange import OwnAnswerSearch, ServedExchange, exchange_of
 from images_emulator.exchange.waits import Waits, hang_up
 from images_emulator.lru_cache import LRUCache
-from images_emulator.recordings.compared_call import ComparedCall, Resolver, compared_call
 from images_emulator.recordings.matching import (
     Miss,
     RecordingMatch,
-    compared_call_of,
-    parsed_call_of,
 )
-from images_emulator.recordings.recorded_credentials import redacting_headers
-from images_emulator.recordings.recording import Headers, RecordedRequest, Recording
-from images_emulator.recordings.redaction import Redactor, UnreadableBodyError
+from images_emulator.recordings.recording import Recording
 from images_emulator.recordings.sendable import check_status
-from images_emulator.setting_values import OnMiss, ReplayMatch
+from images_emulator.setting_values import OnMiss
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.replay import HostedRecording, Replay
-from images_emulator.web.authentication import authenticate, file_owner
-from images_emulator.web.call_policy import policy_of
+from images_emulator.web.authentication import file_owner
 from images_emulator.web.described_answer import EmulatedAnswer, described_answer
 from images_emulator.web.forwarded_headers import base_url
 from images_emulator.web.json_responses import error_response, refuse
 from images_emulator.web.match_input import input_of_request
 from images_emulator.web.playback import OVERHEAD_BYTES, Playback, playback, sent_headers
-from images_emulator.web.request_body import read_body, read_call, read_fields
+from images_emulator.web.recording_search import RecordingSearch, SearchResult
+from images_emulator.web.request_body import read_fields
 
 logger = logging.getLogger("images_emulator")
 
 if TYPE_CHECKING:
     from images_emulator.web.miss_recorder import MissRecorder
 
-RESULT_CACHE_BYTES: Final = 2**21
-"""Memory for the matches of calls that may come again."""
-
-MAX_CACHED_BODY_BYTES: Final = 16_384
-"""The longest body of a call whose search result is cached. A test sends a short one again and
-again."""
-
-RESULT_OVERHEAD_BYTES: Final = 2048
-"""Bytes that a match takes beside the body and the credentials of its call, about."""
+HOSTED_OVERHEAD_BYTES: Final = 2048
+"""Bytes that the request of a hosted picture takes beside the picture, about."""
 
 MAX_NOTICE_CHARS: Final = 1024
 """The longest notice of a miss, in a header."""
-
-_STRICT: Final = (ReplayMatch.EXACT, ReplayMatch.REQUEST)
-"""The levels at which a recording matches only the very same call."""
-
-
-class _SearchResult(NamedTuple):
-    """The match or the miss of a call, and the request of the call. *request* is None where the
-    call is invalid, or makes no images."""
-
-    match_or_miss: RecordingMatch | Miss
-    request: ImageRequest | None
 
 
 class ReplayMiddleware:
@@ -99,7 +73,7 @@ class ReplayMiddleware:
         self.app = app
         self.emulator = emulator
         self.replay = replay
-        self._results = LRUCache(RESULT_CACHE_BYTES)
+        self._search = RecordingSearch(emulator, replay)
         self._playables = LRUCache(emulator.settings.cache)
         self._hosted_requests = LRUCache(emulator.settings.cache)
         """The requests of hosted pictures that were played, by their paths, with the pictures."""
@@ -107,7 +81,7 @@ class ReplayMiddleware:
         if emulator.settings.on_miss == OnMiss.RECORD:
             from images_emulator.web.miss_recorder import MissRecorder  # noqa: PLC0415 - an extra
 
-            self._miss_recorder = MissRecorder(emulator.settings, replay, self._results.clear)
+            self._miss_recorder = MissRecorder(emulator.settings, replay, self._search.clear)
             emulator.finishers = (*emulator.finishers, self._miss_recorder.finish)
         if not replay.is_prepared:
             emulator.renderer.background_queue.submit(lambda _: self._prepare())
@@ -146,7 +120,7 @@ class ReplayMiddleware:
             else:
                 await self._send_download(hosted, exchange, scope, receive, send)
             return
-        result = await self._find(exchange, scope, receive)
+        result = await self._search.find(exchange, scope, receive)
         if result is None:
             await self.app(scope, receive, send)
             return
@@ -160,7 +134,7 @@ class ReplayMiddleware:
         else:
             await self._note_miss(result.match_or_miss, exchange, self.app)(scope, receive, send)
 
-    async def _may_have_own_answer(self, result: _SearchResult, exchange: ServedExchange) -> bool:
+    async def _may_have_own_answer(self, result: SearchResult, exchange: ServedExchange) -> bool:
         """Whether a step of the scenario has an answer for the call. Such an answer goes before a
         recording. The counter of the step decides whether the call meets it."""
         scenario = self.emulator.scenario
@@ -169,110 +143,6 @@ class ReplayMiddleware:
         return scenario.has_match_for(
             await input_of_request(exchange, result.request, self.emulator)
         )
-
-    # --- to find a recording
-
-    async def _find(
-        self, exchange: ServedExchange, scope: Scope, receive: Receive
-    ) -> _SearchResult | None:
-        """The match or the miss of a call. None for a call that the application is to refuse: it
-        has no accepted key, invalid `x-emulator-…` headers, or too long a body. Raises APIError
-        where the recordings cannot be read and misses would be forwarded: the call may be recorded
-        already, and the upstream may ask money for it."""
-        settings = self.emulator.settings
-        if not authenticate(exchange, settings):
-            return None
-        if self.replay.failure:
-            sentence = f"the recordings cannot be read: {self.replay.failure}"
-            if self._miss_recorder:
-                exchange.recording_miss = sentence
-                raise emulator_errors.no_recording(reason=sentence)
-            return _SearchResult(Miss(exchange.path, (), sentence), None)
-        try:
-            policy = policy_of(exchange, settings)
-            chunks = await read_body(exchange, receive, settings)
-        except (APIError, ClientDisconnect):
-            return None
-        operation = exchange.image_operation
-        may_come_again = exchange.body_bytes <= MAX_CACHED_BODY_BYTES
-        if not may_come_again or (operation and operation.reads_uploads):
-            return await self._search(exchange, scope, receive, chunks, policy)
-        content_type = exchange.head.header(b"content-type")
-        credentials = redacting_headers(_headers(scope))
-        # Namespaces have caches of their own, and may record for each other.
-        count = self.replay.index.count
-        target = _target(scope)
-        key = exchange.method, target, content_type, credentials, policy, chunks, count
-        result: _SearchResult | None = self._results.get(key)
-        if result is None:
-            result = await self._search(exchange, scope, receive, chunks, policy)
-            texts = exchange.method, target, content_type, *chain(*credentials)
-            weight = exchange.body_bytes + sum(map(len, texts))
-            self._results.put(key, result, RESULT_OVERHEAD_BYTES + weight)
-        return result
-
-    async def _search(
-        self,
-        exchange: ServedExchange,
-        scope: Scope,
-        receive: Receive,
-        chunks: Sequence[bytes],
-        policy: Policy,
-    ) -> _SearchResult:
-        """Compare a call whose body is *chunks* with the recordings."""
-        operation = exchange.image_operation
-        call: ParsedCall | None = None
-        if operation:
-            with suppress(APIError):
-                call = await read_call(exchange, receive, operation, self.emulator)
-
-        as_of = policy.as_of.isoformat() if policy.as_of else None
-        files, owner = self.emulator.files, file_owner(exchange, self.emulator.settings)
-        resolver = self.replay.resolver_of_call(lambda identity: files.data(identity, owner))
-
-        def compare() -> ComparedCall:
-            content_type = exchange.head.header(b"content-type")
-            fields = call.fields if call else None
-            return compared_call(exchange.method, _target(scope), content_type, chunks, fields)
-
-        def search() -> _SearchResult:
-            compared = compare()
-            outcome = self.replay.find(compared, call, as_of, resolver)
-            if isinstance(outcome, Miss) or outcome.level not in _STRICT:
-                redacted = self._find_redacted(exchange, scope, chunks, as_of, resolver)
-                outcome = redacted or outcome
-            request = resolver.resolve(compared, call)
-            if request:
-                request = replace(request, as_of=policy.as_of, day=policy.day)
-            return _SearchResult(outcome, request)
-
-        if operation and operation.reads_uploads:
-            return await self.emulator.renderer.run_in_decoder(search)
-        if not exchange.is_large and self.replay.find_exact(compare(), as_of):
-            return search()
-        # A search for less exact matches may read the files of recordings.
-        return await self.emulator.renderer.run_in_background(search)
-
-    def _find_redacted(
-        self,
-        exchange: ServedExchange,
-        scope: Scope,
-        chunks: Sequence[bytes],
-        as_of: str | None,
-        resolver: Resolver,
-    ) -> RecordingMatch | None:
-        """The match of a call whose credentials in query and body are redacted as in recordings.
-        None where the call has no such credentials, or matches nothing."""
-        sent = RecordedRequest(exchange.method, _target(scope), _headers(scope), b"".join(chunks))
-        try:
-            redacted = Redactor().redacted(Recording(sent, None)).request
-        except UnreadableBodyError:
-            return None
-        if (redacted.target, redacted.body) == (sent.target, sent.body):
-            return None
-        call = compared_call_of(redacted)
-        result = self.replay.find(call, parsed_call_of(call, redacted), as_of, resolver)
-        return result if isinstance(result, RecordingMatch) else None
 
     # --- to play it
 
@@ -406,7 +276,7 @@ class ReplayMiddleware:
             for url, picture in zip(known.urls, known.pictures, strict=False):
                 hosted = replace(request, own_pictures=(picture,))
                 path = unquote(urlsplit(url.decode()).path)
-                weight = RESULT_OVERHEAD_BYTES + picture.weight
+                weight = HOSTED_OVERHEAD_BYTES + picture.weight
                 self._hosted_requests.put(path, hosted, weight)
             files = known.files
             if known.is_stream and known.image_indexes:
@@ -505,20 +375,6 @@ class ReplayMiddleware:
 
 def _start(status: int, headers: Sequence[Header]) -> Message:
     return {"type": "http.response.start", "status": status, "headers": [*headers]}
-
-
-def _headers(scope: Scope) -> Headers:
-    """The headers of the call, as a recording has them."""
-    return tuple(
-        (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
-    )
-
-
-def _target(scope: Scope) -> str:
-    """Path and query of the call, as they were sent."""
-    path: bytes = scope.get("raw_path") or scope["path"].encode()
-    query: bytes = scope["query_string"]
-    return (path + (b"?" + query if query else b"")).decode("latin-1")
 
 
 def _as_answered(request: ImageRequest, known: KnownAnswer) -> ImageRequest:
