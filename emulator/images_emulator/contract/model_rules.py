@@ -44,6 +44,7 @@ from images_emulator.contract.rules import (
     two_step_rule,
 )
 from images_emulator.contract.sizes import (
+    DEFAULT_FRAME_COUNT,
     FlexibleSize,
     GatewaySize,
     ListedServiceSize,
@@ -240,7 +241,10 @@ LISTED_SIZE: Final = ListedServiceSize(
 """`size` of the first GPT image models; without it, gpt-image-1 was seen to choose 1024x1536."""
 
 GIF_SHEETS: Final = SheetLayouts(
-    "gif", frames=9, auto="512x512", layouts=((8, 4, 2), (9, 3, 3), (12, 4, 3), (16, 4, 4))
+    "gif",
+    frames=DEFAULT_FRAME_COUNT,
+    auto="512x512",
+    layouts=((8, 4, 2), (9, 3, 3), (12, 4, 3), (16, 4, 4)),
 )
 """The layouts of the frames of a GIF on one sheet."""
 

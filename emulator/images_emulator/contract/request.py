@@ -41,6 +41,7 @@ from images_emulator.contract.operations import Operation
 from images_emulator.contract.own_picture import OwnPicture
 from images_emulator.contract.refusal import Violation
 from images_emulator.contract.rules import Pixels
+from images_emulator.contract.sizes import DEFAULT_FRAME_COUNT
 from images_emulator.immutable import Immutable
 
 
@@ -116,7 +117,7 @@ class ImageRequest:
     partial_images: int = field(default=0, metadata=DELIVERY)
     user: str | None = field(default=None, metadata=DELIVERY)
     safety_identifier: str | None = field(default=None, metadata=DELIVERY)
-    frame_count: int = field(default=9, metadata=ANIMATION)
+    frame_count: int = field(default=DEFAULT_FRAME_COUNT, metadata=ANIMATION)
     frame_duration_ms: int = field(default=200, metadata=ANIMATION)
     svg: Mapping[str, Any] | None = field(default=None, metadata=DELIVERY)
     images: tuple[CallImage, ...] = field(default=(), metadata=DRAWING | PICTURES)
