@@ -480,7 +480,11 @@ UPSTREAM = UpstreamAPI(url="https://api.example.com", key=KEY)
     [
         (GENERATIONS, {}, {"authorization": f"Bearer {KEY}"}),
         (GENERATIONS, {"authorised": True}, {"authorization": f"Bearer {KEY}"}),
-        (GENERATIONS, {"authorised": False, "key": "fake"}, {"authorization": "Bearer fake"}),
+        (
+            GENERATIONS,
+            {"authorised": False, "refused_key": "fake"},
+            {"authorization": "Bearer fake"},
+        ),
         (GENERATIONS, {"authorised": False}, {}),
         ("/openai/v1/images/edits?api-version=1", {}, {"api-key": KEY}),
     ],

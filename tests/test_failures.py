@@ -392,7 +392,7 @@ async def test_head_that_is_held_leaves_where_the_end_of_its_call_cannot_be_reco
     error: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class HeldConnection:
-        answer = None
+        protocol_answer = None
 
         def __init__(self) -> None:
             self.heads: list[str] = []
@@ -413,7 +413,7 @@ async def test_head_that_is_held_leaves_where_the_end_of_its_call_cannot_be_reco
         pass
 
     emulator, connection = Emulator(), HeldConnection()
-    monkeypatch.setattr(emulator.journal, "completed", failing)
+    monkeypatch.setattr(emulator.journal, "complete", failing)
     exchange = ServedExchange(
         RequestHead("GET", "/v1/models", b"", []),
         "req_1",

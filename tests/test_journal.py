@@ -678,7 +678,7 @@ def test_a_picture_can_be_drawn_again_without_its_body() -> None:
         body = json.dumps({"model": "gpt-image-2", "prompt": f"{number}" * 30_000}).encode()
         call = ParsedCall(GENERATIONS, form=False, fields=json.loads(body))
         accepted = validate(call, PillowImageLoader(lambda _: None, lambda _: None))
-        answered(journal, str(number), chunks=(body,), call=call, request=accepted)
+        answered(journal, str(number), chunks=(body,), cached_call=call, request=accepted)
     first, *_ = journal.find()
     assert first.body is None
     assert first.prompt == "0" * 30_000

@@ -822,8 +822,8 @@ print(*sorted(name for name in sys.modules if name.startswith("images_emulator")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [
         "",
-        "images_emulator images_emulator.changeable_settings images_emulator.environment "
-        "images_emulator.pytest_plugin images_emulator.client_errors images_emulator.spelling",
+        "images_emulator images_emulator.changeable_settings images_emulator.client_errors "
+        "images_emulator.environment images_emulator.pytest_plugin images_emulator.spelling",
     ]
 
 

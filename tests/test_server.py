@@ -138,6 +138,7 @@ def test_the_package_lists_its_public_names() -> None:
         "Emulator",
         "RemoteServer",
         "Server",
+        "ServerError",
         "Settings",
         "create_app",
         "read_recipe",

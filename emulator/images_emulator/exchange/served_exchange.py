@@ -54,7 +54,7 @@ class OwnAnswerSearch(Enum):
     """It does not search, and draws."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class ServedExchange(Exchange):
     """A call while this process answers it, with everything that only its answer needs.
 
