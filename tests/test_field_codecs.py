@@ -17,7 +17,7 @@ from images_emulator.contract.field_codecs import (
     ADDED_LATER,
     DRAWING,
     ENCODING,
-    PICTURES,
+    IMAGES,
     Decides,
     codecs_of,
     key_function,
@@ -131,9 +131,7 @@ def added(name: str, **mark: Any) -> tuple[str, type, Any]:
 
 def test_a_field_that_was_added_later_leaves_no_trace_where_it_is_null() -> None:
     first = make_dataclass("First", [PROMPT])
-    later = make_dataclass(
-        "Later", [PROMPT, added("seed"), added("hue"), added("logos", **PICTURES)]
-    )
+    later = make_dataclass("Later", [PROMPT, added("seed"), added("hue"), added("logos", **IMAGES)])
     key = key_function(later, Decides.DRAWING)
     assert key(later("x")) == key_function(first, Decides.DRAWING)(first("x")) == ("x",)
     assert key(later("x", seed=1)) == ("x", "seed", "1")
@@ -267,7 +265,7 @@ def read(values: Mapping[str, Any], files: Mapping[str, bytes] = DATA) -> ImageR
     def picture(description: Mapping[str, Any]) -> CallImage:
         return restore(description, DATA[description["digest"]])
 
-    return ImageRequest.from_json(values, models=MODELS, picture=picture, file=files.__getitem__)
+    return ImageRequest.from_json(values, models=MODELS, image=picture, file=files.__getitem__)
 
 
 @usual

@@ -3,7 +3,7 @@ and the form of its value in keys, in the recipe of a file, and in JSON. A new p
 changes the picture is a field of `ImageRequest` (`request.py`) with a mark.
 
 A field has `field(metadata=…)` with one of the marks `DRAWING`, `ENCODING`, `ANIMATION` and
-`DELIVERY`. A codec (`PIXELS`, `PICTURES` …) is added for a value that is not JSON. Keys, recipes
+`DELIVERY`. A codec (`PIXELS`, `IMAGES` …) is added for a value that is not JSON. Keys, recipes
 and JSON are derived from the metadata, once, when the class is made.
 
 A new field that decides a file is `ADDED_LATER`, too, and None by default:
@@ -70,13 +70,13 @@ class Resolvers(Immutable):
     """Values that the JSON of a request refers to.
 
     - *models*: the models by id.
-    - *picture*: makes an image from its description, the attributes of `CallImage`. The digest
+    - *image*: makes an image from its description, the attributes of `CallImage`. The digest
       names the file.
     - *file*: gives a file of an own picture by its digest.
     """
 
     models: Mapping[str, _HasId]
-    picture: Callable[[Mapping[str, Any]], CallImage]
+    image: Callable[[Mapping[str, Any]], CallImage]
     file: Callable[[str], bytes]
 
 
@@ -134,7 +134,7 @@ class _PixelsCodec(FieldCodec):
         return int(width), int(height)
 
 
-class _PictureCodec(FieldCodec):
+class _ImageCodec(FieldCodec):
     key_expression = "{0}.digest if {0} else ''"
 
     def to_json(self, value: CallImage | None) -> Mapping[str, Any] | None:
@@ -150,20 +150,20 @@ class _PictureCodec(FieldCodec):
         }
 
     def from_json(self, value: Mapping[str, Any], resolvers: Resolvers) -> CallImage:
-        return resolvers.picture(value)
+        return resolvers.image(value)
 
     def to_recipe(self, value: CallImage | None) -> str | None:
         return value.digest if value else None
 
 
-class _PicturesCodec(FieldCodec):
+class _ImagesCodec(FieldCodec):
     key_expression = "*[each.digest for each in {}]"
 
     def to_json(self, value: Sequence[CallImage]) -> Sequence[Any] | None:
-        return [_PICTURE.to_json(each) for each in value] or None
+        return [_IMAGE.to_json(each) for each in value] or None
 
     def from_json(self, value: Sequence[Any], resolvers: Resolvers) -> tuple[CallImage, ...]:
-        return tuple(_PICTURE.from_json(each, resolvers) for each in value)
+        return tuple(_IMAGE.from_json(each, resolvers) for each in value)
 
     def to_recipe(self, value: Sequence[CallImage]) -> Sequence[str] | None:
         return [each.digest for each in value] or None
@@ -219,13 +219,13 @@ class _DayCodec(FieldCodec):
 
 
 _PLAIN: Final = FieldCodec()
-_PICTURE: Final = _PictureCodec()
+_IMAGE: Final = _ImageCodec()
 
 OPERATION_NAME: Final[Metadata] = {_CODEC_KEY: _OperationNameCodec()}
 MODEL_ID: Final[Metadata] = {_CODEC_KEY: _ModelIdCodec()}
 PIXELS: Final[Metadata] = {_CODEC_KEY: _PixelsCodec()}
-PICTURE: Final[Metadata] = {_CODEC_KEY: _PICTURE}
-PICTURES: Final[Metadata] = {_CODEC_KEY: _PicturesCodec()}
+IMAGE: Final[Metadata] = {_CODEC_KEY: _IMAGE}
+IMAGES: Final[Metadata] = {_CODEC_KEY: _ImagesCodec()}
 OWN_PICTURES: Final[Metadata] = {_CODEC_KEY: _OwnPicturesCodec()}
 VIOLATIONS: Final[Metadata] = {_CODEC_KEY: _ViolationsCodec()}
 DAY: Final[Metadata] = {_CODEC_KEY: _DayCodec()}

@@ -96,16 +96,16 @@ class OverlayRule(Rule, ABC, kw_only=True):
     def load(self, name: str, value: Any, first: CallImage, loader: ImageLoader) -> CallImage:
         """The decoded image of the checked *value*. Raises APIError where it does not fit over
         *first*, the first input image."""
-        picture = self.decode(name, value, first, loader)
-        if not picture or picture.format != "PNG":
+        image = self.decode(name, value, first, loader)
+        if not image or image.format != "PNG":
             raise errors.overlay_undecodable(name=name)
-        if (picture.width, picture.height) != (first.width, first.height):
+        if (image.width, image.height) != (first.width, first.height):
             raise errors.overlay_wrong_size(name=name)
-        if not picture.has_alpha:
+        if not image.has_alpha:
             raise errors.overlay_without_alpha(name=name)
-        if self.needs_transparency and not picture.has_transparent_pixels:
+        if self.needs_transparency and not image.has_transparent_pixels:
             raise errors.overlay_opaque(name=name)
-        return picture
+        return image
 
     def check_size(self, name: str, size: int) -> None:
         """Raises APIError for a file of *size* bytes that is too large."""

@@ -107,11 +107,11 @@ class ImageReferences(InputImages, kw_only=True):
             return loader.placeholder(item["image_url"])
         if len(data) >= IMAGE_BYTES_LIMIT:
             raise errors.file_too_large(name=where, limit=IMAGE_BYTES_LIMIT, size=len(data))
-        picture = loader.decode(data)
-        if not picture:
+        image = loader.decode(data)
+        if not image:
             key = next(key for key in item if item[key] is not None)
             raise errors.image_data_invalid(name=f"{where}.{key}")
-        return picture
+        return image
 
     def schema(self) -> dict[str, Any]:
         return {

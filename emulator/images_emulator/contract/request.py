@@ -21,11 +21,11 @@ from images_emulator.contract.field_codecs import (
     DELIVERY,
     DRAWING,
     ENCODING,
+    IMAGE,
+    IMAGES,
     MODEL_ID,
     OPERATION_NAME,
     OWN_PICTURES,
-    PICTURE,
-    PICTURES,
     PIXELS,
     VIOLATIONS,
     Decides,
@@ -120,9 +120,9 @@ class ImageRequest:
     frame_count: int = field(default=DEFAULT_FRAME_COUNT, metadata=ANIMATION)
     frame_duration_ms: int = field(default=200, metadata=ANIMATION)
     svg: Mapping[str, Any] | None = field(default=None, metadata=DELIVERY)
-    images: tuple[CallImage, ...] = field(default=(), metadata=DRAWING | PICTURES)
-    mask: CallImage | None = field(default=None, metadata=DRAWING | PICTURE)
-    markup: CallImage | None = field(default=None, metadata=DRAWING | PICTURE)
+    images: tuple[CallImage, ...] = field(default=(), metadata=DRAWING | IMAGES)
+    mask: CallImage | None = field(default=None, metadata=DRAWING | IMAGE)
+    markup: CallImage | None = field(default=None, metadata=DRAWING | IMAGE)
     own_pictures: tuple[OwnPicture, ...] | None = field(
         default=None, metadata=DRAWING | ADDED_LATER | OWN_PICTURES
     )
@@ -185,14 +185,14 @@ class ImageRequest:
         values: Mapping[str, Any],
         *,
         models: Mapping[str, Model],
-        picture: Callable[[Mapping[str, Any]], CallImage],
+        image: Callable[[Mapping[str, Any]], CallImage],
         file: Callable[[str], bytes],
     ) -> ImageRequest:
-        """The request that `to_json` wrote. *models* are by id. *picture* makes a picture from its
+        """The request that `to_json` wrote. *models* are by id. *image* makes an image from its
         description, *file* gives a file of an own picture by its digest, or raises KeyError. Raises
         ValueError where *values* make no request."""
         try:
-            return cls(**values_of(_FIELDS, values, Resolvers(models, picture, file)))
+            return cls(**values_of(_FIELDS, values, Resolvers(models, image, file)))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"this is no request: {error!r}") from error
 

@@ -85,10 +85,10 @@ class UploadedImages(InputImages, kw_only=True):
         return errors.file_too_large(name=name, limit=self.size_limit, size=upload.size)
 
     def load_one(self, name: str, index: int, item: Any, loader: ImageLoader) -> CallImage:
-        picture = loader.decode(item.data) if isinstance(item, Upload) else None
-        if not picture:
+        image = loader.decode(item.data) if isinstance(item, Upload) else None
+        if not image:
             raise errors.image_undecodable(number=index + 1, index=index)
-        return picture
+        return image
 
     def json_rule(self, as_of: Day) -> InputImages | None:
         if self.json_period is None or as_of not in self.json_period:
@@ -118,23 +118,23 @@ class SquarePNG(UploadedImages, kw_only=True):
         return errors.upload_not_png()
 
     def load_one(self, name: str, index: int, item: Any, loader: ImageLoader) -> CallImage:
-        picture = loader.decode(item.data) if isinstance(item, Upload) else None
-        if not picture or picture.format != "PNG":
+        image = loader.decode(item.data) if isinstance(item, Upload) else None
+        if not image or image.format != "PNG":
             raise errors.upload_not_png()
-        if picture.width != picture.height:
-            raise errors.upload_not_square(width=picture.width, height=picture.height)
+        if image.width != image.height:
+            raise errors.upload_not_square(width=image.width, height=image.height)
         if not self.alpha_is_mask:
-            self._check_mode(picture)
-        return picture
+            self._check_mode(image)
+        return image
 
-    def _check_mode(self, picture: CallImage) -> None:
-        if self.modes and picture.mode not in self.modes:
-            raise errors.upload_wrong_mode(listed=Words(self.modes), mode=picture.mode)
+    def _check_mode(self, image: CallImage) -> None:
+        if self.modes and image.mode not in self.modes:
+            raise errors.upload_wrong_mode(listed=Words(self.modes), mode=image.mode)
 
     def mask_of(
         self, images: tuple[CallImage, ...], raise_or_forgive: RaiseOrForgive
     ) -> CallImage | None:
-        """The picture itself, where its transparent pixels are the mask. "If mask is not provided,
+        """The image itself, where its transparent pixels are the mask. "If mask is not provided,
         image must have transparency, which will be used as the mask", says the specification from
         2022-12 to 2025-03."""
         if not self.alpha_is_mask:

@@ -112,7 +112,7 @@ class Validation:
                 self.raise_or_forgive(error)
                 if not uploads:
                     continue
-                # Each item is checked again when it is loaded, and a blank picture replaces those
+                # Each item is checked again when it is loaded, and a blank image replaces those
                 # that are no images.
                 value = [] if self.call.fields[name] is None else self.call.fields[name]
             if value is not None:
@@ -178,7 +178,7 @@ class Validation:
                 values.pop(conflict.yielding, None)
                 resolved = _resolved(rules, values)
         # The files are checked last, because decoding them takes longest.
-        pictures = self._pictures(rules, values)
+        images = self._images(rules, values)
         if "size" in rules:
             size = values.get("size")
             if self.violations and size in (None, "auto"):
@@ -188,7 +188,7 @@ class Validation:
             resolved["size"] = self.source
         arguments = {
             name: value
-            for name, value in (resolved | pictures).items()
+            for name, value in (resolved | images).items()
             if name in REQUEST_FIELDS and value is not None
         }
         arguments |= {
@@ -200,28 +200,28 @@ class Validation:
         }
         return ImageRequest(**arguments)
 
-    def _pictures(self, rules: Rules, values: Values) -> dict[str, Any]:
+    def _images(self, rules: Rules, values: Values) -> dict[str, Any]:
         """The images of the call, under the names that a request gives them."""
-        pictures: dict[str, Any] = {"mask": None, "markup": None}
+        loaded: dict[str, Any] = {"mask": None, "markup": None}
         for name, rule in rules.items():
             if name not in values:
                 continue
             if isinstance(rule, InputImages):
                 before = len(self.violations)
                 images = rule.load(name, values[name], self.loader, self.raise_or_forgive)
-                # The proportions of a blank picture, which replaces an invalid file, do not count.
+                # The proportions of a blank image, which replaces an invalid file, do not count.
                 if len(self.violations) == before:
                     self.source = images[0].width, images[0].height
-                pictures["images"] = images
+                loaded["images"] = images
                 if "mask" not in values:
-                    pictures["mask"] = rule.mask_of(images, self.raise_or_forgive)
+                    loaded["mask"] = rule.mask_of(images, self.raise_or_forgive)
             elif isinstance(rule, OverlayRule):
                 try:
-                    first = pictures["images"][0]
-                    pictures[name] = rule.load(name, values[name], first, self.loader)
+                    first = loaded["images"][0]
+                    loaded[name] = rule.load(name, values[name], first, self.loader)
                 except APIError as error:
                     self.raise_or_forgive(error)
-        return pictures
+        return loaded
 
 
 def _resolved(rules: Rules, values: Values) -> dict[str, Any]:

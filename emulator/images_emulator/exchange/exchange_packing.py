@@ -74,11 +74,11 @@ def unpack_request(document: Mapping[str, Any], data: bytes) -> ImageRequest:
     uploads = iter(files[: len(files) - len(digests)])
     own = dict(zip(reversed(digests), reversed(files), strict=False))
 
-    def picture(description: Mapping[str, Any]) -> CallImage:
+    def image(description: Mapping[str, Any]) -> CallImage:
         return imaging.decoder.restore(description, next(uploads))
 
     return ImageRequest.from_json(
-        document["request"], models=MODELS, picture=picture, file=own.__getitem__
+        document["request"], models=MODELS, image=image, file=own.__getitem__
     )
 
 

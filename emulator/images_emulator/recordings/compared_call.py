@@ -78,9 +78,9 @@ class FileValue(NamedTuple):
         return f"a file of {self.size} bytes ({self.sha256[:8]}…)"
 
 
-class PictureValue(NamedTuple):
+class ImageValue(NamedTuple):
     """A decoded upload, among the values of a request: its size, and a hash of its pixels. Two
-    files with the same pixels are the same picture, whatever their formats, unless they are large:
+    files with the same pixels are the same image, whatever their formats, unless they are large:
     see `pixel_digest` of `decoder.py`."""
 
     width: int
@@ -264,7 +264,7 @@ def _differences(
 
 
 def _is_value(value: Any) -> bool:
-    return isinstance(value, FileValue | PictureValue | _Null)
+    return isinstance(value, FileValue | ImageValue | _Null)
 
 
 def _shown(value: Any) -> str:
@@ -416,11 +416,11 @@ def _values(request: ImageRequest) -> Mapping[str, Any]:
     for name in UPLOAD_FIELDS:
         pictures = getattr(request, name)
         if isinstance(pictures, tuple):
-            values |= {name: [_picture_value(each) for each in pictures]} if pictures else {}
+            values |= {name: [_image_value(each) for each in pictures]} if pictures else {}
         elif pictures:
-            values[name] = _picture_value(pictures)
+            values[name] = _image_value(pictures)
     return values
 
 
-def _picture_value(picture: CallImage) -> PictureValue:
-    return PictureValue(picture.width, picture.height, imaging.decoder.pixel_digest(picture))
+def _image_value(image: CallImage) -> ImageValue:
+    return ImageValue(image.width, image.height, imaging.decoder.pixel_digest(image))

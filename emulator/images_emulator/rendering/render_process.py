@@ -233,7 +233,7 @@ def _request_of(job: Mapping[str, Any], blobs: Sequence[bytes]) -> ImageRequest:
         digest: (raw, blob) for (digest, raw), blob in zip(job["raws"].items(), blobs, strict=True)
     }
 
-    def picture(description: Mapping[str, Any]) -> CallImage:
+    def image(description: Mapping[str, Any]) -> CallImage:
         from images_emulator.imaging.decoder import unpack  # noqa: PLC0415 - it loads Pillow
 
         return unpack(description, *uploads.get(description["digest"], (None, b"")))
@@ -241,7 +241,7 @@ def _request_of(job: Mapping[str, Any], blobs: Sequence[bytes]) -> ImageRequest:
     def file(digest: str) -> bytes:
         return uploads[digest][1]
 
-    return ImageRequest.from_json(job["request"], models=MODELS, picture=picture, file=file)
+    return ImageRequest.from_json(job["request"], models=MODELS, image=image, file=file)
 
 
 def run() -> None:
