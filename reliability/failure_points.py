@@ -36,7 +36,7 @@ from reliability.stopping import SMALL
 
 ERRORS: Final = ("MemoryError", "OSError", "ConnectionResetError")
 
-THREADS: Final = {"loop": ERRORS, "pool": ERRORS, "decoder": ERRORS[:1]}
+THREADS: Final = {"loop": ERRORS, "pool": ERRORS, "decoder_queue": ERRORS[:1]}
 """The threads in which functions fail: that of the event loop, that which renders, that which
 decodes; with what they raise there, by turns. A decoder reads bytes that are in memory, and raises
 OSError for a file that is broken."""
