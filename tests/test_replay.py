@@ -1043,6 +1043,23 @@ def test_open_values_are_those_of_the_emulator(play: Play) -> None:
     assert call.answer_headers["x-request-id"]
 
 
+def test_described_headers_stand_in_place_of_the_standard_ones(play: Play) -> None:
+    recording = described({"data": [{"b64_json": "<any>"}]})
+    assert recording.response
+    expected = {
+        "content-type": ["application/json"],
+        "access-control-allow-origin": ["*"],
+        "openai-version": ["as it was"],
+        "set-cookie": ["a=1", "b=2"],
+    }
+    headers = tuple((name, value) for name, values in expected.items() for value in values)
+    player = play(replace(recording, response=replace(recording.response, headers=headers)))
+    played = answer_to(player.url, "POST", GENERATIONS, FOX, Origin="https://example.com")
+    sent = [(name.lower(), value) for name, value in played.headers]
+    assert {name: [each for key, each in sent if key == name] for name in expected} == expected
+    assert "x-request-id" in dict(sent)
+
+
 @pytest.mark.parametrize(
     ("recording", "sentence"),
     [

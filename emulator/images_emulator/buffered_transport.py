@@ -60,7 +60,7 @@ class BufferedTransport:
         """Sends the held bytes if nothing more comes."""
         self.is_closing = transport.is_closing
         self.protocol_answer: ProtocolAnswer | None = None
-        """See `Connection.answer`."""
+        """See `Connection.protocol_answer`."""
         self.is_stopped = False
         """See `Connection.is_stopped`."""
 

@@ -77,9 +77,9 @@ OCCUPIED_SCENARIO: Final = (
 
 
 class _WiderSteps:
-    """The steps of the scenario that fixtures of wider scope have injected or begun. Before them
-    there were *steps*. The steps of the server's own scenario are not theirs, nor are those that
-    tests leave."""
+    """The steps of the scenario that fixtures of wider scope have injected or begun. *steps* are
+    those that there were before these fixtures. The steps of the server's own scenario are not
+    theirs, nor are those that tests leave."""
 
     def __init__(self, steps: Sequence[Mapping[str, Any]]) -> None:
         self._own_documents = [*map(_step_document, steps)]
@@ -331,8 +331,8 @@ def _images_emulator(
 def _reset_around(
     request: pytest.FixtureRequest, session: _Session, server: AnyServer, settings: Settings
 ) -> Iterator[AnyServer]:
-    """The *server* with the settings of the marker: emptied, or as a fixture of wider scope has
-    it."""
+    """The *server* with the settings of the marker. It is emptied, unless a fixture of wider scope
+    has it: then it is as that fixture has left it."""
     marker = request.node.get_closest_marker(MARKER) if request.scope == "function" else None
     in_wider_fixture = session.users > 0
     session.users += 1

@@ -23,7 +23,8 @@ T = TypeVar("T")
 
 Day = date | None
 """A day on which something is looked up in the contract. None stands for no day in particular: all
-that existed on any day is found, in its newest version."""
+that existed on any day is found, in its newest version. Of a call that is judged by `any`, what
+exists is looked up for None, and versions for `Policy.day`."""
 
 
 class Period(Immutable):

@@ -64,10 +64,9 @@ class OwnPicture(Immutable):
 
     def add_holder(self) -> int:
         """Note one more call that holds this very object, and return the part of `weight` that it
-        counts. The first call
-        counts all of it, the second a half, the third a third, and so on. A thousand calls thus
-        count less than eight times what they hold. When the first calls are dropped, the calls that
-        are left still count something."""
+        counts. The first call counts all of it, the second a half, the third a third, and so on. A
+        thousand calls thus count less than eight times what they hold. When the first calls are
+        dropped, the calls that are left still count something."""
         holders = self.__dict__["_holders"] = self.__dict__.get("_holders", 0) + 1
         return self.weight // int(holders)
 

@@ -43,7 +43,7 @@ class Envelope(Immutable):
     constants: Mapping[str, Any] = field(default_factory=dict)
     """The values of keys that are the same in all errors of this form."""
     blank_behind: str = ""
-    """The text behind which an Azure body has a blank; empty for none. Such bodies are compact
+    """The text after which an Azure body has a blank; empty for none. Such bodies are compact
     otherwise."""
 
 

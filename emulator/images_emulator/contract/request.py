@@ -92,11 +92,11 @@ class ImageRequest:
     requests with the same values in these fields get the same bytes, in any process. A field
     without a mark raises at import; see `field_codecs`.
 
-    A new parameter is a rule in `model_rules.py`, and its type a field of `ParameterFilters` in
-    `state/query.py`. A parameter that changes the answer is a field here, too. One that changes the
-    drawing is used in `scene_of` of `imaging/drawing.py`; its value also seeds chance, so that
-    another value gives another scene. A parameter that openai-python lacks
-    is named in `web/code_samples/sdk_call.py`."""
+    A new parameter is a rule in `model_rules.py`, and the type of its values a field of
+    `ParameterFilters` in `state/query.py`. A parameter that changes the answer is a field here,
+    too. One that changes the drawing is used in `scene_of` of `imaging/drawing.py`; its value also
+    seeds chance, so that another value gives another scene. A parameter that openai-python lacks is
+    named in `web/code_samples/sdk_call.py`."""
 
     # Mark a new field that decides a file `ADDED_LATER`: the pictures of calls without it then keep
     # their bytes.

@@ -147,8 +147,8 @@ class SheetLayouts(Immutable):
 
 
 class FlexibleSize(ServiceSize, kw_only=True):
-    """WIDTHxHEIGHT or `auto`, within limits that are checked in the order of the fields, but
-    *sheets* before the numbers of pixels.
+    """WIDTHxHEIGHT or `auto`, within limits that are checked in the order of the fields; for an
+    animation *sheets* in place of the numbers of pixels.
 
     `auto` resolves to *auto_pixels* or a little less: to a square, or to the proportions of the
     first input image, within *max_ratio* and *max_edge*. The other limits do not hold for `auto`.

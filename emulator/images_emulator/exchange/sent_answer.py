@@ -213,8 +213,8 @@ class _Recorder(ABC):
 
 
 class _BodyRecorder(_Recorder):
-    """Records a body that is no stream: its text. Of *image_count* images that are as the emulator
-    makes them of the request, it is given no part."""
+    """Records the text of a body that is no stream. Where the body has the *image_count* images
+    that the emulator makes of the request, no part is passed to it."""
 
     def __init__(self, sent: SentAnswer, image_count: int) -> None:
         super().__init__(sent)

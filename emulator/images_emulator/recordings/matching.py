@@ -78,7 +78,7 @@ class Miss(NamedTuple):
     """No recording answers a call. *nearest* are the nearest recordings, nearest first."""
 
     title: str
-    """The call: its method and path, or its path alone where *reason* is given."""
+    """The call: its method and path. It is not shown where *reason* is given."""
     nearest: tuple[NearRecording, ...]
     reason: str = ""
     """Why a matching recording cannot be played, or the recordings cannot be read. Empty where none

@@ -1,11 +1,11 @@
 """Redaction (sanitizing) of a recording, before any of it reaches the disk. It removes
 API keys, cookies, other credentials, and the names of organization, project and Azure resource.
 
-They are searched for in headers, the query, bodies and files: as they are, and as they look within
-a URL, a JSON string or base64. In a body each is replaced by as many bytes, so lengths, boundaries
-and offsets stay true, and so does the time of each part of a stream. A PNG file in which text was
-replaced gets new checksums. A compressed body in which text was replaced is compressed anew: it may
-have another length, and is one part, at the time of the last.
+They are searched for in path, query, headers, bodies, files and notes: as they are, and as they
+look within a URL, a JSON string or base64. In a body each is replaced by as many bytes, so lengths,
+boundaries and offsets stay true, and so does the time of each part of a stream. A PNG file in which
+text was replaced gets new checksums. A compressed body in which text was replaced is compressed
+anew: it may have another length, and is one part, at the time of the last.
 """
 
 from __future__ import annotations

@@ -501,7 +501,7 @@ class Store(Protocol):
         ...
 
     def records(self, name: str, budget: int, codec: Codec[T]) -> Records[T]:
-        """Records that take at most *budget* bytes together."""
+        """Records whose weights are at most *budget* together."""
         ...
 
     def counters(

@@ -1,6 +1,6 @@
-"""The endpoints of Azure's paths. In this order they check what Azure API Management checks in
-front of the service, the operation, `api-version` and `api-key`, and what the service does, the
-deployment in the path or in the body.
+"""The endpoints of Azure's paths. They check, in this order, the operation, `api-version` and
+`api-key`, as Azure API Management does in front of the service, and the deployment in the path or
+in the body, as the service does.
 
 Azure's messages, headers and bodies are in `contract/azure.py`.
 """

@@ -47,11 +47,13 @@ class EmulatedAnswer:
 
 
 class DescribedAnswer(NamedTuple):
-    """An answer whose open values are filled in."""
+    """An answer whose open values are filled in. *described_names* are the names of the headers, in
+    lower case, that the recording has: they stand in place of the API's standard ones."""
 
     status: int
     headers: list[Header]
     body: bytes
+    described_names: frozenset[bytes]
 
 
 def described_answer(recording: Recording, emulated: EmulatedAnswer) -> DescribedAnswer:
@@ -71,15 +73,18 @@ def described_answer(recording: Recording, emulated: EmulatedAnswer) -> Describe
         is_compact = text.startswith(b'{"')
         body = _written(fill(described, json_value(text)), is_compact=is_compact)
         body += b"\n" if newline else b""
-    headers = {name.lower().encode("latin-1"): value for name, value in response.headers}
-    emulated_headers = [
-        header
-        for header in emulated.headers
-        if header[0] not in headers and header[0] != b"content-length"
+    described_headers = [
+        (name.lower().encode("latin-1"), value.encode("latin-1"))
+        for name, value in response.headers
+        if name.lower() != "content-length"
     ]
-    pairs = [(name, value.encode("latin-1")) for name, value in headers.items()]
-    length = b"content-length", b"%d" % len(body)
-    return DescribedAnswer(response.status, [*emulated_headers, *pairs, length], body)
+    names = frozenset(name for name, _ in described_headers)
+    headers = [
+        *(each for each in emulated.headers if each[0] not in {*names, b"content-length"}),
+        *described_headers,
+        (b"content-length", b"%d" % len(body)),
+    ]
+    return DescribedAnswer(response.status, headers, body, names)
 
 
 def _written(value: Any, *, is_compact: bool) -> bytes:

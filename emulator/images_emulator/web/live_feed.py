@@ -174,7 +174,7 @@ class _Batch:
             notes = self.calls[identity] = _CallNotes(exchange)
         return notes
 
-    def clear(self, what: Cleared) -> None:
+    def note_clearing(self, what: Cleared) -> None:
         # The notes stay: some may be of calls after the clearing. Notes of earlier calls are told
         # to nobody, because the journal has no such calls any more.
         self.skipped = 0
@@ -329,7 +329,7 @@ class LiveFeed:
             self._batch.missed |= self._watch_settled.is_set()
             self._watch_settled.set()
         elif change.kind == "cleared":
-            self._batch.clear("requests")
+            self._batch.note_clearing("requests")
         else:
             notes = self._batch.notes_of(change.key)
             if change.kind == "added":
@@ -388,6 +388,7 @@ class LiveFeed:
 
     def _note_event(self, exchange: Exchange, index: int) -> None:
         self._batch.notes_of(exchange.id, exchange).events.append(index)
+        self._shrink()
         self._schedule()
 
     def _note_completion(self, exchange: Exchange) -> None:
@@ -396,7 +397,7 @@ class LiveFeed:
         self._schedule()
 
     def _note_clearing(self, what: Cleared) -> None:
-        self._batch.clear(what)
+        self._batch.note_clearing(what)
         self._schedule()
 
     def _note_change(self, name: str) -> None:

@@ -229,6 +229,7 @@ class ReplayMiddleware:
             await self._note_miss(miss, exchange, emulated)(scope, receive, send)
             return
         exchange.recording, exchange.body_may_change = recording.name, True
+        exchange.answer.own_header_names = described.described_names
         await send(_start(described.status, described.headers))
         await send({"type": "http.response.body", "body": described.body})
 
