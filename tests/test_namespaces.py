@@ -1171,7 +1171,7 @@ def test_metrics_are_of_all_namespaces() -> None:
         # What was counted stays.
         assert figure(server, "calls_total") == 3
         # All namespaces have one cache.
-        weight = server.emulator.prepared_answers.weight
+        weight = server.emulator.prepared_calls.weight
         assert figure(server, 'cache_bytes{cache="requests"}') == weight
 
 

@@ -25,7 +25,7 @@ from images_emulator.exchange.retention import drop_body_and_pictures
 from images_emulator.imaging.decoder import decode
 from images_emulator.own_answers.own_answer import OwnAnswer
 from images_emulator.own_answers.picture_files import PictureFile
-from images_emulator.web.image_responses import ImageResponses, PreparedAnswer
+from images_emulator.web.image_responses import ImageResponses, PreparedCall
 from tests.answers import error_of
 from tests.conftest import KEY
 from tests.pictures import BLUE, GREEN, RED, encoded, halves, opened, plain, png
@@ -62,12 +62,12 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Answer:
             self: ImageResponses,
             request: Request,
             exchange: Any,
-            prepared: PreparedAnswer,
+            prepared: PreparedCall,
             headers: Any,
         ) -> Response:
             if raw:
                 return self.respond_raw(exchange, raw)
-            prepared = prepared.with_answer(answer, pictures or None)
+            prepared = prepared.answered_by(answer, pictures or None)
             exchange.request = prepared.request
             return await respond(self, request, exchange, prepared, headers)
 

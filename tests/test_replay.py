@@ -1387,7 +1387,7 @@ def test_pictures_of_a_recording_are_known_before_it_answers(play: Play) -> None
 
     def note_and_look(position: int, recording: Recording) -> None:
         note(position, recording)
-        noted.append(replay.hosts(position) and position not in replay.index.names)
+        noted.append(replay.has_pictures(position) and position not in replay.index.names)
 
     replay.index._note = note_and_look
     replay.add(replace(recording_of(FOX), downloads=(RecordedDownload("http://x/a.png"),)))

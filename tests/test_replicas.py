@@ -258,7 +258,7 @@ def test_reset_of_one_replica_empties_the_caches_of_the_other(
 ) -> None:
     one, other = replicas
     generate(http, other, response_format="b64_json")
-    caches = other.emulator.prepared_answers, other.emulator.logged_notices
+    caches = other.emulator.prepared_calls, other.emulator.logged_notices
     assert all(len(each) for each in caches)
     one.reset()
     http.get(f"{other.base_url}/models")

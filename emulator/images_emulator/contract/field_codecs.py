@@ -66,7 +66,7 @@ class _HasId(Protocol):
     def id(self) -> str: ...
 
 
-class Resolvers(Immutable):
+class ReferredValues(Immutable):
     """Values that the JSON of a request refers to.
 
     - *models*: the models by id.
@@ -94,7 +94,7 @@ class FieldCodec:
         """The value in JSON; None leaves the field out."""
         return value
 
-    def from_json(self, value: Any, resolvers: Resolvers) -> Any:
+    def from_json(self, value: Any, referred: ReferredValues) -> Any:
         """The value that `to_json` wrote. Raises KeyError, TypeError or ValueError for others."""
         return value
 
@@ -109,7 +109,7 @@ class _OperationNameCodec(FieldCodec):
     def to_json(self, value: Operation) -> str:
         return value.name
 
-    def from_json(self, value: str, resolvers: Resolvers) -> Operation:
+    def from_json(self, value: str, referred: ReferredValues) -> Operation:
         return IMAGE_OPERATIONS[value]
 
 
@@ -119,8 +119,8 @@ class _ModelIdCodec(FieldCodec):
     def to_json(self, value: _HasId) -> str:
         return value.id
 
-    def from_json(self, value: str, resolvers: Resolvers) -> _HasId:
-        return resolvers.models[value]
+    def from_json(self, value: str, referred: ReferredValues) -> _HasId:
+        return referred.models[value]
 
 
 class _PixelsCodec(FieldCodec):
@@ -129,7 +129,7 @@ class _PixelsCodec(FieldCodec):
     def to_json(self, value: tuple[int, int]) -> str:
         return "{}x{}".format(*value)
 
-    def from_json(self, value: str, resolvers: Resolvers) -> tuple[int, int]:
+    def from_json(self, value: str, referred: ReferredValues) -> tuple[int, int]:
         width, height = value.split("x")
         return int(width), int(height)
 
@@ -149,8 +149,8 @@ class _ImageCodec(FieldCodec):
             "has_alpha": value.has_alpha,
         }
 
-    def from_json(self, value: Mapping[str, Any], resolvers: Resolvers) -> CallImage:
-        return resolvers.image(value)
+    def from_json(self, value: Mapping[str, Any], referred: ReferredValues) -> CallImage:
+        return referred.image(value)
 
     def to_recipe(self, value: CallImage | None) -> str | None:
         return value.digest if value else None
@@ -162,8 +162,8 @@ class _ImagesCodec(FieldCodec):
     def to_json(self, value: Sequence[CallImage]) -> Sequence[Any] | None:
         return [_IMAGE.to_json(each) for each in value] or None
 
-    def from_json(self, value: Sequence[Any], resolvers: Resolvers) -> tuple[CallImage, ...]:
-        return tuple(_IMAGE.from_json(each, resolvers) for each in value)
+    def from_json(self, value: Sequence[Any], referred: ReferredValues) -> tuple[CallImage, ...]:
+        return tuple(_IMAGE.from_json(each, referred) for each in value)
 
     def to_recipe(self, value: Sequence[CallImage]) -> Sequence[str] | None:
         return [each.digest for each in value] or None
@@ -186,13 +186,13 @@ class _OwnPicturesCodec(FieldCodec):
             for each in value
         ]
 
-    def from_json(self, value: Sequence[Any], resolvers: Resolvers) -> tuple[OwnPicture, ...]:
+    def from_json(self, value: Sequence[Any], referred: ReferredValues) -> tuple[OwnPicture, ...]:
         return tuple(
             OwnPicture(
-                data=resolvers.file(each["digest"]),
+                data=referred.file(each["digest"]),
                 fit=each["fit"],
                 verbatim=each["verbatim"],
-                partials=tuple(map(resolvers.file, each["partials"])),
+                partials=tuple(map(referred.file, each["partials"])),
                 name=each["name"],
             )
             for each in value
@@ -206,7 +206,7 @@ class _ViolationsCodec(FieldCodec):
     def to_json(self, value: Sequence[Violation]) -> Sequence[Any] | None:
         return [[each.param, each.code] for each in value] or None
 
-    def from_json(self, value: Sequence[Any], resolvers: Resolvers) -> tuple[Violation, ...]:
+    def from_json(self, value: Sequence[Any], referred: ReferredValues) -> tuple[Violation, ...]:
         return tuple(Violation(*each) for each in value)
 
 
@@ -214,7 +214,7 @@ class _DayCodec(FieldCodec):
     def to_json(self, value: date | None) -> str | None:
         return value.isoformat() if value else None
 
-    def from_json(self, value: str, resolvers: Resolvers) -> date:
+    def from_json(self, value: str, referred: ReferredValues) -> date:
         return date.fromisoformat(value)
 
 
@@ -281,8 +281,8 @@ def json_of(codecs: Mapping[str, FieldCodec], request: Any) -> dict[str, Any]:
 
 
 def values_of(
-    codecs: Mapping[str, FieldCodec], values: Mapping[str, Any], resolvers: Resolvers
+    codecs: Mapping[str, FieldCodec], values: Mapping[str, Any], referred: ReferredValues
 ) -> dict[str, Any]:
     """The values of fields from *values*, the JSON of `json_of`. Raises KeyError, TypeError or
     ValueError for other JSON."""
-    return {name: codecs[name].from_json(value, resolvers) for name, value in values.items()}
+    return {name: codecs[name].from_json(value, referred) for name, value in values.items()}

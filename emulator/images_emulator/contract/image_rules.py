@@ -12,10 +12,10 @@ from images_emulator.contract.call_image import CallImage, ImageLoader
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.rules import Rule
 
-MB: Final = 2**20
+MEBIBYTE: Final = 2**20
 """Bytes of a megabyte; the documentation does not say which one it means."""
 
-IMAGE_BYTES_LIMIT: Final = 50 * MB
+IMAGE_BYTES_LIMIT: Final = 50 * MEBIBYTE
 """Images must be smaller than this, for any model."""
 
 MAX_INPUT_IMAGES: Final = 16
@@ -83,7 +83,7 @@ class OverlayRule(Rule, ABC, kw_only=True):
     transparent pixel.
     """
 
-    size_limit: int = 4 * MB
+    size_limit: int = 4 * MEBIBYTE
     needs_transparency: bool = False
 
     @abstractmethod

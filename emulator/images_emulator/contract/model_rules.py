@@ -25,7 +25,7 @@ from images_emulator.contract.conflicts import (
     OtherThan,
     Present,
 )
-from images_emulator.contract.image_rules import MB
+from images_emulator.contract.image_rules import MEBIBYTE
 from images_emulator.contract.operations import (
     EDITS,
     GENERATIONS,
@@ -359,7 +359,7 @@ MARKUP: Final = UploadedOverlay(needs_transparency=True, period=Period(since=dat
 """`markup`, an image drawn over the first input image."""
 
 INPUT_IMAGES: Final = UploadedImages(
-    earlier=((date(2025, 6, 2), UploadedImages(size_limit=25 * MB)),)
+    earlier=((date(2025, 6, 2), UploadedImages(size_limit=25 * MEBIBYTE)),)
 )
 """`image` of every GPT image model at edits, in JSON `images`."""
 

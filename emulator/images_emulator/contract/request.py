@@ -29,7 +29,7 @@ from images_emulator.contract.field_codecs import (
     PIXELS,
     VIOLATIONS,
     Decides,
-    Resolvers,
+    ReferredValues,
     codecs_of,
     json_of,
     key_function,
@@ -192,7 +192,7 @@ class ImageRequest:
         description, *file* gives a file of an own picture by its digest, or raises KeyError. Raises
         ValueError where *values* make no request."""
         try:
-            return cls(**values_of(_FIELDS, values, Resolvers(models, image, file)))
+            return cls(**values_of(_FIELDS, values, ReferredValues(models, image, file)))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"this is no request: {error!r}") from error
 

@@ -11,7 +11,7 @@ from images_emulator.contract.calendar import Day, Period
 from images_emulator.contract.call_image import CallImage, ImageLoader
 from images_emulator.contract.image_rules import (
     IMAGE_BYTES_LIMIT,
-    MB,
+    MEBIBYTE,
     InputImages,
     OverlayRule,
     RaiseOrForgive,
@@ -105,7 +105,7 @@ class SquarePNG(UploadedImages, kw_only=True):
     mask of a call without `mask`. *modes* are the accepted pixel modes; empty: all of them."""
 
     max_items: int = 1
-    size_limit: int = 4 * MB
+    size_limit: int = 4 * MEBIBYTE
     json_period: Period | None = None
     alpha_is_mask: bool = False
     modes: tuple[str, ...] = ()

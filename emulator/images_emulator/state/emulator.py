@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from images_emulator.state.replay import Replay
 
 PREPARED_SHARE: Final = 4
-"""Prepared answers may take as many bytes as the picture cache, divided by this."""
+"""Prepared calls may take as many bytes as the picture cache, divided by this."""
 
 
 def _settings_codec(initial: Settings) -> Codec[Settings]:
@@ -52,7 +52,7 @@ class Emulator:
     process are not in the store:
 
     - `deployments` is read from the settings and never changes.
-    - `renderer` and `prepared_answers` are caches. Equal keys give equal values in every process,
+    - `renderer` and `prepared_calls` are caches. Equal keys give equal values in every process,
       so a process without an entry only computes it again.
     - `logged_notices` keeps the log of this process from repeating itself.
 
@@ -118,8 +118,8 @@ class Emulator:
             else Renderer(initial.cache, min(initial.render_processes, spare_cores()), cache)
         )
         """Draws pictures, and caches them."""
-        self.prepared_answers: LRUCache = (
-            parent.prepared_answers if parent else cache(initial.cache // PREPARED_SHARE)
+        self.prepared_calls: LRUCache = (
+            parent.prepared_calls if parent else cache(initial.cache // PREPARED_SHARE)
         )
         """Validated requests, for calls that are repeated, and the events of their streams; see
         `web.images_api.ImagesAPI` and `web.image_responses.ImageResponses`. `reset` of the parent
@@ -250,7 +250,7 @@ class Emulator:
         self.clock.reset()
         self.scenario.reset()
         if self._has_own_caches:
-            self.prepared_answers.clear()
+            self.prepared_calls.clear()
             self.logged_notices.clear()
         self.journal.reset()
         # Last, because observers of this register rely on a completed reset.
@@ -258,9 +258,9 @@ class Emulator:
         trim_memory()
 
     def _register_changed(self, name: str) -> None:
-        """Drop the prepared answers and notices of this process after a reset by any process."""
+        """Drop the prepared calls and notices of this process after a reset by any process."""
         if name == "resets":
-            self.prepared_answers.clear()
+            self.prepared_calls.clear()
             self.logged_notices.clear()
 
     async def _reset(self) -> None:

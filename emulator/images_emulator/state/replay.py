@@ -48,7 +48,7 @@ class _Play(NamedTuple):
     seed: str = ""
 
 
-class HostedRecording(NamedTuple):
+class RecordedPicture(NamedTuple):
     """A hosted picture: the *position* of its recording in the folder, and its
     *download_index* among the downloads of that recording."""
 
@@ -61,10 +61,10 @@ class _SharedIndex:
 
     def __init__(self, resolver: Resolver) -> None:
         self.index = RecordingIndex(KeptRecordings(), resolver)
-        self.hosted: dict[str, HostedRecording] = {}
+        self.hosted: dict[str, RecordedPicture] = {}
         """The hosted pictures by their targets at this server, and by their paths alone, since the
         query is often a signature. Where several have one path, it stands for the last of them."""
-        self.hosting: set[int] = set()
+        self.with_pictures: set[int] = set()
         """The positions of the recordings that have hosted pictures."""
         self.is_prepared = False
         self.failure = ""
@@ -75,16 +75,16 @@ class _SharedIndex:
 
     def forget_hosted(self) -> None:
         """Forget what `note_hosted` has noted."""
-        self.hosted, self.hosting = {}, set()
+        self.hosted, self.with_pictures = {}, set()
 
     def note_hosted(self, position: int, recording: Recording) -> None:
         """Note the hosted pictures of *recording*, before a call can be answered by it."""
         for number, download in enumerate(recording.downloads):
             path, _, query = hosted_target(download.url).partition("?")
             path = unquote(path)
-            place = HostedRecording(position, number)
+            place = RecordedPicture(position, number)
             self.hosted[path] = self.hosted[f"{path}?{query}"] = place
-            self.hosting.add(position)
+            self.with_pictures.add(position)
 
 
 class Replay:
@@ -201,10 +201,10 @@ class Replay:
         with self._shared.preparing:
             self.index.add(recording)
 
-    def hosts(self, position: int) -> bool:
+    def has_pictures(self, position: int) -> bool:
         """Whether the answer of the recording at *position* names hosted pictures that were
         fetched."""
-        return position in self._shared.hosting
+        return position in self._shared.with_pictures
 
     async def next_of(self, positions: Sequence[int]) -> int:
         """The position of the recording among *positions* that is played now. Raises APIError where
@@ -215,13 +215,13 @@ class Replay:
         granted = (await self._counters.claim(plays)).granted
         return granted[0].position if granted else positions[-1]
 
-    def hosted(self, path: str, query: str) -> HostedRecording | None:
+    def picture_at(self, path: str, query: str) -> RecordedPicture | None:
         """The hosted picture at the *path* and *query* of this server, or else the last one at that
         path; None where there is none."""
         hosted = self._shared.hosted
         return hosted.get(f"{path}?{query}") or hosted.get(path)
 
-    def download(self, hosted: HostedRecording) -> RecordedDownload:
+    def download(self, hosted: RecordedPicture) -> RecordedDownload:
         """The hosted picture as it was fetched."""
         return self.recordings[hosted.position].downloads[hosted.download_index]
 

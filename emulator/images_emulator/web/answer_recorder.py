@@ -20,7 +20,7 @@ from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.state.account import Account
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.journal import Journal
-from images_emulator.web.call_policy import set_valid_policy
+from images_emulator.web.call_policy import set_policy_if_valid
 from images_emulator.web.memory_release import large_parts
 
 ORIGIN: Final = b"origin"
@@ -40,7 +40,7 @@ class StandardHeaders:
     def of(self, exchange: ServedExchange, status: int) -> list[Header]:
         """The headers of an answer with *status*. Sets `ServedExchange.policy`, unless it is set or
         the call's `x-emulator-…` headers are invalid."""
-        set_valid_policy(exchange, self._emulator.settings)
+        set_policy_if_valid(exchange, self._emulator.settings)
         head, account = exchange.head, self._emulator.account
         if account is not self._account:
             self._organization = account.organization.encode()

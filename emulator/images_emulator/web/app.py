@@ -18,7 +18,7 @@ from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
 from images_emulator.state.emulator import Emulator
 from images_emulator.web.admin import Admin
-from images_emulator.web.call_policy import set_valid_policy
+from images_emulator.web.call_policy import set_policy_if_valid
 from images_emulator.web.cors_middleware import CORSMiddleware
 from images_emulator.web.endpoints import Endpoint
 from images_emulator.web.fault_middleware import FaultMiddleware
@@ -49,9 +49,9 @@ class Router:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            from starlette.routing import Router as NotHTTP  # noqa: PLC0415 - a server has HTTP alone
+            from starlette.routing import Router as StarletteRouter  # noqa: PLC0415 - a server has HTTP alone
 
-            await NotHTTP()(scope, receive, send)
+            await StarletteRouter()(scope, receive, send)
             return
         request, exchange = Request(scope, receive, send), exchange_of(scope)
         try:
@@ -90,7 +90,7 @@ class Router:
     def _unrouted(self, status: int, exchange: ServedExchange) -> Response:
         """The answer to an unknown path (404) or a wrong method (405). In OpenAI's dialect today's
         404 is empty, and the 405 has a message."""
-        set_valid_policy(exchange, self.emulator.settings)
+        set_policy_if_valid(exchange, self.emulator.settings)
         dialect = exchange.dialect
         refusal = version_on(exchange.day, dialect.unknown_path, dialect.earlier_unknown_path)
         if status == 405:

@@ -54,7 +54,7 @@ def has_valid_policy_headers(exchange: ServedExchange, settings: Settings) -> bo
     return True
 
 
-def set_valid_policy(exchange: ServedExchange, settings: Settings) -> None:
+def set_policy_if_valid(exchange: ServedExchange, settings: Settings) -> None:
     """Set `ServedExchange.policy`, unless it is set already or the headers are invalid."""
     if exchange.policy is None:
         with suppress(APIError):

@@ -31,7 +31,7 @@ from images_emulator.state.steps import MatchInput
 from images_emulator.web.authentication import authenticate
 from images_emulator.web.azure_endpoints import deployment_of
 from images_emulator.web.blob_responses import storage_error_response
-from images_emulator.web.call_policy import has_valid_policy_headers, set_valid_policy
+from images_emulator.web.call_policy import has_valid_policy_headers, set_policy_if_valid
 from images_emulator.web.json_responses import error_response
 from images_emulator.web.match_input import input_of_call, input_of_download
 from images_emulator.web.request_body import read_body, read_call
@@ -173,7 +173,7 @@ class FaultMiddleware:
         replay = self.emulator.replay
         return exchange.method in ("GET", "HEAD") and (
             self.emulator.hosting.is_signed(exchange.path, query)
-            or (replay is not None and replay.hosted(exchange.path, query) is not None)
+            or (replay is not None and replay.picture_at(exchange.path, query) is not None)
         )
 
     async def _call_with_fault(
@@ -207,7 +207,7 @@ class FaultMiddleware:
                 "organization": self.emulator.account.organization_id,
                 **self._dialect_values(exchange),
             }
-            set_valid_policy(exchange, self.emulator.settings)
+            set_policy_if_valid(exchange, self.emulator.settings)
             await fault(self.app, exchange, scope, receive, send)
         except APIError as error:
             await self._refuse(error, exchange, fault)(scope, receive, send)

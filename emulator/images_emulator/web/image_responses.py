@@ -52,8 +52,9 @@ EVENT_OVERHEAD_BYTES: Final = 512
 
 
 @dataclass(slots=True, weakref_slot=True, eq=False)
-class PreparedAnswer:
-    """A validated request with its body, and the parts that all answers to it share."""
+class PreparedCall:
+    """A validated call, with its body and the parts that all answers to it share. `Emulator` caches
+    them, with the bytes of events."""
 
     request: ImageRequest
     chunks: tuple[bytes, ...]
@@ -70,28 +71,28 @@ class PreparedAnswer:
     """The headers that tell of own pictures which are not what the call asks for. None until the
     own pictures were checked."""
     event_key: object | None = None
-    """The stand-in for this object in the keys of its events in `Emulator.prepared_answers`. With
+    """The stand-in for this object in the keys of its events in `Emulator.prepared_calls`. With
     the object itself, a key would keep body and uploads. None where no other call has this
     object."""
-    _answered: PreparedAnswer | None = None
-    """The last result of `with_answer`, as long as the answer of which it was made is alive."""
+    _answered: PreparedCall | None = None
+    """The last result of `answered_by`, as long as the answer of which it was made is alive."""
     _answer: ref[OwnAnswer] | None = None
 
-    def with_answer(
+    def answered_by(
         self, answer: OwnAnswer, pictures: tuple[OwnPicture, ...] | None
-    ) -> PreparedAnswer:
+    ) -> PreparedCall:
         """Copy the call, to be answered by *answer*, with own *pictures* (None: by drawings). The
         copy shares no part of an answer with this one. With the same objects the method returns
         the last copy again, so a repeated call is as fast as any other.
 
         The copy is kept only as long as its pictures are in memory anyway, because *answer* has
-        them: the budget of prepared answers does not count them. A function makes pictures anew.
+        them: the budget of prepared calls does not count them. A function makes pictures anew.
         """
         last, overrides = self._answered, answer.overrides
         if last and last.request.own_pictures is pictures and last.overrides is overrides:
             return last
         request = replace(self.request, own_pictures=pictures)
-        answered = PreparedAnswer(
+        answered = PreparedCall(
             request,
             self.chunks,
             details=self.details,
@@ -104,7 +105,7 @@ class PreparedAnswer:
         return answered
 
 
-def _forget(owner: ref[PreparedAnswer], answer: ref[OwnAnswer]) -> None:
+def _forget(owner: ref[PreparedCall], answer: ref[OwnAnswer]) -> None:
     """Drop the last copy of *owner*, if it was made of *answer*, which is no more."""
     if (prepared := owner()) and prepared._answer is answer:
         prepared._answered = prepared._answer = None
@@ -141,7 +142,7 @@ class ImageResponses:
         self,
         request: Request,
         exchange: ServedExchange,
-        prepared: PreparedAnswer,
+        prepared: PreparedCall,
         headers: RawHeaders,
     ) -> Response:
         """The answer to *prepared*, with *headers* beside its own. Raises ClientDisconnect, and
@@ -176,8 +177,8 @@ class ImageResponses:
         response.raw_headers += own
         return response
 
-    async def _notices(self, request: Request, prepared: PreparedAnswer) -> RawHeaders:
-        """The `PreparedAnswer.notice_headers`. The own pictures are checked where no earlier call
+    async def _notices(self, request: Request, prepared: PreparedCall) -> RawHeaders:
+        """The `PreparedCall.notice_headers`. The own pictures are checked where no earlier call
         did it. Raises APIError for a picture that cannot answer the call."""
         if prepared.notice_headers is None:
             try:
@@ -195,7 +196,7 @@ class ImageResponses:
         return prepared.notice_headers
 
     async def _body(
-        self, request: Request, exchange: ServedExchange, prepared: PreparedAnswer
+        self, request: Request, exchange: ServedExchange, prepared: PreparedCall
     ) -> bytes:
         image_request, created = prepared.request, exchange.time.replace(microsecond=0)
         by_url = image_request.response_format == "url"
@@ -256,7 +257,7 @@ class ImageResponses:
         return await self.renderer.run_in_pool(lambda: usage_of(image_request, partial_images))
 
     async def _events(
-        self, prepared: PreparedAnswer, request: Request
+        self, prepared: PreparedCall, request: Request
     ) -> AsyncGenerator[bytes, None]:
         index = 0
         try:
@@ -272,13 +273,13 @@ class ImageResponses:
             error = exchange.error_answer(operational_errors.generation_failed())
             yield wire.error_event(error, index, exchange.day)
 
-    async def _event(self, prepared: PreparedAnswer, request: Request, index: int) -> bytes:
+    async def _event(self, prepared: PreparedCall, request: Request, index: int) -> bytes:
         """The event with that *index*, from 0.
 
         Streams of calls that share the *prepared* request share the bytes of an event for a second,
-        in `Emulator.prepared_answers`: a thousand slow streams would hold a thousand copies.
+        in `Emulator.prepared_calls`: a thousand slow streams would hold a thousand copies.
         """
-        cache = self.emulator.prepared_answers
+        cache = self.emulator.prepared_calls
         created = self.emulator.clock.now().replace(microsecond=0)
         key = prepared.event_key, index, created
         event: bytes | None = cache.get(key) if prepared.event_key else None
@@ -291,7 +292,7 @@ class ImageResponses:
         return event
 
     async def _event_parts(
-        self, prepared: PreparedAnswer, request: Request, index: int
+        self, prepared: PreparedCall, request: Request, index: int
     ) -> tuple[Template, bytes]:
         """The template of the event with that *index*, and the base64 of its image."""
         image_request = prepared.request

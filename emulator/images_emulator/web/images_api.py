@@ -39,15 +39,15 @@ from images_emulator.state.rate_limits import Admission
 from images_emulator.web.authentication import file_owner
 from images_emulator.web.disconnect import watch_disconnect
 from images_emulator.web.endpoints import Handler
-from images_emulator.web.image_responses import ImageResponses, NoResponse, PreparedAnswer
+from images_emulator.web.image_responses import ImageResponses, NoResponse, PreparedCall
 from images_emulator.web.request_body import read_body, read_call
 
 logger = logging.getLogger("images_emulator")
 
 PREPARED_OVERHEAD_BYTES: Final = 4096
-"""Bytes that a prepared answer takes beside its body and its texts, about."""
+"""Bytes that a prepared call takes beside its body and its texts, about."""
 
-ModelResolver = Callable[[Request, ParsedCall], str]
+ModelLookup = Callable[[Request, ParsedCall], str]
 """Finds the model of a call whose `model` names a deployment, or is missing. Raises APIError."""
 
 
@@ -70,7 +70,7 @@ class ImagesAPI:
             imaging.decode_limits.DecodeLimits.of(settings),
         )
 
-    def handler(self, operation: Operation, model_of: ModelResolver | None = None) -> Handler:
+    def handler(self, operation: Operation, model_of: ModelLookup | None = None) -> Handler:
         """The handler of *operation*. It marks the errors of body and parameters as those of an
         operation: see `APIError.is_of_operation`."""
 
@@ -81,43 +81,44 @@ class ImagesAPI:
             except APIError as error:
                 error.is_of_operation = True
                 raise
-            answer = await self._answer_of(exchange, prepared)
-            if answer is None:
+            to_send = await self._with_own_answer(exchange, prepared)
+            if to_send is None:
                 exchange.own_answer_search = OwnAnswerSearch.NONE_FOUND
                 return NoResponse()
-            if isinstance(answer, RawAnswer):
+            if isinstance(to_send, RawAnswer):
                 exchange.request = prepared.request
-                return self.responses.respond_raw(exchange, answer)
-            exchange.request = answer.request
-            headers = self._emulator_headers(answer.request, policy.day)
-            return await self.responses.respond(request, exchange, answer, headers)
+                return self.responses.respond_raw(exchange, to_send)
+            exchange.request = to_send.request
+            headers = self._emulator_headers(to_send.request, policy.day)
+            return await self.responses.respond(request, exchange, to_send, headers)
 
         return respond
 
-    async def _answer_of(
-        self, exchange: ServedExchange, prepared: PreparedAnswer
-    ) -> PreparedAnswer | RawAnswer | None:
-        """The answer of the call: *prepared*, or what its own answer makes of it. None where a
-        recording is to answer it. This claims the own answer, and takes the images from the rate
-        limit. Raises APIError where the rate limit refuses the call, or its own answer fails."""
+    async def _with_own_answer(
+        self, exchange: ServedExchange, prepared: PreparedCall
+    ) -> PreparedCall | RawAnswer | None:
+        """What is to be sent: *prepared*, or what the call's own answer makes of it. None where a
+        recording is to answer the call. This claims the own answer, and takes the images from the
+        rate limit. Raises APIError where the rate limit refuses the call, or its own answer
+        fails."""
         admission = None
         if self.emulator.rate_limits.rate:
             admission = self._admission(exchange, prepared.request)
         search = exchange.own_answer_search
-        answer: PreparedAnswer | RawAnswer = prepared
+        to_send: PreparedCall | RawAnswer = prepared
         if self.emulator.scenario.has_answers and search is not OwnAnswerSearch.NONE_FOUND:
             from images_emulator.web.own_answer_search import apply_own_answer  # noqa: PLC0415 - it loads Pillow
 
             if search is OwnAnswerSearch.BEFORE_DRAWING:
                 # The claim takes the images from the rate limit, too.
                 return await apply_own_answer(exchange, prepared, self.emulator, admission)
-            answer = await apply_own_answer(exchange, prepared, self.emulator, None)
-        if search is OwnAnswerSearch.BEFORE_RECORDING and answer is prepared:
+            to_send = await apply_own_answer(exchange, prepared, self.emulator, None)
+        if search is OwnAnswerSearch.BEFORE_RECORDING and to_send is prepared:
             # A recording does not count for the rate limit, unless it has open values and is drawn.
             return None
         if admission:
             await admission.admit()
-        return answer
+        return to_send
 
     def _admission(self, exchange: ServedExchange, image_request: ImageRequest) -> Admission | None:
         """The admission of the images by the rate limit of the API key or the deployment; None
@@ -134,11 +135,11 @@ class ImagesAPI:
         exchange: ServedExchange,
         operation: Operation,
         policy: Policy,
-        model_of: ModelResolver | None,
-    ) -> PreparedAnswer:
+        model_of: ModelLookup | None,
+    ) -> PreparedCall:
         """Read and validate the call.
 
-        A call of an operation without uploads may be in `Emulator.prepared_answers` already,
+        A call of an operation without uploads may be in `Emulator.prepared_calls` already,
         unless it is large or to a deployment. Calls with the same operation, dialect, policy,
         `content-type` and body have the same request and the same text of the answer. The policy
         holds the day and the settings that can change. The fault middleware removes directives from
@@ -151,7 +152,7 @@ class ImagesAPI:
         if not (operation.reads_uploads or model_of or exchange.is_large):
             content_type = exchange.head.by_name.get(b"content-type")
             key = operation, exchange.dialect, policy, content_type, body
-            prepared: PreparedAnswer | None = self.emulator.prepared_answers.get(key)
+            prepared: PreparedCall | None = self.emulator.prepared_calls.get(key)
             if prepared:
                 # All journal entries with this body share one copy of it.
                 exchange.chunks = prepared.chunks
@@ -163,7 +164,7 @@ class ImagesAPI:
             )
             if model_of:
                 call = replace(call, fields={**call.fields, "model": model_of(request, call)})
-            prepared = PreparedAnswer(await self._validated(request, exchange, call, policy), body)
+            prepared = PreparedCall(await self._validated(request, exchange, call, policy), body)
         if key:
             length = exchange.body_bytes
             if length > MAX_LATE_PARSE_BYTES:
@@ -173,7 +174,7 @@ class ImagesAPI:
             # in the templates.
             weight = PREPARED_OVERHEAD_BYTES + len(content_type or b"") + 8 * length
             prepared.event_key = object()
-            self.emulator.prepared_answers.put(key, prepared, weight)
+            self.emulator.prepared_calls.put(key, prepared, weight)
         return prepared
 
     async def _validated(

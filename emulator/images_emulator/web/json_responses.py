@@ -13,7 +13,7 @@ from images_emulator.contract.operations import JSON
 from images_emulator.contract.refusal import APIError, ErrorAnswer
 from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.settings import Settings
-from images_emulator.web.call_policy import set_valid_policy
+from images_emulator.web.call_policy import set_policy_if_valid
 
 JSON_BYTES: Final = JSON.encode()
 """The media type of JSON, as a header's value."""
@@ -47,7 +47,7 @@ def json_response(body: bytes, status: int = 200) -> Response:
 def error_response(error: APIError, exchange: ServedExchange, settings: Settings) -> Response:
     """The error answer of *exchange*: in the words of its day, in the form of its dialect. The
     *settings* say the day of an exchange that no endpoint has seen."""
-    set_valid_policy(exchange, settings)
+    set_policy_if_valid(exchange, settings)
     # The traceback holds the frames of the call, and the frames hold the error. Such a cycle would
     # keep bodies and pictures in memory until the garbage collector finds it.
     error.__traceback__ = None

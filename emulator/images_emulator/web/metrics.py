@@ -351,7 +351,7 @@ class Metrics:
         caches: Mapping[str, list[LRUCache]] = {
             "pictures": [each.cache for each in renderers],
             "thumbnails": [each.thumbnails for each in renderers],
-            "requests": [*{each.prepared_answers for each in emulators}],
+            "requests": [*{each.prepared_calls for each in emulators}],
         }
         for name, values in caches.items():
             self._set(sum(each.weight for each in values), "cache_bytes", name)

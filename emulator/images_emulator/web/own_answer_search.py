@@ -17,7 +17,7 @@ from images_emulator.own_answers.own_answer import OwnAnswer
 from images_emulator.own_answers.picture_files import ReadingContext, base_name, read_files
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.rate_limits import Admission
-from images_emulator.web.image_responses import PreparedAnswer
+from images_emulator.web.image_responses import PreparedCall
 from images_emulator.web.match_input import input_of_request
 
 logger = logging.getLogger("images_emulator")
@@ -25,10 +25,10 @@ logger = logging.getLogger("images_emulator")
 
 async def apply_own_answer(
     exchange: ServedExchange,
-    prepared: PreparedAnswer,
+    prepared: PreparedCall,
     emulator: Emulator,
     admission: Admission | None,
-) -> PreparedAnswer | RawAnswer:
+) -> PreparedCall | RawAnswer:
     """Find the own answer that the call meets. Return a copy of *prepared* that the answer
     changes, or the answer where it is raw, or *prepared* where there is none. Raises APIError where
     the call has an *admission* that the rate limit refuses, and where the function of an answer
@@ -52,7 +52,7 @@ async def apply_own_answer(
             sentence = _sentence(error)
             reason = f"{type(error).__name__}: {sentence}" if sentence else type(error).__name__
             raise emulator_errors.failed_answer(name=met.title, reason=reason) from None
-    return prepared.with_answer(answer, pictures)
+    return prepared.answered_by(answer, pictures)
 
 
 def _sentence(error: Exception) -> str:

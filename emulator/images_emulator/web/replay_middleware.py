@@ -35,7 +35,7 @@ from images_emulator.recordings.recording import Recording
 from images_emulator.recordings.sendable import check_status
 from images_emulator.setting_values import OnMiss
 from images_emulator.state.emulator import Emulator
-from images_emulator.state.replay import HostedRecording, Replay
+from images_emulator.state.replay import RecordedPicture, Replay
 from images_emulator.web.authentication import file_owner
 from images_emulator.web.described_answer import EmulatedAnswer, described_answer
 from images_emulator.web.forwarded_headers import base_url
@@ -114,7 +114,7 @@ class ReplayMiddleware:
             await self.emulator.renderer.run_in_background(self._prepare)
         if exchange.kind == "download":
             query = exchange.head.query_string.decode("latin-1")
-            hosted = self.replay.hosted(exchange.path, query)
+            hosted = self.replay.picture_at(exchange.path, query)
             if hosted is None or exchange.is_expired or exchange.method not in ("GET", "HEAD"):
                 await self.app(scope, receive, send)
             else:
@@ -246,7 +246,7 @@ class ReplayMiddleware:
         described stays as it is. Raises OSError and ValueError where it cannot be made of its
         files."""
         base = ""
-        if self.replay.hosts(position):
+        if self.replay.has_pictures(position):
             base = base_url(request, self.emulator.settings.public_url)
         accept_encoding = exchange.head.header(b"accept-encoding")
         key = position, base, accept_encoding
@@ -305,7 +305,7 @@ class ReplayMiddleware:
 
     async def _send_download(
         self,
-        hosted: HostedRecording,
+        hosted: RecordedPicture,
         exchange: ServedExchange,
         scope: Scope,
         receive: Receive,

@@ -1,4 +1,4 @@
-"""Prepared answers: a call that comes again is not validated again, and nobody can tell."""
+"""Prepared calls: a call that comes again is not validated again, and nobody can tell."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from images_emulator.contract.dialect import OPENAI
 from images_emulator.contract.http_headers import header_value
 from images_emulator.contract.validation import validate
 from images_emulator.web import journal_middleware
-from images_emulator.web.image_responses import PreparedAnswer
+from images_emulator.web.image_responses import PreparedCall
 from tests.answers import error_of
 from tests.pictures import png
 from tests.test_streams import frames
@@ -59,7 +59,7 @@ def test_a_call_is_validated_once_a_day(
     assert len(validations) == 2
 
 
-def test_a_reset_forgets_prepared_answers(
+def test_a_reset_forgets_prepared_calls(
     emulator: Emulator, again: Callable[..., httpx2.Response], validations: list[Any]
 ) -> None:
     again()
@@ -224,10 +224,10 @@ def test_streams_of_the_same_request_share_the_bytes_of_an_event_for_a_second(
 ) -> None:
     stream = {"model": "gpt-image-2", "prompt": "a fox", "stream": True, "partial_images": 1}
     first = again(stream)
-    weight = emulator.prepared_answers.weight
+    weight = emulator.prepared_calls.weight
     assert weight > len(first.content)
     assert again(stream).content == first.content
-    assert emulator.prepared_answers.weight == weight
+    assert emulator.prepared_calls.weight == weight
     emulator.clock.advance(seconds=1)
     assert again(stream).content != first.content
 
@@ -235,13 +235,13 @@ def test_streams_of_the_same_request_share_the_bytes_of_an_event_for_a_second(
 def test_a_stream_that_no_other_call_can_share_is_not_kept(
     emulator: Emulator, http: httpx2.Client
 ) -> None:
-    weight = emulator.prepared_answers.weight
+    weight = emulator.prepared_calls.weight
     fields = {"model": "gpt-image-2", "prompt": "a fox", "stream": "true", "partial_images": "1"}
     files = {"image": ("a.png", png(), "image/png")}
     with http.stream("POST", "/v1/images/edits", data=fields, files=files) as answer:
         events = answer.read()
     assert b"image_edit.completed" in events
-    assert emulator.prepared_answers.weight == weight
+    assert emulator.prepared_calls.weight == weight
 
 
 def test_events_in_the_cache_keep_no_request(
@@ -249,29 +249,29 @@ def test_events_in_the_cache_keep_no_request(
 ) -> None:
     stream = {"model": "gpt-image-2", "prompt": "a fox of its own", "stream": True}
     again(stream)
-    keys = [key for key in emulator.prepared_answers._entries if isinstance(key, tuple)]
+    keys = [key for key in emulator.prepared_calls._entries if isinstance(key, tuple)]
     assert keys
-    assert not any(isinstance(part, PreparedAnswer) for key in keys for part in key)
+    assert not any(isinstance(part, PreparedCall) for key in keys for part in key)
 
 
 def test_a_prepared_request_weighs_its_body(
     emulator: Emulator, again: Callable[..., httpx2.Response]
 ) -> None:
     again(SMALL | {"prompt": "x" * 1000})
-    assert emulator.prepared_answers.weight > 8 * 1000
+    assert emulator.prepared_calls.weight > 8 * 1000
 
 
 def test_a_prepared_request_weighs_its_media_type(
     emulator: Emulator, again: Callable[..., httpx2.Response]
 ) -> None:
     again(SMALL, **{"content-type": f"application/json; x={'y' * 50_000}"})
-    assert emulator.prepared_answers.weight > 50_000
+    assert emulator.prepared_calls.weight > 50_000
 
 
 def answered_requests(emulator: Emulator) -> int:
-    """The number of prepared answers that keep a copy for an own answer."""
-    entries = [value for value, _ in emulator.prepared_answers._entries.values()]
-    return sum(bool(each._answered) for each in entries if isinstance(each, PreparedAnswer))
+    """The number of prepared calls that keep a copy for an own answer."""
+    entries = [value for value, _ in emulator.prepared_calls._entries.values()]
+    return sum(bool(each._answered) for each in entries if isinstance(each, PreparedCall))
 
 
 def test_a_prepared_request_keeps_own_pictures_no_longer_than_their_answer(
@@ -303,7 +303,7 @@ def test_events_with_the_picture_of_a_function_are_not_kept(
     """No other call has the same event."""
 
     def weight() -> int:
-        return int(emulator.prepared_answers.weight)
+        return int(emulator.prepared_calls.weight)
 
     server.answer(lambda request, index: png((512, 512)))
     stream = client.images.generate(model="gpt-image-2", prompt="x", stream=True)
