@@ -30,8 +30,8 @@ class BaseFault(StrictModel):
     """Whether the fault is for streams alone. The scenario then spares calls that ask for none."""
 
     changes_body: ClassVar[bool] = True
-    """Whether the fault may send other bytes of a good answer than the endpoint wrote. False for
-    one that waits, perhaps without end, or changes headers. The journal searches a body that may
+    """Whether the body of a good answer may leave otherwise than the endpoint wrote it, or not at
+    all. False for a fault that delays it or changes headers. The journal searches a body that may
     have changed for its images."""
 
     kind: str

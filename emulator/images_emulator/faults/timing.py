@@ -88,8 +88,6 @@ class Timeout(BaseFault):
     """Never answers. The connection stays open until the client leaves, or for *seconds*, and is
     then closed."""
 
-    changes_body: ClassVar[bool] = False
-
     kind: Literal["timeout"] = "timeout"
     seconds: float | None = Field(
         default=None,
