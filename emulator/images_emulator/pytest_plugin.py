@@ -14,7 +14,7 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import fields, replace
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, Unpack
 
 import pytest
 
@@ -325,34 +325,43 @@ def _images_emulator(
         # The server of an overridden fixture has settings of its own.
         own: Settings = getattr(server, "settings", settings)
         stack.enter_context(sdk_environment(server.url, own.api_key))
-        yield from _reset_around(request, session, server, settings)
+        yield from _reset_around(_FixtureUse(request, session, server, settings))
 
 
-def _reset_around(
-    request: pytest.FixtureRequest, session: _Session, server: AnyServer, settings: Settings
-) -> Iterator[AnyServer]:
-    """The *server* with the settings of the marker. It is emptied, unless a fixture of wider scope
+class _FixtureUse(NamedTuple):
+    """What one fixture has to do with its server."""
+
+    request: pytest.FixtureRequest
+    session: _Session
+    server: AnyServer
+    settings: Settings
+
+    @property
+    def is_of_test(self) -> bool:
+        """Whether the fixture is of one test, and not of wider scope."""
+        return bool(self.request.scope == "function")
+
+    @property
+    def marker(self) -> pytest.Mark | None:
+        """The marker of the test; None for a fixture of wider scope."""
+        return self.request.node.get_closest_marker(MARKER) if self.is_of_test else None
+
+
+def _reset_around(use: _FixtureUse) -> Iterator[AnyServer]:
+    """The server with the settings of the marker. It is emptied, unless a fixture of wider scope
     has it: then it is as that fixture has left it."""
-    marker = request.node.get_closest_marker(MARKER) if request.scope == "function" else None
+    session = use.session
     in_wider_fixture = session.users > 0
     session.users += 1
     try:
-        if in_wider_fixture:
-            yield from _in_wider_fixture(request, session, server, settings, marker)
-        else:
-            yield from _emptied(request, session, server, settings, marker)
+        yield from _in_wider_fixture(use) if in_wider_fixture else _emptied(use)
     finally:
         session.users -= 1
 
 
-def _emptied(
-    request: pytest.FixtureRequest,
-    session: _Session,
-    server: AnyServer,
-    settings: Settings,
-    marker: pytest.Mark | None,
-) -> Iterator[AnyServer]:
-    """The *server*, emptied at the start and at the end, with the settings of the *marker*."""
+def _emptied(use: _FixtureUse) -> Iterator[AnyServer]:
+    """The server, emptied at the start and at the end, with the settings of the marker."""
+    request, session, server, settings = use
 
     def reset() -> None:
         # Namespaces other than the session's begin empty and are deleted.
@@ -362,27 +371,21 @@ def _emptied(
                 _apply_settings(settings, server)
 
     reset()
-    is_wider = request.scope != "function"
-    session.wider_steps = _WiderSteps(server.current_steps()) if is_wider else None
+    session.wider_steps = None if use.is_of_test else _WiderSteps(server.current_steps())
     try:
-        if marker:
+        if marker := use.marker:
             _apply_marker_or_fail(marker, server, request.config.rootpath)
         yield server
     finally:
         reset()
 
 
-def _in_wider_fixture(
-    request: pytest.FixtureRequest,
-    session: _Session,
-    server: AnyServer,
-    settings: Settings,
-    marker: pytest.Mark | None,
-) -> Iterator[AnyServer]:
-    """The *server* as a fixture of wider scope has it, with the settings of the *marker* until the
+def _in_wider_fixture(use: _FixtureUse) -> Iterator[AnyServer]:
+    """The server as a fixture of wider scope has it, with the settings of the marker until the
     end. What that fixture has set or injected stays."""
-    before = server.changeable_settings
-    wider_steps = session.wider_steps if request.scope == "function" else None
+    request, session, server, settings = use
+    marker, before = use.marker, server.changeable_settings
+    wider_steps = session.wider_steps if use.is_of_test else None
     has_own_scenario = False
     try:
         wider_steps_are_left = wider_steps and wider_steps.begin_test(server.current_steps())

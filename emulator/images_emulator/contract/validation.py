@@ -138,12 +138,12 @@ class Validation:
     def _unknown_names(self, rules: Rules) -> Words:
         """The names that no rule has. The older stack has no arrays: there a name with brackets is
         unknown, and the names are sorted."""
-        known = {
+        known_names = {
             *rules,
             *(["model"] if self.policy.as_of in MODEL_PARAMETER_RULE.period else []),
         }
         sent = self.call.sent_names(with_brackets=self.is_on_older_stack)
-        names = [name for name in sent if name not in known]
+        names = [name for name in sent if name not in known_names]
         return Words(sorted(names) if self.is_on_older_stack else names)
 
     def _unknown_name_error(self, name: str, rules: Rules, names: Words) -> APIError:

@@ -35,7 +35,7 @@ class CallAnswer:
     is_raw: bool = False
     """Whether the answer is a step's `raw`: its body is not made of the request, and it has no
     drawn pictures."""
-    known: KnownAnswer | None = None
+    known_answer: KnownAnswer | None = None
     """The answer of a recording as the journal will show it, until the call is completed."""
     files: Mapping[int, SentFile] = field(default_factory=dict)
     """The files: by the index of the image, or for a stream by the number of the event. Calls with

@@ -79,10 +79,6 @@ class Exchange:
       read `request`, `hosted_index` and `answer`; the journal may replace `request` all the same.
       Until then a property may be newer than one that was read before it. The other attributes are
       for the server's thread.
-
-    Of the answer, `image_indexes` are those of the images that were sent whole, `pictures` describe
-    these images; `stream_events` are the first events of a stream, `partial_count` is the
-    number of partial images among these, and `event_count` that of all events.
     """
 
     # --- the arrival
@@ -324,7 +320,7 @@ class Exchange:
 
     @property
     def pictures(self) -> Sequence[SentImage]:
-        """The images that were sent whole."""
+        """The images that were sent whole: their sizes, formats and lengths."""
         request, parameters, answer = self.request, self._image_parameters, self.answer
         if parameters is None:
             return ()

@@ -153,20 +153,22 @@ class SentAnswer:
         *,
         body_may_change: bool,
         keep_body: bool = False,
-        known: KnownAnswer | None = None,
+        known_answer: KnownAnswer | None = None,
     ) -> None:
         """Note *status* and *headers*. With *body_may_change* a fault may rewrite or cut the body,
-        so the body is read to find its images, unless the answer is *known*. With *keep_body* the
-        beginning of the body is kept."""
+        so the body is read to find its images, unless there is a *known_answer*. With *keep_body*
+        the beginning of the body is kept."""
         self.status = status
         self.headers = headers
         request = request if status == 200 else None
-        self.is_stream = known.is_stream if known else bool(request and request.stream)
-        self.body_may_change = known is not None or (body_may_change and request is not None)
+        self.is_stream = (
+            known_answer.is_stream if known_answer else bool(request and request.stream)
+        )
+        self.body_may_change = known_answer is not None or (body_may_change and request is not None)
         self.needs_parts = self.is_stream or self.body_may_change or keep_body or status >= 400
         if self.is_stream:
             self.kept_events = []
-        self._recorder = _recorder_of(self, request, known)
+        self._recorder = _recorder_of(self, request, known_answer)
 
     def add(self, part: bytes, ms: float) -> None:
         """Note a part of the body that is about to leave, *ms* milliseconds after the call's
@@ -252,12 +254,12 @@ class _ChangedBodyRecorder(_Recorder):
 
 
 class _KnownBodyRecorder(_Recorder):
-    """Records a body that is no stream, and is *known* before it is sent."""
+    """Records a body that is no stream, and is known before it is sent."""
 
-    def __init__(self, sent: SentAnswer, known: KnownAnswer) -> None:
+    def __init__(self, sent: SentAnswer, known_answer: KnownAnswer) -> None:
         super().__init__(sent)
-        self._known = known
-        self._texts = iter(known.texts)
+        self._known_answer = known_answer
+        self._texts = iter(known_answer.texts)
 
     def add(self, part: bytes, ms: float) -> None:
         text = next(self._texts, b"")
@@ -266,7 +268,8 @@ class _KnownBodyRecorder(_Recorder):
             self.add_to_error(text)
 
     def end(self) -> None:
-        self.sent.image_indexes, self.sent.usage = self._known.image_indexes, self._known.usage
+        self.sent.image_indexes = self._known_answer.image_indexes
+        self.sent.usage = self._known_answer.usage
 
 
 class _StreamRecorder(_Recorder):
@@ -330,12 +333,12 @@ class _ChangedStreamRecorder(_StreamRecorder):
 
 
 class _KnownStreamRecorder(_StreamRecorder):
-    """Records a stream that is *known* before it is sent."""
+    """Records a stream that is known before it is sent."""
 
-    def __init__(self, sent: SentAnswer, known: KnownAnswer) -> None:
+    def __init__(self, sent: SentAnswer, known_answer: KnownAnswer) -> None:
         super().__init__(sent)
-        self._known = known
-        self._texts = iter(known.texts)
+        self._known_answer = known_answer
+        self._texts = iter(known_answer.texts)
 
     def add(self, part: bytes, ms: float) -> None:
         self.add_to_body(next(self._texts, b""))
@@ -343,15 +346,15 @@ class _KnownStreamRecorder(_StreamRecorder):
 
     def add_completion(self, event: bytes) -> None:
         super().add_completion(event)
-        self.sent.usage = self._known.usage
+        self.sent.usage = self._known_answer.usage
 
 
 def _recorder_of(
-    sent: SentAnswer, request: ImageRequest | None, known: KnownAnswer | None
+    sent: SentAnswer, request: ImageRequest | None, known_answer: KnownAnswer | None
 ) -> _Recorder:
     """The recorder of an answer that starts."""
-    if known:
-        return (_KnownStreamRecorder if sent.is_stream else _KnownBodyRecorder)(sent, known)
+    if known_answer:
+        return (_KnownStreamRecorder if sent.is_stream else _KnownBodyRecorder)(sent, known_answer)
     if sent.is_stream:
         return (_ChangedStreamRecorder if sent.body_may_change else _StreamRecorder)(sent)
     if sent.body_may_change:

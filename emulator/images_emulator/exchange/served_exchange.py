@@ -194,7 +194,7 @@ class ServedExchange(Exchange):
             headers,
             body_may_change=self.body_may_change,
             keep_body=keep_body,
-            known=answer.known,
+            known_answer=answer.known_answer,
         )
 
     def hold_back_until(self, write: Coroutine[Any, Any, None]) -> None:

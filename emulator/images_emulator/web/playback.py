@@ -41,7 +41,7 @@ class Playback:
     parts: Sequence[tuple[float, bytes]]
     """The parts of the body: the seconds from the end of the request, and the bytes."""
     end: End
-    known: KnownAnswer
+    known_answer: KnownAnswer
     """The answer as the journal shows it."""
     weight: int
     """Bytes that the playback takes, about."""
@@ -83,7 +83,7 @@ def playback(recording: Recording, base_url: str, accept_encoding: str) -> Playb
         parts = [_moved(part, moves) for part in parts]
         shown = parts
         downloads = {moves[each.url]: each.read_uncached("data") for each in recording.downloads}
-    known = known_answer(shown or (), header(headers, "content-type"), downloads)
+    answer = known_answer(shown or (), header(headers, "content-type"), downloads)
     seconds = [part.seconds for part in recorded_parts]
     return Playback(
         recording.name,
@@ -91,8 +91,8 @@ def playback(recording: Recording, base_url: str, accept_encoding: str) -> Playb
         tuple(_headers(recording, sum(map(len, parts)), keeps_coding=bool(coding))),
         tuple(zip(seconds, parts, strict=True)),
         response.end,
-        known,
-        OVERHEAD_BYTES + sum(map(len, parts)) + sum(each.weight for each in known.pictures),
+        answer,
+        OVERHEAD_BYTES + sum(map(len, parts)) + sum(each.weight for each in answer.pictures),
     )
 
 

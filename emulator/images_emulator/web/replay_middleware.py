@@ -270,21 +270,21 @@ class ReplayMiddleware:
     ) -> None:
         """Note in *exchange* what the journal shows of the answer: its pictures, and unless a fault
         changes it, the recorded answer."""
-        known = played.known
+        answer = played.known_answer
         if request and played.status == HTTPStatus.OK:
-            exchange.request = request = _as_answered(request, known)
-            exchange.answer.image_urls = known.urls
-            for url, picture in zip(known.urls, known.pictures, strict=False):
+            exchange.request = request = _as_answered(request, answer)
+            exchange.answer.image_urls = answer.urls
+            for url, picture in zip(answer.urls, answer.pictures, strict=False):
                 hosted = replace(request, own_pictures=(picture,))
                 path = unquote(urlsplit(url.decode()).path)
                 weight = HOSTED_OVERHEAD_BYTES + picture.weight
                 self._hosted_requests.put(path, hosted, weight)
-            files = known.files
-            if known.is_stream and known.image_indexes:
+            files = answer.files
+            if answer.is_stream and answer.image_indexes:
                 files = {**files, request.partial_images: files[max(files)]}
             exchange.answer.files = files
         if not exchange.body_may_change:
-            exchange.answer.known, exchange.body_may_change = known, True
+            exchange.answer.known_answer, exchange.body_may_change = answer, True
 
     async def _keep_file(
         self, played: Playback, exchange: ServedExchange, receive: Receive
@@ -378,15 +378,15 @@ def _start(status: int, headers: Sequence[Header]) -> Message:
     return {"type": "http.response.start", "status": status, "headers": [*headers]}
 
 
-def _as_answered(request: ImageRequest, known: KnownAnswer) -> ImageRequest:
+def _as_answered(request: ImageRequest, answer: KnownAnswer) -> ImageRequest:
     """*request* with the pictures of the answer, and with the parameters that the answer repeats.
     For `auto` the API may have chosen other values than the emulator."""
-    changes: dict[str, Any] = {**known.parameters}
+    changes: dict[str, Any] = {**answer.parameters}
     size = _pixels(changes.pop("size", ""))
     if size:
         changes["size"] = size
-    if known.pictures:
-        changes["own_pictures"] = known.pictures
+    if answer.pictures:
+        changes["own_pictures"] = answer.pictures
     return replace(request, **changes) if changes else request
 
 
