@@ -154,9 +154,10 @@ def test_a_fault_waits_for_no_client_that_has_left(
     until(lambda: not clock._waits, "the end of the wait")
 
 
-async def test_any_asgi_server_s_disconnect_is_noticed() -> None:
+@pytest.mark.parametrize("stream", [False, True])
+async def test_any_asgi_server_s_disconnect_is_noticed(stream: bool) -> None:
     emulator = Emulator()
-    body = json.dumps({"model": "gpt-image-2", "prompt": "a lighthouse"}).encode()
+    body = json.dumps({"model": "gpt-image-2", "prompt": "a lighthouse", "stream": stream}).encode()
     messages: asyncio.Queue[Message] = asyncio.Queue()
     messages.put_nowait({"type": "http.request", "body": body})
     scope = {
@@ -179,5 +180,43 @@ async def test_any_asgi_server_s_disconnect_is_noticed() -> None:
         messages.put_nowait({"type": "http.disconnect"})
         await call
         assert not emulator.renderer.pool._jobs
-    assert sent[0]["status"] == 499
+    (call,) = emulator.journal.find()
+    if stream:
+        assert [message["type"] for message in sent] == ["http.response.start"]
+        assert call.outcome == "gone"
+    else:
+        assert sent[0]["status"] == 499
+    emulator.close()
+
+
+async def test_slow_body_ends_with_the_client_under_any_asgi_server() -> None:
+    body = json.dumps({"model": "gpt-image-2", "prompt": "a lighthouse", "stream": True}).encode()
+    headers = [(b"authorization", b"Bearer x"), (b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": PATH, "query_string": b""}
+    sent: list[Message] = []
+    has_begun = asyncio.Event()
+    messages: list[Message] = []
+
+    async def receive() -> Message:
+        if not messages:
+            await has_begun.wait()
+            return {"type": "http.disconnect"}
+        return messages.pop()
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+        if len(sent) > 3:
+            has_begun.set()
+
+    emulator = Emulator()
+    app = create_app(emulator)
+    # The first call draws the picture, so that the second one does not wait for it.
+    for fault in ([], [(b"x-emulator-fault", b"slow_body;bytes_per_second=1")]):
+        messages.append({"type": "http.request", "body": body})
+        await app(scope | {"headers": [*headers, *fault]}, receive, send)
+    assert [message["type"].rpartition(".")[2] for message in sent] == [
+        *("start", "body", "body"),
+        "start",
+    ]
+    assert [call.outcome for call in emulator.journal.find()] == ["answered", "gone"]
     emulator.close()

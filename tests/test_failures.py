@@ -21,7 +21,7 @@ import pytest
 from starlette.types import Message
 from uvicorn.protocols.http.flow_control import FlowControl
 
-from images_emulator import Emulator, Server, create_app
+from images_emulator import Emulator, Server, Settings, create_app
 from images_emulator.buffered_transport import BufferedTransport
 from images_emulator.contract.emulator_errors import store_unavailable
 from images_emulator.contract.refusal import APIError
@@ -37,6 +37,7 @@ from images_emulator.web.answer_recorder import HeldAnswerRecorder, StandardHead
 from images_emulator.web.app import Router
 from images_emulator.web.cors_middleware import CORSMiddleware
 from images_emulator.web.images_api import ImagesAPI
+from images_emulator.web.instruments import instruments_of
 from images_emulator.web.journal_middleware import JournalMiddleware
 from tests.conftest import KEY
 
@@ -503,6 +504,27 @@ def test_pool_that_gets_no_more_threads_uses_those_that_it_has_and_starts_one_la
     calls = [pool.submit(both.wait) for _ in range(2)]
     assert sorted(call.result(30) for call in calls) == [0, 1]
     pool.shutdown()
+
+
+@pytest.mark.parametrize("instrument", ["metrics", "otel"])
+async def test_scope_that_is_no_call_passes_the_instruments(instrument: str) -> None:
+    settings: Any = {instrument: True}
+    emulator = Emulator(Settings(**settings))
+    instruments = instruments_of(emulator.settings)
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "websocket", "path": "/v1/images", "headers": [], "query_string": b""}
+    await create_app(emulator, instruments)(scope, receive, send)
+    assert [each["type"] for each in sent] == ["websocket.close"]
+    for each in instruments:
+        await each.stop()
+    emulator.close()
 
 
 @pytest.mark.parametrize("headers", [{}, {"x-emulator-fault": "latency;seconds=60"}])

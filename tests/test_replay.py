@@ -484,6 +484,16 @@ def test_uploads_are_compared_by_their_pixels(play: Play, same: bool) -> None:
         assert "images[1]" not in notice
 
 
+def test_pixels_of_a_call_are_counted_once_however_often_it_is_compared(play: Play) -> None:
+    body, content_type = edit(boundary="one")
+    request = RecordedRequest("POST", EDITS, (("Content-Type", content_type),), body)
+    player = play(Recording(request, answer("recorded")), max_call_pixels=2 * 64 * 64)
+    player.answer(raw={"body": "own"}, match={"prompt": "hat"})
+    # It matches by its values alone.
+    same, content_type = edit(("quality", "", b"auto"))
+    assert answer_of(exchange(player.url, "POST", EDITS, same, content_type)).body == b"own"
+
+
 def openai_client(server: Server, **options: Any) -> OpenAI:
     return OpenAI(**{"base_url": server.base_url, "api_key": KEY, "max_retries": 0, **options})
 

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
 from pathlib import Path
 from subprocess import CompletedProcess
+from threading import Event
 from typing import Any
 
 import httpx2
@@ -29,6 +30,7 @@ from tests.answers import error_of, messages_for
 from tests.conftest import KEY
 from tests.pictures import png
 from tests.programs import run_command
+from tests.waiting import until
 
 READY = [*ready_scenarios().values()]
 CALL = MatchInput("/v1/images/generations", "gpt-image-2", "a lighthouse", "sk-test", 1)
@@ -900,3 +902,24 @@ def test_an_invalid_scenario_or_step_changes_nothing(
     assert answer.status_code == 400
     assert words in answer.text.replace('\\"', '"')
     assert len(http.get("/_emulator/scenario").json()["steps"]) == 1
+
+
+def test_threads_search_for_equal_calls_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    scenario = Scenario(MemoryStore())
+    scenario.inject("server_error")
+    scan = scenario._scan(scenario._steps.value, CALL)
+    matches, is_asked, goes_on = ScenarioStep.matches, Event(), Event()
+
+    def slow_matches(step: ScenarioStep, values: MatchInput) -> bool:
+        is_asked.set()
+        assert goes_on.wait(30)
+        return matches(step, values)
+
+    monkeypatch.setattr(ScenarioStep, "matches", slow_matches)
+    with ThreadPoolExecutor(2) as pool:
+        searches = [pool.submit(lambda: len([*scan.matching()])) for _ in range(2)]
+        assert is_asked.wait(30)
+        # The second one waits for the first.
+        until(scan._lock.locked)
+        goes_on.set()
+        assert [search.result(30) for search in searches] == [1, 1]

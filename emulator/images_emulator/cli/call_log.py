@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
@@ -53,7 +53,7 @@ class _Call(NamedTuple):
     ended: float
 
 
-class LineLog(Generic[Item]):
+class LineLog(ABC, Generic[Item]):
     """Writes the lines of each item to the file descriptor *out*, on a thread of its own. `text_of`
     makes the lines on that thread. The thread calls *stop* when nobody reads the output any more.
 
@@ -121,8 +121,7 @@ class LineLog(Generic[Item]):
             ignore_until_the_end()
             self.close()
 
-    # --- what subclasses define, and how lines are made; on the writer's thread, but for
-    # `formatter` and the methods below `_text`
+    # --- how lines are made. `text_of` and `_text` run on the writer's thread, the others on any
 
     @abstractmethod
     def text_of(self, item: Item) -> str:

@@ -139,7 +139,7 @@ class SlowBody(BaseFault):
                 is_last = start + step >= len(body)
                 more = message.get("more_body", False) or not is_last
                 await send({**message, "body": piece, "more_body": more})
-            if not body:
+            if not body and stays:
                 await send(message)
 
         await app(scope, receive, wrapped_send)

@@ -153,26 +153,26 @@ class RecordingIndex:
     def find(
         self,
         compared: ComparedCall,
-        parsed: ParsedCall | None,
+        resolve: Callable[[], ImageRequest | None],
         level: ReplayMatch = ReplayMatch.REQUEST,
         as_of: str | None = None,
-        resolver: Resolver | None = None,
     ) -> RecordingMatch | Miss:
         """Return the recordings that match the call *compared* at *level* or a stricter one.
-        *parsed* is the body of the call. Recordings of one day match only calls that are judged by
-        that *as_of*.
+        Recordings of one day match only calls that are judged by that *as_of*.
 
-        *resolver* resolves the call; by default it is the resolver of the recordings. A call with
-        uploaded files of its own needs another one. Matching may read the recordings' files, and
-        decode uploads.
+        *resolve* resolves the call, as `Resolver.resolve` does: it returns the valid request, and
+        *compared* has its values then. It is called once, unless the call matches exactly or
+        *level* is `exact`. Matching may read the recordings' files, and decode uploads of both.
         """
         if exact := self.find_exact(compared, as_of):
             return exact
         if level is ReplayMatch.EXACT:
             return self._miss(compared, None, as_of)
-        request = (resolver or self._resolver).resolve(compared, parsed)
+        request = resolve()
         alike = self._of_day(self._by_prompt.get((compared.scope, compared.prompt), ()), as_of)
-        differences = {position: self._differences(compared, position) for position in alike}
+        differences = {
+            position: self._resolved_differences(compared, position) for position in alike
+        }
         if positions := tuple(position for position in alike if not differences[position]):
             return RecordingMatch(ReplayMatch.REQUEST, positions)
         if level is not ReplayMatch.REQUEST:
@@ -187,7 +187,7 @@ class RecordingIndex:
         if level is ReplayMatch.OPERATION:
             same_scope = self._of_day(self._by_scope.get(compared.scope, ()), as_of)
             fitting = {
-                position: self._differences(compared, position)
+                position: self._resolved_differences(compared, position)
                 for position in same_scope
                 if compared.answer_form == self._calls[position].answer_form
             }
@@ -222,7 +222,11 @@ class RecordingIndex:
         )
         return of_day or tuple(position for position in positions if position not in self._days)
 
-    def _differences(self, compared: ComparedCall, position: int) -> Sequence[CallDifference]:
+    def _resolved_differences(
+        self, compared: ComparedCall, position: int
+    ) -> Sequence[CallDifference]:
+        """The differences of the call *compared*, which is resolved, from the recording at
+        *position*. Resolves that recording, once: this reads its files and decodes its uploads."""
         recorded = self._calls[position]
         if not recorded.is_resolved:
             request = self.recordings[position].request
@@ -247,7 +251,7 @@ class RecordingIndex:
 
         candidates = sorted(alike or same_scope, key=distance)[:MAX_CANDIDATES]
         near = [
-            NearRecording(self.names[position], self._differences(compared, position))
+            NearRecording(self.names[position], self._resolved_differences(compared, position))
             for position in candidates
         ]
         near.sort(key=lambda each: len(each.differences))

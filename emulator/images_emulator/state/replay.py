@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from images_emulator.contract.request import ParsedCall
+from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging.decode_limits import DecodeLimits
 from images_emulator.imaging.image_loader import PillowImageLoader
 from images_emulator.recordings.compared_call import ComparedCall, Resolver
@@ -161,12 +161,11 @@ class Replay:
     def find(
         self,
         compared: ComparedCall,
-        parsed: ParsedCall | None,
+        resolve: Callable[[], ImageRequest | None],
         as_of: str | None,
-        resolver: Resolver,
     ) -> RecordingMatch | Miss:
         """The recordings that match; see `RecordingIndex.find`."""
-        return self.index.find(compared, parsed, self.level, as_of, resolver)
+        return self.index.find(compared, resolve, self.level, as_of)
 
     def find_exact(self, compared: ComparedCall, as_of: str | None) -> RecordingMatch | None:
         """The recordings of the very call; see `RecordingIndex.find_exact`."""

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain, islice
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from images_emulator.contract.refusal import APIError
@@ -44,7 +45,7 @@ MAX_SCAN_CHARS: Final = 4096
 
 class _Scan:
     """A search for the live *steps* that match the *values* of a call: the steps found so far, and
-    the near misses if the call met no step and they name no count.
+    the near misses. These are kept only where the call met no step and no reason has a count.
 
     It is cached for the next equal call: to match 1,000 steps takes 0.16 ms, as long as an answer.
     Any change of the steps empties the cache. Where a step could not be compared in time, the next
@@ -55,13 +56,15 @@ class _Scan:
         self.is_certain = True
         """Whether all steps so far could be compared, and in time."""
         self._rest = self._search(steps, values)
+        self._lock = Lock()
+        """Held while `_rest` is asked for its next step: a generator is of one thread at a time."""
         self._matching: list[ScenarioStep] = []
         self.near_misses: list[NearMiss] | None = None
 
     def matching(self) -> Iterator[ScenarioStep]:
-        """The steps that match, in their order. Calls may ask at the same time."""
+        """The steps that match, in their order. Calls and threads may iterate at the same time."""
         at = 0
-        while at < len(self._matching) or self._find_next():
+        while at < len(self._matching) or self._find(at):
             yield self._matching[at]
             at += 1
 
@@ -73,16 +76,17 @@ class _Scan:
             except TimeoutError:
                 self.is_certain = False
             except BaseException:
-                # The iterator ends here, for whoever asks it again.
+                # A generator that has raised is finished: this scan would miss the later steps.
                 self.is_certain = False
                 raise
 
-    def _find_next(self) -> bool:
-        step = next(self._rest, None)
-        if step is None:
-            return False
-        self._matching.append(step)
-        return True
+    def _find(self, at: int) -> bool:
+        """Search on until the matching step with the index *at* is found. Return whether there is
+        one."""
+        with self._lock:
+            if at == len(self._matching):
+                self._matching.extend(islice(self._rest, 1))
+            return at < len(self._matching)
 
 
 class FaultFinding(NamedTuple):

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from typing import Final
 
 from sse_starlette.sse import EventSourceResponse
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 CONNECTION_HEADER: Final = b"connection"
@@ -17,7 +18,8 @@ NO_BUFFERING: Final = b"x-accel-buffering"
 
 
 class EventStream(EventSourceResponse):
-    """Streams events that are encoded already.
+    """Streams events that are encoded already. Where *events* raises ClientDisconnect, the answer
+    ends without its last part: the journal then has it as one whose client left.
 
     The head of the response is sse-starlette's: the media type and no caching. Where a proxy
     forwarded the call (*came_by_proxy*), the head also turns buffering off. The API's streams lack
@@ -47,6 +49,9 @@ class EventStream(EventSourceResponse):
         }
         await send(start)
         async with aclosing(self._events):
-            async for event in self._events:
-                await send({"type": "http.response.body", "body": event, "more_body": True})
+            try:
+                async for event in self._events:
+                    await send({"type": "http.response.body", "body": event, "more_body": True})
+            except ClientDisconnect:
+                return
         await send({"type": "http.response.body", "body": b"", "more_body": False})

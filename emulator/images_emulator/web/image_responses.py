@@ -259,12 +259,14 @@ class ImageResponses:
     async def _events(
         self, prepared: PreparedCall, request: Request
     ) -> AsyncGenerator[bytes, None]:
+        """The events of a stream. Raises ClientDisconnect where the client leaves while an image is
+        drawn. Any other error is the last event."""
         index = 0
         try:
             for index in range(prepared.request.partial_images + 1):
                 yield await self._event(prepared, request, index)
         except ClientDisconnect:
-            return
+            raise
         except Exception:
             # An exception that left this function would reset the connection before the client
             # reads the event.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from itertools import chain
 from typing import Final, NamedTuple
 
@@ -125,8 +126,6 @@ class RecordingSearch:
                 call = await read_call(exchange, receive, operation, self.emulator)
 
         as_of = policy.as_of.isoformat() if policy.as_of else None
-        files, owner = self.emulator.files, file_owner(exchange, self.emulator.settings)
-        resolver = self.replay.resolver_of_call(lambda identity: files.data(identity, owner))
 
         def compare() -> ComparedCall:
             content_type = exchange.head.header(b"content-type")
@@ -135,11 +134,16 @@ class RecordingSearch:
 
         def search() -> SearchResult:
             compared = compare()
-            outcome = self.replay.find(compared, call, as_of, resolver)
+
+            @cache
+            def resolve() -> ImageRequest | None:
+                return self._resolver(exchange).resolve(compared, call)
+
+            outcome = self.replay.find(compared, resolve, as_of)
             if isinstance(outcome, Miss) or outcome.level not in _STRICT:
-                redacted = self._find_redacted(exchange, scope, chunks, as_of, resolver)
-                outcome = redacted or outcome
-            request = resolver.resolve(compared, call)
+                outcome = self._find_redacted(exchange, scope, chunks, as_of) or outcome
+            # After an exact match, the call is resolved only here.
+            request = resolve()
             if request:
                 request = replace(request, as_of=policy.as_of, day=policy.day)
             return SearchResult(outcome, request)
@@ -151,13 +155,18 @@ class RecordingSearch:
         # A search for less exact matches may read the files of recordings.
         return await self.emulator.renderer.run_in_background(search)
 
+    def _resolver(self, exchange: ServedExchange) -> Resolver:
+        """A resolver for the call, which may name uploaded files of its API key. The pixels that it
+        decodes are limited to those of one call, so each is for one resolution."""
+        files, owner = self.emulator.files, file_owner(exchange, self.emulator.settings)
+        return self.replay.resolver_of_call(lambda identity: files.data(identity, owner))
+
     def _find_redacted(
         self,
         exchange: ServedExchange,
         scope: Scope,
         chunks: Sequence[bytes],
         as_of: str | None,
-        resolver: Resolver,
     ) -> RecordingMatch | None:
         """The match of a call whose credentials in query and body are redacted as in recordings.
         None where the call has no such credentials, or matches nothing."""
@@ -169,7 +178,11 @@ class RecordingSearch:
         if (redacted.target, redacted.body) == (sent.target, sent.body):
             return None
         call = compared_call_of(redacted)
-        result = self.replay.find(call, parsed_call_of(call, redacted), as_of, resolver)
+
+        def resolve() -> ImageRequest | None:
+            return self._resolver(exchange).resolve(call, parsed_call_of(call, redacted))
+
+        result = self.replay.find(call, resolve, as_of)
         return result if isinstance(result, RecordingMatch) else None
 
 
