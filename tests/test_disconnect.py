@@ -180,10 +180,10 @@ async def test_any_asgi_server_s_disconnect_is_noticed(stream: bool) -> None:
         messages.put_nowait({"type": "http.disconnect"})
         await call
         assert not emulator.renderer.pool._jobs
-    (call,) = emulator.journal.find()
+    (entry,) = emulator.journal.find()
     if stream:
         assert [message["type"] for message in sent] == ["http.response.start"]
-        assert call.outcome == "gone"
+        assert entry.outcome == "gone"
     else:
         assert sent[0]["status"] == 499
     emulator.close()

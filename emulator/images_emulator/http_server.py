@@ -211,8 +211,8 @@ class HTTPServer(uvicorn.Server):
           until their protocols know it.
         - Wait up to `GRACE_SECONDS` for their tasks.
         """
-        # Nothing may come between the two: the system resets connections that wait on a closed
-        # listener.
+        # No `await` may stand between the last accept and the close of the listeners: the system
+        # resets connections that still wait on a listener when it is closed.
         waiting = _accepted_from(sockets or ()) if self._drains else []
         for server in self.servers:
             server.close()
@@ -235,8 +235,9 @@ class HTTPServer(uvicorn.Server):
             pause = min(2 * pause, POLL_SECONDS)
         for connection in [*connections]:
             cast("HTTPProtocol", connection).cut()
-        # The connections are closed first: a cancelled call on an open connection is answered 500.
-        # They are when their protocols hear of it, which is later than `cut`.
+        # The connections are closed before the tasks are cancelled: a call that is cancelled on an
+        # open connection is answered 500. A connection is closed once `connection_lost` has run,
+        # some steps of the loop after `cut`.
         end = clock() + GRACE_SECONDS
         while connections and clock() < end:  # noqa: ASYNC110 - protocols tell nobody
             await asyncio.sleep(0)

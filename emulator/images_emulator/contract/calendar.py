@@ -3,8 +3,8 @@ the types here.
 
 A thing that exists on some days only has a `Period`, such as a `Rule`, `Conflict`, `Operation` or
 `RequestBody` in its field `period`. The periods of answer keys (`wire.KEY_PERIODS`), headers
-(`dialect.OPENAI_HEADERS`) and default models are in tables; others are beside what they are of,
-mostly in constants whose names end in `_DAYS`.
+(`dialect.OPENAI_HEADERS`) and default models are in tables; other periods stand next to the
+thing that they apply to, mostly in constants whose names end in `_DAYS`.
 
 A thing that has changed, such as the message of an error, has its former versions in `earlier`
 (`Rule`, `Refusal`, `TokenRates`), each as `(until, version)`; see `version_on`. A thing may have a

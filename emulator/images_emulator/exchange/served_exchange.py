@@ -58,19 +58,27 @@ class OwnAnswerSearch(Enum):
 class ServedExchange(Exchange):
     """A call while this process answers it, with everything that only its answer needs.
 
-    Its writers are on the thread of the server's event loop. Each middleware and endpoint sets the
-    attributes that it finds out, also those of `Exchange`:
+    Each attribute has few writers, all on the thread of the server's event loop. Those of
+    `Exchange` are among these:
 
-    - `JournalMiddleware` those of the arrival, `number`, and of a download `request` and
-      `hosted_index`;
-    - who reads the body first, `chunks`, `body_bytes` and `cached_call`;
-    - `FaultMiddleware` `fault` and `near_misses`; `own_answer_search.py` and `ReplayMiddleware` add
-      to the near misses;
-    - `ReplayMiddleware` and `MissRecorder` `recording` and `recording_miss`;
-    - the endpoint, or the middleware that answers in its place, `request`, and with
-      `AnswerRecorder` the parts of `answer`;
-    - `AnswerRecorder` `duration_ms`, the journal `weight` and `dropped` (`retention.py`);
-    - the tracing `span_trace_id`.
+    - `JournalMiddleware`: the arrival, `number`, `complete_in_journal`; of a download `request` and
+      `hosted_index`
+    - `request_body.py`, with `keep_body`: `chunks`, `body_bytes`, `is_too_long`, `cached_call`,
+      `parse_error`
+    - `authentication.py`: `accepted_key`; `call_policy.py`: `policy`
+    - `FaultMiddleware`: `fault`, `fault_values`, `clock`, `body_may_change`, `near_misses`,
+      `has_directive` (and then `cached_call`); `faults/downloads.py`: `is_expired`
+    - `ReplayMiddleware`: `recording`, `has_recorded_headers`, `own_answer_search`, `clock`,
+      `body_may_change`, `request`; with `RecordingSearch` `recording_miss`
+    - `MissRecorder`: `goes_to_upstream`, `has_recorded_headers`, `body_may_change`
+    - `ImagesAPI`: `request`, `own_answer_search`; for a prepared call `chunks`
+    - Azure's endpoints and `FaultMiddleware`: `deployment`, `passed_api_management`
+    - `own_answer_search.py` and `ReplayMiddleware`: more of `near_misses`
+    - `AnswerRecorder`, and whatever makes the answer: `answer`; the recorder alone: `duration_ms`
+    - `hold_back_until` and the recorder: `pending_write`
+    - the tracing: `span_trace_id`
+    - the journal, in `retention.py`: `weight`, `dropped`; when the call is over, it clears what
+      only the answer needs, and later bodies and pictures
 
     Only `cached_details` and `answer.cached_usage`, and caches in `head`, are set by the first
     thread that needs them.
@@ -83,13 +91,12 @@ class ServedExchange(Exchange):
     """All seconds by which the clock had been advanced when the call arrived. Later advances
     shorten the waits of the answer."""
     complete_in_journal: Callable[[], Awaitable[None]] | None = None
-    """Ends the call, and returns the write that completes it in the journal; None where no journal
-    has it, and when the application has returned. The first of three calls it, whoever finds
-    `duration_ms` None: the recorder before the last part of the answer, `hang_up` before it closes
-    the connection, or `JournalMiddleware` when the application has returned or raised an
-    exception."""
+    """Ends the call, unless it has ended, and completes it in the journal. The recorder does so
+    before the last part of the answer, `hang_up` before it closes the connection, and
+    `JournalMiddleware` when the application has returned or raised an exception: the first of them
+    ends the call. None where no journal has it, and when the application has returned."""
 
-    # --- the body, the key and the policy: set by who reads them first
+    # --- the body, the key and the policy: set by the first that needs them
 
     policy: Policy | None = None
     """The policy that judges the call. None until its headers are read, and where
@@ -123,7 +130,8 @@ class ServedExchange(Exchange):
     goes_to_upstream: bool = False
     """Whether the call is forwarded to the upstream, because no recording answers it."""
     own_answer_search: OwnAnswerSearch = OwnAnswerSearch.BEFORE_DRAWING
-    """Set to `NONE_FOUND` by the endpoint."""
+    """`ReplayMiddleware` sets `BEFORE_RECORDING` before it calls the endpoint. The endpoint sets
+    `NONE_FOUND` where the call meets no own answer."""
 
     # --- set by the endpoint, or by the middleware that answers in its place
 

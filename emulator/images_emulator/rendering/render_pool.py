@@ -49,8 +49,8 @@ class RenderPool(JobQueue):
             # Another thread may have taken the process, or closed the pool.
             if self._closed or not self._idle:
                 return
-            # Those that were started stand last: `_run_jobs_in` puts them there. So stands one
-            # that found no thread below, and may not have been started.
+            # Started processes are at the end: `_run_jobs_in` puts them back there. So is one that
+            # got no thread (below), which may not have been started.
             process = self._idle.pop()
             if self._threads is None:
                 self._threads = DaemonThreadPool(

@@ -68,13 +68,15 @@ class ProcessGoneError(RuntimeError):
 
 
 class RenderProcess:
-    """One render process. It starts with its first job, and again after it was killed. A process
+    """One render process. It starts by `start` or with its first job, and again after it was
+    killed. A process
     that was stopped (SIGSTOP) is killed, where the system tells of the stop: its image would never
     come.
 
-    Only one thread at a time may call `render_files`. Whatever is raised between a job and the end
-    of its answer ends the process: each answer is that to the job before it. `multiprocessing` is
-    not used, because it would run the main module of the program that started the server.
+    Only one thread at a time may call `render_files`. An exception between the sending of a job and
+    the end of its answer ends the process: otherwise the next job would read the rest of that
+    answer. `multiprocessing` is not used, because it would run the main module of the program that
+    started the server.
     """
 
     def __init__(self) -> None:

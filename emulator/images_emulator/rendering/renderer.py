@@ -96,7 +96,7 @@ class Renderer:
         self.background_queue = JobQueue("background")
         self._fetchers = DaemonThreadPool(MAX_FETCHERS, thread_name_prefix="fetch")
         self.cache_misses = 0
-        """Waits for a picture that was not in the cache."""
+        """How often a call waited for a picture because the cache did not have it."""
         self._underway: dict[RenderKey, _Queued] = {}
         self._thumbnails_underway: dict[PictureKey, _Queued] = {}
         self._warm_up: Future[None] | None = None

@@ -138,6 +138,12 @@ class Clock:
         """The seconds that the clock was ever advanced by. It never shrinks."""
         return self._setting.value.advanced_seconds
 
+    def advanced_before(self, own_advanced_seconds: float) -> float:
+        """The `advanced_seconds` without the advances by this object since it had these
+        *own_advanced_seconds*."""
+        # The difference is negative where the store has refused an advance that had begun before.
+        return self.advanced_seconds - max(0.0, self.own_advanced_seconds - own_advanced_seconds)
+
     async def wait_until(self, moment: float) -> None:
         """Wait until `perf_counter() + advanced_seconds` is *moment*: the machine's time passes,
         and each advance by any thread takes the wait forward."""

@@ -135,13 +135,21 @@ class Scenario:
     listed. A step of the scenario stays, for the record. Any thread may change the steps; that
     blocks, see `Store.run`.
 
-    It begins with the file at *path*, and the answers in the folder *pictures*. Raises ValueError
-    where one is missing or has mistakes.
+    Its state is in *store*. It begins with the file at *path* and the answers in the folder
+    *pictures*, or as *parent* began: then the folder is read again, the file is not. Raises
+    ValueError where one is missing or has mistakes.
     """
 
-    def __init__(self, store: Store, path: str | None = None, pictures: str | None = None) -> None:
-        self._initial: Sequence[Step] = ()
-        self._folder: PicturesFolder | None = None
+    def __init__(
+        self,
+        store: Store,
+        path: str | None = None,
+        pictures: str | None = None,
+        parent: Scenario | None = None,
+    ) -> None:
+        self._store = store
+        self._initial: Sequence[Step] = parent._initial if parent else ()
+        self._folder: PicturesFolder | None = parent._folder if parent else None
         if path is not None:
             from images_emulator.step_documents.scenario_document import read_scenario  # noqa: PLC0415 - most servers need none
 
@@ -150,24 +158,16 @@ class Scenario:
             from images_emulator.step_documents.pictures_folder import PicturesFolder  # noqa: PLC0415 - most servers have none
 
             self._folder = PicturesFolder(pictures)
-        self._bind(store)
-
-    def for_store(self, store: Store) -> Scenario:
-        """A copy of the scenario at its start, with its state in another *store*. Raises ValueError
-        for mistakes in the folder of pictures."""
-        scenario = Scenario.__new__(Scenario)
-        scenario._initial, scenario._folder = self._initial, self._folder
-        scenario._bind(store)
-        return scenario
-
-    def _bind(self, store: Store) -> None:
-        """Read the pictures, and find the state in *store*. Raises ValueError."""
-        self._store = store
         self._answers: Sequence[NamedStep] = ()
         self.read_pictures()
         self._steps = store.register("scenario", self._new_steps(self._initial), CODEC)
         self._counters = store.counters("scenario", self._revive)
         self._scans: tuple[Steps, dict[MatchInput, _Scan]] = self._steps.value, {}
+
+    def for_store(self, store: Store) -> Scenario:
+        """A copy of the scenario at its start, with its state in another *store*. Raises ValueError
+        for mistakes in the folder of pictures."""
+        return Scenario(store, parent=self)
 
     def read_pictures(self) -> None:
         """Read the folder of pictures anew, where there is one; `reset` begins with its answers.
@@ -265,19 +265,14 @@ class Scenario:
         where the call is not admitted, or the store is away."""
         steps = self._steps.value
         scan = self._scan(steps, values)
-        counted_steps: list[ScenarioStep] = []
-        """The steps whose near misses are made of their counts. They are listed where the store
-        asks for the counts, which it need not."""
-
-        def keys_to_count() -> Iterator[str]:
-            if scan.near_misses is None:
-                counted_steps.extend(islice(steps.for_calls_like(values), MAX_NEAR_MISSES))
-            yield from (step.key for step in counted_steps)
-
+        near_steps: list[ScenarioStep] = []
+        """The steps whose near misses are made of their counts."""
+        if scan.near_misses is None:
+            near_steps.extend(islice(steps.for_calls_like(values), MAX_NEAR_MISSES))
         try:
             granted, counts, take = await self._counters.claim(
                 scan.matching(),
-                keys_to_count(),
+                [step.key for step in near_steps],
                 pending_take=admission.pending_take if admission else None,
                 if_fresh=if_fresh,
             )
@@ -295,11 +290,11 @@ class Scenario:
             return granted, []
         if scan.near_misses is not None:
             return None, scan.near_misses
-        pairs = zip(counted_steps, counts, strict=True)
+        pairs = zip(near_steps, counts, strict=True)
         near_misses = [step.near_miss(values, count) for step, count in pairs]
-        # The near miss of a step that matches names its count.
+        # The reason of a step that matches names its count.
         matching = {step.key for step in scan.matching()}
-        if not any(step.key in matching for step in counted_steps):
+        if matching.isdisjoint(step.key for step in near_steps):
             scan.near_misses = near_misses
         return None, near_misses
 

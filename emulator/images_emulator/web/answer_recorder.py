@@ -8,7 +8,6 @@ A new header on all answers is a row of `OPENAI_HEADERS` in `contract/dialect.py
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from typing import Any, Final
 
 from starlette.types import Message, Send
@@ -105,15 +104,15 @@ class AnswerRecorder:
                     exchange.answer.sent.end()
                 await self.complete_in_journal()
 
-    def complete_in_journal(self) -> Awaitable[None]:
-        """End the exchange at once, and return the write that completes it in the journal. The
-        write is awaited before the last part of the answer is sent. Where no last part comes, it is
-        awaited when the application has returned."""
+    async def complete_in_journal(self) -> None:
+        """End the exchange, unless it has ended, and complete it in the journal."""
         exchange = self._exchange
+        if exchange.duration_ms is not None:
+            return
         exchange.end()
         if exchange.is_large:
             self.large_parts.extend(large_parts(exchange))
-        return self._journal.complete(exchange, exchange.pending_write)
+        await self._journal.complete(exchange, exchange.pending_write)
 
     def _start(self, message: Message, leaves: bool) -> None:
         """Add the standard headers to the beginning of an answer. Record the beginning where it
@@ -189,15 +188,14 @@ class HeldAnswerRecorder(AnswerRecorder):
         await self._forward(start)
         await self._forward(message)
 
-    def complete_in_journal(self) -> Awaitable[None]:
-        ending = super().complete_in_journal()
-        return self._end_before_first_part(ending) if self._kept_start else ending
-
-    async def _end_before_first_part(self, ending: Awaitable[None]) -> None:
-        """Await *ending* for an answer that is hung up while its start is kept. Raises the APIError
-        of the `pending_write`: then the application sends another answer."""
+    async def complete_in_journal(self) -> None:
+        """Do what the base class does. Where the answer is hung up while its start is kept, raise
+        the APIError of the `pending_write`: then the application sends another answer."""
+        if not self._kept_start:
+            await super().complete_in_journal()
+            return
         try:
-            await ending
+            await super().complete_in_journal()
         except APIError:
             self._forget_answer()
             raise
@@ -205,7 +203,8 @@ class HeldAnswerRecorder(AnswerRecorder):
             self._exchange.pending_write = self._kept_start = None
 
     def _forget_answer(self) -> None:
-        """Let another answer take the place of one that was recorded whole, and has not left."""
+        """Undo the recording of an answer of which nothing has left, so that another one can be
+        recorded. The journal has cleared `connection`."""
         self._exchange.forget_answer()
         self._exchange.connection = self._connection
 

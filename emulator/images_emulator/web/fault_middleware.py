@@ -59,8 +59,8 @@ class FaultEligibility(NamedTuple):
     """What decides whether a fault is searched for a call."""
 
     may_fail: bool
-    """Whether the call may have a fault: its body has come, its key is accepted, and its
-    `x-emulator-…` headers are valid."""
+    """Whether the call may have a fault: its key is accepted, its `x-emulator-…` headers are valid,
+    and the body of a call to an image operation has come. Of a download, see `FaultMiddleware`."""
     has_directive: bool
     """Whether a directive begins in the body of such a call."""
 
@@ -70,8 +70,8 @@ class FaultSearch(NamedTuple):
 
     eligibility: FaultEligibility
     finding: FaultFinding | None
-    """What `Scenario.meet_fault_early` has found, which may be no fault; None where the scenario is
-    still to be searched."""
+    """What `Scenario.meet_fault_early` has found, which may be no fault; None where the scenario
+    was not searched."""
 
 
 class FaultMiddleware:
@@ -108,15 +108,13 @@ class FaultMiddleware:
         exchange = exchange_of(scope)
         search = self._searches.pop(exchange, None)
         if search is None:
-            search = FaultSearch(await self._eligibility(exchange, receive), None)
+            search = FaultSearch(await self._read_and_judge(exchange, receive), None)
         (may_fail, has_directive), finding = search
         scenario = self.emulator.scenario
         # A finding without a fault counts, too: it has the near misses.
         may_have = has_directive or finding is not None or scenario.has_faults
         if may_fail and (may_have or _FAULT_HEADER in exchange.head):
-            await self._call_with_fault(
-                exchange, scope, receive, send, has_directive=has_directive, finding=finding
-            )
+            await self._call_with_fault(search, exchange, scope, receive, send)
         else:
             await self.app(scope, receive, send)
 
@@ -131,14 +129,14 @@ class FaultMiddleware:
         another thread, and so are the images of a call that a step with `image_sha256` may match:
         such a claim is a round trip of its own.
         """
-        reading = asyncio.ensure_future(self._eligibility(exchange, receive))
+        reading = asyncio.ensure_future(self._read_and_judge(exchange, receive))
         try:
             await asyncio.wait({reading}, timeout=BODY_SECONDS)
         except BaseException:
             reading.cancel()
             raise
         search = asyncio.ensure_future(self._search(exchange, receive, reading))
-        # A task that is cancelled before its first step cancels nothing that it would wait for.
+        # Where `search` is cancelled before it begins, it does not cancel what it would await.
         search.add_done_callback(lambda _: reading.cancel())
         # Where the call ends before it awaits the search, nobody else asks for its exception.
         search.add_done_callback(lambda done: done.cancelled() or done.exception())
@@ -154,7 +152,7 @@ class FaultMiddleware:
             finding = await scenario.meet_fault_early(lambda: self._match_input(exchange, receive))
         self._searches[exchange] = FaultSearch(eligibility, finding)
 
-    async def _eligibility(self, exchange: ServedExchange, receive: Receive) -> FaultEligibility:
+    async def _read_and_judge(self, exchange: ServedExchange, receive: Receive) -> FaultEligibility:
         """Read the body of a call to an image operation, and tell what faults the call may have."""
         if exchange.kind == "download":
             return FaultEligibility(self._may_download_fail(exchange), has_directive=False)
@@ -178,20 +176,17 @@ class FaultMiddleware:
 
     async def _call_with_fault(
         self,
+        search: FaultSearch,
         exchange: ServedExchange,
         scope: Scope,
         receive: Receive,
         send: Send,
-        *,
-        has_directive: bool,
-        finding: FaultFinding | None,
     ) -> None:
-        """Answer the call with its fault, or without one where it has none. *finding* is the result
-        of `Scenario.meet_fault_early`; None where the scenario is still to be searched."""
+        """Answer the call with its fault, or without one where it has none."""
         fault: BaseFault | None = None
         is_in_process = exchange.connection is None
         try:
-            fault = await self._fault(exchange, receive, has_directive, finding)
+            fault = await self._fault(search, exchange, receive)
             if fault is None:
                 await self.app(scope, receive, send)
                 return
@@ -232,15 +227,14 @@ class FaultMiddleware:
         return error_response(error, exchange, self.emulator.settings)
 
     async def _fault(
-        self,
-        exchange: ServedExchange,
-        receive: Receive,
-        has_directive: bool,
-        finding: FaultFinding | None,
+        self, search: FaultSearch, exchange: ServedExchange, receive: Receive
     ) -> BaseFault | None:
-        """The fault of the call; None for none. Raises APIError where header or directive name no
+        """The fault of the call; None for none. Searches the scenario where *search* did not, and
+        neither a header nor a directive names a fault. Raises APIError where one of these names no
         valid fault."""
-        text = await self._take_directive(exchange, receive) if has_directive else None
+        text = None
+        if search.eligibility.has_directive:
+            text = await self._take_directive(exchange, receive)
         if header := exchange.head.header(_FAULT_HEADER):
             try:
                 fault = _parse_fault(header)
@@ -256,7 +250,7 @@ class FaultMiddleware:
             except ValueError as error:
                 raise emulator_errors.bad_directive(reason=str(error)) from None
             return fault
-        scenario = self.emulator.scenario
+        scenario, finding = self.emulator.scenario, search.finding
         if finding is None:
             if not scenario.has_faults:
                 return None

@@ -85,8 +85,9 @@ class PreparedCall:
         copy shares no part of an answer with this one. With the same objects the method returns
         the last copy again, so a repeated call is as fast as any other.
 
-        The copy is kept only as long as its pictures are in memory anyway, because *answer* has
-        them: the budget of prepared calls does not count them. A function makes pictures anew.
+        The copy is kept as long as *answer* is in memory, and its pictures with it. So the budget
+        of prepared calls need not count these. A copy with the pictures of a function is not kept:
+        the function makes other ones for the next call.
         """
         last, overrides = self._answered, answer.overrides
         if last and last.request.own_pictures is pictures and last.overrides is overrides:

@@ -99,26 +99,34 @@ class ImagesAPI:
     ) -> PreparedCall | RawAnswer | None:
         """What is to be sent: *prepared*, or what the call's own answer makes of it. None where a
         recording is to answer the call. This claims the own answer, and takes the images from the
-        rate limit. Raises APIError where the rate limit refuses the call, or its own answer
-        fails."""
+        rate limit. Raises APIError where the rate limit refuses the call, or its own answer fails.
+
+        One step of the store does both, unless a recording may answer the call: what recordings
+        answer does not count for the rate limit, so the own answer is claimed first. Then a call
+        that the rate limit refuses has used it up.
+        """
         admission = None
         if self.emulator.rate_limits.rate:
             admission = self._admission(exchange, prepared.request)
-        search = exchange.own_answer_search
+        search, has_answers = exchange.own_answer_search, self.emulator.scenario.has_answers
+        if search is OwnAnswerSearch.BEFORE_DRAWING and has_answers:
+            return await self._own_answer(exchange, prepared, admission)
         to_send: PreparedCall | RawAnswer = prepared
-        if self.emulator.scenario.has_answers and search is not OwnAnswerSearch.NONE_FOUND:
-            from images_emulator.web.own_answer_search import apply_own_answer  # noqa: PLC0415 - it loads Pillow
-
-            if search is OwnAnswerSearch.BEFORE_DRAWING:
-                # The claim takes the images from the rate limit, too.
-                return await apply_own_answer(exchange, prepared, self.emulator, admission)
-            to_send = await apply_own_answer(exchange, prepared, self.emulator, None)
-        if search is OwnAnswerSearch.BEFORE_RECORDING and to_send is prepared:
-            # A recording does not count for the rate limit, unless it has open values and is drawn.
-            return None
+        if search is OwnAnswerSearch.BEFORE_RECORDING:
+            if has_answers:
+                to_send = await self._own_answer(exchange, prepared, None)
+            if to_send is prepared:
+                return None
         if admission:
             await admission.admit()
         return to_send
+
+    async def _own_answer(
+        self, exchange: ServedExchange, prepared: PreparedCall, admission: Admission | None
+    ) -> PreparedCall | RawAnswer:
+        from images_emulator.web.own_answer_search import apply_own_answer  # noqa: PLC0415 - it loads Pillow
+
+        return await apply_own_answer(exchange, prepared, self.emulator, admission)
 
     def _admission(self, exchange: ServedExchange, image_request: ImageRequest) -> Admission | None:
         """The admission of the images by the rate limit of the API key or the deployment; None
@@ -142,8 +150,9 @@ class ImagesAPI:
         A call of an operation without uploads may be in `Emulator.prepared_calls` already,
         unless it is large or to a deployment. Calls with the same operation, dialect, policy,
         `content-type` and body have the same request and the same text of the answer. The policy
-        holds the day and the settings that can change. The fault middleware removes directives from
-        the prompts of all such calls, or of none.
+        holds the day and the settings that can change. A body with a directive is in the key as it
+        was sent, and the request has the prompt without it: `FaultMiddleware` takes the directive
+        out of each call with such a body.
         """
         body = exchange.chunks
         if body is None:

@@ -55,24 +55,26 @@ class JournalMiddleware:
         if self._is_for_admin(scope):
             await self.admin(scope, receive, send)
             return
-        exchange = self._exchange(scope)
+        await self._serve(self._exchange(scope), scope, receive, send)
+
+    async def _serve(
+        self, exchange: ServedExchange, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Answer a call, from its entry in the journal to its completion there."""
         CALL_ID.set(exchange.id)
-        journal, store = self.emulator.journal, self._shared_store
         own_advanced_seconds = self.emulator.clock.own_advanced_seconds
         search: asyncio.Task[None] | None = None
-        if store and exchange.kind == "call" and self.emulator.scenario.has_faults:
+        if self._shared_store and exchange.kind == "call" and self.emulator.scenario.has_faults:
             search = await self._faults.begin_search(exchange, receive)
-        recorder = self._recorder_class(exchange, journal, self._headers, send)
+        recorder = self._recorder_class(exchange, self.emulator.journal, self._headers, send)
         exchange.complete_in_journal = recorder.complete_in_journal
         # From here on the journal may have the call, also where entering it fails or is cancelled.
         scope["state"][EXCHANGE] = exchange
         try:
-            if store:
-                await self._enter(exchange, own_advanced_seconds)
+            if self._shared_store:
+                await self._enter_in_store(exchange, own_advanced_seconds)
             else:
-                if exchange.kind == "download":
-                    await self._note_picture(exchange)
-                exchange.number = await journal.enter(exchange)
+                await self._enter(exchange)
             if search:
                 await search
             await self.app(scope, receive, recorder.send)
@@ -81,8 +83,7 @@ class JournalMiddleware:
                 search.cancel()
             exchange.pending_write = exchange.complete_in_journal = None
             try:
-                if exchange.duration_ms is None:
-                    await recorder.complete_in_journal()
+                await recorder.complete_in_journal()
             finally:
                 # The server may keep the scope for a while. It must not keep body and pictures.
                 del scope["state"][EXCHANGE]
@@ -101,7 +102,13 @@ class JournalMiddleware:
         with suppress(RuntimeError):  # the server ends
             self.emulator.renderer.background_queue.submit(lambda _: release_memory(parts))
 
-    async def _enter(self, exchange: ServedExchange, own_advanced_seconds: float) -> None:
+    async def _enter(self, exchange: ServedExchange) -> None:
+        """Enter an exchange in the journal of this process."""
+        if exchange.kind == "download":
+            await self._note_picture(exchange)
+        exchange.number = await self.emulator.journal.enter(exchange)
+
+    async def _enter_in_store(self, exchange: ServedExchange, own_advanced_seconds: float) -> None:
         """Enter an exchange in the journal of a shared store. *own_advanced_seconds* is the
         clock's, as it was when the call came.
 
@@ -120,14 +127,12 @@ class JournalMiddleware:
                 exchange.number = await journal.append(exchange)
             exchange.time = clock.now()
             # A client that has found the entry may have advanced the clock meanwhile. That advance
-            # counts for this call. The difference is negative where the store has refused an
-            # advance that had begun before.
-            seconds_meanwhile = max(0.0, clock.own_advanced_seconds - own_advanced_seconds)
+            # counts for this call.
             exchange.advanced_at_arrival = max(
-                exchange.advanced_at_arrival, clock.advanced_seconds - seconds_meanwhile
+                exchange.advanced_at_arrival, clock.advanced_before(own_advanced_seconds)
             )
         finally:
-            # Whoever is told that the call is completed has been told of its arrival.
+            # Observers hear of the arrival before the completion, also where the entry failed.
             journal.tell_arrival(exchange)
 
     async def _note_picture(self, exchange: ServedExchange) -> None:

@@ -222,8 +222,9 @@ class LiveFeed:
         self._refreshing: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._watch_settled = asyncio.Event()
-        """Set once the store tells of the calls of other processes, or once the first reader waits
-        no longer for that. No reader misses what the store has not told before."""
+        """Set once the store tells of the calls of other processes, or once the first reader gives
+        up waiting for that. What it has not told before then is not missed: no reader has passed
+        the wait in `read` yet."""
 
     # --- readers
 
@@ -298,7 +299,7 @@ class LiveFeed:
         self._batch = _Batch()
 
     async def _refresh(self) -> None:
-        """Refresh the store while there are readers: without a call nobody else does."""
+        """Refresh the store while there are readers: otherwise only calls refresh it."""
         while True:
             await asyncio.sleep(REFRESH_SECONDS)
             try:

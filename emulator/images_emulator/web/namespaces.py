@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime, timedelta
+from enum import Enum
 from functools import partial
 from threading import Lock
 from time import time
@@ -51,6 +52,17 @@ _USE_CODEC: Final[Codec[_Use]] = Codec(
 )
 
 
+class Phase(Enum):
+    """Whether a namespace that is open in a process has begun."""
+
+    NOT_BEGUN = "not begun"
+    """It was only looked at. No call or change has begun it."""
+    BEGUN = "begun"
+    """The admin API lists it."""
+    DELETED = "deleted"
+    """It is there for its open calls alone, until it begins again."""
+
+
 class Namespace:
     """A namespace that this process has open."""
 
@@ -62,12 +74,12 @@ class Namespace:
         self.open_calls = 0
         """The calls that are being answered, and the open pages."""
         self.last_used = time()
-        self.is_listed = False
-        """Whether the namespace is listed, as from the first call or change that reaches it. One
-        that is only looked at is not. Neither is one that was deleted: it is there for its open
-        calls alone."""
-        self.is_deleted = False
-        """Whether it was deleted, and has not begun again."""
+        self.phase = Phase.NOT_BEGUN
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether the admin API lists the namespace."""
+        return self.phase is Phase.BEGUN
 
 
 class Namespaces:
@@ -172,7 +184,7 @@ class Namespaces:
                 with self._lock:
                     # The use by a call that begins it now may not be noted yet.
                     if is_listed or namespace.open_calls == 1:
-                        namespace.is_listed = is_listed
+                        namespace.phase = Phase.BEGUN if is_listed else Phase.NOT_BEGUN
             except BaseException:
                 self.release(namespace)
                 raise
@@ -250,7 +262,7 @@ class Namespaces:
                 # Last: where the store fails before, the name is there to be deleted again.
                 await self._uses.delete(name)
             with self._lock:
-                namespace.is_listed, namespace.is_deleted = False, True
+                namespace.phase = Phase.DELETED
                 has_other_calls = namespace.open_calls > 1
             if has_other_calls and not self._uses:
                 await asyncio.to_thread(_reset, namespace.emulator)
@@ -324,19 +336,28 @@ class Namespaces:
         try:
             if begins:
                 self._sweep()
-                with self._lock:
-                    self._to_evict()
-            if namespace:
-                self._make_room()
-                if namespace.is_deleted and not self._uses:
-                    # Its open calls may have left something since.
-                    _reset(namespace.emulator)
-                namespace.is_listed, namespace.is_deleted = True, False
-                return namespace
+                self._check_room()
+            if namespace is None:
+                return self._make_namespace(name, begins=begins)
+            self._begin(namespace)
         except BaseException:
             if namespace:
                 self.release(namespace)
             raise
+        return namespace
+
+    def _begin(self, namespace: Namespace) -> None:
+        """Begin an open namespace that was only looked at, or deleted. Raises APIError where there
+        is no room for it."""
+        self._make_room()
+        if namespace.phase is Phase.DELETED and not self._uses:
+            # Its open calls may have left something since.
+            _reset(namespace.emulator)
+        namespace.phase = Phase.BEGUN
+
+    def _make_namespace(self, name: str, *, begins: bool) -> Namespace:
+        """A namespace that was not open, with its first open call. Raises APIError where its
+        emulator cannot be made, or it *begins* and there is no room for it."""
         try:
             emulator = self.default.in_namespace(name)
         except (OSError, ValueError) as error:
@@ -352,10 +373,15 @@ class Namespaces:
         for observer in self.observers:
             observer(emulator)
         namespace = Namespace(name, emulator, self._make_app(emulator, self))
-        namespace.open_calls, namespace.is_listed = 1, begins
+        namespace.open_calls, namespace.phase = 1, Phase.BEGUN if begins else Phase.NOT_BEGUN
         with self._lock:
             self._by_name[name] = namespace
         return namespace
+
+    def _check_room(self) -> None:
+        """Raises APIError where there is no room for one more namespace, and none can be made."""
+        with self._lock:
+            self._to_evict()
 
     def _make_room(self) -> None:
         """Make room for one more namespace: forget those that were used longest ago, where there
@@ -368,7 +394,7 @@ class Namespaces:
         """The namespaces that have to be forgotten for one more. Raises APIError where they are
         still in use. The lock is held."""
         surplus = max(self._surplus + 1, 0)
-        # A shared store keeps the state of the namespaces.
+        # With a shared store, one may go at once: its state stays in the store.
         latest = time() - (0 if self._uses else MIN_IDLE_SECONDS)
         idle = [
             each

@@ -64,9 +64,9 @@ class ReplayMiddleware:
     A call without an accepted key is refused by the application, and uses up no recording. Faults
     apply to a recorded answer as to any other.
 
-    The router is inside, so no exception that leaves this middleware becomes one of the router's
-    error answers: errors are answered here. The store may be away when the next of several
-    recordings is asked for, and when the pictures behind URLs are stored.
+    It is outside the router, which turns exceptions into error answers, so it answers its own
+    APIErrors. The store may be away when the next of several recordings is asked for, and when the
+    pictures behind URLs are stored.
     """
 
     def __init__(self, app: ASGIApp, emulator: Emulator, replay: Replay) -> None:
@@ -75,8 +75,12 @@ class ReplayMiddleware:
         self.replay = replay
         self._search = RecordingSearch(emulator, replay)
         self._playables = LRUCache(emulator.settings.cache)
+        """The recordings in the form in which they are sent, by their positions, the base URL of
+        their pictures and the call's `accept-encoding`. A recording never changes, so only the
+        budget empties it. Each namespace has a cache of its own."""
         self._hosted_requests = LRUCache(emulator.settings.cache)
-        """The requests of hosted pictures that were played, by their paths, with the pictures."""
+        """The requests of hosted pictures that were played, by their paths, with the pictures.
+        Only the budget empties it. Each namespace has a cache of its own."""
         self._miss_recorder: MissRecorder | None = None
         if emulator.settings.on_miss == OnMiss.RECORD:
             from images_emulator.web.miss_recorder import MissRecorder  # noqa: PLC0415 - an extra
@@ -132,7 +136,8 @@ class ReplayMiddleware:
         if isinstance(result.match_or_miss, RecordingMatch):
             await self._play(result.match_or_miss, result.request, exchange, scope, receive, send)
         else:
-            await self._note_miss(result.match_or_miss, exchange, self.app)(scope, receive, send)
+            self._note_miss(result.match_or_miss, exchange)
+            await self._app_for_miss(exchange, self.app)(scope, receive, send)
 
     async def _may_have_own_answer(self, result: SearchResult, exchange: ServedExchange) -> bool:
         """Whether a step of the scenario has an answer for the call. Such an answer goes before a
@@ -162,8 +167,10 @@ class ReplayMiddleware:
             played = await self._playable(position, Request(scope, receive), exchange)
         except (OSError, ValueError) as error:
             name = self.replay.index.names[position]
-            miss = Miss(exchange.path, (), f"'{name}' cannot be played: {error}")
-            await self._note_miss(miss, exchange, self.app)(scope, receive, send)
+            self._note_miss(
+                Miss(exchange.path, (), f"'{name}' cannot be played: {error}"), exchange
+            )
+            await self._app_for_miss(exchange, self.app)(scope, receive, send)
             return
         if isinstance(played, Recording):
             await self._play_described(played, exchange, scope, receive, send)
@@ -225,8 +232,10 @@ class ReplayMiddleware:
                 lambda: described_answer(recording, emulated)
             )
         except ValueError as error:
-            miss = Miss(exchange.path, (), f"'{recording.name}' cannot be played: {error}")
-            await self._note_miss(miss, exchange, emulated)(scope, receive, send)
+            self._note_miss(
+                Miss(exchange.path, (), f"'{recording.name}' cannot be played: {error}"), exchange
+            )
+            await self._app_for_miss(exchange, emulated)(scope, receive, send)
             return
         exchange.recording, exchange.body_may_change = recording.name, True
         exchange.answer.own_header_names = described.described_names
@@ -334,10 +343,9 @@ class ReplayMiddleware:
 
     # --- a miss
 
-    def _note_miss(self, miss: Miss, exchange: ServedExchange, app: ASGIApp) -> ASGIApp:
-        """The application that answers a call which no recording answers. The setting `on_miss`
-        decides: it refuses the call, forwards it to the upstream, or is *app* with a notice in its
-        answer."""
+    @staticmethod
+    def _note_miss(miss: Miss, exchange: ServedExchange) -> None:
+        """Note in *exchange* why no recording answers the call."""
         misses = [
             NearMiss(
                 step=each.name,
@@ -350,7 +358,13 @@ class ReplayMiddleware:
             for each in miss.nearest
         ]
         exchange.near_misses = (*exchange.near_misses, *misses)
-        exchange.recording_miss = sentence = str(miss)
+        exchange.recording_miss = str(miss)
+
+    def _app_for_miss(self, exchange: ServedExchange, app: ASGIApp) -> ASGIApp:
+        """The application that answers a call with a `recording_miss`. The setting `on_miss`
+        decides: it refuses the call, forwards it to the upstream (which `recording_miss` then
+        says), or is *app* with a notice in its answer."""
+        sentence = exchange.recording_miss or ""
         if self.emulator.settings.on_miss == OnMiss.REFUSE:
             error = emulator_errors.no_recording(reason=sentence)
             return error_response(error, exchange, self.emulator.settings)
