@@ -189,14 +189,14 @@ GUARDS: Final = (
     Guard(
         "an image of many pixels is not decoded",
         "imaging/decode_limits.py",
-        "return width * height <= self.pixels and max(width, height) <= MAX_EDGE",
+        "return width * height <= self.max_pixels and max(width, height) <= MAX_EDGE",
         "return True",
         "test_bad_input.py::test_a_picture_of_more_than_64_million_pixels_is_not_decoded",
     ),
     Guard(
         "an image of many scans, chunks or segments is not decoded",
         "imaging/decode_limits.py",
-        "scans = scans_of(data, self.chunks, self.scans)",
+        "scans = scans_of(data, self.max_chunks, self.max_scans)",
         "scans = scans_of(data, sys.maxsize, sys.maxsize)",
         "test_decoder.py::test_a_file_of_too_many_parts_is_refused",
     ),
@@ -217,8 +217,8 @@ GUARDS: Final = (
     Guard(
         "the images of one call have no more pixels than the setting says",
         "imaging/image_loader.py",
-        "pixels=min(limits.pixels, left)",
-        "pixels=limits.pixels",
+        "max_pixels=min(limits.max_pixels, left)",
+        "max_pixels=limits.max_pixels",
         "test_limits.py::test_pixels_of_a_call_are_counted_together",
     ),
     Guard(

@@ -32,13 +32,13 @@ from images_emulator.contract.refusal import Refusal
 from images_emulator.exchange.call_details import UploadDetails
 from images_emulator.exchange.exchange import READABLE_ATTRIBUTES, Exchange
 from images_emulator.faults import fault_tables
-from images_emulator.own_answers.answer_document import Answer, Raw
+from images_emulator.own_answers.answer_document import AnswerDocument, RawAnswerDocument
 from images_emulator.recordings.document_check import schema
 from images_emulator.settings import command_settings
 from images_emulator.state.clock import Clock
 from images_emulator.state.scenario import UnmetStep
 from images_emulator.step_documents.match import Match
-from images_emulator.step_documents.scenario_document import Step
+from images_emulator.step_documents.scenario_document import StepDocument
 from images_emulator.web.admin_api import create_admin_api
 from images_emulator.web.metric_table import METRICS
 from tests.clients.results import clients_code, clients_table
@@ -277,10 +277,10 @@ GENERATED: Final[Mapping[str, tuple[str, Callable[[], str]]]] = {
     "classes of errors": ("errors.md", error_classes),
     "own errors": ("errors.md", lambda: own_errors_table(emulator_errors)),
     "admin errors": ("admin-api.md", lambda: own_errors_table(admin_errors)),
-    "keys of a step": ("scenarios.md", lambda: keys_table(Step)),
+    "keys of a step": ("scenarios.md", lambda: keys_table(StepDocument)),
     "keys of match": ("scenarios.md", lambda: keys_table(Match)),
-    "keys of answer": ("scenarios.md", lambda: keys_table(Answer)),
-    "keys of raw": ("scenarios.md", lambda: keys_table(Raw)),
+    "keys of answer": ("scenarios.md", lambda: keys_table(AnswerDocument)),
+    "keys of raw": ("scenarios.md", lambda: keys_table(RawAnswerDocument)),
     "keys of a file": ("exchange-files.md", exchange_keys),
     **{
         f"keys of {name}": ("exchange-files.md", partial(exchange_keys, name))

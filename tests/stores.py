@@ -20,9 +20,9 @@ from images_emulator.state.store import (
     Buckets,
     ClaimOutcome,
     Codec,
+    ContainerSize,
     Count,
     Counters,
-    Holdings,
     Log,
     LogCodec,
     LogWatcher,
@@ -143,7 +143,7 @@ class JSONStore:
         with ThreadPoolExecutor(1) as pool:
             return pool.submit(asyncio.run, work).result()
 
-    def of_namespace(self, name: str, life_seconds: int) -> JSONStore:
+    def for_namespace(self, name: str, ttl_seconds: int) -> JSONStore:
         children = _CHILDREN.setdefault(self._memory, {})
         return JSONStore(children.setdefault(name, MemoryStore()))
 
@@ -221,12 +221,12 @@ class _JSONRecords(Generic[T]):
         await _journey()
         return [_read(self._codec, text) for text in await self._records.all()]
 
-    async def outline(self, key: str) -> T | None:
+    async def summary(self, key: str) -> T | None:
         await _journey()
         text = await self._records.get(key)
         return None if text is None else _read(self._codec, _Text(text.json, b""))
 
-    async def outlines(self) -> list[T]:
+    async def summaries(self) -> list[T]:
         await _journey()
         texts = [_Text(text.json, b"") for text in await self._records.all()]
         return [_read(self._codec, text) for text in texts]
@@ -235,7 +235,7 @@ class _JSONRecords(Generic[T]):
         await _journey()
         return await self._records.expiries(now)
 
-    async def size(self) -> Holdings:
+    async def size(self) -> ContainerSize:
         await _journey()
         return await self._records.size()
 
@@ -299,7 +299,7 @@ class _JSONLog(Generic[T]):
         await _journey()
         return await self._log.count()
 
-    async def size(self) -> Holdings:
+    async def size(self) -> ContainerSize:
         await _journey()
         return await self._log.size()
 

@@ -509,7 +509,7 @@ def test_response_headers_are_those_of_the_day(http: httpx2.Client) -> None:
 def test_header_is_there_on_the_days_of_the_stack_that_answers(
     http: httpx2.Client, name: bytes, operation: str
 ) -> None:
-    period = STACK_HEADER_DAYS[name].of(operation == "variations")
+    period = STACK_HEADER_DAYS[name].period(operation == "variations")
     turns = [day for day in (period.since, period.until) if day]
     for day in [date(2024, 1, 1), *turns, *(day - DAY for day in turns), date(2026, 2, 22)]:
         answer = ask(http, day, operation, form=operation != "generations")

@@ -68,16 +68,16 @@ class LateObserver:
     def __init__(self) -> None:
         self._completed = Semaphore(0)
 
-    def arrived(self, exchange: Exchange) -> None:
+    def on_arrival(self, exchange: Exchange) -> None:
         pass
 
-    def sent_event(self, exchange: Exchange, index: int) -> None:
+    def on_event(self, exchange: Exchange, index: int) -> None:
         pass
 
-    def cleared(self) -> None:
+    def on_clear(self) -> None:
         pass
 
-    def completed(self, exchange: Exchange) -> None:
+    def on_completion(self, exchange: Exchange) -> None:
         self._completed.release()
 
     def wait_for(self, calls: int) -> None:

@@ -130,7 +130,7 @@ def test_lenient_validation_drops_the_first_parameter_of_a_conflict(
         for name, schema in (conflict.schema(rules) or {})["not"]["properties"].items()
     }
     request = validated(body, values, policy=Policy(lenient=True))
-    assert request.forgiven[0] == Violation.of(conflict.error())
+    assert request.forgiven[0] == Violation.from_error(conflict.error())
     dropped = conflict.yielding
     assert getattr(request, dropped) == getattr(validated(body, {}), dropped)
 

@@ -171,7 +171,7 @@ def test_a_webp_that_is_refused_for_its_memory_is_refused_by_the_sum_that_decodi
     data[24:30] = 2 * (edge - 1).to_bytes(3, "little")
     drawn, scaled = edge**2 * WEBP_PIXEL_BYTES, edge**2 * PIXEL_BYTES // scale_of(edge, edge) ** 2
     limits = {
-        memory: replace(UNLIMITED, decode_bytes=memory).passed_by(bytes(data))
+        memory: replace(UNLIMITED, decode_bytes=memory).exceeded_setting(bytes(data))
         for memory in (drawn, drawn + scaled - 1, drawn + scaled)
     }
     assert [*limits.values()] == ["decode_bytes", "decode_bytes", None]

@@ -174,7 +174,7 @@ def test_queue_whose_thread_fails_takes_the_next_job(
     with pytest.raises((type(error), CancelledError)):
         queue.submit(lambda _: 1).result(30)
     assert queue.submit(lambda _: 2).result(30) == 2
-    assert queue.waiting == 0
+    assert queue.pending_count == 0
     queue.close()
 
 
@@ -471,8 +471,8 @@ async def test_an_answer_hung_up_before_its_first_part_whose_write_fails_gives_w
 
 def test_a_forgotten_answer_leaves_nothing() -> None:
     exchange = ServedExchange(RequestHead("GET", "/", b"", []), "req_1", datetime.now(UTC))
-    exchange.start_response(200)
-    exchange.end()
+    exchange.record_start(200)
+    exchange.record_end()
     answer, exchange.weight = exchange.answer, exchange.weight + 1
     exchange.forget_answer()
     assert exchange.answer is not answer

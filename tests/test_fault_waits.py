@@ -133,8 +133,8 @@ class Advance:
     """An observer of the journal that moves the clock on as soon as a call is there."""
 
     def __init__(self, clock: Clock) -> None:
-        self.arrived = lambda _: clock.advance(seconds=HOUR)
-        self.completed = self.sent_event = lambda *_: None
+        self.on_arrival = lambda _: clock.advance(seconds=HOUR)
+        self.on_completion = self.on_event = lambda *_: None
 
 
 @pytest.mark.parametrize("kind", ["latency", "stall"])
@@ -148,7 +148,8 @@ def test_an_advance_counts_from_the_arrival_of_the_call(
 
 def test_an_advance_counts_once_for_a_call(emulator: Emulator) -> None:
     exchange = ServedExchange(RequestHead("GET", "/", b"", []), "req_1", datetime.now(UTC))
-    exchange.clock, exchange.advanced_at_arrival = emulator.clock, emulator.clock.advanced_seconds
+    exchange.clock = emulator.clock
+    exchange.advanced_seconds_at_arrival = emulator.clock.advanced_seconds
     emulator.clock.advance(hours=1)
     waits = Waits(exchange)
 

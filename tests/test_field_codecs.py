@@ -18,7 +18,7 @@ from images_emulator.contract.field_codecs import (
     DRAWING,
     ENCODING,
     IMAGES,
-    Decides,
+    FieldEffect,
     codecs_of,
     key_function,
 )
@@ -91,8 +91,8 @@ def strategy_of(name: str) -> st.SearchStrategy[Any]:
     return VALUES[name]
 
 
-FILE_FIELDS: Final = [*codecs_of(ImageRequest, *set(Decides) - {Decides.DELIVERY})]
-DELIVERY_FIELDS: Final = [*codecs_of(ImageRequest, Decides.DELIVERY)]
+FILE_FIELDS: Final = [*codecs_of(ImageRequest, *set(FieldEffect) - {FieldEffect.DELIVERY})]
+DELIVERY_FIELDS: Final = [*codecs_of(ImageRequest, FieldEffect.DELIVERY)]
 
 
 @st.composite
@@ -132,8 +132,8 @@ def added(name: str, **mark: Any) -> tuple[str, type, Any]:
 def test_a_field_that_was_added_later_leaves_no_trace_where_it_is_null() -> None:
     first = make_dataclass("First", [PROMPT])
     later = make_dataclass("Later", [PROMPT, added("seed"), added("hue"), added("logos", **IMAGES)])
-    key = key_function(later, Decides.DRAWING)
-    assert key(later("x")) == key_function(first, Decides.DRAWING)(first("x")) == ("x",)
+    key = key_function(later, FieldEffect.DRAWING)
+    assert key(later("x")) == key_function(first, FieldEffect.DRAWING)(first("x")) == ("x",)
     assert key(later("x", seed=1)) == ("x", "seed", "1")
     assert key(later("x", logos=DECODED[:1])) == ("x", "logos", DECODED[0].digest)
     values = [later("x", **{name: value}) for name in ("seed", "hue") for value in (0, 1, "")]
@@ -143,7 +143,7 @@ def test_a_field_that_was_added_later_leaves_no_trace_where_it_is_null() -> None
 def test_a_field_that_was_added_later_is_null_by_default() -> None:
     wrong = ("seed", int, field(default=0, metadata=ENCODING | ADDED_LATER))
     with pytest.raises(TypeError, match=r"^Marked\.seed is not None by default$"):
-        key_function(make_dataclass("Marked", [PROMPT, wrong]), Decides.ENCODING)
+        key_function(make_dataclass("Marked", [PROMPT, wrong]), FieldEffect.ENCODING)
 
 
 def test_every_field_since_the_first_ones_is_marked_as_added_later() -> None:
@@ -209,7 +209,7 @@ def test_a_partial_image_is_the_same_in_a_stream_of_any_length(
 @pytest.mark.parametrize("name", FILE_FIELDS)
 def test_a_change_of_a_field_that_decides_a_file_changes_the_key(name: str) -> None:
     strategy = pictures if name == "markup" else strategy_of(name)
-    (decided,) = (mark for mark in Decides if name in codecs_of(ImageRequest, mark))
+    (decided,) = (mark for mark in FieldEffect if name in codecs_of(ImageRequest, mark))
 
     @keys_only
     @given(requests(), strategy)
@@ -217,7 +217,7 @@ def test_a_change_of_a_field_that_decides_a_file_changes_the_key(name: str) -> N
         other = changed(request, **{name: value})
         assume(other != request)
         assert other.cache_key != request.cache_key
-        assert (other.drawing_key != request.drawing_key) is (decided is Decides.DRAWING)
+        assert (other.drawing_key != request.drawing_key) is (decided is FieldEffect.DRAWING)
 
     check()
 

@@ -20,7 +20,7 @@ from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.rules import Choice
 from images_emulator.exchange.sent_answer import SentAnswer
 from images_emulator.file_types import FILE_TYPES, FileType
-from images_emulator.imaging.formats import OUTPUT_FORMATS, Format, format_of, frame_delay
+from images_emulator.imaging.formats import OUTPUT_FORMATS, OutputFormat, format_of, frame_delay
 from images_emulator.imaging.recipe import recipe_json
 from images_emulator.imaging.render import media_type, render_image
 from tests.answers import model_that_writes
@@ -57,12 +57,12 @@ def test_a_format_without_encode_is_refused_in_streams(
 
 
 def test_a_format_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
-    made_up = Format(
+    made_up = OutputFormat(
         file_type=FileType("made up", "image/x-made-up", (".made",), rb"....made"),
         write=lambda request, index, draw: b"\0\0\0\x20made" + recipe_json(request, index),
         read_recipe=lambda image_file: image_file[8:],
     )
-    monkeypatch.setitem(cast("dict[str, Format]", OUTPUT_FORMATS), "made-up", made_up)
+    monkeypatch.setitem(cast("dict[str, OutputFormat]", OUTPUT_FORMATS), "made-up", made_up)
     request = ImageRequest(
         operation=GENERATIONS,
         model=MODELS[MODEL],

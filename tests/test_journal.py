@@ -71,9 +71,9 @@ def arrived(journal: Journal, identity: str, **state: Any) -> ServedExchange:
 
 def answered(journal: Journal, identity: str, **state: Any) -> ServedExchange:
     exchange = arrived(journal, identity, **state)
-    exchange.start_response(200)
+    exchange.record_start(200)
     exchange.answer.sent.end()
-    exchange.end()
+    exchange.record_end()
     journal._store.run(journal.complete(exchange))
     return exchange
 
@@ -263,7 +263,7 @@ def test_a_reader_sees_a_call_whole_whose_answer_ends_meanwhile(
         "req_1",
         datetime.now(UTC),
         image_operation=GENERATIONS,
-        cached_call=ParsedCall(GENERATIONS, form=False, fields=json.loads(body)),
+        cached_call=ParsedCall(GENERATIONS, is_form=False, fields=json.loads(body)),
         fault=fault,
     )
     exchange.keep_body((body,))
@@ -376,16 +376,16 @@ class Observer:
         self.journal = journal
         self.notes: list[tuple[Any, ...]] = []
 
-    def arrived(self, exchange: ServedExchange) -> None:
+    def on_arrival(self, exchange: ServedExchange) -> None:
         self.notes.append(("arrived", *self.state(exchange)))
 
-    def sent_event(self, exchange: ServedExchange, index: int) -> None:
+    def on_event(self, exchange: ServedExchange, index: int) -> None:
         self.notes.append((index, *self.state(exchange)))
 
-    def completed(self, exchange: ServedExchange) -> None:
+    def on_completion(self, exchange: ServedExchange) -> None:
         self.notes.append(("completed", *self.state(exchange)))
 
-    def cleared(self) -> None:
+    def on_clear(self) -> None:
         self.notes.append(("cleared", len(self.journal)))
 
     def state(self, exchange: ServedExchange) -> tuple[Any, ...]:
@@ -433,7 +433,7 @@ async def test_parts_of_a_stream_are_written_before_its_end(
     await journal.enter(call)
     for index in range(2):
         call.answer.sent.event_count = index + 1
-        journal.sent_events(call, index)
+        journal.notify_events(call, index)
     end = asyncio.ensure_future(journal.complete(call))
     for _ in range(5):
         await asyncio.sleep(0)
@@ -454,7 +454,7 @@ async def test_parts_of_a_stream_are_written_unless_the_call_is_large(
     call.keep_body((bytes(body),))
     await journal.enter(call)
     call.answer.sent.event_count = 1
-    journal.sent_events(call, 0)
+    journal.notify_events(call, 0)
     assert len(journal._drafts) == drafts
     await asyncio.gather(*journal._drafts.values())
     weight = weight_of(journal)
@@ -482,7 +482,7 @@ async def test_pictures_of_a_stream_count_while_it_goes_on(
     )
     await journal.enter(call)
     call.answer.sent.event_count = 1
-    journal.sent_events(call, 0)
+    journal.notify_events(call, 0)
     assert bool(journal._drafts) is (most > len(upload))
     await asyncio.gather(*journal._drafts.values())
     assert (weight_of(journal) > EXCHANGE_OVERHEAD_BYTES + len(upload)) is (most > len(upload))
@@ -560,8 +560,8 @@ def test_a_glob_of_any_text_finds_no_entry_without_one(
     http: httpx2.Client, emulator: Emulator, name: str
 ) -> None:
     http.get("/v1/models")
-    assert len(emulator.journal.find(Query.of({name: "*"}))) == 1
-    assert emulator.journal.find(Query.of({name: "?*"})) == []
+    assert len(emulator.journal.find(Query.from_filters({name: "*"}))) == 1
+    assert emulator.journal.find(Query.from_filters({name: "?*"})) == []
 
 
 def test_a_call_without_a_prompt_has_no_letter_in_it(
@@ -634,7 +634,7 @@ def test_updates_of_cleared_entries_are_ignored() -> None:
     journal = Journal(MemoryStore(), 10, 10**6)
     entry = arrived(journal, "a")
     journal.reset()
-    entry.end()
+    entry.record_end()
     RUN(journal.complete(entry))
     assert (journal.find(), weight_of(journal)) == ([], 0)
 
@@ -676,7 +676,7 @@ def test_a_picture_can_be_drawn_again_without_its_body() -> None:
     journal = Journal(MemoryStore(), 10, 400_000)
     for number in range(3):
         body = json.dumps({"model": "gpt-image-2", "prompt": f"{number}" * 30_000}).encode()
-        call = ParsedCall(GENERATIONS, form=False, fields=json.loads(body))
+        call = ParsedCall(GENERATIONS, is_form=False, fields=json.loads(body))
         accepted = validate(call, PillowImageLoader(lambda _: None, lambda _: None))
         answered(journal, str(number), chunks=(body,), cached_call=call, request=accepted)
     first, *_ = journal.find()
@@ -711,7 +711,7 @@ def test_a_hundred_thousand_calls_stay_inside_the_limit() -> None:
             # Answers come in another order than calls.
             while waiting:
                 entry = waiting.pop()
-                entry.end()
+                entry.record_end()
                 RUN(journal.complete(entry))
         heaviest = max(heaviest, weight_of(journal))
     assert 0.9 * 10**6 < heaviest <= 10**6
@@ -729,7 +729,7 @@ def test_weight_of_an_entry_is_at_least_its_memory() -> None:
         body = json.dumps(
             {"model": "gpt-image-2", "prompt": f"{number} lighthouses " * 50}
         ).encode()
-        call = ParsedCall(GENERATIONS, form=False, fields=json.loads(body))
+        call = ParsedCall(GENERATIONS, is_form=False, fields=json.loads(body))
         accepted = validate(call, PillowImageLoader(lambda _: None, lambda _: None))
         headers = [(b"x-stainless-%d" % each, b"%d" % number * 8) for each in range(18)]
         entry = ServedExchange(
@@ -741,7 +741,7 @@ def test_weight_of_an_entry_is_at_least_its_memory() -> None:
         )
         entry.keep_body((body,))
         RUN(journal.enter(entry))
-        entry.end()
+        entry.record_end()
         RUN(journal.complete(entry))
     taken, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -765,9 +765,9 @@ def test_a_call_that_is_completed_while_it_is_read_is_read_whole(
 
     async def read_too_early() -> list[Exchange]:
         calls = await read()
-        exchange.start_response(200)
+        exchange.record_start(200)
         exchange.answer.sent.end()
-        exchange.end()
+        exchange.record_end()
         await journal.complete(exchange)
         return calls
 

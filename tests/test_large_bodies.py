@@ -114,7 +114,7 @@ def test_all_that_a_large_call_held_is_released() -> None:
         RequestHead("POST", EDITS.path, b"", []),
         "req_1",
         datetime.now(UTC),
-        cached_call=ParsedCall(EDITS, form=True, fields=fields),
+        cached_call=ParsedCall(EDITS, is_form=True, fields=fields),
     )
     exchange.keep_body((chunk,))
     del fields

@@ -215,7 +215,7 @@ def test_violations_header_stays_within_what_clients_accept(
 def test_no_more_unknown_names_are_judged_than_are_told() -> None:
     """Each takes as long as a small call: 32,000 of them held the event loop for a second."""
     fields = {"model": "gpt-image-2", "prompt": "x"} | {f"n{number}": 1 for number in range(32_000)}
-    call = ParsedCall(OPERATIONS["generations"], form=False, fields=fields)
+    call = ParsedCall(OPERATIONS["generations"], is_form=False, fields=fields)
     policy = Policy(lenient=True, today=date(2026, 11, 26))
     loader = PillowImageLoader(lambda _: None, lambda _: None)
     validation = Validation(call, loader, policy, OPENAI)
@@ -226,7 +226,7 @@ def test_no_more_images_are_loaded_than_an_edit_may_have() -> None:
     """Each has a few megabytes of pixels; 200 of them took 20 seconds and 800 MB."""
     images = [{"image_url": f"https://x.example/{number}"} for number in range(200)]
     fields = {"model": "gpt-image-2", "prompt": "x", "images": images}
-    call = ParsedCall(OPERATIONS["edits"], form=False, fields=fields)
+    call = ParsedCall(OPERATIONS["edits"], is_form=False, fields=fields)
     loader = PillowImageLoader(lambda _: None, lambda _: None)
     validation = Validation(call, loader, Policy(lenient=True, today=date(2026, 11, 26)), OPENAI)
     assert len(validation.request().images) == 16
@@ -257,12 +257,12 @@ def test_pictures_in_place_of_uploads_count_in_the_budget_and_pass_all_limits(
     ("name", "shown"), [("x" * 256, "x" * 256), ("x" * 257, f"{'x' * 255}…")], ids=len
 )
 def test_a_violation_names_256_characters_of_a_parameter_at_most(name: str, shown: str) -> None:
-    violation = Violation.of(errors.unknown_field(name=name))
+    violation = Violation.from_error(errors.unknown_field(name=name))
     assert str(violation) == f"{shown}: unknown_parameter"
 
 
 def test_a_violation_without_a_code_names_the_type_of_its_error() -> None:
-    violation = Violation.of(errors.older_more_than_one())
+    violation = Violation.from_error(errors.older_more_than_one())
     assert str(violation) == "request: invalid_request_error"
 
 

@@ -175,7 +175,7 @@ def received(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
         received.append(data)
 
     monkeypatch.setattr(HTTPProtocol, "data_received", noted)
-    monkeypatch.setattr("images_emulator.http_server.LOOPS_BETWEEN_TICKS", LOOPS_A_DAY)
+    monkeypatch.setattr("images_emulator.http_server.LOOPS_BETWEEN_IDLE_CHECKS", LOOPS_A_DAY)
     return received
 
 
@@ -408,10 +408,10 @@ def test_an_image_that_no_limit_refuses_has_no_notice(http: httpx2.Client, data:
 
 
 def test_an_edge_that_no_setting_bounds_is_no_limit_of_one() -> None:
-    limits = DecodeLimits.of(Settings())
+    limits = DecodeLimits.from_settings(Settings())
     data = png((16_385, 1))
     assert decode(data, limits=limits) is None
-    assert limits.passed_by(data) is None
+    assert limits.exceeded_setting(data) is None
 
 
 def test_the_notice_of_a_body_past_a_limit_names_it() -> None:
@@ -456,10 +456,10 @@ def test_a_picture_that_takes_more_memory_than_the_setting_is_refused(
     image = plain((64, 64), mode, (9, 9, 9, 99) if mode == "RGBA" else (9, 9, 9))
     data = encoded(image, form, **options)
     memory = 64 * 64 * pixel_bytes
-    assert decode(data, limits=DecodeLimits.of(Settings(decode_bytes=memory)))
-    below = DecodeLimits.of(Settings(decode_bytes=memory - 1))
+    assert decode(data, limits=DecodeLimits.from_settings(Settings(decode_bytes=memory)))
+    below = DecodeLimits.from_settings(Settings(decode_bytes=memory - 1))
     assert decode(data, limits=below) is None
-    assert below.passed_by(data) == "decode_bytes"
+    assert below.exceeded_setting(data) == "decode_bytes"
 
 
 def test_a_jpeg_of_one_scan_for_each_component_is_not_taken_for_one_of_a_single_scan() -> None:
@@ -467,7 +467,7 @@ def test_a_jpeg_of_one_scan_for_each_component_is_not_taken_for_one_of_a_single_
     data = encoded(plain(), "JPEG", subsampling=0)
     start = data.index(b"\xff\xda")
     first = data[:start] + b"\xff\xda\0\x08\x01" + data[start + 5 : start + 7] + data[start + 11 :]
-    within = DecodeLimits.of(Settings(decode_bytes=64 * 64 * (6 + 4 + 4) - 1))
+    within = DecodeLimits.from_settings(Settings(decode_bytes=64 * 64 * (6 + 4 + 4) - 1))
     assert decode(data, limits=within)
     assert within.scans_within(first) == (1,)
     assert decode(first, limits=within) is None
@@ -497,8 +497,8 @@ def test_a_webp_with_a_large_canvas_is_not_opened(
 def test_size_of_a_webp_is_read_from_its_head(options: dict[str, Any], mode: str) -> None:
     data = encoded(plain((70, 41), mode), "WEBP", **options)
     pixels = 70 * 41
-    assert decode(data, limits=DecodeLimits.of(Settings(decode_bytes=16 * pixels)))
-    within = DecodeLimits.of(Settings(decode_bytes=12 * pixels - 1))
+    assert decode(data, limits=DecodeLimits.from_settings(Settings(decode_bytes=16 * pixels)))
+    within = DecodeLimits.from_settings(Settings(decode_bytes=12 * pixels - 1))
     assert within.scans_within(data) is None
 
 
@@ -602,7 +602,7 @@ def memory(name):
     text = Path("/proc/self/status").read_text()
     return 1024 * int(text.partition(name + ":")[2].split()[0])
 
-limits = DecodeLimits.of(Settings(decode_bytes=int(sys.argv[1])))
+limits = DecodeLimits.from_settings(Settings(decode_bytes=int(sys.argv[1])))
 data = sys.stdin.buffer.read()
 small = data[:100]
 decode(small)
@@ -634,7 +634,7 @@ def test_decoding_takes_no_more_memory_than_the_setting(
 ) -> None:
     memory = 64 * 10**6
     data = make(size)
-    assert decode(data, limits=DecodeLimits.of(Settings(decode_bytes=memory)))
+    assert decode(data, limits=DecodeLimits.from_settings(Settings(decode_bytes=memory)))
     words = [sys.executable, "-c", MEASURE, str(memory), str(times)]
     done = subprocess.run(words, input=data, capture_output=True, check=True)
     # The allocator keeps some for each thread.

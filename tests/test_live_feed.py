@@ -286,9 +286,9 @@ async def arrive(emulator: Emulator, number: int) -> ServedExchange:
 
 
 async def complete(emulator: Emulator, entry: ServedExchange) -> None:
-    entry.start_response(200)
+    entry.record_start(200)
     entry.answer.sent.end()
-    entry.end()
+    entry.record_end()
     await emulator.journal.complete(entry)
 
 
@@ -400,7 +400,7 @@ async def test_a_cleared_journal_takes_no_event_of_a_later_stream_away(emulator:
         sent = entry.answer.sent
         sent.event_count = 1
         sent.kept_events = [SentEvent(b"event: image_generation.partial_image\n", 1.5, 9)]
-        emulator.journal.sent_events(entry, 0)
+        emulator.journal.notify_events(entry, 0)
         events = await events_of(frames, 6)
         assert names_of(events[:3]) == [("cleared", None), ("arrived", "req_1"), ("event", "req_1")]
         assert [event.name for event in events[3:]] == ["settings", "clock", "scenario"]
@@ -417,7 +417,7 @@ async def test_call_is_told_anew_with_its_first_event_as_its_body_is_read_by_the
         for index in (0, 1):
             entry.answer.sent.event_count = index + 1
             entry.answer.sent.kept_events = [SentEvent(b"event: x\n", 1.5, 9)] * (index + 1)
-            emulator.journal.sent_events(entry, index)
+            emulator.journal.notify_events(entry, index)
             again = [("arrived", "req_1")] * (index == 0)
             assert names_of(await events_of(frames, 2 - index)) == [*again, ("event", "req_1")]
 

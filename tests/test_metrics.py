@@ -382,7 +382,7 @@ async def test_lag_of_the_event_loop_is_how_late_a_sample_is(
         clock.setattr(loop, "time", lambda: moments[-1])
         clock.setattr(loop, "call_at", call_late)
         head = RequestHead("GET", "/v1/models", b"", ())
-        metrics.arrived(ServedExchange(head, "req_1", datetime.now(UTC)))
+        metrics.on_arrival(ServedExchange(head, "req_1", datetime.now(UTC)))
         for _ in range(4):
             await asyncio.sleep(0)
         await metrics.stop()

@@ -563,7 +563,7 @@ def test_model_that_does_not_support_the_operation_is_refused(
 ) -> None:
     if operation not in model.accepts and not operation.only_model:
         with pytest.raises(APIError, match=f"Value must be '{LISTED_MODEL}'"):
-            validate(ParsedCall(operation, form=True, fields={"model": model.id}), LOADER)
+            validate(ParsedCall(operation, is_form=True, fields={"model": model.id}), LOADER)
 
 
 def test_admin_api_gives_the_table_as_json_schema(http: httpx2.Client) -> None:

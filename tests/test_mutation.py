@@ -159,12 +159,12 @@ def test_processes_end_with_the_one_that_started_them(name: str) -> None:
 def test_the_command_tells_which_mutants_survive(tmp_path: Path) -> None:
     test = tmp_path / "test_few.py"
     test.write_text(
-        "from images_emulator.state.identity import random_id\n"
+        "from images_emulator.state.random_ids import random_id\n"
         "def test_length(): assert len(random_id()) == 24\n"
     )
     options = ("--folder", str(tmp_path), "--tests", str(test))
     run = subprocess.run(
-        [sys.executable, "-m", "tests.mutation", "state/identity.py", *options],
+        [sys.executable, "-m", "tests.mutation", "state/random_ids.py", *options],
         cwd=REPOSITORY,
         text=True,
         capture_output=True,
@@ -176,5 +176,5 @@ def test_the_command_tells_which_mutants_survive(tmp_path: Path) -> None:
     assert outcomes["24 → 25"] == "killed"
     assert outcomes["\"\" → 'XX'"] == "killed"
     assert outcomes["return uuid_text(random_digits()) → return None"] == "survived"
-    assert "survived: state/identity.py" in run.stdout
+    assert "survived: state/random_ids.py" in run.stdout
     assert run.stdout.startswith("Makes the map of tests")

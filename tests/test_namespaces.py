@@ -301,8 +301,8 @@ async def test_an_end_that_fails_keeps_no_other_from_its_end(
 
     for name in ("a", "b"):
         namespace = await server.namespaces.acquire(name, begins=True)
-        namespace.emulator.finishers = (finisher(name),)
-    server.emulator.finishers = (finisher("one"), finisher("two"))
+        namespace.emulator.cleanup_callbacks = (finisher(name),)
+    server.emulator.cleanup_callbacks = (finisher("one"), finisher("two"))
     monkeypatch.setattr(server, "_instruments", (Counting(),))
     disconnected = []
 
@@ -680,7 +680,7 @@ def test_a_namespace_that_cannot_begin_ends_no_other(
         call(server, "a")
         time[0] += 120
         with monkeypatch.context() as patch:
-            patch.setattr(server.emulator, "in_namespace", fail)
+            patch.setattr(server.emulator, "for_namespace", fail)
             assert call(server, "b").status_code == 503
         assert [names(server), calls(server, "a")] == [["a"], 1]
         time[0] += 120
@@ -871,7 +871,7 @@ def test_a_namespace_that_cannot_be_emptied_stays_to_be_deleted(
     with Server(**settings) as one, Server(**settings) as other:
         call(one, "a")
         with monkeypatch.context() as patch:
-            patch.setattr(other.emulator, "in_namespace", fail)
+            patch.setattr(other.emulator, "for_namespace", fail)
             answer = httpx2.delete(f"{other.url}/_emulator/namespaces/a")
             assert answer.json()["error"]["code"] == "unavailable_namespace"
         assert [names(one), calls(one, "a")] == [["a"], 1]
@@ -1012,12 +1012,12 @@ def test_a_call_that_is_cancelled_while_its_namespace_begins_is_no_open_call(
     shared: Server, time: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begins, may_begin = threading.Event(), threading.Event()
-    in_namespace = shared.emulator.in_namespace
+    for_namespace = shared.emulator.for_namespace
 
     def begin(name: str) -> Emulator:
         begins.set()
         may_begin.wait()
-        return in_namespace(name)
+        return for_namespace(name)
 
     async def give_up() -> None:
         getting = asyncio.ensure_future(shared.namespaces.acquire("a", begins=True))
@@ -1029,7 +1029,7 @@ def test_a_call_that_is_cancelled_while_its_namespace_begins_is_no_open_call(
         await asyncio.wait(shared.namespaces._openings)
         await asyncio.sleep(0)  # what is to be done after it
 
-    monkeypatch.setattr(shared.emulator, "in_namespace", begin)
+    monkeypatch.setattr(shared.emulator, "for_namespace", begin)
     run_on_own_loop(give_up(), shared.emulator.store)
     assert [*shared.namespaces._by_name] == ["a"]
     time[0] += 3601
@@ -1041,14 +1041,14 @@ def test_a_namespace_that_begins_slowly_does_not_hold_up_what_else_runs_in_threa
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked, released = threading.Event(), threading.Event()
-    in_namespace = Emulator.in_namespace
+    for_namespace = Emulator.for_namespace
 
     def slow(emulator: Emulator, name: str) -> Emulator:
         asked.set()
         assert released.wait(20)
-        return in_namespace(emulator, name)
+        return for_namespace(emulator, name)
 
-    monkeypatch.setattr(Emulator, "in_namespace", slow)
+    monkeypatch.setattr(Emulator, "for_namespace", slow)
     monkeypatch.setattr("images_emulator.http_server.MAX_THREADS", 1)
     with Server() as server, ThreadPoolExecutor(1) as pool:
         begun = pool.submit(call, server, "slow")

@@ -48,7 +48,7 @@ def test_what_the_proxy_records_is_played_byte_for_byte(server: Server, tmp_path
     assert len(recordings) == len(ALL)
     redactor = Redactor()
     for name, seen, recorded in zip(ALL, got, recordings, strict=True):
-        assert summary(redactor.redacted(seen)) == summary(recorded), name
+        assert summary(redactor.redact(seen)) == summary(recorded), name
     with Server(replay=str(tmp_path), on_miss="refuse", delay=False) as player:
         for name, recorded in zip(ALL, recordings, strict=True):
             key = {"api_key": KEY} if "api_key" in ALL[name] else {}

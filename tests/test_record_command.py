@@ -32,7 +32,7 @@ from images_emulator.recordings.recording import (
     RecordedResponse,
     Recording,
 )
-from images_emulator.web.record_proxy import KeptCall
+from images_emulator.web.record_proxy import RecordingResult
 from tests.documents import BLOCKS
 from tests.pictures import half_clear, png
 from tests.programs import RunningCommand, running_command
@@ -329,7 +329,7 @@ def test_an_event_that_was_cut_is_not_counted() -> None:
     headers = (("Content-Type", "text/event-stream"),)
     response = RecordedResponse(200, headers, (*parts, RecordedPart(0.3, b"data: 3")), "cut")
     recorded = Recording(RecordedRequest("POST", GENERATIONS), response)
-    line = line_of_recording(KeptCall(recorded, 200, 1.0, None))
+    line = line_of_recording(RecordingResult(recorded, 200, 1.0, None))
     assert (line.events, line.outcome) == (2, "cut")
 
 

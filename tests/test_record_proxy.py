@@ -32,7 +32,7 @@ from images_emulator.recordings.recording import (
 from images_emulator.recordings.upstream_api import UpstreamAPI
 from images_emulator.web import picture_downloads, record_proxy, upstream
 from images_emulator.web.picture_downloads import picture_urls
-from images_emulator.web.record_proxy import KeptCall
+from images_emulator.web.record_proxy import RecordingResult
 from images_emulator.web.upstream import Upstream
 from reliability.ports import free_port
 from tests.answers import error_of
@@ -50,9 +50,9 @@ class Proxy:
     """A proxy that keeps its recordings in memory."""
 
     def __init__(self, url: str, **options: Any) -> None:
-        self.kept: Queue[KeptCall] = Queue()
+        self.kept: Queue[RecordingResult] = Queue()
         self.recordings: list[Recording] = []
-        self.server = RecordServer(url, self._keep, tell=self.kept.put, **options)
+        self.server = RecordServer(url, self._keep, on_result=self.kept.put, **options)
         self.url, self.base_url = self.server.url, self.server.base_url
 
     def _keep(self, recording: Recording) -> Path:
@@ -1069,8 +1069,8 @@ def test_a_recording_that_cannot_be_kept_is_told_of_without_credentials(server: 
     def keep(_: Recording) -> Path:
         raise OSError(28, "No space left on device")
 
-    told: Queue[KeptCall] = Queue()
-    with RecordServer(server.base_url, keep, tell=told.put) as proxy:
+    told: Queue[RecordingResult] = Queue()
+    with RecordServer(server.base_url, keep, on_result=told.put) as proxy:
         url = f"{proxy.base_url}/models?api_key={KEY}"
         assert httpx2.get(url, headers=KEYED).status_code == 200
         call = told.get(timeout=30)

@@ -30,7 +30,7 @@ from images_emulator.recordings.document_check import (
     mistakes_of,
     schema,
 )
-from images_emulator.recordings.document_glance import is_plainly_right
+from images_emulator.recordings.document_fast_check import is_certainly_valid
 from images_emulator.recordings.folder import document_text
 from images_emulator.recordings.recorded_files import MemoryFiles
 from images_emulator.recordings.recording import (
@@ -600,13 +600,13 @@ def test_a_wrong_description_in_json_is_not_plainly_right(description: Any) -> N
         ):
             document = {"version": 1, **wrong}
             assert mistakes_of(document)
-            assert not is_plainly_right(document)
+            assert not is_certainly_valid(document)
 
 
 @pytest.mark.parametrize("document", CHANGED)
 def test_what_is_plainly_right_has_no_mistake(document: Any) -> None:
     assert [
-        wrong for wrong in changes(document) if is_plainly_right(wrong) and mistakes_of(wrong)
+        wrong for wrong in changes(document) if is_certainly_valid(wrong) and mistakes_of(wrong)
     ] == []
 
 

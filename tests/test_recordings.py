@@ -26,19 +26,19 @@ def test_a_late_field_is_made_when_it_is_first_read_and_once() -> None:
         made.append(1)
         return b"{}"
 
-    request = RecordedRequest.late({"body": body}, method="POST", target="/v1/images/generations")
+    request = RecordedRequest.lazy({"body": body}, method="POST", target="/v1/images/generations")
     assert made == []
     assert (request.body, request.body, made) == (b"{}", b"{}", [1])
 
 
 def test_a_late_value_equals_one_that_is_there() -> None:
-    late = RecordedRequest.late({"body": lambda: b"{}"}, method="POST", target="/")
+    late = RecordedRequest.lazy({"body": lambda: b"{}"}, method="POST", target="/")
     assert late == RecordedRequest("POST", "/", (), b"{}")
     assert replace(late, method="PUT") == RecordedRequest("PUT", "/", (), b"{}")
     assert Recording(late, None) == Recording(RecordedRequest("POST", "/", (), b"{}"), None)
 
 
 def test_an_unknown_field_of_a_late_value_is_no_attribute() -> None:
-    late = RecordedRequest.late({"body": lambda: b"{}"}, method="POST", target="/")
+    late = RecordedRequest.lazy({"body": lambda: b"{}"}, method="POST", target="/")
     with pytest.raises(AttributeError, match="RecordedRequest has no attribute 'bodies'"):
         _ = late.bodies  # type: ignore[attr-defined]

@@ -106,7 +106,7 @@ def test_credentials_in_headers_of_a_request_are_redacted(
     headers: dict[str, str], redacted: dict[str, str]
 ) -> None:
     sent = (*headers.items(), ("X-Other", "stays"))
-    found = Redactor().redacted(recording(headers=sent)).request.headers
+    found = Redactor().redact(recording(headers=sent)).request.headers
     assert found == (*redacted.items(), ("X-Other", "stays"))
 
 
@@ -124,7 +124,7 @@ def test_credentials_in_headers_of_an_answer_are_redacted(
     headers: dict[str, str], redacted: str
 ) -> None:
     recorded = recording(response=answer(b"{}", headers=tuple(headers.items())))
-    response = Redactor().redacted(recorded).response
+    response = Redactor().redact(recorded).response
     assert response
     assert response.headers == tuple(zip(headers, [redacted], strict=True))
 
@@ -141,7 +141,7 @@ def test_credentials_in_headers_of_an_answer_are_redacted(
     ],
 )
 def test_credentials_in_the_target_are_redacted(target: str, redacted: str) -> None:
-    assert Redactor().redacted(recording(target=target)).request.target == redacted
+    assert Redactor().redact(recording(target=target)).request.target == redacted
 
 
 @pytest.mark.parametrize("key", [KEY, AZURE_KEY, PASSWORD])
@@ -175,7 +175,7 @@ def test_a_key_is_redacted_in_each_form_and_at_each_alignment(
             cut = len(body) // 2 if place == "stream" else len(body)
             parts = (RecordedPart(0.1, body[:cut]), RecordedPart(0.2, body[cut:]))
             recorded = replace(recorded, response=RecordedResponse(200, (), parts))
-        redacted = Redactor().redacted(recorded)
+        redacted = Redactor().redact(recorded)
         assert_nowhere(key, redacted)
         assert len(body) in map(len, texts(redacted)), "a body has as many bytes as before"
         if place == "stream":
@@ -187,7 +187,7 @@ def test_a_key_is_redacted_in_each_form_and_at_each_alignment(
 def test_base64_stays_base64_and_has_the_rest_of_the_bytes() -> None:
     data = b"The key is " + AZURE_KEY.encode() + b", and this is the rest. " * 3
     body = json.dumps({"image": base64.b64encode(data).decode()}).encode()
-    redacted = Redactor().redacted(recording(body, headers=(("api-key", AZURE_KEY),)))
+    redacted = Redactor().redact(recording(body, headers=(("api-key", AZURE_KEY),)))
     found = base64.b64decode(json.loads(redacted.request.body)["image"], validate=True)
     end = 11 + len(AZURE_KEY)
     assert len(found) == len(data)
@@ -201,16 +201,16 @@ def test_what_has_no_credential_is_the_very_same() -> None:
     recorded = replace(
         recording(body, response=answer(body)), downloads=(download,), note="n", error="e"
     )
-    redacted = Redactor().redacted(recorded)
+    redacted = Redactor().redact(recorded)
     headers = (("Authorization", "Bearer REDACTED"),)
     assert redacted == replace(recorded, request=replace(recorded.request, headers=headers))
 
 
 def test_a_key_of_an_earlier_call_and_of_the_proxy_is_redacted_in_later_ones() -> None:
     redactor = Redactor(["proxy-key-123"])
-    redactor.redacted(recording())
+    redactor.redact(recording())
     body = f"{KEY} proxy-key-123".encode()
-    later = redactor.redacted(recording(body, headers=(("Authorization", "Bearer other-key"),)))
+    later = redactor.redact(recording(body, headers=(("Authorization", "Bearer other-key"),)))
     assert later.request.body == b"REDACTED" + b"x" * 33 + b" REDACTEDxxxxx"
 
 
@@ -220,9 +220,9 @@ def test_no_more_keys_of_calls_are_remembered_than_the_limit(
     monkeypatch.setattr(redaction, "MAX_KEYS", 2)
     redactor = Redactor(["proxy-key-123"])
     for number in (1, 2, 1, 3):
-        redactor.redacted(recording(headers=(("api-key", f"key-number-{number}"),)))
+        redactor.redact(recording(headers=(("api-key", f"key-number-{number}"),)))
     body = b"key-number-1 key-number-2 key-number-3 proxy-key-123"
-    redacted = redactor.redacted(recording(body, headers=())).request.body
+    redacted = redactor.redact(recording(body, headers=())).request.body
     assert redacted == b"REDACTEDxxxx key-number-2 REDACTEDxxxx REDACTEDxxxxx"
 
 
@@ -230,7 +230,7 @@ def test_no_more_keys_of_calls_are_remembered_than_the_limit(
 def test_a_short_key_stays_in_prompts_and_not_in_the_answer_that_refuses_it(key: str) -> None:
     refusal = answer(f'{{"error": "Incorrect API key provided: {key}. A tester"}}'.encode(), 401)
     recorded = recording(b"a latest tester", headers=(("api-key", key),), response=refusal)
-    redacted = Redactor().redacted(recorded)
+    redacted = Redactor().redact(recorded)
     assert redacted.request.body == b"a latest tester"
     assert redacted.response
     assert key.encode() not in redacted.response.body.replace(b"tester", b"")
@@ -240,7 +240,7 @@ def test_a_short_key_stays_in_prompts_and_not_in_the_answer_that_refuses_it(key:
 @pytest.mark.parametrize("shortened", ["sk-wrong-*******rong", "sk-proj-****abcd", "****1234"])
 def test_a_shortened_key_is_redacted_in_the_answer_that_refuses_it(shortened: str) -> None:
     refusal = answer(f"Incorrect API key provided: {shortened}. You can find".encode(), 401)
-    redacted = Redactor().redacted(recording(headers=(), response=refusal))
+    redacted = Redactor().redact(recording(headers=(), response=refusal))
     assert redacted.response
     assert redacted.response.body.decode() == (
         f"Incorrect API key provided: {'REDACTED'.ljust(len(shortened), 'x')}. You can find"
@@ -264,7 +264,7 @@ def test_a_png_file_whose_text_had_a_key_can_be_read(
     text = f"{before}my key is {KEY}"
     data = encode(png_with_text(text))
     body = b'{"b64_json":"' + data + b'","other":"' + encode(png((8, 8))) + b'"}'
-    redacted = Redactor().redacted(recording(response=answer(body)))
+    redacted = Redactor().redact(recording(response=answer(body)))
     assert_nowhere(KEY, redacted)
     assert redacted.response
     made = redacted.response.body
@@ -287,7 +287,7 @@ def test_the_organization_and_project_of_an_answer_are_redacted_in_its_message()
     )
     headers = (("openai-organization", "acme"),)
     recorded = recording(b'{"prompt":"acme"}', response=answer(message.encode(), 429, headers))
-    redacted = Redactor().redacted(recorded)
+    redacted = Redactor().redact(recorded)
     assert redacted.response
     assert redacted.response.body.decode() == (
         "Rate limit reached for gpt-image-2 (for limit images) in organization "
@@ -314,7 +314,7 @@ def test_the_name_of_an_azure_resource_is_redacted_in_the_name_of_a_host(host: s
         recording(body, headers=headers, response=answer(body, headers=located)),
         source=f"https://{host}/openai",
     )
-    redacted = Redactor().redacted(recorded)
+    redacted = Redactor().redact(recorded)
     assert not [text for text in texts(redacted) if f"{name}.".encode() in text]
     assert redacted.source == f"https://REDACTED{host.removeprefix(name)}/openai"
     assert b"data:image/png" in redacted.request.body
@@ -327,7 +327,7 @@ def test_a_short_name_of_an_azure_resource_stays_in_other_words() -> None:
         recording(response=answer(b"data:image/png image")),
         source="https://image.openai.azure.com",
     )
-    redacted = Redactor().redacted(recorded)
+    redacted = Redactor().redact(recorded)
     assert redacted.response
     assert redacted.response.body == b"data:image/png image"
 
@@ -337,7 +337,7 @@ def test_a_key_of_another_call_is_redacted_behind_an_escape(before: str) -> None
     text = f'{{"prompt": "x{before}' if before else '{"prompt": "'
     body = f'{text}sk-of-another-call-0123456789"}}'
     target = f"/v1/images/generations?q={quote('my key is')}%20sk-of-another-call-0123456789"
-    redacted = Redactor().redacted(recording(body.encode(), target=target))
+    redacted = Redactor().redact(recording(body.encode(), target=target))
     assert redacted.request.body.decode() == f'{text}REDACTED{"x" * 21}"}}'
     assert "another" not in redacted.request.target
 
@@ -355,7 +355,7 @@ def test_a_key_of_another_call_is_redacted_behind_an_escape(before: str) -> None
 def test_the_signature_of_a_url_is_redacted_in_requests_and_answers(query: str) -> None:
     secret = "aB3%2BcdEfGhIjKlMnOpQrStUv0123456789"
     body = json.dumps({"image_url": "https://x.example/y?" + query.format(secret)}).encode()
-    redacted = Redactor().redacted(recording(body, response=answer(body)))
+    redacted = Redactor().redact(recording(body, response=answer(body)))
     assert redacted.response
     assert secret.encode() not in redacted.request.body + redacted.response.body
     assert b"REDACTEDxxxx" in redacted.request.body
@@ -374,7 +374,7 @@ def test_the_signature_of_a_url_is_redacted_in_requests_and_answers(query: str) 
 def test_a_credential_in_a_url_with_the_escapes_of_json_is_redacted(text: str) -> None:
     secret = r"aB3cdEfGhIjKlM\/OpQrStUv0123456789" if "sig" in text else "hunter2hunter2"
     body = f'{{"image_url": "{text.format(secret)}"}}'.encode()
-    redacted = Redactor().redacted(recording(body)).request.body
+    redacted = Redactor().redact(recording(body)).request.body
     assert secret.encode() not in redacted
     assert b"REDACTEDxxx" in redacted
     assert json.loads(redacted)
@@ -383,7 +383,7 @@ def test_a_credential_in_a_url_with_the_escapes_of_json_is_redacted(text: str) -
 @pytest.mark.parametrize("password", ["hunter2", "pässwörd", "пароль", "密码", "🔑🔑"])
 def test_a_password_in_a_url_is_redacted_in_each_script(password: str) -> None:
     body = f'{{"image_url": "https://user:{password}@x.example/y"}}'.encode()
-    redacted = Redactor().redacted(recording(body)).request.body
+    redacted = Redactor().redact(recording(body)).request.body
     assert password.encode() not in redacted
     assert json.loads(redacted)["image_url"].startswith("https://user:REDA")
 
@@ -393,7 +393,7 @@ def test_a_password_in_a_url_is_redacted_in_each_script(password: str) -> None:
 )
 def test_a_password_in_a_url_is_redacted_in_latin_1(user: bytes) -> None:
     body = b"--b\r\n\r\nhttps://" + user + b"@x.example/y\r\n--b--"
-    assert b"ssword99" not in Redactor().redacted(recording(body)).request.body
+    assert b"ssword99" not in Redactor().redact(recording(body)).request.body
 
 
 def test_bytes_of_a_picture_between_the_marks_of_a_url_stay() -> None:
@@ -402,17 +402,17 @@ def test_bytes_of_a_picture_between_the_marks_of_a_url_stay() -> None:
         b"://" + source.randbytes(source.randrange(12, 60)) + b":" + source.randbytes(12) + b"@"
         for _ in range(5_000)
     )
-    assert Redactor().redacted(recording(picture)).request.body == picture
+    assert Redactor().redact(recording(picture)).request.body == picture
 
 
 def test_an_address_in_a_query_is_no_password() -> None:
     body = b'{"prompt": "http://localhost:8080?mail=a@b.example, http://x.example:1, a@b.example"}'
-    assert Redactor().redacted(recording(body)).request.body == body
+    assert Redactor().redact(recording(body)).request.body == body
 
 
 def test_an_end_user_stays_as_the_request_named_it() -> None:
     body = b'{"user":"user-0123456789abcdef"}'
-    assert Redactor().redacted(recording(body)).request.body == body
+    assert Redactor().redact(recording(body)).request.body == body
 
 
 def test_the_signature_of_a_hosted_picture_is_redacted_alike_in_body_and_download() -> None:
@@ -422,7 +422,7 @@ def test_the_signature_of_a_hosted_picture_is_redacted_alike_in_body_and_downloa
     recorded = replace(
         recording(response=answer(body)), downloads=(RecordedDownload(url, data=b"x"),)
     )
-    redacted = Redactor().redacted(recorded)
+    redacted = Redactor().redact(recorded)
     assert redacted.response
     found = json.loads(redacted.response.body)["data"][0]["url"]
     assert found == redacted.downloads[0].url
@@ -443,7 +443,7 @@ def test_the_signature_of_a_hosted_picture_is_redacted_alike_in_body_and_downloa
 def test_a_field_that_is_named_for_a_credential_is_redacted_wherever_its_value_is(
     body: bytes,
 ) -> None:
-    redacted = Redactor().redacted(recording(body, response=answer(b"it was abcdef123456")))
+    redacted = Redactor().redact(recording(body, response=answer(b"it was abcdef123456")))
     assert redacted.request.body == body.replace(b"abcdef123456", b"REDACTEDxxxx")
     assert redacted.response
     assert redacted.response.body == b"it was REDACTEDxxxx"
@@ -456,7 +456,7 @@ def test_a_field_that_is_named_for_a_credential_is_redacted_whole(
 ) -> None:
     body = json.dumps({"prompt": "x", "password": secret}, ensure_ascii=ascii).encode()
     said = f"it was {secret}".encode()
-    redacted = Redactor().redacted(recording(body, response=answer(said)))
+    redacted = Redactor().redact(recording(body, response=answer(said)))
     text = json.loads(redacted.request.body)["password"]
     assert re.fullmatch("REDACTEDx*", text)
     assert redacted.response
@@ -467,19 +467,19 @@ def test_a_body_of_several_compressed_members_is_not_recorded() -> None:
     body = gzip.compress(b'{"a": 1}') + gzip.compress(KEY.encode())
     response = answer(body, headers=(("content-encoding", "gzip"),))
     with pytest.raises(UnreadableBodyError, match="bytes follow its compressed body"):
-        Redactor().redacted(recording(response=response))
+        Redactor().redact(recording(response=response))
 
 
 def test_the_password_of_basic_authentication_is_redacted_in_bodies() -> None:
     token = base64.b64encode(f"user:{PASSWORD}".encode()).decode()
     headers = (("Authorization", f"Basic {token}"),)
-    redacted = Redactor().redacted(recording(PASSWORD.encode(), headers=headers))
+    redacted = Redactor().redact(recording(PASSWORD.encode(), headers=headers))
     assert redacted.request.body == b"REDACTED" + b"x" * (len(PASSWORD) - 8)
 
 
 def test_what_has_the_form_of_a_key_is_redacted_in_the_answer() -> None:
     body = b'{"key": "sk-of-another-call-0123456789", "not": "task-force-of-ten-people"}'
-    redacted = Redactor().redacted(recording(response=answer(body)))
+    redacted = Redactor().redact(recording(response=answer(body)))
     assert redacted.response
     assert redacted.response.body == body.replace(
         b"sk-of-another-call-0123456789", b"REDACTEDxxxxxxxxxxxxxxxxxxxxx"
@@ -493,7 +493,7 @@ def test_a_download_and_a_note_have_no_credentials() -> None:
         downloads=(RecordedDownload("http://x/", headers=headers),),
         note=f"http://x/{KEY} is gone",
     )
-    redacted = Redactor().redacted(recorded)
+    redacted = Redactor().redact(recorded)
     assert [value for _, value in redacted.downloads[0].headers] == ["a=REDACTED", "REDACTED", "x"]
     assert redacted.note == f"http://x/REDACTED{'x' * 33} is gone"
 
@@ -501,14 +501,14 @@ def test_a_download_and_a_note_have_no_credentials() -> None:
 def test_a_long_cookie_that_is_set_is_redacted_in_the_body() -> None:
     headers = (("set-cookie", "session=0123456789abcdef; path=/"),)
     recorded = recording(response=answer(b"0123456789abcdef", headers=headers))
-    redacted = Redactor().redacted(recorded)
+    redacted = Redactor().redact(recorded)
     assert redacted.response
     assert redacted.response.body == b"REDACTEDxxxxxxxx"
 
 
 def test_long_cookies_are_redacted_in_bodies_and_words_are_not() -> None:
     headers = (("Cookie", "session=0123456789abcdef; theme=dark"),)
-    redacted = Redactor().redacted(recording(b"dark 0123456789abcdef", headers=headers))
+    redacted = Redactor().redact(recording(b"dark 0123456789abcdef", headers=headers))
     assert redacted.request.body == b"dark REDACTEDxxxxxxxx"
 
 
@@ -518,7 +518,7 @@ def test_the_name_of_an_azure_resource_is_redacted_in_source_and_answer() -> Non
         source="https://acme-images.openai.azure.com/openai",
         error="acme-images is away",
     )
-    redacted = Redactor().redacted(recorded)
+    redacted = Redactor().redact(recorded)
     assert redacted.source == "https://REDACTED.openai.azure.com/openai"
     assert redacted.response
     assert redacted.response.body == b"at REDACTEDxxx.openai.azure.com"
@@ -540,13 +540,13 @@ def test_bodies_that_are_compressed_are_searched(coding, encode, decode) -> None
     response = RecordedResponse(
         200, headers[1:], (RecordedPart(0.1, body[:9]), RecordedPart(0.2, body[9:]))
     )
-    redacted = Redactor().redacted(recording(body, headers=headers, response=response))
+    redacted = Redactor().redact(recording(body, headers=headers, response=response))
     plain = b"the REDACTED" + b"x" * 33
     assert decode(redacted.request.body) == plain
     assert redacted.response
     assert [(part.seconds, decode(part.data)) for part in redacted.response.parts] == [(0.2, plain)]
     harmless = encode(b"nothing")
-    kept = Redactor().redacted(recording(harmless, headers=headers, response=response))
+    kept = Redactor().redact(recording(harmless, headers=headers, response=response))
     assert kept.request.body == harmless
 
 
@@ -564,9 +564,7 @@ def test_a_body_that_cannot_be_searched_is_refused(
 ) -> None:
     monkeypatch.setattr(redaction, "MAX_SEARCHED_BYTES", 1000)
     with pytest.raises(UnreadableBodyError, match=sentence):
-        Redactor().redacted(
-            recording(response=answer(body, headers=(("content-encoding", coding),)))
-        )
+        Redactor().redact(recording(response=answer(body, headers=(("content-encoding", coding),))))
 
 
 @pytest.mark.parametrize("place", [0, 10, 30, 50, 63, 64, 80, 100])
@@ -575,7 +573,7 @@ def test_what_is_in_two_windows_of_the_search_is_found(
 ) -> None:
     monkeypatch.setattr(credential_search, "WINDOW_BYTES", 64)
     body = b"." * place + KEY.encode() + b'"token": "abcdef123456"' + b"." * 99
-    redacted = Redactor().redacted(recording(body))
+    redacted = Redactor().redact(recording(body))
     assert redacted.request.body == (
         b"." * place + b"REDACTED" + b"x" * 33 + b'"token": "REDACTEDxxxx"' + b"." * 99
     )

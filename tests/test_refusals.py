@@ -451,7 +451,7 @@ def refused_on(day: date, operation: Operation, name: str, value: object) -> Ref
     fields: dict[str, Any] = {"image": image}
     if operation is EDITS:
         fields |= {"prompt": "x", "mask": image}
-    call = ParsedCall(operation, form=True, fields=fields | {name: value})
+    call = ParsedCall(operation, is_form=True, fields=fields | {name: value})
     try:
         Validation(
             call, PillowImageLoader(lambda _: None, lambda _: None), Policy(day), OPENAI

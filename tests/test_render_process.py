@@ -28,7 +28,7 @@ from images_emulator.imaging.render import render_image
 from images_emulator.rendering import render_process
 from images_emulator.rendering.cores import spare_cores
 from images_emulator.rendering.render_pool import BUSY_SUBMISSIONS, RenderPool
-from images_emulator.rendering.render_process import Rendered, RenderProcess, render_files
+from images_emulator.rendering.render_process import RenderedFiles, RenderProcess, render_files
 from images_emulator.threads import DaemonThreadPool
 from tests.pictures import RED, encoded, half_clear, halves, plain, png
 from tests.waiting import until
@@ -203,7 +203,7 @@ def pool() -> Iterator[RenderPool]:
     pool.close()
 
 
-def submitted(pool: RenderPool, number: int) -> Future[Rendered]:
+def submitted(pool: RenderPool, number: int) -> Future[RenderedFiles]:
     return pool.submit(lambda means: means(numbered(number), 0, None))
 
 

@@ -76,15 +76,15 @@ async def test_images_of_one_request_are_rendered_apart(renderer: Renderer) -> N
 async def test_a_cached_image_is_not_rendered_again(renderer: Renderer) -> None:
     assert renderer.cache_misses == 0
     first = await renderer.render_base64(request(), 0)
-    assert renderer.cached(request(), 0) is first
+    assert renderer.cached_image(request(), 0) is first
     assert await renderer.render_base64(request(), 0) is first
     assert renderer.cache_misses == 1
-    assert renderer.cached(request(), 1) is None
+    assert renderer.cached_image(request(), 1) is None
 
 
 async def test_a_stream_is_rendered_once_and_ends_in_the_plain_image(renderer: Renderer) -> None:
     first = await renderer.render_base64(request(partials=3), 0, partial=0)
-    rest = [renderer.cached(request(partials=3), 0, number) for number in (1, 2, None)]
+    rest = [renderer.cached_image(request(partials=3), 0, number) for number in (1, 2, None)]
     assert None not in rest
     assert len({first, *rest}) == 4
     assert rest[-1] == await renderer.render_base64(request(), 0)
@@ -93,7 +93,7 @@ async def test_a_stream_is_rendered_once_and_ends_in_the_plain_image(renderer: R
 async def test_without_a_cache_every_call_renders() -> None:
     renderer = Renderer(cache_bytes=0, max_processes=0)
     first = await renderer.render_base64(request(partials=2), 0, partial=0)
-    assert renderer.cached(request(), 0) is None
+    assert renderer.cached_image(request(), 0) is None
     assert await renderer.render_base64(request(partials=2), 0, partial=0) == first
     renderer.close()
 

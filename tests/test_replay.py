@@ -36,7 +36,7 @@ from images_emulator.recordings.recording import (
     RecordedResponse,
     Recording,
 )
-from images_emulator.recordings.recording_source import KeptRecordings
+from images_emulator.recordings.recording_source import MemoryRecordings
 from images_emulator.recordings.redaction import Redactor
 from images_emulator.state.clock import Clock
 from images_emulator.state.memory_store import MemoryStore
@@ -77,7 +77,7 @@ def play(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Play]:
             ]
             emulator = Emulator(Settings(**{"delay": False, "replay": folder, **settings}))
             emulator.replay = Replay(
-                lambda: KeptRecordings(named),
+                lambda: MemoryRecordings(named),
                 emulator.settings,
                 emulator.store,
                 emulator.deployments,
@@ -375,7 +375,7 @@ def test_call_with_a_key_in_its_prompt_is_answered_by_its_redacted_recording(
     level: str, play: Play
 ) -> None:
     body = {**FOX, "prompt": "A fox with the key sk-proj-Zq3_x-9aBcDeFgHiJkLmNoPqRsTuVwXyZ"}
-    recording = Redactor().redacted(recording_of(body, '"fox"'))
+    recording = Redactor().redact(recording_of(body, '"fox"'))
     assert "REDACTED" in recording.request.body.decode()
     player = play(recording_of(FOX, '"other"'), recording, replay_match=level, on_miss="refuse")
     assert asked(player, body) == '"fox"'
@@ -392,7 +392,7 @@ def test_a_match_by_the_credential_of_one_client_is_none_for_another(
     recording = recording_of(body, '"fox"')
     headers = (*recording.request.headers, (name, values.get(name, "{}").format(own)))
     request = replace(recording.request, headers=headers)
-    recording = Redactor().redacted(replace(recording, request=request))
+    recording = Redactor().redact(replace(recording, request=request))
     assert own not in recording.request.body.decode()
     player = play(recording, on_miss="refuse")
     answers: dict[str, int] = {}
@@ -430,18 +430,18 @@ def test_call_recorded_often_is_played_in_order_then_its_last(play: Play) -> Non
 async def test_a_call_during_a_reset_is_none_of_those_after_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    replay = Replay(KeptRecordings, Settings(), MemoryStore(), {}, lambda _: None)
+    replay = Replay(MemoryRecordings, Settings(), MemoryStore(), {}, lambda _: None)
     clear, during = replay._counters.clear, []
 
     async def clear_after_a_call() -> None:
-        during.append(await replay.next_of([0, 1]))
+        during.append(await replay.claim_next([0, 1]))
         await clear()
 
     monkeypatch.setattr(replay._counters, "clear", clear_after_a_call)
-    assert await replay.next_of([0, 1]) == 0
+    assert await replay.claim_next([0, 1]) == 0
     await replay.reset()
     assert during == [1]
-    assert [await replay.next_of([0, 1]) for _ in range(3)] == [0, 1, 1]
+    assert [await replay.claim_next([0, 1]) for _ in range(3)] == [0, 1, 1]
 
 
 def test_order_goes_on_for_a_call_that_is_written_otherwise(play: Play) -> None:
@@ -559,7 +559,7 @@ def test_recorded_error_answers_a_loose_call_only_where_nothing_else_does(
     level: str, is_large: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if is_large:
-        monkeypatch.setattr("images_emulator.state.replay.MAX_READ_AT_ONCE", 1)
+        monkeypatch.setattr("images_emulator.state.replay.MAX_PRELOADED_RECORDINGS", 1)
     folder = RecordingFolder(tmp_path)
     wide = {**FOX, "size": "1536x1024"}
     refused = replace(recording_of({**FOX, "quality": "high"}), response=answer('"429"', 429))
@@ -1160,7 +1160,7 @@ def test_setting_of_replay_that_is_none_is_an_error(settings: Any, sentence: str
 
 def in_large_folder(server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Recording:
     """A recording in *folder*, which is read as late as one with hundreds."""
-    monkeypatch.setattr("images_emulator.state.replay.MAX_READ_AT_ONCE", 0)
+    monkeypatch.setattr("images_emulator.state.replay.MAX_PRELOADED_RECORDINGS", 0)
     recording = recorded(server, **CALLS["generation"])
     RecordingFolder(folder).add(recording)
     return recording
@@ -1205,7 +1205,7 @@ def test_recordings_that_could_not_be_read_for_a_moment_are_read_at_a_later_call
 def test_large_folder_with_a_mistake_says_so_at_each_call(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("images_emulator.state.replay.MAX_READ_AT_ONCE", 0)
+    monkeypatch.setattr("images_emulator.state.replay.MAX_PRELOADED_RECORDINGS", 0)
     (tmp_path / "0001-fox.json").write_text("{")
     with Server(replay=tmp_path, on_miss="refuse", api_key=[KEY]) as player:
         refused = json.loads(asked(player, FOX))
@@ -1217,7 +1217,7 @@ def test_large_folder_with_a_mistake_says_so_at_each_call(
 def test_large_folder_with_a_mistake_hosts_no_picture(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("images_emulator.state.replay.MAX_READ_AT_ONCE", 0)
+    monkeypatch.setattr("images_emulator.state.replay.MAX_PRELOADED_RECORDINGS", 0)
     picture = RecordedDownload("http://x.example/private/a.png", 200, (), png())
     RecordingFolder(tmp_path).add(replace(recording_of(FOX), downloads=(picture,)))
     (tmp_path / "0002-bad.json").write_text("{")
@@ -1267,7 +1267,7 @@ def test_file_of_a_recording_that_is_gone_is_a_miss(server: Server, tmp_path: Pa
 def test_files_of_recordings_are_not_read_on_the_event_loop(
     reads: str, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("images_emulator.state.replay.MAX_READ_AT_ONCE", 0)
+    monkeypatch.setattr("images_emulator.state.replay.MAX_PRELOADED_RECORDINGS", 0)
     body = {"model": "dall-e-3", "prompt": "A fox", "response_format": "url"}
     recording = recorded(server, target=GENERATIONS, body=body)
     RecordingFolder(tmp_path).add(recording)
@@ -1379,7 +1379,7 @@ def test_call_with_a_directive_is_not_forwarded(server: Server, tmp_path: Path) 
 def test_no_call_is_forwarded_while_the_recordings_cannot_be_read(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("images_emulator.state.replay.MAX_READ_AT_ONCE", 0)
+    monkeypatch.setattr("images_emulator.state.replay.MAX_PRELOADED_RECORDINGS", 0)
     (tmp_path / "0001-fox.json").write_text("{")
     with Server(replay=tmp_path, on_miss="record", upstream=server.base_url) as player:
         refused = answer_to(player.url, "POST", GENERATIONS, FOX)
@@ -1482,17 +1482,17 @@ def test_described_exchange_answers_its_own_call(name: str, exchanges: Server) -
 async def test_recordings_are_counted_in_the_store(store: Store) -> None:
     """Processes that share a store play each recording once."""
     settings = Settings()
-    recordings = KeptRecordings([recording_of(FOX), recording_of(FOX), recording_of(FOX)])
+    recordings = MemoryRecordings([recording_of(FOX), recording_of(FOX), recording_of(FOX)])
     one, other = (
         Replay(lambda: recordings, settings, store, {}, lambda identity: None) for _ in range(2)
     )
     places = (0, 1, 2)
-    assert await one.next_of(places) == 0
-    assert await other.next_of(places) == 1
-    assert await one.next_of(places) == 2
-    assert await other.next_of(places) == 2
+    assert await one.claim_next(places) == 0
+    assert await other.claim_next(places) == 1
+    assert await one.claim_next(places) == 2
+    assert await other.claim_next(places) == 2
     await other.reset()
-    assert await one.next_of(places) == 0
+    assert await one.claim_next(places) == 0
 
 
 # --- recordings that are odd

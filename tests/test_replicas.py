@@ -284,7 +284,7 @@ def test_a_server_that_joins_others_tells_at_its_start_what_holds(
     def told(server: Server, **settings: Any) -> list[str]:
         state = start_state(server)
         # Workers tell it to their supervisor.
-        report = Report.of_line(Report(**state._asdict()).to_line())
+        report = Report.from_line(Report(**state._asdict()).to_line())
         state = StartState(
             report.recordings, report.pictures, report.changed, report.steps, report.clock
         )
@@ -385,7 +385,7 @@ async def test_stores_of_one_client_are_apart_and_end_and_expire_alone() -> None
 
     redis, name = shared_redis(), new_store_name()
     parent = RedisStore(redis.url, name)
-    child = RedisStore(parent.client, f"{name}/a%20b", life_seconds=60)
+    child = RedisStore(parent.client, f"{name}/a%20b", ttl_seconds=60)
     for store, key in ((parent, "parent"), (child, "child")):
         await store.buckets("x", 9).take(key, 1, limit=2, seconds=60, now=NOW)
     await child.disconnect()
@@ -457,7 +457,7 @@ async def test_the_keys_of_a_container_expire_together_whenever_they_were_made()
     from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
     redis, name = shared_redis(), new_store_name()
-    store = RedisStore(redis.url, name, life_seconds=100)
+    store = RedisStore(redis.url, name, ttl_seconds=100)
     records, log = store.records("files", 100, NUMBER), log_of(store)
     await records.put({"a": 1}, 1)
     await log.append("a", 1, 1)
@@ -805,16 +805,16 @@ class Arrivals:
         self.told: list[str] = []
         self._on_arrival = on_arrival
 
-    def arrived(self, exchange: Exchange) -> None:
+    def on_arrival(self, exchange: Exchange) -> None:
         self.told.append("arrived")
         self._on_arrival()
 
-    def sent_event(self, exchange: Exchange, index: int) -> None: ...
+    def on_event(self, exchange: Exchange, index: int) -> None: ...
 
-    def completed(self, exchange: Exchange) -> None:
+    def on_completion(self, exchange: Exchange) -> None:
         self.told.append("completed")
 
-    def cleared(self) -> None: ...
+    def on_clear(self) -> None: ...
 
 
 @pytest.mark.parametrize("path", ["/v1/models", "/private/org-x/a.png"])
@@ -1190,13 +1190,13 @@ async def test_a_step_that_was_over_is_met_again_by_the_grant_that_was_revoked(
         await revoke(counters)
 
     monkeypatch.setattr(RedisCounters, "_revoke_all", revoke_then)
-    lost = asyncio.ensure_future(one.meet_fault(CALL))
+    lost = asyncio.ensure_future(one.claim_fault(CALL))
     await asyncio.sleep(0)  # it waits to be sent
     lost.cancel()
     (step,) = (await asyncio.to_thread(other.as_json))["steps"]
     while await stores[1].counters("scenario").counts([step["id"]]) != [Count(1, 1)]:
         pass
-    assert (await other.meet_fault(CALL))[0]
+    assert (await other.claim_fault(CALL))[0]
     await stores[1].counters("x").counts(["any"])  # takes the removal of the step along
     await stores[0].refresh()
     assert not one.has_faults
@@ -1205,8 +1205,8 @@ async def test_a_step_that_was_over_is_met_again_by_the_grant_that_was_revoked(
     may_revoke.set()
     await revived.wait()
     await stores[1].refresh()
-    assert (await other.meet_fault(CALL))[0]
-    assert (await other.meet_fault(CALL))[0] is None
+    assert (await other.claim_fault(CALL))[0]
+    assert (await other.claim_fault(CALL))[0] is None
     for store in stores:
         await store.disconnect()
         store.close()
@@ -1712,7 +1712,7 @@ def test_a_server_that_ends_closes_what_was_opened_while_it_did(
 
     with Server(store=shared_redis().url, store_name=new_store_name()) as server:
         emulator = server.emulator
-        emulator.finishers += (begin,)
+        emulator.cleanup_callbacks += (begin,)
     assert tasks[0].cancelled()
     gc.collect()
 

@@ -45,7 +45,7 @@ def scenario_of(*steps: dict[str, Any]) -> Scenario:
 def meet(scenario: Scenario, call: MatchInput = CALL) -> tuple[BaseFault | None, list[str]]:
     """The fault that a call meets, and its near misses as text."""
     call = call._replace(folded_prompt=call.prompt.casefold())
-    fault, misses = MemoryStore().run(scenario.meet_fault(call))
+    fault, misses = MemoryStore().run(scenario.claim_fault(call))
     return fault, [*map(str, misses)]
 
 
@@ -120,7 +120,7 @@ async def test_a_call_while_the_scenario_is_exchanged_counts_for_the_old_steps(
     clear, during = scenario._counters.clear, []
 
     async def clear_after_a_call() -> None:
-        during.append((await scenario.meet_fault(CALL))[0])
+        during.append((await scenario.claim_fault(CALL))[0])
         await clear()
 
     monkeypatch.setattr(scenario._counters, "clear", clear_after_a_call)
@@ -145,7 +145,7 @@ async def test_a_fault_is_met_early_unless_the_steps_change_meanwhile(
         return CALL
 
     monkeypatch.setattr(scenario._counters, "claim", claim_late)
-    met = await scenario.meet_fault_early(call)
+    met = await scenario.claim_fault_early(call)
     assert (met and met[0] and met[0].label) == (None if changed else "server_error")
     steps = scenario.as_json()["steps"]
     assert sum(step["met"] for step in steps) == (0 if changed else 1)
@@ -387,18 +387,18 @@ def test_near_misses_say_why_a_call_met_no_step() -> None:
         ({"after": 5}, CALL, "after", False),
         ({"probability": 0}, CALL, "chance", False),
         ({"times": 1}, CALL, "spent", True),
-        ({"times": 1}, CALL._replace(download=True), "target", True),
+        ({"times": 1}, CALL._replace(is_download=True), "target", True),
         ({"fault": "expired"}, CALL, "target", False),
         ({"fault": "stream_cut"}, CALL, "target", False),
         ({"fault": "fewer_partials"}, CALL, "target", False),
-        ({"fault": "stall"}, CALL._replace(download=True), "target", False),
+        ({"fault": "stall"}, CALL._replace(is_download=True), "target", False),
         (
             {"fault": "stall", "match": {"path": "*"}},
-            CALL._replace(download=True),
+            CALL._replace(is_download=True),
             "target",
             False,
         ),
-        ({"fault": "stall", "after": 1}, CALL._replace(streams=True), "after", False),
+        ({"fault": "stall", "after": 1}, CALL._replace(asks_for_stream=True), "after", False),
     ],
 )
 def test_a_near_miss_has_step_kind_and_whether_it_is_spent(
@@ -407,7 +407,7 @@ def test_a_near_miss_has_step_kind_and_whether_it_is_spent(
     scenario = scenario_of({"fault": "slow_down", **step})
     if spent:
         assert meets(scenario) == ["slow_down"]
-    _, (miss,) = MemoryStore().run(scenario.meet_fault(call))
+    _, (miss,) = MemoryStore().run(scenario.claim_fault(call))
     assert (miss.kind, miss.spent) == (kind, spent)
     assert (miss.name, miss.label) == ("step 1", step.get("fault", "slow_down"))
     assert miss.step == scenario._steps.value.planned[0].key
@@ -420,7 +420,7 @@ def test_a_fault_for_streams_waits_for_a_call_that_asks_for_one(kind: str) -> No
     scenario.inject(kind)
     misses = [f"injected ({kind}): is for streams, and the call asks for none"]
     assert [meet(scenario), meet(scenario)] == [(None, misses)] * 2
-    assert meets(scenario, CALL._replace(streams=True), calls=2) == [kind, ""]
+    assert meets(scenario, CALL._replace(asks_for_stream=True), calls=2) == [kind, ""]
 
 
 @pytest.mark.parametrize("form", [False, True])

@@ -39,8 +39,8 @@ from images_emulator.state.steps import ScenarioStep, Steps
 from images_emulator.state.store import (
     ClaimOutcome,
     Codec,
+    ContainerSize,
     Count,
-    Holdings,
     Log,
     LogCodec,
     Packed,
@@ -158,7 +158,7 @@ async def test_a_record_heavier_than_the_budget_is_not_stored_and_drops_none(sto
     await records.put({"a": 1}, 100)
     await records.put({"b": 2}, 101)
     assert await records.all() == [1]
-    assert await records.size() == Holdings(1, 100)
+    assert await records.size() == ContainerSize(1, 100)
 
 
 async def test_expired_records_go_by_the_time_that_is_given(store: Store) -> None:
@@ -455,19 +455,19 @@ async def test_past_the_bytes_of_a_log_bodies_go_before_entries(store: Store) ->
 
 async def test_records_and_logs_tell_their_size(store: Store) -> None:
     records, log = store.records("n", 100, NUMBER), log_of(store, max_entries=2)
-    assert (await records.size(), await log.size()) == (Holdings(0, 0), Holdings(0, 0))
+    assert (await records.size(), await log.size()) == (ContainerSize(0, 0), ContainerSize(0, 0))
     for number in range(5):
         await records.put({str(number): number}, 30)
         await log.append(str(number), Call("c"), 10)
-    assert await records.size() == Holdings(3, 90)
-    assert await log.size() == Holdings(2, 20)
+    assert await records.size() == ContainerSize(3, 90)
+    assert await log.size() == ContainerSize(2, 20)
     await records.delete("3")
     await log.amend("4", Call("c"), 25, detachable=False)
-    assert await records.size() == Holdings(2, 60)
-    assert await log.size() == Holdings(2, 35)
+    assert await records.size() == ContainerSize(2, 60)
+    assert await log.size() == ContainerSize(2, 35)
     await records.clear()
     await log.clear()
-    assert (await records.size(), await log.size()) == (Holdings(0, 0), Holdings(0, 0))
+    assert (await records.size(), await log.size()) == (ContainerSize(0, 0), ContainerSize(0, 0))
 
 
 async def test_a_log_may_be_of_no_size(store: Store) -> None:
@@ -556,9 +556,9 @@ def test_a_packed_exchange_without_its_bytes_is_one_without_body_and_uploads() -
     exchange.keep_body((b"--b", b"--"))
     exchange.request = _request(images=tuple(IMAGES), mask=MASK)
     exchange.number, exchange.answer.files = 7, {0: SentFile(1648, b"iVBORw0K", 1234)}
-    exchange.start_response(200)
+    exchange.record_start(200)
     exchange.answer.sent.end()
-    exchange.end()
+    exchange.record_end()
     document, data = packed_exchange(exchange)
     whole, rest = unpack_exchange(document, data), unpack_exchange(document, b"")
     assert (whole.request, whole.body) == (exchange.request, b"--b--")
@@ -609,8 +609,8 @@ def test_a_text_that_exchanges_share_weighs_the_body_that_it_is_compared_by() ->
     head = RequestHead("POST", "/v1/images/generations", b"", [])
     exchange = ServedExchange(head, "req_1", NOW, request=_request())
     exchange.keep_body((b"{}" + b" " * 100_000,))
-    exchange.start_response(200)
-    exchange.end()
+    exchange.record_start(200)
+    exchange.record_end()
     packer = CompletionPacker()
     packer.pack(exchange)
     assert packer._texts.weight > 100_000
@@ -622,10 +622,10 @@ def test_a_packed_stream_has_its_events_and_was_cut_where_it_was() -> None:
     exchange = ServedExchange(head, "req_1", NOW, fault="stream_cut", answer=answer)
     exchange.body_may_change = True
     exchange.request = replace(_request(), stream=True, partial_images=2)
-    exchange.start_response(200)
+    exchange.record_start(200)
     for number in range(2):
         exchange.answer.sent.add(b"event: image_edit.partial_image\ndata: {}\n\n", number)
-    exchange.end()
+    exchange.record_end()
     document, data = packed_exchange(exchange)
     entry = unpack_exchange(document, data)
     assert [*entry.stream_events] == [*exchange.stream_events]
@@ -636,7 +636,7 @@ def test_a_packed_stream_has_its_events_and_was_cut_where_it_was() -> None:
 def test_a_packed_exchange_was_stopped_where_it_was() -> None:
     head = RequestHead("GET", "/v1/models", b"", [])
     exchange = ServedExchange(head, "req_1", NOW, answer=CallAnswer(is_stopped=True))
-    exchange.end()
+    exchange.record_end()
     entry = unpack_exchange(*packed_exchange(exchange))
     assert (entry.outcome, entry.answer.is_stopped) == ("cut", True)
 

@@ -367,8 +367,8 @@ def test_jobs_for_later_wait_until_no_other_job_does() -> None:
         return lambda _: order.append(word)
 
     queue.submit(lambda _: free.wait())
-    later = [queue.submit(noted(f"later {n}"), later=True) for n in range(2)]
-    queue.withdraw(queue.submit(noted("withdrawn"), later=True))
+    later = [queue.submit(noted(f"later {n}"), low_priority=True) for n in range(2)]
+    queue.withdraw(queue.submit(noted("withdrawn"), low_priority=True))
     now = [queue.submit(noted(f"now {n}")) for n in range(2)]
     free.set()
     for each in (*later, *now):
@@ -387,11 +387,11 @@ def test_a_withdrawn_job_waits_no_longer(later: bool) -> None:
 
     queue.submit(hold)
     assert begun.wait(30)
-    job = queue.submit(lambda _: None, later=later)
-    assert queue.waiting == 1
+    job = queue.submit(lambda _: None, low_priority=later)
+    assert queue.pending_count == 1
     queue.withdraw(job)
     assert job.cancelled()
-    assert queue.waiting == 0
+    assert queue.pending_count == 0
     free.set()
     queue.close()
 
@@ -399,7 +399,7 @@ def test_a_withdrawn_job_waits_no_longer(later: bool) -> None:
 def test_a_closed_queue_cancels_jobs_for_later() -> None:
     queue, free = JobQueue("test"), Event()
     queue.submit(lambda _: free.wait())
-    later = queue.submit(lambda _: None, later=True)
+    later = queue.submit(lambda _: None, low_priority=True)
     queue.close()
     free.set()
     assert later.cancelled()

@@ -13,5 +13,5 @@ def is_admin_path(path: str) -> bool:
     return path == ADMIN_PREFIX or path.startswith(f"{ADMIN_PREFIX}/")
 
 
-READING_METHODS: Final = ("GET", "HEAD", "OPTIONS")
+SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
 """The methods of the admin API that change nothing."""

@@ -19,10 +19,15 @@ from images_emulator.contract.dialects import dialect_at
 from images_emulator.contract.notices import EMULATOR_FAILED, NOTICE_HEADER
 from images_emulator.listening_socket import BACKLOG
 from images_emulator.namespace_names import split_path
-from images_emulator.protocol import TICK_SECONDS, ConnectionLimits, HTTPProtocol, LimitedConfig
+from images_emulator.protocol import (
+    IDLE_CHECK_SECONDS,
+    ConnectionLimits,
+    HTTPProtocol,
+    LimitedConfig,
+)
 from images_emulator.settings import Settings
 from images_emulator.shared_listener import SharedListener
-from images_emulator.state.identity import random_digits
+from images_emulator.state.random_ids import random_digits
 from images_emulator.threads import DaemonThreadPool
 
 logger = logging.getLogger("images_emulator")
@@ -43,8 +48,8 @@ MIN_POLL_SECONDS: Final = 0.001
 LOOP_SECONDS: Final = 0.1
 """The seconds between two calls of `HTTPServer.on_tick`, as in uvicorn."""
 
-LOOPS_BETWEEN_TICKS: Final = round(TICK_SECONDS / LOOP_SECONDS)
-"""The number of calls of `HTTPServer.on_tick` between two ticks of a connection."""
+LOOPS_BETWEEN_IDLE_CHECKS: Final = round(IDLE_CHECK_SECONDS / LOOP_SECONDS)
+"""The number of calls of `HTTPServer.on_tick` between two calls of `HTTPProtocol.check_idle`."""
 
 LOOPS_A_DAY: Final = round(86_400 / LOOP_SECONDS)
 """The number of calls of `HTTPServer.on_tick` after which they are counted anew, as in uvicorn."""
@@ -55,7 +60,7 @@ the upper bound of asyncio's own default. Fetches of images and beginnings of na
 take long, have threads of their own."""
 
 
-class _LastResort:
+class _ServerErrorMiddleware:
     """Ends a cancelled call without a log entry, where uvicorn would log a traceback. Calls are
     cancelled only when the server stops, after their connections are closed.
 
@@ -98,34 +103,34 @@ async def _send_server_error(path: str, send: Send) -> None:
 
 
 class HTTPServer(uvicorn.Server):
-    """Serves *app*, and calls *ready* when it accepts connections. It stops within
+    """Serves *app*, and calls *on_ready* when it accepts connections. It stops within
     three times `GRACE_SECONDS`, whatever is open; SIGTERM adds `DRAIN_SECONDS`. Then it calls
-    *finish*, if given, and waits for it.
+    *on_shutdown*, if given, and waits for it.
 
     *protocol* reads the requests within *limits*, by default those of the default settings.
-    Unless *dated*, an answer has a `date` only if *app* gives it one. With *shared* it accepts
-    connections from that listener, as other processes do.
+    Without *date_header* an answer has a `date` only if *app* gives it one. With *shared_listener*
+    it accepts connections from that listener, as other processes do.
     """
 
     def __init__(
         self,
         app: ASGIApp,
-        ready: Callable[[], None],
+        on_ready: Callable[[], None],
         *,
         limits: ConnectionLimits | None = None,
         protocol: type[HTTPProtocol] = HTTPProtocol,
-        dated: bool = True,
-        finish: Callable[[], Awaitable[None]] | None = None,
-        shared: SharedListener | None = None,
+        date_header: bool = True,
+        on_shutdown: Callable[[], Awaitable[None]] | None = None,
+        shared_listener: SharedListener | None = None,
     ) -> None:
-        limits = limits or ConnectionLimits.of(Settings())
+        limits = limits or ConnectionLimits.from_settings(Settings())
         config = LimitedConfig(
-            _LastResort(app),
+            _ServerErrorMiddleware(app),
             limits,
             http=protocol,
-            date_header=dated,
+            date_header=date_header,
             backlog=BACKLOG,
-            timeout_keep_alive=limits.idle_seconds,
+            timeout_keep_alive=limits.idle_timeout,
             ws="none",
             lifespan="off",
             proxy_headers=False,  # see web/forwarded_headers.py
@@ -140,12 +145,12 @@ class HTTPServer(uvicorn.Server):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._exits = asyncio.Event()
         """Set when the server is to stop."""
-        self._ready = ready
+        self._on_ready = on_ready
         self._protocol = protocol
-        self._finish = finish
-        self._shared = shared
-        if shared:
-            self.server_state.connections = shared.connections
+        self._on_shutdown = on_shutdown
+        self._shared_listener = shared_listener
+        if shared_listener:
+            self.server_state.connections = shared_listener.connections
 
     def connection_count(self) -> int:
         """The number of open connections."""
@@ -171,10 +176,10 @@ class HTTPServer(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Let each connection notice that it is idle. Return whether the server is to stop."""
-        if counter % LOOPS_BETWEEN_TICKS == 0:
+        if counter % LOOPS_BETWEEN_IDLE_CHECKS == 0:
             for connection in [*self.server_state.connections]:
                 try:
-                    cast("HTTPProtocol", connection).tick()
+                    cast("HTTPProtocol", connection).check_idle()
                 except Exception:
                     # An exception here would make uvicorn end the server.
                     logger.exception("an idle connection could not be closed")
@@ -188,15 +193,15 @@ class HTTPServer(uvicorn.Server):
         self.stop()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, with a thread pool of its own for `asyncio.to_thread`, and call *ready*."""
+        """Start, with a thread pool of its own for `asyncio.to_thread`, and call *on_ready*."""
         self._loop = asyncio.get_running_loop()
         threads = DaemonThreadPool(MAX_THREADS, thread_name_prefix="images-emulator")
         self._loop.set_default_executor(threads)
-        await super().startup([] if self._shared else sockets)
-        if self._shared:
-            self._shared.start(self._new_protocol)
+        await super().startup([] if self._shared_listener else sockets)
+        if self._shared_listener:
+            self._shared_listener.start(self._new_protocol)
         if self.started:
-            self._ready()
+            self._on_ready()
 
     def _new_protocol(self) -> asyncio.Protocol:
         return self._protocol(self.config, self.server_state, self.lifespan.state)
@@ -216,12 +221,12 @@ class HTTPServer(uvicorn.Server):
         waiting = _accepted_from(sockets or ()) if self._drains else []
         for server in self.servers:
             server.close()
-        if self._shared:
-            self._shared.stop()
+        if self._shared_listener:
+            self._shared_listener.stop()
         for listener in sockets or ():
             listener.close()
-        if self._shared:
-            await self._shared.wait_for_protocols()
+        if self._shared_listener:
+            await self._shared_listener.wait_for_protocols()
         connections, tasks = self.server_state.connections, self.server_state.tasks
         if self._drains:
             await self._drain(waiting)
@@ -245,8 +250,8 @@ class HTTPServer(uvicorn.Server):
             task.cancel()
         if tasks:
             await asyncio.wait([*tasks], timeout=GRACE_SECONDS)
-        if self._finish:
-            await self._finish()
+        if self._on_shutdown:
+            await self._on_shutdown()
 
     async def _drain(self, waiting: Iterable[socket.socket]) -> None:
         """Let each connection have one more answer, for up to `DRAIN_SECONDS`. The answer says that

@@ -22,8 +22,8 @@ from images_emulator.contract.wire import pretty
 from images_emulator.exchange.connection import CONNECTION, ProtocolAnswer
 from images_emulator.settings import Settings
 
-TICK_SECONDS: Final = 1
-"""The seconds between two calls of `HTTPProtocol.tick`."""
+IDLE_CHECK_SECONDS: Final = 1
+"""The seconds between two calls of `HTTPProtocol.check_idle`."""
 
 LINGER_SECONDS: Final = 5.0
 """The seconds for which the server reads and discards the bytes of a refused client."""
@@ -33,13 +33,14 @@ class ConnectionLimits(NamedTuple):
     """The limits of a connection. See the settings `max_head`, `max_connections` and
     `idle_timeout`."""
 
-    head: int
+    max_head: int
     """The most bytes of a request line with its headers."""
-    connections: int
-    idle_seconds: int
+    max_connections: int
+    idle_timeout: int
+    """Seconds."""
 
     @classmethod
-    def of(cls, settings: Settings) -> ConnectionLimits:
+    def from_settings(cls, settings: Settings) -> ConnectionLimits:
         """The limits that the *settings* set."""
         return cls(settings.max_head, settings.max_connections, settings.idle_timeout)
 
@@ -95,8 +96,8 @@ class HTTPProtocol(HttpToolsProtocol):
     _in_head = False
     """Whether a head has begun and not ended."""
 
-    _quiet_ticks = 0
-    """The number of calls of `tick` since the last byte came, while the rest of a request or
+    _idle_checks = 0
+    """The number of calls of `check_idle` since the last byte came, while the rest of a request or
     another request may come."""
 
     _buffered: BufferedTransport | None = None
@@ -117,7 +118,7 @@ class HTTPProtocol(HttpToolsProtocol):
             transport.abort()
             raise
         self.transport = cast("asyncio.Transport", self._buffered)
-        if len(self.connections) > self._limits.connections:
+        if len(self.connections) > self._limits.max_connections:
             self._is_excess = True
             self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
@@ -133,17 +134,17 @@ class HTTPProtocol(HttpToolsProtocol):
             running.message_event.set()
         super().connection_lost(exc)
 
-    def tick(self) -> None:
+    def check_idle(self) -> None:
         """End the connection if nothing has come for as long as it may be idle. An unfinished
         request is answered 408."""
         cycle = self.cycle
         is_over = cycle is None or cycle.response_complete
         if not (is_over or (cycle.more_body and not self.flow.read_paused)):
-            self._quiet_ticks = 0
+            self._idle_checks = 0
             return
-        self._quiet_ticks += 1
-        seconds = self._limits.idle_seconds
-        if self._quiet_ticks * TICK_SECONDS <= seconds or self.transport.is_closing():
+        self._idle_checks += 1
+        seconds = self._limits.idle_timeout
+        if self._idle_checks * IDLE_CHECK_SECONDS <= seconds or self.transport.is_closing():
             return
         if is_over and not self._in_head:
             self.transport.close()
@@ -174,7 +175,7 @@ class HTTPProtocol(HttpToolsProtocol):
         (self._buffered.cut if self._buffered else self.transport.abort)()
 
     def data_received(self, data: bytes) -> None:
-        self._quiet_ticks = 0
+        self._idle_checks = 0
         if not self._in_head:
             self._count_is_low = False
         if self._is_excess:
@@ -188,14 +189,14 @@ class HTTPProtocol(HttpToolsProtocol):
                 head, offset = self._restart
                 self._restart = None
                 chunks += (chunk[offset:], memoryview(head))
-            elif self._framing_bytes > self._limits.head:
+            elif self._framing_bytes > self._limits.max_head:
                 self._refuse_head()
 
     def on_headers_complete(self) -> None:
-        if self._framing_bytes > self._limits.head or self._count_is_low:
+        if self._framing_bytes > self._limits.max_head or self._count_is_low:
             # The count includes all of the last chunk, whatever else is in it.
             lines = sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
-            if len(self.url) + lines > self._limits.head:
+            if len(self.url) + lines > self._limits.max_head:
                 self._refuse_head()
                 raise ValueError("the head is too large")
         self._framing_bytes = 0
@@ -234,10 +235,10 @@ class HTTPProtocol(HttpToolsProtocol):
         self._end_with(400, {"content-type": "text/plain; charset=utf-8"}, msg.encode())
 
     def _refuse_head(self) -> None:
-        self._refuse(errors.head_too_large(limit=self._limits.head))
+        self._refuse(errors.head_too_large(limit=self._limits.max_head))
 
     def _refuse_connection(self) -> None:
-        limit, count = self._limits.connections, len(self.connections)
+        limit, count = self._limits.max_connections, len(self.connections)
         self._refuse(emulator_errors.too_many_connections(count=count, limit=limit))
 
     def _refuse(self, error: APIError) -> None:

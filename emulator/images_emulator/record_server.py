@@ -7,14 +7,14 @@ from collections.abc import Callable
 from images_emulator.http_server import HTTPServer
 from images_emulator.protocol import CasedProtocol
 from images_emulator.threaded_server import ThreadedServer
-from images_emulator.web.record_proxy import Keep, KeptCall, RecordProxy
+from images_emulator.web.record_proxy import RecordingResult, RecordProxy, SaveRecording
 from images_emulator.web.server_names import ServerNames
 from images_emulator.web.upstream import TIMEOUT_SECONDS, Upstream
 
 
 class RecordServer(ThreadedServer):
-    """A proxy in front of the API at the URL *upstream*. It gives a recording of each call to
-    *keep*, and the outcome to *tell*; see `RecordProxy`. An *api_key* replaces the key of each
+    """A proxy in front of the API at the URL *upstream*. It gives the recordings of calls to
+    *save*, and the results to *on_result*; see `RecordProxy`. An *api_key* replaces the key of each
     call; then calls of pages of other sites are refused. *timeout* is the number of seconds for
     which the upstream may send nothing.
 
@@ -25,20 +25,20 @@ class RecordServer(ThreadedServer):
     def __init__(
         self,
         upstream: str,
-        keep: Keep,
+        save: SaveRecording,
         *,
         api_key: str | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         timeout: float = TIMEOUT_SECONDS,
-        tell: Callable[[KeptCall], None] = lambda call: None,
+        on_result: Callable[[RecordingResult], None] = lambda result: None,
     ) -> None:
         api = Upstream(upstream, api_key=api_key, timeout=timeout)
         keys, names = ((api_key,), ServerNames(host)) if api_key else ((), None)
-        proxy = RecordProxy(api, keep, tell, keys, names)
+        proxy = RecordProxy(api, save, on_result, keys, names)
         super().__init__(
-            lambda ready: HTTPServer(
-                proxy, ready, protocol=CasedProtocol, dated=False, finish=proxy.finish
+            lambda on_ready: HTTPServer(
+                proxy, on_ready, protocol=CasedProtocol, date_header=False, on_shutdown=proxy.finish
             ),
             host,
             port,

@@ -20,8 +20,8 @@ from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.exchange_packing import unpack_redacted
 from images_emulator.namespace_names import DEFAULT_NAMESPACE, check_name
 from images_emulator.server_control import ServerControl, without_spent_injected
-from images_emulator.state.identity import random_id
 from images_emulator.state.query import Query
+from images_emulator.state.random_ids import random_id
 from images_emulator.state.scenario import UnmetStep
 
 

@@ -80,12 +80,12 @@ class Server(ThreadedServer, ServerControl):
             """The namespaces beside the default one, which is `emulator`."""
             app = NamespaceRouter(self.namespaces)
             super().__init__(
-                lambda ready: HTTPServer(
+                lambda on_ready: HTTPServer(
                     app,
-                    ready,
-                    limits=ConnectionLimits.of(self.settings),
-                    finish=self._finish,
-                    shared=self._shared_listener,
+                    on_ready,
+                    limits=ConnectionLimits.from_settings(self.settings),
+                    on_shutdown=self._finish,
+                    shared_listener=self._shared_listener,
                 ),
                 self.settings.host,
                 self.settings.port,

@@ -66,7 +66,7 @@ class ServerControl(ABC):
 
     def _query(self, filters: Mapping[str, Any]) -> Query:
         """The query of *filters*. It finds only calls where they do not name a kind."""
-        return Query.of({"kind": "call", **filters})
+        return Query.from_filters({"kind": "call", **filters})
 
     def calls(self, **filters: Unpack[CallFilters]) -> CallList:
         """The API calls since the last `reset`, oldest first: those that match all *filters*.

@@ -17,7 +17,7 @@ from images_emulator.cli.notice_line import notice_line
 from images_emulator.cli.standard_streams import print_if_read
 from images_emulator.cli.stop_signals import ignore_after_stop, ignore_until_the_end
 from images_emulator.cli.terminal import columns_of, has_colours
-from images_emulator.exchange.exchange import MAX_LATE_PARSE_BYTES, Exchange
+from images_emulator.exchange.exchange import MAX_REPARSE_BYTES, Exchange
 from images_emulator.exchange.trace_context import CALL_ID
 from images_emulator.observers import add_observer, remove_observer
 from images_emulator.settings import LogSettings
@@ -233,21 +233,21 @@ class CallLog(LineLog["_Call | CallLine"]):
 
     # --- what the journal tells
 
-    def arrived(self, exchange: Exchange) -> None:
+    def on_arrival(self, exchange: Exchange) -> None:
         """Do nothing: a call is logged when it is over."""
 
-    def sent_event(self, exchange: Exchange, index: int) -> None:
+    def on_event(self, exchange: Exchange, index: int) -> None:
         """Do nothing: a call is logged when it is over."""
 
-    def cleared(self) -> None:
+    def on_clear(self) -> None:
         """Do nothing after a reset: written lines stay."""
 
-    def completed(self, exchange: Exchange) -> None:
+    def on_completion(self, exchange: Exchange) -> None:
         if self._has_stopped:
             return
         call = _Call(exchange, time())
         # An item that waits to be written keeps no long body.
-        is_long = exchange.body_bytes > MAX_LATE_PARSE_BYTES
+        is_long = exchange.body_bytes > MAX_REPARSE_BYTES
         self.put(self.formatter.line(*call) if is_long else call)
 
     # --- on the writer's thread

@@ -47,9 +47,9 @@ def run(*, to: Path, **options: Any) -> int:
         present = {each.source for each in read_folder(to)} if to.is_dir() else set()
     except (OSError, ValueError) as error:
         raise CommandError(str(error)) from error
-    for identity in reversed([*_identities(client, {**filters, "kind": ["call"]})]):
+    for call_id in reversed([*_call_ids(client, {**filters, "kind": ["call"]})]):
         try:
-            document = client.get(f"requests/{identity}/exchange")
+            document = client.get(f"requests/{call_id}/exchange")
             recording = from_document(document, MemoryFiles())
             if recording.source in present:
                 there += 1
@@ -68,7 +68,7 @@ def run(*, to: Path, **options: Any) -> int:
     return 1 if left_out else 0
 
 
-def _identities(client: AdminClient, filters: Mapping[str, Sequence[str]]) -> Iterator[str]:
+def _call_ids(client: AdminClient, filters: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """The ids of the calls that match, newest first. They end where the journal has dropped the
     first call of a page before the next page is read: the calls before it are dropped, too."""
     query: dict[str, Any] = {**filters, "limit": MAX_LIMIT}

@@ -94,7 +94,7 @@ class _Importer:
         redactor, added, problems = Redactor(), 0, [*imported.problems]
         for recording in imported.recordings:
             try:
-                redacted = redactor.redacted(recording)
+                redacted = redactor.redact(recording)
                 if self._is_present(redacted):
                     self.unchanged += 1
                 else:

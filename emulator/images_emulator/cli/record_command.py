@@ -117,7 +117,7 @@ def run(
             host=where.host,
             port=where.port,
             timeout=timeout,
-            tell=log.tell,
+            on_result=log.log_result,
         )
     except OSError as error:
         hint = PORT_HINT if error.errno == errno.EADDRINUSE else ""

@@ -14,7 +14,7 @@ from images_emulator.cli.call_line import CallLine
 from images_emulator.cli.call_log import STDERR, STDOUT, LineLog
 from images_emulator.recordings.recording import RecordedRequest, RecordedResponse
 from images_emulator.settings import LogSettings
-from images_emulator.web.record_proxy import KeptCall
+from images_emulator.web.record_proxy import RecordingResult
 
 MAX_PARSED_BYTES: Final = 64 * 1024
 """The longest body of JSON that is parsed for the line of its call."""
@@ -24,7 +24,7 @@ _PICTURE: Final = re.compile(rb'"(?:b64_json|url)"\s*:\s*"([^"]*)"')
 
 
 class RecordingLog(LineLog[CallLine]):
-    """Logs each call that `tell` gets."""
+    """Logs the result of each recording."""
 
     def __init__(self, settings: LogSettings, out: int = STDOUT, err: int = STDERR) -> None:
         super().__init__(settings, self._stop, out, err)
@@ -33,18 +33,18 @@ class RecordingLog(LineLog[CallLine]):
     def _stop(self) -> None:
         self._is_read = False
 
-    def tell(self, call: KeptCall) -> None:
-        """Log *call*."""
+    def log_result(self, result: RecordingResult) -> None:
+        """Log *result*."""
         if self._is_read:
-            self.put(line_of_recording(call))
+            self.put(line_of_recording(result))
 
     def text_of(self, item: CallLine) -> str:
         return self.formatter.text(item)
 
 
-def line_of_recording(call: KeptCall) -> CallLine:
-    """The line of a *call*."""
-    recording = call.recording
+def line_of_recording(result: RecordingResult) -> CallLine:
+    """The line of a recorded call, from its *result*."""
+    recording = result.recording
     request, response = recording.request, recording.response
     fields = _fields(request)
     path = request.target.partition("?")[0]
@@ -60,28 +60,28 @@ def line_of_recording(call: KeptCall) -> CallLine:
         kind="call",
         method=request.method,
         path=path,
-        status=call.status,
-        outcome=_outcome(call),
-        duration_ms=call.duration_ms,
+        status=result.status,
+        outcome=_outcome(result),
+        duration_ms=result.duration_ms,
         model=model if isinstance(model, str) else None,
         size=size if isinstance(size, str) else None,
         pictures=len(pictures),
         bytes=sum(lengths) if lengths else None,
         events=len(events),
-        error=_error(call),
+        error=_error(result),
         fault=None,
         recording=None,
-        notice=call.problem or (recording.note or None if call.file else "not recorded"),
+        notice=result.problem or (recording.note or None if result.file else "not recorded"),
         sdk=_sdk(request),
-        file=_shown(call.file) if call.file else None,
+        file=_shown(result.file) if result.file else None,
     )
 
 
-def _outcome(call: KeptCall) -> str:
-    response = call.recording.response
-    if call.status is None or (response and response.end != "complete"):
+def _outcome(result: RecordingResult) -> str:
+    response = result.recording.response
+    if result.status is None or (response and response.end != "complete"):
         return "cut"
-    if call.status >= 400:
+    if result.status >= 400:
         return "refused"
     is_failed = response and _is_stream(response) and _failed_event(response)
     return "failed" if is_failed else "answered"
@@ -148,9 +148,9 @@ def _pictures(response: RecordedResponse) -> list[int | None]:
     ]
 
 
-def _error(call: KeptCall) -> Mapping[str, Any] | None:
+def _error(result: RecordingResult) -> Mapping[str, Any] | None:
     """The error of the answer, or the error that stands in for it."""
-    recording = call.recording
+    recording = result.recording
     response = recording.response
     if response is None:
         return {"message": recording.error} if recording.error else None

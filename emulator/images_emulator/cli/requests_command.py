@@ -188,7 +188,7 @@ def _matcher(filters: Mapping[str, Sequence[str]]) -> Callable[[Mapping[str, Any
     from images_emulator.contract.message_format import mask_key  # noqa: PLC0415
     from images_emulator.state.query import Query  # noqa: PLC0415
 
-    query = Query.of(filters)
+    query = Query.from_filters(filters)
     return lambda summary: cast("Exchange", _Entry(summary, mask_key)) in query
 
 

@@ -19,7 +19,7 @@ from images_emulator.cli.serve_command import open_server, set_up_call_log
 from images_emulator.cli.start_text import start_state
 from images_emulator.settings import LogSettings, Settings
 from images_emulator.shared_listener import ConnectionCounts, SharedListener
-from images_emulator.workers.worker_messages import Order, Report
+from images_emulator.workers.worker_messages import Report, WorkerConfig
 
 ORPHAN_SECONDS: Final = 5.0
 """The seconds in which a worker without a supervisor has to stop, before it is ended."""
@@ -33,20 +33,20 @@ def main() -> None:
     with socket.socket(fileno=0) as supervisor:
         line = supervisor.makefile("rb").readline()
         if line:
-            _serve(Order.of_line(line), supervisor)
+            _serve(WorkerConfig.from_line(line), supervisor)
 
 
-def _serve(order: Order, supervisor: socket.socket) -> None:
-    counts = ConnectionCounts(Path(order.counts), order.workers)
-    listener = SharedListener(socket.socket(fileno=order.listener), counts, order.worker_index)
+def _serve(config: WorkerConfig, supervisor: socket.socket) -> None:
+    counts = ConnectionCounts(Path(config.counts), config.workers)
+    listener = SharedListener(socket.socket(fileno=config.listener), counts, config.worker_index)
     try:
-        server = open_server(Settings(**order.settings), listener)
+        server = open_server(Settings(**config.settings), listener)
     except (CommandError, ValueError) as error:
         is_usage_error = isinstance(error, ValueError)
         supervisor.sendall(Report(error=str(error), is_usage_error=is_usage_error).to_line())
         sys.exit(1)
-    lock = partial(FileLock, order.log_lock)
-    log = set_up_call_log(server, LogSettings(**order.log_settings), lock)
+    lock = partial(FileLock, config.log_lock)
+    log = set_up_call_log(server, LogSettings(**config.log_settings), lock)
     state = start_state(server)
     Thread(target=_stop_with, args=(supervisor,), name="supervisor", daemon=True).start()
 

@@ -53,7 +53,7 @@ class StackDays(Immutable):
     gateway: Period = ALWAYS
     older_stack: Period = ALWAYS
 
-    def of(self, stayed_on_older_stack: bool) -> Period:
+    def period(self, stayed_on_older_stack: bool) -> Period:
         """The days at an operation that moved or stayed."""
         return self.older_stack if stayed_on_older_stack else self.gateway
 

@@ -48,7 +48,7 @@ class ImageLoader(Protocol):
         """A white square image with an alpha channel, in place of a forgiven upload."""
         ...
 
-    def file(self, identity: str) -> bytes | None:
+    def read_file(self, file_id: str) -> bytes | None:
         """The content of the uploaded file with that id; None where there is none."""
         ...
 

@@ -177,11 +177,11 @@ def _constant_headers(
     *organization* is not empty. Only the arguments decide them, so nothing has to empty the
     cache."""
     headers = [header for period, header in OPENAI_HEADERS if day in period]
-    if day in ALLOW_ORIGIN_DAYS.of(stayed_on_older_stack):
+    if day in ALLOW_ORIGIN_DAYS.period(stayed_on_older_stack):
         headers.append(ALLOW_ORIGIN)
     if organization:
         headers.append((b"openai-organization", organization))
-        if day in STACK_HEADER_DAYS[_PROJECT].of(stayed_on_older_stack):
+        if day in STACK_HEADER_DAYS[_PROJECT].period(stayed_on_older_stack):
             headers.append((_PROJECT, project))
     return tuple(headers)
 
@@ -194,7 +194,7 @@ def _headers(facts: AnswerFacts) -> Sequence[Header]:
         request_id = request_id.removeprefix(REQUEST_ID_PREFIX)
     elapsed = b"%d" % facts.elapsed_ms
     # The proxy's duration was a few milliseconds more than the service's.
-    proxied = facts.day in STACK_HEADER_DAYS[_UPSTREAM_TIME].of(facts.stayed_on_older_stack)
+    proxied = facts.day in STACK_HEADER_DAYS[_UPSTREAM_TIME].period(facts.stayed_on_older_stack)
     return (
         (b"x-request-id", request_id.encode()),
         (b"openai-processing-ms", elapsed),

@@ -38,7 +38,7 @@ Metadata = dict[str, Any]
 _DECIDES_KEY, _CODEC_KEY, _LATER_KEY = "decides", "codec", "added later"
 
 
-class Decides(Enum):
+class FieldEffect(Enum):
     """The part of an image file that a field of the request decides."""
 
     DRAWING = "the pixels of the drawing: it seeds chance, and is in both keys and in the recipe"
@@ -47,11 +47,11 @@ class Decides(Enum):
     DELIVERY = "no byte of a file: it is in no key"
 
 
-DRAWING: Final[Metadata] = {_DECIDES_KEY: Decides.DRAWING}
-ENCODING: Final[Metadata] = {_DECIDES_KEY: Decides.ENCODING}
-ANIMATION: Final[Metadata] = {_DECIDES_KEY: Decides.ANIMATION}
-DELIVERY: Final[Metadata] = {_DECIDES_KEY: Decides.DELIVERY}
-"""The marks, as metadata of fields; see `Decides`."""
+DRAWING: Final[Metadata] = {_DECIDES_KEY: FieldEffect.DRAWING}
+ENCODING: Final[Metadata] = {_DECIDES_KEY: FieldEffect.ENCODING}
+ANIMATION: Final[Metadata] = {_DECIDES_KEY: FieldEffect.ANIMATION}
+DELIVERY: Final[Metadata] = {_DECIDES_KEY: FieldEffect.DELIVERY}
+"""The marks, as metadata of fields; see `FieldEffect`."""
 
 ADDED_LATER: Final[Metadata] = {_LATER_KEY: True}
 """A mark in addition to one of the others. A key leaves the field out where its value is None, and
@@ -232,7 +232,7 @@ DAY: Final[Metadata] = {_CODEC_KEY: _DayCodec()}
 """The codecs, as metadata of fields, to be joined with a mark by `|`."""
 
 
-def codecs_of(request_type: type[DataclassInstance], *marks: Decides) -> dict[str, FieldCodec]:
+def codecs_of(request_type: type[DataclassInstance], *marks: FieldEffect) -> dict[str, FieldCodec]:
     """The codecs of the fields of *request_type*, by name, in the order of declaration: of the
     fields with one of *marks*, or of all fields. Raises TypeError where a field has no mark."""
     codecs = {}
@@ -245,7 +245,7 @@ def codecs_of(request_type: type[DataclassInstance], *marks: Decides) -> dict[st
 
 
 def key_function(
-    request_type: type[DataclassInstance], *marks: Decides
+    request_type: type[DataclassInstance], *marks: FieldEffect
 ) -> Callable[[Any], tuple[str, ...]]:
     """A function that returns the key texts of a request's fields with one of *marks*. Raises
     TypeError where a field that was added later has another default than None."""

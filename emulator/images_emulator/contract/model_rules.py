@@ -317,7 +317,7 @@ SVG_EDITS_SINCE: Final = date(2026, 11, 12)
 
 UNSTREAMED_FORMATS: Final = ("gif", "svg")
 """The further words of `output_format` of gpt-image-2.6: formats without streams and compression,
-whose `Format` has no `encode`."""
+whose `OutputFormat` has no `encode`."""
 
 GPT_2_6_FORMATS: Final = Choice((*STILL_FORMATS, *UNSTREAMED_FORMATS), default="png")
 """`output_format` of gpt-image-2.6."""

@@ -23,7 +23,7 @@ NO_NAMESPACE: Final = "There is no namespace '{name}': no call has named it yet.
 NO_METRICS: Final = "There are no metrics: start the server with --metrics."
 """For a call to the path of the metrics where the setting is off."""
 
-PAST_LIMIT: Final = "The emulator refuses {what} that the API might take: it is past {limit}."
+LIMIT_EXCEEDED: Final = "The emulator refuses {what} that the API might take: it is past {limit}."
 """For a call with an image, a form or a body that is past a limit of the settings. Such an image
 gets the error of a file that is no image, such a form the error of a malformed form."""
 
@@ -39,6 +39,6 @@ OTHER_PICTURE: Final = "'{name}' is sent as it is: it {difference}"
 """For a call that a verbatim own picture answers, though it is not what the call asks for."""
 
 
-def past_limit(what: str, settings: Settings, name: str) -> str:
+def limit_notice(what: str, settings: Settings, name: str) -> str:
     """The notice that *what* is past the limit that the setting *name* sets."""
-    return PAST_LIMIT.format(what=what, limit=shown_setting(settings, name))
+    return LIMIT_EXCEEDED.format(what=what, limit=shown_setting(settings, name))

@@ -80,7 +80,7 @@ def _data_of(value: Mapping[str, Any], loader: ImageLoader) -> bytes | None:
     """The bytes of the image that the checked reference *value* names. Empty where its data URL is
     malformed; None where a placeholder is to replace the image. Raises APIError."""
     if value.get("file_id") is not None:
-        data = loader.file(value["file_id"])
+        data = loader.read_file(value["file_id"])
         if data is None:
             raise errors.no_such_file(file_id=value["file_id"])
         return data

@@ -123,7 +123,7 @@ class APIError(Exception):
         error has the older stack's envelope on the days of that stack."""
 
     @property
-    def is_mistake(self) -> bool:
+    def is_client_error(self) -> bool:
         """Whether the call is at fault. It is not where the service fails, or the store."""
         return self.newest.status < 500
 
@@ -155,7 +155,7 @@ class Violation(Immutable):
     code: str | None
 
     @classmethod
-    def of(cls, error: APIError) -> Violation:
+    def from_error(cls, error: APIError) -> Violation:
         """The violation in place of *error*."""
         param = error.newest.param
         if param and len(param) > MAX_SHOWN_NAME:

@@ -28,7 +28,7 @@ from images_emulator.contract.field_codecs import (
     OWN_PICTURES,
     PIXELS,
     VIOLATIONS,
-    Decides,
+    FieldEffect,
     ReferredValues,
     codecs_of,
     json_of,
@@ -62,14 +62,14 @@ class Upload(Immutable):
 class ParsedCall:
     """One call whose body is parsed, and not yet validated.
 
-    *form* is true for a form, false for JSON. *fields* are in the order of the body. The fields of
-    JSON are JSON values. The fields of a form are texts, uploads, lists (`image[]`) and mappings
+    *is_form* is true for a form, false for JSON. *fields* are in the order of the body. The fields
+    of JSON are JSON values. The fields of a form are texts, uploads, lists (`image[]`) and mappings
     (`svg[model]`). *part_names* are the names of a form as they were sent, with their brackets,
     each once; where they are left out, no name has brackets.
     """
 
     operation: Operation
-    form: bool
+    is_form: bool
     fields: Mapping[str, Any]
     part_names: Sequence[str] = ()
 
@@ -201,7 +201,7 @@ REQUEST_FIELDS: Final = frozenset(each.name for each in fields(ImageRequest))
 """The names of the fields of a request. A parameter has the name of its field, but for `image` of a
 form, whose field is `images`."""
 
-_drawing_key: Final = key_function(ImageRequest, Decides.DRAWING)
-_encoding_key: Final = key_function(ImageRequest, Decides.ENCODING, Decides.ANIMATION)
-_RECIPE_FIELDS: Final = codecs_of(ImageRequest, Decides.DRAWING, Decides.ENCODING)
+_drawing_key: Final = key_function(ImageRequest, FieldEffect.DRAWING)
+_encoding_key: Final = key_function(ImageRequest, FieldEffect.ENCODING, FieldEffect.ANIMATION)
+_RECIPE_FIELDS: Final = codecs_of(ImageRequest, FieldEffect.DRAWING, FieldEffect.ENCODING)
 _FIELDS: Final = codecs_of(ImageRequest)

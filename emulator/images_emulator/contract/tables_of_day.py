@@ -48,7 +48,7 @@ class TablesOfDay:
     def rules(self, model: Model, call: ParsedCall) -> Rules:
         """The rules of *model* for the operation and the kind of body of *call*. Raises APIError
         where the model takes no such body."""
-        key = (model.id, call.operation, call.form)
+        key = (model.id, call.operation, call.is_form)
         rules = self._rules.get(key)
         if rules is None:
             rules = self._rules[key] = self._rules_of_day(model, call)
@@ -57,7 +57,7 @@ class TablesOfDay:
     def conflicts(self, model: Model, call: ParsedCall) -> Sequence[Conflict]:
         """The conflicts that *call* can have at *model*. Raises APIError where the model takes no
         such body."""
-        key = (model.id, call.operation, call.form)
+        key = (model.id, call.operation, call.is_form)
         conflicts = self._conflicts.get(key)
         if conflicts is None:
             rules = self.rules(model, call)
@@ -71,7 +71,7 @@ class TablesOfDay:
             if self.as_of not in dated.period:
                 continue
             rule = self.dialect.adapt_rule(name, dated.version_on(self.day))
-            if call.form:
+            if call.is_form:
                 rules[name] = rule
             elif isinstance(rule, InputImages):
                 references = rule.json_rule(self.as_of)
@@ -117,7 +117,7 @@ class TablesOfDay:
     def default_model(self, call: ParsedCall) -> str | None:
         """The model of a call that names none: the first default model, or a later one if the call
         has a parameter that only the later one takes. None where there is no default model."""
-        periods = call.operation.bodies[FORM if call.form else JSON].default_models
+        periods = call.operation.bodies[FORM if call.is_form else JSON].default_models
         names = next((names for period, names in periods if self.as_of in period), None)
         if names is None:
             return None

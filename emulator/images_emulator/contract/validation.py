@@ -55,9 +55,9 @@ class Validation:
         """Raise *error*, or note it as a violation where the policy is lenient and the call is at
         fault. The caller goes on as if the parameter were omitted, so it raises the errors of
         required parameters itself, other than those of input images."""
-        if not (self.policy.lenient and error.is_mistake):
+        if not (self.policy.lenient and error.is_client_error):
             raise error
-        self.violations.append(Violation.of(error))
+        self.violations.append(Violation.from_error(error))
 
     def request(self) -> ImageRequest:
         """The valid request. Raises APIError."""
@@ -124,7 +124,7 @@ class Validation:
         Raises APIError."""
         is_present = name in self.call.fields
         value = self.call.fields.get(name)
-        if self.call.form:
+        if self.call.is_form:
             value = rule.from_form(name, value)
             # A form has no null. Its empty fields count as absent, but for texts.
             is_present = value is not None

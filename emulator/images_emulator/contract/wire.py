@@ -52,7 +52,7 @@ KEY_PERIODS: Final[Mapping[str, Period]] = {
 """The days on which answers have a key, for the keys that answers have not always had. The days of
 `output_tokens_details` depend on the model: `Model.output_details_period`."""
 
-REPEATED_PARAMETERS: Final = ("background", "output_format", "quality", "size")
+ECHOED_PARAMETERS: Final = ("background", "output_format", "quality", "size")
 """The parameters that answers of a GPT image model repeat, beside `safety_identifier`."""
 
 EVENT_KEYS: Final = ("created_at", "type")
@@ -138,7 +138,7 @@ def _svg_usage(usage: SvgUsage) -> dict[str, Any]:
 
 def _parameters(request: ImageRequest) -> dict[str, Any]:
     """The parameters that answers of a GPT image model repeat, with their resolved values."""
-    values = {name: getattr(request, name) for name in REPEATED_PARAMETERS}
+    values = {name: getattr(request, name) for name in ECHOED_PARAMETERS}
     values["size"] = "{}x{}".format(*request.size)
     if identifier := request.effective_safety_identifier:
         values["safety_identifier"] = identifier

@@ -25,5 +25,5 @@ def parse_body(
     past a limit of the *settings*."""
     if operation.media_type(content_type, None) == FORM:
         fields, part_names = read_form_with_names(content_type, body, settings)
-        return ParsedCall(operation, form=True, fields=fields, part_names=part_names)
-    return ParsedCall(operation, form=False, fields=parse_json(b"".join(body)))
+        return ParsedCall(operation, is_form=True, fields=fields, part_names=part_names)
+    return ParsedCall(operation, is_form=False, fields=parse_json(b"".join(body)))

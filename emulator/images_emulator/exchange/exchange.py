@@ -45,7 +45,7 @@ from images_emulator.exchange.trace_context import trace_id_in
 EXCHANGE_OVERHEAD_BYTES: Final = 2048
 """Bytes that a completed exchange takes beside its head, its body and its pictures, about."""
 
-MAX_LATE_PARSE_BYTES: Final = 16_384
+MAX_REPARSE_BYTES: Final = 16_384
 """Bytes of the longest body that the journal parses again whenever a test reads its fields. A
 parsed body may take 24 times its length, so it is not kept. Of a longer body the journal keeps only
 the details, if the body was parsed to answer the call. The log keeps no call with a longer one
@@ -169,7 +169,7 @@ class Exchange:
             if request is None:
                 return CallDetails()
             return CallDetails(request.model.id, request.prompt or None)
-        late = self.body_bytes <= MAX_LATE_PARSE_BYTES
+        late = self.body_bytes <= MAX_REPARSE_BYTES
         return details_of(self._parsed(call, chunks) if late else call, request)
 
     def _parsed(
@@ -338,8 +338,8 @@ class Exchange:
         if not self.image_indexes:
             return None
         if request := self.request:
-            return ImageParameters.of(request)
-        return ImageParameters.of_details(self.details.parameters)
+            return ImageParameters.from_request(request)
+        return ImageParameters.from_details(self.details.parameters)
 
     @property
     def usage(self) -> Usage | None:

@@ -14,7 +14,7 @@ from python_multipart.multipart import parse_options_header
 from images_emulator.contract import errors
 from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT
 from images_emulator.contract.models import FILE_PARAMETERS
-from images_emulator.contract.notices import past_limit
+from images_emulator.contract.notices import limit_notice
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import Upload
 from images_emulator.settings import Settings
@@ -154,7 +154,7 @@ class _Parser:
     def past(self, setting: str) -> APIError:
         """The error of a form that is past the limit that the *setting* sets."""
         error = errors.malformed_form()
-        error.add_notice(past_limit("a form", self._settings, setting))
+        error.add_notice(limit_notice("a form", self._settings, setting))
         return error
 
     def write(self, chunk: bytes) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from images_emulator.contract.own_picture import OwnPicture
 from images_emulator.contract.usage import Usage
-from images_emulator.contract.wire import REPEATED_PARAMETERS
+from images_emulator.contract.wire import ECHOED_PARAMETERS
 from images_emulator.exchange.answer_json import image_items, is_image, json_value, usage_in
 from images_emulator.exchange.sent_file import SentFile, without_base64
 
@@ -57,7 +57,7 @@ def known_answer(
         image_indexes=tuple(index for index, _ in items),
         usage=usage_in(answer),
         texts=(without_base64(body),),
-        files={index: SentFile.of(each.encode()) for index, each in files.items()},
+        files={index: SentFile.from_base64(each.encode()) for index, each in files.items()},
         urls=tuple(map(str.encode, urls)),
         # Only where each image has its own picture: a request repeats its pictures.
         pictures=tuple(OwnPicture(each, verbatim=True) for each in data if each)
@@ -75,7 +75,7 @@ def _stream(events: Sequence[bytes]) -> KnownAnswer:
         payload = _payload(event)
         if not (is_image(payload) and "b64_json" in payload):
             continue
-        files[number] = SentFile.of(payload["b64_json"].encode())
+        files[number] = SentFile.from_base64(payload["b64_json"].encode())
         if "partial_image_index" in payload:
             partials.append(_decoded(payload["b64_json"]))
         else:
@@ -112,5 +112,5 @@ def _parameters(answer: Any) -> Mapping[str, str]:
     """The parameters that an answer repeats."""
     if not isinstance(answer, Mapping):
         return {}
-    values = {name: answer.get(name) for name in REPEATED_PARAMETERS}
+    values = {name: answer.get(name) for name in ECHOED_PARAMETERS}
     return {name: value for name, value in values.items() if isinstance(value, str)}

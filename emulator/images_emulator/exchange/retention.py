@@ -15,7 +15,7 @@ from images_emulator.contract.request import ImageRequest
 from images_emulator.exchange.call_details import details_of
 from images_emulator.exchange.exchange import (
     EXCHANGE_OVERHEAD_BYTES,
-    MAX_LATE_PARSE_BYTES,
+    MAX_REPARSE_BYTES,
     Exchange,
 )
 from images_emulator.exchange.served_exchange import ServedExchange
@@ -34,7 +34,7 @@ def compact(exchange: ServedExchange, *, copied: bool = False) -> int:
     if (
         exchange.cached_details is None
         and exchange.cached_call
-        and (exchange.body_bytes > MAX_LATE_PARSE_BYTES or exchange.fault is not None)
+        and (exchange.body_bytes > MAX_REPARSE_BYTES or exchange.fault is not None)
     ):
         # In this order: see `details`.
         exchange.cached_details = details_of(exchange.cached_call, exchange.request)

@@ -21,7 +21,7 @@ class SentFile(NamedTuple):
     """The length of the file."""
 
     @classmethod
-    def of(cls, base64: bytes) -> SentFile:
+    def from_base64(cls, base64: bytes) -> SentFile:
         """The file with that *base64*."""
         chars = len(base64)
         return cls(chars, base64[:SHOWN_CHARS], chars // 4 * 3 - base64.count(b"=", -2))

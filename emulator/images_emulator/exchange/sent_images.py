@@ -37,12 +37,12 @@ class ImageParameters(NamedTuple):
     partial_images: int
 
     @classmethod
-    def of(cls, request: ImageRequest) -> Self:
+    def from_request(cls, request: ImageRequest) -> Self:
         """The parameters of a *request*."""
         return cls(request.size, request.quality, request.output_format, request.partial_images)
 
     @classmethod
-    def of_details(cls, parameters: Mapping[str, Any]) -> Self:
+    def from_details(cls, parameters: Mapping[str, Any]) -> Self:
         """The parameters among all *parameters* of the `CallDetails` of an answered call."""
         width, height = map(int, parameters["size"].split("x"))
         return cls(

@@ -87,7 +87,7 @@ class ServedExchange(Exchange):
     # --- the arrival: set by `JournalMiddleware`
 
     connection: Connection | None = None
-    advanced_at_arrival: float = 0
+    advanced_seconds_at_arrival: float = 0
     """All seconds by which the clock had been advanced when the call arrived. Later advances
     shorten the waits of the answer."""
     complete_in_journal: Callable[[], Awaitable[None]] | None = None
@@ -190,7 +190,7 @@ class ServedExchange(Exchange):
             self.dropped = ("body",)
         self.body_bytes = sum(map(len, chunks or ()))
 
-    def start_response(self, status: int, headers: RawHeaders = ()) -> None:
+    def record_start(self, status: int, headers: RawHeaders = ()) -> None:
         """Note how the answer begins, before the client can see it."""
         is_call, answer = self.kind == "call", self.answer
         request = self.request if is_call and not answer.is_raw else None
@@ -219,13 +219,13 @@ class ServedExchange(Exchange):
         self.answer = CallAnswer()
         self.duration_ms, self.weight = None, EXCHANGE_OVERHEAD_BYTES
 
-    def end(self) -> None:
+    def record_end(self) -> None:
         """Note the end of the answer: its last part is about to be sent, or the application's call
         has ended without a last part."""
         duration_ms = self.elapsed_ms
         answer, by_protocol = self.answer, self.connection and self.connection.protocol_answer
         if by_protocol and answer.sent.status is None:
-            self.start_response(by_protocol.status)
+            self.record_start(by_protocol.status)
             answer.sent.add(by_protocol.body, duration_ms)
             answer.sent.end()
         if self.connection and not answer.sent.is_whole:

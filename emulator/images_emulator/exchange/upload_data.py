@@ -25,17 +25,19 @@ def keeps_upload(exchange: Exchange, upload: UploadDetails) -> bool:
 
 
 def upload_data(
-    exchange: Exchange, index: int, file: Callable[[str], bytes | None]
+    exchange: Exchange, index: int, read_file: Callable[[str], bytes | None]
 ) -> bytes | None:
     """The bytes of upload *index* (from 0) of `uploads`, or None; see `uploads_data`."""
     if index < 0:
         return None
-    return next(islice(uploads_data(exchange, file), index, None), None)
+    return next(islice(uploads_data(exchange, read_file), index, None), None)
 
 
-def uploads_data(exchange: Exchange, file: Callable[[str], bytes | None]) -> Iterator[bytes | None]:
-    """The bytes of each of `uploads`, None where they are not known. *file* gives the content of a
-    file by its id. The body may be parsed again, which takes a second for 200 MB."""
+def uploads_data(
+    exchange: Exchange, read_file: Callable[[str], bytes | None]
+) -> Iterator[bytes | None]:
+    """The bytes of each of `uploads`, None where they are not known. *read_file* gives the content
+    of a file by its id. The body may be parsed again, which takes a second for 200 MB."""
     if opened := _opened_files(exchange):
         yield from opened
         return
@@ -46,7 +48,7 @@ def uploads_data(exchange: Exchange, file: Callable[[str], bytes | None]) -> Ite
             continue
         file_id, url = item.get("file_id"), item.get("image_url")
         if isinstance(file_id, str):
-            yield file(file_id)
+            yield read_file(file_id)
         else:
             yield data_of_url(url) if isinstance(url, str) and is_data_url(url) else None
 

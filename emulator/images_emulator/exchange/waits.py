@@ -26,7 +26,7 @@ class Waits:
     def __init__(self, exchange: ServedExchange) -> None:
         assert exchange.clock
         self._clock = exchange.clock
-        self._end = perf_counter() + exchange.advanced_at_arrival
+        self._end = perf_counter() + exchange.advanced_seconds_at_arrival
 
     async def wait(self, seconds: float) -> None:
         """Wait until *seconds* have passed since the end of the wait before."""

@@ -55,21 +55,21 @@ class DecodeLimits(Immutable, kw_only=True):
     """The limits of decoding. See the settings `max_pixels`, `max_call_pixels`, `decode_bytes`,
     `max_chunks` and `max_scans`."""
 
-    pixels: int
-    call_pixels: int
+    max_pixels: int
+    max_call_pixels: int
     decode_bytes: int
-    chunks: int
-    scans: int
+    max_chunks: int
+    max_scans: int
 
     @classmethod
-    def of(cls, settings: Settings) -> DecodeLimits:
+    def from_settings(cls, settings: Settings) -> DecodeLimits:
         """The limits that the *settings* set."""
         return cls(
-            pixels=settings.max_pixels,
-            call_pixels=settings.max_call_pixels,
+            max_pixels=settings.max_pixels,
+            max_call_pixels=settings.max_call_pixels,
             decode_bytes=settings.decode_bytes,
-            chunks=settings.max_chunks,
-            scans=settings.max_scans,
+            max_chunks=settings.max_chunks,
+            max_scans=settings.max_scans,
         )
 
     def scans_within(self, data: bytes) -> tuple[int, ...] | None:
@@ -77,24 +77,24 @@ class DecodeLimits(Immutable, kw_only=True):
         or scans, is a WebP too large to be opened, or is a PNG with two sizes."""
         size = webp_size(data)
         if size and (
-            not self._admit_size(*size) or self.decode_bytes < size[0] * size[1] * WEBP_PIXEL_BYTES
+            not self._allows_size(*size) or self.decode_bytes < size[0] * size[1] * WEBP_PIXEL_BYTES
         ):
             return None
         if data.startswith(b"RIFF") and not size:
             return None
-        scans = scans_of(data, self.chunks, self.scans)
+        scans = scans_of(data, self.max_chunks, self.max_scans)
         return None if scans is None or has_second_head(data) else tuple(scans)
 
-    def admit(self, file: Image.Image, scans: tuple[int, ...]) -> bool:
+    def allows(self, file: Image.Image, scans: tuple[int, ...]) -> bool:
         """Whether the opened *file* with these *scans* may be decoded."""
-        return self._admit_size(*file.size) and bytes_to_decode(file, scans) <= self.decode_bytes
+        return self._allows_size(*file.size) and bytes_to_decode(file, scans) <= self.decode_bytes
 
-    def passed_by(self, data: bytes) -> str | None:
-        """The setting whose limit the file *data* exceeds, after `scans_within` or `admit` refused
+    def exceeded_setting(self, data: bytes) -> str | None:
+        """The setting whose limit the file *data* exceeds, after `scans_within` or `allows` refused
         it. None where another reason refused it, such as damage or the length of an edge."""
-        if scans_of(data, self.chunks, sys.maxsize) is None:
+        if scans_of(data, self.max_chunks, sys.maxsize) is None:
             return "max_chunks"
-        components = scans_of(data, self.chunks, self.scans)
+        components = scans_of(data, self.max_chunks, self.max_scans)
         if components is None:
             return "max_scans"
         size = webp_size(data)
@@ -106,12 +106,12 @@ class DecodeLimits(Immutable, kw_only=True):
                     size, memory = file.size, bytes_to_decode(file, tuple(components))
             except Exception:  # noqa: BLE001 - hostile bytes raise whatever the decoder stumbles over
                 return None
-        if size[0] * size[1] > self.pixels:
+        if size[0] * size[1] > self.max_pixels:
             return "max_pixels"
         return "decode_bytes" if memory > self.decode_bytes else None
 
-    def _admit_size(self, width: int, height: int) -> bool:
-        return width * height <= self.pixels and max(width, height) <= MAX_EDGE
+    def _allows_size(self, width: int, height: int) -> bool:
+        return width * height <= self.max_pixels and max(width, height) <= MAX_EDGE
 
 
 def bytes_to_decode(file: Image.Image, scans: tuple[int, ...]) -> int:
@@ -140,14 +140,14 @@ def _bytes_at_scale(width: int, height: int) -> int:
     return width * height * PIXEL_BYTES // scale_of(width, height) ** 2
 
 
-DEFAULT_LIMITS: Final = DecodeLimits.of(Settings())
+DEFAULT_LIMITS: Final = DecodeLimits.from_settings(Settings())
 """The limits where no setting decides, for files of the user."""
 
 UNLIMITED: Final = DecodeLimits(
-    pixels=MAX_EDGE**2,
-    call_pixels=sys.maxsize,
+    max_pixels=MAX_EDGE**2,
+    max_call_pixels=sys.maxsize,
     decode_bytes=sys.maxsize,
-    chunks=sys.maxsize,
-    scans=sys.maxsize,
+    max_chunks=sys.maxsize,
+    max_scans=sys.maxsize,
 )
 """The widest limits, for a file that was within the limits before."""

@@ -25,7 +25,7 @@ from images_emulator.imaging.decode_limits import (
 )
 from images_emulator.imaging.file_parts import png_size
 from images_emulator.imaging.memory import TRIM_THRESHOLD_BYTES, trim_memory
-from images_emulator.imaging.scaled import TURNED, ScaledPixels, load
+from images_emulator.imaging.scaled import TRANSPOSED_ORIENTATIONS, ScaledPixels, load
 from images_emulator.immutable import Immutable
 
 INPUT_FORMATS: Final = ("PNG", "JPEG", "WEBP")
@@ -45,7 +45,7 @@ MAX_HELD_PIXEL_BYTES: Final = 128 * 2**20
 """The most bytes of pixels that all uploads together may hold between validation and rendering. An
 upload beyond that has its pixels released, and is decoded again for rendering."""
 
-DECODING: Final = Lock()
+DECODE_LOCK: Final = Lock()
 """Held while a file is decoded. A process decodes one file at a time: see
 `decode_limits.bytes_to_decode`."""
 
@@ -95,7 +95,7 @@ class _Decoded(NamedTuple):
 def _decode(data: bytes, limits: DecodeLimits) -> _Decoded | None:
     """Call `_decode_file`, one call at a time. Where it has decoded a file, memory beyond the
     result is given back to the system."""
-    with DECODING:
+    with DECODE_LOCK:
         decoded = _decode_file(data, limits)
         if decoded and decoded.memory > TRIM_THRESHOLD_BYTES:
             # The decoder took it in pieces that `keep_memory` makes each thread keep.
@@ -115,7 +115,7 @@ def _decode_file(data: bytes, limits: DecodeLimits) -> _Decoded | None:
             # A phone's multi-picture JPEG opens as MPO, which the API was seen to refuse.
             if name not in INPUT_FORMATS or mode not in INPUT_MODES:
                 return None
-            if not limits.admit(file, scans):
+            if not limits.allows(file, scans):
                 return None
             memory = bytes_to_decode(file, scans)
             decoded = _Decoded(load(file), name, mode, memory)
@@ -143,7 +143,7 @@ def pixels_of(data: bytes) -> Pixels | None:
     try:
         with Image.open(BytesIO(data), formats=INPUT_FORMATS) as file:
             width, height = file.size
-            turned = file.getexif().get(ExifTags.Base.Orientation) in TURNED
+            turned = file.getexif().get(ExifTags.Base.Orientation) in TRANSPOSED_ORIENTATIONS
     except Exception:  # noqa: BLE001 - hostile bytes raise whatever the decoder stumbles over
         return None
     return (height, width) if turned else (width, height)

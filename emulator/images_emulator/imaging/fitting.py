@@ -18,11 +18,11 @@ from images_emulator.contract.own_picture import (
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.rules import Pixels
 from images_emulator.imaging.decode_limits import DEFAULT_LIMITS, PIXEL_BYTES, is_large
-from images_emulator.imaging.decoder import DECODING
+from images_emulator.imaging.decoder import DECODE_LOCK
 from images_emulator.imaging.drawing import DrawFunction
 from images_emulator.imaging.formats import OUTPUT_FORMATS, format_of, mode_of, pillow_name
 from images_emulator.imaging.partial_images import PartialImage, partial_images
-from images_emulator.imaging.scaled import TURNED
+from images_emulator.imaging.scaled import TRANSPOSED_ORIENTATIONS
 from images_emulator.lru_cache import LRUCache
 
 PILLOW_FORMATS: Final = tuple(map(pillow_name, OWN_PICTURE_FORMATS))
@@ -101,7 +101,7 @@ def _open(data: bytes) -> Image.Image:
     if scans is None:
         raise _TooLargeError("has more parts than any encoder writes, or more pixels")
     file = Image.open(BytesIO(data), formats=PILLOW_FORMATS)
-    if not DEFAULT_LIMITS.admit(file, scans):
+    if not DEFAULT_LIMITS.allows(file, scans):
         raise _TooLargeError(f"{TOO_LARGE} ({file.width}x{file.height} pixels)")
     return file
 
@@ -121,7 +121,7 @@ def _frame_count(file: Image.Image) -> int:
 def _frame(file: Image.Image, number: int) -> Image.Image:
     """Frame *number* of an opened *file*, upright, in mode `RGB` or `RGBA`. Raises any error of the
     decoder."""
-    with DECODING if is_large(*file.size) else nullcontext():
+    with DECODE_LOCK if is_large(*file.size) else nullcontext():
         if number != file.tell():
             file.seek(number)
         file.load()
@@ -164,7 +164,7 @@ def head_of(data: bytes) -> FileFacts:
     damaged."""
     try:
         with _opened(data) as file:
-            turned = file.getexif().get(ExifTags.Base.Orientation) in TURNED
+            turned = file.getexif().get(ExifTags.Base.Orientation) in TRANSPOSED_ORIENTATIONS
             size = (file.height, file.width) if turned else (file.width, file.height)
     except ValueError as error:
         return FileFacts(_format_word(data), None, str(error))

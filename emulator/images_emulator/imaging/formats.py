@@ -57,7 +57,7 @@ class Encoder(Protocol):
     ) -> bytes: ...
 
 
-class Format(Immutable):
+class OutputFormat(Immutable):
     """One `output_format`.
 
     *write* draws and encodes an image. *encode* encodes an image that is already drawn, as streams
@@ -80,13 +80,13 @@ def _read_by_pillow(file_type: FileType) -> Callable[[bytes], str | bytes | None
     return lambda image_file: pillow_recipe(image_file, pillow_name(file_type))
 
 
-def _still(file_type: FileType, encode: Encoder) -> Format:
+def _still(file_type: FileType, encode: Encoder) -> OutputFormat:
     """A format of one frame in true colour."""
 
     def write(request: ImageRequest, index: int, draw: DrawFunction) -> bytes:
         return encode(request, draw(request, index), index)
 
-    return Format(file_type, write, _read_by_pillow(file_type), encode)
+    return OutputFormat(file_type, write, _read_by_pillow(file_type), encode)
 
 
 def mode_of(request: ImageRequest) -> str:
@@ -107,7 +107,7 @@ def _by_pillow(
     file_type: FileType,
     options: Callable[[int], SaveOptions],
     max_recipe_bytes: int | None = None,
-) -> Format:
+) -> OutputFormat:
     """A format that Pillow writes. *options* gives the options of Pillow for an
     `output_compression`. The EXIF holds the recipe, in at most *max_recipe_bytes*."""
 
@@ -233,19 +233,19 @@ def _svg(request: ImageRequest, index: int, draw: DrawFunction) -> bytes:
     return svg.write(request, index, draw)
 
 
-OUTPUT_FORMATS: Final[Mapping[str, Format]] = {
+OUTPUT_FORMATS: Final[Mapping[str, OutputFormat]] = {
     "png": _still(FILE_TYPES["png"], _png),
     "jpeg": _by_pillow(FILE_TYPES["jpeg"], _jpeg, MAX_JPEG_RECIPE_BYTES),
     "webp": _by_pillow(FILE_TYPES["webp"], _webp),
-    "gif": Format(FILE_TYPES["gif"], _gif, _read_by_pillow(FILE_TYPES["gif"])),
-    "svg": Format(FILE_TYPES["svg"], _svg, svg_recipe, has_scripts=True),
+    "gif": OutputFormat(FILE_TYPES["gif"], _gif, _read_by_pillow(FILE_TYPES["gif"])),
+    "svg": OutputFormat(FILE_TYPES["svg"], _svg, svg_recipe, has_scripts=True),
 }
 """The formats by the values of `output_format`. `contract/model_rules.py` says which models take a
 format, and which parameters conflict with it. `contract/usage.py` names the format that a
 language model writes: SVG."""
 
 
-def format_of(beginning: bytes) -> Format | None:
+def format_of(beginning: bytes) -> OutputFormat | None:
     """The output format of the file with that *beginning*, or None."""
     for each in OUTPUT_FORMATS.values():
         if each.file_type.signature.match(beginning):

@@ -18,31 +18,32 @@ from images_emulator.imaging.render import render_image
 class PillowImageLoader:
     """Decodes uploads within *limits*. Threads may share it.
 
-    *file* returns the content of an uploaded file by its id, *fetch* returns the bytes at a URL.
-    Both return None where there is nothing.
+    *read_file* returns the content of an uploaded file by its id, *fetch* returns the bytes at a
+    URL. The first returns None where there is no such file, the second where a placeholder takes
+    the place of the image.
     """
 
     def __init__(
         self,
-        file: Callable[[str], bytes | None],
+        read_file: Callable[[str], bytes | None],
         fetch: Callable[[str], bytes | None],
         limits: DecodeLimits = DEFAULT_LIMITS,
     ) -> None:
-        self.file = file
+        self.read_file = read_file
         self.fetch = fetch
         self._limits = limits
         self._budget = decoder.PixelBudget()
         self._pixels_left: int | None = None
-        self.passed_setting: str | None = None
+        self.exceeded_setting: str | None = None
         """The setting whose limit made `decode` refuse the last file that it refused in this call.
         None where that file is no image."""
 
-    def for_call(self, file: Callable[[str], bytes | None]) -> PillowImageLoader:
-        """The loader of one call, with the uploaded files that *file* returns. Its pixels are part
-        of the same budget, and are limited to those that one call may have."""
+    def for_call(self, read_file: Callable[[str], bytes | None]) -> PillowImageLoader:
+        """The loader of one call, with the uploaded files that *read_file* returns. Its pixels are
+        part of the same budget, and are limited to those that one call may have."""
         loader = copy(self)
-        loader.file = file
-        loader._pixels_left = self._limits.call_pixels
+        loader.read_file = read_file
+        loader._pixels_left = self._limits.max_call_pixels
         return loader
 
     def decode(self, data: bytes) -> CallImage | None:
@@ -50,14 +51,15 @@ class PillowImageLoader:
         if left is None:
             return decoder.decode(data, self._budget, limits)
         picture = decoder.decode(
-            data, self._budget, replace(limits, pixels=min(limits.pixels, left))
+            data, self._budget, replace(limits, max_pixels=min(limits.max_pixels, left))
         )
         if picture:
             self._pixels_left = left - picture.width * picture.height
         else:
-            self.passed_setting = limits.passed_by(data)
-            if not self.passed_setting and replace(limits, pixels=left).passed_by(data):
-                self.passed_setting = "max_call_pixels"
+            self.exceeded_setting = limits.exceeded_setting(data)
+            limits_left = replace(limits, max_pixels=left)
+            if not self.exceeded_setting and limits_left.exceeded_setting(data):
+                self.exceeded_setting = "max_call_pixels"
         return picture
 
     def blank(self) -> CallImage:

@@ -11,7 +11,7 @@ from PIL import ExifTags, Image, ImageOps
 from images_emulator.contract.rules import Pixels
 from images_emulator.imaging.decode_limits import PIXEL_BYTES, scale_of
 
-TURNED: Final = frozenset({5, 6, 7, 8})
+TRANSPOSED_ORIENTATIONS: Final = frozenset({5, 6, 7, 8})
 """The EXIF orientations that exchange width and height."""
 
 STRIP_ROWS: Final = 64
@@ -45,7 +45,7 @@ def load(file: Image.Image) -> ScaledPixels:
         file.load()
         image, has_transparent = _scaled(_strips(file, STRIP_ROWS * scale), file, scale)
     orientation = file.getexif().get(ExifTags.Base.Orientation)
-    upright = (size[1], size[0]) if orientation in TURNED else size
+    upright = (size[1], size[0]) if orientation in TRANSPOSED_ORIENTATIONS else size
     if image is file:
         return ScaledPixels(ImageOps.exif_transpose(image), upright)
     if orientation:

@@ -134,7 +134,7 @@ Created = Annotated[int, BeforeValidator(_seconds), AfterValidator(_check_create
 """A time: seconds since 1970, or a date and time of TOML."""
 
 
-class Raw(StrictModel, arbitrary_types_allowed=True):
+class RawAnswerDocument(StrictModel, arbitrary_types_allowed=True):
     """An answer that is sent as it is."""
 
     status: int = Field(default=200, ge=200, le=599, description="The status.")
@@ -149,7 +149,7 @@ class Raw(StrictModel, arbitrary_types_allowed=True):
     file: PictureSource | None = Field(default=None, description="A file that is the body.")
 
     @model_validator(mode="after")
-    def _check(self) -> Raw:
+    def _check(self) -> RawAnswerDocument:
         if self.file is not None and self.body is not None:
             raise ValueError("it has a body or a file, not both")
         if self.file is not None and (callable(self.file) or len(self.file) != 1):
@@ -193,7 +193,7 @@ def _media_type(text: str) -> str:
     return "text/html; charset=utf-8" if start[:1] == "<" else "text/plain; charset=utf-8"
 
 
-class Answer(StrictModel, arbitrary_types_allowed=True):
+class AnswerDocument(StrictModel, arbitrary_types_allowed=True):
     """An own answer as a step of a scenario has it: `answer`."""
 
     image: PictureSource | None = Field(
@@ -235,14 +235,14 @@ class Answer(StrictModel, arbitrary_types_allowed=True):
     headers: HeadersByName = Field(
         default=(), description="Headers, beside and in place of the API's own."
     )
-    raw: Raw | None = Field(
+    raw: RawAnswerDocument | None = Field(
         default=None,
         description="An answer that is sent as it is, instead of all the others: `status`, "
         "`headers`, and `body` or `file`.",
     )
 
     @model_validator(mode="after")
-    def _check(self) -> Answer:
+    def _check(self) -> AnswerDocument:
         keys = self.model_fields_set
         if self.raw is not None and len(keys) > 1:
             raise _mistake("raw", "an answer with 'raw' has nothing else")

@@ -156,7 +156,7 @@ class ComparedCall:
         return prompt if isinstance(prompt, str) else None
 
     @property
-    def scope(self) -> tuple[str, str, str]:
+    def operation_key(self) -> tuple[str, str, str]:
         """The properties that a call shares with a matching recording at every level: the method,
         the operation or else the path, and the provider."""
         place = self.operation.name if self.operation else self.path
@@ -402,7 +402,7 @@ class Resolver:
         try:
             return validate(call, self._loader, ANY_DAY, dialect_at(compared.path))
         except APIError as error:
-            if not error.is_mistake:
+            if not error.is_client_error:
                 raise
             return None
 

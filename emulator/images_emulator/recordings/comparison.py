@@ -293,16 +293,16 @@ def _list_differences(
         for number, (each, other) in enumerate(zip(want, got, strict=False)):
             yield from differences(each, other, f"{where}[{number}]", rules=rules, key=key)
         return
-    for identity in (each for each in gotten if each not in wanted):
-        yield AnswerDifference("item", where, shown(identity), "no such item")
-    for identity in (each for each in wanted if each not in gotten):
-        yield AnswerDifference("item", where, "no such item", shown(identity))
-    common = [identity for identity in wanted if identity in gotten]
-    if common != [identity for identity in gotten if identity in wanted]:
+    for item_id in (each for each in gotten if each not in wanted):
+        yield AnswerDifference("item", where, shown(item_id), "no such item")
+    for item_id in (each for each in wanted if each not in gotten):
+        yield AnswerDifference("item", where, "no such item", shown(item_id))
+    common = [item_id for item_id in wanted if item_id in gotten]
+    if common != [item_id for item_id in gotten if item_id in wanted]:
         yield AnswerDifference("order", where, "the same items", "in another order")
-    for number, (identity, each) in enumerate(wanted.items()):
-        if identity in gotten:
-            yield from differences(each, gotten[identity], f"{where}[{number}]", rules=rules)
+    for number, (item_id, each) in enumerate(wanted.items()):
+        if item_id in gotten:
+            yield from differences(each, gotten[item_id], f"{where}[{number}]", rules=rules)
 
 
 def _items_by_id(items: Sequence[Any]) -> dict[str, Any] | None:

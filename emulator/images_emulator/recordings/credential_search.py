@@ -129,7 +129,7 @@ class CredentialSearch:
             re.compile(any_form) if forms else None,
         )
 
-    def redacted(self, data: bytes) -> bytes:
+    def redact(self, data: bytes) -> bytes:
         """*data* with the credentials replaced, of the same length. Returns the same object where
         there is nothing to replace."""
         changes = [
@@ -150,10 +150,10 @@ class CredentialSearch:
         write_checksums(data, changed)
         return bytes(changed)
 
-    def redacted_text(self, text: str) -> str:
+    def redact_text(self, text: str) -> str:
         """*text* with the credentials replaced."""
         data = text.encode("utf-8", "surrogateescape")
-        return self.redacted(data).decode("utf-8", "surrogateescape")
+        return self.redact(data).decode("utf-8", "surrogateescape")
 
 
 def _places(data: bytes, sought: bytes) -> Iterator[int]:

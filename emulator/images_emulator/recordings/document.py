@@ -28,7 +28,7 @@ from images_emulator.recordings.document_check import (
     Place,
     mistakes_of,
 )
-from images_emulator.recordings.document_glance import is_plainly_right
+from images_emulator.recordings.document_fast_check import is_certainly_valid
 from images_emulator.recordings.form_document import form_document, form_of_document
 from images_emulator.recordings.recorded_files import Data, FileReader, FileWriter
 from images_emulator.recordings.recording import (
@@ -45,7 +45,7 @@ from images_emulator.recordings.stream_document import stream_document, stream_o
 _NOTHING: Final[Mapping[str, Any]] = {}
 
 PLAIN_FIELDS: Final = "_plain_fields"
-"""The name under which a late request keeps the result of `plain_fields`."""
+"""The name under which a lazy request keeps the result of `plain_fields`."""
 
 EVENT_STREAM: Final = "text/event-stream"
 """The media type of streams."""
@@ -198,7 +198,7 @@ def from_document(document: Any, files: FileReader, name: str = "") -> Recording
 
     Raises DocumentError for a document that is no recording.
     """
-    if not is_plainly_right(document):
+    if not is_certainly_valid(document):
         mistakes = mistakes_of(document)
         if mistakes:
             raise DocumentError(mistakes)
@@ -236,7 +236,7 @@ def _request(document: Document, files: FileReader, name: str) -> RecordedReques
         "body": lambda: _late(place, lambda: _body(body, headers, files)),
         PLAIN_FIELDS: lambda: _late(place, lambda: plain_fields_of_body(body)),
     }
-    return RecordedRequest.late(loaders, method=method, target=target, headers=headers)
+    return RecordedRequest.lazy(loaders, method=method, target=target, headers=headers)
 
 
 def _headers(document: Any) -> Headers:
@@ -258,7 +258,7 @@ def _response(document: Document, files: FileReader, name: str) -> RecordedRespo
         loaders["parts"] = lambda: _late(place, lambda: _parts(body, seconds, headers, files))
     elif "seconds" in document:
         loaders["parts"] = lambda: (RecordedPart(seconds, b""),)
-    return RecordedResponse.late(
+    return RecordedResponse.lazy(
         loaders,
         status=document["status"],
         headers=headers,
@@ -280,7 +280,7 @@ def _download(document: Document, files: FileReader, name: str) -> RecordedDownl
     if "body" in document:
         body, place = document["body"], f"{name}: {url}"
         loaders["data"] = lambda: _late(place, lambda: _body(body, headers, files))
-    return RecordedDownload.late(loaders, url=url, status=document["status"], headers=headers)
+    return RecordedDownload.lazy(loaders, url=url, status=document["status"], headers=headers)
 
 
 def _late(place: str, make: Callable[[], Any]) -> Any:
@@ -355,7 +355,7 @@ def plain_fields(request: RecordedRequest) -> Mapping[str, Any]:
     Empty for any other body, and for an encoded one. Raises ValueError for a description that
     cannot be followed.
     """
-    values: Mapping[str, Any] | None = request.late_value(PLAIN_FIELDS)
+    values: Mapping[str, Any] | None = request.lazy_value(PLAIN_FIELDS)
     if values is None:
         document = _body_document(request.body, request.headers, _NoFiles())
         values = plain_fields_of_body(document.get("body", _NOTHING))

@@ -208,7 +208,7 @@ def read_folder(folder: Path) -> Sequence[Recording]:
     return recordings
 
 
-def read_outlines(paths: Iterable[Path]) -> Iterator[Recording]:
+def read_summaries(paths: Iterable[Path]) -> Iterator[Recording]:
     """Yield the recordings in the files *paths* without their answers: requests, conditions, the
     URLs of hosted pictures, and the status alone of the answer. Raises OSError, and at the end
     RecordingError with the mistakes of all files."""
@@ -219,12 +219,12 @@ def read_outlines(paths: Iterable[Path]) -> Iterator[Recording]:
         try:
             text, document = _parsed(path)
             if isinstance(document, dict):
-                outline = {
+                summary = {
                     name: value
                     for name, value in document.items()
                     if name not in _KEYS_BESIDE_REQUEST
                 }
-                document = outline | _outcome(document)
+                document = summary | _outcome(document)
             try:
                 yield from_document(document, folder, path.stem)
             except DocumentError as error:

@@ -49,7 +49,7 @@ ones."""
 MAX_DIFFERENCES: Final = 4
 """The most differences that the text of a miss names."""
 
-CallScope = tuple[str, str, str]
+OperationKey = tuple[str, str, str]
 """See `ComparedCall.scope`."""
 
 
@@ -120,9 +120,9 @@ class RecordingIndex:
         self._failed: set[int] = set()
         """The positions of recordings without an answer, or with an error as the answer."""
         self._exact: dict[bytes, list[int]] = {}
-        self._by_scope: dict[CallScope, list[int]] = {}
-        self._by_prompt: dict[tuple[CallScope, str | None], list[int]] = {}
-        for position, recording in enumerate(recordings.outlines()):
+        self._by_scope: dict[OperationKey, list[int]] = {}
+        self._by_prompt: dict[tuple[OperationKey, str | None], list[int]] = {}
+        for position, recording in enumerate(recordings.summaries()):
             if may_be_played(recording):
                 self._add(position, recording)
         self.count = len(recordings)
@@ -147,8 +147,8 @@ class RecordingIndex:
         if recording.response is None or recording.response.status >= 400:
             self._failed.add(position)
         self._exact.setdefault(call.exact_key(), []).append(position)
-        self._by_scope.setdefault(call.scope, []).append(position)
-        self._by_prompt.setdefault((call.scope, call.prompt), []).append(position)
+        self._by_scope.setdefault(call.operation_key, []).append(position)
+        self._by_prompt.setdefault((call.operation_key, call.prompt), []).append(position)
 
     def find(
         self,
@@ -169,7 +169,7 @@ class RecordingIndex:
         if level is ReplayMatch.EXACT:
             return self._miss(compared, None, as_of)
         request = resolve()
-        alike = self._of_day(self._by_prompt.get((compared.scope, compared.prompt), ()), as_of)
+        alike = self._with_prompt_of(compared, as_of)
         differences = {
             position: self._resolved_differences(compared, position) for position in alike
         }
@@ -185,7 +185,7 @@ class RecordingIndex:
             if fitting:
                 return RecordingMatch(ReplayMatch.PROMPT, self._nearest(fitting))
         if level is ReplayMatch.OPERATION:
-            same_scope = self._of_day(self._by_scope.get(compared.scope, ()), as_of)
+            same_scope = self._of_day(self._by_scope.get(compared.operation_key, ()), as_of)
             fitting = {
                 position: self._resolved_differences(compared, position)
                 for position in same_scope
@@ -222,6 +222,11 @@ class RecordingIndex:
         )
         return of_day or tuple(position for position in positions if position not in self._days)
 
+    def _with_prompt_of(self, compared: ComparedCall, as_of: str | None) -> tuple[int, ...]:
+        """The positions of the recordings of the same operation with the prompt of *compared*."""
+        key = compared.operation_key, compared.prompt
+        return self._of_day(self._by_prompt.get(key, ()), as_of)
+
     def _resolved_differences(
         self, compared: ComparedCall, position: int
     ) -> Sequence[CallDifference]:
@@ -239,8 +244,8 @@ class RecordingIndex:
         if request is None and not compared.is_resolved:
             # An invalid request has no values: `differences` need not look for any.
             compared.is_resolved = True
-        same_scope = self._of_day(self._by_scope.get(compared.scope, ()), as_of)
-        alike = self._of_day(self._by_prompt.get((compared.scope, compared.prompt), ()), as_of)
+        same_scope = self._of_day(self._by_scope.get(compared.operation_key, ()), as_of)
+        alike = self._with_prompt_of(compared, as_of)
         prompt = compared.prompt or ""
 
         def distance(position: int) -> tuple[int, int]:

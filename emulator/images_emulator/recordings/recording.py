@@ -30,12 +30,12 @@ Headers = tuple[tuple[str, str], ...]
 sent."""
 
 
-class _WithLateFields(Immutable):
-    """A value with fields that may be late: made when they are first read. Only a field with a
-    `default_factory` can be late, because only such a field has no value at the class."""
+class _WithLazyFields(Immutable):
+    """A value with fields that may be lazy: made when they are first read. Only a field with a
+    `default_factory` can be lazy, because only such a field has no value at the class."""
 
     @classmethod
-    def late(cls, loaders: Mapping[str, Callable[[], Any]], **values: Any) -> Self:
+    def lazy(cls, loaders: Mapping[str, Callable[[], Any]], **values: Any) -> Self:
         """Make a value with the fields *values*. Those of *loaders* are made by them, each when it
         is first read; the others have their defaults. An error of a loader is raised to the reader
         of the field."""
@@ -47,13 +47,13 @@ class _WithLateFields(Immutable):
         return made
 
     def read_uncached(self, name: str) -> Any:
-        """Return the value of the field *name*. A late value is made and not kept, so that the
+        """Return the value of the field *name*. A lazy value is made and not kept, so that the
         bodies of thousands of recordings do not stay in memory."""
         if name in self.__dict__:
             return self.__dict__[name]
         return self.__dict__["_loaders"][name]()
 
-    def late_value(self, name: str) -> Any:
+    def lazy_value(self, name: str) -> Any:
         """Return the value of *name* where it has been made or has a loader; None otherwise. The
         *name* need not be the name of a field."""
         loaders = self.__dict__.get("_loaders", {})
@@ -69,8 +69,9 @@ class _WithLateFields(Immutable):
             return value
 
 
-class RecordedRequest(_WithLateFields):
-    """A request as it was sent, except for its redacted keys."""
+class RecordedRequest(_WithLazyFields):
+    """A request as it was sent. In a folder and in memory its keys are redacted; that of a call
+    which was just forwarded has them still."""
 
     method: str
     target: str
@@ -90,7 +91,7 @@ class RecordedPart(Immutable):
     data: bytes
 
 
-class RecordedResponse(_WithLateFields):
+class RecordedResponse(_WithLazyFields):
     """An answer as it was sent: its status, its headers, and its body in parts."""
 
     status: int
@@ -107,7 +108,7 @@ class RecordedResponse(_WithLateFields):
         return b"".join(part.data for part in self.parts)
 
 
-class RecordedDownload(_WithLateFields):
+class RecordedDownload(_WithLazyFields):
     """A hosted picture that was fetched before its URL expired."""
 
     url: str

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
-from images_emulator.recordings.folder import read_outlines, read_recording
+from images_emulator.recordings.folder import read_recording, read_summaries
 from images_emulator.recordings.recording import Recording
 
 
@@ -19,7 +19,7 @@ class RecordingSource(Protocol):
         """The whole recording. Raises OSError and ValueError where it cannot be read."""
         ...
 
-    def outlines(self) -> Iterable[Recording]:
+    def summaries(self) -> Iterable[Recording]:
         """Return all recordings, perhaps without their answers. They have what decides which calls
         they answer, and the URLs of their hosted pictures. Raises OSError and ValueError."""
         ...
@@ -29,7 +29,7 @@ class RecordingSource(Protocol):
         ...
 
 
-class KeptRecordings:
+class MemoryRecordings:
     """Recordings in memory."""
 
     def __init__(self, recordings: Iterable[Recording] = ()) -> None:
@@ -41,7 +41,7 @@ class KeptRecordings:
     def __getitem__(self, position: int, /) -> Recording:
         return self._recordings[position]
 
-    def outlines(self) -> Iterable[Recording]:
+    def summaries(self) -> Iterable[Recording]:
         """The recordings."""
         return self._recordings
 
@@ -66,10 +66,10 @@ class FolderRecordings:
             return self._added[position - len(self._paths)]
         return read_recording(self._paths[position])
 
-    def outlines(self) -> Iterator[Recording]:
+    def summaries(self) -> Iterator[Recording]:
         """The recordings. Those of the files come without their answers, of which only the status
         is read."""
-        yield from read_outlines(self._paths)
+        yield from read_summaries(self._paths)
         yield from self._added
 
     def add(self, recording: Recording) -> None:

@@ -73,7 +73,7 @@ class Redactor:
         self._earlier_keys: dict[str, None] = {}
         """The API keys of the last recordings, the newest last, without those in `_keys`."""
 
-    def redacted(self, recording: Recording) -> Recording:
+    def redact(self, recording: Recording) -> Recording:
         """*recording* without credentials. Raises UnreadableBodyError where the coding of a body
         keeps it from being searched."""
         request, response = recording.request, recording.response
@@ -100,8 +100,8 @@ class Redactor:
             request=_request(request, body, coding, in_request),
             response=response and _response(response, in_answer),
             downloads=tuple(_download(each, in_answer) for each in recording.downloads),
-            error=in_answer.redacted_text(recording.error),
-            note=in_answer.redacted_text(recording.note),
+            error=in_answer.redact_text(recording.error),
+            note=in_answer.redact_text(recording.note),
             source=_source(recording.source, in_answer),
         )
 
@@ -116,7 +116,7 @@ class Redactor:
 def _request(
     request: RecordedRequest, body: bytes, coding: str, search: CredentialSearch
 ) -> RecordedRequest:
-    redacted = search.redacted(body)
+    redacted = search.redact(body)
     return RecordedRequest(
         method=request.method,
         target=_target(request.target, search),
@@ -127,7 +127,7 @@ def _request(
 
 def _response(response: RecordedResponse, search: CredentialSearch) -> RecordedResponse:
     body, coding = _decoded(response.body, response.headers)
-    redacted, parts = search.redacted(body), response.parts
+    redacted, parts = search.redact(body), response.parts
     if redacted is not body and coding:
         data = _encoded(redacted, coding)
         parts = (RecordedPart(parts[-1].seconds, data),)
@@ -144,9 +144,9 @@ def _response(response: RecordedResponse, search: CredentialSearch) -> RecordedR
 
 def _download(download: RecordedDownload, search: CredentialSearch) -> RecordedDownload:
     body, coding = _decoded(download.data, download.headers)
-    redacted = search.redacted(body)
+    redacted = search.redact(body)
     return RecordedDownload(
-        url=search.redacted_text(download.url),
+        url=search.redact_text(download.url),
         status=download.status,
         headers=_headers(download.headers, search),
         data=download.data if redacted is body else _encoded(redacted, coding),
@@ -172,7 +172,7 @@ def _header(name: str, value: str, search: CredentialSearch, but: frozenset[str]
         return filler(value.encode()).decode() if _ACCOUNT_ID.fullmatch(value) else REDACTED
     if name not in but and is_secret(name):
         return REDACTED if value else value
-    return search.redacted(value.encode("latin-1")).decode("latin-1")
+    return search.redact(value.encode("latin-1")).decode("latin-1")
 
 
 def _cookie(pair: str) -> str:
@@ -183,14 +183,14 @@ def _cookie(pair: str) -> str:
 def _target(target: str, search: CredentialSearch) -> str:
     path, mark, query = target.partition("?")
     pairs = [_parameter(pair, search) for pair in query.split("&")]
-    return search.redacted_text(path) + mark + "&".join(pairs)
+    return search.redact_text(path) + mark + "&".join(pairs)
 
 
 def _parameter(pair: str, search: CredentialSearch) -> str:
     name, equals, value = pair.partition("=")
     if value and is_secret_parameter(unquote_plus(name)):
         return f"{name}{equals}{REDACTED}"
-    return search.redacted_text(pair)
+    return search.redact_text(pair)
 
 
 def _source(source: str, search: CredentialSearch) -> str:
@@ -198,7 +198,7 @@ def _source(source: str, search: CredentialSearch) -> str:
     azure = AZURE_HOST.search(source)
     if azure:
         source = source[: azure.start(1)] + REDACTED + source[azure.end(1) :]
-    return search.redacted_text(source)
+    return search.redact_text(source)
 
 
 def _decoded(body: bytes, headers: Headers) -> tuple[bytes, str]:

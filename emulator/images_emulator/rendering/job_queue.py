@@ -14,19 +14,22 @@ from images_emulator.threads import DaemonThreadPool
 
 T = TypeVar("T")
 
+_Jobs = OrderedDict[Future[Any], Callable[[RenderFunction], Any]]
+"""Jobs by the futures of their results, in the order of their submission."""
+
 
 class JobQueue:
-    """Runs jobs one by one in a thread named *name*, in the order of their submission. Jobs for
-    later, such as thumbnails, run while no other job waits.
+    """Runs jobs one by one in a thread named *name*, in the order of their submission. Jobs of low
+    priority, such as thumbnails, run while no other job waits.
 
     A job is a function with one argument, a function that renders; this class passes
     `render_files`. Threads may share the queue.
     """
 
     def __init__(self, name: str) -> None:
-        self._jobs: OrderedDict[Future[Any], Callable[[RenderFunction], Any]] = OrderedDict()
-        self._later: OrderedDict[Future[Any], Callable[[RenderFunction], Any]] = OrderedDict()
-        """The jobs for later."""
+        self._jobs: _Jobs = OrderedDict()
+        self._low_priority: _Jobs = OrderedDict()
+        """The jobs of low priority."""
         self._name = name
         self._lock = Lock()
         self._at_work = False
@@ -47,20 +50,22 @@ class JobQueue:
             return self._executor
 
     @property
-    def waiting(self) -> int:
+    def pending_count(self) -> int:
         """The number of jobs that have not begun."""
-        return len(self._jobs) + len(self._later)
+        return len(self._jobs) + len(self._low_priority)
 
-    def submit(self, job: Callable[[RenderFunction], T], *, later: bool = False) -> Future[T]:
-        """Queue *job* and return the future of its result. A job for *later* waits until no other
-        job waits. Raises RuntimeError after `close`, or where the queue's own thread was shut down,
-        and RuntimeError or MemoryError where the system gives no thread."""
+    def submit(
+        self, job: Callable[[RenderFunction], T], *, low_priority: bool = False
+    ) -> Future[T]:
+        """Queue *job* and return the future of its result. One of *low_priority* waits until no
+        other job waits. Raises RuntimeError after `close`, or where the queue's own thread was shut
+        down, and RuntimeError or MemoryError where the system gives no thread."""
         future: Future[T] = Future()
         begin = False
         try:
             with self._lock:
                 waiting, begin = len(self._jobs), not self._at_work
-                (self._later if later else self._jobs)[future] = job
+                (self._low_priority if low_priority else self._jobs)[future] = job
                 self._at_work = True
             if begin:
                 self._schedule(self.executor)
@@ -68,20 +73,20 @@ class JobQueue:
             if begin:
                 self.cancel_all()
             raise
-        if not later:
+        if not low_priority:
             self._after_submission(waiting)
         return future
 
     def _after_submission(self, waiting: int) -> None:
-        """Called after each submission of a job that is not for later, with the number of such jobs
-        that were *waiting* before it."""
+        """Called after each submission of a job that is not of low priority, with the number of
+        such jobs that were *waiting* before it."""
 
     def withdraw(self, future: Future[Any]) -> None:
         """Cancel the job of *future* and remove it from the queue, unless it has begun."""
         if future.cancel():
             with self._lock:
                 self._jobs.pop(future, None)
-                self._later.pop(future, None)
+                self._low_priority.pop(future, None)
 
     def _schedule(self, executor: ThreadPoolExecutor) -> None:
         executor.submit(self._run_and_schedule, executor).add_done_callback(self._cancel_if_failed)
@@ -97,16 +102,16 @@ class JobQueue:
         in between."""
         self._run_first(render_files)
         with self._lock:
-            self._at_work = goes_on = bool(self._jobs or self._later)
+            self._at_work = goes_on = bool(self._jobs or self._low_priority)
         # Another thread may have submitted a job since, and have scheduled it.
         if goes_on:
             self._schedule(executor)
 
-    def _run_first(self, render: RenderFunction, *, may_be_later: bool = True) -> None:
-        """Run the first job. Where none waits but those for later, run one of them if it
-        *may_be_later*."""
+    def _run_first(self, render: RenderFunction, *, may_be_low_priority: bool = True) -> None:
+        """Run the first job. Where only jobs of low priority wait, run the first of them if it
+        *may_be_low_priority*."""
         with self._lock:
-            jobs = self._jobs or (self._later if may_be_later else None)
+            jobs = self._jobs or (self._low_priority if may_be_low_priority else None)
             if not jobs:
                 return  # another thread was faster, or the job was withdrawn
             future, job = jobs.popitem(last=False)
@@ -130,8 +135,8 @@ class JobQueue:
         """Cancel all jobs that have not begun."""
         with self._lock:
             self._at_work = False
-            futures = [*self._jobs, *self._later]
+            futures = [*self._jobs, *self._low_priority]
             self._jobs.clear()
-            self._later.clear()
+            self._low_priority.clear()
         for future in futures:
             future.cancel()

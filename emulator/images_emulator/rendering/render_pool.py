@@ -9,7 +9,7 @@ from images_emulator.contract.request import ImageRequest
 from images_emulator.rendering.job_queue import JobQueue
 from images_emulator.rendering.render_process import (
     ProcessGoneError,
-    Rendered,
+    RenderedFiles,
     RenderFunction,
     RenderProcess,
     render_files,
@@ -69,7 +69,7 @@ class RenderPool(JobQueue):
         if process.start():
             render = _render_function_of(process)
             while self._jobs:
-                self._run_first(render, may_be_later=False)
+                self._run_first(render, may_be_low_priority=False)
             self._idle.append(process)
 
     def close(self) -> None:
@@ -86,7 +86,7 @@ def _render_function_of(process: RenderProcess) -> RenderFunction:
     """A function that renders in *process*, or in the calling thread where the process has
     ended."""
 
-    def render(request: ImageRequest, index: int, partial: int | None) -> Rendered:
+    def render(request: ImageRequest, index: int, partial: int | None) -> RenderedFiles:
         try:
             return process.render_files(request, index, partial)
         except ProcessGoneError:

@@ -22,16 +22,16 @@ from images_emulator.contract.own_picture import own_files_of
 from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging.memory import keep_memory
 
-Rendered = Sequence[tuple[int | None, bytes]]
+RenderedFiles = Sequence[tuple[int | None, bytes]]
 """Image files, each with the index of its partial image. The final image's index is None."""
 
-RenderFunction = Callable[[ImageRequest, int, int | None], Rendered]
+RenderFunction = Callable[[ImageRequest, int, int | None], RenderedFiles]
 """Renders image files: `render_files`, or a function that does the same in another process."""
 
 WARM_UP: Final = ImageRequest(
     operation=GENERATIONS, model=NEWEST_MODEL, prompt="ready", size=(64, 64), quality="low"
 )
-"""Rendered once when a process starts, except when it starts anew for a job that waits, and by
+"""RenderedFiles once when a process starts, except when it starts anew for a job that waits, and by
 `Renderer.warm_up`: Pillow, fonts and encoders are loaded at their first use."""
 
 NICENESS: Final = 10
@@ -52,7 +52,7 @@ Message = tuple[dict[str, Any], list[bytes]]
 """JSON, and the bytes that go with it."""
 
 
-def render_files(request: ImageRequest, index: int, partial: int | None) -> Rendered:
+def render_files(request: ImageRequest, index: int, partial: int | None) -> RenderedFiles:
     """The file of image *index* (from 0) of *request*. Where *partial* is the index of a partial
     image, the files of that image, of all partial images after it in the stream, and of the final
     image."""
@@ -84,7 +84,7 @@ class RenderProcess:
         self._lock = Lock()
         self._closed = False
 
-    def render_files(self, request: ImageRequest, index: int, partial: int | None) -> Rendered:
+    def render_files(self, request: ImageRequest, index: int, partial: int | None) -> RenderedFiles:
         """The result of the function `render_files` in the process. Raises RuntimeError with the
         traceback of an exception there, RuntimeError after `close`, and ProcessGoneError where the
         process ended twice or cannot be started."""

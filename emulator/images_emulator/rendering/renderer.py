@@ -42,7 +42,7 @@ CACHE_OVERHEAD_BYTES: Final = 512
 MAX_FETCHERS: Final = 32
 """The most jobs that wait for other hosts at the same time; more of them wait for their turn."""
 
-THUMBNAIL_SHARE: Final = 4
+THUMBNAIL_CACHE_DIVISOR: Final = 4
 """Thumbnails may take as many bytes as the image cache, divided by this."""
 
 PictureKey = tuple[bytes, int | None, int | None]
@@ -63,7 +63,7 @@ class WithdrawnError(Exception):
 
 
 @dataclass(slots=True, eq=False)
-class _Queued:
+class _QueuedJob:
     """A job in *queue*, and the number of calls that wait for it."""
 
     queue: JobQueue
@@ -86,7 +86,7 @@ class Renderer:
         self, cache_bytes: int, max_processes: int, cache: type[LRUCache] = LRUCache
     ) -> None:
         self.cache = cache(cache_bytes)
-        self.thumbnails = cache(cache_bytes // THUMBNAIL_SHARE)
+        self.thumbnails = cache(cache_bytes // THUMBNAIL_CACHE_DIVISOR)
         """The files of thumbnails, by (`PictureKey`, longest edge); empty ones for a file that no
         decoder opens."""
         self.observers: tuple[RenderObserver, ...] = ()
@@ -97,8 +97,8 @@ class Renderer:
         self._fetchers = DaemonThreadPool(MAX_FETCHERS, thread_name_prefix="fetch")
         self.cache_misses = 0
         """How often a call waited for a picture because the cache did not have it."""
-        self._underway: dict[RenderKey, _Queued] = {}
-        self._thumbnails_underway: dict[PictureKey, _Queued] = {}
+        self._underway: dict[RenderKey, _QueuedJob] = {}
+        self._thumbnails_underway: dict[PictureKey, _QueuedJob] = {}
         self._warm_up: Future[None] | None = None
         self._has_drawn = False
         """Whether an image was drawn, which loads most of what `warm_up` does."""
@@ -123,7 +123,9 @@ class Renderer:
         """Run *job* in the thread of the pool, between two renderings, and return its result."""
         return await asyncio.get_running_loop().run_in_executor(self.pool.executor, job)
 
-    def cached(self, request: ImageRequest, index: int, partial: int | None = None) -> bytes | None:
+    def cached_image(
+        self, request: ImageRequest, index: int, partial: int | None = None
+    ) -> bytes | None:
         """The base64 of an image that is in the cache, or None."""
         image: bytes | None = self.cache.get((request.cache_key, index, partial))
         return image
@@ -131,7 +133,7 @@ class Renderer:
     async def run_in_background(self, job: Callable[[], T]) -> T:
         """Run *job* in the thread of `background_queue`, and return its result."""
         result: T = await _result(
-            _Queued(self.background_queue, self.background_queue.submit(lambda _: job())), None
+            _QueuedJob(self.background_queue, self.background_queue.submit(lambda _: job())), None
         )
         return result
 
@@ -140,7 +142,7 @@ class Renderer:
     ) -> T:
         """Run *job* in the thread of `decoder_queue`, and return its result. Raises WithdrawnError
         once *disconnect* is done, and withdraws a job that has not begun."""
-        queued = _Queued(self.decoder_queue, self.decoder_queue.submit(lambda _: job()))
+        queued = _QueuedJob(self.decoder_queue, self.decoder_queue.submit(lambda _: job()))
         result: T = await _result(queued, disconnect)
         return result
 
@@ -163,7 +165,7 @@ class Renderer:
         Raises WithdrawnError once *disconnect* is done. A rendering that has not begun is withdrawn
         when the last call that waits for it ends.
         """
-        image = self.cached(request, index, partial)
+        image = self.cached_image(request, index, partial)
         if image is not None:
             return image
         self.cache_misses += 1
@@ -181,7 +183,7 @@ class Renderer:
                 return encoded
 
             future = queue.submit(job)
-            queued = self._underway[key] = _Queued(queue, future)
+            queued = self._underway[key] = _QueuedJob(queue, future)
             future.add_done_callback(lambda _: self._underway.pop(key, None))
         rendered: bytes = await _result(queued, disconnect)
         return rendered
@@ -197,7 +199,7 @@ class Renderer:
         """The thumbnail of *edge*, one of `imaging.thumbnails.EDGES`, of image *index* (from 0) or
         of its partial image *partial*. It is drawn while no other job waits in its queue.
         Raises WithdrawnError once *disconnect* is done."""
-        encoded = self.cached(request, index, partial) if request.images else None
+        encoded = self.cached_image(request, index, partial) if request.images else None
         slow = encoded is None and imaging.decoder.needs_decoding(request)
 
         def draw() -> Thumbnails:
@@ -269,8 +271,8 @@ class Renderer:
                     self.thumbnails.put((picture, each), data, len(data) + CACHE_OVERHEAD_BYTES)
                 return files
 
-            future = queue.submit(job, later=True)
-            queued = underway[picture] = _Queued(queue, future)
+            future = queue.submit(job, low_priority=True)
+            queued = underway[picture] = _QueuedJob(queue, future)
             future.add_done_callback(lambda _: underway.pop(picture, None))
         files: Thumbnails | None = await _result(queued, disconnect)
         return None if files is None else files[edge]
@@ -313,7 +315,7 @@ def _warm_up(render: RenderFunction) -> None:
     usage_of(WARM_UP)
 
 
-async def _result(queued: _Queued, disconnect: asyncio.Future[None] | None) -> Any:
+async def _result(queued: _QueuedJob, disconnect: asyncio.Future[None] | None) -> Any:
     """Return the result of a job, or raise its exception. Raises WithdrawnError where *disconnect*
     is done first."""
     queued.waiters += 1

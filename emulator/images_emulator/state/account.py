@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Final
 
 from images_emulator.immutable import Immutable
-from images_emulator.state.identity import random_id, random_uuid
+from images_emulator.state.random_ids import random_id, random_uuid
 from images_emulator.state.store import Codec, Packed
 
 

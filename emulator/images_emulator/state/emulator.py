@@ -30,7 +30,7 @@ from images_emulator.state.store import NUMBER_CODEC, Codec, Packed, Store
 if TYPE_CHECKING:
     from images_emulator.state.replay import Replay
 
-PREPARED_SHARE: Final = 4
+PREPARED_CACHE_DIVISOR: Final = 4
 """Prepared calls may take as many bytes as the picture cache, divided by this."""
 
 
@@ -58,7 +58,7 @@ class Emulator:
 
     The emulator of a namespace has the caches and the notices of its *parent*, and begins with its
     scenario and its recordings. Of the files it reads only those of the folder of pictures; see
-    `in_namespace`.
+    `for_namespace`.
 
     Raises ValueError where the scenario or the recordings of the settings are missing or have
     mistakes, or where the model of a deployment does not exist; OSError where the store cannot be
@@ -119,7 +119,7 @@ class Emulator:
         )
         """Draws pictures, and caches them."""
         self.prepared_calls: LRUCache = (
-            parent.prepared_calls if parent else cache(initial.cache // PREPARED_SHARE)
+            parent.prepared_calls if parent else cache(initial.cache // PREPARED_CACHE_DIVISOR)
         )
         """Validated requests, for calls that are repeated, and the events of their streams; see
         `web.images_api.ImagesAPI` and `web.image_responses.ImageResponses`. `reset` of the parent
@@ -143,9 +143,9 @@ class Emulator:
         self.span: Callable[[str], AbstractContextManager[object]] = nullcontext
         """Makes a context manager around a part of a call, given the name of the part, for
         tracing. `Tracing.observe` sets it."""
-        self.finishers: tuple[Callable[[], Coroutine[Any, Any, None]], ...] = ()
+        self.cleanup_callbacks: tuple[Callable[[], Coroutine[Any, Any, None]], ...] = ()
         """Functions that end the work of this emulator's applications on the event loop of the
-        server; `finish` awaits them. Middleware adds its own when it is made."""
+        server; `clean_up` awaits them. Middleware adds its own when it is made."""
         self.replay: Replay | None = None
         """The recordings that answer calls; None without the setting `replay`."""
         if parent:
@@ -159,7 +159,7 @@ class Emulator:
         if self.store.is_shared and self._has_own_caches:
             add_observer(self.store, self._register_changed)
 
-    def in_namespace(self, name: str) -> Emulator:
+    def for_namespace(self, name: str) -> Emulator:
         """The emulator of the namespace *name*: an account of its own, with the settings that this
         emulator had at its start. Its state is new where the store has none yet. It is reached
         below `namespace_names.path_of(name)`. Blocks, see `Store.run`. Raises OSError where the
@@ -178,14 +178,14 @@ class Emulator:
 
     def journal_of_namespace(self, name: str) -> Journal:
         """The journal of the namespace *name* in the store, for a look at it without the emulator
-        that `in_namespace` makes."""
+        that `for_namespace` makes."""
         initial = self.initial_settings
         store = self._store_of_namespace(name)
         return Journal(store, initial.journal_entries, initial.journal_bytes)
 
     def _store_of_namespace(self, name: str) -> Store:
         # Other processes may still have copies of what a store forgets.
-        return self.store.of_namespace(name, 2 * self.initial_settings.namespace_idle)
+        return self.store.for_namespace(name, 2 * self.initial_settings.namespace_idle)
 
     @property
     def account(self) -> account.Account:
@@ -213,17 +213,17 @@ class Emulator:
         values = new_values(changes)
         self.store.run(self._settings.update(lambda settings: replace(settings, **values)))
 
-    async def finish(self) -> None:
-        """Await all `finishers`. One that fails keeps no other from its end."""
+    async def clean_up(self) -> None:
+        """Await all `cleanup_callbacks`. One that fails keeps no other from its end."""
         async with AsyncExitStack() as stack:
-            for finisher in self.finishers:
-                stack.push_async_callback(finisher)
+            for callback in self.cleanup_callbacks:
+                stack.push_async_callback(callback)
 
     async def stop(self) -> None:
-        """Await `finish`, and close the store's connections of the running event loop. The server
+        """Await `clean_up`, and close the store's connections of the running event loop. The server
         awaits this when it stops."""
         try:
-            await self.finish()
+            await self.clean_up()
         finally:
             await self.store.disconnect()
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from images_emulator.immutable import Immutable
 from images_emulator.state.clock import Clock
-from images_emulator.state.identity import random_id
+from images_emulator.state.random_ids import random_id
 from images_emulator.state.store import Codec, Packed, Store
 
 FILE_OVERHEAD_BYTES: Final = 1024
@@ -62,7 +62,7 @@ def _pack(file: StoredFile) -> Packed:
 def _unpack(packed: Packed) -> StoredFile:
     document, data = packed.document, packed.data
     created = datetime.fromisoformat(document["created"])
-    # An earlier release has stored no size, and an outline has no data.
+    # An earlier release has stored no size, and an summary has no data.
     size = len(data) or UNKNOWN_SIZE
     return StoredFile(**{"size": size, **document, "created": created}, data=data)
 
@@ -81,7 +81,7 @@ class Files:
         self._budget = budget
         self._files = store.records("files", budget, CODEC)
 
-    def admits(self, filename: str, data: bytes) -> bool:
+    def fits_budget(self, filename: str, data: bytes) -> bool:
         """Whether the budget has room for such a file, where there is no other."""
         return _weight(filename, data) <= self._budget
 
@@ -90,35 +90,35 @@ class Files:
         filename: str,
         purpose: str,
         data: bytes,
-        identity: str | None = None,
+        file_id: str | None = None,
         *,
         owner: str = "",
     ) -> StoredFile:
-        """Store a file of *owner* under that *identity*; None: under a new id. One that the budget
+        """Store a file of *owner* under that *file_id*; None: under a new id. One that the budget
         does not admit is not kept."""
-        identity = identity or f"file-{random_id()}"
+        file_id = file_id or f"file-{random_id()}"
         created = self._clock.now()
-        file = StoredFile(identity, filename, purpose, data, created, owner, len(data))
+        file = StoredFile(file_id, filename, purpose, data, created, owner, len(data))
         await self._files.put({file.id: file}, file.weight)
         return file
 
-    async def get(self, identity: str, owner: str | None = None) -> StoredFile | None:
-        """The file with the id *identity*; None where there is none."""
-        file = await self._files.get(identity)
+    async def get(self, file_id: str, owner: str | None = None) -> StoredFile | None:
+        """The file with the id *file_id*; None where there is none."""
+        file = await self._files.get(file_id)
         return file if file and file.is_of(owner) else None
 
-    async def describe(self, identity: str, owner: str | None = None) -> StoredFile | None:
+    async def describe(self, file_id: str, owner: str | None = None) -> StoredFile | None:
         """`get`, without the data where a shared store has the file."""
-        file = await self._files.outline(identity)
+        file = await self._files.summary(file_id)
         return await self._measured(file) if file and file.is_of(owner) else None
 
-    async def delete(self, identity: str) -> bool:
+    async def delete(self, file_id: str) -> bool:
         """Delete the file. Return whether there was one."""
-        return await self._files.delete(identity)
+        return await self._files.delete(file_id)
 
     async def all(self, owner: str | None = None) -> list[StoredFile]:
         """All files, oldest first; without their data where a shared store has them."""
-        files = [file for file in await self._files.outlines() if file.is_of(owner)]
+        files = [file for file in await self._files.summaries() if file.is_of(owner)]
         return [await self._measured(file) for file in files]
 
     async def _measured(self, file: StoredFile) -> StoredFile:
@@ -128,10 +128,10 @@ class Files:
         whole = await self._files.get(file.id) or file
         return replace(whole, size=len(whole.data))
 
-    def data(self, identity: str, owner: str | None = None) -> bytes | None:
+    def data(self, file_id: str, owner: str | None = None) -> bytes | None:
         """The content of the file with that id; None where there is no such file. Blocks; see
         `Store.run`."""
-        file = self._store.run(self.get(identity, owner))
+        file = self._store.run(self.get(file_id, owner))
         return file.data if file else None
 
     async def reset(self) -> None:

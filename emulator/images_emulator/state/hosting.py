@@ -19,8 +19,8 @@ from images_emulator.contract.calendar import Day, version_on
 from images_emulator.contract.dialect import OPENAI, HostedURLs
 from images_emulator.state.account import Account
 from images_emulator.state.clock import Clock
-from images_emulator.state.identity import random_id
-from images_emulator.state.store import Codec, Holdings, Register, Store
+from images_emulator.state.random_ids import random_id
+from images_emulator.state.store import Codec, ContainerSize, Register, Store
 
 T = TypeVar("T")
 
@@ -135,7 +135,7 @@ class Hosting(Generic[T]):
         """The expiry times of the URLs of pictures that can still be downloaded, in no order."""
         return await self._pictures.expiries(self._clock.now())
 
-    async def size(self) -> Holdings:
+    async def size(self) -> ContainerSize:
         """The number of pictures and their bytes. Expired ones count until they are dropped."""
         return await self._pictures.size()
 

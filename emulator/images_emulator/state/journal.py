@@ -86,20 +86,20 @@ class JournalObserver(Protocol):
     so they must return at once and raise nothing. The exchange is the server's own: see
     `Exchange` for what other threads may read of it."""
 
-    def arrived(self, exchange: ServedExchange) -> None:
+    def on_arrival(self, exchange: ServedExchange) -> None:
         """The call has been entered in the journal. Its body may not be read yet."""
         ...
 
-    def sent_event(self, exchange: ServedExchange, index: int) -> None:
+    def on_event(self, exchange: ServedExchange, index: int) -> None:
         """The event *index* (from 0) of the call's stream is about to be sent."""
         ...
 
-    def completed(self, exchange: ServedExchange) -> None:
+    def on_completion(self, exchange: ServedExchange) -> None:
         """The call is over, and the journal has it whole. The last bytes of its answer, if it has
         one, are sent after this."""
         ...
 
-    def cleared(self) -> None:
+    def on_clear(self) -> None:
         """The journal was reset by this process. Unlike the others, this method is called in the
         thread that reset it."""
         ...
@@ -115,7 +115,7 @@ class Journal:
 
     A reader gets an open call of this process as it is now. A call of another process that shares
     the store is as that process wrote it last. While a stream goes on and another process watches,
-    a draft of the call, as far as it is, is written with each event: see `sent_events`.
+    a draft of the call, as far as it is, is written with each event: see `notify_events`.
 
     Past *max_bytes* the journal drops the bodies and pictures of the oldest calls that hold
     `MIN_DROPPED_BYTES` or more, and then the oldest calls. Past *max_entries* it drops the
@@ -152,7 +152,7 @@ class Journal:
         return self._enter(exchange, append) if self.observers else append
 
     def append(self, exchange: ServedExchange) -> Coroutine[Any, Any, int]:
-        """Enter a call as `enter` does, but without telling the observers: `tell_arrival` does
+        """Enter a call as `enter` does, but without telling the observers: `notify_arrival` does
         so.
 
         Whoever calls `append` or `enter` must await `complete` in the end, also where entering
@@ -162,10 +162,10 @@ class Journal:
             self._open_calls[exchange.id] = exchange
         return self._log.append(exchange.id, exchange, exchange.weight)
 
-    def tell_arrival(self, exchange: ServedExchange) -> None:
+    def notify_arrival(self, exchange: ServedExchange) -> None:
         """Tell the observers of a call that has arrived."""
         for observer in self.observers:
-            observer.arrived(exchange)
+            observer.on_arrival(exchange)
 
     def complete(
         self, exchange: ServedExchange, write: asyncio.Future[None] | None = None
@@ -195,12 +195,12 @@ class Journal:
         the events of streams."""
         return bool(self.observers) or self._log.is_watched
 
-    def sent_events(self, exchange: ServedExchange, first: int) -> None:
+    def notify_events(self, exchange: ServedExchange, first: int) -> None:
         """Tell the observers, and processes that watch, of the events that are sent now: those from
         index *first* on."""
         for observer in self.observers:
             for index in range(first, exchange.event_count):
-                observer.sent_event(exchange, index)
+                observer.on_event(exchange, index)
         if self._log.is_watched and (held_bytes := weigh_open(exchange)) <= MAX_DRAFT_BYTES:
             for index in range(first, exchange.event_count):
                 draft = self._log.amend(
@@ -221,7 +221,7 @@ class Journal:
 
     async def _enter(self, exchange: ServedExchange, append: Coroutine[Any, Any, int]) -> int:
         exchange.number = number = await append
-        self.tell_arrival(exchange)
+        self.notify_arrival(exchange)
         return number
 
     async def _complete(
@@ -236,27 +236,27 @@ class Journal:
                 await write
         except asyncio.CancelledError:
             # Nobody completes a cancelled call again, and the log sends what it has begun to write.
-            self._tell_completion(exchange)
+            self._notify_completion(exchange)
             raise
         finally:
             self._open_calls.pop(exchange.id, None)
-        self._tell_completion(exchange)
+        self._notify_completion(exchange)
 
-    def _tell_completion(self, exchange: ServedExchange) -> None:
+    def _notify_completion(self, exchange: ServedExchange) -> None:
         for observer in self.observers:
-            observer.completed(exchange)
+            observer.on_completion(exchange)
 
-    async def get(self, identity: str) -> Exchange | None:
-        """The call with the id *identity*, which may be as `x-request-id` has it on days without a
+    async def get(self, call_id: str) -> Exchange | None:
+        """The call with the id *call_id*, which may be as `x-request-id` has it on days without a
         prefix; None where there is none."""
-        if _DIGITS.fullmatch(identity):
-            identity = OPENAI.request_id(identity)
+        if _DIGITS.fullmatch(call_id):
+            call_id = OPENAI.request_id(call_id)
         # Before and after: a call may arrive or be completed while it is read.
-        own = self._open_calls.get(identity)
-        found = await self._log.get(identity)
+        own = self._open_calls.get(call_id)
+        found = await self._log.get(call_id)
         if found is None:
             return None
-        return own or self._open_calls.get(identity, found)
+        return own or self._open_calls.get(call_id, found)
 
     def get_all(self, identities: Sequence[str]) -> list[Exchange | None]:
         """The calls with these ids, each as `get` gives it. Blocks."""
@@ -330,9 +330,9 @@ class Journal:
         start, end = 0, len(calls)
         if since is not None or before is not None:
             places = {call.id: place for place, call in enumerate(calls)}
-            for identity in (since, before):
-                if identity is not None and identity not in places:
-                    raise UnknownCallError(identity)
+            for call_id in (since, before):
+                if call_id is not None and call_id not in places:
+                    raise UnknownCallError(call_id)
             start = places[since] + 1 if since is not None else start
             end = places[before] if before is not None else end
         matches = query.matching(calls[start:end])
@@ -352,7 +352,7 @@ class Journal:
         """Forget all calls. Returns their number."""
         count = self._store.run(self.forget())
         for observer in self.observers:
-            observer.cleared()
+            observer.on_clear()
         return count
 
     def __len__(self) -> int:

@@ -15,9 +15,9 @@ from images_emulator.state.store import (
     Buckets,
     ClaimOutcome,
     Codec,
+    ContainerSize,
     Count,
     Counters,
-    Holdings,
     Log,
     LogCodec,
     LogWatcher,
@@ -108,10 +108,10 @@ class MemoryRecords(Generic[T]):
         with self._lock:
             return [record.value for record in self._records.values()]
 
-    async def outline(self, key: str) -> T | None:
+    async def summary(self, key: str) -> T | None:
         return await self.get(key)
 
-    async def outlines(self) -> list[T]:
+    async def summaries(self) -> list[T]:
         return await self.all()
 
     async def expiries(self, now: datetime) -> list[datetime]:
@@ -119,9 +119,9 @@ class MemoryRecords(Generic[T]):
             records = [*self._records.values()]
         return [each.expiry for each in records if each.expiry and not each.is_expired(now)]
 
-    async def size(self) -> Holdings:
+    async def size(self) -> ContainerSize:
         with self._lock:
-            return Holdings(len(self._records), self.weight)
+            return ContainerSize(len(self._records), self.weight)
 
     async def clear(self) -> None:
         with self._lock:
@@ -278,9 +278,9 @@ class MemoryLog(Generic[T]):
     async def count(self) -> int:
         return self._count
 
-    async def size(self) -> Holdings:
+    async def size(self) -> ContainerSize:
         with self._lock:
-            return Holdings(len(self._entries), self.weight)
+            return ContainerSize(len(self._entries), self.weight)
 
     async def clear(self) -> int:
         with self._lock:
@@ -352,7 +352,7 @@ class MemoryStore:
     def observe_events(self, observer: StoreEventObserver) -> None:
         """Do nothing: this store is never away."""
 
-    def of_namespace(self, name: str, life_seconds: int) -> MemoryStore:
+    def for_namespace(self, name: str, ttl_seconds: int) -> MemoryStore:
         """A new, empty store of this process, even where the name had a store before."""
         return MemoryStore()
 

@@ -119,7 +119,7 @@ class Query:
                     raise FilterError(name, f"expected a value of JSON, not {value!r}")
 
     @classmethod
-    def of(cls, filters: Mapping[str, Any]) -> Self:
+    def from_filters(cls, filters: Mapping[str, Any]) -> Self:
         """The query of *filters* by their names, parameters among them. Raises TypeError for
         another name, too."""
         names = (*FILTER_NAMES, *PARAMETERS)

@@ -18,9 +18,9 @@ class RedisBuckets(RedisContainer):
     KEYS = scripts.BUCKETS_KEYS
 
     def __init__(
-        self, client: RedisClient, keys: tuple[str, ...], life_seconds: int, most: int
+        self, client: RedisClient, keys: tuple[str, ...], ttl_seconds: int, most: int
     ) -> None:
-        super().__init__(client, keys, life_seconds)
+        super().__init__(client, keys, ttl_seconds)
         self._most = most
 
     async def take(

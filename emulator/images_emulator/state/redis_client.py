@@ -183,7 +183,7 @@ class RedisClient:
         *,
         soon: bool = False,
     ) -> Any:
-        pool = self._pools.of_running_loop()
+        pool = self._pools.for_running_loop()
         if self._reason:
             if not (script in FREEING and self._reason.startswith(NO_MEMORY)):
                 self.raise_if_away()
@@ -247,7 +247,7 @@ class RedisClient:
             recovery = self._recovery
             if recovery and not (recovery.done() or recovery.get_loop().is_closed()):
                 return
-            self._recovery = self._pools.of_running_loop().spawn(self._recover())
+            self._recovery = self._pools.for_running_loop().spawn(self._recover())
 
     async def _recover(self) -> None:
         """Wait until Redis replies, and let all objects recover that need it. Then tell the
@@ -293,7 +293,7 @@ class RedisClient:
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run *work* on the running event loop, as long as its connections are not closed."""
-        return self._pools.of_running_loop().spawn(work)
+        return self._pools.for_running_loop().spawn(work)
 
     def messages(self, channel: str) -> AsyncGenerator[bytes | None, None]:
         """The messages that are published on *channel*; see `redis_subscription.messages`."""

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from images_emulator.state import redis_scripts as scripts
 from images_emulator.state.redis_client import RedisClient
-from images_emulator.state.store import Codec, Holdings, Packed
+from images_emulator.state.store import Codec, ContainerSize, Packed
 
 T = TypeVar("T")
 
@@ -54,7 +54,7 @@ class TimeToLive:
 class RedisContainer:
     """A container of `state/store.py` in Redis: each of its *keys* holds one kind of fact about all
     entries. Each operation is one script of `redis_scripts`. The script gets all keys, and gives
-    them *life_seconds* to live when it writes."""
+    them *ttl_seconds* to live when it writes."""
 
     KIND: ClassVar[str]
     """The kind of container; the keys have it before the container's name."""
@@ -62,11 +62,11 @@ class RedisContainer:
     KEYS: ClassVar[tuple[str, ...]]
     """The ends of the keys, in the order in which the scripts take them."""
 
-    def __init__(self, client: RedisClient, keys: tuple[str, ...], life_seconds: int) -> None:
+    def __init__(self, client: RedisClient, keys: tuple[str, ...], ttl_seconds: int) -> None:
         self._client = client
         self._call = client.call
         self._keys = keys
-        self._life_seconds = life_seconds
+        self._life_seconds = ttl_seconds
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -133,10 +133,10 @@ def pairs(flat: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
     return zip(flat[::2], flat[1::2], strict=True)
 
 
-def size_of(reply: tuple[int, bytes]) -> Holdings:
+def size_of(reply: tuple[int, bytes]) -> ContainerSize:
     """The size in a reply of `redis_scripts.SIZE`."""
     number, weight = reply
-    return Holdings(number, int(float(weight)))
+    return ContainerSize(number, int(float(weight)))
 
 
 def time_text(time: datetime | None) -> str:

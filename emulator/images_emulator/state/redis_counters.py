@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from images_emulator.contract.refusal import APIError
 from images_emulator.state import redis_scripts as scripts
-from images_emulator.state.identity import random_digits
+from images_emulator.state.random_ids import random_digits
 from images_emulator.state.redis_buckets import RedisBuckets, take_of
 from images_emulator.state.redis_client import RETRY_SECONDS, RedisClient, RefusedOperationError
 from images_emulator.state.redis_container import RedisContainer
@@ -47,13 +47,13 @@ class RedisCounters(RedisContainer):
         self,
         client: RedisClient,
         keys: tuple[str, ...],
-        life_seconds: int,
+        ttl_seconds: int,
         *,
         on_revocation: Callable[[str], Coroutine[Any, Any, None]] | None,
         registers_key: str,
         registers_version: Callable[[], str],
     ) -> None:
-        super().__init__(client, keys, life_seconds)
+        super().__init__(client, keys, ttl_seconds)
         self._registers_key = registers_key
         self._registers_version = registers_version
         """Gives the version of the copies of all registers."""

@@ -12,7 +12,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 
 from images_emulator.contract.refusal import APIError
 from images_emulator.state import redis_scripts as scripts
-from images_emulator.state.identity import random_digits
+from images_emulator.state.random_ids import random_digits
 from images_emulator.state.redis_client import RedisClient, RefusedOperationError
 from images_emulator.state.redis_container import (
     RedisContainer,
@@ -22,7 +22,7 @@ from images_emulator.state.redis_container import (
     size_of,
 )
 from images_emulator.state.redis_registers import RedisRegisters
-from images_emulator.state.store import Holdings, LogChange, LogCodec, LogWatcher, Packed
+from images_emulator.state.store import ContainerSize, LogChange, LogCodec, LogWatcher, Packed
 
 T = TypeVar("T")
 
@@ -190,7 +190,7 @@ class RedisLog(RedisContainer, Generic[T]):
         self,
         client: RedisClient,
         keys: tuple[str, ...],
-        life_seconds: int,
+        ttl_seconds: int,
         codec: LogCodec[T],
         *,
         max_entries: int,
@@ -198,11 +198,11 @@ class RedisLog(RedisContainer, Generic[T]):
         registers: RedisRegisters,
         life: TimeToLive,
     ) -> None:
-        super().__init__(client, keys, life_seconds)
+        super().__init__(client, keys, ttl_seconds)
         self._codec = codec
         self._reader = ValueReader(codec.unpack, keys[0])
         self._summaries = _Summaries(self._reader)
-        self._life_and_limits = life_seconds, max_entries, max_bytes
+        self._life_and_limits = ttl_seconds, max_entries, max_bytes
         self._registers = registers
         self._keys_to_append = *keys, registers.key
         self._life = life
@@ -262,7 +262,7 @@ class RedisLog(RedisContainer, Generic[T]):
         count = await self._client.call(scripts.COUNT_ENTRIES, self._keys)
         return int(count or 0) + self._uncounted
 
-    async def size(self) -> Holdings:
+    async def size(self) -> ContainerSize:
         await self.catch_up()
         return size_of(await self._client.call(scripts.SIZE_OF_LOG, self._keys))
 

@@ -197,7 +197,7 @@ class RedisPools:
         self._lock = Lock()
         """Held while `_by_loop` is changed."""
 
-    def of_running_loop(self) -> RedisPool:
+    def for_running_loop(self) -> RedisPool:
         """The pool of the running event loop. It is made where there is none."""
         pool = self._by_loop.get(asyncio.get_running_loop())
         if pool is None:

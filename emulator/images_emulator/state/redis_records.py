@@ -16,7 +16,7 @@ from images_emulator.state.redis_container import (
     size_of,
     time_text,
 )
-from images_emulator.state.store import Codec, Holdings
+from images_emulator.state.store import Codec, ContainerSize
 
 T = TypeVar("T")
 
@@ -31,11 +31,11 @@ class RedisRecords(RedisContainer, Generic[T]):
         self,
         client: RedisClient,
         keys: tuple[str, ...],
-        life_seconds: int,
+        ttl_seconds: int,
         budget: int,
         codec: Codec[T],
     ) -> None:
-        super().__init__(client, keys, life_seconds)
+        super().__init__(client, keys, ttl_seconds)
         self._budget = budget
         self._codec = codec
         self._reader = ValueReader(codec.unpack, keys[0])
@@ -71,11 +71,11 @@ class RedisRecords(RedisContainer, Generic[T]):
     async def all(self) -> list[T]:
         return self._reader.read_all(await self._call(scripts.ALL_VALUES, self._keys))
 
-    async def outline(self, key: str) -> T | None:
+    async def summary(self, key: str) -> T | None:
         text = await self._call(scripts.GET_JSON, self._keys, key)
         return None if text is None else self._reader.read(text, None)
 
-    async def outlines(self) -> list[T]:
+    async def summaries(self) -> list[T]:
         texts = await self._call(scripts.ALL_JSON, self._keys)
         return known(self._reader.read(text, None) for text in texts)
 
@@ -85,7 +85,7 @@ class RedisRecords(RedisContainer, Generic[T]):
         times = [EPOCH + timedelta(microseconds=int(each)) for each in digits if each]
         return [time for time in times if time >= now]
 
-    async def size(self) -> Holdings:
+    async def size(self) -> ContainerSize:
         return size_of(await self._call(scripts.SIZE, self._keys))
 
     async def clear(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from images_emulator.contract.refusal import APIError
 from images_emulator.state import redis_scripts as scripts
-from images_emulator.state.identity import random_digits
+from images_emulator.state.random_ids import random_digits
 from images_emulator.state.redis_client import RedisClient
 from images_emulator.state.redis_container import pairs, reason_of, unpack_value
 from images_emulator.state.redis_counters import RedisCounters
@@ -117,7 +117,7 @@ class RedisRegisters:
         self,
         client: RedisClient,
         key: str,
-        life_seconds: int,
+        ttl_seconds: int,
         changed: Callable[[str], None],
         counters: Sequence[RedisCounters],
     ) -> None:
@@ -125,7 +125,7 @@ class RedisRegisters:
         self.changed = changed
         self.key = key
         self._keys = (key,)
-        self._life_seconds = life_seconds
+        self._life_seconds = ttl_seconds
         self._counters = counters
         self._copies: dict[str, RedisRegister[Any]] = {}
         self.version = ""

@@ -45,14 +45,14 @@ LAYOUT: Final = 3
 """The number of the form in which containers are kept. Emulators with another layout do not share
 them."""
 
-LIFE_SECONDS: Final = 48 * 3600
+TTL_SECONDS: Final = 48 * 3600
 """Seconds after which Redis forgets an emulator that nobody calls. It may do so after half of
 them: see `redis_scripts.TOUCH`."""
 
 
 class RedisStore:
     """A `Store` in Redis. All processes with the same *name* share its containers. Redis forgets
-    the containers when nobody has called for *life_seconds*, and not before half of that.
+    the containers when nobody has called for *ttl_seconds*, and not before half of that.
 
     *redis* is a URL, or the client of other stores. This store uses the client's connections, and
     does not close them.
@@ -68,23 +68,23 @@ class RedisStore:
         redis: str | RedisClient,
         name: str = "default",
         *,
-        life_seconds: int = LIFE_SECONDS,
+        ttl_seconds: int = TTL_SECONDS,
     ) -> None:
         self.observers: tuple[RegisterObserver, ...] = ()
         self._owns_client = isinstance(redis, str)
         self.client = RedisClient(redis) if isinstance(redis, str) else redis
         """The connections, which other stores may use, too."""
-        self._life_seconds = life_seconds
+        self._life_seconds = ttl_seconds
         self._name = name
         # The braces put all keys of an emulator into one slot of a cluster.
         self._prefix = f"images-emulator:{LAYOUT}:{{{name}}}"
         registers_key = f"{self._prefix}:registers"
         self._counters: list[RedisCounters] = []
         self._registers = RedisRegisters(
-            self.client, registers_key, life_seconds, self._register_changed, self._counters
+            self.client, registers_key, ttl_seconds, self._register_changed, self._counters
         )
         self._logs: dict[str, RedisLog[Any]] = {}
-        self._life = TimeToLive(self.client, life_seconds)
+        self._life = TimeToLive(self.client, ttl_seconds)
         self._life.keys.append(registers_key)
         self._lock = Lock()
         """Held while containers are made."""
@@ -160,11 +160,11 @@ class RedisStore:
     def observe_events(self, observer: StoreEventObserver) -> None:
         self.client.observe_events(observer)
 
-    def of_namespace(self, name: str, life_seconds: int) -> RedisStore:
+    def for_namespace(self, name: str, ttl_seconds: int) -> RedisStore:
         """A store with the connections of this one."""
         # No name of the settings has a slash.
         name = f"{self._name}/{quote(name, safe='')}"
-        return RedisStore(self.client, name, life_seconds=life_seconds)
+        return RedisStore(self.client, name, ttl_seconds=ttl_seconds)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.client.run(work)

@@ -19,7 +19,7 @@ from images_emulator.recordings.matching import Miss, RecordingIndex, RecordingM
 from images_emulator.recordings.recording import RecordedDownload, Recording
 from images_emulator.recordings.recording_source import (
     FolderRecordings,
-    KeptRecordings,
+    MemoryRecordings,
     RecordingSource,
 )
 from images_emulator.setting_values import OnMiss, ReplayMatch
@@ -27,7 +27,7 @@ from images_emulator.settings import Settings
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
 from images_emulator.state.store import NUMBER_CODEC, Store
 
-MAX_READ_AT_ONCE: Final = 500
+MAX_PRELOADED_RECORDINGS: Final = 500
 """The most recordings that are read before the server starts, and kept. The recordings of a larger
 folder are read while the server starts, without their answers."""
 
@@ -60,7 +60,7 @@ class _SharedIndex:
     """The index that finds recordings. Several namespaces share it."""
 
     def __init__(self, resolver: Resolver) -> None:
-        self.index = RecordingIndex(KeptRecordings(), resolver)
+        self.index = RecordingIndex(MemoryRecordings(), resolver)
         self.hosted: dict[str, RecordedPicture] = {}
         """The hosted pictures by their targets at this server, and by their paths alone, since the
         query is often a signature. Where several have one path, it stands for the last of them."""
@@ -96,7 +96,7 @@ class Replay:
     A recording is not played where its conditions differ from the emulator's: other *settings*, or
     a key that is not accepted. Of the recordings that match a call, the first one that was not
     played yet is played; when all were played, the last one. *deployments* are the deployments of
-    Azure with their models. *file* gives the content of an uploaded file by its id.
+    Azure with their models. *read_file* gives the content of an uploaded file by its id.
     """
 
     def __init__(
@@ -105,9 +105,9 @@ class Replay:
         settings: Settings,
         store: Store,
         deployments: Mapping[str, str],
-        file: Callable[[str], bytes | None],
+        read_file: Callable[[str], bytes | None],
     ) -> None:
-        self._loader = _loader(file, settings)
+        self._loader = _loader(read_file, settings)
         self.resolver = Resolver(deployments, self._loader)
         """Finds the requests of the recordings."""
         self.level = ReplayMatch(settings.replay_match)
@@ -119,12 +119,12 @@ class Replay:
         self._bind(store)
         self._shared = _SharedIndex(self.resolver)
 
-    def for_store(self, store: Store, file: Callable[[str], bytes | None]) -> Replay:
+    def for_store(self, store: Store, read_file: Callable[[str], bytes | None]) -> Replay:
         """A replay of these recordings with its state in another *store*. Its calls may have the
-        uploaded files of *file*. A recording that is added to either replay answers calls to
+        uploaded files of *read_file*. A recording that is added to either replay answers calls to
         both."""
         replay = copy(self)
-        replay._loader = _loader(file, self._settings)
+        replay._loader = _loader(read_file, self._settings)
         replay.resolver = Resolver(self._deployments, replay._loader)
         replay._bind(store)
         return replay
@@ -154,9 +154,9 @@ class Replay:
         """The recordings, in the order of the folder."""
         return self.index.recordings
 
-    def resolver_of_call(self, file: Callable[[str], bytes | None]) -> Resolver:
-        """The resolver of one call, which may name the uploaded files that *file* returns."""
-        return Resolver(self._deployments, self._loader.for_call(file))
+    def resolver_of_call(self, read_file: Callable[[str], bytes | None]) -> Resolver:
+        """The resolver of one call, which may name the uploaded files that *read_file* returns."""
+        return Resolver(self._deployments, self._loader.for_call(read_file))
 
     def find(
         self,
@@ -205,7 +205,7 @@ class Replay:
         fetched."""
         return position in self._shared.with_pictures
 
-    async def next_of(self, positions: Sequence[int]) -> int:
+    async def claim_next(self, positions: Sequence[int]) -> int:
         """The position of the recording among *positions* that is played now. Raises APIError where
         the store is away."""
         # A counter that begins anew has another key, as `Counters` of `store.py` wants it.
@@ -231,19 +231,19 @@ class Replay:
         await self._run.update(lambda run: run + 1)
 
 
-def _loader(file: Callable[[str], bytes | None], settings: Settings) -> PillowImageLoader:
-    return PillowImageLoader(file, lambda url: None, DecodeLimits.of(settings))
+def _loader(read_file: Callable[[str], bytes | None], settings: Settings) -> PillowImageLoader:
+    return PillowImageLoader(read_file, lambda url: None, DecodeLimits.from_settings(settings))
 
 
 def replay_of(
     settings: Settings,
     store: Store,
     deployments: Mapping[str, str],
-    file: Callable[[str], bytes | None],
+    read_file: Callable[[str], bytes | None],
 ) -> Replay:
     """The recordings in the folder of the *settings*. Raises ValueError where the folder is missing
     or has no recordings, unless misses are recorded. Raises ValueError for mistakes in a folder of
-    at most `MAX_READ_AT_ONCE` recordings."""
+    at most `MAX_PRELOADED_RECORDINGS` recordings."""
     assert settings.replay is not None
     folder = Path(settings.replay)
     may_be_empty = settings.on_miss == OnMiss.RECORD
@@ -255,14 +255,14 @@ def replay_of(
         paths = []
     if not (paths or may_be_empty):
         raise ValueError(f"replay: {folder}: there is no recording in it")
-    is_small = len(paths) <= MAX_READ_AT_ONCE
+    is_small = len(paths) <= MAX_PRELOADED_RECORDINGS
 
     def read() -> RecordingSource:
         if not is_small:
             return FolderRecordings(paths)
-        return KeptRecordings(read_folder(folder) if paths else ())
+        return MemoryRecordings(read_folder(folder) if paths else ())
 
-    replay = Replay(read, settings, store, deployments, file)
+    replay = Replay(read, settings, store, deployments, read_file)
     replay.file_count = len(paths)
     if is_small:
         replay.prepare()

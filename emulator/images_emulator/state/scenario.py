@@ -14,7 +14,7 @@ from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.field_path import FieldPath
 from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.immutable import Immutable
-from images_emulator.state.identity import random_id
+from images_emulator.state.random_ids import random_id
 from images_emulator.state.rate_limits import Admission
 from images_emulator.state.steps import (
     CODEC,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from images_emulator.own_answers.own_answer import OwnAnswer
     from images_emulator.own_answers.picture_files import PictureFile
     from images_emulator.step_documents.pictures_folder import NamedStep, PicturesFolder
-    from images_emulator.step_documents.scenario_document import Step
+    from images_emulator.step_documents.scenario_document import StepDocument
 
 MAX_NEAR_MISSES: Final = 20
 """The most near misses of one call: those of the first steps."""
@@ -98,7 +98,7 @@ class FaultFinding(NamedTuple):
     """Why the call met none of the first steps; empty where it meets a fault."""
 
 
-class MetAnswer(NamedTuple):
+class ClaimedAnswer(NamedTuple):
     """The *answer* that a call has met, of the step with that *title*. *number* is the number of
     calls that have met it, this one included."""
 
@@ -148,7 +148,7 @@ class Scenario:
         parent: Scenario | None = None,
     ) -> None:
         self._store = store
-        self._initial: Sequence[Step] = parent._initial if parent else ()
+        self._initial: Sequence[StepDocument] = parent._initial if parent else ()
         self._folder: PicturesFolder | None = parent._folder if parent else None
         if path is not None:
             from images_emulator.step_documents.scenario_document import read_scenario  # noqa: PLC0415 - most servers need none
@@ -220,17 +220,17 @@ class Scenario:
         """The paths to fields that its steps ask for."""
         return self._steps.value.paths
 
-    async def meet_fault(self, values: MatchInput) -> FaultFinding:
+    async def claim_fault(self, values: MatchInput) -> FaultFinding:
         """Search for the fault of a call of these *values*, and count it as met."""
         met, misses = await self._meet(values)
         return FaultFinding(met[0].document.fault if met else None, misses)
 
-    async def meet_fault_early(
+    async def claim_fault_early(
         self, make_values: Callable[[], Awaitable[MatchInput]]
     ) -> FaultFinding | None:
-        """Do what `meet_fault` does, before the store is refreshed. With a shared store, the claim
+        """Do what `claim_fault` does, before the store is refreshed. With a shared store, the claim
         then needs no round trip of its own: see `FaultMiddleware.begin_search`. Return None where
-        `meet_fault` has to be called afterwards: where no step matches the values that
+        `claim_fault` has to be called afterwards: where no step matches the values that
         *make_values* gives, the steps or other registers have changed, or the store is away."""
         steps = self._steps.value
         with suppress(APIError, StaleRegistersError):
@@ -241,9 +241,9 @@ class Scenario:
                 return FaultFinding(met[0].document.fault if met else None, misses)
         return None
 
-    async def meet_answer(
+    async def claim_answer(
         self, values: MatchInput, admission: Admission | None = None
-    ) -> tuple[MetAnswer | None, list[NearMiss]]:
+    ) -> tuple[ClaimedAnswer | None, list[NearMiss]]:
         """The answer that a validated call of these *values* meets; or None, and the near misses.
         With *admission*, only an admitted call meets one. Raises APIError where the call is not
         admitted, or the store is away."""
@@ -252,7 +252,7 @@ class Scenario:
             return None, misses
         step, count = met
         assert step.answer, "a validated call matches no other"
-        return MetAnswer(step.answer, step.title, count.grants), []
+        return ClaimedAnswer(step.answer, step.title, count.grants), []
 
     async def _meet(
         self,
@@ -369,7 +369,7 @@ class Scenario:
         self._store.run(self._steps.update(lambda steps: steps.with_injected(injected)))
         return injected.key
 
-    def _check(self, steps: Sequence[Step]) -> None:
+    def _check(self, steps: Sequence[StepDocument]) -> None:
         """Raises ValueError for a step that the store cannot keep."""
         if self._store.is_shared and any(step.answer and step.answer.function for step in steps):
             raise ValueError(
@@ -437,7 +437,7 @@ class Scenario:
         counts = self._store.run(self._counters.counts([step.key for step in steps]))
         return [*zip(steps, counts, strict=True)]
 
-    def _begin(self, steps: Sequence[Step]) -> None:
+    def _begin(self, steps: Sequence[StepDocument]) -> None:
         self._store.run(self._replace(self._new_steps(steps)))
 
     async def _replace(self, steps: Steps) -> None:
@@ -445,7 +445,7 @@ class Scenario:
         await self._counters.clear()
         await self._steps.update(lambda _: steps)
 
-    def _new_steps(self, steps: Sequence[Step]) -> Steps:
+    def _new_steps(self, steps: Sequence[StepDocument]) -> Steps:
         """*steps*, and after them the answers in the folder of pictures, with new counters: calls
         that are under way count for the old ones."""
         run = random_id(8)
@@ -454,4 +454,4 @@ class Scenario:
             ScenarioStep(step, name, f"{run}-{number}")
             for number, (name, step) in enumerate([*numbered, *self._answers], 1)
         )
-        return Steps.of(planned=planned, live_planned=planned)
+        return Steps.from_steps(planned=planned, live_planned=planned)

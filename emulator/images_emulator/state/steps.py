@@ -20,7 +20,7 @@ from images_emulator.immutable import Immutable
 from images_emulator.state.store import Codec, Count, Packed, is_spent
 
 if TYPE_CHECKING:
-    from images_emulator.step_documents.scenario_document import Step
+    from images_emulator.step_documents.scenario_document import StepDocument
 
 MAX_QUOTED_CHARS: Final = 80
 """Characters of a call's own words in a near miss."""
@@ -41,9 +41,9 @@ MAX_SPENT_STEPS: Final = 20
 
 
 class MatchInput(NamedTuple):
-    """The values of a call that the `match` of a step reads, by the names of its keys. *download*:
-    the call is for a hosted picture, which has this *model* and *prompt*. *streams*: it asks for a
-    stream. *validated*: the call is validated, and may meet an answer; others may meet a fault.
+    """The values of a call that the `match` of a step reads, by the names of its keys.
+    *is_download*: the call is for a hosted picture, which has this *model* and *prompt*.
+    *is_validated*: the call is validated, and may meet an answer; others may meet a fault.
 
     Values that take time to find are there where a step reads them, see `Steps.expensive_keys`, or
     where they are known anyway: *folded_prompt* (the prompt without case), *prompt_name*,
@@ -55,9 +55,9 @@ class MatchInput(NamedTuple):
     prompt: str = ""
     api_key: str = ""
     retry_count: int = 0
-    download: bool = False
-    streams: bool = False
-    validated: bool = False
+    is_download: bool = False
+    asks_for_stream: bool = False
+    is_validated: bool = False
     size: str | None = None
     quality: str | None = None
     n: int | None = None
@@ -135,7 +135,7 @@ def _different_field(
 class ScenarioStep:
     """One step. The *key* of its counter, which `Quota` asks for, is its id in the admin API."""
 
-    def __init__(self, document: Step, name: str, key: str) -> None:
+    def __init__(self, document: StepDocument, name: str, key: str) -> None:
         self.document = document
         self.name = name
         self.title = f"{name} ({document.label})"
@@ -168,11 +168,11 @@ class ScenarioStep:
     def matches(self, values: MatchInput) -> bool:
         """Whether its `match` holds for a call of these *values*, whatever its counter says. Raises
         TimeoutError where the search for its `prompt_regex` takes too long."""
-        if values.validated is not self._is_answer:
+        if values.is_validated is not self._is_answer:
             return False
-        if not (self._may_meet_downloads if values.download else self._may_meet_calls):
+        if not (self._may_meet_downloads if values.is_download else self._may_meet_calls):
             return False
-        if self._only_streams and not values.streams:
+        if self._only_streams and not values.asks_for_stream:
             return False
         for _, index, test in self._tests:  # noqa: SIM110 - a generator takes twice as long
             if not test(values[index]):
@@ -194,11 +194,11 @@ class ScenarioStep:
         return NearMiss(self.key, self.name, self.document.label, kind, reason, spent)
 
     def _reason(self, values: MatchInput, count: Count, *, spent: bool) -> tuple[NearMissKind, str]:
-        if values.download and not self._may_meet_downloads:
+        if values.is_download and not self._may_meet_downloads:
             return "target", "has no path, which is what a step for downloads needs"
-        if not (values.download or self._may_meet_calls):
+        if not (values.is_download or self._may_meet_calls):
             return "target", "is for downloads"
-        if self._only_streams and not values.streams:
+        if self._only_streams and not values.asks_for_stream:
             return "target", "is for streams, and the call asks for none"
         for name, index, test in self._tests:
             if not _holds(test, values[index]):
@@ -321,7 +321,7 @@ class Steps(Immutable):
     paths: tuple[FieldPath, ...] = ()
 
     @classmethod
-    def of(
+    def from_steps(
         cls,
         injected: tuple[ScenarioStep, ...] = (),
         planned: tuple[ScenarioStep, ...] = (),
@@ -347,7 +347,7 @@ class Steps(Immutable):
     def for_calls_like(self, values: MatchInput) -> Iterator[ScenarioStep]:
         """The injected and planned steps for calls of the kind of *values*: validated or not."""
         for step in chain(self.injected, self.planned):
-            if (step.answer is not None) is values.validated:
+            if (step.answer is not None) is values.is_validated:
                 yield step
 
     def all_spent(self) -> Iterator[ScenarioStep]:
@@ -466,7 +466,7 @@ def _unpack(packed: Packed) -> Steps:
         return ScenarioStep(step, document["name"], document["key"])
 
     steps = [(read(each), each["live"]) for each in packed.document["steps"]]
-    return Steps.of(
+    return Steps.from_steps(
         injected=tuple(step for step, live in steps if step.is_injected and live),
         planned=tuple(step for step, _ in steps if not step.is_injected),
         live_planned=tuple(step for step, live in steps if not step.is_injected and live),

@@ -119,7 +119,7 @@ class LogCodec(Immutable, Generic[T]):
     unpack: Callable[[Packed], T]
 
 
-class Holdings(NamedTuple):
+class ContainerSize(NamedTuple):
     """The *number* of the values in a container, and their *weight*: about the bytes that they take
     together."""
 
@@ -182,12 +182,12 @@ class Records(Protocol[T]):
         """The values, oldest first, without those that cannot be unpacked."""
         ...
 
-    async def outline(self, key: str) -> T | None:
+    async def summary(self, key: str) -> T | None:
         """`get`, but a shared store leaves out the bytes of the packed value, which may be many."""
         ...
 
-    async def outlines(self) -> list[T]:
-        """`all`, without bytes as in `outline`."""
+    async def summaries(self) -> list[T]:
+        """`all`, without bytes as in `summary`."""
         ...
 
     async def expiries(self, now: datetime) -> list[datetime]:
@@ -195,7 +195,7 @@ class Records(Protocol[T]):
         that never expire have none."""
         ...
 
-    async def size(self) -> Holdings:
+    async def size(self) -> ContainerSize:
         """The size of the records, including expired ones that are not dropped yet."""
         ...
 
@@ -421,7 +421,7 @@ class Log(Protocol[T]):
         dropped."""
         ...
 
-    async def size(self) -> Holdings:
+    async def size(self) -> ContainerSize:
         """The size of the entries that are left."""
         ...
 
@@ -539,9 +539,9 @@ class Store(Protocol):
         process."""
         ...
 
-    def of_namespace(self, name: str, life_seconds: int) -> Store:
+    def for_namespace(self, name: str, ttl_seconds: int) -> Store:
         """The store of a namespace: other containers in the same backend. A shared one forgets them
-        when there was no call for *life_seconds*, and not before half of that."""
+        when there was no call for *ttl_seconds*, and not before half of that."""
         ...
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:

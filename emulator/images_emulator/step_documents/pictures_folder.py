@@ -10,10 +10,10 @@ from pydantic import BeforeValidator, Field
 
 from images_emulator.contract.own_picture import OWN_PICTURE_FORMATS
 from images_emulator.exchange.prompts import name_pattern
-from images_emulator.own_answers.answer_document import Answer
+from images_emulator.own_answers.answer_document import AnswerDocument
 from images_emulator.own_answers.picture_files import PictureFile
 from images_emulator.step_documents.match import Match
-from images_emulator.step_documents.scenario_document import Step, read_document
+from images_emulator.step_documents.scenario_document import StepDocument, read_document
 from images_emulator.strict_model import StrictModel
 
 DOCUMENT: Final = "pictures.toml"
@@ -29,7 +29,7 @@ class NamedStep(NamedTuple):
     """A step with its name for people."""
 
     name: str
-    step: Step
+    step: StepDocument
 
 
 def _answer(value: Any) -> Any:
@@ -43,10 +43,10 @@ class PicturesDocument(StrictModel):
     """`pictures.toml`: answers by the names of prompts, and steps as a scenario has them. The steps
     go first."""
 
-    prompts: dict[str, Annotated[Answer, BeforeValidator(_answer)]] = Field(
+    prompts: dict[str, Annotated[AnswerDocument, BeforeValidator(_answer)]] = Field(
         default={}, description="Answers by the names of prompts, which may have wildcards."
     )
-    steps: list[Step] = Field(default=[], description="Steps, as a scenario has them.")
+    steps: list[StepDocument] = Field(default=[], description="Steps, as a scenario has them.")
 
 
 class PicturesFolder:
@@ -107,8 +107,10 @@ class PicturesFolder:
                 mistakes.append(f"{file}: {picture.mistake}")
                 continue
             read[key] = picture
-            answer = Answer.model_construct({"image"}, image=(picture,))
-            yield NamedStep(file.name, Step(answer=answer, match=Match(prompt_name=pattern)))
+            answer = AnswerDocument.model_construct({"image"}, image=(picture,))
+            yield NamedStep(
+                file.name, StepDocument(answer=answer, match=Match(prompt_name=pattern))
+            )
         if mistakes:
             raise ValueError("\n".join(mistakes))
         self._read = read
@@ -126,7 +128,7 @@ def _is_hidden(file: Path) -> bool:
 def _by_prompt(document: PicturesDocument) -> Iterator[NamedStep]:
     for pattern, answer in document.prompts.items():
         match = Match(prompt_name=pattern)
-        yield NamedStep(f"{DOCUMENT}, '{pattern}'", Step(answer=answer, match=match))
+        yield NamedStep(f"{DOCUMENT}, '{pattern}'", StepDocument(answer=answer, match=match))
 
 
 def _generality(pattern: str) -> tuple[bool, int]:

@@ -16,7 +16,7 @@ from pydantic_core import PydanticCustomError
 from images_emulator.document_file import parse_file
 from images_emulator.faults import Fault, fault_settings
 from images_emulator.faults.messages import message
-from images_emulator.own_answers.answer_document import Answer
+from images_emulator.own_answers.answer_document import AnswerDocument
 from images_emulator.own_answers.picture_files import NO_FILES, ReadingContext
 from images_emulator.scenarios import ready_scenarios, scenario_file
 from images_emulator.spelling import suggestion
@@ -24,7 +24,7 @@ from images_emulator.step_documents.match import Match
 from images_emulator.strict_model import StrictModel
 
 
-class Step(StrictModel):
+class StepDocument(StrictModel):
     """A fault or an answer, and the calls that meet it. Of the calls that match, the first *after*
     pass. Each later one meets it with *probability*, until *times* calls have met it. The same
     *seed* gives the same luck."""
@@ -32,7 +32,7 @@ class Step(StrictModel):
     fault: Fault | None = Field(
         default=None, description="The fault: its name, or a mapping with it as `kind`."
     )
-    answer: Answer | None = Field(
+    answer: AnswerDocument | None = Field(
         default=None, description="What a call is answered with in place of a drawing."
     )
     match: Match = Field(default=Match(), description="Which calls the step is for.")
@@ -70,7 +70,7 @@ class Step(StrictModel):
         )
 
     @model_validator(mode="after")
-    def _check(self) -> Step:
+    def _check(self) -> StepDocument:
         if (self.fault is None) == (self.answer is None):
             count = "neither" if self.fault is None else "both"
             raise ValueError(f"a step has a 'fault' or an 'answer', and this one has {count}")
@@ -113,7 +113,7 @@ class ScenarioDocument(StrictModel):
     """A scenario. A call meets the first step that grants it a fault, and the first that grants it
     an answer."""
 
-    steps: list[Step]
+    steps: list[StepDocument]
 
 
 D = TypeVar("D", bound=StrictModel)
@@ -126,9 +126,9 @@ def parse_scenario(
     return _parsed(ScenarioDocument, document, context)
 
 
-def parse_step(document: Mapping[str, Any], context: ReadingContext = NO_FILES) -> Step:
+def parse_step(document: Mapping[str, Any], context: ReadingContext = NO_FILES) -> StepDocument:
     """The step in *document*. Raises ValueError with a sentence for each mistake."""
-    return _parsed(Step, document, context)
+    return _parsed(StepDocument, document, context)
 
 
 def _parsed(model: type[D], document: Mapping[str, Any], context: ReadingContext) -> D:

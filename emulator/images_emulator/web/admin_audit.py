@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from images_emulator.admin_prefix import ADMIN_PREFIX, READING_METHODS
+from images_emulator.admin_prefix import ADMIN_PREFIX, SAFE_METHODS
 from images_emulator.contract.message_format import mask_key
 from images_emulator.exchange.credentials import redacted_text
 from images_emulator.namespace_names import name_of_key
@@ -73,7 +73,7 @@ class AdminAudit:
         self.namespace = namespace
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] in READING_METHODS:
+        if scope["method"] in SAFE_METHODS:
             await self.app(scope, receive, send)
             return
         begun, note, is_logged = perf_counter(), _Note(), False

@@ -18,7 +18,7 @@ from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.credentials import bearer_token
 from images_emulator.settings import Settings
 from images_emulator.web.admin_audit import RefusalLog
-from images_emulator.web.forwarded_headers import came_by_proxy
+from images_emulator.web.forwarded_headers import is_proxied
 from images_emulator.web.json_responses import admin_error_response
 from images_emulator.web.server_names import MAX_SHOWN_CHARS, ServerNames, host_name
 
@@ -81,7 +81,7 @@ class AdminAuth:
         else:
             await self.app(scope, receive, send)
 
-    def admits(self, scope: Scope) -> bool:
+    def has_access(self, scope: Scope) -> bool:
         """Whether the call has access. Nothing is logged."""
         try:
             self._check(scope)
@@ -136,7 +136,7 @@ class AdminAuth:
             return False
         port = _port(host)
         if port is None and (
-            scheme == "https" or origin.lower() == self.public_origin or came_by_proxy(scope)
+            scheme == "https" or origin.lower() == self.public_origin or is_proxied(scope)
         ):
             return True
         default = 443 if scheme == "https" else 80

@@ -36,7 +36,7 @@ class StandardHeaders:
         self._organization = self._project = b""
         """Organization and project of the account, as the headers of answers have them."""
 
-    def of(self, exchange: ServedExchange, status: int) -> list[Header]:
+    def headers_for(self, exchange: ServedExchange, status: int) -> list[Header]:
         """The headers of an answer with *status*. Sets `ServedExchange.policy`, unless it is set or
         the call's `x-emulator-…` headers are invalid."""
         set_policy_if_valid(exchange, self._emulator.settings)
@@ -109,7 +109,7 @@ class AnswerRecorder:
         exchange = self._exchange
         if exchange.duration_ms is not None:
             return
-        exchange.end()
+        exchange.record_end()
         if exchange.is_large:
             self.large_parts.extend(large_parts(exchange))
         await self._journal.complete(exchange, exchange.pending_write)
@@ -123,10 +123,10 @@ class AnswerRecorder:
         elif exchange.kind == "call":
             message["headers"] = [
                 *message.get("headers", ()),
-                *self._headers.of(exchange, message["status"]),
+                *self._headers.headers_for(exchange, message["status"]),
             ]
         if leaves:
-            exchange.start_response(message["status"], message.get("headers", ()))
+            exchange.record_start(message["status"], message.get("headers", ()))
 
     def _add(self, part: bytes) -> None:
         """Note a part of the body, and tell the journal of the events in it."""
@@ -135,7 +135,7 @@ class AnswerRecorder:
         count = sent.event_count
         sent.add(part, exchange.elapsed_ms)
         if self._journal.is_observed:
-            self._journal.sent_events(exchange, count)
+            self._journal.notify_events(exchange, count)
 
 
 class HeldAnswerRecorder(AnswerRecorder):

@@ -61,7 +61,7 @@ class Router:
         except HTTPException as error:
             response = self._unrouted(error.status_code, exchange)
         except ClientDisconnect:
-            # The client hung up in the middle of its request. Nobody reads this answer.
+            # The client left in the middle of its request. Nobody reads this answer.
             response = Response(status_code=499)
         except Exception:
             logger.exception("%s %s failed", exchange.method, exchange.path)

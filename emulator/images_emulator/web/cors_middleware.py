@@ -16,7 +16,7 @@ from images_emulator.exchange.connection import CONNECTION
 from images_emulator.exchange.request_head import RequestHead
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
-from images_emulator.state.identity import random_uuid
+from images_emulator.state.random_ids import random_uuid
 from images_emulator.web.answer_recorder import ORIGIN
 from images_emulator.web.blob_responses import storage_error_response
 

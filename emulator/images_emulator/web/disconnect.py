@@ -1,4 +1,4 @@
-"""Notices that a client hangs up while it waits for its answer."""
+"""Notices that a client leaves while it waits for its answer."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from images_emulator.exchange.served_exchange import exchange_of
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosted_picture import HostedPicture
 from images_emulator.state.hosting import LIFE
-from images_emulator.state.identity import random_uuid
+from images_emulator.state.random_ids import random_uuid
 from images_emulator.web.blob_responses import storage_error_response
 from images_emulator.web.image_responses import render_for_client
 
@@ -65,7 +65,7 @@ class DownloadsAPI:
         if version.is_known(header(b"if-none-match"), header(b"if-modified-since")):
             return Response(status_code=304, headers=headers)
         renderer = emulator.renderer
-        encoded = renderer.cached(hosted.request, hosted.index)
+        encoded = renderer.cached_image(hosted.request, hosted.index)
         if encoded is None:
             encoded = await render_for_client(renderer, request, hosted.request, hosted.index)
         media_type = imaging.render.media_type(hosted.request, hosted.index)

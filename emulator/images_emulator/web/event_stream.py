@@ -22,7 +22,7 @@ class EventStream(EventSourceResponse):
     ends without its last part: the journal then has it as one whose client left.
 
     The head of the response is sse-starlette's: the media type and no caching. Where a proxy
-    forwarded the call (*came_by_proxy*), the head also turns buffering off. The API's streams lack
+    forwarded the call (*is_proxied*), the head also turns buffering off. The API's streams lack
     that header, and nginx takes it out.
 
     The body is not sse-starlette's, for two reasons:
@@ -34,11 +34,11 @@ class EventStream(EventSourceResponse):
       takes 0.04.
     """
 
-    def __init__(self, events: AsyncGenerator[bytes, None], *, came_by_proxy: bool) -> None:
+    def __init__(self, events: AsyncGenerator[bytes, None], *, is_proxied: bool) -> None:
         super().__init__(events)
         self._events = events
         # The server says itself whether the connection is kept.
-        dropped = {CONNECTION_HEADER} if came_by_proxy else {CONNECTION_HEADER, NO_BUFFERING}
+        dropped = {CONNECTION_HEADER} if is_proxied else {CONNECTION_HEADER, NO_BUFFERING}
         self.raw_headers = [each for each in self.raw_headers if each[0] not in dropped]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -70,7 +70,7 @@ class FaultSearch(NamedTuple):
 
     eligibility: FaultEligibility
     finding: FaultFinding | None
-    """What `Scenario.meet_fault_early` has found, which may be no fault; None where the scenario
+    """What `Scenario.claim_fault_early` has found, which may be no fault; None where the scenario
     was not searched."""
 
 
@@ -149,7 +149,7 @@ class FaultMiddleware:
         is_by_scenario = not eligibility.has_directive and _FAULT_HEADER not in exchange.head
         if eligibility.may_fail and is_by_scenario:
             scenario = self.emulator.scenario
-            finding = await scenario.meet_fault_early(lambda: self._match_input(exchange, receive))
+            finding = await scenario.claim_fault_early(lambda: self._match_input(exchange, receive))
         self._searches[exchange] = FaultSearch(eligibility, finding)
 
     async def _read_and_judge(self, exchange: ServedExchange, receive: Receive) -> FaultEligibility:
@@ -254,7 +254,7 @@ class FaultMiddleware:
         if finding is None:
             if not scenario.has_faults:
                 return None
-            finding = await scenario.meet_fault(await self._match_input(exchange, receive))
+            finding = await scenario.claim_fault(await self._match_input(exchange, receive))
         exchange.near_misses = tuple(finding.near_misses)
         return finding.fault
 

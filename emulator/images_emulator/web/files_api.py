@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from images_emulator.contract import errors, wire
 from images_emulator.contract.file_objects import check_upload, deleted_file, file_list, file_object
-from images_emulator.contract.notices import past_limit
+from images_emulator.contract.notices import limit_notice
 from images_emulator.contract.operations import CREATE_FILE
 from images_emulator.contract.policy import Policy
 from images_emulator.exchange.served_exchange import exchange_of
@@ -32,9 +32,9 @@ class FilesAPI:
             exchange, request.receive, CREATE_FILE, self.emulator, policy.as_of
         )
         upload, purpose = check_upload(fields)
-        if not self.files.admits(upload.filename, upload.data):
+        if not self.files.fits_budget(upload.filename, upload.data):
             error = errors.body_too_large()
-            error.add_notice(past_limit("a file", self.emulator.settings, "files_bytes"))
+            error.add_notice(limit_notice("a file", self.emulator.settings, "files_bytes"))
             raise error
         owner = self._owner(request)
         file = await self.files.add(upload.filename, purpose, upload.data, owner=owner)
@@ -53,11 +53,11 @@ class FilesAPI:
     async def _file_at(self, request: Request, *, with_data: bool = False) -> StoredFile:
         """The file whose id is in the path; *with_data*, all of it. Raises APIError where the
         caller has none."""
-        identity, owner = request.path_params["file"], self._owner(request)
+        file_id, owner = request.path_params["file"], self._owner(request)
         find = self.files.get if with_data else self.files.describe
-        file = await find(identity, owner)
+        file = await find(file_id, owner)
         if not file:
-            raise errors.no_such_file(file_id=identity)
+            raise errors.no_such_file(file_id=file_id)
         return file
 
     async def retrieve(self, request: Request, policy: Policy) -> Response:

@@ -35,7 +35,7 @@ _PAIR: Final = re.compile(r'\s*([\w-]+)=(?:"([^"\\]*)"|([^\s";,]*))\s*(?:[;,]|$)
 """A parameter of the header `Forwarded`, and the separator after it."""
 
 
-def came_by_proxy(scope: Scope) -> bool:
+def is_proxied(scope: Scope) -> bool:
     """Whether a proxy forwarded this call: it has a proxy's header, or is HTTP/1.0. nginx speaks
     HTTP/1.0 unless its configuration says otherwise; no client of the API does."""
     return scope.get("http_version") == "1.0" or any(

@@ -36,7 +36,7 @@ from images_emulator.rendering.renderer import Renderer
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosted_picture import hosted_pictures, mean_weight
 from images_emulator.web.disconnect import watch_disconnect
-from images_emulator.web.forwarded_headers import base_url, came_by_proxy
+from images_emulator.web.forwarded_headers import base_url, is_proxied
 from images_emulator.web.json_responses import json_response
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class ImageResponses:
             from images_emulator.web.event_stream import EventStream  # noqa: PLC0415 - it delays the start
 
             response: Response = EventStream(
-                self._events(prepared, request), came_by_proxy=came_by_proxy(request.scope)
+                self._events(prepared, request), is_proxied=is_proxied(request.scope)
             )
         else:
             response = json_response(await self._body(request, exchange, prepared))
@@ -208,12 +208,12 @@ class ImageResponses:
             # Each image is a job of its own. So other calls get their turn between them, and the
             # images of a client that has left are not drawn.
             images = [
-                self.renderer.cached(image_request, index)
+                self.renderer.cached_image(image_request, index)
                 or await render_for_client(self.renderer, request, image_request, index)
                 for index in range(image_request.n)
             ]
             if not prepared.files:
-                prepared.files.update(enumerate(map(SentFile.of, images)))
+                prepared.files.update(enumerate(map(SentFile.from_base64, images)))
         template = prepared.templates.get(None)
         if template is None:
             usage = None if by_url else await self._usage(image_request)
@@ -301,10 +301,10 @@ class ImageResponses:
         image_request = prepared.request
         is_last = index == image_request.partial_images
         partial = None if is_last else index
-        encoded = self.renderer.cached(image_request, 0, partial)
+        encoded = self.renderer.cached_image(image_request, 0, partial)
         if encoded is None:
             encoded = await render_for_client(self.renderer, request, image_request, 0, partial)
-        prepared.files[index] = SentFile.of(encoded)
+        prepared.files[index] = SentFile.from_base64(encoded)
         template = prepared.templates.get(index)
         if template is None:
             if is_last:

@@ -19,14 +19,14 @@ from images_emulator.contract.calendar import Day
 from images_emulator.contract.call_image import ImageLoader
 from images_emulator.contract.dialect import Dialect
 from images_emulator.contract.http_headers import header_value
-from images_emulator.contract.notices import MODEL_SHUT_DOWN, NOTICE_HEADER, past_limit
+from images_emulator.contract.notices import MODEL_SHUT_DOWN, NOTICE_HEADER, limit_notice
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.policy import Policy
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import ImageRequest, ParsedCall
 from images_emulator.contract.validation import validate
 from images_emulator.exchange.call_details import details_of
-from images_emulator.exchange.exchange import MAX_LATE_PARSE_BYTES
+from images_emulator.exchange.exchange import MAX_REPARSE_BYTES
 from images_emulator.exchange.request_head import RawHeaders
 from images_emulator.exchange.served_exchange import (
     OwnAnswerSearch,
@@ -67,7 +67,7 @@ class ImagesAPI:
         return imaging.image_loader.PillowImageLoader(
             self.emulator.files.data,
             fetcher(settings),
-            imaging.decode_limits.DecodeLimits.of(settings),
+            imaging.decode_limits.DecodeLimits.from_settings(settings),
         )
 
     def handler(self, operation: Operation, model_of: ModelLookup | None = None) -> Handler:
@@ -176,7 +176,7 @@ class ImagesAPI:
             prepared = PreparedCall(await self._validated(request, exchange, call, policy), body)
         if key:
             length = exchange.body_bytes
-            if length > MAX_LATE_PARSE_BYTES:
+            if length > MAX_REPARSE_BYTES:
                 prepared.details = details_of(call, prepared.request)
                 exchange.cached_details = prepared.details
             # The body, its texts in the request (up to four times its length), and the same texts
@@ -193,13 +193,13 @@ class ImagesAPI:
         if not call.operation.reads_uploads:
             return validate(call, self.loader, policy, dialect)
         files, owner = self.emulator.files, file_owner(exchange, self.emulator.settings)
-        loader = self.loader.for_call(lambda identity: files.data(identity, owner))
+        loader = self.loader.for_call(lambda file_id: files.data(file_id, owner))
         try:
             return await self._validated_with_uploads(request, call, policy, dialect, loader)
         except APIError as error:
-            if loader.passed_setting:
+            if loader.exceeded_setting:
                 settings = self.emulator.settings
-                error.add_notice(past_limit("an image", settings, loader.passed_setting))
+                error.add_notice(limit_notice("an image", settings, loader.exceeded_setting))
             raise
 
     async def _validated_with_uploads(

@@ -162,11 +162,11 @@ class JournalAPI(AdminHandlers):
         except UnknownCallError as error:
             raise admin_errors.no_such_request(id=error.id) from None
 
-    async def _with_id(self, identity: str) -> Exchange:
+    async def _with_id(self, call_id: str) -> Exchange:
         """The exchange with that id. Raises APIError where the journal has none."""
-        exchange = await self.journal.get(identity)
+        exchange = await self.journal.get(call_id)
         if not exchange:
-            raise admin_errors.no_such_request(id=identity)
+            raise admin_errors.no_such_request(id=call_id)
         return exchange
 
     async def requests(

@@ -347,11 +347,13 @@ def stream_events(exchange: Exchange) -> list[StreamEvent]:
     return events
 
 
-def _measured(exchange: Exchange, file: Callable[[str], bytes | None]) -> Iterator[UploadDetails]:
+def _measured(
+    exchange: Exchange, read_file: Callable[[str], bytes | None]
+) -> Iterator[UploadDetails]:
     """The uploads of a call. Pixels that are not known yet are read from the files."""
     uploads = exchange.uploads
     unknown = any(each.pixels is None and keeps_upload(exchange, each) for each in uploads)
-    files = uploads_data(exchange, file) if unknown else iter(())
+    files = uploads_data(exchange, read_file) if unknown else iter(())
     for each in uploads:
         data = next(files, None)
         if each.pixels is None and data is not None:
@@ -367,12 +369,13 @@ def _answer(exchange: Exchange) -> ShownAnswer | None:
 
 
 def detail(
-    exchange: Exchange, attempts: Iterable[Exchange], file: Callable[[str], bytes | None]
+    exchange: Exchange, attempts: Iterable[Exchange], read_file: Callable[[str], bytes | None]
 ) -> FullCall:
-    """The detail of a call with its *attempts*. *file* gives the content of a file by its id."""
+    """The detail of a call with its *attempts*. *read_file* gives the content of a file by its
+    id."""
     body = exchange.body
     fields = _summary_fields(exchange)
-    fields["uploads"] = [*_uploads(exchange, _measured(exchange, file))]
+    fields["uploads"] = [*_uploads(exchange, _measured(exchange, read_file))]
     return FullCall(
         **fields,
         query=exchange.query,

@@ -18,7 +18,7 @@ from images_emulator.exchange.served_exchange import EXCHANGE, ServedExchange
 from images_emulator.exchange.trace_context import CALL_ID
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
-from images_emulator.state.identity import random_digits, random_uuid
+from images_emulator.state.random_ids import random_digits, random_uuid
 from images_emulator.web.answer_recorder import (
     AnswerRecorder,
     HeldAnswerRecorder,
@@ -26,7 +26,7 @@ from images_emulator.web.answer_recorder import (
 )
 from images_emulator.web.fault_middleware import FaultMiddleware
 from images_emulator.web.memory_release import release_memory
-from images_emulator.web.page_files import is_opened_in_browser
+from images_emulator.web.page_files import is_browser_navigation
 
 
 class JournalMiddleware:
@@ -94,7 +94,7 @@ class JournalMiddleware:
         """Whether the call is to the admin API, or of a browser that opens the page."""
         path = scope["path"]
         return is_admin_path(path) or (
-            path == "/" and self._leads_to_page and is_opened_in_browser(scope)
+            path == "/" and self._leads_to_page and is_browser_navigation(scope)
         )
 
     def _release(self, parts: list[Any]) -> None:
@@ -128,12 +128,12 @@ class JournalMiddleware:
             exchange.time = clock.now()
             # A client that has found the entry may have advanced the clock meanwhile. That advance
             # counts for this call.
-            exchange.advanced_at_arrival = max(
-                exchange.advanced_at_arrival, clock.advanced_before(own_advanced_seconds)
+            exchange.advanced_seconds_at_arrival = max(
+                exchange.advanced_seconds_at_arrival, clock.advanced_before(own_advanced_seconds)
             )
         finally:
             # Observers hear of the arrival before the completion, also where the entry failed.
-            journal.tell_arrival(exchange)
+            journal.notify_arrival(exchange)
 
     async def _note_picture(self, exchange: ServedExchange) -> None:
         """Give the exchange of a download the request that the picture answers."""
@@ -154,7 +154,7 @@ class JournalMiddleware:
                 time,
                 "download",
                 connection=connection,
-                advanced_at_arrival=advanced,
+                advanced_seconds_at_arrival=advanced,
                 namespace=self.emulator.namespace,
             )
         dialect = dialect_at(path)
@@ -165,6 +165,6 @@ class JournalMiddleware:
             dialect=dialect,
             image_operation=image_operation_at(path),
             connection=connection,
-            advanced_at_arrival=advanced,
+            advanced_seconds_at_arrival=advanced,
             namespace=self.emulator.namespace,
         )

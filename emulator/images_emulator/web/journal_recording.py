@@ -74,7 +74,7 @@ def drawn_pictures(exchange: Exchange, renderer: Renderer) -> Pictures:
     *renderer*."""
     pictures: dict[PictureOfCall, bytes] = {}
     for request, (index, partial) in pictures_of(exchange):
-        cached = renderer.cached(request, index, partial)
+        cached = renderer.cached_image(request, index, partial)
         if cached is not None:
             pictures[index, partial] = cached
         elif (index, partial) not in pictures:
@@ -102,7 +102,7 @@ def recording_of(exchange: Exchange, pictures: Pictures) -> Recording:
         note=f"fault: {exchange.fault}" if exchange.fault else "",
         recorded_at=exchange.time,
     )
-    redacted = Redactor([exchange.head.api_key]).redacted(recording)
+    redacted = Redactor([exchange.head.api_key]).redact(recording)
     if redacted.request.body == recording.request.body:
         # The body has no credentials, and the answer repeats nothing of the call but its body.
         # Names of accounts are no secrets here: they are the emulator's own.

@@ -25,7 +25,7 @@ from pydantic import TypeAdapter
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.observers import add_observer, remove_observer
 from images_emulator.state.emulator import Emulator
-from images_emulator.state.identity import random_id
+from images_emulator.state.random_ids import random_id
 from images_emulator.state.store import LogChange
 from images_emulator.web.journal_json import stream_events, summary
 from images_emulator.web.state_json import clock_state, scenario_state, settings_json
@@ -107,10 +107,10 @@ class EventLog:
             data,
         )
 
-    def position_of(self, identity: str) -> int | None:
-        """The number in the id *identity*. None where the id is not of this log, or where the
+    def position_of(self, event_id: str) -> int | None:
+        """The number in the id *event_id*. None where the id is not of this log, or where the
         events after it are not all kept any more."""
-        run, _, number = identity.rpartition("-")
+        run, _, number = event_id.rpartition("-")
         is_number = number.isascii() and number.isdigit() and len(number) <= MAX_DIGITS
         if run != self.run or not is_number:
             return None
@@ -168,10 +168,10 @@ class _Batch:
         """The data of the event `cleared`."""
         return _JSON.dump_json({"what": self.cleared})
 
-    def notes_of(self, identity: str, exchange: Exchange | None = None) -> _CallNotes:
-        notes = self.calls.get(identity)
+    def notes_of(self, call_id: str, exchange: Exchange | None = None) -> _CallNotes:
+        notes = self.calls.get(call_id)
         if notes is None:
-            notes = self.calls[identity] = _CallNotes(exchange)
+            notes = self.calls[call_id] = _CallNotes(exchange)
         return notes
 
     def note_clearing(self, what: Cleared) -> None:
@@ -348,16 +348,16 @@ class LiveFeed:
 
     # These are called in any thread.
 
-    def arrived(self, exchange: Exchange) -> None:
+    def on_arrival(self, exchange: Exchange) -> None:
         self._on_loop(self._note_arrival, exchange)
 
-    def sent_event(self, exchange: Exchange, index: int) -> None:
+    def on_event(self, exchange: Exchange, index: int) -> None:
         self._on_loop(self._note_event, exchange, index)
 
-    def completed(self, exchange: Exchange) -> None:
+    def on_completion(self, exchange: Exchange) -> None:
         self._on_loop(self._note_completion, exchange)
 
-    def cleared(self) -> None:
+    def on_clear(self) -> None:
         self._on_loop(self._note_clearing, "requests")
 
     def _register_changed(self, name: str) -> None:

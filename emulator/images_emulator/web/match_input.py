@@ -26,7 +26,7 @@ _NOTHING: Mapping[str, Any] = {}
 
 def input_of_download(exchange: Exchange, emulator: Emulator) -> MatchInput:
     """The values of a download, which has the model and the prompt of its picture."""
-    values = MatchInput(exchange.path, download=True)
+    values = MatchInput(exchange.path, is_download=True)
     if request := exchange.request:
         values = values._replace(model=request.model.id, prompt=request.prompt)
     return _with_forms_of_prompt(values, emulator)
@@ -81,7 +81,7 @@ def _sent_values(
         prompt=_text(fields, "prompt") or "",
         api_key=api_key,
         retry_count=exchange.head.retry_count,
-        streams=call is not None and call.asks_for_stream,
+        asks_for_stream=call is not None and call.asks_for_stream,
         size=_text(fields, "size"),
         quality=_text(fields, "quality"),
         n=_number(fields.get("n")),
@@ -142,8 +142,8 @@ def _values_in_force(exchange: Exchange, request: ImageRequest, api_key: str) ->
         prompt=request.prompt,
         api_key=api_key,
         retry_count=exchange.head.retry_count,
-        streams=request.stream,
-        validated=True,
+        asks_for_stream=request.stream,
+        is_validated=True,
         size="{}x{}".format(*request.size),
         quality=request.quality,
         n=request.n,
@@ -213,10 +213,10 @@ def _files(
         if isinstance(image, Upload):
             yield image.data
             continue
-        url, identity = image.get("image_url"), image.get("file_id")
+        url, file_id = image.get("image_url"), image.get("file_id")
         if isinstance(url, str) and is_data_url(url):
             yield data_of_url(url)
-        elif isinstance(identity, str):
-            data = emulator.files.data(identity, owner)
+        elif isinstance(file_id, str):
+            data = emulator.files.data(file_id, owner)
             if data is not None:
                 yield data

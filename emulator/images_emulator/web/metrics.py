@@ -230,21 +230,21 @@ class Metrics:
 
     # --- an observer of the journal
 
-    def arrived(self, exchange: ServedExchange) -> None:
+    def on_arrival(self, exchange: ServedExchange) -> None:
         """A call begins."""
         self._add(1, "calls_in_progress")
         if self._loop is not (loop := asyncio.get_running_loop()):
             self._loop = loop
             self._schedule_sample(loop)
 
-    def sent_event(self, exchange: ServedExchange, index: int) -> None:
+    def on_event(self, exchange: ServedExchange, index: int) -> None:
         """A stream goes on."""
         self._add(1, "stream_events", endpoint_of(exchange))
 
-    def cleared(self) -> None:
+    def on_clear(self) -> None:
         """Counters go on after a reset."""
 
-    def completed(self, exchange: ServedExchange) -> None:
+    def on_completion(self, exchange: ServedExchange) -> None:
         """A call is over."""
         self._add(-1, "calls_in_progress")
         endpoint, model = endpoint_of(exchange), model_of(exchange)
@@ -344,7 +344,7 @@ class Metrics:
         renderers = {each.renderer for each in emulators}
         queues = {"render": "pool", "decode": "decoder_queue", "parse": "background_queue"}
         for name, attribute in queues.items():
-            jobs = sum(getattr(each, attribute).waiting for each in renderers)
+            jobs = sum(getattr(each, attribute).pending_count for each in renderers)
             self._set(jobs, "render_queue_jobs", name)
         processes = [process for each in renderers for process in each.pool.processes]
         self._set(sum(each.is_running for each in processes), "render_processes")

@@ -15,7 +15,7 @@ from images_emulator.recordings.folder import RecordingFolder, read_recording
 from images_emulator.recordings.recording import TRANSIENT_STATUSES, Recording
 from images_emulator.settings import Settings
 from images_emulator.state.replay import Replay
-from images_emulator.web.record_proxy import KeptCall, RecordProxy
+from images_emulator.web.record_proxy import RecordingResult, RecordProxy
 from images_emulator.web.server_names import ServerNames
 from images_emulator.web.upstream import Upstream
 
@@ -51,7 +51,8 @@ class MissRecorder:
         self._names = ServerNames(settings.host, settings.public_url)
         self._lends_key = bool(key) and not settings.api_key
         """Whether any call is let in, and gets the key."""
-        self._proxy = RecordProxy(self._upstream, self._keep, _tell, keys=(key,) if key else ())
+        keys = (key,) if key else ()
+        self._proxy = RecordProxy(self._upstream, self._save, _log_result, keys)
 
     def check(self, exchange: ServedExchange) -> None:
         """Raises APIError for a call that is not forwarded: of a page of another site, which would
@@ -82,7 +83,7 @@ class MissRecorder:
         """Wait until all recordings are kept, and close the connections to the upstream."""
         await self._proxy.finish()
 
-    def _keep(self, recording: Recording) -> Path | None:
+    def _save(self, recording: Recording) -> Path | None:
         response = recording.response
         if response is None or response.end != "complete" or response.status in _NOT_KEPT:
             return None
@@ -100,7 +101,7 @@ def _body_messages(chunks: tuple[bytes, ...]) -> Iterator[Message]:
     yield {"type": "http.request", "body": b"", "more_body": False}
 
 
-def _tell(call: KeptCall) -> None:
+def _log_result(call: RecordingResult) -> None:
     request = call.recording.request
     title = f"{request.method} {request.target}"
     if call.problem:

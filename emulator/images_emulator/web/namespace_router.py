@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote, unquote_to_bytes
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from images_emulator.admin_prefix import READING_METHODS, is_admin_path
+from images_emulator.admin_prefix import SAFE_METHODS, is_admin_path
 from images_emulator.contract import emulator_errors
 from images_emulator.contract.cors import ALLOW_ORIGIN
 from images_emulator.contract.http_headers import header_value
@@ -33,7 +33,7 @@ from images_emulator.web.downloads_api import download_of_nothing
 from images_emulator.web.json_responses import admin_error_response
 from images_emulator.web.metric_table import METRICS_PATH
 from images_emulator.web.namespaces import Namespace, Namespaces
-from images_emulator.web.page_files import is_opened_in_browser
+from images_emulator.web.page_files import is_browser_navigation
 
 _NAME: Final = itemgetter(0)
 """The name of a raw header."""
@@ -99,12 +99,12 @@ class NamespaceRouter:
         where it only looks at one, or has no access to its admin API."""
         path = scope["path"]
         if is_admin_path(path):
-            is_look = scope["method"] in READING_METHODS or path in (SESSION_PATH, *OPEN_PATHS)
-            return not is_look and self._auth.admits(scope)
+            is_look = scope["method"] in SAFE_METHODS or path in (SESSION_PATH, *OPEN_PATHS)
+            return not is_look and self._auth.has_access(scope)
         if is_preflight(scope):
             return False
         if path == "/":
-            return not (self._leads_to_page and is_opened_in_browser(scope))
+            return not (self._leads_to_page and is_browser_navigation(scope))
         return not (_is_download(scope) or path == self._metrics_path)
 
     async def _call(self, namespace: Namespace, scope: Scope, receive: Receive, send: Send) -> None:

@@ -359,7 +359,7 @@ class Namespaces:
         """A namespace that was not open, with its first open call. Raises APIError where its
         emulator cannot be made, or it *begins* and there is no room for it."""
         try:
-            emulator = self.default.in_namespace(name)
+            emulator = self.default.for_namespace(name)
         except (OSError, ValueError) as error:
             reason = str(error).rstrip(".")
             raise emulator_errors.unavailable_namespace(name=name, reason=reason) from None
@@ -421,9 +421,9 @@ class Namespaces:
         """Forget a namespace that has no open calls. The lock is held."""
         self._by_name.pop(namespace.name, None)
         namespace.emulator.close()
-        if self._loop and namespace.emulator.finishers:
+        if self._loop and namespace.emulator.cleanup_callbacks:
             # This may be a thread in which another namespace begins.
-            self._loop.call_soon_threadsafe(lambda: self._run(namespace.emulator.finish()))
+            self._loop.call_soon_threadsafe(lambda: self._run(namespace.emulator.clean_up()))
 
     def _sweep(self) -> None:
         """Forget the namespaces that are idle for too long."""

@@ -34,7 +34,7 @@ async def apply_own_answer(
     the call has an *admission* that the rate limit refuses, and where the function of an answer
     fails."""
     values = await input_of_request(exchange, prepared.request, emulator)
-    met, misses = await emulator.scenario.meet_answer(values, admission)
+    met, misses = await emulator.scenario.claim_answer(values, admission)
     if met is None:
         exchange.near_misses = (*exchange.near_misses, *misses)
         return prepared

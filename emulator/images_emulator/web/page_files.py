@@ -126,7 +126,7 @@ class PageFiles:
         return file
 
 
-def is_opened_in_browser(scope: Scope) -> bool:
+def is_browser_navigation(scope: Scope) -> bool:
     """Whether a browser asks for something to show; a client of the API asks for no HTML."""
     return scope["method"] in ("GET", "HEAD") and any(
         name == b"accept" and b"text/html" in value.lower() for name, value in scope["headers"]

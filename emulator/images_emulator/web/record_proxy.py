@@ -28,55 +28,55 @@ from images_emulator.web.upstream import ForwardedCall, Upstream, error_messages
 DOWNLOADS_GRACE_SECONDS: Final = 5.0
 """Seconds that downloads of pictures get to finish when the server stops."""
 
-Keep = Callable[[Recording], Path | None]
-"""Keeps a recording that has no credentials. Returns its file, or None where it is not to be kept.
+SaveRecording = Callable[[Recording], Path | None]
+"""Saves a recording that has no credentials. Returns its file, or None where it is not to be saved.
 It may raise OSError, and is called in one thread."""
 
 
-class KeptCall(NamedTuple):
-    """A call that was forwarded, and what became of its recording."""
+class RecordingResult(NamedTuple):
+    """What became of the recording of a call, which may not have been forwarded."""
 
     recording: Recording
-    """The recording without credentials; without headers and bodies where it was not kept."""
+    """The recording without credentials; without headers and bodies where it was not saved."""
     status: int | None
     """The status that the client got; None where there was no answer."""
     duration_ms: float
     file: Path | None
-    """The file; None where it was not kept."""
+    """The file; None where it was not saved."""
     problem: str = ""
-    """Why a recording that was to be kept could not be, in a sentence; else empty."""
+    """Why a recording that was to be saved could not be, in a sentence; else empty."""
 
 
 class RecordProxy:
     """An ASGI application that forwards calls to *upstream*. It gives their recordings, without
-    credentials, to *keep*, one after the other. Then it calls *tell* with the result, in the same
-    thread. All recordings are searched for the credentials in *keys*. A call that did not reach the
-    upstream is not kept.
+    credentials, to *save*, one after the other. Then it calls *on_result* with the result, in the
+    same thread. All recordings are searched for the credentials in *keys*. A call that did not
+    reach the upstream is not saved.
 
     Where calls get a key of one's own, a page of another site could use it: with *names*, such
     calls are refused.
 
-    A call that the stop of the server interrupts is kept as far as it came.
+    A call that the stop of the server interrupts is saved as far as it came.
     """
 
     def __init__(
         self,
         upstream: Upstream,
-        keep: Keep,
-        tell: Callable[[KeptCall], None] = lambda call: None,
+        save: SaveRecording,
+        on_result: Callable[[RecordingResult], None] = lambda result: None,
         keys: tuple[str, ...] = (),
         names: ServerNames | None = None,
     ) -> None:
         self._upstream = upstream
-        self._keep = keep
-        self._tell = tell
+        self._save = save
+        self._on_result = on_result
         self._names = names
         self._redactor = Redactor(keys)
         # One thread, so that no two long bodies are in memory at the same time.
         self._writer = DaemonThreadPool(1, thread_name_prefix="recordings")
-        self._keeping: set[asyncio.Future[None]] = set()
+        self._saving: set[asyncio.Future[None]] = set()
         self._last: asyncio.Future[None] | None = None
-        """The future that was added to `_keeping` last; it may have ended."""
+        """The future that was added to `_saving` last; it may have ended."""
         self._downloading: set[asyncio.Future[RecordedDownload]] = set()
         self._is_finishing = False
 
@@ -96,10 +96,10 @@ class RecordProxy:
         finally:
             if call.is_recordable or call.status is not None:
                 record = self._record if call.is_recordable else self._tell_of_part
-                keeping = asyncio.ensure_future(record(call, self._last))
-                self._last = keeping
-                self._keeping.add(keeping)
-                keeping.add_done_callback(self._keeping.discard)
+                saving = asyncio.ensure_future(record(call, self._last))
+                self._last = saving
+                self._saving.add(saving)
+                saving.add_done_callback(self._saving.discard)
             else:
                 call.close()
 
@@ -107,21 +107,21 @@ class RecordProxy:
         for message in error_messages(error):
             await send(message)
         status = error.newest.status
-        outline = Recording(
+        summary = Recording(
             RecordedRequest(scope["method"], scope["path"]), RecordedResponse(status)
         )
-        call = KeptCall(outline, status, 0.0, None, f"not forwarded: {error}")
-        await asyncio.get_running_loop().run_in_executor(self._writer, self._tell, call)
+        call = RecordingResult(summary, status, 0.0, None, f"not forwarded: {error}")
+        await asyncio.get_running_loop().run_in_executor(self._writer, self._on_result, call)
 
     async def finish(self) -> None:
-        """Wait until all recordings are kept, and close the connections to the upstream."""
-        if self._keeping:
-            await asyncio.wait([*self._keeping], timeout=DOWNLOADS_GRACE_SECONDS)
+        """Wait until all recordings are saved, and close the connections to the upstream."""
+        if self._saving:
+            await asyncio.wait([*self._saving], timeout=DOWNLOADS_GRACE_SECONDS)
         self._is_finishing = True
         for each in [*self._downloading]:
             each.cancel()
-        while self._keeping:
-            await asyncio.wait([*self._keeping])
+        while self._saving:
+            await asyncio.wait([*self._saving])
         await self._upstream.close()
         self._writer.shutdown()
 
@@ -150,13 +150,13 @@ class RecordProxy:
     async def _tell_of_part(self, call: ForwardedCall, before: asyncio.Future[None] | None) -> None:
         """Tell of a *call* that was answered before its request was whole, as an API may answer a
         body that is too long."""
-        outline = _outline(call.recording())
+        summary = _summary(call.recording())
         problem = "not recorded: the answer came before the request was whole"
         call.close()
         if before:
             await asyncio.wait([before])
-        part = KeptCall(outline, call.status, call.duration_ms, None, problem)
-        await asyncio.get_running_loop().run_in_executor(self._writer, self._tell, part)
+        part = RecordingResult(summary, call.status, call.duration_ms, None, problem)
+        await asyncio.get_running_loop().run_in_executor(self._writer, self._on_result, part)
 
     async def _download(self, url: str) -> RecordedDownload | str:
         """The download of *url*, or a sentence that says why it is not known."""
@@ -176,24 +176,24 @@ class RecordProxy:
             self._downloading.discard(downloading)
 
     def _finish_call(self, call: ForwardedCall, recording: Recording) -> None:
-        """Keep *recording*, and tell of it."""
+        """Save *recording*, and report the result."""
         file, problem = None, ""
         try:
-            redacted = self._redactor.redacted(recording)
-            file = self._keep(redacted) if call.has_reached else None
+            redacted = self._redactor.redact(recording)
+            file = self._save(redacted) if call.has_reached else None
         except Exception as error:  # noqa: BLE001 - whatever it is, the next call is recorded
-            redacted = _outline(recording)
+            redacted = _summary(recording)
             problem = f"not recorded: {_reason(error)}"
         finally:
             call.close()
-        self._tell(KeptCall(redacted, call.status, call.duration_ms, file, problem))
+        self._on_result(RecordingResult(redacted, call.status, call.duration_ms, file, problem))
 
 
 def _reason(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _outline(recording: Recording) -> Recording:
+def _summary(recording: Recording) -> Recording:
     """The part of a *recording* with credentials that may be shown: the request line without its
     query, and the status."""
     request, response = recording.request, recording.response

@@ -159,7 +159,7 @@ class RecordingSearch:
         """A resolver for the call, which may name uploaded files of its API key. The pixels that it
         decodes are limited to those of one call, so each is for one resolution."""
         files, owner = self.emulator.files, file_owner(exchange, self.emulator.settings)
-        return self.replay.resolver_of_call(lambda identity: files.data(identity, owner))
+        return self.replay.resolver_of_call(lambda file_id: files.data(file_id, owner))
 
     def _find_redacted(
         self,
@@ -172,7 +172,7 @@ class RecordingSearch:
         None where the call has no such credentials, or matches nothing."""
         sent = RecordedRequest(exchange.method, _target(scope), _headers(scope), b"".join(chunks))
         try:
-            redacted = Redactor().redacted(Recording(sent, None)).request
+            redacted = Redactor().redact(Recording(sent, None)).request
         except UnreadableBodyError:
             return None
         if (redacted.target, redacted.body) == (sent.target, sent.body):

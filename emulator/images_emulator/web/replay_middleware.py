@@ -86,7 +86,7 @@ class ReplayMiddleware:
             from images_emulator.web.miss_recorder import MissRecorder  # noqa: PLC0415 - an extra
 
             self._miss_recorder = MissRecorder(emulator.settings, replay, self._search.clear)
-            emulator.finishers = (*emulator.finishers, self._miss_recorder.finish)
+            emulator.cleanup_callbacks = (*emulator.cleanup_callbacks, self._miss_recorder.finish)
         if not replay.is_prepared:
             emulator.renderer.background_queue.submit(lambda _: self._prepare())
 
@@ -162,7 +162,7 @@ class ReplayMiddleware:
     ) -> None:
         """Answer the call with the next of the recordings that it matches. A recording that cannot
         be made of its files is a miss."""
-        position = await self.replay.next_of(match.positions)
+        position = await self.replay.claim_next(match.positions)
         try:
             played = await self._playable(position, Request(scope, receive), exchange)
         except (OSError, ValueError) as error:
@@ -301,8 +301,8 @@ class ReplayMiddleware:
         """Keep the file of an upload under its id in the recorded answer: a call that no recording
         answers may name that id. Raises APIError where the store is away."""
         file_object = json_value(b"".join(data for _, data in played.parts))
-        identity = file_object.get("id") if isinstance(file_object, Mapping) else None
-        if played.status != HTTPStatus.OK or not isinstance(identity, str):
+        file_id = file_object.get("id") if isinstance(file_object, Mapping) else None
+        if played.status != HTTPStatus.OK or not isinstance(file_id, str):
             return
         try:
             fields = await read_fields(exchange, receive, CREATE_FILE, self.emulator)
@@ -310,7 +310,7 @@ class ReplayMiddleware:
         except (APIError, ClientDisconnect):
             return
         owner = file_owner(exchange, self.emulator.settings)
-        await self.emulator.files.add(upload.filename, purpose, upload.data, identity, owner=owner)
+        await self.emulator.files.add(upload.filename, purpose, upload.data, file_id, owner=owner)
 
     async def _send_download(
         self,

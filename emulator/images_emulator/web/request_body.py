@@ -11,7 +11,7 @@ from starlette.types import Receive
 
 from images_emulator.contract import errors
 from images_emulator.contract.calendar import Day
-from images_emulator.contract.notices import past_limit
+from images_emulator.contract.notices import limit_notice
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import ParsedCall
@@ -51,7 +51,7 @@ async def read_body(
         exchange.keep_body(await _chunks(receive, settings.max_body))
     if exchange.chunks is None:
         error = errors.body_too_large()
-        error.add_notice(past_limit("a body", settings, "max_body"))
+        error.add_notice(limit_notice("a body", settings, "max_body"))
         raise error
     return exchange.chunks
 

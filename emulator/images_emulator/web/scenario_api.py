@@ -19,7 +19,7 @@ from images_emulator.contract.message_format import quoted_list
 from images_emulator.faults.fault_tables import FaultList, fault_list
 from images_emulator.scenarios import ready_scenarios
 from images_emulator.state.scenario import Scenario
-from images_emulator.step_documents.scenario_document import ScenarioDocument, Step
+from images_emulator.step_documents.scenario_document import ScenarioDocument, StepDocument
 from images_emulator.web.admin_audit import note_detail
 from images_emulator.web.admin_docs import error_responses, json_body_schema
 from images_emulator.web.admin_handlers import AdminHandlers
@@ -58,7 +58,7 @@ def _ready(name: str, text: str) -> ReadyScenario:
     return ReadyScenario(name, summary, len(tomllib.loads(text)["steps"]))
 
 
-BODIES: Final = (ScenarioDocument, Step)
+BODIES: Final = (ScenarioDocument, StepDocument)
 """Schemas of the request bodies, for the OpenAPI document."""
 
 
@@ -86,7 +86,7 @@ class ScenarioAPI(AdminHandlers):
         router.delete("/scenario/steps/{id}", responses=error_responses(admin_errors.no_such_step))(
             self.remove
         )
-        router.post("/inject", openapi_extra=json_body_schema(Step), responses=of_document)(
+        router.post("/inject", openapi_extra=json_body_schema(StepDocument), responses=of_document)(
             self.inject
         )
         router.get("/faults")(self.faults)
@@ -142,13 +142,13 @@ class ScenarioAPI(AdminHandlers):
         def add(step: Mapping[str, Any]) -> str:
             return self.scenario.add({"times": None if "answer" in step else 1, **step})
 
-        identity = await self._change(request, add)
+        step_id = await self._change(request, add)
         steps = (await self.show()).steps
         for step in steps:
-            if step.id == identity:
+            if step.id == step_id:
                 times = f", times={step.times}" if step.times else ""
                 note_detail(f"{step.title}{times}")
-        return InjectedState(steps, identity)
+        return InjectedState(steps, step_id)
 
     async def faults(self) -> FaultList:
         """The faults with their settings, and the errors that are faults by their names."""

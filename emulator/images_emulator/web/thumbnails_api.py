@@ -54,16 +54,16 @@ class ThumbnailsAPI(AdminHandlers):
             router.get(path, response_class=Response, responses=responses)(handler)
         return router
 
-    async def _entry(self, identity: str) -> Exchange:
-        entry = await self.emulator.journal.get(identity)
+    async def _entry(self, call_id: str) -> Exchange:
+        entry = await self.emulator.journal.get(call_id)
         if not entry:
-            raise admin_errors.no_such_request(id=identity)
+            raise admin_errors.no_such_request(id=call_id)
         return entry
 
-    async def _streamed(self, identity: str, index: int, partial: int) -> ImageRequest:
+    async def _streamed(self, call_id: str, index: int, partial: int) -> ImageRequest:
         """The request of the stream that has sent that partial image, also before the stream is
         over."""
-        entry = await self._entry(identity)
+        entry = await self._entry(call_id)
         request = entry.request if entry.kind == "call" else None
         # Partial images leave in their order; a fault may have kept the last ones back.
         if (
@@ -73,7 +73,7 @@ class ThumbnailsAPI(AdminHandlers):
         ):
             return request
         part = f"partial image {partial} of picture {index}"
-        raise admin_errors.no_such_part(id=identity, part=part)
+        raise admin_errors.no_such_part(id=call_id, part=part)
 
     async def thumbnail(self, id: str, index: int, edge: Edge, request: Request) -> Response:
         """A picture of the answer, its longest edge 96 or 480 pixels at most; JPEG, or WebP where
@@ -109,7 +109,7 @@ class ThumbnailsAPI(AdminHandlers):
         data = await asyncio.to_thread(upload_data, entry, index, self.emulator.files.data)
         file = None
         if data is not None:
-            limits = imaging.decode_limits.DecodeLimits.of(self.emulator.settings)
+            limits = imaging.decode_limits.DecodeLimits.from_settings(self.emulator.settings)
             with watch_disconnect(request) as disconnect:
                 file = await self.emulator.renderer.upload_thumbnail(data, edge, limits, disconnect)
         if file is None:

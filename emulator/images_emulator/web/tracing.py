@@ -195,16 +195,16 @@ class Tracing:
         self._spans[exchange.id] = span
         return trace.set_span_in_context(span, parent)
 
-    def arrived(self, exchange: ServedExchange) -> None:
+    def on_arrival(self, exchange: ServedExchange) -> None:
         """Nothing: `begin` begins the span, on the way to the endpoint."""
 
-    def sent_event(self, exchange: ServedExchange, index: int) -> None:
+    def on_event(self, exchange: ServedExchange, index: int) -> None:
         """Nothing: the journal has the times of events."""
 
-    def cleared(self) -> None:
+    def on_clear(self) -> None:
         """Nothing: spans go on after a reset."""
 
-    def completed(self, exchange: ServedExchange) -> None:
+    def on_completion(self, exchange: ServedExchange) -> None:
         """End the span of a call."""
         span = self._spans.pop(exchange.id, None)
         if span is None:

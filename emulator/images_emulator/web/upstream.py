@@ -299,7 +299,7 @@ class ForwardedCall:
         """The request, and the answer as far as it arrived. Credentials are in them. The bodies are
         read when they are first needed, which must be before `close`. A read raises OSError where
         the body could not be kept."""
-        request = RecordedRequest.late(
+        request = RecordedRequest.lazy(
             {"body": self._body.read},
             method=self._scope["method"],
             target=self._target.decode("latin-1"),
@@ -307,7 +307,7 @@ class ForwardedCall:
         )
         response = None
         if self._upstream_status is not None:
-            response = RecordedResponse.late(
+            response = RecordedResponse.lazy(
                 {"parts": self._parts},
                 status=self._upstream_status,
                 headers=self._answer_headers,

@@ -2,8 +2,8 @@
 
 It serves nothing itself. A worker that ends is replaced. The end of the supervisor ends all
 processes. After a signal, the workers have time for open answers (graceful shutdown). Where the
-supervisor was killed, each worker notices that its standard input ends, and the `Guardian` ends the
-Redis and removes the folder.
+supervisor was killed, each worker notices that its standard input ends, and the `CleanupProcess`
+ends the Redis and removes the folder.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from typing import Any, Final
 
 from images_emulator.shared_listener import NOT_SERVING, ConnectionCounts
 from images_emulator.web.metric_table import FOLDER_VARIABLE
-from images_emulator.workers.guardian import Guardian
+from images_emulator.workers.cleanup_process import CleanupProcess
 from images_emulator.workers.own_redis import OwnRedis, OwnRedisError
-from images_emulator.workers.worker_messages import Order, Report
+from images_emulator.workers.worker_messages import Report, WorkerConfig
 
 STOP_SECONDS: Final = 5.0
 """Seconds that the workers have to stop, before they are killed. They need about one."""
@@ -119,7 +119,7 @@ class Supervisor:
             raise
         self._settings = settings
         self._log_settings = log_settings
-        self._guardian = Guardian(self.folder)
+        self._cleanup_process = CleanupProcess(self.folder)
 
     @property
     def log_lock(self) -> Path:
@@ -135,7 +135,7 @@ class Supervisor:
         try:
             asyncio.run(self._run(on_ready))
         finally:
-            self._guardian.close()
+            self._cleanup_process.close()
             self._counts.close()
             self._temporary.cleanup()
 
@@ -205,7 +205,7 @@ class Supervisor:
                 raise WorkerError(f"a worker cannot be started: {error.strerror}") from None
             raise
         worker = self._workers[index] = _Worker(process, writer, monotonic())
-        order = Order(
+        config = WorkerConfig(
             settings=self._settings,
             log_settings=self._log_settings,
             listener=self._listener.fileno(),
@@ -214,7 +214,7 @@ class Supervisor:
             worker_index=index,
             log_lock=str(self.log_lock),
         )
-        writer.write(order.to_line())
+        writer.write(config.to_line())
         try:
             report = await asyncio.wait_for(_read_report(reader), REPORT_SECONDS)
         except (TimeoutError, ValueError) as error:
@@ -263,7 +263,7 @@ class Supervisor:
         process, since, delay = redis.process, monotonic(), 0.0
         while process:
             end = end_text(await process.wait())
-            # The guardian kills by number, and another process may get this one.
+            # The cleanup process kills by number, and another process may get this one.
             self._guard()
             delay = _next_delay(delay, since)
             self._notice(
@@ -281,10 +281,13 @@ class Supervisor:
                     self._notice(f"{error}; again in {delay:g} s")
 
     def _guard(self, process: Process | None = None) -> None:
-        """Let the guardian kill *process*, too; None: no process. The new guardian starts before
+        """Let the cleanup process kill *process*, too; None: no process. The new one starts before
         the old one ends."""
         processes = [process.pid] if process else []
-        before, self._guardian = self._guardian, Guardian(self.folder, processes)
+        before, self._cleanup_process = (
+            self._cleanup_process,
+            CleanupProcess(self.folder, processes),
+        )
         before.close()
 
     async def _stop(self) -> None:
@@ -319,7 +322,7 @@ async def _read_report(reader: asyncio.StreamReader) -> Report | None:
     except OSError:
         return None
     try:
-        return Report.of_line(line) if line.endswith(b"\n") else None
+        return Report.from_line(line) if line.endswith(b"\n") else None
     except (TypeError, ValueError):
         raise ValueError(f"a worker has sent no report, but {line[:80]!r}") from None
 

@@ -17,8 +17,8 @@ class _Message(Immutable, kw_only=True):
         return json.dumps(asdict(self)).encode() + b"\n"
 
 
-class Order(_Message):
-    """The message to a worker when it starts."""
+class WorkerConfig(_Message):
+    """The message to a worker when it starts: what it serves, and where."""
 
     settings: Mapping[str, Any]
     """The settings of the emulator, by their names."""
@@ -36,7 +36,7 @@ class Order(_Message):
     """The path of a file that is locked while lines are written to the terminal."""
 
     @classmethod
-    def of_line(cls, line: bytes) -> Order:
+    def from_line(cls, line: bytes) -> WorkerConfig:
         return cls(**json.loads(line))
 
 
@@ -48,9 +48,10 @@ class Report(_Message):
     pictures: str | None = None
     """The number of pictures in the folder of `pictures`, in words; None without a folder."""
     changed: Mapping[str, Any] = field(default_factory=dict)
-    """The settings whose values in the store differ from the order, by their names."""
+    """The settings whose values in the store are not those of the `WorkerConfig`, by their
+    names."""
     steps: int | None = None
-    """The number of steps in the store, where they differ from the steps of the order; else
+    """The number of steps in the store, where they differ from those of the settings; else
     None."""
     clock: str | None = None
     """How the clock of the store was moved, in words; None where it shows the system's time."""
@@ -60,5 +61,5 @@ class Report(_Message):
     """Whether the error is a wrong value of a setting."""
 
     @classmethod
-    def of_line(cls, line: bytes) -> Report:
+    def from_line(cls, line: bytes) -> Report:
         return cls(**json.loads(line))

@@ -44,7 +44,7 @@ def read_yaml(text: str, name: str) -> Any:
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         node = yaml.compose(text, Loader=loader)
-        return None if node is None else _Values(name, yaml).of(node)
+        return None if node is None else _Values(name, yaml).value_of(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark else ""
@@ -65,7 +65,7 @@ class _Values:
         self._made: dict[int, Any] = {}
         self._open: set[int] = set()
 
-    def of(self, node: yaml.Node) -> Any:
+    def value_of(self, node: yaml.Node) -> Any:
         """Return the value of *node*. Raises ValueError for a node without a value."""
         key = id(node)
         if key not in self._made:
@@ -80,7 +80,7 @@ class _Values:
         if isinstance(node, self._yaml.MappingNode):
             return dict(self._pair(key, value) for key, value in node.value)
         if isinstance(node, self._yaml.SequenceNode):
-            return [self.of(each) for each in node.value]
+            return [self.value_of(each) for each in node.value]
         if node.tag == _NULL:
             return None
         if node.tag not in _BINARY:
@@ -91,7 +91,7 @@ class _Values:
             raise self._error(node, f"it is no base64: {error}") from error
 
     def _pair(self, key_node: Any, value_node: Any) -> tuple[Any, Any]:
-        key = self.of(key_node)
+        key = self.value_of(key_node)
         if isinstance(key, bytes):
             key = key.decode("utf-8", "surrogateescape")
         if isinstance(key, list) and len(key) == 1:  # a string of a class of Python's own
@@ -100,7 +100,7 @@ class _Values:
             raise self._error(key_node, "a key must be text")
         if key in TYPED_KEYS:
             return key, self._typed(value_node)
-        return key, self.of(value_node)
+        return key, self.value_of(value_node)
 
     def _typed(self, node: Any) -> Any:
         try:

@@ -190,15 +190,15 @@ def sdk_call(source: SampleSource) -> SDKCall | None:
     if not call or call.operation not in PYTHON_METHODS or exchange.method != "POST":
         return None
     operation = call.operation
-    if not exchange.head.api_key or (text is None and not call.form):
+    if not exchange.head.api_key or (text is None and not call.is_form):
         return None
-    arguments = _form_arguments(call) if call.form else dict(call.fields)
+    arguments = _form_arguments(call) if call.is_form else dict(call.fields)
     pairs = parse_qsl(exchange.query, keep_blank_values=True)
     query = dict(pairs)
     if arguments is None or not _is_text(arguments) or len(query) < len(pairs):
         return None
     streams = arguments.get("stream") or False
-    is_json_with_images = operation is not GENERATIONS and not call.form
+    is_json_with_images = operation is not GENERATIONS and not call.is_form
     if not isinstance(streams, bool) or (streams and is_json_with_images):
         return None
     deployment = deployment_in(exchange.path)

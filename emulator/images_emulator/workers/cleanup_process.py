@@ -18,12 +18,12 @@ rm -rf "$folder"
 open."""
 
 
-class Guardian:
+class CleanupProcess:
     """A small process that waits for the end of this process, whatever the cause. Then it kills the
     *processes*, by their ids, and removes *folder*. It has a session of its own, so signals to the
     terminal's processes do not reach it.
 
-    Without a shell there is no guardian, and nothing is cleaned up.
+    Without a shell there is no such process, and nothing is cleaned up.
     """
 
     def __init__(self, folder: Path, processes: Iterable[int] = ()) -> None:
@@ -39,7 +39,7 @@ class Guardian:
             )
 
     def close(self) -> None:
-        """End the guardian, with nothing cleaned up."""
+        """End the process, with nothing cleaned up."""
         if self._process:
             self._process.kill()
             with self._process:

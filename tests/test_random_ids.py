@@ -12,7 +12,7 @@ from dataclasses import asdict
 import pytest
 
 from images_emulator.state.account import random_account
-from images_emulator.state.identity import random_digits, random_id, random_uuid
+from images_emulator.state.random_ids import random_digits, random_id, random_uuid
 
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 
@@ -53,7 +53,7 @@ def test_names_of_an_account_have_the_recorded_forms() -> None:
 def test_a_process_that_was_forked_has_other_ids() -> None:
     program = """
 import os
-from images_emulator.state.identity import random_digits
+from images_emulator.state.random_ids import random_digits
 child = os.fork()
 os.write(1, f"{random_digits()} ".encode())
 if child:

@@ -22,7 +22,7 @@ _NO_FILE: Final = ("file", "")
 _ENDS: Final = get_args(End)
 
 
-def is_plainly_right(document: Any) -> bool:
+def is_certainly_valid(document: Any) -> bool:
     """Whether the form of *document* is certainly right. A document that fails this check, such as
     one with described pictures, may still be right."""
     try:
