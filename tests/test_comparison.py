@@ -153,7 +153,7 @@ def test_the_same_place_in_several_items_is_one() -> None:
     want = {"data": [{"size": "1"}, {"size": "1"}]}
     found = compared(response(want), response({"data": [{}, {}]}))
     assert {each.where for each in found} == {"body.data[0].size", "body.data[1].size"}
-    assert {each.place for each in found} == {"body.data[].size"}
+    assert {each.path_pattern for each in found} == {"body.data[].size"}
 
 
 def test_any_stands_for_values_and_for_parts_of_a_text() -> None:

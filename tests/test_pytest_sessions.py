@@ -823,7 +823,8 @@ print(*sorted(name for name in sys.modules if name.startswith("images_emulator")
     assert done.stdout.splitlines() == [
         "",
         "images_emulator images_emulator.changeable_settings images_emulator.client_errors "
-        "images_emulator.environment images_emulator.pytest_plugin images_emulator.spelling",
+        "images_emulator.environment images_emulator.pytest_plugin images_emulator.pytest_report "
+        "images_emulator.pytest_session images_emulator.spelling",
     ]
 
 

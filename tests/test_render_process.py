@@ -254,7 +254,7 @@ def test_no_process_is_started_once_the_load_is_over() -> None:
         barrier.set()
         assert first.result(60)
         assert all(job.result(60) for job in jobs)
-    assert not pool.processes[0].was_started
+    assert not pool.processes[0].has_process
     pool.close()
 
 

@@ -22,7 +22,7 @@ import openai
 import pytest
 from openai import OpenAI
 
-from images_emulator import Emulator, Server, Settings
+from images_emulator import Emulator, Server, Settings, create_app
 from images_emulator.contract.events import event
 from images_emulator.lru_cache import LRUCache
 from images_emulator.recordings.compared_call import is_same_json
@@ -1402,6 +1402,23 @@ def test_pictures_of_a_recording_are_known_before_it_answers(play: Play) -> None
     replay.index._note = note_and_look
     replay.add(replace(recording_of(FOX), downloads=(RecordedDownload("http://x/a.png"),)))
     assert noted == [True]
+
+
+async def test_connection_of_a_miss_in_process_ends_as_the_upstream_ends_its_own(
+    server: Server, tmp_path: Path
+) -> None:
+    server.inject("connection_reset")
+    settings = Settings(replay=str(tmp_path), on_miss="record", upstream=server.base_url)
+    emulator = Emulator(settings)
+    transport = httpx2.ASGITransport(create_app(emulator))
+    headers = {"authorization": f"Bearer {KEY}"}
+    async with httpx2.AsyncClient(transport=transport, base_url="http://x") as http:
+        with pytest.raises(ConnectionResetError):
+            await http.post(GENERATIONS, json=FOX, headers=headers)
+    (call,) = emulator.journal.find()
+    assert call.outcome == "cut"
+    await emulator.stop()
+    emulator.close()
 
 
 def test_upstream_that_is_away_is_told_to_the_client(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A cache with a budget of bytes that evicts the least recently used value."""
+"""A cache with a budget, mostly of bytes, that evicts the least recently used value."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Any
 
 
 class LRUCache:
-    """A cache of values by key. Past *budget* bytes, the least recently used values are evicted; a
-    budget of 0 caches nothing. Threads may share it."""
+    """A cache of values by key. Past *budget*, the least recently used values are evicted; a budget
+    of 0 caches nothing. The budget is in the unit of the weights: bytes, or 1 for each value.
+    Threads may share it."""
 
     def __init__(self, budget: int) -> None:
         self.budget = budget
         self.weight = 0
-        """The bytes of all values: the sum of the weights that `put` got."""
+        """The sum of the weights that `put` got."""
         self._entries: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
         self._lock = Lock()
 
@@ -38,7 +39,7 @@ class LRUCache:
         """Cache *value*, unless *weight* exceeds the budget. The older value of *key* is removed in
         either case.
 
-        *weight* is about the number of bytes that would be free without key and value. Bytes that
+        In bytes, *weight* is about the number that would be free without key and value. Bytes that
         something else keeps alive do not count; what is attached to the value later counts from the
         start."""
         with self._lock:

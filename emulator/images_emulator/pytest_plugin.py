@@ -1,4 +1,5 @@
-"""The pytest plugin: fixtures, a marker, and the calls of a failed test.
+"""The pytest plugin: its hooks, a marker and the fixtures. `pytest_session.py` has the server of a
+session, `pytest_report.py` the calls of a failed test.
 
 The plugin is loaded wherever the package is installed. The server is therefore only imported when a
 test wants it, or when pytest starts with `images_emulator = session`. With `images_emulator_url` no
@@ -8,27 +9,30 @@ server is started: tests have namespaces of a running server, which others use, 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, closing, suppress
-from dataclasses import fields, replace
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Unpack
 
 import pytest
 
-from images_emulator.changeable_settings import CHANGEABLE, SettingChanges, changeable_values
+from images_emulator.changeable_settings import CHANGEABLE, SettingChanges
 from images_emulator.client_errors import ServerError
-from images_emulator.environment import TOKEN_VARIABLE, URL_VARIABLE, sdk_environment
+from images_emulator.environment import URL_VARIABLE, sdk_environment
+from images_emulator.pytest_report import TITLE, calls_since, report_of_calls
+from images_emulator.pytest_session import (
+    URL_OPTION,
+    ServerSession,
+    WiderSteps,
+    apply_settings,
+    open_namespace,
+    with_settings,
+)
 
 if TYPE_CHECKING:
-    from images_emulator.exchange.exchange import Exchange
-    from images_emulator.remote_server import RemoteServer
-    from images_emulator.server import Server
+    from images_emulator.pytest_session import AnyServer
     from images_emulator.settings import Settings
-
-    AnyServer: TypeAlias = Server | RemoteServer
 
 MARKER: Final = "images_emulator"
 """The name of the marker."""
@@ -42,32 +46,9 @@ WIDER_FIXTURES: Final = tuple(f"{FIXTURE}_{scope}" for scope in ("class", "modul
 OPTION: Final = "images_emulator"
 """The name of the option in pytest's settings."""
 
-URL_OPTION: Final = "images_emulator_url"
-"""The name of the option with the URL of a running server."""
-
-REMOTE_SETTINGS: Final = ("scenario", "api_key", "admin_token")
-"""The settings, in addition to `CHANGEABLE`, that tests on a server of `URL_OPTION` may have. The
-other settings are those with which it was started."""
-
-MAX_NAME_CHARS: Final = 80
-"""The most characters of a test's id in the name of its namespace: the last ones."""
-
-TITLE: Final = "Calls to the images emulator"
-"""Title of the calls in the report of a failed test."""
-
 MODES: Final = ("fixture", "session")
 """The times at which the server may start: with the first test that wants it, or before pytest
 looks for tests."""
-
-MAX_REPORTED_CALLS: Final = 50
-"""The most calls that a report shows: the latest ones."""
-
-MAX_REPORTED_PROMPT_CHARS: Final = 200
-"""The most characters of a prompt that a report shows."""
-
-MAX_REPORTED_MESSAGE_CHARS: Final = 1000
-"""The most characters of an error's message that a report shows. Only messages that quote are
-longer."""
 
 OCCUPIED_SCENARIO: Final = (
     f"pytest.mark.{MARKER}: its scenario would replace the steps that a fixture of wider scope has "
@@ -76,81 +57,7 @@ OCCUPIED_SCENARIO: Final = (
 """The failure of a test whose marker has a scenario, where a fixture has steps of its own."""
 
 
-class _WiderSteps:
-    """The steps of the scenario that fixtures of wider scope have injected or begun. *steps* are
-    those that there were before these fixtures. The steps of the server's own scenario are not
-    theirs, nor are those that tests leave."""
-
-    def __init__(self, steps: Sequence[Mapping[str, Any]]) -> None:
-        self._own_documents = [*map(_step_document, steps)]
-        self._known = {step["id"] for step in steps}
-        self._ids: set[str] = set()
-
-    def begin_test(self, steps: Sequence[Mapping[str, Any]]) -> bool:
-        """Count the steps that are new among *steps*, before a test, as those of these fixtures.
-        Return whether these have any left."""
-        self._ids &= {step["id"] for step in steps}
-        self._ids |= {
-            step["id"]
-            for step in steps
-            if step["id"] not in self._known and _step_document(step) not in self._own_documents
-        }
-        return bool(self._ids)
-
-    def end_test(self, steps: Sequence[Mapping[str, Any]]) -> None:
-        """Take what is new among *steps* for steps of the test that ends."""
-        self._known = {step["id"] for step in steps}
-
-
-def _step_document(step: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The *step* without what changes when its scenario begins again or a call meets it."""
-    return {name: value for name, value in step.items() if name not in ("id", "met", "spent")}
-
-
-class _Session:
-    """The session's server, and the number of fixtures that have it at the moment. With a URL of a
-    server that tests share it is the namespace of the fixture at the moment."""
-
-    def __init__(self, url: str | None) -> None:
-        self.url = url
-        """The URL of a server that others use, too; None where the session has its own server."""
-        self.server: AnyServer | None = None
-        self.early = False
-        """Whether the server was started before the collection of tests."""
-        self.environment = ExitStack()
-        """Restores the variables that an early server has set."""
-        self.users = 0
-        self.wider_steps: _WiderSteps | None = None
-        """None without a fixture of wider scope."""
-
-    def start(self, settings: Settings | None = None) -> AnyServer:
-        """Serve early, or serve again with other *settings* on the same port."""
-        if self.url:
-            from images_emulator.settings import Settings  # noqa: PLC0415 - most sessions start none
-
-            self.server = _namespace(self.url, "session", Settings())
-            keys: Sequence[str] = ()
-        else:
-            from images_emulator.server import Server  # noqa: PLC0415 - most sessions start none
-
-            if isinstance(self.server, Server) and settings:
-                settings = replace(settings, port=settings.port or self.server.port)
-                self.stop()
-            self.server = Server(settings).__enter__()
-            keys = self.server.settings.api_key
-        self.early = True
-        self.environment.enter_context(sdk_environment(self.server.url, keys))
-        return self.server
-
-    def stop(self) -> None:
-        self.environment.close()
-        # The server of a namespace may be gone.
-        with suppress(ServerError):
-            if self.server:
-                self.server.close()
-
-
-_SESSION: Final = pytest.StashKey[_Session]()
+_SESSION: Final = pytest.StashKey[ServerSession]()
 _LAST_CALL_BEFORE: Final = pytest.StashKey["str | None"]()
 
 
@@ -179,7 +86,7 @@ def _begin_session(config: pytest.Config, flag: str | None) -> None:
     if _SESSION in config.stash:
         return
     url = os.environ.get(URL_VARIABLE) or config.getini(URL_OPTION) or None
-    session = config.stash[_SESSION] = _Session(url)
+    session = config.stash[_SESSION] = ServerSession(url)
     config.add_cleanup(session.stop)
     if mode == "session":
         try:
@@ -242,65 +149,15 @@ def images_emulator_server(
     `images_emulator_url` a namespace for each."""
     session = pytestconfig.stash[_SESSION]
     if session.early and session.server:
-        yield _with_settings(session, session.server, images_emulator_settings)
+        yield with_settings(session, session.server, images_emulator_settings)
     elif session.url:
-        with closing(_namespace(session.url, "session", images_emulator_settings)) as server:
+        with closing(open_namespace(session.url, "session", images_emulator_settings)) as server:
             yield server
     else:
         from images_emulator.server import Server  # noqa: PLC0415 - most sessions start none
 
         with Server(images_emulator_settings) as own_server:
             yield own_server
-
-
-def _with_settings(session: _Session, server: AnyServer, settings: Settings) -> AnyServer:
-    """The early *server* with these *settings*: the same server, or another one in its place."""
-    if session.url:
-        _apply_settings(settings, server)
-        return server
-    is_same = getattr(server, "settings", None) == settings
-    return server if is_same else session.start(settings)
-
-
-def _namespace(url: str, title: str, settings: Settings) -> RemoteServer:
-    """A new namespace, with these *settings*, of the server at *url*. Fails the test where the
-    server does not answer."""
-    from images_emulator.remote_server import RemoteServer  # noqa: PLC0415 - most sessions need none
-
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
-    words = re.sub(r"[^\w.-]+", "-", title, flags=re.ASCII)[-MAX_NAME_CHARS:].strip("-.")
-    name = f"{worker}-{words}-{os.urandom(4).hex()}"
-    token = settings.admin_token or os.environ.get(TOKEN_VARIABLE) or None
-    try:
-        with ExitStack() as stack:
-            server = stack.enter_context(RemoteServer(url, name, admin_token=token))
-            _apply_settings(settings, server)
-            stack.pop_all()
-    except (ServerError, ValueError) as error:
-        raise pytest.fail.Exception(f"{URL_OPTION}: {error}", pytrace=False) from None
-    return server
-
-
-def _apply_settings(settings: Settings, server: AnyServer) -> None:
-    """Give a namespace these *settings*. Each reset puts the settings of its server back. Raises
-    ValueError."""
-    names = [
-        each.name
-        for each in fields(settings)
-        if each.name not in (*CHANGEABLE, *REMOTE_SETTINGS)
-        and getattr(settings, each.name) != each.default
-    ]
-    if names:
-        raise ValueError(
-            f"{', '.join(names)} of images_emulator_settings can only be set where the server "
-            "is started"
-        )
-    defaults = {each.name: each.default for each in fields(settings)}
-    values = changeable_values(settings)
-    changes = {name: value for name, value in values.items() if value != defaults[name]}
-    server.configure(**changes)
-    if settings.scenario is not None:
-        server.begin_scenario(settings.scenario)
 
 
 def _images_emulator(
@@ -319,7 +176,7 @@ def _images_emulator(
             server = session.server
         else:
             title = request.node.nodeid or "session"
-            server = stack.enter_context(closing(_namespace(session.url, title, settings)))
+            server = stack.enter_context(closing(open_namespace(session.url, title, settings)))
             stack.callback(setattr, session, "server", None)
         session.server = server
         # The server of an overridden fixture has settings of its own.
@@ -332,7 +189,7 @@ class _FixtureUse(NamedTuple):
     """What one fixture has to do with its server."""
 
     request: pytest.FixtureRequest
-    session: _Session
+    session: ServerSession
     server: AnyServer
     settings: Settings
 
@@ -368,10 +225,10 @@ def _emptied(use: _FixtureUse) -> Iterator[AnyServer]:
         if session.early or not session.url:
             server.reset()
             if session.url:
-                _apply_settings(settings, server)
+                apply_settings(settings, server)
 
     reset()
-    session.wider_steps = None if use.is_of_test else _WiderSteps(server.current_steps())
+    session.wider_steps = None if use.is_of_test else WiderSteps(server.current_steps())
     try:
         if marker := use.marker:
             _apply_marker_or_fail(marker, server, request.config.rootpath)
@@ -460,47 +317,10 @@ def pytest_runtest_makereport(
     # Another plugin's hook may have failed the test before this plugin's setup.
     before = item.stash.get(_LAST_CALL_BEFORE, None)
     try:
-        calls = _calls_since(before, server.requests)
+        calls = calls_since(before, server.requests)
     except ServerError as error:
         report.sections.append((TITLE, str(error)))
         return report
     if calls:
-        lines = (
-            [f"… and {len(calls) - MAX_REPORTED_CALLS} before"]
-            if len(calls) > MAX_REPORTED_CALLS
-            else []
-        )
-        text = "\n".join([*lines, *map(_call_report, calls[-MAX_REPORTED_CALLS:])])
-        report.sections.append((TITLE, text))
+        report.sections.append((TITLE, report_of_calls(calls)))
     return report
-
-
-def _calls_since(before: str | None, calls: list[Exchange]) -> list[Exchange]:
-    """The *calls* that came after the one with the id *before*, all where a reset has removed that
-    one."""
-    identities = [call.id for call in calls]
-    return calls[identities.index(before) + 1 :] if before in identities else calls
-
-
-def _call_report(call: Exchange) -> str:
-    """A line about a call, followed by indented lines with its prompt, error, fault and near
-    misses."""
-    error = call.error or {}
-    values = {
-        "prompt": _report_text(call.prompt, MAX_REPORTED_PROMPT_CHARS),
-        "param": error.get("param"),
-        "message": _report_text(error.get("message"), MAX_REPORTED_MESSAGE_CHARS),
-        "fault": call.fault,
-        "near miss": next(iter(call.near_misses), None),
-        "retry": call.retries or None,
-    }
-    lines = [f"    {name}: {value}" for name, value in values.items() if value is not None]
-    return "\n".join([str(call), *lines])
-
-
-def _report_text(text: str | None, max_chars: int) -> str | None:
-    """*text* in one line, cut to *max_chars*."""
-    if text is None:
-        return None
-    line = " ".join(text.split())
-    return line if len(line) <= max_chars else f"{line[:max_chars]}…"

@@ -161,14 +161,15 @@ class Configuration(NamedTuple):
         if path is None and os.path.exists(SETTINGS_FILE):
             path = SETTINGS_FILE
         mistakes: list[str] = []
-        for name in given if for_server else ():
-            setting = _by_name()[name]
-            _collect(mistakes, setting.check, given[name], setting.flag)
+        if for_server:
+            for name, value in given.items():
+                setting = _by_name()[name]
+                _collect(mistakes, setting.check, value, setting.flag)
         variables = _collect(mistakes, parse_variables, os.environ, check=for_server) or {}
-        document, lines = (path and _collect(mistakes, _read_file, path, check=for_server)) or (
-            {},
-            {},
-        )
+        document: dict[str, Any] = {}
+        lines: Mapping[str, int] = {}
+        if path and (read := _collect(mistakes, _read_file, path, check=for_server)):
+            document, lines = read
         configuration = cls(given, variables, document, path, lines)
         if for_server and not mistakes:
             mistakes = [

@@ -134,7 +134,7 @@ class _Tally:
         if outcome.skipped:
             self.skipped[outcome.skipped] += 1
         for each in outcome.differences:
-            self.places[each.kind][each.place] += 1
+            self.places[each.kind][each.path_pattern] += 1
 
     @property
     def kinds(self) -> list[tuple[str, Counter[str]]]:

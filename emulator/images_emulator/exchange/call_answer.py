@@ -45,7 +45,8 @@ class CallAnswer:
     sent: SentAnswer = field(default_factory=SentAnswer)
     """The part that has left."""
     is_hung_up: bool = False
-    """Whether a fault or a recording closed the connection."""
+    """Whether a fault, a recording, or an upstream that ended its own connection closed the
+    connection."""
     is_reset: bool = False
     """Whether the connection was closed with a TCP reset."""
     is_stopped: bool = False
@@ -55,5 +56,5 @@ class CallAnswer:
 
     @property
     def is_closed(self) -> bool:
-        """Whether the server closed the connection: by a fault, a recording or its stop."""
+        """Whether the server closed the connection: see `is_hung_up` and `is_stopped`."""
         return self.is_hung_up or self.is_stopped

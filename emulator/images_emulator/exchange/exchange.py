@@ -280,8 +280,9 @@ class Exchange:
 
     @property
     def outcome(self) -> Outcome:
-        """`answered`, `refused`, `failed` (a stream that ended with an error), `cut` (by a fault,
-        a recording or the stop of the server), `gone` (the client left first) or `waiting`."""
+        """`answered`, `refused`, `failed` (a stream that ended with an error), `cut` (the server
+        closed the connection: for a fault or a recording, as its upstream did, or when it
+        stopped), `gone` (the client left first) or `waiting`."""
         answer, is_over = self.answer, self.duration_ms is not None
         return outcome_of(answer.sent, is_over=is_over, is_closed=answer.is_closed)
 

@@ -12,7 +12,8 @@ Outcome = Literal["answered", "refused", "failed", "cut", "gone", "waiting"]
 - `answered`: its answer left whole, with a status below 400.
 - `refused`: its answer left whole, with another status.
 - `failed`: its stream ended with an error event.
-- `cut`: a fault, a recording or the stop of the server closed the connection before the end.
+- `cut`: the server closed the connection before the end: for a fault or a recording, because its
+  upstream did, or because it stopped.
 - `gone`: the client left before the end.
 - `waiting`: the call is not over.
 """
@@ -20,7 +21,7 @@ Outcome = Literal["answered", "refused", "failed", "cut", "gone", "waiting"]
 
 def outcome_of(sent: SentAnswer, *, is_over: bool, is_closed: bool) -> Outcome:
     """The outcome of a call. *sent* is the part of its answer that has left. *is_closed*: the
-    emulator closed the connection, by a fault, a recording or its stop."""
+    server closed the connection; see `CallAnswer.is_closed`."""
     if not is_over:
         return "waiting"
     if sent.is_stream and sent.error_body:

@@ -60,7 +60,8 @@ async def hang_up(exchange: ServedExchange, receive: Receive, *, reset: bool) ->
     """Close the connection once all sent bytes have left, with a TCP RST where *reset*. Then wait
     until the client has left. The journal has the complete call before the client can see the end.
 
-    A call in process has no connection: the application raises ConnectionResetError instead.
+    A call in process has no connection: the middleware that lets it end in this way raises
+    ConnectionResetError then.
     """
     exchange.answer.is_hung_up = True
     exchange.answer.is_reset = reset

@@ -243,7 +243,7 @@ def _background_runs(
     return runs
 
 
-def _draw_shades(draw: Any, points: ImagePath.Path, shades: Shades) -> None:
+def _draw_shades_and_lower(draw: Any, points: ImagePath.Path, shades: Shades) -> None:
     """Draw *points* in each of *shades*, and move them down by a third of a pixel after each
     shade."""
     for shade in shades:
@@ -286,11 +286,12 @@ def hill(
         points = ImagePath.Path(columns)
         points.transform((1, 0, left, 0, rise, start + 1 / 6))
         if len(runs) == 1:
-            _draw_shades(draw, points, palette.shades(runs[0][1], index))
+            _draw_shades_and_lower(draw, points, palette.shades(runs[0][1], index))
         else:
             ends = [*(first for first, _ in runs[1:]), right - left]
             for (first, background), last in zip(runs, ends, strict=True):
-                _draw_shades(draw, points[first:last], palette.shades(background, index))
+                # A slice is a copy, so *points* are lowered below.
+                _draw_shades_and_lower(draw, points[first:last], palette.shades(background, index))
             points.transform((1, 0, 0, 0, 1, 2 / 3))
         draw.draw_points(points, index)
         points.transform((1, 0, 0, 0, 1, 1))

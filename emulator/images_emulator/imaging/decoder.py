@@ -46,8 +46,8 @@ MAX_HELD_PIXEL_BYTES: Final = 128 * 2**20
 upload beyond that has its pixels released, and is decoded again for rendering."""
 
 DECODE_LOCK: Final = Lock()
-"""Held while a file is decoded. A process decodes one file at a time: see
-`decode_limits.bytes_to_decode`."""
+"""Held while an upload or a large own picture is decoded: a process decodes one of these at a time,
+see `decode_limits.bytes_to_decode`."""
 
 REQUEST_OVERHEAD_BYTES: Final = 1024
 """Bytes that a request holds besides its texts and uploads."""

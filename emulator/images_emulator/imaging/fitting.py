@@ -50,8 +50,9 @@ MAX_FACTS: Final = 4096
 
 class FileFacts(NamedTuple):
     """The properties of a file. *output_format* is its value of the parameter `output_format`, or
-    None. *size* is the upright size, or None for a file that cannot be decoded. *mistake* then says
-    why, as a predicate without a subject, such as `is no PNG, JPEG, WebP or GIF`."""
+    None. *size* is the upright size, or None for a file that cannot be opened or decoded. *mistake*
+    then says why, as a predicate without a subject, such as `is no PNG, JPEG, WebP or GIF`.
+    `head_of` does not find out whether the file can be decoded."""
 
     output_format: str | None
     size: Pixels | None
@@ -66,7 +67,8 @@ _first_frames: Final = LRUCache(MAX_FRAME_BYTES)
 Calls with other prompts get the same frame with another recipe. Only the budget evicts frames."""
 
 _facts: Final = LRUCache(MAX_FACTS)
-"""`FileFacts` by the digest of the file, which alone decides them."""
+"""`FileFacts` by the digest of the file, which alone decides them, each of weight 1. Only the
+budget evicts them."""
 
 
 @contextmanager

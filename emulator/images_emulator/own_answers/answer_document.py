@@ -80,7 +80,7 @@ def _header_pairs(value: Any) -> Any:
             if not isinstance(name, str) or not isinstance(each, str):
                 raise ValueError(f"header '{name}' has a value that is no text")
             pairs.append((name, each))
-    AnswerOverrides(headers=tuple(pairs))
+    AnswerOverrides(headers=tuple(pairs))  # raises ValueError for what HTTP cannot send
     return tuple(pairs)
 
 
@@ -92,7 +92,7 @@ def _seconds(value: Any) -> Any:
 
 
 def _check_created(value: int) -> int:
-    AnswerOverrides(created=value)
+    AnswerOverrides(created=value)  # raises ValueError for a date that answers cannot have
     return value
 
 
@@ -154,7 +154,7 @@ class RawAnswerDocument(StrictModel, arbitrary_types_allowed=True):
             raise ValueError("it has a body or a file, not both")
         if self.file is not None and (callable(self.file) or len(self.file) != 1):
             raise ValueError("expected one file")
-        # Raises ValueError for what HTTP cannot send.
+        # A property, which is made and kept here: it raises ValueError for what HTTP cannot send.
         _ = self.answer
         return self
 

@@ -107,8 +107,9 @@ class AnswerDifference(Immutable):
     recorded: str
 
     @property
-    def place(self) -> str:
-        """*where* without the indexes of items, so that it is the same in many answers."""
+    def path_pattern(self) -> str:
+        """*where* without the indexes of items, such as `body.data[].url`: it is the same in many
+        answers."""
         return _INDEX.sub("[]", self.where)
 
     def __str__(self) -> str:

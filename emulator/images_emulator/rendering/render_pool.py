@@ -40,7 +40,7 @@ class RenderPool(JobQueue):
     def _after_submission(self, waiting: int) -> None:
         self._busy_submissions = self._busy_submissions + 1 if waiting else 0
         is_under_load = self._busy_submissions > BUSY_SUBMISSIONS
-        if waiting and any(is_under_load or process.was_started for process in [*self._idle]):
+        if waiting and any(is_under_load or process.has_process for process in [*self._idle]):
             self._add_process()
 
     def _add_process(self) -> None:

@@ -105,7 +105,7 @@ class RenderProcess:
         raise ProcessGoneError("the process that renders has gone")
 
     @property
-    def was_started(self) -> bool:
+    def has_process(self) -> bool:
         """Whether a process was started, and nobody has noticed yet that it has ended."""
         return self._process is not None
 
@@ -116,7 +116,7 @@ class RenderProcess:
         return process is not None and process.poll() is None
 
     def start(self) -> bool:
-        """Start the process and wait until it has rendered once. Returns `was_started`."""
+        """Start the process and wait until it has rendered once. Returns `has_process`."""
         if self._process is None:
             with suppress(RuntimeError):
                 self.render_files(WARM_UP, 0, None)

@@ -69,7 +69,7 @@ class MemoryRecords(Generic[T]):
 
     def __init__(self, budget: int) -> None:
         self.weight = 0
-        """Bytes that the values hold, about."""
+        """The sum of the weights, in the unit of the budget."""
         self._budget = budget
         self._records: OrderedDict[str, _Record[T]] = OrderedDict()
         self._lock = Lock()

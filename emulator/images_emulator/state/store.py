@@ -120,8 +120,8 @@ class LogCodec(Immutable, Generic[T]):
 
 
 class ContainerSize(NamedTuple):
-    """The *number* of the values in a container, and their *weight*: about the bytes that they take
-    together."""
+    """The *number* of the values in a container, and their *weight*, in the unit of its budget:
+    about the bytes that they take together, or 1 for each."""
 
     number: int
     weight: int
@@ -163,7 +163,7 @@ class Records(Protocol[T]):
         expiry: datetime | None = None,
         soon: bool = False,
     ) -> None:
-        """Store *values* by their keys, each of about *weight* bytes. Records that have expired
+        """Store *values* by their keys, each of that *weight*. Records that have expired
         before *now* are dropped, beginning with the oldest, up to the first that has not expired.
         Where *weight* is more than the budget, nothing is stored or dropped. With *soon*, a shared
         store stores the values together with its next operation."""

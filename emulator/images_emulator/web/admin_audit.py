@@ -1,5 +1,6 @@
-"""The audit of the admin API: a log record for each call that changes something, and for each call
-that is refused access. A call that only reads has none."""
+"""The audit of the admin API: a log record for each call whose method is not safe, whether it
+changes something or is refused, and for each call that is refused access. Any other call has
+none."""
 
 from __future__ import annotations
 

@@ -56,7 +56,8 @@ class SessionCookie:
 
 
 class AdminAuth:
-    """Wraps the admin API of a server or of its *namespace*, and logs the calls that it refuses.
+    """Wraps the admin API of a server or of its *namespace*, or `/metrics`, and logs the calls that
+    it refuses.
 
     For the names under which a page of another site can reach it, see `ServerNames`. To another
     name than the server's own a browser does not send the cookie.
