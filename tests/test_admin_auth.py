@@ -10,6 +10,7 @@ import pytest
 
 from images_emulator import RemoteServer, Server, Settings
 from images_emulator.client_errors import ServerError
+from images_emulator.web.session_api import MAX_TOKEN_BODY_BYTES
 
 
 def ask(server: Server, path: str = "/_emulator/settings", **headers: str) -> httpx2.Response:
@@ -200,6 +201,14 @@ def test_a_wrong_token_begins_no_session(closed: Server, token: str) -> None:
     answer = httpx2.post(f"{closed.url}/_emulator/session", content=body)
     assert (answer.status_code, code_of(answer)) == (401, "wrong_admin_token")
     assert "set-cookie" not in answer.headers
+
+
+def test_a_body_longer_than_any_token_begins_no_session(closed: Server) -> None:
+    body = json.dumps({"token": "secret"}).ljust(MAX_TOKEN_BODY_BYTES)
+    url = f"{closed.url}/_emulator/session"
+    assert httpx2.post(url, content=body).status_code == 204
+    refused = httpx2.post(url, content=f"{body} ")
+    assert (refused.status_code, refused.headers.get("set-cookie")) == (413, None)
 
 
 def test_another_token_has_another_cookie(closed: Server) -> None:

@@ -110,10 +110,13 @@ async def _parsed(
     return await emulator.renderer.run_in_background(parse) if exchange.is_large else parse()
 
 
-async def read_admin_json(receive: Receive, emulator: Emulator) -> dict[str, Any]:
+async def read_admin_json(
+    receive: Receive, emulator: Emulator, max_bytes: int | None = None
+) -> dict[str, Any]:
     """The object in the JSON body of a call to the admin API. Raises APIError where there is none,
-    and ClientDisconnect."""
-    body = await _chunks(receive, emulator.settings.max_body)
+    or the body is longer than *max_bytes* (None: than the settings allow), and
+    ClientDisconnect."""
+    body = await _chunks(receive, emulator.settings.max_body if max_bytes is None else max_bytes)
     if body is None:
         raise errors.body_too_large()
     if sum(map(len, body)) > MAX_BYTES_ON_LOOP:

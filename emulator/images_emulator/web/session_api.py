@@ -19,6 +19,9 @@ from images_emulator.web.request_body import read_admin_json
 COOKIE_PATH: Final = "/"
 """The path of the cookie. Pages of namespaces have other paths than `/_emulator/`."""
 
+MAX_TOKEN_BODY_BYTES: Final = 65_536
+"""The longest body with a token. It is read before the client has access."""
+
 
 class Token(AdminBody):
     """Body of `POST /_emulator/session`: the admin token."""
@@ -42,7 +45,8 @@ class SessionAPI(AdminHandlers):
     async def begin(self, request: Request) -> Response:
         """Set a cookie that does as well as the header with the admin token. It is for the pages of
         this server, until the browser is closed."""
-        sent = Token.model_validate(await read_admin_json(request.receive, self.emulator))
+        document = await read_admin_json(request.receive, self.emulator, MAX_TOKEN_BODY_BYTES)
+        sent = Token.model_validate(document)
         response = Response(status_code=204)
         token = self.emulator.settings.admin_token
         if token is not None:
