@@ -327,6 +327,18 @@ def test_a_gif_of_many_colours_mixes_them_of_those_of_its_palette() -> None:
     assert max(ImageStat.Stat(ImageChops.difference(*blurred)).mean) < 1
 
 
+def test_a_transparent_gif_of_an_own_picture_is_clear_around_it() -> None:
+    image = Image.new("RGBA", (96, 96))
+    image.paste(RED, (40, 30, 56, 46))
+    request = answered(
+        encoded(image), output_format="gif", background="transparent", frame_count=2, size=(96, 96)
+    )
+    with Image.open(BytesIO(render_image(request, 0))) as animation:
+        frames = [each.convert("RGBA") for each in ImageSequence.Iterator(animation)]
+    assert len(frames) == 2
+    assert [each.getchannel("A").getbbox() for each in frames] == [(40, 30, 56, 46)] * 2
+
+
 def test_a_render_process_makes_the_same_files() -> None:
     upload = decode(png(colour=BLUE))
     assert upload

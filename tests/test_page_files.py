@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from pathlib import Path
+from typing import get_args
 
 import httpx2
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from images_emulator import Server
 from images_emulator.contract.operations import IMAGE_OPERATIONS
 from images_emulator.contract.own_picture import OWN_PICTURE_FORMATS
+from images_emulator.state.query import Has
 from images_emulator.web.page_files import CONTENT_SECURITY_POLICY, FOLDER, MEDIA_TYPES
 
 FILES = sorted(path.name for path in FOLDER.iterdir())
@@ -57,6 +59,11 @@ def test_page_has_every_operation_that_a_picture_can_answer() -> None:
     assert dict(rows) == {f"*{each.route}": name for name, each in IMAGE_OPERATIONS.items()}, (
         "OPERATIONS of page/step_words.js"
     )
+
+
+def test_page_has_the_filters_of_the_journal() -> None:
+    script = (FOLDER / "filters.js").read_text().partition("const HAS = {")[2].partition("\n};")[0]
+    assert re.findall(r"^  (\w+): ", script, re.MULTILINE) == [*get_args(Has)]
 
 
 def test_page_takes_pictures_of_every_format() -> None:

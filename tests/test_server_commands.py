@@ -9,7 +9,7 @@ from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, get_args
 
 import httpx2
 import openai
@@ -19,9 +19,9 @@ from PIL import Image
 
 from images_emulator import Server, read_recipe
 from images_emulator.cli import main
-from images_emulator.cli.requests_command import FILTERS
+from images_emulator.cli.requests_command import FILTERS, _matcher
 from images_emulator.imaging.formats import OUTPUT_FORMATS, format_of
-from images_emulator.state.query import FILTER_NAMES
+from images_emulator.state.query import FILTER_NAMES, Has
 from reliability.ports import free_port
 from tests.answers import model_that_writes
 from tests.conftest import KEY
@@ -303,6 +303,69 @@ def test_requests_as_json_are_those_that_match(
     make_calls(client)
     lines = output(capsys, "requests", "--json", *filters, *at).splitlines()
     assert [json.loads(line)["prompt"] for line in lines] == prompts
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        *(("has", [each]) for each in get_args(Has)),
+        ("method", ["get"]),
+        ("path", ["*/edits", "*/models"]),
+        ("model", ["gpt-image-1*"]),
+        ("status", ["4xx"]),
+        ("outcome", ["failed"]),
+        ("key", [KEY]),
+        ("prompt", ["LIGHT"]),
+        ("text", ["divisible"]),
+        ("fault", ["server_error"]),
+        ("own_answer", ["*fox*"]),
+        ("kind", ["download"]),
+    ],
+)
+def test_filters_match_the_same_calls_of_the_live_feed(
+    name: str, values: list[str], calls_of_all_kinds: Server
+) -> None:
+    url = f"{calls_of_all_kinds.url}/_emulator/requests"
+    shown = httpx2.get(url).json()["requests"]
+    matches = _matcher({name: values})
+    expected = httpx2.get(url, params={name: values}).json()["requests"]
+    assert expected
+    assert [call for call in shown if matches(call)] == expected
+    assert len(expected) < len(shown)
+
+
+@pytest.fixture(scope="module")
+def calls_of_all_kinds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose journal has a call for each filter."""
+    folder = tmp_path_factory.mktemp("calls")
+    fox, image, mask = folder / "fox.png", ("a.png", png((64, 64))), ("m.png", half_clear((64, 64)))
+    fox.write_bytes(png((64, 64)))
+    with Server() as recorded, OpenAI(base_url=recorded.base_url, api_key=KEY) as client:
+        client.images.generate(model="gpt-image-1", prompt="Recorded")
+        recorded.save_exchanges(folder / "exchanges")
+    with (
+        Server(replay=folder / "exchanges", on_miss="emulate", delay=False) as server,
+        OpenAI(base_url=server.base_url, api_key=KEY, max_retries=0) as client,
+    ):
+        make_calls(client)
+        images = client.images
+        images.generate(model="gpt-image-1", prompt="Recorded")
+        images.edit(model="gpt-image-1", prompt="A hat", image=image, mask=mask)
+        [*images.generate(model="gpt-image-2", prompt="Streamed", stream=True)]
+        lenient = {"x-emulator-validation": "lenient", "x-stainless-retry-count": "1"}
+        images.generate(model="gpt-image-2", prompt="Odd", n=11, extra_headers=lenient)
+        server.inject("server_error")
+        with pytest.raises(openai.InternalServerError):
+            images.generate(model="gpt-image-2", prompt="Failed")
+        server.inject("stream_error")
+        with pytest.raises(openai.APIError):
+            [*images.generate(model="gpt-image-2", prompt="Cut", stream=True)]
+        server.answer(fox, match={"prompt": "own"})
+        images.generate(model="gpt-image-2", prompt="My own")
+        (picture,) = images.generate(model="dall-e-2", prompt="Hosted").data or []
+        assert httpx2.get(str(picture.url)).status_code == 200
+        httpx2.get(f"{server.base_url}/models", headers={"authorization": "Bearer sk-other"})
+        yield server
 
 
 @pytest.mark.parametrize(

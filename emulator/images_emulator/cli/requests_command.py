@@ -189,19 +189,19 @@ def _matcher(filters: Mapping[str, Sequence[str]]) -> Callable[[Mapping[str, Any
     from images_emulator.state.query import Query  # noqa: PLC0415
 
     query = Query.from_filters(filters)
-    return lambda summary: cast("Exchange", _Entry(summary, mask_key)) in query
+    return lambda summary: cast("Exchange", _SummaryAsExchange(summary, mask_key)) in query
 
 
-class _Entry:
-    """A call of the live feed, with the attribute names by which filters read a call of the
-    journal."""
+class _SummaryAsExchange:
+    """A call of the live feed, with the attributes that the filters of `state/query.py` read of an
+    `Exchange`."""
 
     def __init__(self, summary: Mapping[str, Any], mask_key: Callable[[str], str]) -> None:
         self._summary = summary
         self._mask_key = mask_key
         self.details = self
         self.uploads = [SimpleNamespace(**each) for each in summary["uploads"]]
-        self.images = summary["pictures"]
+        self.image_indexes = [each["index"] for each in summary["pictures"]]
 
     def __getattr__(self, name: str) -> Any:
         return self._summary[name]

@@ -34,6 +34,8 @@ SaveOptions = Mapping[str, Any]
 SPARE: Final = CLEAR - 1
 """A palette index that no drawing uses."""
 
+MAX_PALETTE_COLOURS: Final = SPARE
+"""The most colours of an image: those before `SPARE`."""
 
 SAMPLE_EDGE: Final = 256
 """The most pixels along an edge of the sample from which a photograph's GIF takes its colours."""
@@ -158,7 +160,9 @@ def _indexed(image: Image.Image, *, transparent: bool) -> Image.Image:
         indexed.putpalette(colours, "RGB")
         return indexed
     return _cut_out(
-        image.convert("RGB").quantize(SPARE, Image.Quantize.MEDIANCUT), image, transparent
+        image.convert("RGB").quantize(MAX_PALETTE_COLOURS, Image.Quantize.MEDIANCUT),
+        image,
+        transparent,
     )
 
 
@@ -167,11 +171,11 @@ def _dithered(image: Image.Image, *, transparent: bool) -> Image.Image:
     The palette is made from a sample, which takes a twentieth of the time of making it from the
     image."""
     colours = image.convert("RGB")
-    if colours.getcolors(SPARE):
+    if colours.getcolors(MAX_PALETTE_COLOURS):
         return _indexed(image, transparent=transparent)
     edges = (min(edge, SAMPLE_EDGE) for edge in image.size)
     sample = colours.resize((*edges,), Image.Resampling.NEAREST)
-    palette = sample.quantize(SPARE, Image.Quantize.MEDIANCUT)
+    palette = sample.quantize(MAX_PALETTE_COLOURS, Image.Quantize.MEDIANCUT)
     indexed = colours.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
     return _cut_out(indexed, image, transparent)
 
@@ -183,11 +187,22 @@ def _cut_out(indexed: Image.Image, image: Image.Image, transparent: bool) -> Ima
     return indexed
 
 
-def _distinct(image: Image.Image, number: int) -> Image.Image:
-    """*image*, in which every other frame has one pixel changed by one shade, of the card where
-    there is one. Pillow would otherwise merge equal frames into one of twice the delay."""
+def _opaque_position(image: Image.Image) -> tuple[int, int]:
+    """An opaque pixel of an *image* in mode `P`, of the card where there is one; any pixel of a
+    clear image."""
     width, height = image.size
     position = width // 4, height - max(6, min(image.size) // 20) - 3
+    if image.getpixel(position) != CLEAR:
+        return position
+    pixels = image.tobytes()
+    first = len(pixels) - len(pixels.lstrip(bytes([CLEAR])))
+    return (first % width, first // width) if first < len(pixels) else position
+
+
+def _distinct(image: Image.Image, number: int) -> Image.Image:
+    """*image*, in which every other frame has one opaque pixel changed by one shade. Pillow would
+    otherwise merge equal frames into one of twice the delay."""
+    position = _opaque_position(image)
     index = cast("int", image.getpixel(position))
     palette = image.getpalette("RGB") or []
     palette += [0] * (3 * 256 - len(palette))

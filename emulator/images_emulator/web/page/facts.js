@@ -52,8 +52,8 @@ function expectedEvents(call) {
  * @returns {HTMLElement[]}
  */
 export function tags(call) {
-  const inputs = call.uploads.filter((each) => each.field !== "mask").length;
-  const hasMask = inputs < call.uploads.length;
+  const inputs = call.uploads.filter((each) => each.field.startsWith("image")).length;
+  const hasMask = call.uploads.some((each) => each.field === "mask");
   const all = [];
   if (hasMask) all.push(tag("", "mask", "mask"));
   else if (inputs) all.push(tag("", `${inputs} in`, "mask", `${inputs} input ${inputs === 1 ? "image" : "images"}`));

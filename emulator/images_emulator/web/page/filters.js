@@ -26,12 +26,13 @@ export function filterName(word) {
 /** The values of `has`. @type {Record<string, (call: Summary) => boolean>} */
 const HAS = {
   mask: (call) => call.uploads.some((each) => each.field === "mask"),
-  inputs: (call) => call.uploads.some((each) => each.field !== "mask"),
+  inputs: (call) => call.uploads.some((each) => each.field.startsWith("image")),
   events: (call) => call.event_count > 0,
   violations: (call) => call.violations.length > 0,
   retry: (call) => call.retries > 0,
   fault: (call) => call.fault !== null,
   recording: (call) => call.recording !== null,
+  own_answer: (call) => call.own_answer !== null,
   picture: (call) => call.pictures.length > 0,
 };
 
