@@ -1243,13 +1243,13 @@ async def test_entry_that_redis_gets_late_is_not_amended_before_it_is_there(
     redis_server.start()
     assert await counters.counts(["a"]) == [Count()]
 
-    call, began, may_fail = lone_store.client.call, asyncio.Event(), asyncio.Event()
+    call, began, may_have_fault = lone_store.client.call, asyncio.Event(), asyncio.Event()
 
     async def fail_to_append(script: Any, keys: Any, *arguments: Any) -> Any:
-        if script is not redis_scripts.APPEND or may_fail.is_set():
+        if script is not redis_scripts.APPEND or may_have_fault.is_set():
             return await call(script, keys, *arguments)
         began.set()
-        await may_fail.wait()
+        await may_have_fault.wait()
         raise emulator_errors.store_unavailable(url="redis:", reason="the connection broke")
 
     monkeypatch.setattr(lone_store.client, "call", fail_to_append)
@@ -1258,7 +1258,7 @@ async def test_entry_that_redis_gets_late_is_not_amended_before_it_is_there(
     amending = asyncio.ensure_future(log.amend("a", 2, 10, detachable=False))
     for _ in range(3):
         await counters.counts(["a"])
-    may_fail.set()
+    may_have_fault.set()
     with pytest.raises(APIError):
         await reading
     await amending

@@ -21,7 +21,7 @@ ones."""
 
 class CallFilters(ParameterFilters, total=False):
     """The filters of `Server.calls`, for type checkers and editors. They are the filters of
-    `Query.of`."""
+    `Query.from_filters`."""
 
     method: Texts
     path: Texts

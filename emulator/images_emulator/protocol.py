@@ -68,13 +68,14 @@ class HTTPProtocol(HttpToolsProtocol):
 
     These limits hold:
 
-    - A head may have `head` bytes. A longer one is answered 431, before the application is called.
-    - The trailers of a body and the extensions of its chunks may have `head` bytes, too, not
+    - A head may have `max_head` bytes. A longer one is answered 431, before the application is
+      called.
+    - The trailers of a body and the extensions of its chunks may have `max_head` bytes, too, not
       counting those that were read together with bytes of the body. A call with longer ones ends
       as if its client had left.
-    - A request of which nothing comes for `idle_seconds` is answered 408. Its call, too, ends
-      as if its client had left.
-    - A request on a connection past `connections` is answered 503.
+    - A request of which nothing comes for `idle_timeout` seconds is answered 408. Its call, too,
+      ends as if its client had left.
+    - A request on a connection past `max_connections` is answered 503.
     """
 
     _restart: tuple[bytes, int] | None = None

@@ -193,7 +193,7 @@ def _draw(
     headers = {"content-type": content_type}
     if fields.get("stream") is True:
         return [_streamed(client, path, headers, body)]
-    answer = _answer(client, "POST", path, headers, body)
+    answer = _answer(client, path, headers, body)
     items = answer.get("data")
     if not items:
         raise CommandError("the answer has no picture")
@@ -204,12 +204,12 @@ def _draw(
 
 
 def _answer(
-    client: AdminClient, method: str, path: str, headers: Mapping[str, str], body: bytes | None
+    client: AdminClient, path: str, headers: Mapping[str, str], body: bytes
 ) -> dict[str, Any]:
-    """Make the call, and return the JSON of its answer. Raises CommandError with the API's
+    """Make the call by POST, and return the JSON of its answer. Raises CommandError with the API's
     sentence."""
     headers = {**headers, "authorization": f"Bearer {client.address.key}"}
-    with client.request(method, path, headers, body) as response:
+    with client.request("POST", path, headers, body) as response:
         document = parse_json(read(response, client.address.url))
     if response.status >= 400 or not isinstance(document, dict):
         raise CommandError(_sentence(document, response.status))

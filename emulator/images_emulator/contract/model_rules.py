@@ -316,10 +316,10 @@ SVG_EDITS_SINCE: Final = date(2026, 11, 12)
 """The first day on which edits answered SVG. Generations did from the release of gpt-image-2.6."""
 
 UNSTREAMED_FORMATS: Final = ("gif", "svg")
-"""The further words of `output_format` of gpt-image-2.6: formats without streams and compression,
-whose `OutputFormat` has no `encode`."""
+"""Words of `output_format` for formats without streams and compression: their `OutputFormat` has no
+`encode`."""
 
-GPT_2_6_FORMATS: Final = Choice((*STILL_FORMATS, *UNSTREAMED_FORMATS), default="png")
+GPT_2_6_FORMATS: Final = Choice((*STILL_FORMATS, "gif", "svg"), default="png")
 """`output_format` of gpt-image-2.6."""
 
 GPT_2_6_FORMATS_AT_EDITS: Final = replace(

@@ -63,19 +63,21 @@ class ServedExchange(Exchange):
 
     - `JournalMiddleware`: the arrival, `number`, `complete_in_journal`; of a download `request` and
       `hosted_index`
-    - `request_body.py`, with `keep_body`: `chunks`, `body_bytes`, `is_too_long`, `cached_call`,
-      `parse_error`
+    - `request_body.py`, with `keep_body`: `chunks`, `body_bytes`, `is_too_long`, `dropped`,
+      `cached_call`, `parse_error`
     - `authentication.py`: `accepted_key`; `call_policy.py`: `policy`
     - `FaultMiddleware`: `fault`, `fault_values`, `clock`, `body_may_change`, `near_misses`,
       `has_directive` (and then `cached_call`); `faults/downloads.py`: `is_expired`
     - `ReplayMiddleware`: `recording`, `has_recorded_headers`, `own_answer_search`, `clock`,
       `body_may_change`, `request`; with `RecordingSearch` `recording_miss`
     - `MissRecorder`: `goes_to_upstream`, `has_recorded_headers`, `body_may_change`
-    - `ImagesAPI`: `request`, `own_answer_search`; for a prepared call `chunks`
+    - `ImagesAPI`: `request`, `own_answer_search`; for a prepared call `chunks`, `cached_details`
     - Azure's endpoints and `FaultMiddleware`: `deployment`, `passed_api_management`
     - `own_answer_search.py` and `ReplayMiddleware`: more of `near_misses`
-    - `AnswerRecorder`, and whatever makes the answer: `answer`; the recorder alone: `duration_ms`
-    - `hold_back_until` and the recorder: `pending_write`
+    - `AnswerRecorder`, and whatever makes the answer: `answer`; by `record_end` `duration_ms`
+    - `forget_answer`, where another answer takes the place of one that has not left: `answer`,
+      `duration_ms`, `weight`; the recorder then restores `connection`
+    - `hold_back_until`, the recorder and `JournalMiddleware`: `pending_write`
     - the tracing: `span_trace_id`
     - the journal, in `retention.py`: `weight`, `dropped`; when the call is over, it clears what
       only the answer needs, and later bodies and pictures

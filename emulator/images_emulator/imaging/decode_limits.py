@@ -94,8 +94,8 @@ class DecodeLimits(Immutable, kw_only=True):
         it. None where another reason refused it, such as damage or the length of an edge."""
         if scans_of(data, self.max_chunks, sys.maxsize) is None:
             return "max_chunks"
-        components = scans_of(data, self.max_chunks, self.max_scans)
-        if components is None:
+        scans = scans_of(data, self.max_chunks, self.max_scans)
+        if scans is None:
             return "max_scans"
         size = webp_size(data)
         if size:  # it is not opened: Pillow makes room for all of it
@@ -103,7 +103,7 @@ class DecodeLimits(Immutable, kw_only=True):
         else:
             try:
                 with Image.open(BytesIO(data), formats=("PNG", "JPEG")) as file:
-                    size, memory = file.size, bytes_to_decode(file, tuple(components))
+                    size, memory = file.size, bytes_to_decode(file, tuple(scans))
             except Exception:  # noqa: BLE001 - hostile bytes raise whatever the decoder stumbles over
                 return None
         if size[0] * size[1] > self.max_pixels:

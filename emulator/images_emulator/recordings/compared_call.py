@@ -192,7 +192,7 @@ class ComparedCall:
         return {**own, **(self.fields or {}), **body}
 
     def differences(self, recorded: ComparedCall) -> Iterator[CallDifference]:
-        """Yield the fields in which this call differs from a *recorded* one of the same scope.
+        """Yield the fields in which this call differs from a *recorded* one of the same operation.
         Either both calls are resolved, or neither.
 
         As they were sent, values differ that Python takes for equal: `true` is not `1`, and `null`

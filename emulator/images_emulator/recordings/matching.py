@@ -50,7 +50,7 @@ MAX_DIFFERENCES: Final = 4
 """The most differences that the text of a miss names."""
 
 OperationKey = tuple[str, str, str]
-"""See `ComparedCall.scope`."""
+"""See `ComparedCall.operation_key`."""
 
 
 class NearRecording(NamedTuple):
@@ -120,7 +120,7 @@ class RecordingIndex:
         self._failed: set[int] = set()
         """The positions of recordings without an answer, or with an error as the answer."""
         self._exact: dict[bytes, list[int]] = {}
-        self._by_scope: dict[OperationKey, list[int]] = {}
+        self._by_operation: dict[OperationKey, list[int]] = {}
         self._by_prompt: dict[tuple[OperationKey, str | None], list[int]] = {}
         for position, recording in enumerate(recordings.summaries()):
             if may_be_played(recording):
@@ -147,7 +147,7 @@ class RecordingIndex:
         if recording.response is None or recording.response.status >= 400:
             self._failed.add(position)
         self._exact.setdefault(call.exact_key(), []).append(position)
-        self._by_scope.setdefault(call.operation_key, []).append(position)
+        self._by_operation.setdefault(call.operation_key, []).append(position)
         self._by_prompt.setdefault((call.operation_key, call.prompt), []).append(position)
 
     def find(
@@ -185,10 +185,10 @@ class RecordingIndex:
             if fitting:
                 return RecordingMatch(ReplayMatch.PROMPT, self._nearest(fitting))
         if level is ReplayMatch.OPERATION:
-            same_scope = self._of_day(self._by_scope.get(compared.operation_key, ()), as_of)
+            same_operation = self._of_day(self._by_operation.get(compared.operation_key, ()), as_of)
             fitting = {
                 position: self._resolved_differences(compared, position)
-                for position in same_scope
+                for position in same_operation
                 if compared.answer_form == self._calls[position].answer_form
             }
             if fitting:
@@ -244,7 +244,7 @@ class RecordingIndex:
         if request is None and not compared.is_resolved:
             # An invalid request has no values: `differences` need not look for any.
             compared.is_resolved = True
-        same_scope = self._of_day(self._by_scope.get(compared.operation_key, ()), as_of)
+        same_operation = self._of_day(self._by_operation.get(compared.operation_key, ()), as_of)
         alike = self._with_prompt_of(compared, as_of)
         prompt = compared.prompt or ""
 
@@ -254,7 +254,7 @@ class RecordingIndex:
             recorded = self._calls[position]
             return compared.sent_distance(recorded), -common_start(prompt, recorded.prompt or "")
 
-        candidates = sorted(alike or same_scope, key=distance)[:MAX_CANDIDATES]
+        candidates = sorted(alike or same_operation, key=distance)[:MAX_CANDIDATES]
         near = [
             NearRecording(self.names[position], self._resolved_differences(compared, position))
             for position in candidates

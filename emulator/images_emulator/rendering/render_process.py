@@ -31,7 +31,7 @@ RenderFunction = Callable[[ImageRequest, int, int | None], RenderedFiles]
 WARM_UP: Final = ImageRequest(
     operation=GENERATIONS, model=NEWEST_MODEL, prompt="ready", size=(64, 64), quality="low"
 )
-"""RenderedFiles once when a process starts, except when it starts anew for a job that waits, and by
+"""Rendered once when a process starts, except when it starts anew for a job that waits, and by
 `Renderer.warm_up`: Pillow, fonts and encoders are loaded at their first use."""
 
 NICENESS: Final = 10
@@ -69,9 +69,8 @@ class ProcessGoneError(RuntimeError):
 
 class RenderProcess:
     """One render process. It starts by `start` or with its first job, and again after it was
-    killed. A process
-    that was stopped (SIGSTOP) is killed, where the system tells of the stop: its image would never
-    come.
+    killed. A process that was stopped (SIGSTOP) is killed, where the system tells of the stop: its
+    image would never come.
 
     Only one thread at a time may call `render_files`. An exception between the sending of a job and
     the end of its answer ends the process: otherwise the next job would read the rest of that

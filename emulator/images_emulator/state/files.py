@@ -62,7 +62,7 @@ def _pack(file: StoredFile) -> Packed:
 def _unpack(packed: Packed) -> StoredFile:
     document, data = packed.document, packed.data
     created = datetime.fromisoformat(document["created"])
-    # An earlier release has stored no size, and an summary has no data.
+    # An earlier release has stored no size, and a summary has no data.
     size = len(data) or UNKNOWN_SIZE
     return StoredFile(**{"size": size, **document, "created": created}, data=data)
 

@@ -283,21 +283,21 @@ class Journal:
         and uploads: `whole` reads these. Blocks."""
         return query.matching(self._as_they_are(self._log.summaries()))
 
-    def whole(self, calls: Sequence[Exchange]) -> list[Exchange]:
-        """The *calls* that are still there, with all that is kept of them. Blocks."""
+    def whole(self, exchanges: Sequence[Exchange]) -> list[Exchange]:
+        """The *exchanges* that are still there, with all that is kept of them. Blocks."""
         if not self._copies:
-            return [*calls]
-        found = self.get_all([call.id for call in calls])
-        return [call for call in found if call]
+            return [*exchanges]
+        found = self.get_all([exchange.id for exchange in exchanges])
+        return [exchange for exchange in found if exchange]
 
     def _as_they_are(self, read: Coroutine[Any, Any, list[Exchange]]) -> list[Exchange]:
         """The calls that *read* gives. Open calls of this process are as they are now, not as they
         arrived. Blocks."""
         # Before and after: a call may arrive or be completed while it is read.
         own = {**self._open_calls}
-        calls = self._store.run(read)
+        exchanges = self._store.run(read)
         own |= self._open_calls
-        return [own.get(call.id, call) for call in calls] if own else calls
+        return [own.get(exchange.id, exchange) for exchange in exchanges] if own else exchanges
 
     def dropped(self) -> int:
         """The number of calls that the journal has dropped since the last reset."""
@@ -326,23 +326,23 @@ class Journal:
             # Fewer where the store has entries that it leaves out.
             if len(newest) >= min(limit, total):
                 return newest, max(total, len(newest))
-        calls = self.summaries()
-        start, end = 0, len(calls)
+        exchanges = self.summaries()
+        start, end = 0, len(exchanges)
         if since is not None or before is not None:
-            places = {call.id: place for place, call in enumerate(calls)}
+            places = {exchange.id: place for place, exchange in enumerate(exchanges)}
             for call_id in (since, before):
                 if call_id is not None and call_id not in places:
                     raise UnknownCallError(call_id)
             start = places[since] + 1 if since is not None else start
             end = places[before] if before is not None else end
-        matches = query.matching(calls[start:end])
+        matches = query.matching(exchanges[start:end])
         page = matches[-limit:] if since is None else matches[:limit]
         return self.whole(page), len(matches)
 
-    def attempts(self, call: Exchange) -> list[Exchange]:
-        """The calls of the retry chain of *call*; see `retry_chain`."""
-        calls = possible_attempts(self.summaries(), call)
-        return retry_chain(self.whole(calls), call) if calls else []
+    def attempts(self, exchange: Exchange) -> list[Exchange]:
+        """The calls of the retry chain of *exchange*; see `retry_chain`."""
+        exchanges = possible_attempts(self.summaries(), exchange)
+        return retry_chain(self.whole(exchanges), exchange) if exchanges else []
 
     async def forget(self) -> int:
         """Forget all calls, without telling the observers. Returns the number of calls."""

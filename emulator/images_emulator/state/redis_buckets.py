@@ -34,7 +34,7 @@ class RedisBuckets(RedisContainer):
         now_ms = int(pending_take.now.timestamp() * 1000)
         token_us = -(-pending_take.seconds * 1_000_000 // pending_take.limit)
         numbers = pending_take.amount, pending_take.limit, token_us, now_ms
-        return self._life_seconds, self._most, pending_take.key, *numbers
+        return self._ttl_seconds, self._most, pending_take.key, *numbers
 
     async def clear(self) -> None:
         await self._call(scripts.CLEAR, self._keys)

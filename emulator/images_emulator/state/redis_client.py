@@ -125,8 +125,8 @@ class RedisClient:
         """Ends that thread where this object is garbage."""
         self._lock = Lock()
         """Held while work is submitted to `_thread` and while `_thread` is replaced, so that no
-        work is submitted to a thread that ends. Also held while `event_observers` are added, and
-        while `_outage`, `_recovery` and `_registers_restored` change."""
+        work is submitted to a thread that ends. Also held while `event_observers` and `_recoveries`
+        are added or read, and while `_outage`, `_recovery` and `_registers_restored` change."""
         self._recoveries: WeakSet[Recovery] = WeakSet()
         """The objects that recover when Redis replies again."""
         self._recovery: asyncio.Task[None] | None = None

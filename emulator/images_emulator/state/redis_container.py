@@ -66,7 +66,7 @@ class RedisContainer:
         self._client = client
         self._call = client.call
         self._keys = keys
-        self._life_seconds = ttl_seconds
+        self._ttl_seconds = ttl_seconds
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -124,10 +124,10 @@ class RedisCounters(RedisContainer):
         not made, the reply has one item."""
         if version is not None:
             keys = (self._registers_key, *self._keys)
-            life = self._life_seconds, version
+            life = self._ttl_seconds, version
             return None, await self._call(scripts.CLAIM_IF_FRESH, keys, *life, *arguments)
         if pending_take is None:
-            return None, await self._call(scripts.CLAIM, self._keys, self._life_seconds, *arguments)
+            return None, await self._call(scripts.CLAIM, self._keys, self._ttl_seconds, *arguments)
         buckets = pending_take.buckets
         assert isinstance(buckets, RedisBuckets), "of the same store"
         keys = (*buckets.keys, *self._keys)
@@ -145,7 +145,7 @@ class RedisCounters(RedisContainer):
             reply: Sequence[bytes] = ()
             with suppress(RefusedOperationError):
                 reply = await self._call(
-                    scripts.REVOKE, self._keys, self._life_seconds, MAX_CLAIMS, *ids
+                    scripts.REVOKE, self._keys, self._ttl_seconds, MAX_CLAIMS, *ids
                 )
             keys, revoked = [key.decode() for key in reply], {*ids}
             with self._lock:

@@ -58,14 +58,14 @@ class RedisRecords(RedisContainer, Generic[T]):
         times = time_text(now), time_text(expiry)
         limits = weight, self._budget
         call = self._client.call_soon if soon else self._call
-        await call(scripts.PUT_RECORDS, self._keys, self._life_seconds, *times, *limits, *arguments)
+        await call(scripts.PUT_RECORDS, self._keys, self._ttl_seconds, *times, *limits, *arguments)
 
     async def get(self, key: str) -> T | None:
         text, data = await self._call(scripts.GET_VALUE, self._keys, key)
         return None if text is None else self._reader.read(text, data)
 
     async def delete(self, key: str) -> bool:
-        count = await self._call(scripts.DELETE_RECORD, self._keys, self._life_seconds, key)
+        count = await self._call(scripts.DELETE_RECORD, self._keys, self._ttl_seconds, key)
         return bool(count)
 
     async def all(self) -> list[T]:

@@ -125,7 +125,7 @@ class RedisRegisters:
         self.changed = changed
         self.key = key
         self._keys = (key,)
-        self._life_seconds = ttl_seconds
+        self._ttl_seconds = ttl_seconds
         self._counters = counters
         self._copies: dict[str, RedisRegister[Any]] = {}
         self.version = ""
@@ -159,7 +159,7 @@ class RedisRegisters:
         APIError."""
         value = name, version, text, data
         call = self.client.call_soon if soon else self.client.call
-        reply = await call(scripts.REPLACE, self._keys, self._life_seconds, _stamp(), *value)
+        reply = await call(scripts.REPLACE, self._keys, self._ttl_seconds, _stamp(), *value)
         if not isinstance(reply, bytes):
             await self._adopt_or_restore(reply)
             return None
@@ -182,7 +182,7 @@ class RedisRegisters:
             known = counters.known()
             counts += len(known), *(part for key, count in known for part in (key, *count))
         flat = await self.client.call(
-            *(scripts.SHARE, keys, self._life_seconds, _stamp()),
+            *(scripts.SHARE, keys, self._ttl_seconds, _stamp()),
             *(len(values) // 4, *values, *counts),
         )
         self._adopt(flat, {})

@@ -74,7 +74,7 @@ class RedisStore:
         self._owns_client = isinstance(redis, str)
         self.client = RedisClient(redis) if isinstance(redis, str) else redis
         """The connections, which other stores may use, too."""
-        self._life_seconds = ttl_seconds
+        self._ttl_seconds = ttl_seconds
         self._name = name
         # The braces put all keys of an emulator into one slot of a cluster.
         self._prefix = f"images-emulator:{LAYOUT}:{{{name}}}"
@@ -84,8 +84,8 @@ class RedisStore:
             self.client, registers_key, ttl_seconds, self._register_changed, self._counters
         )
         self._logs: dict[str, RedisLog[Any]] = {}
-        self._life = TimeToLive(self.client, ttl_seconds)
-        self._life.keys.append(registers_key)
+        self._ttl = TimeToLive(self.client, ttl_seconds)
+        self._ttl.keys.append(registers_key)
         self._lock = Lock()
         """Held while containers are made."""
         self.client.recover_later(self)
@@ -108,7 +108,7 @@ class RedisStore:
 
     def records(self, name: str, budget: int, codec: Codec[T]) -> Records[T]:
         keys = self._keys_of(RedisRecords, name)
-        return RedisRecords(self.client, keys, self._life_seconds, budget, codec)
+        return RedisRecords(self.client, keys, self._ttl_seconds, budget, codec)
 
     def counters(
         self, name: str, on_revocation: Callable[[str], Coroutine[Any, Any, None]] | None = None
@@ -117,7 +117,7 @@ class RedisStore:
         counters = RedisCounters(
             self.client,
             keys,
-            self._life_seconds,
+            self._ttl_seconds,
             on_revocation=on_revocation,
             registers_key=self._registers.key,
             registers_version=lambda: self._registers.version,
@@ -128,7 +128,7 @@ class RedisStore:
 
     def buckets(self, name: str, most: int) -> Buckets:
         keys = self._keys_of(RedisBuckets, name)
-        return RedisBuckets(self.client, keys, self._life_seconds, most)
+        return RedisBuckets(self.client, keys, self._ttl_seconds, most)
 
     def log(
         self,
@@ -145,12 +145,12 @@ class RedisStore:
                 self._logs[name] = RedisLog(
                     self.client,
                     keys,
-                    self._life_seconds,
+                    self._ttl_seconds,
                     codec,
                     max_entries=max_entries,
                     max_bytes=max_bytes,
                     registers=self._registers,
-                    life=self._life,
+                    life=self._ttl,
                 )
             return self._logs[name]
 
@@ -172,8 +172,8 @@ class RedisStore:
     async def refresh(self) -> None:
         try:
             await self._registers.refresh()
-            if self._life.is_due:
-                await self._life.renew()
+            if self._ttl.is_due:
+                await self._ttl.renew()
         except APIError:
             return
 
@@ -201,5 +201,5 @@ class RedisStore:
         """The keys of the *container* of this *name*."""
         keys = tuple(f"{self._prefix}:{container.KIND}:{name}:{end}" for end in container.KEYS)
         with self._lock:
-            self._life.keys += [key for key in keys if key not in self._life.keys]
+            self._ttl.keys += [key for key in keys if key not in self._ttl.keys]
         return keys

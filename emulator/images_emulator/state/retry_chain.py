@@ -11,14 +11,14 @@ from images_emulator.exchange.form_parser import boundary_of
 _LENGTH: Final = b"content-length"
 
 
-def retry_chain(calls: Iterable[Exchange], call: Exchange) -> list[Exchange]:
-    """The attempts among *calls* (oldest first) that belong to *call*, which is one of them; none
-    where it is alone. An attempt follows the last equal call for which the SDK has counted one
-    retry less."""
+def retry_chain(exchanges: Iterable[Exchange], exchange: Exchange) -> list[Exchange]:
+    """The attempts among *exchanges* (oldest first) that belong to *exchange*, which is one of
+    them; none where it is alone. An attempt follows the last equal call for which the SDK has
+    counted one retry less."""
     chains: list[list[Exchange]] = []
     own: list[Exchange] = []
-    for other in calls:
-        if other.kind != "call" or not (other.id == call.id or _repeats(other, call)):
+    for other in exchanges:
+        if other.kind != "call" or not (other.id == exchange.id or _repeats(other, exchange)):
             continue
         retries = other.retries
         earlier = (chain for chain in reversed(chains) if chain[-1].retries == retries - 1)
@@ -27,18 +27,18 @@ def retry_chain(calls: Iterable[Exchange], call: Exchange) -> list[Exchange]:
             chain = []
             chains.append(chain)
         chain.append(other)
-        if other.id == call.id:
+        if other.id == exchange.id:
             own = chain
     return own if len(own) > 1 else []
 
 
-def possible_attempts(calls: Iterable[Exchange], call: Exchange) -> list[Exchange]:
-    """The *calls* that may belong to the retry chain of *call*, by their heads alone; none
+def possible_attempts(exchanges: Iterable[Exchange], exchange: Exchange) -> list[Exchange]:
+    """The *exchanges* that may belong to the retry chain of *exchange*, by their heads alone; none
     where there was no retry."""
     similar = [
         other
-        for other in calls
-        if other.kind == "call" and (other.id == call.id or _has_same_head(other, call))
+        for other in exchanges
+        if other.kind == "call" and (other.id == exchange.id or _has_same_head(other, exchange))
     ]
     return similar if any(each.retries for each in similar) else []
 

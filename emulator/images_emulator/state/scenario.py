@@ -222,8 +222,8 @@ class Scenario:
 
     async def claim_fault(self, values: MatchInput) -> FaultFinding:
         """Search for the fault of a call of these *values*, and count it as met."""
-        met, misses = await self._meet(values)
-        return FaultFinding(met[0].document.fault if met else None, misses)
+        met, near_misses = await self._meet(values)
+        return FaultFinding(met[0].document.fault if met else None, near_misses)
 
     async def claim_fault_early(
         self, make_values: Callable[[], Awaitable[MatchInput]]
@@ -237,8 +237,10 @@ class Scenario:
             # The files that a call names by their ids may be in the store, too.
             values = await make_values()
             if steps is self._steps.value and self.has_match_for(values):
-                met, misses = await self._meet(values, if_fresh=lambda: self._steps.value is steps)
-                return FaultFinding(met[0].document.fault if met else None, misses)
+                met, near_misses = await self._meet(
+                    values, if_fresh=lambda: self._steps.value is steps
+                )
+                return FaultFinding(met[0].document.fault if met else None, near_misses)
         return None
 
     async def claim_answer(
@@ -247,9 +249,9 @@ class Scenario:
         """The answer that a validated call of these *values* meets; or None, and the near misses.
         With *admission*, only an admitted call meets one. Raises APIError where the call is not
         admitted, or the store is away."""
-        met, misses = await self._meet(values, admission)
+        met, near_misses = await self._meet(values, admission)
         if met is None:
-            return None, misses
+            return None, near_misses
         step, count = met
         assert step.answer, "a validated call matches no other"
         return ClaimedAnswer(step.answer, step.title, count.grants), []

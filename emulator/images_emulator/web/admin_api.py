@@ -249,7 +249,7 @@ def create_admin_api() -> FastAPI:
     """The admin API as an application, with its own OpenAPI document. It is called through
     `ContextMiddleware`, which sets the emulator."""
     app = FastAPI(
-        title="openai-images-emulator",
+        title=DISTRIBUTION,
         version=version(DISTRIBUTION),
         openapi_url=f"{ADMIN_PREFIX}/openapi.json",
         docs_url=None,

@@ -1,6 +1,6 @@
 """Access to `/_emulator`. Without an admin token every client has access, except pages of other
-sites. With a token, only clients that send it have access, and pages of this server that have its
-cookie."""
+sites (CSRF, DNS rebinding). With a token, only clients that send it have access, and pages of this
+server that have its cookie."""
 
 from __future__ import annotations
 

@@ -10,6 +10,8 @@ from weakref import WeakKeyDictionary
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from images_emulator.contract import admin_errors
+from images_emulator.exchange.exchange import Exchange
 from images_emulator.state.emulator import Emulator
 from images_emulator.web.live_feed import LiveFeed
 from images_emulator.web.namespaces import Namespaces
@@ -51,6 +53,13 @@ class AdminHandlers:
     def emulator(self) -> Emulator:
         """The emulator whose admin API is called."""
         return _CONTEXT.get().emulator
+
+    async def exchange_with_id(self, call_id: str) -> Exchange:
+        """The exchange with that id. Raises APIError where the journal has none."""
+        exchange = await self.emulator.journal.get(call_id)
+        if not exchange:
+            raise admin_errors.no_such_request(id=call_id)
+        return exchange
 
 
 class ContextMiddleware:

@@ -58,7 +58,7 @@ DIRECTIVE: Final = re.compile(r"\[\[emulator:([^\[\]]*)\]\]")
 class FaultEligibility(NamedTuple):
     """What decides whether a fault is searched for a call."""
 
-    may_fail: bool
+    may_have_fault: bool
     """Whether the call may have a fault: its key is accepted, its `x-emulator-…` headers are valid,
     and the body of a call to an image operation has come. Of a download, see `FaultMiddleware`."""
     has_directive: bool
@@ -109,11 +109,11 @@ class FaultMiddleware:
         search = self._searches.pop(exchange, None)
         if search is None:
             search = FaultSearch(await self._read_and_judge(exchange, receive), None)
-        (may_fail, has_directive), finding = search
+        (may_have_fault, has_directive), finding = search
         scenario = self.emulator.scenario
         # A finding without a fault counts, too: it has the near misses.
         may_have = has_directive or finding is not None or scenario.has_faults
-        if may_fail and (may_have or _FAULT_HEADER in exchange.head):
+        if may_have_fault and (may_have or _FAULT_HEADER in exchange.head):
             await self._call_with_fault(search, exchange, scope, receive, send)
         else:
             await self.app(scope, receive, send)
@@ -147,7 +147,7 @@ class FaultMiddleware:
     ) -> None:
         eligibility, finding = await reading, None
         is_by_scenario = not eligibility.has_directive and _FAULT_HEADER not in exchange.head
-        if eligibility.may_fail and is_by_scenario:
+        if eligibility.may_have_fault and is_by_scenario:
             scenario = self.emulator.scenario
             finding = await scenario.claim_fault_early(lambda: self._match_input(exchange, receive))
         self._searches[exchange] = FaultSearch(eligibility, finding)
@@ -157,12 +157,14 @@ class FaultMiddleware:
         if exchange.kind == "download":
             return FaultEligibility(self._may_download_fail(exchange), has_directive=False)
         if exchange.image_operation and not await self._read_whole_body(exchange, receive):
-            return FaultEligibility(may_fail=False, has_directive=False)
+            return FaultEligibility(may_have_fault=False, has_directive=False)
         settings = self.emulator.settings
-        may_fail = authenticate(exchange, settings) and has_valid_policy_headers(exchange, settings)
-        chunks = exchange.chunks if may_fail else None
+        may_have_fault = authenticate(exchange, settings) and has_valid_policy_headers(
+            exchange, settings
+        )
+        chunks = exchange.chunks if may_have_fault else None
         has_directive = bool(chunks) and await self._has_directive(exchange, chunks or ())
-        return FaultEligibility(may_fail, has_directive)
+        return FaultEligibility(may_have_fault, has_directive)
 
     def _may_download_fail(self, exchange: ServedExchange) -> bool:
         """Whether it is a GET or HEAD of a URL that has a valid signature or belongs to a recorded

@@ -1,4 +1,5 @@
-"""Remote images: fetching an `image_url` from an allowed host, where the settings ask for it."""
+"""Remote images: fetching an `image_url` from an allowed host, where the settings ask for it. The
+list of hosts is the guard against SSRF."""
 
 from __future__ import annotations
 

@@ -29,12 +29,12 @@ class Instrument(Protocol):
         """Wrap the whole application."""
         ...
 
-    def watch_connection_count(self, connections: Callable[[], int]) -> None:
-        """Take the number of open *connections* of a server from now on."""
+    def watch_connection_count(self, count: Callable[[], int]) -> None:
+        """Take the number of open connections of a server from *count* from now on."""
         ...
 
-    def watch_namespace_count(self, namespaces: Callable[[], Awaitable[int]]) -> None:
-        """Take the number of *namespaces* of a server from now on."""
+    def watch_namespace_count(self, count: Callable[[], Awaitable[int]]) -> None:
+        """Take the number of namespaces of a server from *count* from now on."""
         ...
 
     async def stop(self) -> None:

@@ -162,13 +162,6 @@ class JournalAPI(AdminHandlers):
         except UnknownCallError as error:
             raise admin_errors.no_such_request(id=error.id) from None
 
-    async def _with_id(self, call_id: str) -> Exchange:
-        """The exchange with that id. Raises APIError where the journal has none."""
-        exchange = await self.journal.get(call_id)
-        if not exchange:
-            raise admin_errors.no_such_request(id=call_id)
-        return exchange
-
     async def requests(
         self,
         query: Filters,
@@ -202,7 +195,7 @@ class JournalAPI(AdminHandlers):
 
     async def request(self, id: str) -> FullCall:
         """One call, with headers, body and links to its files."""
-        exchange, file = await self._with_id(id), self.emulator.files.data
+        exchange, file = await self.exchange_with_id(id), self.emulator.files.data
         # The body may have to be parsed; see `uploads_data`.
         return await asyncio.to_thread(
             lambda: detail(exchange, self.journal.attempts(exchange), file)
@@ -210,7 +203,7 @@ class JournalAPI(AdminHandlers):
 
     async def exchange(self, id: str, request: Request) -> Response:
         """The call as an exchange file, with its pictures in base64 and without credentials."""
-        exchange, renderer = await self._with_id(id), self.emulator.renderer
+        exchange, renderer = await self.exchange_with_id(id), self.emulator.renderer
         with watch_disconnect(request) as disconnect:
             pictures = {
                 key: await renderer.render_base64(drawn, *key, disconnect)
@@ -237,14 +230,14 @@ class JournalAPI(AdminHandlers):
 
     async def body(self, id: str) -> Response:
         """The body as it came."""
-        body = (await self._with_id(id)).body
+        body = (await self.exchange_with_id(id)).body
         if body is None:
             raise admin_errors.no_such_part(id=id, part="body")
         return Response(body, headers=SANDBOX, media_type=RAW)
 
     async def upload(self, id: str, index: int) -> Response:
         """The bytes of an image that came with the call, by its place in `uploads`."""
-        exchange = await self._with_id(id)
+        exchange = await self.exchange_with_id(id)
         # The body may have to be parsed; see `uploads_data`.
         data = await asyncio.to_thread(upload_data, exchange, index, self.emulator.files.data)
         if data is None:
@@ -259,7 +252,7 @@ class JournalAPI(AdminHandlers):
         """Code that makes the call again: a command for a shell (`curl`), a program in `python` or
         `javascript` with OpenAI's SDK, or a test with the fixture of the `pytest` plugin. Its
         images come from the journal."""
-        exchange, settings = await self._with_id(id), self.emulator.settings
+        exchange, settings = await self.exchange_with_id(id), self.emulator.settings
         length = exchange.headers.get("content-length", "0")
         if exchange.body is None and (length != "0" or "transfer-encoding" in exchange.headers):
             raise admin_errors.no_such_part(id=id, part="body")
@@ -284,19 +277,20 @@ class JournalAPI(AdminHandlers):
         """The pictures that the calls of `requests` were answered with; the newest is last."""
 
         def page() -> Gallery:
-            exchanges, _ = self._page(query, limit, since, before)
-            images = [image for exchange in exchanges for image in pictures(exchange)]
-            calls = [call for call in self.journal.summaries(query) if call.image_indexes]
-            # These may lack the uploads from which their pictures are drawn.
-            without = [call for call in calls if not call.drawn_request]
-            calls = [call for call in calls if call.drawn_request] + self.journal.whole(without)
-            return Gallery(images, sum(len([*pictures(call)]) for call in calls))
+            on_page, _ = self._page(query, limit, since, before)
+            images = [image for exchange in on_page for image in pictures(exchange)]
+            summaries = [each for each in self.journal.summaries(query) if each.image_indexes]
+            # Summaries may lack the uploads from which their pictures are drawn.
+            without = [each for each in summaries if not each.drawn_request]
+            exchanges = [each for each in summaries if each.drawn_request]
+            exchanges += self.journal.whole(without)
+            return Gallery(images, sum(len([*pictures(each)]) for each in exchanges))
 
         return await asyncio.to_thread(page)
 
     async def image(self, id: str, index: int, request: Request) -> Response:
         """A picture of an answer or of a download, drawn again: the same bytes."""
-        exchange = await self._with_id(id)
+        exchange = await self.exchange_with_id(id)
         image_request = exchange.picture_request(index)
         if not image_request:
             raise admin_errors.no_such_part(id=id, part=f"picture {index}")

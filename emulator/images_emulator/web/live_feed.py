@@ -323,7 +323,7 @@ class LiveFeed:
             self._batch.missed = True
             self._schedule()
 
-    # --- what happens
+    # --- what happens. The store calls this one on the event loop.
 
     def _changed_elsewhere(self, change: LogChange) -> None:
         if change.kind == "missed":

@@ -120,8 +120,8 @@ class Metrics:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._namespaces: Callable[[], Awaitable[int]] | None = None
-        self._open_connections: Callable[[], int] | None = None
+        self._namespace_count: Callable[[], Awaitable[int]] | None = None
+        self._connection_count: Callable[[], int] | None = None
         """None where another server serves the application."""
         self._emulators: WeakSet[Emulator] = WeakSet()
         """The emulators of all namespaces. Threads add some."""
@@ -210,13 +210,13 @@ class Metrics:
         """Wrap the whole application with the endpoint that Prometheus asks."""
         return MetricsEndpoint(app, self.registry, self.refresh, self._settings)
 
-    def watch_connection_count(self, connections: Callable[[], int]) -> None:
-        """Tell the number of open *connections* from now on."""
-        self._open_connections = connections
+    def watch_connection_count(self, count: Callable[[], int]) -> None:
+        """Tell the number of open connections, which *count* gives, from now on."""
+        self._connection_count = count
 
-    def watch_namespace_count(self, namespaces: Callable[[], Awaitable[int]]) -> None:
-        """Tell the number of *namespaces* from now on."""
-        self._namespaces = namespaces
+    def watch_namespace_count(self, count: Callable[[], Awaitable[int]]) -> None:
+        """Tell the number of namespaces, which *count* gives, from now on."""
+        self._namespace_count = count
 
     async def stop(self) -> None:
         """End the gauges of this process, which other processes would go on to tell."""
@@ -336,8 +336,8 @@ class Metrics:
 
     def _sample(self) -> None:
         """Set the gauges of this process."""
-        if self._open_connections:
-            self._set(self._open_connections(), "connections")
+        if self._connection_count:
+            self._set(self._connection_count(), "connections")
         emulators = self._open_emulators()
         self._set(all(each.store.failure is None for each in emulators), "store_up")
         # Emulators of one server share their renderer.
@@ -379,8 +379,8 @@ class Metrics:
         emulators = self._open_emulators()
         # Where the store is away, these gauges stay as they were.
         with suppress(APIError):
-            if self._namespaces:
-                self._set(await self._namespaces(), "namespaces")
+            if self._namespace_count:
+                self._set(await self._namespace_count(), "namespaces")
             # Together, which takes few round trips to a shared store.
             journals = await asyncio.gather(*(each.journal.size() for each in emulators))
             self._set(sum(each.calls for each in journals), "journal_calls")

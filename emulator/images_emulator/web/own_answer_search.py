@@ -34,9 +34,9 @@ async def apply_own_answer(
     the call has an *admission* that the rate limit refuses, and where the function of an answer
     fails."""
     values = await input_of_request(exchange, prepared.request, emulator)
-    met, misses = await emulator.scenario.claim_answer(values, admission)
+    met, near_misses = await emulator.scenario.claim_answer(values, admission)
     if met is None:
-        exchange.near_misses = (*exchange.near_misses, *misses)
+        exchange.near_misses = (*exchange.near_misses, *near_misses)
         return prepared
     answer = met.answer
     exchange.answer.own_answer = answer.label_at(met.number)

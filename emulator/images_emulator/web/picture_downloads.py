@@ -60,8 +60,8 @@ async def download(url: str, upstream: Upstream) -> RecordedDownload:
     """The bytes at *url*, without redirects and with at most `IMAGE_BYTES_LIMIT` bytes. Raises
     DownloadError.
 
-    A malicious answer must not lead to the machines of a private network. So the address is the
-    upstream's own, or an address of the public network by TLS.
+    A malicious answer must not lead to the machines of a private network (SSRF). So the address is
+    the upstream's own, or an address of the public network by TLS.
     """
     try:
         parts = urlsplit(url)

@@ -290,6 +290,7 @@ class ReplayMiddleware:
                 self._hosted_requests.put(path, hosted, weight)
             files = answer.files
             if answer.is_stream and answer.image_indexes:
+                # The journal finds the whole image by the number of the last event.
                 files = {**files, request.partial_images: files[max(files)]}
             exchange.answer.files = files
         if not exchange.body_may_change:
@@ -346,7 +347,7 @@ class ReplayMiddleware:
     @staticmethod
     def _note_miss(miss: Miss, exchange: ServedExchange) -> None:
         """Note in *exchange* why no recording answers the call."""
-        misses = [
+        near_misses = [
             NearMiss(
                 step=each.name,
                 name="recording",
@@ -357,7 +358,7 @@ class ReplayMiddleware:
             )
             for each in miss.nearest
         ]
-        exchange.near_misses = (*exchange.near_misses, *misses)
+        exchange.near_misses = (*exchange.near_misses, *near_misses)
         exchange.recording_miss = str(miss)
 
     def _app_for_miss(self, exchange: ServedExchange, app: ASGIApp) -> ASGIApp:

@@ -1,4 +1,5 @@
-"""The names that a server can have, by which a page of another site is told from its own."""
+"""The names that a server can have, by which a page of another site is told from its own (a guard
+against DNS rebinding and CSRF)."""
 
 from __future__ import annotations
 

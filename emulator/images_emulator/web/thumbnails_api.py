@@ -16,7 +16,6 @@ from images_emulator import imaging
 from images_emulator.admin_prefix import ADMIN_PREFIX
 from images_emulator.contract import admin_errors
 from images_emulator.contract.request import ImageRequest
-from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.upload_data import upload_data
 from images_emulator.web.admin_docs import error_responses, file_response
 from images_emulator.web.admin_handlers import AdminHandlers
@@ -54,22 +53,16 @@ class ThumbnailsAPI(AdminHandlers):
             router.get(path, response_class=Response, responses=responses)(handler)
         return router
 
-    async def _entry(self, call_id: str) -> Exchange:
-        entry = await self.emulator.journal.get(call_id)
-        if not entry:
-            raise admin_errors.no_such_request(id=call_id)
-        return entry
-
     async def _streamed(self, call_id: str, index: int, partial: int) -> ImageRequest:
         """The request of the stream that has sent that partial image, also before the stream is
         over."""
-        entry = await self._entry(call_id)
-        request = entry.request if entry.kind == "call" else None
+        exchange = await self.exchange_with_id(call_id)
+        request = exchange.request if exchange.kind == "call" else None
         # Partial images leave in their order; a fault may have kept the last ones back.
         if (
             request
             and index == 0
-            and 0 <= partial < min(entry.partial_count, request.partial_images)
+            and 0 <= partial < min(exchange.partial_count, request.partial_images)
         ):
             return request
         part = f"partial image {partial} of picture {index}"
@@ -78,8 +71,8 @@ class ThumbnailsAPI(AdminHandlers):
     async def thumbnail(self, id: str, index: int, edge: Edge, request: Request) -> Response:
         """A picture of the answer, its longest edge 96 or 480 pixels at most; JPEG, or WebP where
         it is transparent. An animation is shown by its first frame."""
-        entry = await self._entry(id)
-        drawn = entry.picture_request(index)
+        exchange = await self.exchange_with_id(id)
+        drawn = exchange.picture_request(index)
         if not drawn:
             raise admin_errors.no_such_part(id=id, part=f"picture {index}")
         return await self._thumbnail(request, drawn, index, None, edge)
@@ -104,9 +97,9 @@ class ThumbnailsAPI(AdminHandlers):
     async def upload_thumbnail(self, id: str, index: int, edge: Edge, request: Request) -> Response:
         """The thumbnail of an image that came with the call, by its place in `uploads`. Only an
         image that the API accepts has one."""
-        entry = await self._entry(id)
+        exchange = await self.exchange_with_id(id)
         # The body may be long; see `upload_data`.
-        data = await asyncio.to_thread(upload_data, entry, index, self.emulator.files.data)
+        data = await asyncio.to_thread(upload_data, exchange, index, self.emulator.files.data)
         file = None
         if data is not None:
             limits = imaging.decode_limits.DecodeLimits.from_settings(self.emulator.settings)

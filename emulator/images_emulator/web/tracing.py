@@ -154,10 +154,10 @@ class Tracing:
         """Nothing: spans are of calls in the journal alone."""
         return app
 
-    def watch_connection_count(self, connections: Callable[[], int]) -> None:
+    def watch_connection_count(self, count: Callable[[], int]) -> None:
         """Nothing: a connection has no span."""
 
-    def watch_namespace_count(self, namespaces: Callable[[], Awaitable[int]]) -> None:
+    def watch_namespace_count(self, count: Callable[[], Awaitable[int]]) -> None:
         """Nothing: traces have no number of namespaces."""
 
     async def stop(self) -> None:

@@ -77,11 +77,11 @@ class OwnRedis:
         self._socket.unlink(missing_ok=True)
         try:
             self.process = process = await asyncio.create_subprocess_exec(
-                # Ctrl-C is for the supervisor: the workers need their store to the end.
                 *self._command,
                 stdin=DEVNULL,
                 stdout=DEVNULL,
                 stderr=DEVNULL,
+                # Ctrl-C is for the supervisor: the workers need their store to the end.
                 start_new_session=True,
             )
         except OSError as error:
