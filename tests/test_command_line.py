@@ -417,7 +417,7 @@ def test_scenario_help_has_no_empty_line_above_its_commands(
 def test_draw_help_says_what_stream_prints(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["draw", "--help"])
-    assert "Stream it, and print each partial image as it comes" in capsys.readouterr().out
+    assert "Stream it, and report each partial image" in capsys.readouterr().out
 
 
 def test_models_command_prints_a_schema(capsys: pytest.CaptureFixture[str]) -> None:

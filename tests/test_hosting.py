@@ -286,6 +286,8 @@ def test_a_part_of_a_hosted_picture_can_be_asked_for(client: OpenAI) -> None:
     for text in ("bytes=5-1", "bytes=-5", "bytes=0-1,3-4", "lines=0-1"):
         answer = httpx2.get(url, headers={"Range": text})
         assert (answer.status_code, answer.content) == (200, whole.content)
+    for text in (f"bytes={size + 1}-", f"bytes={size + 9}-{size + 99}"):
+        assert httpx2.get(url, headers={"Range": text}).status_code == 416
     behind = httpx2.get(url, headers={"Range": f"bytes={size}-"})
     assert behind.status_code == 416
     assert behind.headers["x-ms-error-code"] == "InvalidRange"

@@ -145,6 +145,18 @@ def test_all_that_decides_the_file_is_in_the_key(change: dict[str, Any]) -> None
     assert answered(replace(own, name="two.png")).cache_key == answered(own).cache_key
 
 
+def test_previews_of_a_verbatim_picture_have_its_fit_in_the_key() -> None:
+    own = OwnPicture(encoded(halves((96, 32))), verbatim=True)
+    fits = (own, replace(own, fit="contain"))
+    requests = [
+        answered(each, stream=True, partial_images=1, size=(64, 64), background="opaque")
+        for each in fits
+    ]
+    previews = [next(iter(render_stream(each)))[1] for each in requests]
+    assert previews[0] != previews[1]
+    assert requests[0].cache_key != requests[1].cache_key
+
+
 def test_several_pictures_answer_one_after_the_other_and_then_from_the_first() -> None:
     request = answered(png(colour=RED), png(colour=BLUE), n=3)
     files = [render_image(request, index) for index in range(3)]

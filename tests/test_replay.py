@@ -857,7 +857,13 @@ def test_compressed_answer_is_sent_plain_to_clients_that_do_not_read_it(
 
 @pytest.mark.parametrize(
     ("accept", "body"),
-    [("gzip", GZIPPED), ("br;q=1, gzip ; q=0.5", GZIPPED), ("identity", b'{"data": []}')],
+    [
+        ("gzip", GZIPPED),
+        ("br;q=1, gzip ; q=0.5", GZIPPED),
+        ("br, *;q=0.1", GZIPPED),
+        ("identity", b'{"data": []}'),
+        ("*, gzip;q=0", b'{"data": []}'),
+    ],
 )
 def test_gzip_is_sent_to_clients_that_read_it(play: Play, accept: str, body: bytes) -> None:
     headers = (

@@ -257,9 +257,9 @@ class HTTPProtocol(HttpToolsProtocol):
         some seconds later. Closing at once, with bytes of the request unread, would reset the
         connection.
 
-        Where the answer to an earlier request is outstanding, it comes first, and this one is left
-        out: a client would take it for the answer to that request. Where a call is still being
-        read, it ends as if its client had left. If its answer has begun, the connection is closed.
+        Where the answer to an earlier request is outstanding, only that answer is sent: a client
+        would take the last answer for it. Where a call is still being read, it ends as if its
+        client had left. If its answer has begun, the connection is closed.
         """
         if self.pipeline and self.cycle.more_body:
             # The call of this request has not begun.

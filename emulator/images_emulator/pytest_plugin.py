@@ -163,10 +163,10 @@ def images_emulator_server(
 def _images_emulator(
     request: pytest.FixtureRequest, images_emulator_settings: Settings
 ) -> Iterator[AnyServer]:
-    """The server that `openai.OpenAI()` and `openai.AzureOpenAI()` lead to. It is emptied at the
+    """The server that `openai.OpenAI()` and `openai.AzureOpenAI()` call. It is emptied at the
     start and at the end, unless a fixture of wider scope has it. With `images_emulator_url` it is a
-    namespace. That of the session, or of a fixture of wider scope, is used where there is one;
-    otherwise the test has one of its own, which is deleted at the end."""
+    namespace: the one of the session or of a fixture of wider scope, where there is one; otherwise
+    one of the test's own, which is deleted at the end."""
     session, settings = request.config.stash[_SESSION], images_emulator_settings
     with ExitStack() as stack:
         server: AnyServer

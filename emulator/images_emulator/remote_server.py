@@ -87,9 +87,10 @@ class RemoteServer(ServerControl):
         with RemoteServer("http://127.0.0.1:8080") as server:
             client = OpenAI(base_url=server.base_url, api_key="sk-test")
 
-    *namespace* is its name; None takes the one that *url* names, unless that is the default one, or
-    else one that nobody has. As a context manager, synchronous or asynchronous, it is deleted at
-    the end. *admin_token* is that of the server.
+    *namespace* is its name. None takes the namespace that *url* names, or a new one with a random
+    name where *url* names none or the default one. As a context manager, synchronous or
+    asynchronous, the object deletes the namespace at the end. *admin_token* is the admin token of
+    the server.
 
     Calls are those of `Server.calls`, with API keys redacted. A method raises
     `ServerError` of `images_emulator` where the server does not answer, or refuses. The constructor

@@ -135,7 +135,8 @@ class Server(ThreadedServer, ServerControl):
 
     @property
     def last_call_id(self) -> str | None:
-        """The id of the newest of `requests`, which are not read for it; None without calls."""
+        """The id of the newest of `requests`, without their bodies being read; None without
+        calls."""
         calls, _ = self.emulator.journal.page(Query(kind="call"), 1)
         return calls[0].id if calls else None
 
@@ -189,9 +190,10 @@ class Server(ThreadedServer, ServerControl):
             server.inject("latency", seconds=2, times=3, match={"prompt": "ship"})
 
         *fault* is a name, with its *settings* by keyword, or a mapping of both with the name as
-        `kind`. It is for as many calls as *times*, None for all, and for those alone that *match*
-        is for, by the keys of a scenario's `match`. One for streams spares calls that ask for none.
-        Raises ValueError for an invalid fault, and RuntimeError for a closed server."""
+        `kind`. *times* is the number of calls that meet it, None for all. *match* limits it to some
+        calls, by the keys of a scenario's `match`. A fault of streams is only for calls that ask
+        for a stream. Raises ValueError for an invalid fault, and RuntimeError for a closed
+        server."""
         self._check_open()
         self.emulator.scenario.inject(fault, times=times, match=match, **settings)
 
@@ -213,10 +215,10 @@ class Server(ThreadedServer, ServerControl):
         one of these for a request and the index of a picture. The *settings* are the other keys of
         a scenario's `answer`, such as `fit`, `partials`, `usage` or `raw`.
 
-        The answer is for as many calls as *times*, None for all, and for those alone that *match*
-        is for. Of answers for all calls the last one wins, after those for a number of calls. Calls
-        are validated first. Raises ValueError for an invalid answer, and RuntimeError for a closed
-        server."""
+        *times* is the number of calls that get the answer, None for all. *match* limits it to some
+        calls. Answers with *times* go before those without; of those without, the newest goes
+        first. Calls are validated first. Raises ValueError for an invalid answer, and RuntimeError
+        for a closed server."""
         self._check_open()
         if image is not None:
             settings["images" if isinstance(image, list | tuple) else "image"] = image

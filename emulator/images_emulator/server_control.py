@@ -75,14 +75,15 @@ class ServerControl(ABC):
 
         The filters are those of `GET /_emulator/requests` and the parameters of the API by their
         names, each with one value or a list of them. A parameter is compared with the value in
-        force, a default for instance; of a refused call, with what was sent (text, in a form).
-        Raises TypeError for another name, ValueError for a value that a filter cannot have.
+        force, which may be a default; for a refused call, with the value that was sent, which is a
+        text in a form. Raises TypeError for another name, ValueError for a value that a filter
+        cannot have.
         """
         return CallList(self._find(self._query(filters)))
 
     def verify(self, times: int | None = None, **filters: Unpack[CallFilters]) -> CallList:
-        """The calls that match all *filters* (see `calls`), which are as many as *times*; None for
-        one or more.
+        """The calls that match all *filters* (see `calls`). Their number has to be *times*; with
+        None, one or more.
 
             server.verify(model="gpt-image-2", size="1024x1024", times=2)
 
@@ -121,7 +122,8 @@ class ServerControl(ABC):
     @property
     @abstractmethod
     def last_call_id(self) -> str | None:
-        """The id of the newest of `requests`, which are not read for it; None without calls."""
+        """The id of the newest of `requests`, without their bodies being read; None without
+        calls."""
 
     @property
     def downloads(self) -> CallList:

@@ -67,8 +67,8 @@ class Settings(Immutable, kw_only=True):
     api_key: Sequence[str] = setting(
         (),
         "KEY",
-        "API key that is accepted. Each has uploaded files of its own. Unset: every key is, and "
-        "all have the same files.",
+        "API key that is accepted. Each has uploaded files of its own. Unset: every key is "
+        "accepted, and all keys share their files.",
         check=check_api_key,
         secret=True,
     )
@@ -154,9 +154,9 @@ class Settings(Immutable, kw_only=True):
         ReplayMatch.REQUEST,
         "LEVEL",
         "How alike a call and a recording must be. `exact`: in all fields, as they were sent. "
-        "`request`: in operation, model, prompt, every parameter after its default, and the "
-        "pixels of uploads. `prompt`: in operation, prompt and uploads. `operation`: in that "
-        "alone.",
+        "`request`: in operation, model, prompt, every parameter (its default where it was not "
+        "sent), and the pixels of uploads. `prompt`: in operation, prompt and uploads. "
+        "`operation`: in the operation alone.",
         needs=[Need("replay")],
         check=choice_of(ReplayMatch),
         choices=tuple(ReplayMatch),
@@ -190,7 +190,7 @@ class Settings(Immutable, kw_only=True):
     delay: bool = setting(
         True,
         "",
-        "Whether a recorded answer comes as late, part by part, as it came when it was recorded.",
+        "Whether each part of a recorded answer is sent as late as it came in the recording.",
         needs=[Need("replay")],
     )
     speed: float = setting(
@@ -215,8 +215,8 @@ class Settings(Immutable, kw_only=True):
     rate_limit_keys: int = setting(
         100_000,
         "COUNT",
-        "Keys and models whose rate limits are counted. Past it the one that was last granted "
-        "images longest ago is forgotten, and has its limit anew.",
+        "Pairs of a key and a model whose rate limits are counted. Past it the pair whose last "
+        "images were granted longest ago is forgotten, and has its whole limit again.",
         minimum=1,
         needs=[Need("rate_limit")],
     )
@@ -246,18 +246,19 @@ class Settings(Immutable, kw_only=True):
     namespace_by: str = setting(
         NamespaceBy.HEADER,
         "WAY",
-        "What decides the namespace of a call, in which it has journal, scenario, clock, settings "
+        "What decides the namespace of a call. A namespace has journal, scenario, clock, settings "
         "and files of its own. `header`: the header `x-emulator-namespace`, or a base URL with "
-        "`/ns/NAME`. `key`: where neither is there, its API key.",
+        "`/ns/NAME`. `key`: where a call has neither, its API key.",
         check=choice_of(NamespaceBy),
         choices=tuple(NamespaceBy),
     )
     max_namespaces: int = setting(
         1000,
         "COUNT",
-        "Namespaces of calls. Past it the one that was called longest ago is forgotten, if that "
-        "was a minute ago; otherwise a further one is refused. With --store it is how many a "
-        "process has open, and how many are listed: the others keep in the store what they have.",
+        "Namespaces beside the default one. Past it the one that was called longest ago is "
+        "forgotten, if its last call was a minute ago or more; otherwise a further one is refused. "
+        "With --store it is how many a process has open, and how many are listed: the state of the "
+        "others stays in the store.",
         minimum=1,
     )
     namespace_idle: int = setting(
@@ -300,35 +301,35 @@ class Settings(Immutable, kw_only=True):
     max_parts: int = setting(
         2**20,
         "COUNT",
-        "Parts of a form. One of more is refused as no form. A form with an image as one part for "
-        "each byte, as the Node SDK sends a Buffer, is refused in the words of the API.",
+        "Parts of a form. A form with more is refused as no form. A form with an image as one part "
+        "for each byte, as the Node SDK sends a Buffer, is refused in the words of the API.",
         minimum=1,
     )
     max_part_head: int = size_setting(
         16 * 2**10,
-        "Largest headers of a part of a form. With larger ones the form is refused as none.",
+        "Largest headers of a part of a form. A form with larger ones is refused as no form.",
         minimum=256,
     )
     max_pixels: int = setting(
         64_000_000,
         "COUNT",
-        "Pixels of an uploaded picture. One of more is refused as no image. The API documents no "
-        "limit.",
+        "Pixels of an uploaded picture. A picture with more is refused as no image. The API "
+        "documents no limit.",
         minimum=1,
         maximum=MAX_OPENED_PIXELS,
     )
     max_call_pixels: int = setting(
         17 * 64_000_000,
         "COUNT",
-        "Pixels of all pictures of one call together. The one that passes them is refused as no "
-        "image. The default has room for 16 images and a mask.",
+        "Pixels of all pictures of one call together. The picture that exceeds them is refused as "
+        "no image. The default has room for 16 images and a mask.",
         minimum=1,
     )
     decode_bytes: int = size_setting(
         320 * 2**20,
         "Memory that the decoding of a picture may take; one is decoded at a time. A picture that "
         "takes more is refused as no image: a WebP of more than 25 million pixels, or a "
-        "progressive JPEG without subsampling of more than 41.",
+        "progressive JPEG without subsampling of more than 41 million.",
         minimum=1,
     )
     max_scans: int = setting(
@@ -357,16 +358,16 @@ class Settings(Immutable, kw_only=True):
         "SECONDS",
         "How long a connection may be idle: between two calls, and where the rest of a call does "
         "not come. Then it is closed, after a 408 if a call has begun. The default is longer than "
-        "proxies keep theirs, the longest for 600: a connection that is closed while a proxy sends "
-        "a call on it makes a 502.",
+        "proxies keep idle connections, 600 at most: where the server closes a connection while a "
+        "proxy sends a call on it, the proxy answers 502.",
         minimum=1,
     )
 
     cache: int = size_setting(
         12 * 2**20,
         "Memory of the image cache. The caches of validated requests and of thumbnails have a "
-        "quarter as much each beside it. Of a replay, recorded answers and pictures behind URLs "
-        "have as much each as it. 0 disables all of them.",
+        "quarter as much each, in addition. With `replay`, the caches of recorded answers and of "
+        "pictures behind URLs have as much as the image cache each. 0 disables all of them.",
         minimum=0,
     )
     render_processes: int = setting(

@@ -68,7 +68,7 @@ class Command(NamedTuple):
 
 GROUPS: Final[dict[str, dict[NameOfCommand, Command]]] = {
     "the server": {
-        SERVE: Command("start the server; so does no command at all", "serve_command"),
+        SERVE: Command("start the server; the default without a command", "serve_command"),
         "healthcheck": Command("tell by the exit status whether it answers", "healthcheck_command"),
         "env": Command("print the variables that lead an SDK to it", "env_command"),
     },
@@ -82,8 +82,8 @@ GROUPS: Final[dict[str, dict[NameOfCommand, Command]]] = {
     },
     "recordings": {
         "record": Command("forward calls to the API, and keep them in files", "record_command"),
-        "exchange": Command("check files of exchanges, or make them of others", "exchange_command"),
-        "drift": Command("tell in what a server answers otherwise than recorded", "drift_command"),
+        "exchange": Command("check, save or import files of exchanges", "exchange_command"),
+        "drift": Command("show where a server's answers differ from recordings", "drift_command"),
     },
     "reference": {
         "models": Command("list the models and what each accepts", "models_command"),

@@ -33,7 +33,7 @@ USAGE: Final = "PROMPT [OPTIONS]"
 DESCRIPTION: Final = """\
 Draw a picture by one call, save it in the working directory, and print its
 path. Where no server runs at the default address, the command starts one of
-its own. An error of the API is its sentence, and the exit status 1."""
+its own. It prints the sentence of an API error, and exits with status 1."""
 
 EXAMPLES: Final = """\
   images-emulator draw "A lighthouse"
@@ -80,7 +80,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--stream",
         action="store_true",
-        help="Stream it, and print each partial image as it comes",
+        help="Stream it, and report each partial image",
     )
     parser.add_argument(
         "-o",

@@ -24,9 +24,9 @@ downloads."""
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.description = """\
-Add the calls that the server has had to a folder, oldest first, as they came and as
-they were answered, without keys; those that match all filters, as of 'requests'.
-A call that is there already is not added again."""
+Save the server's calls and their answers, without keys, as files in a folder,
+oldest first. The filters are those of 'requests'. A call that is in the folder
+already is not added again."""
     parser.add_argument(
         "--to", metavar="DIR", type=Path, required=True, help="Folder that the files are added to"
     )

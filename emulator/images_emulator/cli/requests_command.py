@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 USAGE: Final = "[--follow] [FILTERS] [OPTIONS]"
 
 DESCRIPTION: Final = """\
-Show the calls that the server has had, oldest first, and its downloads: those
-that match all filters, of a filter that is repeated one of its values."""
+Show the calls and downloads that the server has had, oldest first: those that
+match every filter. A repeated filter matches any of its values."""
 
 EXAMPLES: Final = """\
   images-emulator requests --follow
@@ -42,7 +42,7 @@ FILTERS: Final = {
     "outcome": ("WORD", "answered, refused, cut, failed, gone or waiting"),
     "key": ("KEY", "An API key, whole or redacted"),
     "prompt": ("TEXT", "A part of the prompt, in any case"),
-    "text": ("TEXT", "The same of prompt, error, model or id"),
+    "text": ("TEXT", "A part of the prompt, error, model or id"),
     "fault": ("NAME", "The fault that was met"),
     "own_answer": ("GLOB", "The picture of one's own that answered, such as 'fox*'"),
     "has": (
@@ -55,7 +55,7 @@ FILTERS: Final = {
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("-f", "--follow", action="store_true", help="Go on with calls that come")
+    parser.add_argument("-f", "--follow", action="store_true", help="Then show calls as they come")
     parser.add_argument(
         *("-n", "--limit"),
         metavar="COUNT",
@@ -64,9 +64,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="How many of the newest calls [20]",
     )
     parser.add_argument(
-        "--json", dest="as_json", action="store_true", help="A JSON object a line, with all of it"
+        "--json", dest="as_json", action="store_true", help="Each call in full, as a line of JSON"
     )
-    parser.add_argument("-v", "--verbose", action="store_true", help="What was sent, too")
+    parser.add_argument("-v", "--verbose", action="store_true", help="Also show what was sent")
     add_filters(parser)
     add_address(parser)
 

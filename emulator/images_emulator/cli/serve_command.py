@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 USAGE: Final = "[OPTIONS]"
 
 DESCRIPTION: Final = """\
-Start the server, until Ctrl-C or SIGTERM. A flag goes before its variable
-(IMAGES_EMULATOR_PORT), that before the settings file (port = 9000)."""
+Run the server until Ctrl-C or SIGTERM. A flag overrides its variable
+(IMAGES_EMULATOR_PORT), which overrides the settings file (port = 9000)."""
 
 EXAMPLES: Final = """\
   images-emulator                        at http://127.0.0.1:8080

@@ -45,7 +45,7 @@ def add_step_options(parser: ArgumentParser, times: int | None) -> None:
         metavar="COUNT",
         type=int,
         default=0,
-        help="How many such calls are let pass before [0]",
+        help="How many matching calls pass before it is met [0]",
     )
     parser.add_argument(
         "--probability",

@@ -168,18 +168,20 @@ _RANGE: Final = re.compile(r"bytes=(\d{1,18})-(\d{0,18})", re.ASCII)
 
 
 def byte_range(text: str, size: int) -> tuple[int, int] | None:
-    """The first and the last byte of an image of *size* bytes that the header *text* asks for. None
-    for the whole image: the storage reads one range, which has a beginning. Raises StorageError
-    where that is behind the end."""
+    """The offsets of the first and the last byte that *text*, the value of a `Range` header, asks
+    for, in an image of *size* bytes. None where the whole image is sent: the storage reads a header
+    with one range that has a start, and ignores any other. Raises StorageError where the range
+    starts behind the end."""
     match = _RANGE.fullmatch(text)
     if match is None:
         return None
-    first, last = int(match[1]), int(match[2] or size)
-    if last < first:
+    first = int(match[1])
+    last = int(match[2]) if match[2] else None
+    if last is not None and last < first:
         return None
     if first >= size:
         raise invalid_range(size)
-    return first, min(last, size - 1)
+    return first, size - 1 if last is None else min(last, size - 1)
 
 
 class Version(Immutable):

@@ -22,9 +22,9 @@ from images_emulator.immutable import Immutable
 T = TypeVar("T")
 
 Day = date | None
-"""A day on which something is looked up in the contract. None stands for no day in particular: all
-that existed on any day is found, in its newest version. Of a call that is judged by `any`, what
-exists is looked up for None, and versions for `Policy.day`."""
+"""The day for which the contract is looked up. None is no day in particular: everything that
+existed on some day exists, in its newest version. For a call under `any`, None decides which models
+and parameters exist, and `Policy.day` decides the versions."""
 
 
 class Period(Immutable):
@@ -47,8 +47,9 @@ ALWAYS: Final = Period()
 
 
 class StackDays(Immutable):
-    """The days of a header, for the operations that moved to the *gateway*, before and after they
-    did, and for the operations that stayed on the *older_stack*."""
+    """The days on which answers have a header: *gateway* for operations that moved to the gateway,
+    also for the days before the move, *older_stack* for operations that stayed on the older
+    stack."""
 
     gateway: Period = ALWAYS
     older_stack: Period = ALWAYS

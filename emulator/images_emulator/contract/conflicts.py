@@ -18,7 +18,7 @@ from images_emulator.immutable import Immutable
 
 class Condition(Immutable, ABC):
     """A test of one parameter's value, after defaults and `auto` are resolved. The value is None
-    where the call has none."""
+    where neither the call nor a default gives one."""
 
     @abstractmethod
     def holds(self, value: Any) -> bool:
@@ -121,9 +121,9 @@ class Present(Condition):
 class Conflict(Immutable):
     """Parameters that exclude each other: a call in which all conditions of *when* hold is refused.
 
-    *refusal* may name the first parameter of *when* as `{name}`. It may also name the value of an
-    `Equal` or `OtherThan` by its parameter. Outside its *period* the parameters do not exclude each
-    other.
+    The placeholders of *refusal* may be `{name}`, which is the first parameter of *when*, and the
+    name of any parameter with an `Equal` or `OtherThan`, which is that condition's value. Outside
+    its *period* the parameters do not exclude each other.
     """
 
     when: Mapping[str, Condition]

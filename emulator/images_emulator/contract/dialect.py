@@ -127,8 +127,8 @@ OPENAI_HEADERS: Final[Sequence[tuple[Period, Header]]] = (
     # It was there twice, last in mid-July of 2026, and once on 2026-07-23.
     (Period(_CF_RAY_EXPOSED_SINCE, date(2026, 7, 23)), (_EXPOSE_HEADERS, b"CF-Ray")),
 )
-"""The headers of OpenAI's answers on these days, beside request id, duration and account, and those
-whose days depend on the stack (`STACK_HEADER_DAYS`).
+"""The constant headers of OpenAI's answers, each with its days. Not here are the headers of request
+id, duration and account, and those whose days depend on the stack (`STACK_HEADER_DAYS`).
 
 Azure's answers have their own headers (`azure.py`), downloads have the blob storage's, and played
 recordings have the recorded ones. Answers that `on_miss=record` passes on have the upstream's. The
@@ -236,8 +236,8 @@ OPENAI: Final = Dialect(
             "sig": "{signature}",
         },
         service_version="2026-02-06",
-        # Each is from the first day on which a published URL has the next one. The last ones with
-        # these are of 2024-03-08, 2024-08-14 and 2026-02-02.
+        # Each version ends on the first day on which a published URL has the next version. The last
+        # published URLs with these versions are of 2024-03-08, 2024-08-14 and 2026-02-02.
         earlier_versions=(
             (date(2024, 5, 31), "2021-08-06"),
             (date(2024, 8, 24), "2023-11-03"),

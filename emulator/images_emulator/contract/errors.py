@@ -128,8 +128,8 @@ value_not_the_only_one = Refusal(
     code="invalid_value",
     earlier=_NOT_ONE_OF,
 )
-# Reported of edits whose prompt was too long, from 2025 to 2026-06: the gateway then told of the
-# schema of dall-e-2.
+# Reported for edits whose prompt was too long, from 2025 to 2026-06: the gateway then answered with
+# an error of the schema of dall-e-2.
 model_not_dalle_2 = Refusal(
     "Invalid value: '{model}'. Value must be 'dall-e-2'.",
     param="model",
@@ -211,8 +211,8 @@ no_such_file = Refusal(
     param="id",
     status=404,
 )
-# The checks of files for dall-e-2, until it was retired. They had no `param`. The type behind the
-# gateway was recorded of `upload_wrong_mode` alone; the others are taken to be of the same service.
+# The checks of files for dall-e-2, until it was retired. They had no `param`. Their type
+# behind the gateway was recorded for `upload_wrong_mode` only; it is assumed for the others.
 _NOT_PNG: Final = "Uploaded image must be a PNG and less than 4 MB."
 # The error had no code at first. The day of the change is not known; here it is dall-e-3's release.
 upload_not_png = Refusal(
@@ -402,8 +402,8 @@ mask_with_markup = Refusal(
     code="unsupported_parameter",
     type=IMAGE_SERVICE_TYPE,
 )
-# The first image has number 1. The older version keeps the mistake of the API; it was recorded on
-# 2025-04-28 (crmne/ruby_llm), today's on 2025-06-05.
+# The first image has number 1, and index 0 in the older version, which keeps the API's "the your".
+# That version was recorded on 2025-04-28 (crmne/ruby_llm), today's version on 2025-06-05.
 image_undecodable = Refusal(
     "Invalid image file or mode for image {number}, please check your image file.",
     code="invalid_image_file",
@@ -448,7 +448,7 @@ overlay_undecodable = Refusal(
     type=IMAGE_SERVICE_TYPE,
 )
 
-# --- before the gateway: keys, methods and bodies
+# --- checks in front of the gateway: keys, methods and bodies
 _ACCOUNT = "https://platform.openai.com/account/api-keys"
 _AUTHENTICATE = {"WWW-Authenticate": 'Bearer realm="OpenAI API"'}
 _AUTHENTICATE_BASIC = {"WWW-Authenticate": 'Basic realm="OpenAI API"'}

@@ -19,8 +19,8 @@ def event(name: str, payload: Mapping[str, Any]) -> str:
 
 
 def read_event(frame: bytes) -> tuple[str, dict[str, Any]]:
-    """The name and the payload of the event in *frame*. Raises ValueError where that is not an
-    event as `event` writes it, or the same with CRLF."""
+    """The name and the payload of the event in *frame*, in the form that `event` writes. Lines may
+    also end with CRLF. Raises ValueError where the data is not a JSON object."""
     head, _, data = frame.partition(b"\ndata: ")
     payload = json.loads(data)
     if not isinstance(payload, dict):

@@ -95,7 +95,8 @@ class FieldCodec:
         return value
 
     def from_json(self, value: Any, referred: ReferredValues) -> Any:
-        """The value that `to_json` wrote. Raises KeyError, TypeError or ValueError for others."""
+        """The value of the JSON that `to_json` wrote. Raises AttributeError, KeyError, TypeError or
+        ValueError for other JSON."""
         return value
 
     def to_recipe(self, value: Any) -> Any:
@@ -283,6 +284,6 @@ def json_of(codecs: Mapping[str, FieldCodec], request: Any) -> dict[str, Any]:
 def values_of(
     codecs: Mapping[str, FieldCodec], values: Mapping[str, Any], referred: ReferredValues
 ) -> dict[str, Any]:
-    """The values of fields from *values*, the JSON of `json_of`. Raises KeyError, TypeError or
-    ValueError for other JSON."""
+    """The values of fields from *values*, the JSON of `json_of`. Raises AttributeError, KeyError,
+    TypeError or ValueError for other JSON."""
     return {name: codecs[name].from_json(value, referred) for name, value in values.items()}

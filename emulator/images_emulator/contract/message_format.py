@@ -76,12 +76,12 @@ def quoted_list(words: Sequence[str], last: str = "and") -> str:
 
 
 def key_in_message(key: str) -> str:
-    """An API key in the form in which error messages repeat it: of more than 12 characters the
-    first eight and the last four.
+    """An API key in the form in which error messages repeat it: a key of more than 12
+    characters keeps the first eight and the last four, with a star for each one between them.
 
-    `bogus-ap*-key` was recorded on 2023-07-27, keys of 8 and 10 characters whole in 2025; reports
-    show `your_api*****here`, 12 characters whole, and `sk-proj-` with a star for each character
-    hidden, however many.
+    Recorded: `bogus-ap*-key` on 2023-07-27, and whole keys of 8 and 10 characters in 2025. Reports
+    show `your_api*****here`, a whole key of 12 characters, and `sk-proj-` with a star for each
+    hidden character, however many there are.
     """
     return f"{key[:8]}{'*' * (len(key) - 12)}{key[-4:]}" if len(key) > 12 else key
 

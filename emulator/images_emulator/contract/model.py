@@ -31,15 +31,15 @@ class Model(Immutable):
     output_details_period: Period = ALWAYS
     """The days on which `usage` has `output_tokens_details`."""
     null_identifier_period: Period | None = None
-    """The days on which `safety_identifier` is null in a body where the call has none. None where
-    the key is left out then."""
+    """The days on which the body of an answer has `"safety_identifier": null` where the call has
+    neither `safety_identifier` nor `user`. None where the key is then left out on all days."""
     prices: Prices | None = field(default=None, compare=False)
     """The prices of an answer; None where no source has them."""
     shutdown: date | None = None
     """The first day on which the model no longer exists; None where no day is announced."""
     created: int | None = None
-    """The time that `GET /v1/models/{id}` tells, which is not that of the release; None where none
-    was recorded: then it is midnight of the release."""
+    """`created` in the answer of `GET /v1/models/{id}`, in seconds since 1970; not the time of the
+    release. None where it was not recorded: the answer then has midnight of the release day."""
     is_listed: bool = True
     """Whether `GET /v1/models` names the model."""
     replacement: str | None = None

@@ -113,7 +113,7 @@ DALLE_QUALITY: Final = Choice(("standard", "hd"), unlisted=("auto",), auto="stan
 """`quality` of dall-e-3, and in the schema that both DALL·E models shared."""
 
 STANDARD_QUALITY: Final = Choice(("standard",), unlisted=("auto",), auto="standard")
-"""`quality` of dall-e-2 but for its days."""
+"""`quality` of dall-e-2; `DALLE_2_RULES` adds the period and the earlier version."""
 
 DALLE_2_RULES: Final[Rules] = {
     "n": count_rule(10),
@@ -351,9 +351,9 @@ PERIODS_AT_EDITS: Final[Mapping[str, Period]] = {
     "moderation": JSON_EDITS_DAYS,
     "svg": Period(since=SVG_EDITS_SINCE),
 }
-"""The periods of parameters that edits got later than generations did. The sizes of 1536 pixels are
-none of them: the SDK has them since 2025-05-02, but a notebook of OpenAI's for gpt-image-1 edits
-with one."""
+"""The periods of parameters that edits got later than generations did. The sizes with 1536
+pixels are not among them: the SDK has had them since 2025-05-02, but an OpenAI notebook for
+gpt-image-1 uses one of them in an edit."""
 
 MARKUP: Final = UploadedOverlay(needs_transparency=True, period=Period(since=date(2026, 10, 31)))
 """`markup`, an image drawn over the first input image."""

@@ -61,18 +61,18 @@ MODELS_AT_GATEWAY: Final[Sequence[tuple[date, tuple[str, ...]]]] = (
         ("gpt-image-1", "gpt-image-1-mini", "gpt-image-1.5", "chatgpt-image-latest"),
     ),
 )
-"""The GPT image models that the gateway listed where a generation named another model, as `(until,
-models)`; behind them it listed dall-e-2 and dall-e-3. From the last day on, only the image service
-knew the models.
+"""The GPT image models that the gateway listed when it refused the model of a generation, as
+`(until, models)`. It listed dall-e-2 and dall-e-3 after them. From the last day on, the gateway let
+every name pass, and only the image service checked the model.
 
-The gateway judged calls from 2025-04-16 on. Its list was first recorded on 2025-07-23, and is taken
-to be the oldest. The alpha was recorded from 2025-07-25 on, `-io` from 2025-08-23 to 08-25, and the
-sentence of the image service from 2026-04-17 on (maruel/genai, providers/openaichat). The lists of
-mini and 1.5 are known by reports, of 2025-11-15 and 2025-12-10, and of the first months of 2026;
-they begin here with the release of those models."""
+The gateway judged calls from 2025-04-16 on. Its list was first recorded on 2025-07-23, and is
+assumed to have been the same until then. The alpha was recorded from 2025-07-25 on, `-io` from
+2025-08-23 to 08-25, and the message of the image service from 2026-04-17 on (maruel/genai,
+providers/openaichat). The lists with mini and 1.5 are known from reports, of 2025-11-15 and
+2025-12-10, and of the first months of 2026. They begin here with the release of those models."""
 
 UNLISTED_AT_GATEWAY: Final = ("gpt-image-1.5-2025-12-16",)
-"""A model of those days that the lists leave out."""
+"""The model that the gateway accepted on those days although its lists left it out."""
 
 MODEL_PARAMETER_RULES: Final[Mapping[Operation, Rule]] = {
     # What the gateway listed for edits on those days was not recorded.
@@ -113,9 +113,9 @@ MINI_RATES: Final = TokenRates(
     InputPatches(max_scale=1, text_of_image=0),
     earlier=((date(2026, 10, 8), TokenRates(OUTPUT_RATES, InputTiles())),),
 )
-"""Token rates of gpt-image-1-mini. A picture of 64x64 was 194 tokens and text of its own on
-2026-06-22, and on 2026-10-08 as many as it has patches. That many patches count as those of
-gpt-image-2 do is inferred."""
+"""Token rates of gpt-image-1-mini. On 2026-06-22 an input image of 64x64 cost 194 image tokens, and
+text tokens of its own. On 2026-10-08 it cost one image token for each of its patches. That images
+of many patches count as they do for gpt-image-2 is inferred."""
 
 
 def patch_rates(**factors: int) -> TokenRates:
@@ -178,12 +178,13 @@ GPT_2_6_TIERS: Final = "gpt-image-2.6-sunburst or gpt-image-2.6-flare"
 page."""
 
 TILED_OUTPUT_DETAILS_DAYS: Final = Period(since=date(2026, 4, 27))
-"""The days on which gpt-image-1 and gpt-image-1-mini detail their output tokens: the middle between
-2026-04-17, when the latter did not and gpt-image-1.5 did, and 2026-05-06, when the former did."""
+"""The days on which `usage` of gpt-image-1 and gpt-image-1-mini has `output_tokens_details`. The
+first day is halfway between 2026-04-17, when gpt-image-1-mini did not have the key (gpt-image-1.5
+did), and 2026-05-06, when gpt-image-1 did."""
 
-# `created` of the GPT image models is that of a list that was compared with the live one on
-# 2026-10-05. That list and the one of 2026-08-29 are without gpt-image-1.5-2025-12-16. That of the
-# DALL·E models is as many published lists have it.
+# The `created` times of the GPT image models are from a list of models that was compared with the
+# live one on 2026-10-05. Neither that list nor the one of 2026-08-29 has gpt-image-1.5-2025-12-16.
+# The times of the DALL·E models are the same in many published lists.
 GPT_1: Final = Model(
     "gpt-image-1",
     released=date(2025, 4, 23),

@@ -51,16 +51,16 @@ rate_limited = Refusal(
         ),
     ),
 )
-# A client's test has the words of gpt-image-2, of an account whose limit is 0. The test's message
-# ends with advice to such accounts; here it ends like other rate limits. No wait helps, so none is
-# named. Of the days before, no message but that of `rate_limited` is known.
+# The words are from a client's test, which has a message of gpt-image-2 to an account whose limit
+# is 0. That message ends with advice to such accounts; here it ends like other rate limits. No wait
+# helps, so the message names none. For earlier days, only the message of `rate_limited` is known.
 request_too_large = replace(
     rate_limited,
     message="Request too large for {model} (for limit gpt-image) in organization {organization} on "
     "input-images per {unit}: Limit {limit}, Requested {requested}. Visit "
     "https://platform.openai.com/account/rate-limits to learn more.",
 )
-# Recorded of DALL·E: the unit stands with the figures, and the limit counts the refused call.
+# Recorded for DALL·E: the figures carry the unit, and `Current` counts the refused call, too.
 rate_limited_dalle = Refusal(
     "Rate limit exceeded for images per {unit_in_full} in organization {organization}. "
     "Limit: {limit}/1{unit}. Current: {current}/1{unit}. Please visit "

@@ -33,7 +33,8 @@ FORM: Final = "multipart/form-data"
 """The media types of bodies."""
 
 DALLE_SHUTDOWN: Final = date(2026, 5, 12)
-"""The day on which dall-e-2 and dall-e-3 were shut down, with the operations of their own."""
+"""The day on which dall-e-2 and dall-e-3 were shut down, and with them variations, which only
+dall-e-2 served."""
 
 JSON_EDITS_DAYS: Final = Period(since=JSON_EDITS_SINCE)
 """The days on which edits read JSON."""
@@ -90,7 +91,7 @@ class Operation(Immutable, kw_only=True, eq=False):
     `model` decides."""
     period: Period = ALWAYS
     """The days on which the operation exists. On other days its path is answered as an unknown one,
-    to any key."""
+    before the key is checked."""
     stayed_on_older_stack: bool = False
     """Whether it is an image operation that never moved to the gateway. Then its errors have the
     older stack's messages, key order and final newline on all days."""
@@ -272,8 +273,8 @@ UNSERVED_ROUTES: Final = (
     *("/audio", "/batches", "/uploads", "/fine_tuning", "/assistants", "/threads"),
     *("/vector_stores", "/evals", "/realtime", "/containers", "/conversations", "/videos"),
 )
-"""OpenAI's other paths behind a prefix. The emulator refuses them together with all paths below
-them. A new endpoint at one of these paths is taken out of here."""
+"""Routes of OpenAI's other endpoints, without the prefix of a mount. The emulator refuses them and
+all paths below them. A route that gets an endpoint must be removed from here."""
 
 _ON_AZURE: Final = [operation for operation in OPERATIONS.values() if operation.azure]
 

@@ -54,7 +54,8 @@ class OwnPicture(Immutable):
     @cached_property
     def key(self) -> str:
         """A text of everything that decides the files of an answer, for the keys of a request."""
-        how = "verbatim" if self.verbatim else self.fit
+        # Partial images of a verbatim picture are made of it, unless it has its own.
+        how = f"verbatim {self.fit}" if self.verbatim else self.fit
         return " ".join((self.digest, how, *self.partial_digests))
 
     @property

@@ -99,11 +99,11 @@ class ErrorAnswer:
 
 
 class APIError(Exception):
-    """A call is refused. The exception does not know the day: `answer_on` makes the `ErrorAnswer`
-    of one.
+    """The refusal of a call, as an exception. It holds for no particular day: `answer_on` makes the
+    `ErrorAnswer` of a day.
 
-    *newest* is the answer in the newest words. It was made by *refusal*, with *values* for the
-    fields. *refusal* is None where nothing but *newest* is known.
+    *newest* is the answer in the newest words. *refusal* made it, with *values* for its
+    placeholders. *refusal* is None where nothing but *newest* is known.
     """
 
     def __init__(

@@ -74,7 +74,8 @@ class ParsedCall:
     part_names: Sequence[str] = ()
 
     def sent_names(self, *, with_brackets: bool) -> Sequence[str]:
-        """The names of its parameters, or *with_brackets* those of the parts of its form."""
+        """The names of the call's parameters. *with_brackets* gives the names of the form's parts
+        as they were sent, if the call has any."""
         return (with_brackets and self.part_names) or [*self.fields]
 
     @property
@@ -92,8 +93,8 @@ class ImageRequest:
     requests with the same values in these fields get the same bytes, in any process. A field
     without a mark raises at import; see `field_codecs`.
 
-    A new parameter is a rule in `model_rules.py`, and the type of its values a field of
-    `ParameterFilters` in `state/query.py`. A parameter that changes the answer is a field here,
+    A new parameter needs a rule in `model_rules.py`, and a field of `ParameterFilters` in
+    `state/query.py` with the type of its values. If it changes the answer, it is a field here,
     too. One that changes the drawing is used in `scene_of` of `imaging/drawing.py`; its value also
     seeds chance, so that another value gives another scene. A parameter that openai-python lacks is
     named in `web/code_samples/sdk_call.py`."""

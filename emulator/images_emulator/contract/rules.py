@@ -76,9 +76,9 @@ class Rule(Immutable, kw_only=True):
         refuse a value because of their size. Raises APIError."""
 
     def value_when_lenient(self, others: Values) -> Any:
-        """The value of a parameter that the call leaves out, where lenient validation has forgiven
-        a mistake of the call. It is asked of sizes alone. *others* are the other parameters. None
-        is as if it were omitted."""
+        """The value in place of an omitted `size` or of `auto`, where lenient validation has
+        forgiven a mistake of the call; None for the usual value. Called for `size` only. *others*
+        are the parameters of the call."""
         return None
 
     def resolve(self, value: Any, source: Pixels | None, others: Values) -> Any:
@@ -178,7 +178,7 @@ class Flag(Rule, kw_only=True):
 class Choice(Rule):
     """One of *words*, which errors list in this order, or of *unlisted*, which they do not list.
 
-    `auto` and an omitted value resolve to *auto*, without one to the default. *refusal* is the
+    `auto` and an omitted value resolve to *auto*, or to *default* if that is None. *refusal* is the
     error for any other word; None for the usual error. It may name `{name}`, `{value}` and
     `{listed}`."""
 

@@ -147,11 +147,12 @@ class SheetLayouts(Immutable):
 
 
 class FlexibleSize(ServiceSize, kw_only=True):
-    """WIDTHxHEIGHT or `auto`, within limits that are checked in the order of the fields; for an
-    animation *sheets* in place of the numbers of pixels.
+    """WIDTHxHEIGHT or `auto`, within limits that are checked in the order of the fields. In an
+    animation, *min_pixels*, *max_pixels* and also *max_edge* limit the sheet of all frames.
 
     `auto` resolves to *auto_pixels* or a little less: to a square, or to the proportions of the
     first input image, within *max_ratio* and *max_edge*. The other limits do not hold for `auto`.
+    For an animation, `auto` resolves to the size that *sheets* has for it.
     """
 
     examples: tuple[str, ...]

@@ -28,11 +28,11 @@ from images_emulator.contract.sizes import ServiceSize
 
 class TablesOfDay:
     """The tables on one day: the models of *as_of* and their rules in a *dialect*.
-    What it answers never changes, so that one instance serves all calls of that day: see
+    The results of its methods never change, so one instance serves all calls of that day: see
     `tables_on`.
 
-    Each rule has its version of that day. Where *as_of* is `any` (None), it has its version of
-    *day*: an announced change waits for its day.
+    Each rule has its version of that day. Where *as_of* is None (`any`), each rule has its version
+    of *day*, so that an announced change takes effect on its day.
     """
 
     def __init__(self, as_of: Day, dialect: Dialect = OPENAI, day: Day = None) -> None:
@@ -151,7 +151,8 @@ class TablesOfDay:
 
     def newest_model(self, operation: Operation) -> Model:
         """The model whose rules check a call of *operation* that names an unknown model. It is the
-        newest model of the day, as recorded, or the first model ever where the day has none."""
+        newest model of the day that serves *operation*, as recorded. Where the day has none, it is
+        the first such model of the table."""
         accepting = [model for model in MODELS.values() if operation in model.accepts]
         of_the_day = [model for model in accepting if model.id in self.models]
         return newest_of(of_the_day or accepting[:1])

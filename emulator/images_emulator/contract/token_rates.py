@@ -74,13 +74,15 @@ class InputTiles(Immutable):
 
 
 class InputPatches(Immutable):
-    """Input tokens by patches of 32×32 pixels, at most *max_patches* of them. A picture whose
-    longer edge is below 1024 pixels is enlarged to that first, to *max_scale* times its size at
-    most. Each picture adds *text_of_image* to the text tokens of the prompt."""
+    """Input tokens by patches of 32×32 pixels, at most *max_patches* of them. The longer edge
+    counts as three times the shorter one at most. If that edge has fewer than 1024 pixels, the
+    picture is first enlarged until it has 1024, by *max_scale* at most. Each picture adds
+    *text_of_image* to the text tokens of the prompt."""
 
     max_patches: int = 1536
     max_scale: float = 2
-    # One recording of gpt-image-2: a prompt of 5 tokens with one image is 12; without, 6 are added.
+    # In a recording of gpt-image-2, a prompt of 5 tokens with one image costs 12 text tokens. Six
+    # are the prompt's overhead, which calls without an image have, too.
     text_of_image: int = 1
 
     def image_tokens(self, size: Pixels, fidelity: str | None) -> int:
@@ -108,7 +110,7 @@ TextRange = Mapping[str, tuple[int, int]]
 
 class TokenRates(Immutable):
     """The rates by which a model counts tokens. No source gives a rule for the text tokens of an
-    output. A number within the range is drawn from the request, the same each time."""
+    output. Their number is within the recorded range, and is the same for equal requests."""
 
     output: OutputTable | OutputFormula
     input: InputTiles | InputPatches

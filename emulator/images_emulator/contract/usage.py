@@ -51,8 +51,8 @@ class Usage(Immutable):
 
 
 def read_usage(payload: Any) -> Usage | None:
-    """The usage that *payload*, the `usage` of an answer, tells; None where it is no usage. On days
-    without `output_tokens_details` all output tokens are an image's."""
+    """The usage in *payload*, the value of `usage` in an answer; None where it has another form.
+    Without `output_tokens_details`, all output tokens count as image tokens."""
     if not isinstance(payload, Mapping):
         return None
     inputs = payload.get("input_tokens_details")

@@ -53,8 +53,8 @@ class Validation:
 
     def raise_or_forgive(self, error: APIError) -> None:
         """Raise *error*, or note it as a violation where the policy is lenient and the call is at
-        fault. The caller goes on as if the parameter were omitted, so it raises the errors of
-        required parameters itself, other than those of input images."""
+        fault. The caller then goes on as if the parameter were omitted. So it must itself raise the
+        errors of required parameters, except for input images, which a blank image can replace."""
         if not (self.policy.lenient and error.is_client_error):
             raise error
         self.violations.append(Violation.from_error(error))
@@ -66,8 +66,8 @@ class Validation:
         model_error = None if model else errors.no_such_model(model=name)
         only_model, named = self.call.operation.only_model, self.call.fields.get("model")
         if only_model and isinstance(named, str) and named not in ("", only_model):
-            # As of any unknown model, refused after the gateway's checks: a size (2025-05) and
-            # names (2025-08) were refused before the same `gpt-image-1` was.
+            # Refused like an unknown model, after the gateway's checks: of calls that named
+            # gpt-image-1, a size (2025-05) and unknown names (2025-08) were refused first.
             model_error = errors.no_such_model(model=named)
         if model and self.call.operation not in model.accepts:
             listed = Words([LISTED_MODEL])

@@ -1,9 +1,9 @@
 """Response bodies and stream events: their keys, the order of the keys, and the days of each key.
 
-In the body of an answer with images `created` comes first, and the other keys follow in
-alphabetical order. In an event those of `EVENT_KEYS` come first, and the others follow likewise. In
-both a key without a value is left out, but for those of an error and for
-`Model.null_identifier_period`."""
+In the body of an answer with images, `created` comes first, and the other keys follow in
+alphabetical order. In an event, the keys of `EVENT_KEYS` come first, and the other keys follow in
+alphabetical order. Both leave out keys without a value, except for `safety_identifier` in
+`Model.null_identifier_period`. An error has all of its keys."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ from images_emulator.contract.usage import SvgUsage, Usage, svg_usage_of
 # Recorded on that day; absent on 2025-05-22.
 _ECHOED_PARAMETERS_DAYS: Final = Period(since=date(2025, 6, 3))
 
-# No event of a capture of 2025-10 is as those of 2026 are. The day between is not known; this one
-# is the turn of the year.
+# The events of a capture of 2025-10 differ from those of 2026. The day of the change is not known;
+# this one is the turn of the year.
 _EVENTS_SINCE: Final = date(2026, 1, 1)
 
 KEY_PERIODS: Final[Mapping[str, Period]] = {
@@ -166,10 +166,9 @@ def images_response(
     the call asks) and each `generation_id`.
 
     - *usage* is None for models that count no tokens.
-    - *first_file_bytes* is the length of the first file, where files are answered. The usage of an
-      SVG depends on it.
+    - *first_file_bytes* is the length of the first file. Only the usage of an SVG depends on it.
     - *annotations* are further keys of every image.
-    - *overrides* replace values of the body. The caller itself overrides `created`.
+    - *overrides* replace values of the body, except `created`: its slot is filled by the caller.
     """
     item: dict[str, Any] = {request.response_format: string_slot("image"), **annotations}
     if overrides.revised_prompt is not None:
@@ -190,8 +189,8 @@ def images_response(
     if overrides.usage is not None:
         body["usage"] = overrides.usage
     body = {"created": number_slot("created")} | dict(sorted(body.items()))
-    # The older stack's bodies end with a newline: of generations recorded until 2024-04 and no
-    # more in 2025-06, of variations to the last.
+    # The older stack's bodies end with a newline. This was recorded for generations until 2024-04
+    # and no longer in 2025-06, and for variations up to the last recording.
     end = OLDER_ENVELOPE.end if request.operation.is_on_older_stack(request.day) else ""
     text = json.dumps(body, ensure_ascii=False)
     make = _cached_template if len(text) <= MAX_CACHED_TEMPLATE_CHARS else _template
@@ -272,8 +271,8 @@ def _image_event(
 
 
 def error_event(error: ErrorAnswer, number: int, day: Day) -> bytes:
-    """The last event of a stream that fails on *day*, after *number* others. A frame with an error
-    of the user's was seen to have its number, one with `image_generation_failed` not to."""
+    """The last event of a stream that fails on *day*, after *number* other events. An event with
+    a user error was recorded with its number, one with `image_generation_failed` without it."""
     inner = {"type": error.type, "code": error.code, "message": error.message, "param": error.param}
     values: dict[str, Any] = {"type": "error", "error": inner}
     if error.type == IMAGE_SERVICE_TYPE:

@@ -1,2 +1,2 @@
-"""One call from its arrival to its end, as a typed value. Files of exchanges, and the command
-`exchange`, are about recordings: `recordings/`."""
+"""One call from its arrival to its end, as a typed value. The files that the command `exchange`
+handles are recordings: see `recordings/`."""

@@ -3,8 +3,8 @@
 An `Exchange` is what the journal keeps and what tests read. The process that serves the call has a
 `ServedExchange` (`served_exchange.py`), which is an `Exchange` with everything that only the answer
 needs. Separate modules describe an answer that has left: `outcome.py`, `sent_images.py` (with the
-price), `answer_body.py`. What the exchange holds of its answer is a `CallAnswer`
-(`call_answer.py`), and the bytes that were sent in it a `SentAnswer` (`sent_answer.py`).
+price), `answer_body.py`. The exchange holds its answer as a `CallAnswer`
+(`call_answer.py`), which holds the part that was sent as a `SentAnswer` (`sent_answer.py`).
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ EXCHANGE_OVERHEAD_BYTES: Final = 2048
 """Bytes that a completed exchange takes beside its head, its body and its pictures, about."""
 
 MAX_REPARSE_BYTES: Final = 16_384
-"""Bytes of the longest body that the journal parses again whenever a test reads its fields. A
-parsed body may take 24 times its length, so it is not kept. Of a longer body the journal keeps only
-the details, if the body was parsed to answer the call. The log keeps no call with a longer one
-while the call's line waits to be written."""
+"""The most bytes of a body that is parsed again whenever a reader asks for the call's details. A
+parsed body may take 24 times its length, so it is not kept. For a longer body the journal keeps
+the details, if the body was parsed to answer the call. The log makes the line of a call with a
+longer body at once, so that the body is not kept while the line waits to be written."""
 
 CallKind = Literal["call", "download"]
 """The kind of a call: a call to the API, or a request for a hosted picture."""
@@ -119,8 +119,9 @@ class Exchange:
     fault: str | None = None
     """The name of the fault that the call was given."""
     near_misses: Sequence[NearMiss] = ()
-    """The reasons why the call did not meet the first steps of the scenario: steps with a fault,
-    unless it has met a fault, and steps with an answer, unless it has met an answer."""
+    """Why the call met none of the first steps of the scenario: steps with a fault, unless it met
+    a fault, and steps with an answer, unless it met an answer. Where no recording answers the call,
+    the nearest recordings follow."""
     recording: str | None = None
     """The name of the recording that answers the call."""
     recording_miss: str | None = None
@@ -160,8 +161,9 @@ class Exchange:
     @property
     def details(self) -> CallDetails:
         """The model, prompt, parameters and uploads of the call, as far as they are known."""
-        # These three are read first. `compact` drops the call, `drop_body_and_pictures` the other
-        # two; each sets `cached_details` before, where it is needed.
+        # These three are read before `cached_details`. Another thread may drop them meanwhile, the
+        # call by `compact` and the others by `drop_body_and_pictures`. Each first sets
+        # `cached_details`, where it will be needed.
         call, request, chunks = self.cached_call, self.request, self.chunks
         if details := self.cached_details:
             return details
@@ -361,8 +363,9 @@ class Exchange:
 
     @property
     def price_usd(self) -> float | None:
-        """The API's price for the answer, in US dollars. None where neither image nor usage was
-        sent. None where no source tells the price, as for the model that writes an SVG."""
+        """The API's price for the answer, in US dollars. None where the answer lacks what the model
+        is priced by, images or usage. None where no source tells the price, as for the model that
+        writes an SVG."""
         request = self.request
         model = request.model if request else MODELS.get(self.model or "")
         return price_of(model, len(self.image_indexes), self._image_parameters, self.usage)

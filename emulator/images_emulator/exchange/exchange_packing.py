@@ -40,17 +40,19 @@ MAX_SHARED_BYTES: Final = 2**20
 """Bytes of the texts that calls share."""
 
 SHARED_OVERHEAD_BYTES: Final = 1024
-"""Bytes that such a text takes beside its length, about, with the values that it is compared by.
-The body of the call is not among them."""
+"""The approximate number of bytes that a shared text takes in addition to its length, with the
+values of `_SharedText`, but without the body of the call."""
 
 _BODY_COPIES: Final = 5
-"""What the body, and its texts in the request, take of the body's length."""
+"""The number of times its own length that a body takes in memory, with its texts in the
+request."""
 
 _OPTIONAL: Final = ("fault", "recording", "recording_miss", "hosted_index", "span_trace_id")
-"""Attributes of an exchange that JSON has as they are. None is left out."""
+"""Attributes of an exchange that the JSON has unchanged. A value of None is left out."""
 
 _OPTIONAL_OF_ANSWER: Final = ("own_answer", "is_hung_up", "is_reset", "is_stopped", "is_raw")
-"""Attributes of its answer that JSON has as they are. None and False are left out."""
+"""Attributes of its answer that the JSON has unchanged. Values of None and False are left
+out."""
 
 
 def pack_request(request: ImageRequest) -> PackedValue:

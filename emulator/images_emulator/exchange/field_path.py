@@ -70,7 +70,7 @@ def json_default(value: object) -> str:
 def is_found(wanted: Any, values: Sequence[str]) -> bool:
     """Whether one of *values*, JSON texts, is the *wanted* value. A *wanted* text may have the
     wildcards of file names. A *wanted* number or boolean may be a text in *values*, as in a form.
-    None is found where there is no value, or null."""
+    A *wanted* None means null, or no value at all."""
     if wanted is None:
         return not values or "null" in values
     text = json_text(wanted)

@@ -145,8 +145,8 @@ class _Parser:
 
     @property
     def has_too_many_parts(self) -> bool:
-        """Whether there are more parts than the limit, and the parts so far are no reason to refuse
-        the call. Such a reason is an array of `MAX_ITEMS` items, the most that are kept."""
+        """Whether the form has more parts than the limit, and this is the error to report. It is
+        not where an array has `MAX_ITEMS` items: the call is then refused for the array."""
         return self.part_count > self._settings.max_parts and not any(
             isinstance(value, list) and len(value) >= MAX_ITEMS for value in self.fields.values()
         )
@@ -230,8 +230,9 @@ def place_value(fields: dict[str, Any], name: str, value: str | Upload) -> bool:
     """Put the *value* of one part under its *name*: `image`, `image[]`, `image[0]`, `svg[model]`.
     Return whether the name counts as one more: items of a list count once, keys of a mapping each.
 
-    Raises APIError where a name comes twice, or with brackets and without, or has too many
-    brackets.
+    Raises APIError where a name has too many brackets, where a name that is not that of a list item
+    comes twice, and where a parameter comes with brackets after it came without, or the other way
+    round, and has another value.
     """
     match = _NAME.fullmatch(name)
     root = match[1] if match else name

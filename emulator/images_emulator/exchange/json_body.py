@@ -116,9 +116,9 @@ def _structure(body: bytes, start: int, end: int, most: int) -> int:
 
 
 def _piece(body: bytes, start: int, stop: int) -> tuple[str, str, int, int]:
-    """A beginning of the string at *start*, with quotes, as far as about *stop*: as it was sent,
-    its text, the index behind its closing quote, and the index in *body* at which it was cut.
-    Raises ValueError."""
+    """A piece of the string in *body*, from *start* to about *stop*. Returns the piece in quotes as
+    it was sent, its decoded text, the index in the quoted piece behind the closing quote, and the
+    index in *body* at which it was cut. Raises ValueError."""
     piece = None
     # Some cut near *stop* is in the middle of neither a character nor an escape.
     for cut in range(stop, max(start, stop - _LONGEST_ESCAPE), -1):
@@ -128,8 +128,8 @@ def _piece(body: bytes, start: int, stop: int) -> tuple[str, str, int, int]:
         except ValueError:
             continue
         piece = quoted, text, end, cut
-        # The other half of a surrogate pair may follow. Where each of these cuts is behind a first
-        # half, what follows the lowest of them is no second one.
+        # The second half of a surrogate pair may follow this cut, so a lower one is tried. Where
+        # each cut is behind a first half, the lowest is followed by a first half: no pair is cut.
         if end < len(quoted) or not "\ud800" <= text[-1:] <= "\udbff":
             break
     if piece is None:

@@ -29,7 +29,8 @@ MAX_EVENT_HEAD_BYTES: Final = 96
 its data."""
 
 MAX_TIME_BYTES: Final = 32
-"""The most bytes that are kept of the time of an event that has it further behind."""
+"""The most bytes that are kept of an event's `created_at` where it is not among the first
+`MAX_EVENT_HEAD_BYTES`."""
 
 EVENT_BYTES: Final = 320
 """Bytes that a kept event takes in memory, about."""

@@ -58,8 +58,8 @@ class OwnAnswerSearch(Enum):
 class ServedExchange(Exchange):
     """A call while this process answers it, with everything that only its answer needs.
 
-    Each attribute has few writers, all on the thread of the server's event loop. Those of
-    `Exchange` are among these:
+    Each attribute has few writers, all on the thread of the server's event loop. These are the
+    writers, each with its attributes, including those of `Exchange`:
 
     - `JournalMiddleware`: the arrival, `number`, `complete_in_journal`; of a download `request` and
       `hosted_index`

@@ -18,9 +18,9 @@ class Waits:
     """The waits of a call's answer, one after the other, by the emulator's clock. Faults and
     recordings wait only in this way, and only while the client stays.
 
-    The first wait begins when the object is made. Advances of the clock count from the arrival of
-    the call on, once for all waits. A test that finds a call in the journal and advances the clock
-    need not know whether the answer waits yet.
+    The first wait begins when the object is made. An advance of the clock after the call's arrival
+    shortens the sum of the waits, whether it comes before or during them. So a test that finds a
+    call in the journal and advances the clock need not know whether the answer waits yet.
     """
 
     def __init__(self, exchange: ServedExchange) -> None:
@@ -60,8 +60,8 @@ async def hang_up(exchange: ServedExchange, receive: Receive, *, reset: bool) ->
     """Close the connection once all sent bytes have left, with a TCP RST where *reset*. Then wait
     until the client has left. The journal has the complete call before the client can see the end.
 
-    A call in process has no connection: the middleware that lets it end in this way raises
-    ConnectionResetError then.
+    A call in process has no connection: the middleware of the fault, of the recording or of the
+    upstream raises ConnectionResetError in place of closing one.
     """
     exchange.answer.is_hung_up = True
     exchange.answer.is_reset = reset

@@ -27,12 +27,13 @@ class BaseFault(StrictModel):
     """Whether the fault is for downloads of hosted pictures alone, and not for API calls."""
 
     for_streams: ClassVar[bool] = False
-    """Whether the fault is for streams alone. The scenario then spares calls that ask for none."""
+    """Whether the fault is for streams alone. A step of the scenario then gives it only to calls
+    that ask for a stream."""
 
     changes_body: ClassVar[bool] = True
-    """Whether the body of a good answer may leave otherwise than the endpoint wrote it, or not at
-    all. False for a fault that delays it or changes headers. The journal searches a body that may
-    have changed for its images."""
+    """Whether the fault may change or withhold the body of a good answer. False for a fault that
+    only delays it or changes headers. The journal searches a body that may have changed for its
+    images."""
 
     kind: str
     """The name of the fault in scenarios, headers and directives."""

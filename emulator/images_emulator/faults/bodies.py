@@ -169,8 +169,8 @@ class EmptyData(BodyFault):
 
 
 class FewerImages(BodyFault):
-    """Answers fewer pictures than asked for: *by* fewer, but at least one, and bills these alone.
-    The API was seen to answer and bill one picture of two."""
+    """Answers with fewer pictures than the call asks for, *by* fewer but at least one, and bills
+    only these. The API was seen to send and bill one picture of two."""
 
     kind: Literal["fewer_images"] = "fewer_images"
     by: int = Field(default=1, ge=1, le=10, description="Pictures that are missing.")

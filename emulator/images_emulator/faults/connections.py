@@ -51,13 +51,14 @@ async def _cut(  # noqa: PLR0917 - the three of ASGI, and where and how to cut
 
 
 class ConnectionReset(BaseFault):
-    """Resets the TCP connection: before the answer, or after so many bytes of its body."""
+    """Resets the TCP connection: before the answer, or after *after_bytes* bytes of its body."""
 
     kind: Literal["connection_reset"] = "connection_reset"
     after_bytes: int | None = Field(
         default=None,
         ge=0,
-        description="Bytes of the body that are sent before; unset: not even the status is.",
+        description="Bytes of the body that are sent before the reset; unset: not even the status "
+        "is sent.",
     )
 
     async def __call__(
@@ -70,14 +71,14 @@ class ConnectionReset(BaseFault):
 
 
 class Truncated(BaseFault):
-    """Closes the connection cleanly in the middle of the body, or after so many bytes of it."""
+    """Closes the connection cleanly in the middle of the body, or after *after_bytes* bytes."""
 
     kind: Literal["truncated"] = "truncated"
     after_bytes: int | None = Field(
         default=None,
         ge=0,
-        description="Bytes of the body that are sent before; unset: half of them, of a stream half "
-        "of the first event.",
+        description="Bytes of the body that are sent before the connection closes; unset: half of "
+        "the body, or of a stream half of the first event.",
     )
 
     async def __call__(

@@ -92,10 +92,11 @@ class ErrorFault(BaseFault):
         description="The header `x-should-retry`, which the SDKs obey; unset: none is sent.",
     )
     stage: Literal["input", "output", "unknown"] = Field(
-        default="input", description="What was refused; of `moderation_blocked` alone."
+        default="input", description="What moderation refused; only for `moderation_blocked`."
     )
     categories: Annotated[list[str], BeforeValidator(_split)] = Field(
-        default=["other"], description="Why it was refused; of `moderation_blocked` alone."
+        default=["other"],
+        description="Why moderation refused it; only for `moderation_blocked`.",
     )
 
     @model_validator(mode="after")

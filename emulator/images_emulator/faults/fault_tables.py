@@ -22,7 +22,7 @@ class FaultField:
     - *minimum*, *maximum*: the bounds of a number; None where it has none.
     - *choices*: the texts that the setting may be; None where it may be any.
 
-    A setting whose default is None may be left out.
+    A *default* of None means that the setting has no value where it is left out.
     """
 
     name: str

@@ -31,7 +31,7 @@ class StreamFault(BaseFault):
 
     for_streams: ClassVar[bool] = True
 
-    after: int = Field(default=1, ge=0, description="Events that are sent before.")
+    after: int = Field(default=1, ge=0, description="Events that are sent before the fault.")
 
     @abstractmethod
     async def interrupt(self, exchange: ServedExchange, receive: Receive, send: Send) -> bool:

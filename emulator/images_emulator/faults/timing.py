@@ -35,7 +35,7 @@ class Latency(BaseFault):
         default=0,
         ge=0,
         le=MAX_WAIT_SECONDS,
-        description="Seconds of which a part is added by chance, in each run another.",
+        description="The most seconds that are added at random, differently in each run.",
     )
     realistic: bool = Field(
         default=False, description="Whether the recorded time takes the place of `seconds`."

@@ -43,8 +43,8 @@ def is_large(width: int, height: int) -> bool:
 
 
 def scale_of(width: int, height: int) -> int:
-    """The divisor of a picture's edges at the scale at which it is kept, a power of 2. Drawings
-    that use the picture are smaller still."""
+    """The divisor of a picture's edges at the scale at which it is kept, a power of 2. It is
+    1 for a picture of fewer than four times `MIN_SCALED_PIXELS` pixels."""
     scale = 1
     while width * height // (2 * scale) ** 2 >= MIN_SCALED_PIXELS:
         scale *= 2

@@ -69,8 +69,8 @@ class PixelBudget:
         self._lock = RLock()
 
     def reserve(self, image: Image.Image) -> bool:
-        """Whether *image* fits. If it does, the budget is smaller by its bytes until the image is
-        released."""
+        """Reserve the bytes of *image* until it is garbage-collected, and return True. Return False
+        where they do not fit into the budget."""
         weight = image.width * image.height * (1 if image.mode in ("1", "L", "P") else 4)
         with self._lock:
             if weight > self.left:
@@ -93,12 +93,12 @@ class _Decoded(NamedTuple):
 
 
 def _decode(data: bytes, limits: DecodeLimits) -> _Decoded | None:
-    """Call `_decode_file`, one call at a time. Where it has decoded a file, memory beyond the
-    result is given back to the system."""
+    """Call `_decode_file`, one call at a time. Where decoding took much memory, what is free again
+    is given back to the system."""
     with DECODE_LOCK:
         decoded = _decode_file(data, limits)
         if decoded and decoded.memory > TRIM_THRESHOLD_BYTES:
-            # The decoder took it in pieces that `keep_memory` makes each thread keep.
+            # The decoder takes memory in pieces that glibc keeps, because of `keep_memory`.
             trim_memory()
         return decoded
 
@@ -309,9 +309,9 @@ def _released(picture: CallImage) -> CallImage:
 
 
 def add_holder(request: ImageRequest, *, copied: bool = False) -> int:
-    """Note one more holder of *request*, and return the bytes that it counts, about, without the
-    pixels of uploads. Where a holder keeps a copy (*copied*), own pictures count whole: see
-    `OwnPicture.add_holder`."""
+    """Note one more holder of *request*, and return the approximate number of bytes to count for
+    it. The pixels of uploads are not counted. Where the holder keeps a copy (*copied*), the bytes
+    of own pictures are not shared among holders: see `OwnPicture.add_holder`."""
     texts = (request.prompt, request.user, request.safety_identifier, str(request.svg or ""))
     weight = REQUEST_OVERHEAD_BYTES + MAX_CHAR_BYTES * sum(len(text or "") for text in texts)
     for violation in request.forgiven:

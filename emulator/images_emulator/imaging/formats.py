@@ -64,7 +64,8 @@ class OutputFormat(Immutable):
 
     *write* draws and encodes an image. *encode* encodes an image that is already drawn, as streams
     need; a format without it is one of `UNSTREAMED_FORMATS` of `contract/model_rules.py`.
-    *read_recipe* takes the recipe out of a file, not yet parsed, or raises ValueError.
+    *read_recipe* returns the recipe in a file, not yet parsed, or None where the file has none. It
+    raises ValueError for a file that cannot be read.
 
     *write* and *encode* give the same bytes in any process, with any number of threads. An encoder
     that shares its work among threads therefore has a fixed number of them.

@@ -16,7 +16,8 @@ from images_emulator.imaging.render import render_image
 
 
 class PillowImageLoader:
-    """Decodes uploads within *limits*. Threads may share it.
+    """Decodes uploads within *limits*. Threads may share it, except the loader of one call: see
+    `for_call`.
 
     *read_file* returns the content of an uploaded file by its id, *fetch* returns the bytes at a
     URL. The first returns None where there is no such file, the second where a placeholder takes
@@ -35,8 +36,8 @@ class PillowImageLoader:
         self._budget = decoder.PixelBudget()
         self._pixels_left: int | None = None
         self.exceeded_setting: str | None = None
-        """The setting whose limit made `decode` refuse the last file that it refused in this call.
-        None where that file is no image."""
+        """The setting whose limit the last file that `decode` refused in this call exceeds. None
+        where no file was refused, or the last one for another reason."""
 
     def for_call(self, read_file: Callable[[str], bytes | None]) -> PillowImageLoader:
         """The loader of one call, with the uploaded files that *read_file* returns. Its pixels are

@@ -12,10 +12,11 @@ def read_recipe(picture: bytes) -> dict[str, Any]:
     """The recipe of *picture*, the bytes of a file that the emulator answered.
 
     Its keys are `endpoint`, `model`, `prompt`, `index` (from 0), `size`, and the other parameters
-    that decide drawing and encoding, named as the API names them. Of a partial image there is
-    `partial_image_index`, of inputs and of an own picture (`own_picture`) their SHA-256.
+    that decide drawing and encoding, named as the API names them. The recipe of a partial image
+    has `partial_image_index`, too. Input images and the own picture (`own_picture`) are named by
+    their SHA-256.
 
-    Raises ValueError for any other file, and for one that was saved anew.
+    Raises ValueError for a file without a recipe, such as one that was saved without metadata.
     """
     output_format = format_of(picture)
     if output_format is None:

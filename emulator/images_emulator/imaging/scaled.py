@@ -21,7 +21,7 @@ STRIP_ROWS: Final = 64
 class ScaledPixels(NamedTuple):
     """The pixels of a file, upright. *size* is the size of the file. *has_transparent* says whether
     any pixel of the file is fully transparent. It is None for a JPEG, which has no transparency,
-    and for another file than a WebP where *image* has all pixels."""
+    and for a PNG that is not scaled: there *image* itself shows it."""
 
     image: Image.Image
     size: Pixels

@@ -87,7 +87,7 @@ class Line(Immutable):
     edge."""
     width: float
     face: str
-    """The font file of text that no script requires another font for."""
+    """The font file in place of `REGULAR`, such as `BOLD`; other fonts are not replaced."""
     runs: tuple[Run, ...]
 
     def placed(self) -> Iterator[tuple[float, Run]]:
@@ -181,8 +181,8 @@ def _pieces(
 def _break_lines(
     text: Iterable[Grapheme], face: str, size: int, width: float, max_lines: float = inf
 ) -> list[list[Grapheme]]:
-    """The lines of *text* in that *width*. A text of more than *max_lines* lines gives more than
-    *max_lines*, but not all of them."""
+    """The lines of *text* in that *width*. Where the text needs more than *max_lines* lines, the
+    result has more than *max_lines*, but not necessarily all lines."""
     lines, line, used = list[list[Grapheme]](), list[Grapheme](), 0.0
     space = text_width(" ", face, size)
     for after_space, word in _words(text):
@@ -248,14 +248,14 @@ def lines(
     """*text* in at most *max_lines* lines of *size* pixels, no wider than *width*. Empty where no
     font has any of it.
 
-    An ellipsis marks a cut, and characters that no font has. *face* is the font file of text that
-    no script requires another font for.
+    An ellipsis marks a cut, and characters that no font has. *face* is the font file in place of
+    `REGULAR`, such as `BOLD`; other fonts are not replaced.
     """
     return _lines(text[:MAX_CHARS], size, width, max_lines, face)
 
 
 class Paragraph(Immutable):
-    """Text in lines of one size; *whole* is false where its middle was left out."""
+    """Text in lines of one size; *whole* is false where a part of the text was left out."""
 
     lines: tuple[Line, ...]
     whole: bool

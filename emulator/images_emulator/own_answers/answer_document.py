@@ -140,8 +140,8 @@ class RawAnswerDocument(StrictModel, arbitrary_types_allowed=True):
     status: int = Field(default=200, ge=200, le=599, description="The status.")
     headers: HeadersByName = Field(
         default=(),
-        description="Headers, beside and in place of the API's own. `content-type` is guessed "
-        "where it is left out.",
+        description="Headers, added to the API's own or in place of them. `content-type` is "
+        "guessed where it is left out.",
     )
     body: Annotated[Any, WithJsonSchema({})] = Field(
         default=None, description="The body: a text, or JSON, which is written as the API does."
@@ -198,7 +198,7 @@ class AnswerDocument(StrictModel, arbitrary_types_allowed=True):
 
     image: PictureSource | None = Field(
         default=None,
-        description="The picture: a file, seen from the folder of the scenario; a glob, whose "
+        description="The picture: a file, relative to the folder of the scenario; a glob, whose "
         "files calls get in turn, in the order of their names; or a `data:` URL. In Python also "
         "bytes, an image of Pillow, or a function of the request and the index of the image.",
     )
@@ -214,8 +214,8 @@ class AnswerDocument(StrictModel, arbitrary_types_allowed=True):
     )
     fit: Fit = Field(
         default="cover",
-        description="How a picture of another size comes to the one that is asked for: `cover` "
-        "fills it and crops, `contain` adds borders, `exact` refuses the call.",
+        description="How a picture of another size is fitted to the size that the call asks for: "
+        "`cover` fills it and crops, `contain` adds borders, `exact` refuses the call.",
     )
     verbatim: bool = Field(
         default=False,
@@ -233,11 +233,11 @@ class AnswerDocument(StrictModel, arbitrary_types_allowed=True):
         description="The `created` of the answer: seconds since 1970, or a date and time of TOML.",
     )
     headers: HeadersByName = Field(
-        default=(), description="Headers, beside and in place of the API's own."
+        default=(), description="Headers, added to the API's own or in place of them."
     )
     raw: RawAnswerDocument | None = Field(
         default=None,
-        description="An answer that is sent as it is, instead of all the others: `status`, "
+        description="An answer that is sent as it is, in place of all other keys: `status`, "
         "`headers`, and `body` or `file`.",
     )
 

@@ -27,11 +27,12 @@ class OwnAnswer(Immutable, eq=False):
     - *in_turn*: each call begins with the next file.
     - *function*: makes the pictures of each call anew. Without *files* and *function* the emulator
       draws.
-    - *raw*: an answer as it is. Then the other fields but *label* have their defaults.
+    - *raw*: a whole answer that is sent as it is. All other fields but *label* then have their
+      defaults.
     """
 
     label: str
-    """The answer's name in the journal, where all calls are given the same files."""
+    """The answer's name in the journal, unless *in_turn*: see `label_at`."""
     overrides: AnswerOverrides = NO_OVERRIDES
     files: Sequence[PictureFile] = ()
     in_turn: bool = False

@@ -63,7 +63,8 @@ _COMPARED_OTHERWISE: Final = frozenset({"as_of", "day", "forgiven", "operation",
 
 class FileValue(NamedTuple):
     """A file of a form, among the fields of a call: the SHA-256 and the length of its bytes, the
-    media type as sent, and the suffix of the file name, such as `.png`.
+    media type as sent, and the suffix of the file name, such as `.png`. A long data URL is also
+    one, with the SHA-256 and the length of its text.
 
     *suffix* is None where the file has no name. The rest of a name is not compared: clients often
     make it up at random.
@@ -195,8 +196,8 @@ class ComparedCall:
         """Yield the fields in which this call differs from a *recorded* one of the same operation.
         Either both calls are resolved, or neither.
 
-        As they were sent, values differ that Python takes for equal: `true` is not `1`, and `null`
-        is not an absent field. The API refuses one of them."""
+        Values as they were sent are compared more strictly than Python does: `true` is not `1`, and
+        `null` is not an absent field, because the API refuses one of the two."""
         values, others = self.compared_values(recorded)
         are_valid = self.values is not None and recorded.values is not None
         is_same = operator.eq if are_valid else is_same_json

@@ -83,8 +83,8 @@ _VOLATILE_PARTS: Final[Mapping[str, re.Pattern[str]]] = {
     ),
     "a duration": re.compile(r"\b\d+(?:\.\d+)?\s?(?:ms|s|m|h)\b(?:\d+(?:\.\d+)?s\b)?"),
 }
-"""The parts of a text that are new in each answer, by what they are called. A URL may contain
-others of these parts."""
+"""The parts of a text that are new in each answer, by the words that replace them. URLs are
+replaced first, because a URL may contain the other parts."""
 
 _FREE_TEXTS: Final = frozenset({"revised_prompt"})
 """Keys of texts that are written anew for each answer."""
@@ -139,8 +139,9 @@ def answer_differences(
 ) -> Iterator[AnswerDifference]:
     """Yield the differences of *actual* from the answer of *recording*, which must have one.
 
-    Another status is the only difference reported. Otherwise the API's headers that *actual* lacks
-    and its body are compared, without the layout of JSON. *only_forms* is as in `ComparisonRules`.
+    Where the statuses differ, that is the only difference reported. Otherwise the headers are
+    compared as `REQUIRED_HEADERS` says, and the bodies without the layout of JSON. *only_forms* is
+    as in `ComparisonRules`.
     """
     recorded = recording.response
     assert recorded

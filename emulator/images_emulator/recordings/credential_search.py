@@ -1,5 +1,5 @@
-"""Search for credentials in bodies, URLs and texts: known ones in each form that they may have
-there, and what has the form of a credential. Each is replaced by as many bytes."""
+"""Finds credentials in bodies, URLs and texts: known ones in each encoding that they may have
+there, and unknown ones by their form. Replaces each by the same number of bytes."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ _USER: Final = rb"(?:%b{0,64}:(%b{1,256})|(%b{12,256}))@" % (
     _USER_CHARACTER,
 )
 """A user with a password, or a long user without one, in UTF-8 or with the letters of Latin-1.
-Where bytes of a picture have the same marks by chance, others than these stand between them in all
-but one of ten thousand cases."""
+Where a picture has `://` and `@` by chance, the bytes between them match in only one of ten
+thousand cases."""
 _LONG_VALUE: Final = rb"((?:[\w+/~.-]|\\/|%[0-9A-Fa-f]{2}){20,}=*)"
 
 _URL_SECRETS: Final = (

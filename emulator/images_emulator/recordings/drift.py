@@ -218,8 +218,9 @@ def answer_of(
     sleep: Callable[[float], None] = time.sleep,
 ) -> RecordedResponse:
     """The answer of *upstream* to the request of *recording*. A request that is answered 429 is
-    sent again, after the seconds in `retry-after`, or else after 2, 4 and 8 seconds. Raises
-    httpx2.HTTPError, and ValueError for a request that cannot be sent."""
+    sent again, after the seconds in `retry-after`, or else after 2, 4 and 8 seconds, unless that
+    wait is longer than `MAX_WAIT_SECONDS`. Raises httpx2.HTTPError, and ValueError for a request
+    that cannot be sent."""
     request = recording.request
     headers = _headers_to_send(recording, upstream.key)
     target = upstream.target(request.target.encode("latin-1")).decode("latin-1")

@@ -162,7 +162,8 @@ class RecordingIndex:
 
         *resolve* resolves the call, as `Resolver.resolve` does: it returns the valid request, and
         *compared* has its values then. It is called once, unless the call matches exactly or
-        *level* is `exact`. Matching may read the recordings' files, and decode uploads of both.
+        *level* is `exact`. Matching may read the recordings' files, and decode the uploads of the
+        call and of recordings.
         """
         if exact := self.find_exact(compared, as_of):
             return exact
@@ -242,7 +243,8 @@ class RecordingIndex:
         self, compared: ComparedCall, request: ImageRequest | None, as_of: str | None
     ) -> Miss:
         if request is None and not compared.is_resolved:
-            # An invalid request has no values: `differences` need not look for any.
+            # An invalid call has no values, and at the level `exact` no call has any: the fields as
+            # sent are compared.
             compared.is_resolved = True
         same_operation = self._of_day(self._by_operation.get(compared.operation_key, ()), as_of)
         alike = self._with_prompt_of(compared, as_of)

@@ -47,8 +47,8 @@ _SECRET_FIELD: Final = re.compile(
     rb'\s{0,8}:\s{0,8}"((?:[^"\r\n\\]|\\[^\r\n]){1,4096})'
     rb'|\r\n(?:[^\r\n]{1,200}\r\n){0,4}\r\n([^"\r\n]{1,4096}))'
 )
-"""A field: of a JSON object with its text, escaped, as the second group, or of a form with its text
-as the third."""
+"""A field with its name as the first group. The text of a JSON field, with its escapes, is the
+second group; the text of a form field is the third."""
 
 
 def request_credentials(headers: Headers, target: str) -> tuple[list[str], list[str]]:

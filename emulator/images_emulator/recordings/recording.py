@@ -36,9 +36,9 @@ class _WithLazyFields(Immutable):
 
     @classmethod
     def lazy(cls, loaders: Mapping[str, Callable[[], Any]], **values: Any) -> Self:
-        """Make a value with the fields *values*. Those of *loaders* are made by them, each when it
-        is first read; the others have their defaults. An error of a loader is raised to the reader
-        of the field."""
+        """Make an object with the fields *values*. A field of *loaders* gets its value from its
+        loader when it is first read, and an error of the loader is raised to that reader. All other
+        fields have their defaults."""
         made = cls.__new__(cls)
         made.__dict__.update(cls._defaults)
         made.__dict__.update(values, _loaders=loaders)
@@ -70,8 +70,8 @@ class _WithLazyFields(Immutable):
 
 
 class RecordedRequest(_WithLazyFields):
-    """A request as it was sent. In a folder and in memory its keys are redacted; that of a call
-    which was just forwarded has them still."""
+    """A request as it was sent. Its keys are redacted in a folder and in memory. Only the recording
+    of a call that was just forwarded still has them."""
 
     method: str
     target: str

@@ -55,7 +55,7 @@ _NOT_SECRET_IN_ANSWERS: Final = frozenset({"azureml-model-session"})
 
 MIN_NAME_CHARS: Final = 8
 """The least length of the name of an Azure resource that is searched for in answers, where it is a
-word of its own. A shorter name may be an ordinary word, and is replaced in the name of a host."""
+word of its own. A shorter name may be an ordinary word, and is replaced only in names of hosts."""
 
 _SCHEME: Final = re.compile(r"([A-Za-z][\w-]*)(\s+)(.+)", re.DOTALL)
 

@@ -33,7 +33,7 @@ class JobQueue:
         self._name = name
         self._lock = Lock()
         self._at_work = False
-        """Whether the next job is scheduled, or a job runs after which it is scheduled."""
+        """Whether the thread runs a job, or is scheduled to run the next one."""
         self._closed = False
         self._executor: ThreadPoolExecutor | None = None
 

@@ -17,17 +17,18 @@ from images_emulator.rendering.render_process import (
 from images_emulator.threads import DaemonThreadPool
 
 BUSY_SUBMISSIONS: Final = 32
-"""The number of consecutive submissions that find a queue, after which each further one starts a
-render process. Starting one costs about as much as rendering 32 images of 1024×1024."""
+"""The number of consecutive submissions that find other jobs waiting, after which each further one
+starts a render process. Starting one costs about as much as rendering 32 images of 1024×1024."""
 
 
 class RenderPool(JobQueue):
     """A job queue that up to *max_processes* render processes join under load.
 
-    One thread renders. A second thread would make rendering slower, because rendering holds the
-    interpreter lock, and on the event loop it would hold up every other call. While jobs queue,
-    processes join: at once those that were started before. Each process has a thread that waits for
-    it, and runs jobs with a function that renders in the process.
+    One thread renders. On the event loop, rendering would hold up every other call. A second thread
+    would make rendering slower, because rendering holds the interpreter lock. While jobs wait,
+    processes that were started before join at once, others only after `BUSY_SUBMISSIONS`. Each
+    process has a thread that waits for it, and runs jobs with a function that renders in the
+    process.
     """
 
     def __init__(self, max_processes: int) -> None:

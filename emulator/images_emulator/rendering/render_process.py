@@ -31,8 +31,8 @@ RenderFunction = Callable[[ImageRequest, int, int | None], RenderedFiles]
 WARM_UP: Final = ImageRequest(
     operation=GENERATIONS, model=NEWEST_MODEL, prompt="ready", size=(64, 64), quality="low"
 )
-"""Rendered once when a process starts, except when it starts anew for a job that waits, and by
-`Renderer.warm_up`: Pillow, fonts and encoders are loaded at their first use."""
+"""A small request, which is rendered to load Pillow, fonts and encoders: by `RenderProcess.start`
+and by `Renderer.warm_up`. A process that starts anew for a waiting job does not render it."""
 
 NICENESS: Final = 10
 """Niceness of a render process. At equal priority the p99 of requests that need no image was 25 %

@@ -52,9 +52,9 @@ the settings, which do not change while the server runs."""
 
 
 RenderObserver = Callable[[ImageRequest], AbstractContextManager[object]]
-"""Given the request of a picture, makes a context manager. It is called in the task of the call
-that waits for the picture first, when the rendering is queued. The context manager is entered in
-the thread that renders, and left when the file is encoded. Neither raises anything."""
+"""Given the request of a picture, makes a context manager. It is called when the rendering is
+queued, in the task of the first call that waits for the picture. The context manager is entered in
+the thread that renders, and left when the file is encoded. Neither may raise an exception."""
 
 
 class WithdrawnError(Exception):
@@ -72,15 +72,15 @@ class _QueuedJob:
 
 
 class Renderer:
-    """Renders images off the event loop and caches them, in at most *cache_bytes* of base64, and
-    beside them thumbnails.
+    """Renders images off the event loop and caches their base64, in at most *cache_bytes*.
+    Thumbnails have a cache of their own.
 
     `pool` renders. Up to *max_processes* render processes join it under load; see `RenderPool`.
     The thread of `background_queue` parses large bodies, hashes their images, reads and searches
-    recordings, and frees memory. The thread of `decoder_queue` decodes uploads and what is compared
-    with them, and renders the edits whose uploads are too large to keep decoded. So a slow upload
-    does not hold up the other renderings. The caches are of the class *cache*. Equal keys always
-    give equal bytes, so only the budget empties the cache."""
+    recordings, and frees memory. The thread of `decoder_queue` runs jobs that decode uploads or
+    own pictures, and renders edits and variations for which `needs_decoding` is true. So a slow
+    upload does not hold up the other renderings. The caches are of the class *cache*. Equal keys
+    always give equal bytes, so only the budget empties the caches."""
 
     def __init__(
         self, cache_bytes: int, max_processes: int, cache: type[LRUCache] = LRUCache
@@ -90,7 +90,7 @@ class Renderer:
         """The files of thumbnails, by (`PictureKey`, longest edge); empty ones for a file that no
         decoder opens."""
         self.observers: tuple[RenderObserver, ...] = ()
-        """The observers of each rendering. `add_observer` adds to them in any thread."""
+        """The observers of each rendering. Any thread may add one: `observers.add_observer`."""
         self.pool = RenderPool(max_processes)
         self.decoder_queue = JobQueue("decoder")
         self.background_queue = JobQueue("background")
@@ -148,8 +148,8 @@ class Renderer:
 
     async def run_in_fetcher(self, job: Callable[[], T]) -> T:
         """Run *job*, which may wait for other hosts, with the context of the caller, and return its
-        result. The threads are not those of the event loop's own, for which the admin API would
-        wait beside slow hosts."""
+        result. The threads are not those of the event loop's default executor: there, slow hosts
+        would hold up the admin API."""
         run = copy_context().run
         return await asyncio.get_running_loop().run_in_executor(self._fetchers, run, job)
 

@@ -1,8 +1,8 @@
 """The emulator's clock: the time by which everything expires, which a test may move and freeze.
 
-Faults wait by this clock, too. A wait runs on the machine's time, and `advance` takes it forward at
-once. A frozen clock shows one date and time, but stops no wait: a call that is late by a second
-comes back after a second, whatever the date.
+Faults wait by this clock, too. A wait runs on the machine's time, and `advance` shortens it
+at once. A frozen clock shows one date and time, but stops no wait: an answer that a fault delays by
+a second comes after a second, whatever the date.
 """
 
 from __future__ import annotations

@@ -57,8 +57,8 @@ class Emulator:
     - `logged_notices` keeps the log of this process from repeating itself.
 
     The emulator of a namespace has the caches and the notices of its *parent*, and begins with its
-    scenario and its recordings. Of the files it reads only those of the folder of pictures; see
-    `for_namespace`.
+    scenario and its recordings. Of the files that the settings name, it reads only the folder of
+    pictures again; see `for_namespace`.
 
     Raises ValueError where the scenario or the recordings of the settings are missing or have
     mistakes, or where the model of a deployment does not exist; OSError where the store cannot be
@@ -214,7 +214,7 @@ class Emulator:
         self.store.run(self._settings.update(lambda settings: replace(settings, **values)))
 
     async def clean_up(self) -> None:
-        """Await all `cleanup_callbacks`. One that fails keeps no other from its end."""
+        """Await all `cleanup_callbacks`, also where one of them fails."""
         async with AsyncExitStack() as stack:
             for callback in self.cleanup_callbacks:
                 stack.push_async_callback(callback)
@@ -264,8 +264,8 @@ class Emulator:
             self.logged_notices.clear()
 
     async def _reset(self) -> None:
-        # First what takes most: a store that is full changes no settings. The observers of the
-        # journal are told when the reset is complete.
+        # First the containers that take most memory, because a full store cannot change settings.
+        # The observers of the journal are told when the reset is complete.
         await self.journal.forget()
         await self.files.reset()
         await self.hosting.reset()

@@ -127,7 +127,8 @@ class Hosting(Generic[T]):
         """Whether *query* has the signature of this *path*, even if the URL has expired."""
         parameters = dict(parse_qsl(query))
         signature = parameters.pop("sig", "").encode()
-        # A path with line ends may be that of another URL with its first parameters.
+        # The signed text joins path and query by line ends. So a path with line ends may have the
+        # signature of another URL, whose first parameters it contains; `se` may be one of them.
         is_right = hmac.compare_digest(signature, self._signature(path, parameters).encode())
         return is_right and "se" in parameters
 

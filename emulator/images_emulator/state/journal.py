@@ -106,8 +106,8 @@ class JournalObserver(Protocol):
 
 
 class Journal:
-    """The calls, oldest first. The event loop of the server enters and completes them, or those of
-    all servers that have this emulator. Any thread may read and reset.
+    """The calls, oldest first. They are entered and completed on the event loop of the server, or
+    of each server that has this emulator. Any thread may read and reset.
 
     The coroutines are for the event loop of the server, or for `Store.run`. All other methods that
     read or reset wait for the store by `Store.run`: with a shared store, the thread of the event

@@ -43,7 +43,7 @@ _WORD: Final = re.compile(r"[\w.,:/*?+-]+")
 
 
 class FilterError(ValueError):
-    """A filter *name* that has no meaning, for a *reason*."""
+    """The argument *name*, mostly a filter, has a value that it cannot have, for a *reason*."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"{name}: {reason}")

@@ -188,7 +188,7 @@ class RedisClient:
             if not (script in FREEING and self._reason.startswith(NO_MEMORY)):
                 self.raise_if_away()
             self._next_attempt = monotonic() + pool.timeout + RETRY_SECONDS
-            # The recovery of a loop that has ended is over.
+            # The loop of an earlier recovery may have ended, and the recovery with it.
             self._recover_soon()
         try:
             reply = await pool.call(script, keys, arguments, soon=soon)
@@ -227,8 +227,8 @@ class RedisClient:
             self._recoveries.add(recovery)
 
     def note_late_entries(self, late: int, dropped: int) -> None:
-        """Count *late* more entries of a log as late. Count *dropped* of all late ones as dropped
-        instead."""
+        """Add *late* to the number of late entries. Count *dropped* of the late ones as dropped,
+        and no longer as late."""
         with self._lock:
             if outage := self._outage:
                 outage.late_entries += late - dropped

@@ -20,13 +20,12 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 MAX_REASONS: Final = 100
-"""The most reasons for values that cannot be unpacked which the program's log has of one
-container."""
+"""The most reasons that the program's log names for unreadable values of one container."""
 
 logger = logging.getLogger("images_emulator")
 
 RENEWALS: Final = 48
-"""How often the time to live is looked at within one time to live, while there are calls."""
+"""How many times the time to live is renewed within one time to live, while there are calls."""
 
 
 class TimeToLive:

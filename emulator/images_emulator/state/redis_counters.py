@@ -84,7 +84,7 @@ class RedisCounters(RedisContainer):
         pending_take: PendingTake | None = None,
         if_fresh: Callable[[], bool] | None = None,
     ) -> ClaimOutcome[Q]:
-        # A new value is there before its version is.
+        # Before `if_fresh` reads the copies: a copy changes before the version does.
         version = self._registers_version() if if_fresh else None
         if if_fresh and not if_fresh():
             raise StaleRegistersError
@@ -138,9 +138,9 @@ class RedisCounters(RedisContainer):
 
     async def _revoke(self) -> None:
         """Revoke the claims that had no reply, and do `on_revocation` for the quotas whose grants
-        are revoked. Raises APIError where Redis does not reply: what is not done by then stays to
-        be done. What Redis refuses and what fails otherwise is logged and given up: each claim
-        would fail at it."""
+        are revoked. Raises APIError where Redis does not reply; the next call does the rest. A
+        revocation that Redis refuses, or that fails otherwise, is logged and given up, because it
+        would make every later claim fail."""
         if ids := self._to_revoke[:MAX_CLAIMS]:
             reply: Sequence[bytes] = ()
             with suppress(RefusedOperationError):
@@ -171,7 +171,7 @@ class RedisCounters(RedisContainer):
         with self._lock:
             self._to_revoke.append(claim_id)
             revocation = self._revocation
-            # The revocation of a loop that has ended is over.
+            # The loop of an earlier revocation may have ended, and the revocation with it.
             if revocation is None or revocation.done() or revocation.get_loop().is_closed():
                 self._revocation = self._client.spawn(self._revoke_all())
 

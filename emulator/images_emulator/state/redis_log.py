@@ -42,9 +42,9 @@ class _Write(NamedTuple):
     """A write to a log that Redis has not got yet: its *script*, key, JSON, bytes and weight of the
     entry, whether the bytes are detachable, and the change for the watchers.
 
-    The first entry that is sent after others were dropped takes their number along, as
-    *dropped_before*, and has the same number when it is sent again: Redis counts it together with
-    the entry, once. It is None until the entry is sent.
+    *dropped_before* is the number of entries that were dropped before this one, and that no earlier
+    entry has taken along; None until the entry is first sent. The number stays the same when the
+    entry is sent again: Redis counts both together, once.
     """
 
     script: scripts.Script
@@ -58,7 +58,8 @@ class _Write(NamedTuple):
 
     @property
     def uncounted_if_dropped(self) -> int:
-        """The number of entries that nobody counts where this write is dropped."""
+        """The number of entries that would go uncounted without this write: its own, if it adds
+        one, and those of `dropped_before`."""
         return (self.script is scripts.APPEND) + (self.dropped_before or 0)
 
     @property
@@ -141,9 +142,10 @@ class _Summaries(Generic[T]):
             position = self.position
             if first not in {position.first, request.first}:
                 self._entries, self._oldest, position = {}, 0.0, _LogPosition(first)
-            # Where this does not hold, a later reply came before, and this one tells nothing.
+            # Where this condition fails, a later reply came first, and this one has nothing new.
             if first == position.first and amendments >= position.amendments:
-                # Where none is left, the entries that the request names are dropped, and no more.
+                # Where no entry is left, those up to the last one of the request were dropped.
+                # Nothing is known of later ones.
                 last_dropped = request.last if request.first == first else 0
                 left_from = last_dropped + 1 if oldest == b"+inf" else float(oldest)
                 self._oldest = max(self._oldest, left_from)
@@ -176,7 +178,7 @@ class RedisLog(RedisContainer, Generic[T]):
     4. Redis refuses it: it is sent without its bytes. Refused again, it is dropped.
     5. This process forgets the namespace of the log meanwhile: its late writes are lost, uncounted.
 
-    An entry that is dropped counts as dropped. Where an amendment is, its entry stays as it was.
+    A dropped entry counts as dropped. Where an amendment is dropped, its entry stays as it was.
 
     Each dropped entry is counted in one of three places until Redis counts it: in `_uncounted`, in
     `_Write.dropped_before` of a late write, or in that of a write on its way. An entry that Redis
@@ -326,7 +328,7 @@ class RedisLog(RedisContainer, Generic[T]):
                 self._keep(write)
                 return None
             except BaseException:
-                # The task is cancelled, or the reply is none that anybody expects. Redis may have
+                # The task is cancelled, or the reply is not of the expected form. Redis may have
                 # got the write, or not: it is sent again.
                 self._keep(write)
                 raise
@@ -383,7 +385,7 @@ class RedisLog(RedisContainer, Generic[T]):
         APIError where Redis is still away, and never RefusedOperationError."""
         if not self._late:
             return
-        # Where another task waits for Redis, this one does not wait for that task.
+        # Where Redis is away, fail at once: a task that holds the lock may wait for Redis.
         self._client.raise_if_away()
         async with self._write_lock:
             while True:

@@ -24,9 +24,9 @@ logger = logging.getLogger("images_emulator")
 class RedisRegister(Generic[T]):
     """A copy of a register, which changes in `RedisRegisters.refresh` and in `update`.
 
-    Where Redis has a value that the codec cannot unpack, the copy keeps its own. It has the version
-    of that value, so that `update` replaces it, and its JSON and bytes, so that it is restored as
-    it was.
+    Where Redis has a value that the codec cannot unpack, the copy keeps the value that it had. From
+    the unreadable value it takes the version, so that `update` replaces that value, and JSON and
+    bytes, so that it can be restored as it was.
     """
 
     def __init__(self, registers: RedisRegisters, name: str, initial: T, codec: Codec[T]) -> None:

@@ -141,7 +141,7 @@ class Replay:
 
     @property
     def is_prepared(self) -> bool:
-        """Whether the recordings were read, or cannot be as they are."""
+        """Whether the recordings were read, or have mistakes, so that reading again is useless."""
         return self._shared.is_prepared
 
     @property
@@ -173,8 +173,8 @@ class Replay:
 
     def prepare(self) -> None:
         """Read the recordings, once. Raises OSError and ValueError where reading fails. Then there
-        are no recordings, and `failure` is the message. Another error than ValueError may pass: the
-        first call after `RETRY_SECONDS` reads again."""
+        are no recordings, and `failure` is the message. Any error but ValueError may be transient:
+        after `RETRY_SECONDS`, the next call of this method tries again."""
         with self._shared.preparing:
             if self.is_prepared or monotonic() < self._shared.retry_at:
                 return

@@ -152,7 +152,7 @@ class ScenarioStep:
         self._is_answer = fault is None
         self._may_meet_calls = fault is None or not fault.for_downloads
         self._only_streams = fault is not None and fault.for_streams
-        # A step without a path would be used up by downloads unawares.
+        # Otherwise downloads would use up a step without a path, which is meant for calls.
         self._may_meet_downloads = fault is not None and (
             fault.for_downloads or document.match.path is not None
         )

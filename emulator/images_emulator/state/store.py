@@ -34,8 +34,8 @@ What is raised, beside what the methods say:
   value that is too long for it: the APIError `store_unavailable`, and no exception of the store's
   client. `Router` makes an answer of an APIError; a middleware that awaits a container does so
   itself.
-- Not by `Register.update_soon`, `Log.append`, `Log.amend` and `Store.refresh`. They say what
-  becomes of what cannot be done.
+- Not by `Register.update_soon`, `Log.append`, `Log.amend` and `Store.refresh`: their docstrings
+  say what they do instead.
 
 A value that the codec cannot unpack, such as one that a newer release has written, raises nothing:
 `Records` and `Log` leave it out, and `Register` says what becomes of it.
@@ -487,8 +487,8 @@ it. It returns at once and raises nothing."""
 
 class Store(Protocol):
     """Hands out containers by kind and name. One name stands for one container in all processes
-    that share the store. An owner asks for each but a register once: a second call may give
-    another object with the same data."""
+    that share the store. Each container except a register is to be asked for only once: a second
+    call may give another object with the same data."""
 
     observers: tuple[RegisterObserver, ...]
     """The observers that are called after each change of a register: at once if this process made
@@ -513,7 +513,7 @@ class Store(Protocol):
 
     def buckets(self, name: str, most: int) -> Buckets:
         """Token buckets, all of which are full until they are first used. Beyond *most* buckets,
-        the bucket is dropped whose last granted take was first."""
+        the one whose last granted take is the oldest is dropped."""
         ...
 
     def log(
@@ -541,7 +541,7 @@ class Store(Protocol):
 
     def for_namespace(self, name: str, ttl_seconds: int) -> Store:
         """The store of a namespace: other containers in the same backend. A shared one forgets them
-        when there was no call for *ttl_seconds*, and not before half of that."""
+        at some time between half of *ttl_seconds* and *ttl_seconds* after the last call."""
         ...
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -551,7 +551,7 @@ class Store(Protocol):
 
     @property
     def is_shared(self) -> bool:
-        """Whether other processes change the store. It never changes."""
+        """Whether other processes may change the store; the same as long as the store exists."""
         ...
 
     @property

@@ -54,13 +54,13 @@ class Match(StrictModel):
     image_sha256: str | None = Field(
         default=None,
         pattern="^[0-9a-f]{64}$",
-        description="SHA-256 of the file of one of these, in hex.",
+        description="SHA-256 of the file of one of the input images, in hex.",
     )
     fields: dict[Annotated[str, AfterValidator(_check_path)], Any] | None = Field(
         default=None,
         description="Values by their paths in the body: `user`, `svg.model`, `images[0].file_id`, "
-        "`images[*].image_url` (one of them). A text may have wildcards, and the one of an "
-        "uploaded file is its name; null wants no value.",
+        "`images[*].image_url` (one of them). A text may have wildcards. An uploaded file is "
+        "compared by its name. null matches null and a missing value.",
     )
     api_key: str | None = Field(default=None, description="The API key.")
     retry_count: int | None = Field(

@@ -26,8 +26,8 @@ from images_emulator.strict_model import StrictModel
 
 class StepDocument(StrictModel):
     """A fault or an answer, and the calls that meet it. Of the calls that match, the first *after*
-    pass. Each later one meets it with *probability*, until *times* calls have met it. The same
-    *seed* gives the same luck."""
+    do not meet it. Each later one meets it with *probability*, until *times* calls have met it.
+    With the same *seed*, the choice of these calls is the same every time."""
 
     fault: Fault | None = Field(
         default=None, description="The fault: its name, or a mapping with it as `kind`."
@@ -40,12 +40,14 @@ class StepDocument(StrictModel):
         default=None, ge=1, description="How many calls meet it; all, where it is left out."
     )
     probability: float = Field(
-        default=1, ge=0, le=1, description="The chance of each of these to meet it."
+        default=1, ge=0, le=1, description="The chance of each matching call to meet it."
     )
     after: int = Field(
-        default=0, ge=0, description="How many calls that match are let pass before."
+        default=0, ge=0, description="How many matching calls pass before the first may meet it."
     )
-    seed: int = Field(default=0, description="Decides the chance, which is the same every time.")
+    seed: int = Field(
+        default=0, description="Seed of the random choice; the same seed gives the same choice."
+    )
 
     @classmethod
     def _unknown(cls, key: str, document: Mapping[str, Any]) -> PydanticCustomError:

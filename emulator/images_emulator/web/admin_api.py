@@ -113,7 +113,8 @@ class AdminAPI(AdminHandlers):
 
     async def ready(self) -> dict[str, str]:
         """503 until everything that the first picture needs is loaded, and while the store is away.
-        The first question or picture begins to load it; a worker does so when it serves."""
+        The first call of this path, or the first picture, begins to load it; a worker does so when
+        it begins to serve."""
         # First, so that the first question begins to load.
         is_warm = self.emulator.renderer.warm_up()
         if failure := self.emulator.store.failure:

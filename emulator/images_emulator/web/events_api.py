@@ -42,11 +42,11 @@ class EventsAPI(AdminHandlers):
         """Stream what happens from now on, or since the event with that id, as server-sent events.
 
         `arrived` and `completed` have a call as in `requests`; `event` has an event of its stream.
-        `skipped` has the `count` of calls that were too many to tell. `cleared` has `what`:
-        `requests` or `all`. `settings`, `clock` and `scenario` are as their paths give them.
-        `restart` comes where the id is not known any more, so that everything is to be asked anew.
-        What happens within 100 ms is told together, in a rush of calls within half a second. A call
-        that is over by then is told by `completed` alone.
+        `skipped` has the `count` of calls that are left out because there were too many. `cleared`
+        has `what`: `requests` or `all`. `settings`, `clock` and `scenario` are as their paths give
+        them. `restart` comes where events were missed, as after an id that is not known any more:
+        then everything is to be loaded again. The events of 100 ms are sent together, in a rush of
+        calls those of up to half a second. A call that is over by then has `completed` alone.
         """
         reader = Reader()
         connection: Connection | None = request.scope.get("state", {}).get(CONNECTION)

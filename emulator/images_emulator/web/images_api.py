@@ -101,9 +101,9 @@ class ImagesAPI:
         recording is to answer the call. This claims the own answer, and takes the images from the
         rate limit. Raises APIError where the rate limit refuses the call, or its own answer fails.
 
-        One step of the store does both, unless a recording may answer the call: what recordings
-        answer does not count for the rate limit, so the own answer is claimed first. Then a call
-        that the rate limit refuses has used it up.
+        One step of the store does both, unless a recording may answer the call. Then the own
+        answer is claimed first, because a call that a recording answers does not count for the rate
+        limit; and a call that the rate limit refuses has used up its own answer.
         """
         admission = None
         if self.emulator.rate_limits.rate:

@@ -34,8 +34,8 @@ GATHER_SECONDS: Final = 0.1
 """The shortest time for which a batch is gathered, in seconds."""
 
 SECONDS_PER_CALL: Final = 0.025
-"""The shortest time between the ends of two batches, in seconds for each call that the first one
-told. So a rush of calls pays for telling 40 of them a second, and no more."""
+"""The shortest time between the ends of two batches, in seconds for each call of the first one
+that was told. So even in a rush, at most 40 calls are told a second."""
 
 MAX_BATCH_CALLS: Final = 20
 """The most calls of a batch that are told one by one: the newest. The others are counted."""
@@ -223,8 +223,8 @@ class LiveFeed:
         self._watching: asyncio.Task[None] | None = None
         self._watch_settled = asyncio.Event()
         """Set once the store tells of the calls of other processes, or once the first reader gives
-        up waiting for that. What it has not told before then is not missed: no reader has passed
-        the wait in `read` yet."""
+        up waiting for that. Changes before then need no `restart`: no reader has passed the wait in
+        `read` yet."""
 
     # --- readers
 

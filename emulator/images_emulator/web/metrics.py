@@ -85,7 +85,7 @@ def endpoint_of(exchange: Exchange) -> str:
 
 
 EMULATOR: Final = "emulator"
-"""The source of an answer that neither a recording, a test nor the upstream has given."""
+"""The source of an answer that is neither a recorded answer, an own answer nor the upstream's."""
 
 
 def source_of(exchange: ServedExchange) -> str:

@@ -23,8 +23,9 @@ logger = logging.getLogger("images_emulator.recordings")
 """The logger that tells what became of each miss."""
 
 _NOT_KEPT: Final = TRANSIENT_STATUSES | {401, 403, 409}
-"""Statuses of answers that are not kept, so that the client's next try gets another answer. An
-answer about a key would also be played for another key."""
+"""Statuses of answers that are not kept, so that the client's next try may get another answer:
+momentary ones, conflicts (409), and those about a key, which would also be played for another
+key."""
 
 
 class MissRecorder:
@@ -32,9 +33,9 @@ class MissRecorder:
     recordings to the folder and to *replay*, and then calls *on_kept*. The next call of the kind is
     played.
 
-    What another try may mend is passed on and not kept: answers about a key, momentary answers, and
-    connections that failed. Raises ValueError where the upstream is no URL, and where there is no
-    HTTP client.
+    Results that may differ at the next try are passed on and not kept: answers about a key,
+    answers that depend on the moment, and connections that failed. Raises ValueError where the
+    upstream is no URL, and where there is no HTTP client.
     """
 
     def __init__(self, settings: Settings, replay: Replay, on_kept: Callable[[], None]) -> None:

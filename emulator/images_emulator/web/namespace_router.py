@@ -95,8 +95,9 @@ class NamespaceRouter:
         await app(scope, receive, send)
 
     def _begins_one(self, scope: Scope) -> bool:
-        """Whether the call begins its namespace, which may end another that is idle. It does not
-        where it only looks at one, or has no access to its admin API."""
+        """Whether the call begins its namespace; to make room, that may end an idle one. A call
+        that only looks at a namespace, such as a download or a safe call of the admin API, does not
+        begin it, nor does a call that is refused access to the admin API."""
         path = scope["path"]
         if is_admin_path(path):
             is_look = scope["method"] in SAFE_METHODS or path in (SESSION_PATH, *OPEN_PATHS)

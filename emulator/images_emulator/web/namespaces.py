@@ -385,14 +385,15 @@ class Namespaces:
 
     def _make_room(self) -> None:
         """Make room for one more namespace: forget those that were used longest ago, where there
-        are too many. Raises APIError where they are still in use."""
+        are too many. Raises APIError where too few are idle: see `_to_evict`."""
         with self._lock:
             for each in self._to_evict():
                 self._forget(each)
 
     def _to_evict(self) -> Sequence[Namespace]:
-        """The namespaces that have to be forgotten for one more. Raises APIError where they are
-        still in use. The lock is held."""
+        """The namespaces that have to be forgotten for one more. Raises APIError where too few are
+        idle: without open calls and, without a shared store, without a call for
+        `MIN_IDLE_SECONDS`. The lock is held."""
         surplus = max(self._surplus + 1, 0)
         # With a shared store, one may go at once: its state stays in the store.
         latest = time() - (0 if self._uses else MIN_IDLE_SECONDS)

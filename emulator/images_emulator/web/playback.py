@@ -48,11 +48,15 @@ class Playback:
 
 
 def accepts(accept_encoding: str, coding: str) -> bool:
-    """Whether a client that sends the header *accept_encoding* reads bodies in *coding*."""
+    """Whether a client that sends the header *accept_encoding* reads bodies in *coding*. `*` is for
+    codings that the header does not name (RFC 9110, 12.5.3)."""
+    qualities: dict[str, str] = {}
     for item in accept_encoding.lower().split(","):
         name, _, quality = item.partition(";")
-        if name.strip() in (coding, coding.removeprefix("x-"), "*"):
-            return quality.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+        qualities[name.strip()] = quality.replace(" ", "")
+    for name in (coding, coding.removeprefix("x-"), "*"):
+        if name in qualities:
+            return qualities[name] not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
     return False
 
 

@@ -53,8 +53,8 @@ class RecordProxy:
     same thread. All recordings are searched for the credentials in *keys*. A call that did not
     reach the upstream is not saved.
 
-    Where calls get a key of one's own, a page of another site could use it: with *names*, such
-    calls are refused.
+    Where *upstream* gives its own API key to calls, a page of another site could use that key: with
+    *names*, calls of such pages are refused.
 
     A call that the stop of the server interrupts is saved as far as it came.
     """

@@ -136,8 +136,9 @@ class ScenarioAPI(AdminHandlers):
     async def inject(self, request: Request) -> InjectedState:
         """Inject the step in the body, before those of the scenario; `injected` is its id. A fault
         goes after those injected earlier, and is met once where it has no `times`. An answer
-        without `times` is met always; any answer goes before the earlier ones of that kind. The
-        step goes when it has met all its calls. A picture is a `data:` URL: a path is refused."""
+        without `times` is met always; any answer goes before the earlier answers without `times`.
+        The step is removed when it has met all its calls. A picture is a `data:` URL: a path is
+        refused."""
 
         def add(step: Mapping[str, Any]) -> str:
             return self.scenario.add({"times": None if "answer" in step else 1, **step})

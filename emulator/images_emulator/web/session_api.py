@@ -43,8 +43,8 @@ class SessionAPI(AdminHandlers):
         return router
 
     async def begin(self, request: Request) -> Response:
-        """Set a cookie that does as well as the header with the admin token. It is for the pages of
-        this server, until the browser is closed."""
+        """Set a cookie that gives the same access as the header with the admin token, to the pages
+        of this server and until the browser is closed."""
         document = await read_admin_json(request.receive, self.emulator, MAX_TOKEN_BODY_BYTES)
         sent = Token.model_validate(document)
         response = Response(status_code=204)

@@ -42,12 +42,12 @@ NO_REPORT: Final = f"a worker has not served within {REPORT_SECONDS:g} seconds"
 """The error of a worker that sends no report."""
 
 SETTLED_SECONDS: Final = 5.0
-"""Seconds from the start of a process after which one that ends is replaced at once."""
+"""A process that ends after it has run longer than this is replaced at once."""
 
 MIN_DELAY_SECONDS: Final = 0.1
 MAX_DELAY_SECONDS: Final = 5.0
-"""The least and the most seconds before a process that ended sooner is replaced. They double each
-time."""
+"""The least and the most seconds before a process that ended sooner is replaced. The delay doubles
+each time."""
 
 MAX_TEMPORARY_CHARS: Final = 70
 """The most characters of a temporary folder's path; a folder with a longer path is not used. The
@@ -222,7 +222,7 @@ class Supervisor:
             await self._wait_for_end(index, worker)
             raise WorkerError(str(error) or NO_REPORT) from None
         if report is None or report.error is not None:
-            # One that hangs in its own end holds up no other.
+            # A worker that hangs while it exits must not hold up the others.
             with suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), STOP_SECONDS)
             _kill(process)
@@ -281,8 +281,8 @@ class Supervisor:
                     self._notice(f"{error}; again in {delay:g} s")
 
     def _guard(self, process: Process | None = None) -> None:
-        """Let the cleanup process kill *process*, too; None: no process. The new one starts before
-        the old one ends."""
+        """Replace the cleanup process by one that also kills *process*; with None, by one that
+        kills no process. The new cleanup process starts before the old one ends."""
         processes = [process.pid] if process else []
         before, self._cleanup_process = (
             self._cleanup_process,

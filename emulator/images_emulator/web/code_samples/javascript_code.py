@@ -18,7 +18,7 @@ from images_emulator.web.code_samples.sdk_call import (
 )
 
 MAX_SAFE_INTEGER: Final = 2**53
-"""JavaScript has no larger integers."""
+"""The number up to which JavaScript holds every integer exactly."""
 
 JAVASCRIPT_METHODS: Final[Mapping[Operation, str]] = {
     **PYTHON_METHODS,

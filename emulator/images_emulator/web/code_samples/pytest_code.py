@@ -90,9 +90,10 @@ def _with_models(sdk: SDKCall, deployments: Mapping[str, str]) -> SDKCall:
 
 
 def _fault(source: SampleSource) -> str:
-    """A statement that injects the fault of the call, with the fault's defaults; an error of one's
-    own with its members. The error stands for a rate limit that refused the call. Empty where there
-    is no fault, or the call itself asks for it."""
+    """A statement that injects the fault of the call, with the fault's defaults; the fault `error`
+    with status and members of the error that was sent. Where the rate limit refused the call, the
+    fault `RATE_LIMIT` stands for it. Empty where there is no fault, or the call itself asks for
+    it."""
     exchange = source.exchange
     fault = exchange.fault
     if fault is None and (exchange.status, exchange.error_code) == (429, RATE_LIMIT):
