@@ -30,6 +30,7 @@ def test_picture_that_pillow_writes_has_the_first_bytes_of_its_type(word: str) -
     "beginning",
     [
         b"<svg/>",
+        b"\xef\xbb\xbf<svg/>",
         b'\n <svg xmlns="http://www.w3.org/2000/svg">',
         DECLARATION + b"<svg>",
         DECLARATION + b'<!-- made by hand -->\n<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG">\n<svg ',

@@ -174,6 +174,12 @@ def test_a_fetch_goes_through_no_proxy(shelf: str, monkeypatch: pytest.MonkeyPat
     assert fetch(f"http://{shelf}/blue.png") == png((64, 64), "RGB", BLUE)
 
 
+def test_hosts_are_compared_in_any_case(shelf: str) -> None:
+    port = shelf.partition(":")[2]
+    fetch = fetcher(Settings(remote_images="fetch", allow_host=(f"LocalHost:{port}",)))
+    assert fetch(f"http://localHOST:{port}/blue.png") == png((64, 64), "RGB", BLUE)
+
+
 @pytest.mark.slow
 def test_failed_fetch_is_refused(shelf: str) -> None:
     with editing(remote_images="fetch", allow_host=(shelf,)) as edit:

@@ -74,6 +74,20 @@ def test_a_document_says_what_names_cannot(tmp_path: Path) -> None:
         assert server.unmet_steps() == []
 
 
+def test_faults_and_counted_answers_of_the_folder_wait_for_their_calls(tmp_path: Path) -> None:
+    write(tmp_path, ship=RED)
+    (tmp_path / "pictures.toml").write_text(
+        '[[steps]]\nfault = "server_error"\n'
+        '[[steps]]\nanswer = { image = "ship.png" }\ntimes = 2\n'
+        '[[steps]]\nanswer = { image = "ship.png" }\n'
+    )
+    scenario = Scenario(MemoryStore(), pictures=str(tmp_path))
+    assert [step.title for step in scenario.unmet()] == [
+        "pictures.toml, step 1 (server_error)",
+        "pictures.toml, step 2 (ship.png)",
+    ]
+
+
 def test_injected_answers_and_the_scenario_go_before_the_folder(tmp_path: Path) -> None:
     write(tmp_path, x=RED)
     scenario = tmp_path / "day.toml"

@@ -589,9 +589,16 @@ def test_recording_of_other_conditions_is_not_played(play: Play, condition: Any)
     assert asked(play(recording_of(FOX, "1", **condition)), FOX).startswith("no recording is of")
 
 
-def test_recording_of_the_settings_of_the_server_is_played(play: Play) -> None:
-    recording = recording_of(FOX, "1", settings={"validation": "lenient"})
-    assert asked(play(recording, validation="lenient"), FOX) == "1"
+@pytest.mark.parametrize(
+    "settings",
+    [{"validation": "lenient"}, {"deployment": ["my=gpt-image-2"]}, {"max_body": "1MiB"}],
+    ids=str,
+)
+def test_recording_of_the_settings_of_the_server_is_played(
+    play: Play, settings: dict[str, Any]
+) -> None:
+    recording = recording_of(FOX, "1", settings=settings)
+    assert asked(play(recording, **settings), FOX) == "1"
 
 
 def test_query_without_its_keys_is_compared(play: Play) -> None:
@@ -910,9 +917,14 @@ def test_journal_has_the_pictures_of_the_recording(server: Server, play: Play) -
         assert max(red, green) < 70 < blue
 
 
-def test_journal_has_the_events_of_a_recorded_stream(server: Server, play: Play) -> None:
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
+def test_journal_has_the_events_of_a_recorded_stream(
+    server: Server, play: Play, line_end: bytes
+) -> None:
     recording = recorded(server, **CALLS["stream"])
-    player = play(recording)
+    response = answer_of(recording)
+    parts = [at_once(part.data.replace(b"\n", line_end)) for part in response.parts]
+    player = play(replace(recording, response=replace(response, parts=tuple(parts))))
     sent_by(player, recording)
     (call,) = player.requests
     (original,) = server.requests
@@ -922,7 +934,7 @@ def test_journal_has_the_events_of_a_recorded_stream(server: Server, play: Play)
     ]
     assert call.partial_count == 2
     assert call.usage == original.usage
-    assert call.answer_body == original.answer_body
+    assert call.answer_body == (original.answer_body or "").replace("\n", line_end.decode())
     assert call.pictures == original.pictures
     assert call.outcome == "answered"
 

@@ -251,13 +251,15 @@ def test_of_an_altered_picture_only_the_beginning_is_decoded(
 
 
 @pytest.mark.parametrize("altered", [True, False])
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
 @pytest.mark.parametrize("length", [1, 2, 3, 7, 60, 1000])
-def test_events_are_counted_and_not_chunks(altered: bool, length: int) -> None:
+def test_events_are_counted_and_not_chunks(altered: bool, length: int, line_end: bytes) -> None:
+    stream = STREAM.replace(b"\n", line_end)
     answer = SentAnswer()
     answer.start(200, REQUEST, body_may_change=altered)
-    for place in range(0, len(STREAM), length):
-        answer.add(STREAM[place : place + length], place)
-        assert (answer.image_indexes == (0,)) == (place + length >= len(STREAM))
+    for place in range(0, len(stream), length):
+        answer.add(stream[place : place + length], place)
+        assert (answer.image_indexes == (0,)) == (place + length >= len(stream))
     assert (answer.event_count, answer.error_body) == (2, b"")
     partial, completed = answer.kept_events
     assert [each.type for each in answer.kept_events] == [
@@ -265,11 +267,11 @@ def test_events_are_counted_and_not_chunks(altered: bool, length: int) -> None:
         "image_generation.completed",
     ]
     assert (partial.is_partial_image, completed.is_partial_image) == (True, False)
-    comment = b": a comment\n\n"
-    assert partial.bytes + completed.bytes + len(comment) == len(STREAM)
+    comment = b": a comment" + 2 * line_end
+    assert partial.bytes + completed.bytes + len(comment) == len(stream)
     # Each is of the time at which its last byte left.
     assert partial.ms == (partial.bytes - 1) // length * length
-    assert completed.ms == (len(STREAM) - 1) // length * length
+    assert completed.ms == (len(stream) - 1) // length * length
 
 
 def test_of_a_long_stream_the_first_events_are_kept() -> None:

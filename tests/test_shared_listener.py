@@ -160,7 +160,7 @@ async def test_connection_that_was_just_accepted_is_there_after_the_stop(
         peer.listener._accept()
         peer.stop()
         assert not connections
-        await peer.listener.wait_for_protocols()
+        await peer.listener.wait_for_protocols(30)
         assert len(connections) == 1
     while connections:  # noqa: ASYNC110 - nothing tells when
         await asyncio.sleep(0)

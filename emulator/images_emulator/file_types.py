@@ -35,9 +35,9 @@ class FileType(Immutable):
         return re.compile(self.pattern, re.DOTALL)
 
 
-_SVG: Final = rb"\s*(?:(?:<[?!][^<]*)*<svg\b|<\?xml[^<]*(?:<[?!][^<]*)*<?s?v?\Z)"
-"""Declarations and comments may precede the root of an SVG, so the root may come after those
-bytes."""
+_SVG: Final = rb"(?:\xef\xbb\xbf)?\s*(?:(?:<[?!][^<]*)*<svg\b|<\?xml[^<]*(?:<[?!][^<]*)*<?s?v?\Z)"
+"""A byte order mark, declarations and comments may precede the root of an SVG, so the root may come
+after those bytes."""
 
 FILE_TYPES: Final[Mapping[str, FileType]] = {
     "png": FileType("PNG", "image/png", (".png",), PNG_SIGNATURE),

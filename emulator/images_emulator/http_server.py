@@ -104,7 +104,7 @@ async def _send_server_error(path: str, send: Send) -> None:
 
 class HTTPServer(uvicorn.Server):
     """Serves *app*, and calls *on_ready* when it accepts connections. It stops within
-    three times `GRACE_SECONDS`, whatever is open; SIGTERM adds `DRAIN_SECONDS`. Then it calls
+    four times `GRACE_SECONDS`, whatever is open; SIGTERM adds `DRAIN_SECONDS`. Then it calls
     *on_shutdown*, if given, and waits for it.
 
     *protocol* reads the requests within *limits*, by default those of the default settings.
@@ -226,7 +226,7 @@ class HTTPServer(uvicorn.Server):
         for listener in sockets or ():
             listener.close()
         if self._shared_listener:
-            await self._shared_listener.wait_for_protocols()
+            await self._shared_listener.wait_for_protocols(GRACE_SECONDS)
         connections, tasks = self.server_state.connections, self.server_state.tasks
         if self._drains:
             await self._drain(waiting)

@@ -166,8 +166,8 @@ class RemoteServer(ServerControl):
         return [UnmetStep(**step) for step in self._client.get("scenario/unmet")["steps"]]
 
     def reset(self) -> None:
-        """Forget calls, pictures, files, injected faults and answers, and spent limits. Clock,
-        settings and scenario return to the server's start."""
+        """Forget calls, pictures, files, injected faults and answers, spent limits, and which
+        recordings were played. Clock, settings and scenario return to the server's start."""
         self._client.post("reset")
 
     def close(self) -> None:

@@ -172,8 +172,10 @@ class Server(ThreadedServer, ServerControl):
         return paths
 
     def reset(self) -> None:
-        """Forget calls, pictures, files, injected faults and answers, and spent limits. Clock,
-        settings and scenario return to their start. Raises RuntimeError for a closed server."""
+        """Forget calls, pictures, files, injected faults and answers, spent limits, and which
+        recordings were played. Clock, settings and scenario return to their start. Raises
+        RuntimeError for a closed server, and ValueError where the folder of pictures has mistakes
+        by now: then nothing is reset."""
         self._check_open()
         self.emulator.reset()
 

@@ -90,10 +90,11 @@ class SharedListener:
         self._publish()
         self._listen()
 
-    async def wait_for_protocols(self) -> None:
-        """Wait until each connection that was accepted has its protocol."""
+    async def wait_for_protocols(self, seconds: float) -> None:
+        """Wait until each connection that was accepted has its protocol, for *seconds* at
+        most."""
         if self._accepted:
-            await asyncio.wait([*self._accepted])
+            await asyncio.wait([*self._accepted], timeout=seconds)
 
     def stop(self) -> None:
         """Accept no more connections."""

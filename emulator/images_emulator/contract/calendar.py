@@ -7,7 +7,8 @@ A thing that exists on some days only has a `Period`, such as a `Rule`, `Conflic
 thing that they apply to, mostly in constants whose names end in `_DAYS`.
 
 A thing that has changed, such as the message of an error, has its former versions in `earlier`
-(`Rule`, `Refusal`, `TokenRates`), each as `(until, version)`; see `version_on`. A thing may have a
+(`Rule`, `Refusal`, `TokenRates`), each as `(until, version)`; see `version_on`. Tables of such
+versions that belong to nothing else begin with `EARLIER_` or `earlier_`. A thing may have a
 period and former versions. A model has `released` and `shutdown`, the dates that the API itself
 documents."""
 

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from images_emulator.contract.events import EVENT_END
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.usage import Usage
 from images_emulator.exchange.answer_json import image_items, is_image, json_value, usage_in
@@ -37,7 +38,7 @@ EVENT_BYTES: Final = 320
 
 _PARTIAL: Final = b".partial_image"
 _COMPLETED: Final = b".completed"
-_ERROR: Final = b"event: error\n"
+_ERROR: Final = b"event: error"
 _TIME: Final = b'"created_at":'
 
 
@@ -54,14 +55,14 @@ class SentEvent(NamedTuple):
     @property
     def type(self) -> str:
         """The name of the event; `message`, as in the standard, where it has none."""
-        line = self.head.partition(b"\n")[0]
+        line = _first_line(self.head)
         name = line.removeprefix(b"event: ") if line.startswith(b"event: ") else b"message"
         return name.decode(errors="replace")
 
     @property
     def is_partial_image(self) -> bool:
         """Whether the event has a partial image."""
-        return self.head.partition(b"\n")[0].endswith(_PARTIAL)
+        return _first_line(self.head).endswith(_PARTIAL)
 
 
 class SentAnswer:
@@ -288,11 +289,11 @@ class _StreamRecorder(_Recorder):
             self.add_event(part, ms)
             return
         # The end of an event may lie in two parts.
-        place = max(0, len(pending) - 1)
+        place = max(0, len(pending) - 3)
         pending += part
-        while (end := pending.find(b"\n\n", place)) >= 0:
-            self.add_event(bytes(pending[: end + 2]), ms)
-            del pending[: end + 2]
+        while end := _end_of_event(pending, place):
+            self.add_event(bytes(pending[:end]), ms)
+            del pending[:end]
             place = 0
 
     def add_event(self, event: bytes, ms: float) -> None:
@@ -306,8 +307,9 @@ class _StreamRecorder(_Recorder):
         if sent.event_count <= MAX_KEPT_EVENTS:
             assert isinstance(sent.kept_events, list)
             sent.kept_events.append(SentEvent(head, ms, len(event)))
-        sent.error_body = event[:MAX_ERROR_BYTES] if event.startswith(_ERROR) else b""
-        if head.partition(b"\n")[0].endswith(_COMPLETED):
+        name_line = _first_line(head)
+        sent.error_body = event[:MAX_ERROR_BYTES] if name_line == _ERROR else b""
+        if name_line.endswith(_COMPLETED):
             self.add_completion(event)
 
     def add_completion(self, event: bytes) -> None:
@@ -368,6 +370,23 @@ def _head_of(event: bytes) -> bytes:
     head = event[:MAX_EVENT_HEAD_BYTES]
     place = -1 if _TIME in head else event.rfind(_TIME)
     return head if place < 0 else head + event[place : place + MAX_TIME_BYTES]
+
+
+def _first_line(event: bytes) -> bytes:
+    """The first line of *event*, which has its name, without the end of the line."""
+    return event.partition(b"\n")[0].removesuffix(b"\r")
+
+
+def _end_of_event(data: bytearray, start: int) -> int:
+    """The index behind the first event in *data*, whose end is searched from *start* on; 0 where it
+    has no end yet. Recorded streams may have CRLF at the ends of their lines."""
+    if data.find(b"\r", start) < 0:
+        place = data.find(b"\n\n", start)
+        return place + 2 if place >= 0 else 0
+    end = EVENT_END.search(data, start)
+    if end is None or (data.endswith(b"\r") and end.end() == len(data)):
+        return 0  # the rest of the last CRLF may follow
+    return end.end()
 
 
 def _is_event(part: bytes) -> bool:

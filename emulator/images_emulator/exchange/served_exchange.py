@@ -61,8 +61,8 @@ class ServedExchange(Exchange):
     Each attribute has few writers, all on the thread of the server's event loop. These are the
     writers, each with its attributes, including those of `Exchange`:
 
-    - `JournalMiddleware`: the arrival, `number`, `complete_in_journal`; of a download `request` and
-      `hosted_index`
+    - `JournalMiddleware`: the arrival, `complete_in_journal`; of a download `request` and
+      `hosted_index`; with `Journal.enter` `number`
     - `request_body.py`, with `keep_body`: `chunks`, `body_bytes`, `is_too_long`, `dropped`,
       `cached_call`, `parse_error`
     - `authentication.py`: `accepted_key`; `call_policy.py`: `policy`
@@ -79,11 +79,10 @@ class ServedExchange(Exchange):
       `duration_ms`, `weight`; the recorder then restores `connection`
     - `hold_back_until`, the recorder and `JournalMiddleware`: `pending_write`
     - the tracing: `span_trace_id`
-    - the journal, in `retention.py`: `weight`, `dropped`; when the call is over, it clears what
-      only the answer needs, and later bodies and pictures
+    - the journal, in `retention.py`: `weight`, `dropped`, `cached_details`; when the call is over,
+      it clears what only the answer needs, and later bodies and pictures
 
-    Only `cached_details` and `answer.cached_usage`, and caches in `head`, are set by the first
-    thread that needs them.
+    Only `answer.cached_usage` and the caches in `head` are set by the first thread that needs them.
     """
 
     # --- the arrival: set by `JournalMiddleware`

@@ -11,7 +11,8 @@ from typing import Any
 from images_emulator.exchange.served_exchange import ServedExchange
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-"""The function of ASGI by which an application receives the messages of a call."""
+"""The function of ASGI by which an application receives the messages of a call. It is Starlette's
+type of this name, written anew because this layer knows no web framework."""
 
 
 class Waits:

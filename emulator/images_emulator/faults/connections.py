@@ -12,12 +12,13 @@ from images_emulator.exchange.waits import hang_up
 from images_emulator.faults.base import RESPONSE_BODY, RESPONSE_START, BaseFault
 
 
-async def _cut(  # noqa: PLR0917 - the three of ASGI, and where and how to cut
+async def _cut(
     app: ASGIApp,
     exchange: ServedExchange,
     scope: Scope,
     receive: Receive,
     send: Send,
+    *,
     after: int | None,
     reset: bool,
 ) -> None:
@@ -67,7 +68,7 @@ class ConnectionReset(BaseFault):
         if self.after_bytes is None:
             await hang_up(exchange, receive, reset=True)
         else:
-            await _cut(app, exchange, scope, receive, send, self.after_bytes, True)
+            await _cut(app, exchange, scope, receive, send, after=self.after_bytes, reset=True)
 
 
 class Truncated(BaseFault):
@@ -84,4 +85,4 @@ class Truncated(BaseFault):
     async def __call__(
         self, app: ASGIApp, exchange: ServedExchange, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        await _cut(app, exchange, scope, receive, send, self.after_bytes, False)
+        await _cut(app, exchange, scope, receive, send, after=self.after_bytes, reset=False)

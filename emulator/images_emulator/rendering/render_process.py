@@ -115,7 +115,8 @@ class RenderProcess:
         return process is not None and process.poll() is None
 
     def start(self) -> bool:
-        """Start the process and wait until it has rendered once. Returns `has_process`."""
+        """Start the process, if there is none, and wait until it has rendered once. Returns
+        `has_process`."""
         if self._process is None:
             with suppress(RuntimeError):
                 self.render_files(WARM_UP, 0, None)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from copy import copy
+from functools import cache
 from pathlib import Path
 from threading import Lock
 from time import monotonic
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from images_emulator.contract.request import ImageRequest
@@ -22,8 +24,9 @@ from images_emulator.recordings.recording_source import (
     MemoryRecordings,
     RecordingSource,
 )
+from images_emulator.setting_definition import Setting
 from images_emulator.setting_values import OnMiss, ReplayMatch
-from images_emulator.settings import Settings
+from images_emulator.settings import Settings, all_settings
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
 from images_emulator.state.store import NUMBER_CODEC, Store
 
@@ -273,8 +276,22 @@ def may_be_played(recording: Recording, settings: Settings) -> bool:
     """Whether *recording* answers calls to an emulator of these *settings*."""
     if recording.authorised is False or recording.broken:
         return False
-    names = vars(settings)
-    return all(names.get(name) == value for name, value in recording.settings.items())
+    return all(_is_value_of(settings, *each) for each in recording.settings.items())
+
+
+def _is_value_of(settings: Settings, name: str, value: Any) -> bool:
+    """Whether the setting *name* has this *value*, which is written as in JSON."""
+    definition = _settings_by_name().get(name)
+    if definition is None:
+        return False
+    with suppress(ValueError):
+        value = definition.parse_toml(value)
+    return bool(getattr(settings, name) == value)
+
+
+@cache
+def _settings_by_name() -> Mapping[str, Setting]:
+    return {each.name: each for each in all_settings()}
 
 
 def hosted_target(url: str) -> str:

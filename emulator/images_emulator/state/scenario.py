@@ -427,11 +427,12 @@ class Scenario:
 
     def unmet(self) -> list[UnmetStep]:
         """The steps that still wait for a call, in their order: those that no call has met, or
-        fewer than their `times`. The answers in the folder of pictures are not among them."""
+        fewer than their `times`. Answers in the folder of pictures without `times` are not among
+        them."""
         return [
             UnmetStep(step.key, step.title, step.match_as_json(), step.times, count.grants)
             for step, count in self._steps_with_counts()
-            if step.is_unmet(count) and not step.is_of_pictures_folder
+            if step.is_unmet(count) and not step.is_answer_for_any_number
         ]
 
     def _steps_with_counts(self) -> list[tuple[ScenarioStep, Count]]:

@@ -245,9 +245,11 @@ class ScenarioStep:
         return self.name == INJECTED
 
     @property
-    def is_of_pictures_folder(self) -> bool:
-        """Whether it is an answer in the folder of pictures, which is named for its file."""
-        return not (self.is_injected or _OF_DOCUMENT.fullmatch(self.name))
+    def is_answer_for_any_number(self) -> bool:
+        """Whether it is an answer of the folder of pictures for any number of calls, such as a
+        picture there: no test expects a call of it."""
+        is_of_folder = not (self.is_injected or _OF_DOCUMENT.fullmatch(self.name))
+        return is_of_folder and self.answer is not None and self.times is None
 
     def is_unmet(self, count: Count) -> bool:
         """Whether the step still waits for a call: its first call, or as many as its `times`."""

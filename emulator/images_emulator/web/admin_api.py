@@ -228,7 +228,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
 async def _unrouted(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     refusal = admin_errors.wrong_method if error.status_code == 405 else admin_errors.no_such_path
-    api_error = refusal(path=request.url.path, method=request.method)
+    api_error = refusal(path=request.scope["path"], method=request.method)
     note_detail(api_error.newest.code)
     answer = admin_error_response(api_error)
     answer.headers.update(error.headers or {})
@@ -241,7 +241,7 @@ async def _gone(request: Request, error: Exception) -> Response:
 
 
 async def _broken(request: Request, error: Exception) -> Response:
-    logger.error("%s %s broke", request.method, request.url.path)
+    logger.error("%s %s broke", request.method, request.scope["path"])
     return admin_error_response(admin_errors.broken())
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 from contextvars import ContextVar
-from time import perf_counter, time
+from time import monotonic, perf_counter, time
 from typing import Final, NamedTuple
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -108,13 +108,13 @@ class RefusalLog:
         self.settings = settings
         self.namespace = namespace
         self._told: dict[tuple[str | None, str], tuple[float, int]] = {}
-        """By client and reason: the time of the last record, and the number of refusals since
-        then."""
+        """By client and reason: the time of the last record, by `monotonic`, and the number of
+        refusals since then."""
 
     def log(self, scope: Scope, status: int, reason: str) -> None:
         """Log a call that was refused with *status*."""
-        key, now = (_client(scope), reason), time()
-        last, count = self._told.get(key, (0.0, 0))
+        key, now = (_client(scope), reason), monotonic()
+        last, count = self._told.get(key, (-REPEAT_SECONDS, 0))
         if now - last < REPEAT_SECONDS:
             self._told[key] = last, count + 1
             return

@@ -114,8 +114,8 @@ def create_app(
 
     A call passes, outermost first: `outside` of each instrument, `CORSMiddleware`,
     `JournalMiddleware`, `inside` of each instrument, `FaultMiddleware`, `ReplayMiddleware`,
-    `Router`. Each of the last three answers the APIErrors of its own work, unless another answer
-    has begun to leave: the store may be away whenever it is asked. On a shared store
+    `Router`. Each of the last three answers the APIErrors of its own work: the store may be away
+    whenever it is asked. None is raised once an answer has begun to leave. On a shared store
     `JournalMiddleware` calls `FaultMiddleware.begin_search` first: the claim on the scenario then
     goes to the store together with the entry of the journal. A server has a `NamespaceRouter` in
     front of the applications of its namespaces.

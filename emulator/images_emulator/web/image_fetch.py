@@ -43,13 +43,14 @@ def _path_of(url: str) -> str:
 def fetcher(settings: Settings, seconds: float = FETCH_TIMEOUT_SECONDS) -> Fetch:
     """The function that loads an `image_url`, by the setting `remote_images`. A fetch takes at most
     *seconds*."""
+    allowed_hosts = {each.lower() for each in settings.allow_host}
 
     def is_allowed(url: str) -> bool:
         try:
             parts = urlsplit(url)
         except ValueError:
             return False
-        is_listed = parts.netloc in settings.allow_host or parts.hostname in settings.allow_host
+        is_listed = bool({parts.netloc.lower(), parts.hostname} & allowed_hosts)
         return parts.scheme in ("http", "https") and is_listed
 
     def placeholder(url: str) -> bytes | None:

@@ -113,7 +113,8 @@ class Namespaces:
         for a shared store. In the threads of the event loop's own, many that begin at the same time
         would leave none to the admin API."""
         self._lock = Lock()
-        """Held while open calls are counted, and while namespaces without open calls are forgotten.
+        """Held while open calls are counted, while the phase of a namespace in `_by_name` changes,
+        and while namespaces without open calls are forgotten.
         The thread in which a namespace begins forgets some, too, to make room."""
         self._loop: asyncio.AbstractEventLoop | None = None
         """The server's event loop, once a namespace has begun."""
@@ -292,7 +293,7 @@ class Namespaces:
     async def _find_or_open(self, name: str, *, begins: bool) -> Namespace:
         """The namespace *name*, with one more open call. *begins* says whether the call begins it.
         Raises APIError where it cannot begin."""
-        namespace = self._taken(name)
+        namespace = self._take(name)
         if namespace is None or (begins and not namespace.is_listed):
             self._loop = asyncio.get_running_loop()
             opening = self._loop.run_in_executor(
@@ -319,8 +320,9 @@ class Namespaces:
             self.release(opening.result())
             self._schedule()
 
-    def _taken(self, name: str) -> Namespace | None:
-        """The namespace *name*, with one more open call; None where it is not open."""
+    def _take(self, name: str) -> Namespace | None:
+        """Count one more open call of the namespace *name*, and return it; None where it is not
+        open."""
         with self._lock:
             namespace = self._by_name.get(name)
             if namespace:
@@ -330,7 +332,7 @@ class Namespaces:
     def _open_namespace(self, name: str, *, begins: bool) -> Namespace:
         """The namespace *name*, with one more open call. *begins* says whether the call begins it.
         Blocks; called in the thread of `_opening_thread` alone. Raises APIError."""
-        namespace = self._taken(name)
+        namespace = self._take(name)
         if namespace and (namespace.is_listed or not begins):
             return namespace
         try:
@@ -353,7 +355,8 @@ class Namespaces:
         if namespace.phase is Phase.DELETED and not self._uses:
             # Its open calls may have left something since.
             _reset(namespace.emulator)
-        namespace.phase = Phase.BEGUN
+        with self._lock:
+            namespace.phase = Phase.BEGUN
 
     def _make_namespace(self, name: str, *, begins: bool) -> Namespace:
         """A namespace that was not open, with its first open call. Raises APIError where its

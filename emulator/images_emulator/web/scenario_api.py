@@ -103,7 +103,7 @@ class ScenarioAPI(AdminHandlers):
 
     async def unmet(self) -> UnmetSteps:
         """The steps that still wait for a call: those that no call has met, or fewer than their
-        `times`. The answers of `--pictures` are not among them."""
+        `times`. Answers of `--pictures` without `times` are not among them."""
         return await asyncio.to_thread(unmet_steps, self.emulator)
 
     async def replace(self, request: Request) -> ScenarioState:

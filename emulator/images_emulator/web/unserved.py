@@ -17,7 +17,7 @@ def unserved_handler(paths: Sequence[str]) -> Handler:
 
     async def refuse(request: Request, policy: Policy) -> Response:
         raise emulator_errors.not_served(
-            method=request.method, path=request.url.path, paths=", ".join(paths)
+            method=request.method, path=request.scope["path"], paths=", ".join(paths)
         )
 
     return refuse
