@@ -94,8 +94,7 @@ class DecodeLimits(Immutable, kw_only=True):
         it. None where another reason refused it, such as damage or the length of an edge."""
         if scans_of(data, self.max_chunks, sys.maxsize) is None:
             return "max_chunks"
-        scans = scans_of(data, self.max_chunks, self.max_scans)
-        if scans is None:
+        if (scans := scans_of(data, self.max_chunks, self.max_scans)) is None:
             return "max_scans"
         size = webp_size(data)
         if size:  # it is not opened: Pillow makes room for all of it
