@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from images_emulator import Emulator, Server
     from images_emulator.state.store import Store
 
-pytest_plugins = ("images_emulator.pytest_plugin", "pytester")
+pytest_plugins = ("images_emulator.pytest_plugin", "pytester", "tests.socket_origins")
 
 KEY = "sk-test"
 

@@ -4,10 +4,13 @@ of a client that is left open, at some time, and fails the test that runs then."
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.programs import run_pytest
 
 TESTS = sorted(Path(__file__).parent.glob("*.py"))
 
@@ -78,3 +81,28 @@ def test_clients_are_closed(path: Path) -> None:
 )
 def test_open_clients_are_found(source: str, count: int) -> None:
     assert len(list(open_clients(source))) == count
+
+
+@pytest.mark.slow
+def test_report_names_the_test_that_left_a_socket_open(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.makepyfile(
+        """
+        import gc, socket
+
+        def test_leaves():
+            with socket.create_server(("127.0.0.1", 0)) as listener:
+                connection = socket.create_connection(listener.getsockname())
+                cycle = [connection]
+                cycle.append(cycle)
+
+        def test_fails():
+            gc.collect()
+        """
+    )
+    done = run_pytest(["-W", "error", "-p", "tests.socket_origins"], pytester.path)
+    assert "1 failed, 1 passed" in done.stdout
+    assert re.search(r"The socket with fd \d+ is of \S+::test_leaves \(call\)", done.stdout)
+    assert "connection = socket.create_connection" in done.stdout
