@@ -1069,11 +1069,11 @@ def test_a_recording_that_cannot_be_kept_is_told_of_without_credentials(server: 
     def keep(_: Recording) -> Path:
         raise OSError(28, "No space left on device")
 
-    told: Queue[RecordingResult] = Queue()
-    with RecordServer(server.base_url, keep, on_result=told.put) as proxy:
+    results: Queue[RecordingResult] = Queue()
+    with RecordServer(server.base_url, keep, on_result=results.put) as proxy:
         url = f"{proxy.base_url}/models?api_key={KEY}"
         assert httpx2.get(url, headers=KEYED).status_code == 200
-        call = told.get(timeout=30)
+        call = results.get(timeout=30)
     assert (call.file, call.status) == (None, 200)
     assert call.problem == "not recorded: [Errno 28] No space left on device"
     assert call.recording.request.target == "/v1/models"

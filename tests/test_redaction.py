@@ -546,8 +546,8 @@ def test_bodies_that_are_compressed_are_searched(coding, encode, decode) -> None
     assert redacted.response
     assert [(part.seconds, decode(part.data)) for part in redacted.response.parts] == [(0.2, plain)]
     harmless = encode(b"nothing")
-    kept = Redactor().redact(recording(harmless, headers=headers, response=response))
-    assert kept.request.body == harmless
+    redacted = Redactor().redact(recording(harmless, headers=headers, response=response))
+    assert redacted.request.body == harmless
 
 
 @pytest.mark.parametrize(

@@ -61,8 +61,8 @@ async def hang_up(exchange: ServedExchange, receive: Receive, *, reset: bool) ->
     """Close the connection once all sent bytes have left, with a TCP RST where *reset*. Then wait
     until the client has left. The journal has the complete call before the client can see the end.
 
-    A call in process has no connection: the middleware of the fault, of the recording or of the
-    upstream raises ConnectionResetError in place of closing one.
+    A call in process has no connection: `JournalMiddleware` raises ConnectionResetError in place of
+    closing one, once the application has returned.
     """
     exchange.answer.is_hung_up = True
     exchange.answer.is_reset = reset

@@ -253,19 +253,19 @@ class Journal:
             call_id = OPENAI.request_id(call_id)
         # Before and after: a call may arrive or be completed while it is read.
         own = self._open_calls.get(call_id)
-        found = await self._log.get(call_id)
-        if found is None:
+        entry = await self._log.get(call_id)
+        if entry is None:
             return None
-        return own or self._open_calls.get(call_id, found)
+        return own or self._open_calls.get(call_id, entry)
 
-    def get_all(self, identities: Sequence[str]) -> list[Exchange | None]:
+    def get_all(self, call_ids: Sequence[str]) -> list[Exchange | None]:
         """The calls with these ids, each as `get` gives it. Blocks."""
 
         async def found() -> list[Exchange | None]:
-            return [*await asyncio.gather(*map(self.get, identities))]
+            return [*await asyncio.gather(*map(self.get, call_ids))]
 
         if not self._store.is_shared:
-            return [self._store.run(self.get(each)) for each in identities]
+            return [self._store.run(self.get(each)) for each in call_ids]
         return self._store.run(found())
 
     async def count(self) -> int:
@@ -287,8 +287,8 @@ class Journal:
         """The *exchanges* that are still there, with all that is kept of them. Blocks."""
         if not self._copies:
             return [*exchanges]
-        found = self.get_all([exchange.id for exchange in exchanges])
-        return [exchange for exchange in found if exchange]
+        entries = self.get_all([exchange.id for exchange in exchanges])
+        return [exchange for exchange in entries if exchange]
 
     def _as_they_are(self, read: Coroutine[Any, Any, list[Exchange]]) -> list[Exchange]:
         """The calls that *read* gives. Open calls of this process are as they are now, not as they

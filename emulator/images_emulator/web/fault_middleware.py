@@ -186,7 +186,6 @@ class FaultMiddleware:
     ) -> None:
         """Answer the call with its fault, or without one where it has none."""
         fault: BaseFault | None = None
-        is_in_process = exchange.connection is None
         try:
             fault = await self._fault(search, exchange, receive)
             if fault is None:
@@ -208,8 +207,6 @@ class FaultMiddleware:
             await fault(self.app, exchange, scope, receive, send)
         except APIError as error:
             await self._refuse(error, exchange, fault)(scope, receive, send)
-        if exchange.answer.is_hung_up and is_in_process:
-            raise ConnectionResetError("a fault closed the connection")
 
     def _refuse(
         self, error: APIError, exchange: ServedExchange, fault: BaseFault | None

@@ -77,7 +77,10 @@ class JournalMiddleware:
                 await self._enter(exchange)
             if search:
                 await search
+            is_in_process = exchange.connection is None
             await self.app(scope, receive, recorder.send)
+            if exchange.answer.is_hung_up and is_in_process:
+                raise ConnectionResetError("the connection was closed in place of an answer")
         finally:
             if search:
                 search.cancel()

@@ -78,10 +78,7 @@ class MissRecorder:
         async def receive_again() -> Message:
             return next(messages, None) or await receive()
 
-        is_in_process = exchange.connection is None
         await self._proxy(scope, receive_again, send)
-        if exchange.answer.is_hung_up and is_in_process:
-            raise ConnectionResetError("the upstream closed its connection")
 
     async def finish(self) -> None:
         """Wait until all recordings are kept, and close the connections to the upstream."""

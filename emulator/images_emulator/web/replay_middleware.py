@@ -192,7 +192,7 @@ class ReplayMiddleware:
             exchange.clock = self.emulator.clock
             waits = Waits(exchange)
         if played.status is None:
-            await self._hang_up(exchange, receive, reset=True)
+            await hang_up(exchange, receive, reset=True)
             return
         is_started, last = False, 0.0
         is_complete = played.end == "complete"
@@ -213,7 +213,7 @@ class ReplayMiddleware:
             if is_complete:
                 await send({"type": "http.response.body", "body": b""})
         if not is_complete:
-            await self._hang_up(exchange, receive, reset=played.end == "reset")
+            await hang_up(exchange, receive, reset=played.end == "reset")
 
     async def _play_described(
         self,
@@ -241,12 +241,6 @@ class ReplayMiddleware:
         exchange.answer.own_header_names = described.described_names
         await send(_start(described.status, described.headers))
         await send({"type": "http.response.body", "body": described.body})
-
-    async def _hang_up(self, exchange: ServedExchange, receive: Receive, *, reset: bool) -> None:
-        is_in_process = exchange.connection is None
-        await hang_up(exchange, receive, reset=reset)
-        if is_in_process:
-            raise ConnectionResetError("the recorded connection ended here")
 
     async def _playable(
         self, position: int, request: Request, exchange: ServedExchange
