@@ -21,7 +21,7 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 from images_emulator.contract import operational_errors
-from images_emulator.contract.dialect import AnswerFacts, Dialect, Header, HostedURLs
+from images_emulator.contract.dialect import AnswerFacts, Dialect, Header, HostedURLs, MessageFacts
 from images_emulator.contract.operations import DEPLOYMENTS_PREFIX, Operation
 from images_emulator.contract.refusal import API_MANAGEMENT_ENVELOPE, Envelope, ErrorAnswer, Refusal
 from images_emulator.contract.request import ImageRequest
@@ -128,17 +128,16 @@ def _headers(facts: AnswerFacts) -> Sequence[Header]:
     return headers
 
 
-def _message_values(
-    operation: Operation | None, deployment: str, model: str, version: str
-) -> Mapping[str, str]:
+def _message_values(facts: MessageFacts) -> Mapping[str, str]:
     """The values of a call that error messages name. No real message is known for a call without a
     deployment or an operation, so the emulator's message leaves out the missing value."""
+    operation, deployment, model, api_version = facts
     names = {"deployment": deployment, "model": model} if deployment else {}
     return {
         **names,
         "subject": f" to {deployment} for {model}" if deployment else "",
         "purpose": f" for {operation.azure.name}" if operation and operation.azure else "",
-        "version": version or V1,
+        "version": api_version or V1,
     }
 
 

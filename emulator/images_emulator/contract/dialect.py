@@ -55,6 +55,19 @@ class AnswerFacts(NamedTuple):
     """The deployment that the call reached."""
 
 
+class MessageFacts(NamedTuple):
+    """The values of a call that only one provider's error messages name."""
+
+    operation: Operation | None
+    """The image operation; None at other paths."""
+    deployment: str
+    """The name of the deployment that the call reached; empty for none."""
+    model: str
+    """The name of the model behind the deployment."""
+    api_version: str
+    """The value of `api-version` in the query; empty for none."""
+
+
 class HostedURLs(Immutable, kw_only=True):
     """The URLs of hosted pictures. *path* and the values of *query* are formats with these fields:
     `account` (two ids), `request_id`, `random` (24 letters and digits), `index` (from 0), `start`,
@@ -100,9 +113,9 @@ class Dialect(Immutable, kw_only=True, eq=False):
     """Makes the provider's rule for a parameter, from its name and the rule of the model."""
     annotations: Callable[[ImageRequest], Mapping[str, Any]] = lambda request: {}
     """Makes the keys of each image of an answer that only this provider has."""
-    message_values: Callable[[Operation | None, str, str, str], Mapping[str, str]] = lambda *_: {}
-    """Makes the values that only this provider's error messages name, from the operation, the
-    deployment, the model and the API version of the call."""
+    message_values: Callable[[MessageFacts], Mapping[str, str]] = lambda facts: {}
+    """Makes the values that only this provider's error messages name, by their field names in the
+    messages."""
 
     def refusal(self, name: str, model: Model | None = None) -> Refusal:
         """The error of that *name*: the provider's own, or else the model's, or else the one of

@@ -61,6 +61,19 @@ class Validation:
 
     def request(self) -> ImageRequest:
         """The valid request. Raises APIError."""
+        model, model_error = self._model()
+        rules = self.tables.rules(model, self.call)
+        values = self._values_past_gateway(rules)
+        if model_error:
+            self.raise_or_forgive(model_error)
+        return self._request_past_service(model, rules, values)
+
+    # --- the model
+
+    def _model(self) -> tuple[Model, APIError | None]:
+        """The model by whose rules the call is checked, and the error of a model that does not
+        exist, which the image service raises. Raises APIError where the gateway refuses the
+        model."""
         name = self._model_name()
         model = self.tables.models.get(name)
         model_error = None if model else errors.no_such_model(model=name)
@@ -79,12 +92,7 @@ class Validation:
             model = self.tables.models.get(self.tables.default_model(self.call) or "")
         # The gateway checks the call of an unknown model by the rules of the newest model. Until
         # 2026-04-17 it listed the models: see `MODELS_AT_GATEWAY`.
-        model = model or self.tables.newest_model(self.call.operation)
-        rules = self.tables.rules(model, self.call)
-        values = self._values_past_gateway(rules)
-        if model_error:
-            self.raise_or_forgive(model_error)
-        return self._request_past_service(model, rules, values)
+        return model or self.tables.newest_model(self.call.operation), model_error
 
     def _model_name(self) -> str:
         name = self.tables.model_name(self.call, self.raise_or_forgive)

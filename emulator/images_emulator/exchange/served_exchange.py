@@ -14,6 +14,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from images_emulator.contract.calendar import Day
+from images_emulator.contract.dialect import MessageFacts
 from images_emulator.contract.policy import Policy
 from images_emulator.contract.refusal import APIError, ErrorAnswer
 from images_emulator.exchange.body_parser import MAX_BYTES_ON_LOOP
@@ -170,8 +171,9 @@ class ServedExchange(Exchange):
     def dialect_values(self, deployment: str, model: str) -> Mapping[str, str]:
         """The values that only this dialect's error messages name. On Azure they are the
         *deployment*, the *model* behind it and the API version."""
-        version = self.head.api_version
-        return self.dialect.message_values(self.image_operation, deployment, model, version)
+        return self.dialect.message_values(
+            MessageFacts(self.image_operation, deployment, model, self.head.api_version)
+        )
 
     @property
     def is_large(self) -> bool:

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
-from typing import Final
+from typing import Final, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -46,6 +46,21 @@ logger = logging.getLogger("images_emulator")
 
 PREPARED_OVERHEAD_BYTES: Final = 4096
 """Bytes that a prepared call takes beside its body and its texts, about."""
+
+
+class PreparedKey(NamedTuple):
+    """The key of a call in `Emulator.prepared_calls`. Calls with equal keys have the same request
+    and the same text of the answer."""
+
+    operation: Operation
+    dialect: Dialect
+    policy: Policy
+    """With the day and those settings that can change."""
+    content_type: bytes | None
+    body: tuple[bytes, ...]
+    """The body as it was sent. The request of a body with a directive has the prompt without it,
+    because `FaultMiddleware` takes the directive out of each call with such a body."""
+
 
 ModelLookup = Callable[[Request, ParsedCall], str]
 """Finds the model of a call whose `model` names a deployment, or is missing. Raises APIError."""
@@ -145,46 +160,48 @@ class ImagesAPI:
         policy: Policy,
         model_of: ModelLookup | None,
     ) -> PreparedCall:
-        """Read and validate the call.
-
-        A call of an operation without uploads may be in `Emulator.prepared_calls` already,
-        unless it is large or to a deployment. Calls with the same operation, dialect, policy,
-        `content-type` and body have the same request and the same text of the answer. The policy
-        holds the day and the settings that can change. A body with a directive is in the key as it
-        was sent, and the request has the prompt without it: `FaultMiddleware` takes the directive
-        out of each call with such a body.
-        """
+        """Read and validate the call, or take it from `Emulator.prepared_calls`. A large call is
+        not in this cache, nor is a call with uploads or to a deployment."""
         body = exchange.chunks
         if body is None:
             body = await read_body(exchange, request.receive, self.emulator.settings)
-        key = None
-        if not (operation.reads_uploads or model_of or exchange.is_large):
-            content_type = exchange.head.by_name.get(b"content-type")
-            key = operation, exchange.dialect, policy, content_type, body
-            prepared: PreparedCall | None = self.emulator.prepared_calls.get(key)
-            if prepared:
-                # All journal entries with this body share one copy of it.
-                exchange.chunks = prepared.chunks
-                exchange.cached_details = prepared.details
-                return prepared
+        if operation.reads_uploads or model_of or exchange.is_large:
+            _, image_request = await self._read(request, exchange, operation, policy, model_of)
+            return PreparedCall(image_request, body)
+        content_type = exchange.head.by_name.get(b"content-type")
+        key = PreparedKey(operation, exchange.dialect, policy, content_type, body)
+        prepared: PreparedCall | None = self.emulator.prepared_calls.get(key)
+        if prepared:
+            # All journal entries with this body share one copy of it.
+            exchange.chunks = prepared.chunks
+        else:
+            call, image_request = await self._read(request, exchange, operation, policy)
+            prepared = PreparedCall(image_request, body, event_key=object())
+            if exchange.body_bytes > MAX_REPARSE_BYTES:
+                prepared.details = details_of(call, image_request)
+            # The body, its texts in the request (up to four times its length), and the same texts
+            # in the templates.
+            weight = PREPARED_OVERHEAD_BYTES + len(content_type or b"") + 8 * exchange.body_bytes
+            self.emulator.prepared_calls.put(key, prepared, weight)
+        exchange.cached_details = prepared.details
+        return prepared
+
+    async def _read(
+        self,
+        request: Request,
+        exchange: ServedExchange,
+        operation: Operation,
+        policy: Policy,
+        model_of: ModelLookup | None = None,
+    ) -> tuple[ParsedCall, ImageRequest]:
+        """Parse and validate the body of the call."""
         with self.emulator.span("validate"):
             call = await read_call(
                 exchange, request.receive, operation, self.emulator, policy.as_of
             )
             if model_of:
                 call = replace(call, fields={**call.fields, "model": model_of(request, call)})
-            prepared = PreparedCall(await self._validated(request, exchange, call, policy), body)
-        if key:
-            length = exchange.body_bytes
-            if length > MAX_REPARSE_BYTES:
-                prepared.details = details_of(call, prepared.request)
-                exchange.cached_details = prepared.details
-            # The body, its texts in the request (up to four times its length), and the same texts
-            # in the templates.
-            weight = PREPARED_OVERHEAD_BYTES + len(content_type or b"") + 8 * length
-            prepared.event_key = object()
-            self.emulator.prepared_calls.put(key, prepared, weight)
-        return prepared
+            return call, await self._validated(request, exchange, call, policy)
 
     async def _validated(
         self, request: Request, exchange: ServedExchange, call: ParsedCall, policy: Policy

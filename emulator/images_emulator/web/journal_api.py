@@ -205,13 +205,13 @@ class JournalAPI(AdminHandlers):
         """The call as an exchange file, with its pictures in base64 and without credentials."""
         exchange, renderer = await self.exchange_with_id(id), self.emulator.renderer
         with watch_disconnect(request) as disconnect:
-            pictures = {
+            encoded_pictures = {
                 key: await renderer.render_base64(drawn, *key, disconnect)
                 for drawn, key in pictures_of(exchange)
             }
 
         def text() -> str:
-            return document_text(to_document(recording_of(exchange, pictures), None))
+            return document_text(to_document(recording_of(exchange, encoded_pictures), None))
 
         try:
             return Response(await asyncio.to_thread(text), media_type=JSON)

@@ -108,8 +108,8 @@ class SampleSource:
         return {
             name: value
             for name, value in self.exchange.headers.items()
-            if name in ("content-type", "accept") or self._is_for_emulator(name)
-            if (name, value) != ("accept", "*/*")
+            if (name in ("content-type", "accept") or self._is_for_emulator(name))
+            and (name, value) != ("accept", "*/*")
         }
 
     @property
