@@ -541,6 +541,24 @@ def test_a_mistake_in_an_answer_is_told_with_its_line(text: str, tmp_path: Path)
     assert told[0].startswith(f"{path}:{line}: ")
 
 
+def test_a_realistic_latency_delays_no_refusal_of_an_own_picture(
+    server: Server, http: httpx2.Client
+) -> None:
+    # It would wait for many minutes.
+    server.inject({"kind": "latency", "realistic": True, "scale": 100})
+    server.answer(png((8, 8)), fit="exact")
+    refused = http.post("/v1/images/generations", json={"model": "gpt-image-2", "prompt": "x"})
+    assert refused.status_code == 400
+
+
+def test_a_mistake_names_a_file_with_braces_in_its_name(tmp_path: Path) -> None:
+    (tmp_path / "{key}{sentence}.txt").write_text("no picture")
+    path = tmp_path / "day.toml"
+    path.write_text(ONE_STEP.format('image = "{key}{sentence}.txt"'))
+    with pytest.raises(ValueError, match=r"'\{key\}\{sentence\}\.txt' is no PNG"):
+        read_scenario(str(path))
+
+
 @pytest.mark.parametrize(
     ("function", "sentence"),
     [

@@ -171,6 +171,7 @@ def test_healthcheck_of_another_server_is_one_sentence(
 FIRST_PROCESSES = {
     "serve": ["/opt/python", "/opt/bin/images-emulator", "--port", "{}", "--as-of", "today"],
     "serve by its name": ["images-emulator", "serve", "-q", "-p{}"],
+    "as a module": ["/opt/python", "-m", "images_emulator", "-p", "{}"],
     "behind an init": ["/sbin/docker-init", "--", "openai-images-emulator", "-p", "{}"],
 }
 

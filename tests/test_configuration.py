@@ -194,13 +194,21 @@ def test_file_that_is_named_and_missing_is_refused() -> None:
         read_settings(config="day.toml")
 
 
-def test_scenario_in_the_file_is_seen_from_the_file(folder: Path) -> None:
+@pytest.mark.parametrize("name", ["scenario", "replay", "pictures"])
+def test_path_in_the_file_is_seen_from_the_file(folder: Path, name: str) -> None:
     (folder / "inner").mkdir()
-    write(folder / "inner", 'scenario = "day.toml"')
+    (folder / "day").mkdir()
+    write(folder / "inner", f'{name} = "day"')
+    assert read_settings(config="inner/images-emulator.toml")[name] == str(Path("inner/day"))
+
+
+def test_ready_scenario_in_the_file_is_itself_unless_the_folder_has_one(folder: Path) -> None:
+    (folder / "inner").mkdir()
+    write(folder / "inner", 'scenario = "outage"')
     config = "inner/images-emulator.toml"
-    assert read_settings(config=config)["scenario"] == "day.toml"
-    write(folder / "inner", "", "day.toml")
-    assert read_settings(config=config)["scenario"] == str(Path("inner/day.toml"))
+    assert read_settings(config=config)["scenario"] == "outage"
+    write(folder / "inner", "", "outage")
+    assert read_settings(config=config)["scenario"] == str(Path("inner/outage"))
 
 
 @pytest.mark.parametrize(

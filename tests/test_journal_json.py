@@ -270,6 +270,25 @@ def test_the_address_of_an_image_is_shown_without_credentials(
     assert "hunter2" not in exchange
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"b": {"c": {"d": {"password": "hunter2"}}}},
+        {"b": [[[{"password": "hunter2"}]]]},
+        {"password": "hunter2", **{f"x{number}": ["y" * 256] * 20 for number in range(3)}},
+    ],
+    ids=["deep", "deep in lists", "long"],
+)
+def test_no_credential_is_shown_of_a_deep_or_long_value(
+    value: Any, http: httpx2.Client, admin: httpx2.Client
+) -> None:
+    http.post(GENERATIONS.path, json={"model": "gpt-image-2", "prompt": "x", "a": value})
+    (call,) = calls_of(admin)
+    assert "a" in call["parameters"]
+    assert "hunter2" not in admin.get(f"/_emulator/requests/{call['id']}").text.split('"body"')[0]
+    assert "hunter2" not in str(call["parameters"])
+
+
 def test_what_lenience_replaced_is_shown_as_it_was_sent(
     http: httpx2.Client, admin: httpx2.Client
 ) -> None:

@@ -231,6 +231,26 @@ def test_hosted_pictures_are_served_from_the_recording(server: Server, play: Pla
     assert (fetched.recording, fetched.prompt) == ("0001", "A fox")
 
 
+@pytest.mark.parametrize("place", ["namespace", "public_url"])
+def test_download_of_a_recorded_picture_has_its_prompt_wherever_it_is(
+    place: str, server: Server, play: Play
+) -> None:
+    body = {"model": "dall-e-3", "prompt": "A fox", "response_format": "url"}
+    recording = recorded(server, target=GENERATIONS, body=body)
+    public_url = "https://x.example/images"
+    player = play(recording, **({"public_url": public_url} if place == "public_url" else {}))
+    prefix = "/ns/red" if place == "namespace" else ""
+    with httpx2.Client(base_url=player.url + prefix) as http:
+        headers = {"Authorization": f"Bearer {KEY}"}
+        answered = http.post(GENERATIONS, json=body, headers=headers)
+        url = answered.json()["data"][0]["url"]
+        if place == "public_url":
+            url = url.replace(public_url, player.url)
+        assert http.get(url).content == recording.downloads[0].data
+        listed = http.get("/_emulator/requests").json()["requests"]
+    assert [each["prompt"] for each in listed] == ["A fox", "A fox"]
+
+
 def test_the_cache_counts_the_pictures_of_recorded_urls(server: Server, play: Play) -> None:
     recording = recorded(
         server,
@@ -484,6 +504,22 @@ def test_uploads_are_compared_by_their_pixels(play: Play, same: bool) -> None:
         assert "images[1]" not in notice
 
 
+@pytest.mark.parametrize("field", ["image", "image[]", "mask"])
+def test_level_of_the_prompt_compares_uploads_of_an_invalid_call(field: str, play: Play) -> None:
+    def body(colour: Pixel) -> tuple[bytes, str]:
+        files = {
+            "image": ("image", "a.png", png((8, 8))),
+            field: (field, "a.png", png((8, 8), "RGB", colour)),
+        }
+        return form(("model", "", b"gpt-image-9"), ("prompt", "", b"x"), *files.values())
+
+    data, content_type = body(RED)
+    request = RecordedRequest("POST", EDITS, (("Content-Type", content_type),), data)
+    player = play(Recording(request, answer("recorded")), replay_match="prompt", on_miss="refuse")
+    answers = [exchange(player.url, "POST", EDITS, *body(colour)) for colour in (RED, BLUE)]
+    assert [answer_of(each).status for each in answers] == [200, 404]
+
+
 def test_pixels_of_a_call_are_counted_once_however_often_it_is_compared(play: Play) -> None:
     body, content_type = edit(boundary="one")
     request = RecordedRequest("POST", EDITS, (("Content-Type", content_type),), body)
@@ -672,6 +708,14 @@ def test_own_answer_of_a_step_goes_before_recordings(play: Play, on_miss: str) -
     assert asked(player, FOX | {"prompt": "a ship"}) == "own"
 
 
+def test_own_answer_of_a_step_goes_before_recordings_of_a_call_that_is_forgiven(play: Play) -> None:
+    loose = {**FOX, "size": "7x7"}
+    player = play(recording_of(loose, "recorded"), validation="lenient")
+    player.answer(raw={"body": "own"}, match={"prompt": "red"}, times=1)
+    assert [asked(player, loose) for _ in range(2)] == ["own", "recorded"]
+    assert [call.prompt for call in player.requests] == [FOX["prompt"]] * 2
+
+
 @pytest.mark.parametrize("on_miss", ["emulate", "refuse"])
 def test_recording_answers_a_call_whose_step_lets_it_meet_no_answer(
     play: Play, on_miss: str
@@ -746,6 +790,8 @@ BODIES_WITHOUT_PICTURES = {
     "null": '{"created": 1, "data": null}',
     "a list": "[]",
     "no JSON": "{",
+    "nested": f'{{"created": 1, "data": [{{}}], "x": {"[" * 900}{"]" * 900}}}',
+    "nested deeper": f'{{"created": 1, "data": [{{}}], "x": {"[" * 9999}{"]" * 9999}}}',
 }
 
 
@@ -1069,6 +1115,14 @@ def test_open_values_are_those_of_the_emulator(play: Play) -> None:
     (call,) = player.requests
     assert (call.recording, len(call.pictures)) == ("0001", 1)
     assert call.answer_headers["x-request-id"]
+
+
+def test_described_answers_do_not_count_for_the_rate_limit(play: Play) -> None:
+    player = play(described({"data": [{"b64_json": "<any>"}]}), rate_limit="1/hour")
+    answers = [answer_to(player.url, "POST", GENERATIONS, FOX).status for _ in range(3)]
+    ship = FOX | {"prompt": "a ship"}
+    answers += [answer_to(player.url, "POST", GENERATIONS, ship).status for _ in range(2)]
+    assert answers == [200, 200, 200, 200, 429]
 
 
 def test_described_headers_stand_in_place_of_the_standard_ones(play: Play) -> None:

@@ -36,8 +36,8 @@ class FileType(Immutable):
 
 
 _SVG: Final = rb"(?:\xef\xbb\xbf)?\s*(?:(?:<[?!][^<]*)*<svg\b|<\?xml[^<]*(?:<[?!][^<]*)*<?s?v?\Z)"
-"""A byte order mark, declarations and comments may precede the root of an SVG, so the root may come
-after those bytes."""
+"""A byte order mark, declarations and comments may precede the root of an SVG. Behind `<?xml` the
+root may come after those bytes; without it, HTML may begin like an SVG."""
 
 FILE_TYPES: Final[Mapping[str, FileType]] = {
     "png": FileType("PNG", "image/png", (".png",), PNG_SIGNATURE),

@@ -306,7 +306,7 @@ def _read_file(path: str, *, check: bool) -> tuple[dict[str, Any], dict[str, int
     values = parse_document(document, check=check, place=lambda key: f"{path}:{lines[key]}: ")
     for each in command_settings():
         if each.is_path and each.name in values:
-            values[each.name] = _beside(path, values[each.name])
+            values[each.name] = _beside(path, each, values[each.name])
     return values, lines
 
 
@@ -392,8 +392,12 @@ def _by_name() -> dict[str, Setting]:
     return {each.name: each for each in command_settings()}
 
 
-def _beside(path: str, name: str) -> str:
-    """The file or folder *name*, seen from the folder of *path* where that has one of this name, or
-    else *name* unchanged."""
+def _beside(path: str, setting: Setting, name: str) -> str:
+    """The file or folder *name*, which the settings file *path* gives to *setting*, seen from the
+    folder of *path*. The name of a ready scenario stays as it is, unless that folder has such a
+    file."""
+    from images_emulator.scenarios import ready_scenarios  # noqa: PLC0415 - few files have one
+
     file = Path(path).parent / name
-    return str(file) if file.exists() else name
+    is_ready = setting.name == "scenario" and name in ready_scenarios() and not file.exists()
+    return name if is_ready else str(file)

@@ -3,6 +3,7 @@ the container, such as its health check, have only its variables."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -14,6 +15,9 @@ init system."""
 
 PROGRAMS: Final = {PROGRAM, f"openai-{PROGRAM}"}
 """The file names of the command."""
+
+MODULE: Final = "images_emulator"
+"""The module that is the command in `python -m`."""
 
 RECORD: Final = "record"
 """The command of the proxy that records."""
@@ -38,7 +42,11 @@ def first_process() -> FirstProcess | None:
         words = ARGUMENTS_FILE.read_bytes().decode().split("\0")[:-1]
     except (OSError, ValueError):
         return None
-    places = (place for place, word in enumerate(words) if Path(word).name in PROGRAMS)
+    places = (
+        place
+        for place, (before, word) in enumerate(pairwise(["", *words]))
+        if Path(word).name in PROGRAMS or (before, word) == ("-m", MODULE)
+    )
     place = next(places, None)
     if place is None:
         return None

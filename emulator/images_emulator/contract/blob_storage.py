@@ -207,7 +207,7 @@ class Version(Immutable):
             return any(tag.strip() in (self.etag, "*") for tag in tags.split(","))
         try:
             return bool(since) and self.created <= parsedate_to_datetime(since)
-        except (TypeError, ValueError):
+        except (OverflowError, TypeError, ValueError):
             return False
 
 

@@ -250,23 +250,26 @@ def kept_value(name: str, value: Any, depth: int = MAX_DEPTH) -> Any:
         and len(repr(abridged)) > MAX_COLLECTION_CHARS
     ):
         # A few levels of a few items each may still be long.
-        abridged = reprlib.repr(value)
+        abridged = reprlib.repr(abridged)
     if not is_secret(name) or abridged is None:
         return abridged
     return redacted_secret(name, abridged) if isinstance(abridged, str) else HIDDEN
 
 
 def _abridged(value: Any, depth: int = MAX_DEPTH) -> Any:
-    """A *value* as it was sent, cut where it is long or deep. NaN and infinite numbers become
-    texts, because JSON has none."""
+    """A *value* as it was sent, cut where it is long, and without the inside of what is too deep.
+    NaN and infinite numbers become texts, because JSON has none."""
     if isinstance(value, str):
         return _shortened(value)
-    if isinstance(value, Mapping) and depth:
+    if isinstance(value, Mapping | list) and value and not depth:
+        # Inside it there may be credentials.
+        return "[…]" if isinstance(value, list) else "{…}"
+    if isinstance(value, Mapping):
         items = islice(value.items(), MAX_DETAIL_ITEMS)
         return {
             _shortened(str(name)): kept_value(str(name), inner, depth - 1) for name, inner in items
         }
-    if isinstance(value, list) and depth:
+    if isinstance(value, list):
         return [_abridged(inner, depth - 1) for inner in islice(value, MAX_DETAIL_ITEMS)]
     if value is None or isinstance(value, int) or (isinstance(value, float) and isfinite(value)):
         return value

@@ -24,7 +24,7 @@ _SECRET: Final = re.compile(
     r"|signature)$|apikey|secret|password"
 )
 _HOLDS_KEY: Final = re.compile(r"(key|token|auth|authorization)$")
-"""Names of credentials that are shown with their first and last characters, where they are long."""
+"""Names of credentials whose last characters are shown, where they are long."""
 
 _USER: Final = re.compile(r"^([\w+.-]+://)(?:([^/@:]*:)[^/@]*|[^/@:]+)@")
 """User and password of a URL. A user without a password may be a token."""

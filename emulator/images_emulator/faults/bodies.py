@@ -41,7 +41,7 @@ class BodyFault(BaseFault):
             return frame  # a comment
         try:
             return self.rewrite_event(frame, next(indexes))
-        except ValueError:
+        except (ValueError, RecursionError):
             # The events of a recording may be anything.
             return frame
 
@@ -109,12 +109,12 @@ def _rewrite_images(body: bytes, change: Callable[[JSONObject], None]) -> bytes:
     body of a recording may be anything."""
     try:
         answer = json.loads(body)
-    except ValueError:
+        if not (isinstance(answer, dict) and "created" in answer and _has_images(answer)):
+            return body
+        change(answer)
+        return json.dumps(answer, indent=2, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
         return body
-    if not (isinstance(answer, dict) and "created" in answer and _has_images(answer)):
-        return body
-    change(answer)
-    return json.dumps(answer, indent=2, ensure_ascii=False).encode()
 
 
 def _has_images(answer: JSONObject) -> bool:

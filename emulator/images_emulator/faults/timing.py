@@ -53,14 +53,14 @@ class Latency(BaseFault):
             if await waits.wait_while_client_stays(seconds, receive):
                 await app(scope, receive, send)
             return
-        streaming, stays = False, True
+        is_stream, is_refused, stays = False, False, True
 
         async def wrapped_send(message: Message) -> None:
-            nonlocal streaming, stays
+            nonlocal is_stream, is_refused, stays
             if message["type"] == RESPONSE_START:
-                streaming = is_event_stream(message)
-            is_late = is_event(message) if streaming else message["type"] == RESPONSE_START
-            if stays and is_late and (seconds := self.share(exchange)):
+                is_stream, is_refused = is_event_stream(message), message["status"] >= 400
+            is_late = is_event(message) if is_stream else message["type"] == RESPONSE_START
+            if stays and is_late and not is_refused and (seconds := self.share(exchange)):
                 stays = await waits.wait_while_client_stays(seconds, receive)
             if stays:
                 await send(message)
@@ -68,8 +68,8 @@ class Latency(BaseFault):
         await app(scope, receive, wrapped_send)
 
     def share(self, exchange: ServedExchange) -> float:
-        """Seconds before an answer, or before each event of a stream. Refusals and downloads are
-        quick: 0 seconds. The API was recorded to draw before it answers."""
+        """Seconds before an answer that is no refusal, or before each event of a stream. Downloads
+        are quick: 0 seconds. The API was recorded to draw before it answers."""
         request = exchange.request
         if not request or exchange.kind == "download":
             return 0

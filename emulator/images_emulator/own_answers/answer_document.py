@@ -249,7 +249,7 @@ class AnswerDocument(StrictModel, arbitrary_types_allowed=True):
         if self.image is not None and self.images is not None:
             raise _mistake("images", "an answer has 'image' or 'images', not both")
         if not keys:
-            raise _mistake("", "an answer has an 'image', or one of {listed}", self._names())
+            raise _mistake("", f"an answer has an 'image', or one of {self._names()}")
         if self.image is None and self.images is None:
             for key in keys & {"partials", "fit", "verbatim"}:
                 raise _mistake(key, f"'{key}' is for an answer with an 'image' or 'images'")
@@ -375,6 +375,7 @@ class AnswerDocument(StrictModel, arbitrary_types_allowed=True):
         return document
 
 
-def _mistake(key: str, sentence: str, listed: str = "") -> PydanticCustomError:
+def _mistake(key: str, sentence: str) -> PydanticCustomError:
     """The *sentence*, with the *key* whose line the sentence is about."""
-    return PydanticCustomError("answer", sentence, {"key": key, "listed": listed})
+    # As a value, and as the last one, because a file name in it may have braces.
+    return PydanticCustomError("answer", "{sentence}", {"key": key, "sentence": sentence})

@@ -54,11 +54,15 @@ BODY: Final = "body"
 """The name of a difference between two bodies that have no fields."""
 
 UPLOAD_FIELDS: Final = ("images", "mask", "markup")
-"""The fields of a request that hold pictures. The names of differences in them begin with these
-names."""
+"""The fields of a request that hold pictures."""
 
 _COMPARED_OTHERWISE: Final = frozenset({"as_of", "day", "forgiven", "operation", *UPLOAD_FIELDS})
 """Fields of a request that are compared in another form, or that no parameter of a call sets."""
+
+
+UPLOAD_NAMES: Final = ("image", "mask", "markup")
+"""The beginnings of the names of differences in uploads, by the fields of a request or by the
+parameters of a call: `images[0]`, `image`, `image[]`."""
 
 
 class FileValue(NamedTuple):
@@ -379,8 +383,8 @@ def _compact(value: Any) -> Any:
 
 
 class Resolver:
-    """Finds the valid request that a call makes, by the rules of all days. *deployments* are the
-    Azure deployments with their models; *loader* decodes uploads."""
+    """Finds the request that a call makes, by the rules of all days. *deployments* are the Azure
+    deployments with their models; *loader* decodes uploads."""
 
     def __init__(self, deployments: Mapping[str, str], loader: ImageLoader) -> None:
         self._deployments = deployments
@@ -390,18 +394,29 @@ class Resolver:
         """Return the valid request that *call* makes; None for an invalid one. *compared* is the
         same call in its form for comparison, and gets the request's values. Decoding uploads may
         take seconds. Raises APIError where an uploaded file cannot be read from the store."""
-        request = self._request(compared, call) if call else None
+        request = self._request(compared, call, ANY_DAY)
         compared.values = _values(request) if request else None
         compared.is_resolved = True
         return request
 
-    def _request(self, compared: ComparedCall, call: ParsedCall) -> ImageRequest | None:
+    def lenient_request(
+        self, compared: ComparedCall, call: ParsedCall | None
+    ) -> ImageRequest | None:
+        """The request that *call*, with the form *compared*, makes where mistakes are forgiven;
+        None where one cannot be. Raises as `resolve` does."""
+        return self._request(compared, call, replace(ANY_DAY, lenient=True))
+
+    def _request(
+        self, compared: ComparedCall, call: ParsedCall | None, policy: Policy
+    ) -> ImageRequest | None:
+        if call is None:
+            return None
         if compared.provider is Provider.AZURE:
             name = compared.deployment or str(call.fields.get("model") or "")
             model = self._deployments.get(name, name)
             call = replace(call, fields={**call.fields, "model": model})
         try:
-            return validate(call, self._loader, ANY_DAY, dialect_at(compared.path))
+            return validate(call, self._loader, policy, dialect_at(compared.path))
         except APIError as error:
             if not error.is_client_error:
                 raise

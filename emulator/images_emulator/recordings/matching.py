@@ -26,7 +26,7 @@ from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import ImageRequest, ParsedCall
 from images_emulator.exchange.body_parser import parse_body
 from images_emulator.recordings.compared_call import (
-    UPLOAD_FIELDS,
+    UPLOAD_NAMES,
     CallDifference,
     ComparedCall,
     Resolver,
@@ -181,7 +181,7 @@ class RecordingIndex:
                 position: each
                 for position, each in differences.items()
                 if compared.answer_form == self._calls[position].answer_form
-                and not any(difference.name.startswith(UPLOAD_FIELDS) for difference in each)
+                and not any(difference.name.startswith(UPLOAD_NAMES) for difference in each)
             }
             if fitting:
                 return RecordingMatch(ReplayMatch.PROMPT, self._nearest(fitting))

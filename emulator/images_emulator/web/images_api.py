@@ -121,7 +121,7 @@ class ImagesAPI:
         limit; and a call that the rate limit refuses has used up its own answer.
         """
         admission = None
-        if self.emulator.rate_limits.rate:
+        if self.emulator.rate_limits.rate and exchange.recording is None:
             admission = self._admission(exchange, prepared.request)
         search, has_answers = exchange.own_answer_search, self.emulator.scenario.has_answers
         if search is OwnAnswerSearch.BEFORE_DRAWING and has_answers:

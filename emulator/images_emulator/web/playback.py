@@ -45,6 +45,8 @@ class Playback:
     """The answer as the journal shows it."""
     weight: int
     """Bytes that the playback takes, about."""
+    base_url: str = ""
+    """What the URLs of its hosted pictures begin with."""
 
 
 def accepts(accept_encoding: str, coding: str) -> bool:
@@ -97,6 +99,7 @@ def playback(recording: Recording, base_url: str, accept_encoding: str) -> Playb
         response.end,
         answer,
         OVERHEAD_BYTES + sum(map(len, parts)) + sum(each.weight for each in answer.pictures),
+        base_url,
     )
 
 

@@ -51,7 +51,7 @@ _STRICT: Final = (ReplayMatch.EXACT, ReplayMatch.REQUEST)
 
 class SearchResult(NamedTuple):
     """The match or the miss of a call, and the request of the call. *request* is None where the
-    call is invalid, or makes no images."""
+    call makes no images, or has a mistake that its policy does not forgive."""
 
     match_or_miss: RecordingMatch | Miss
     request: ImageRequest | None
@@ -144,6 +144,8 @@ class RecordingSearch:
                 outcome = self._find_redacted(exchange, scope, chunks, as_of) or outcome
             # After an exact match, the call is resolved only here.
             request = resolve()
+            if request is None and policy.lenient:
+                request = self._resolver(exchange).lenient_request(compared, call)
             if request:
                 request = replace(request, as_of=policy.as_of, day=policy.day)
             return SearchResult(outcome, request)

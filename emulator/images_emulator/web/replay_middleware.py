@@ -224,20 +224,23 @@ class ReplayMiddleware:
         send: Send,
     ) -> None:
         """Play a recording whose answer is described. Values that it leaves open are filled in from
-        the emulated answer. Where that is not possible, the call is a miss."""
+        the emulated answer. Where that is not possible, the call is a miss, which does not count
+        for the rate limit either."""
         emulated = EmulatedAnswer()
+        exchange.recording = recording.name
         await self.app(scope, receive, emulated.collect)
         try:
             described = await self.emulator.renderer.run_in_background(
                 lambda: described_answer(recording, emulated)
             )
         except ValueError as error:
+            exchange.recording = None
             self._note_miss(
                 Miss(exchange.path, (), f"'{recording.name}' cannot be played: {error}"), exchange
             )
             await self._app_for_miss(exchange, emulated)(scope, receive, send)
             return
-        exchange.recording, exchange.body_may_change = recording.name, True
+        exchange.body_may_change = True
         exchange.answer.own_header_names = described.described_names
         await send(_start(described.status, described.headers))
         await send({"type": "http.response.body", "body": described.body})
@@ -279,7 +282,7 @@ class ReplayMiddleware:
             exchange.answer.image_urls = answer.urls
             for url, picture in zip(answer.urls, answer.pictures, strict=False):
                 hosted = replace(request, own_pictures=(picture,))
-                path = unquote(urlsplit(url.decode()).path)
+                path = unquote(urlsplit(url.decode().removeprefix(played.base_url)).path)
                 weight = HOSTED_OVERHEAD_BYTES + picture.weight
                 self._hosted_requests.put(path, hosted, weight)
             files = answer.files
