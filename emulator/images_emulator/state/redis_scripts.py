@@ -17,9 +17,10 @@ between its steps.
 | records, counters, buckets | | | `CLEAR` |
 | all of a store | `RedisStore` | | `TOUCH` |
 
-A script gets all keys of its container, in variables that have the names in these constants. A
-script of several containers says in its docstring which keys it gets. The scripts count on the
-number of keys that each container has. All keys of an emulator are in one slot of a cluster.
+A script gets all keys of its container, in variables that have the names in these constants, and
+its first arguments in variables, too. A script of several containers says in its docstring which
+keys it gets. The scripts count on the number of keys that each container has. All keys of an
+emulator are in one slot of a cluster.
 
 The keys of a container expire together. A script that writes renews their time to live; only
 `AMEND` leaves it as it is.
@@ -81,9 +82,12 @@ BUCKETS_KEYS: Final = ("buckets", "order")
 order of their last granted takes."""
 
 
-def _script(*parts: str, keys: Sequence[str] = ()) -> Script:
-    """A script that has the *keys* of its container in variables of these names."""
+def _script(*parts: str, keys: Sequence[str] = (), arguments: Sequence[str] = ()) -> Script:
+    """A script that has the *keys* of its container, and its first *arguments*, in variables of
+    these names. Redis gives both as texts."""
     names = f"local {', '.join(keys)} = unpack(KEYS)\n" if keys else ""
+    if arguments:
+        names += f"local {', '.join(arguments)} = unpack(ARGV, 1, {len(arguments)})\n"
     text = names + "".join(parts)
     return Script(text, sha1(text.encode(), usedforsecurity=False).hexdigest())
 
@@ -101,7 +105,7 @@ end
 """
 """Gives the keys *seconds* to live, where one of them is new or has less than half of that."""
 
-TOUCH: Final = _script(_LIVE, "live(tonumber(ARGV[1]))")
+TOUCH: Final = _script(_LIVE, "live(seconds)", arguments=("seconds",))
 """Arguments: the seconds to live. The keys are those of any containers. A key that has more than
 half of the seconds left keeps what it has: so at least half of them follow the last call."""
 
@@ -124,7 +128,6 @@ SHARE: Final = _script(
     _LIVE,
     _VERSIONS,
     """
-local registers_count = tonumber(ARGV[3])
 local changed, greatest = false, ''
 for at = 4, 3 + 4 * registers_count, 4 do
   local name, version = ARGV[at], ARGV[at + 1]
@@ -133,7 +136,7 @@ for at = 4, 3 + 4 * registers_count, 4 do
     changed = true
     if version > greatest then greatest = version end
     if version == '' then
-      newest = following(newest, ARGV[2])
+      newest = following(newest, nonce)
       version = newest
     end
     redis.call('HSET', registers, 'v:' .. name, version, 'j:' .. name, ARGV[at + 2],
@@ -142,9 +145,9 @@ for at = 4, 3 + 4 * registers_count, 4 do
 end
 if string.sub(greatest, 1, 6) >= string.sub(newest, 1, 6) then
   newest = string.format('%06.0f', tonumber(string.sub(greatest, 1, 6)) + 1)
-    .. string.rep('0', 14) .. ARGV[2]
+    .. string.rep('0', 14) .. nonce
 elseif greatest ~= '' then
-  newest = following(newest, ARGV[2])
+  newest = following(newest, nonce)
 end
 if changed then redis.call('HSET', registers, 'version', newest) end
 local at = 4 + 4 * registers_count
@@ -168,10 +171,11 @@ for place = 2, #KEYS, 4 do
   end
   at = last + 1
 end
-live(tonumber(ARGV[1]))
+live(seconds)
 return redis.call('HGETALL', registers)
 """,
     keys=REGISTERS_KEYS,
+    arguments=("seconds", "nonce", "registers_count"),
 )
 """Gives Redis the registers of a process, where Redis has no value or an older one. The first
 process that restores a lost value begins a new era: later writes are then newer than any value that
@@ -185,10 +189,11 @@ claims and grants of each count. Returns all registers.
 
 REFRESH: Final = _script(
     """
-if redis.call('HGET', registers, 'version') == ARGV[1] then return 1 end
+if redis.call('HGET', registers, 'version') == version then return 1 end
 return redis.call('HGETALL', registers)
 """,
     keys=REGISTERS_KEYS,
+    arguments=("version",),
 )
 """Arguments: the version of all registers that the process has. Returns 1 where that version is
 still the newest, else all registers."""
@@ -197,19 +202,19 @@ REPLACE: Final = _script(
     _LIVE,
     _VERSIONS,
     """
-local name = ARGV[3]
 local kept = redis.call('HGET', registers, 'v:' .. name)
-if kept and string.sub(kept, 21) == ARGV[2] then return kept end
-if kept ~= ARGV[4] then
+if kept and string.sub(kept, 21) == nonce then return kept end
+if kept ~= known_version then
   return redis.call('HGETALL', registers)
 end
-local version = following(newest, ARGV[2])
-redis.call('HSET', registers, 'version', version, 'v:' .. name, version, 'j:' .. name, ARGV[5],
-  'd:' .. name, ARGV[6])
-live(tonumber(ARGV[1]))
+local version = following(newest, nonce)
+redis.call('HSET', registers, 'version', version, 'v:' .. name, version, 'j:' .. name, json,
+  'd:' .. name, bytes)
+live(seconds)
 return version
 """,
     keys=REGISTERS_KEYS,
+    arguments=("seconds", "nonce", "name", "known_version", "json", "bytes"),
 )
 """Replaces the value of one register, if the register has the version that the process knows.
 Arguments: the seconds to live, the last 20 digits of the new version, the name, the known version,
@@ -242,27 +247,27 @@ PUT_RECORDS: Final = _script(
     _LIVE,
     _RECORDS,
     """
-local now, expiry, heavy, budget = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 for at = 6, #ARGV, 3 do
   local key = ARGV[at]
   drop(key)
   redis.call('ZADD', order, redis.call('HINCRBY', meta, 'number', 1), key)
-  redis.call('HSET', info, key, ARGV[4] .. ' ' .. expiry)
+  redis.call('HSET', info, key, value_weight .. ' ' .. expiry)
   redis.call('HSET', json, key, ARGV[at + 1])
   if ARGV[at + 2] ~= '' then redis.call('HSET', data, key, ARGV[at + 2]) end
-  weight = weight + heavy
+  weight = weight + tonumber(value_weight)
 end
 while true do
   local oldest = redis.call('ZRANGE', order, 0, 0)[1]
   if not oldest then break end
   local _, ends = about(oldest)
-  if weight <= budget and not (now ~= '' and ends ~= '' and ends < now) then break end
+  if weight <= tonumber(budget) and not (now ~= '' and ends ~= '' and ends < now) then break end
   drop(oldest)
 end
 redis.call('HSET', meta, 'weight', weight)
-live(tonumber(ARGV[1]))
+live(seconds)
 """,
     keys=RECORDS_KEYS,
+    arguments=("seconds", "now", "expiry", "value_weight", "budget"),
 )
 """Arguments: the seconds to live, the time now and the expiry (empty: none) as texts that compare
 as the times do, the weight of each value, the budget, and key, JSON and bytes of each value."""
@@ -271,14 +276,15 @@ DELETE_RECORD: Final = _script(
     _LIVE,
     _RECORDS,
     """
-local count = drop(ARGV[2])
+local count = drop(key)
 if count > 0 then
   redis.call('HSET', meta, 'weight', weight)
-  live(tonumber(ARGV[1]))
+  live(seconds)
 end
 return count
 """,
     keys=RECORDS_KEYS,
+    arguments=("seconds", "key"),
 )
 """Arguments: the seconds to live and the key. Returns the number of deleted records: 0 or 1."""
 
@@ -286,8 +292,9 @@ RECORD_TIMES: Final = _script("return redis.call('HVALS', info)", keys=RECORDS_K
 """Returns the weight and the expiry of each record, as one text with a space between them."""
 
 GET_VALUE: Final = _script(
-    "return {redis.call('HGET', json, ARGV[1]), redis.call('HGET', data, ARGV[1])}",
+    "return {redis.call('HGET', json, key), redis.call('HGET', data, key)}",
     keys=RECORDS_KEYS,
+    arguments=("key",),
 )
 """Arguments: the key of a record. Returns its JSON and its bytes."""
 
@@ -304,7 +311,9 @@ return values
 )
 """Returns JSON and bytes of each record, oldest first."""
 
-GET_JSON: Final = _script("return redis.call('HGET', json, ARGV[1])", keys=RECORDS_KEYS)
+GET_JSON: Final = _script(
+    "return redis.call('HGET', json, key)", keys=RECORDS_KEYS, arguments=("key",)
+)
 """Arguments: the key of a record. Returns its JSON."""
 
 ALL_JSON: Final = _script(
@@ -390,16 +399,20 @@ local function claim(counts, order, effects, recent, at)
     if redis.call('LLEN', recent) > most_claims then
       redis.call('HDEL', effects, redis.call('LPOP', recent))
     end
-    live(tonumber(ARGV[1]))
+    live(seconds)
   end
   return {granted, found, granted < 0 and asked() or {}}
 end
 """
-"""Makes a claim on the counters with these keys. The claim's arguments begin at the index *at* of
-`ARGV`. See `CLAIM`."""
+"""Makes a claim on the counters with these keys, which then have *seconds* to live. The claim's
+arguments begin at the index *at* of `ARGV`. See `CLAIM`."""
 
 CLAIM: Final = _script(
-    _LIVE, _CLAIM, "return claim(counts, order, effects, recent, 2)", keys=COUNTERS_KEYS
+    _LIVE,
+    _CLAIM,
+    "return claim(counts, order, effects, recent, 2)",
+    keys=COUNTERS_KEYS,
+    arguments=("seconds",),
 )
 """Makes a claim on one quota after the other, until one grants it. See `store.Count.claim` and
 `store.is_lucky`. Arguments: the seconds to live, then the arguments of the claim:
@@ -418,10 +431,11 @@ CLAIM_IF_FRESH: Final = _script(
     _LIVE,
     _CLAIM,
     """
-if redis.call('HGET', registers, 'version') ~= ARGV[2] then return {-2} end
+if redis.call('HGET', registers, 'version') ~= version then return {-2} end
 return claim(counts, order, effects, recent, 3)
 """,
     keys=(*REGISTERS_KEYS, *COUNTERS_KEYS),
+    arguments=("seconds", "version"),
 )
 """Does what `CLAIM` does, if the process has the newest version of all registers; else only returns
 -2. The keys are the key of the registers, then the keys of counters. Arguments: the seconds to
@@ -445,7 +459,7 @@ for at = 3, #ARGV do
   local effect = redis.call('HGET', effects, id)
   if not effect then
     redis.call('RPUSH', recent, id)
-    if redis.call('LLEN', recent) > tonumber(ARGV[2]) then
+    if redis.call('LLEN', recent) > tonumber(most_claims) then
       redis.call('HDEL', effects, redis.call('LPOP', recent))
     end
   end
@@ -460,10 +474,11 @@ for at = 3, #ARGV do
     ungranted[#ungranted + 1] = last
   end
 end
-live(tonumber(ARGV[1]))
+live(seconds)
 return ungranted
 """,
     keys=COUNTERS_KEYS,
+    arguments=("seconds", "most_claims"),
 )
 """Revokes claims, also claims that reach Redis later. A count that was dropped meanwhile is not
 lowered below zero. Arguments: the seconds to live, the most ids, and the ids of the claims. Returns
@@ -479,10 +494,12 @@ return found
 )
 """Arguments: the keys of quotas. Returns claims and grants of each as one text."""
 
+_TAKE_ARGUMENTS: Final = ("seconds", "most", "key", "amount", "limit", "token", "now")
+
 _TAKE: Final = """
+most, amount, limit = tonumber(most), tonumber(amount), tonumber(limit)
+token, now = tonumber(token), tonumber(now)
 local function take(buckets, order)
-  local most, key, amount = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
-  local limit, token, now = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
   local fills_from, owed = now, 0
   local text = redis.call('HGET', buckets, key)
   if text then
@@ -506,13 +523,19 @@ local function take(buckets, order)
   while redis.call('ZCARD', order) > most do
     redis.call('HDEL', buckets, redis.call('ZPOPMIN', order)[1])
   end
-  live(tonumber(ARGV[1]))
+  live(seconds)
   return {1, used + amount, -1}
 end
 """
-"""Takes tokens from a bucket of the buckets with these keys. See `TAKE`."""
+"""Takes tokens from a bucket of the buckets with these keys, by `_TAKE_ARGUMENTS`. See `TAKE`."""
 
-TAKE: Final = _script(_LIVE, _TAKE, "return take(buckets, order)", keys=BUCKETS_KEYS)
+TAKE: Final = _script(
+    _LIVE,
+    _TAKE,
+    "return take(buckets, order)",
+    keys=BUCKETS_KEYS,
+    arguments=_TAKE_ARGUMENTS,
+)
 """Takes tokens from a bucket. Arguments: the seconds to live, the most buckets, the key, the
 amount, the limit, the microseconds in which a token fills, the time in milliseconds. Returns
 whether the take is granted, the tokens that are used, and the milliseconds to wait (-1: none). A
@@ -528,18 +551,20 @@ local taken = take(KEYS[1], KEYS[2])
 if taken[1] == 0 then return {taken} end
 return {taken, claim(KEYS[3], KEYS[4], KEYS[5], KEYS[6], 8)}
 """,
+    arguments=_TAKE_ARGUMENTS,
 )
 """Takes tokens, and makes a claim if they are granted. The keys are the keys of buckets, then the
 keys of counters. Arguments: the arguments of `TAKE`, then the arguments of the claim. Returns the
 reply of `TAKE`, and the reply of `CLAIM` if one is made."""
 
+_ENTRY_ARGUMENTS: Final = ("seconds", "most", "budget", "key", "text", "bytes", "heavy")
+
 _LOG: Final = """
+seconds, most, budget, heavy = tonumber(seconds), tonumber(most), tonumber(budget), tonumber(heavy)
 local function tell(change)
   local watchers = redis.pcall('PUBLISH', entries, change)
   return type(watchers) == 'number' and watchers or 0
 end
-local seconds, most, budget = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local key, text, bytes, heavy = ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7])
 local function shrink(weight, number)
   while weight > budget do
     local oldest = redis.call('ZPOPMIN', detachable)[1]
@@ -561,16 +586,16 @@ local function shrink(weight, number)
   redis.call('HSET', entries, 'weight', weight)
 end
 """
-"""The arguments of `APPEND` and `AMEND`; *tell*, which tells the watchers of a change; and
-*shrink*, which brings a log of this *weight* and *number* of entries within its bounds. It drops
-bytes before entries, and old ones first."""
+"""For scripts with `_ENTRY_ARGUMENTS`: *tell*, which tells the watchers of a change; and *shrink*,
+which brings a log of this *weight* and *number* of entries within its bounds. It drops bytes before
+entries, and old ones first."""
 
 APPEND: Final = _script(
     _LOG,
     """
 local registers = KEYS[5]
 local kept = redis.call('HMGET', entries, 'count', 'weight', 'first')
-local count, weight = tonumber(kept[1] or '0') + 1 + tonumber(ARGV[8]), tonumber(kept[2] or '0')
+local count, weight = tonumber(kept[1] or '0') + 1 + tonumber(missing), tonumber(kept[2] or '0')
 local watchers = 0
 if redis.call('ZADD', order, 'NX', count, key) == 1 then
   weight = weight + heavy
@@ -582,15 +607,15 @@ if redis.call('ZADD', order, 'NX', count, key) == 1 then
   if number < 2 or redis.call('TTL', entries) < seconds / 2 then
     for place = 1, 4 do redis.call('EXPIRE', KEYS[place], seconds) end
   end
-  watchers = tell(ARGV[9])
+  watchers = tell(change)
 else
   count = tonumber(redis.call('ZSCORE', order, key))
 end
-local version = redis.call('HGET', registers, 'version')
-if version == ARGV[10] then return {count, watchers, 1} end
+if redis.call('HGET', registers, 'version') == version then return {count, watchers, 1} end
 return {count, watchers, redis.call('HGETALL', registers)}
 """,
     keys=LOG_KEYS,
+    arguments=(*_ENTRY_ARGUMENTS, "missing", "change", "version"),
 )
 """Appends an entry, and does what `REFRESH` does. The keys are the keys of the log, then the key of
 the registers. Arguments: the seconds to live; the most entries and bytes; key, JSON, bytes and
@@ -618,17 +643,18 @@ redis.call('ZADD', amended, amendments, key)
 if redis.call('ZCARD', amended) == 1 then
   redis.call('PEXPIRE', amended, redis.call('PTTL', entries))
 end
-if ARGV[8] == '1' then
+if is_detachable == '1' then
   redis.call('ZADD', detachable, 'NX', amendments, key)
   if redis.call('ZCARD', detachable) == 1 then
     redis.call('PEXPIRE', detachable, redis.call('PTTL', entries))
   end
 end
 if weight > budget then shrink(weight, redis.call('ZCARD', order)) end
-tell(ARGV[9])
+tell(change)
 return 1
 """,
     keys=LOG_KEYS,
+    arguments=(*_ENTRY_ARGUMENTS, "is_detachable", "change"),
 )
 """Amends an entry. The arguments are those of `APPEND` up to the change, with one difference:
 whether the bytes are detachable (1) or not (0) takes the place of the number of entries. The JSON
@@ -655,8 +681,9 @@ entries."""
 
 GET_ENTRY: Final = _script(
     _ENTRY,
-    "return {text_of(ARGV[1]), redis.call('HGET', entries, 'd:' .. ARGV[1])}",
+    "return {text_of(key), redis.call('HGET', entries, 'd:' .. key)}",
     keys=LOG_KEYS,
+    arguments=("key",),
 )
 """Arguments: the key of an entry. Returns its JSON, in two lines where it was amended, and its
 bytes."""
@@ -667,7 +694,10 @@ ALL_ENTRIES: Final = _script(
 """Returns JSON and bytes of each entry, oldest first."""
 
 NEWEST_ENTRIES: Final = _script(
-    _ENTRY, "return list(redis.call('ZRANGE', order, -tonumber(ARGV[1]), -1))", keys=LOG_KEYS
+    _ENTRY,
+    "return list(redis.call('ZRANGE', order, -tonumber(number), -1))",
+    keys=LOG_KEYS,
+    arguments=("number",),
 )
 """Arguments: a number. Returns JSON and bytes of that many newest entries, oldest first."""
 
@@ -675,8 +705,8 @@ HEADS: Final = _script(
     _ENTRY,
     """
 local kept = redis.call('HMGET', entries, 'first', 'amendments')
-local first, last, amendments = kept[1] or '', tonumber(ARGV[2]), tonumber(ARGV[3])
-if first ~= ARGV[1] then last, amendments = 0, 0 end
+local first, last, amendments = kept[1] or '', tonumber(known_last), tonumber(known_amendments)
+if first ~= known_first then last, amendments = 0, 0 end
 local found = {}
 local function add(key, number)
   found[#found + 1] = key
@@ -695,6 +725,7 @@ local oldest = redis.call('ZRANGE', order, 0, 0, 'WITHSCORES')[2] or '+inf'
 return {first, tonumber(kept[2] or '0'), oldest, found}
 """,
     keys=LOG_KEYS,
+    arguments=("known_first", "known_last", "known_amendments"),
 )
 """Returns the entries that a process does not know yet. Arguments, as the process knows them: the
 key of the first entry, the number of the last entry, the number of amendments. Returns the key of
@@ -715,10 +746,11 @@ CLEAR_LOG: Final = _script(
     """
 local count = redis.call('ZCARD', order)
 redis.call('DEL', unpack(KEYS))
-redis.pcall('PUBLISH', entries, ARGV[1])
+redis.pcall('PUBLISH', entries, change)
 return count
 """,
     keys=LOG_KEYS,
+    arguments=("change",),
 )
 """Forgets all entries. Arguments: the change for the watchers. Returns the number of entries."""
 
