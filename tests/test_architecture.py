@@ -28,6 +28,7 @@ LAYERS = (
         "settings",
         "threads",
         "lru_cache",
+        "terminal_text",
         "strict_model",
         "scenarios",
         "namespace_names",

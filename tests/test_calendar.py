@@ -228,7 +228,7 @@ def days_of_changes() -> Iterator[date | None]:
         *(period for period, _ in OPENAI_HEADERS),
     ]
     periods.append(REQUEST_ID_PREFIX_DAYS)
-    yield from (until for until, _ in (*EARLIER_EVENT_KEYS, *OPENAI.hosted.earlier_versions))
+    yield from (until for until, _ in (*EARLIER_EVENT_KEYS, *OPENAI.hosted_urls.earlier_versions))
     yield from (until for until, _ in OPENAI.earlier_unknown_path)
     for days in STACK_HEADER_DAYS.values():
         periods += [days.gateway, days.older_stack]

@@ -24,7 +24,6 @@ from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT, InputImages,
 from images_emulator.contract.message_format import Words
 from images_emulator.contract.model import Model
 from images_emulator.contract.model_listing import (
-    TERMINAL_COLUMNS,
     models_json,
     models_markdown,
     models_text,
@@ -64,6 +63,7 @@ from images_emulator.contract.tables_of_day import tables_on
 from images_emulator.contract.uploads import SquarePNG, UploadedImages, UploadedOverlay
 from images_emulator.contract.validation import validate
 from images_emulator.imaging.image_loader import PillowImageLoader
+from images_emulator.terminal_text import TERMINAL_COLUMNS
 from tests.pictures import half_clear
 
 pytestmark = pytest.mark.not_on_redis("is about validation")
@@ -490,7 +490,7 @@ def test_dated_rule_holds_before_and_on_its_day(
     dated = MODELS[model].accepts[operation][name]
     rule = dated.version_on(as_of)
     if media_type == JSON and isinstance(rule, OverlayRule):
-        rule = rule.json_rule()
+        rule = rule.json_rule(as_of) or rule
     if as_of not in dated.period:
         with pytest.raises(APIError, match=f"'{name}'") as unknown:
             validated(body, {name: next(legal(rule))}, as_of)

@@ -176,7 +176,7 @@ AZURE: Final = Dialect(
     request_id=uuid_text,
     headers=_headers,
     error_body=_error_body,
-    hosted=HostedURLs(
+    hosted_urls=HostedURLs(
         life=_DAY,
         path="images/{request_id}/generated_{index:02}.png",
         # The signer and the tenant are the same in every URL that was seen.

@@ -184,7 +184,7 @@ def byte_range(text: str, size: int) -> tuple[int, int] | None:
     return first, size - 1 if last is None else min(last, size - 1)
 
 
-class Version(Immutable):
+class BlobVersion(Immutable):
     """The version of the image at *path*, which was *created* at that time and never changes."""
 
     path: str

@@ -99,7 +99,7 @@ class Dialect(Immutable, kw_only=True, eq=False):
     """Makes the headers of an answer, beside those of its body."""
     error_body: Callable[[ErrorAnswer], bytes]
     """Makes the body of an answer with an error."""
-    hosted: HostedURLs
+    hosted_urls: HostedURLs
     """The URLs of images that are answered by URL."""
     error_overrides: Mapping[str, Refusal] = field(default_factory=dict)
     """The provider's own words for errors of `ERRORS_BY_NAME`, by the same names."""
@@ -228,7 +228,7 @@ OPENAI: Final = Dialect(
     request_id=lambda digits: f"{REQUEST_ID_PREFIX}{digits}",
     headers=_headers,
     error_body=_error_body,
-    hosted=HostedURLs(
+    hosted_urls=HostedURLs(
         life=timedelta(hours=1),
         path="{account}/img-{random}.png",
         # The tenant is the same in every recorded URL.

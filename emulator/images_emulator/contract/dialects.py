@@ -15,5 +15,5 @@ def dialect_at(path: str) -> Dialect:
 def hosted_urls_of(name: str) -> HostedURLs:
     """The form of URLs, Azure's or OpenAI's, that the hosted picture at `/private/` + *name*
     has."""
-    beginning, _, _ = AZURE.hosted.path.partition("{")
-    return AZURE.hosted if name.startswith(beginning) else OPENAI.hosted
+    beginning, _, _ = AZURE.hosted_urls.path.partition("{")
+    return AZURE.hosted_urls if name.startswith(beginning) else OPENAI.hosted_urls

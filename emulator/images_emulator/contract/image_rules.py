@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from images_emulator.contract import errors
-from images_emulator.contract.calendar import Day
 from images_emulator.contract.call_image import CallImage, ImageLoader
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.rules import Rule
@@ -71,10 +70,6 @@ class InputImages(Rule, ABC, kw_only=True):
         """The mask of a call without `mask`, or None."""
         return None
 
-    def json_rule(self, as_of: Day) -> InputImages | None:
-        """The rule for a JSON body, or None where the model reads no JSON on that day."""
-        return self
-
 
 class OverlayRule(Rule, ABC, kw_only=True):
     """`mask` or `markup`: a PNG with an alpha channel, of the same size as the first input image.
@@ -111,10 +106,6 @@ class OverlayRule(Rule, ABC, kw_only=True):
         """Raises APIError for a file of *size* bytes that is too large."""
         if size >= self.size_limit:
             raise errors.file_too_large(name=name, limit=self.size_limit, size=size)
-
-    def json_rule(self) -> OverlayRule:
-        """The rule for a JSON body."""
-        return self
 
     def schema(self) -> dict[str, Any]:
         return {"type": "string", "format": "binary"}

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from textwrap import fill
-from typing import Any, Final
+from typing import Any
 
 from images_emulator.contract.conflicts import Conflict, conflicts_within
 from images_emulator.contract.model import Model
@@ -16,9 +15,7 @@ from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import ParsedCall
 from images_emulator.contract.rules import Rules
 from images_emulator.contract.tables_of_day import tables_on
-
-TERMINAL_COLUMNS: Final = 100
-"""Width of the plain text."""
+from images_emulator.terminal_text import wrapped
 
 
 def schema_of(rules: Rules, conflicts: Iterable[Conflict]) -> dict[str, Any]:
@@ -180,7 +177,7 @@ def _default_list(operation: Operation) -> Iterator[str]:
     for models, defaults in _default_groups(operation):
         names = ", ".join(model.id for model in models)
         values = ", ".join(f"{name} {value}" for name, value in defaults.items())
-        yield _wrapped(f"left out, of {names}: {values}", "  ", "    ")
+        yield wrapped(f"left out, of {names}: {values}", "  ", "    ")
 
 
 def models_markdown() -> str:
@@ -208,18 +205,6 @@ def _text_table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
         yield "  ".join(cells).rstrip()
 
 
-def _wrapped(text: str, first: str, rest: str) -> str:
-    """*text* in lines. The first line begins with *first*, the others with *rest*. No name is
-    broken."""
-    return fill(
-        text,
-        TERMINAL_COLUMNS,
-        initial_indent=first,
-        subsequent_indent=rest,
-        break_on_hyphens=False,
-    )
-
-
 def _parameter_list(operation: Operation) -> Iterator[str]:
     """For each group of models that accept the same calls at *operation*: their names, and a line
     for each parameter and each conflict."""
@@ -227,15 +212,13 @@ def _parameter_list(operation: Operation) -> Iterator[str]:
         rules = models[0].accepts[operation]
         indent = " " * (4 + max(map(len, rules)) + 2)
         names = ", ".join(model.id for model in models)
-        lines = [_wrapped(names, "  ", "  ")]
+        lines = [wrapped(names, "  ", "  ")]
         for name, rule in rules.items():
-            lines.append(
-                _wrapped(_summary(rule.schema()), f"    {name}".ljust(len(indent)), indent)
-            )
+            lines.append(wrapped(_summary(rule.schema()), f"    {name}".ljust(len(indent)), indent))
         if conflicts := _conflicts(models[0], operation):
             lines.append("    refused together:")
         lines += [
-            _wrapped(str(conflict).replace("`", ""), "      ", "        ") for conflict in conflicts
+            wrapped(str(conflict).replace("`", ""), "      ", "        ") for conflict in conflicts
         ]
         yield "\n".join(lines)
 

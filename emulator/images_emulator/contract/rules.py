@@ -67,6 +67,11 @@ class Rule(Immutable, kw_only=True):
         """The JSON value of the *value* that a form has under *name*. Raises APIError."""
         return self.from_text(name, value) if isinstance(value, str) else value
 
+    def json_rule(self, as_of: Day) -> Rule | None:
+        """The rule for the parameter in JSON, where this is its rule in a form; None where the
+        model reads no JSON on that day."""
+        return self
+
     def check_at_gateway(self, name: str, value: Any) -> None:
         """Check type, range and word of *value*, as the gateway does. Raises APIError."""
 

@@ -10,7 +10,7 @@ from images_emulator.contract import errors
 from images_emulator.contract.calendar import Day
 from images_emulator.contract.conflicts import Conflict, conflicts_within
 from images_emulator.contract.dialect import OPENAI, Dialect
-from images_emulator.contract.image_rules import InputImages, OverlayRule
+from images_emulator.contract.image_rules import InputImages
 from images_emulator.contract.message_format import Words
 from images_emulator.contract.model import Model
 from images_emulator.contract.models import (
@@ -73,13 +73,11 @@ class TablesOfDay:
             rule = self.dialect.adapt_rule(name, dated.version_on(self.day))
             if call.is_form:
                 rules[name] = rule
-            elif isinstance(rule, InputImages):
-                references = rule.json_rule(self.as_of)
-                if not references:
-                    raise errors.unsupported_content_type(content_type=JSON, listed=Words([FORM]))
-                rules["images"] = references
-            else:
-                rules[name] = rule.json_rule() if isinstance(rule, OverlayRule) else rule
+                continue
+            json_rule = rule.json_rule(self.as_of)
+            if json_rule is None:
+                raise errors.unsupported_content_type(content_type=JSON, listed=Words([FORM]))
+            rules["images" if isinstance(rule, InputImages) else name] = json_rule
         return rules
 
     def model_name(

@@ -158,7 +158,7 @@ class UploadedOverlay(OverlayRule, kw_only=True):
     ) -> CallImage | None:
         return loader.decode(value.data)
 
-    def json_rule(self) -> OverlayRule:
+    def json_rule(self, as_of: Day) -> OverlayRule:
         return ReferencedOverlay(
             size_limit=self.size_limit, needs_transparency=self.needs_transparency
         )

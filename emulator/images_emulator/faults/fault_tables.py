@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from textwrap import fill
 from typing import Any
 
-from images_emulator.contract.model_listing import TERMINAL_COLUMNS
 from images_emulator.contract.operational_errors import AZURE_ERRORS_BY_NAME, ERRORS_BY_NAME
 from images_emulator.faults import FAULTS
 from images_emulator.faults.base import BaseFault
+from images_emulator.terminal_text import wrapped
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +178,4 @@ def _spelt_out(field: FaultField) -> str:
 
 def _wrapped(text: str, head: str) -> str:
     """*text* behind *head*, in lines of a terminal without the marks of Markdown."""
-    return fill(
-        text.replace("`", ""),
-        TERMINAL_COLUMNS,
-        initial_indent=head,
-        subsequent_indent=" " * len(head),
-        break_on_hyphens=False,
-    )
+    return wrapped(text.replace("`", ""), head, " " * len(head))

@@ -172,13 +172,13 @@ class Renderer:
         key = (request.cache_key, index, partial)
         queued = self._underway.get(key)
         if queued is None:
-            slow = bool(request.images) and imaging.decoder.needs_decoding(request)
-            queue = self.decoder_queue if slow else self.pool
+            needs_decoder = bool(request.images) and imaging.decoder.needs_decoding(request)
+            queue = self.decoder_queue if needs_decoder else self.pool
             observations = [observer(request) for observer in self.observers]
 
             def job(render: RenderFunction) -> bytes:
                 encoded = self._render(render, request, index, partial, observations)
-                if slow:
+                if needs_decoder:
                     trim_memory()
                 return encoded
 
@@ -200,7 +200,7 @@ class Renderer:
         of its partial image *partial*. It is drawn while no other job waits in its queue.
         Raises WithdrawnError once *disconnect* is done."""
         encoded = self.cached_image(request, index, partial) if request.images else None
-        slow = encoded is None and imaging.decoder.needs_decoding(request)
+        needs_decoder = encoded is None and imaging.decoder.needs_decoding(request)
 
         def draw() -> Thumbnails:
             file = None if encoded is None else a2b_base64(encoded)
@@ -210,7 +210,7 @@ class Renderer:
             (request.cache_key, index, partial),
             edge,
             draw,
-            self.decoder_queue if slow else self.pool,
+            self.decoder_queue if needs_decoder else self.pool,
             disconnect,
         )
         assert file, "each picture has thumbnails"

@@ -24,7 +24,7 @@ from images_emulator.state.store import Codec, ContainerSize, Register, Store
 
 T = TypeVar("T")
 
-LIFE: Final = OPENAI.hosted.life
+LIFE: Final = OPENAI.hosted_urls.life
 """How long OpenAI's URLs are valid; also the `max-age` of a download."""
 
 DOWNLOAD_PREFIX: Final = "/private/"
@@ -58,7 +58,7 @@ class Hosting(Generic[T]):
         contents: Sequence[T],
         weight: int,
         created: datetime,
-        urls: HostedURLs = OPENAI.hosted,
+        urls: HostedURLs = OPENAI.hosted_urls,
         *,
         request_id: str = "",
         day: Day = None,

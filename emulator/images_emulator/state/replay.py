@@ -64,7 +64,7 @@ class _SharedIndex:
 
     def __init__(self, resolver: Resolver) -> None:
         self.index = RecordingIndex(MemoryRecordings(), resolver)
-        self.hosted: dict[str, RecordedPicture] = {}
+        self.picture_by_target: dict[str, RecordedPicture] = {}
         """The hosted pictures by their targets at this server, and by their paths alone, since the
         query is often a signature. Where several have one path, it stands for the last of them."""
         self.with_pictures: set[int] = set()
@@ -78,7 +78,7 @@ class _SharedIndex:
 
     def forget_hosted(self) -> None:
         """Forget what `note_hosted` has noted."""
-        self.hosted, self.with_pictures = {}, set()
+        self.picture_by_target, self.with_pictures = {}, set()
 
     def note_hosted(self, position: int, recording: Recording) -> None:
         """Note the hosted pictures of *recording*, before a call can be answered by it."""
@@ -86,7 +86,7 @@ class _SharedIndex:
             path, _, query = hosted_target(download.url).partition("?")
             path = unquote(path)
             place = RecordedPicture(position, number)
-            self.hosted[path] = self.hosted[f"{path}?{query}"] = place
+            self.picture_by_target[path] = self.picture_by_target[f"{path}?{query}"] = place
             self.with_pictures.add(position)
 
 
@@ -220,8 +220,8 @@ class Replay:
     def picture_at(self, path: str, query: str) -> RecordedPicture | None:
         """The hosted picture at the *path* and *query* of this server, or else the last one at that
         path; None where there is none."""
-        hosted = self._shared.hosted
-        return hosted.get(f"{path}?{query}") or hosted.get(path)
+        pictures = self._shared.picture_by_target
+        return pictures.get(f"{path}?{query}") or pictures.get(path)
 
     def download(self, hosted: RecordedPicture) -> RecordedDownload:
         """The hosted picture as it was fetched."""

@@ -12,8 +12,8 @@ from starlette.types import Scope
 
 from images_emulator import imaging
 from images_emulator.contract.blob_storage import (
+    BlobVersion,
     StorageError,
-    Version,
     blob_not_found,
     byte_range,
     unsigned_url,
@@ -53,7 +53,7 @@ class DownloadsAPI:
             return storage_error_response(error, exchange.id, emulator.clock.now())
         parameters = dict(parse_qsl(query))
         life = hosted_urls_of(request.path_params["name"]).life
-        version = Version(exchange.path, datetime.fromisoformat(parameters["se"]) - life)
+        version = BlobVersion(exchange.path, datetime.fromisoformat(parameters["se"]) - life)
         headers = {
             "Cache-Control": f"private, max-age={round(LIFE.total_seconds())}",
             "Accept-Ranges": "bytes",

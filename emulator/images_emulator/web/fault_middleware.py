@@ -45,8 +45,9 @@ FAULT_HEADER: Final = "x-emulator-fault"
 _FAULT_HEADER: Final = FAULT_HEADER.encode()
 
 BODY_SECONDS: Final = 0.05
-"""Seconds for which `begin_search` waits for the body of a call. With the body, one round trip to a
-shared store enters the call in the journal and claims its fault; without it, that takes two."""
+"""Seconds for which `begin_early_claim` waits for the body of a call. With the body, one round trip
+to a shared store enters the call in the journal and claims its fault; without it, that takes
+two."""
 
 DIRECTIVE_START: Final = b"[[emulator:"
 """The beginning of a directive in a prompt."""
@@ -98,15 +99,15 @@ class FaultMiddleware:
     def __init__(self, app: ASGIApp, emulator: Emulator) -> None:
         self.app = app
         self.emulator = emulator
-        self._searches: WeakKeyDictionary[ServedExchange, FaultSearch] = WeakKeyDictionary()
-        """The results of `begin_search`, until their calls get here."""
+        self._early_searches: WeakKeyDictionary[ServedExchange, FaultSearch] = WeakKeyDictionary()
+        """The results of `begin_early_claim`, until their calls get here."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         exchange = exchange_of(scope)
-        search = self._searches.pop(exchange, None)
+        search = self._early_searches.pop(exchange, None)
         if search is None:
             search = FaultSearch(await self._read_and_judge(exchange, receive), None)
         (may_have_fault, has_directive), finding = search
@@ -118,9 +119,11 @@ class FaultMiddleware:
         else:
             await self.app(scope, receive, send)
 
-    async def begin_search(self, exchange: ServedExchange, receive: Receive) -> asyncio.Task[None]:
-        """Begin to search the scenario for the fault of a call, other than a download. The returned
-        task ends when the fault is claimed, and `__call__` then uses what was found.
+    async def begin_early_claim(
+        self, exchange: ServedExchange, receive: Receive
+    ) -> asyncio.Task[None]:
+        """Begin to claim the fault that the scenario has for a call, other than a download. The
+        returned task ends when it is claimed, and `__call__` then uses what was found.
 
         Wait until the body has come, but `BODY_SECONDS` at most. The claim then goes to the store
         in the same round trip as what the caller sends to it at once. For this, nothing that is
@@ -150,7 +153,7 @@ class FaultMiddleware:
         if eligibility.may_have_fault and is_by_scenario:
             scenario = self.emulator.scenario
             finding = await scenario.claim_fault_early(lambda: self._match_input(exchange, receive))
-        self._searches[exchange] = FaultSearch(eligibility, finding)
+        self._early_searches[exchange] = FaultSearch(eligibility, finding)
 
     async def _read_and_judge(self, exchange: ServedExchange, receive: Receive) -> FaultEligibility:
         """Read the body of a call to an image operation, and tell what faults the call may have."""
@@ -194,7 +197,7 @@ class FaultMiddleware:
             # The whole body is read first. An answer before the end of a request would reset the
             # connection.
             if exchange.image_operation:
-                await self._call_or_none(exchange, receive)
+                await self._parsed_call_or_none(exchange, receive)
             else:
                 await self._read_whole_body(exchange, receive)
             exchange.fault, exchange.body_may_change = fault.label, fault.changes_body
@@ -273,7 +276,9 @@ class FaultMiddleware:
             return False
         return True
 
-    async def _call_or_none(self, exchange: ServedExchange, receive: Receive) -> ParsedCall | None:
+    async def _parsed_call_or_none(
+        self, exchange: ServedExchange, receive: Receive
+    ) -> ParsedCall | None:
         """The parsed call; None at other paths and where the body cannot be parsed."""
         if exchange.image_operation:
             with suppress(APIError, ClientDisconnect):
@@ -282,7 +287,7 @@ class FaultMiddleware:
 
     async def _take_directive(self, exchange: ServedExchange, receive: Receive) -> str | None:
         """Remove the directives from the prompt. Return the text of the first one."""
-        call = await self._call_or_none(exchange, receive)
+        call = await self._parsed_call_or_none(exchange, receive)
         prompt = call.fields.get("prompt") if call else None
         if not call or not isinstance(prompt, str):
             return None
@@ -305,7 +310,7 @@ class FaultMiddleware:
         """The values of the call that the steps of the scenario are compared with."""
         if exchange.kind == "download":
             return input_of_download(exchange, self.emulator)
-        call = await self._call_or_none(exchange, receive)
+        call = await self._parsed_call_or_none(exchange, receive)
         model = self._dialect_values(exchange).get("model") if call else None
         return await input_of_call(exchange, call, model, self.emulator)
 

@@ -240,7 +240,7 @@ class ImageResponses:
             pictures,
             mean_weight(pictures, are_copied=is_shared),
             created,
-            exchange.dialect.hosted,
+            exchange.dialect.hosted_urls,
             request_id=exchange.id,
             day=image_request.day,
         )

@@ -65,7 +65,7 @@ class JournalMiddleware:
         own_advanced_seconds = self.emulator.clock.own_advanced_seconds
         search: asyncio.Task[None] | None = None
         if self._shared_store and exchange.kind == "call" and self.emulator.scenario.has_faults:
-            search = await self._faults.begin_search(exchange, receive)
+            search = await self._faults.begin_early_claim(exchange, receive)
         recorder = self._recorder_class(exchange, self.emulator.journal, self._headers, send)
         exchange.complete_in_journal = recorder.complete_in_journal
         # From here on the journal may have the call, also where entering it fails or is cancelled.
@@ -115,10 +115,10 @@ class JournalMiddleware:
         """Enter an exchange in the journal of a shared store. *own_advanced_seconds* is the
         clock's, as it was when the call came.
 
-        The same round trip brings the registers up to date, the clock's among them, and claims the
-        fault that `FaultMiddleware.begin_search` has begun to search for. Until the exchange is
-        completed, its entry has the time by the clock before the round trip, and the entry of a
-        download has no picture.
+        The same round trip brings the registers up to date, the clock's among them, and makes the
+        claim that `FaultMiddleware.begin_early_claim` has begun. Until the exchange is completed,
+        its entry has the time by the clock before the round trip, and the entry of a download has
+        no picture.
         """
         journal, clock = self.emulator.journal, self.emulator.clock
         try:

@@ -39,7 +39,7 @@ from images_emulator.state.replay import RecordedPicture, Replay
 from images_emulator.web.authentication import file_owner
 from images_emulator.web.described_answer import EmulatedAnswer, described_answer
 from images_emulator.web.forwarded_headers import base_url
-from images_emulator.web.json_responses import error_response, refuse
+from images_emulator.web.json_responses import refuse
 from images_emulator.web.match_input import input_of_request
 from images_emulator.web.playback import OVERHEAD_BYTES, Playback, playback, sent_headers
 from images_emulator.web.recording_search import RecordingSearch, SearchResult
@@ -137,7 +137,7 @@ class ReplayMiddleware:
             await self._play(result.match_or_miss, result.request, exchange, scope, receive, send)
         else:
             self._note_miss(result.match_or_miss, exchange)
-            await self._app_for_miss(exchange, self.app)(scope, receive, send)
+            await self._answer_miss(exchange, self.app, scope, receive, send)
 
     async def _may_have_own_answer(self, result: SearchResult, exchange: ServedExchange) -> bool:
         """Whether a step of the scenario has an answer for the call. Such an answer goes before a
@@ -170,7 +170,7 @@ class ReplayMiddleware:
             self._note_miss(
                 Miss(exchange.path, (), f"'{name}' cannot be played: {error}"), exchange
             )
-            await self._app_for_miss(exchange, self.app)(scope, receive, send)
+            await self._answer_miss(exchange, self.app, scope, receive, send)
             return
         if isinstance(played, Recording):
             await self._play_described(played, exchange, scope, receive, send)
@@ -238,7 +238,7 @@ class ReplayMiddleware:
             self._note_miss(
                 Miss(exchange.path, (), f"'{recording.name}' cannot be played: {error}"), exchange
             )
-            await self._app_for_miss(exchange, emulated)(scope, receive, send)
+            await self._answer_miss(exchange, emulated, scope, receive, send)
             return
         exchange.body_may_change = True
         exchange.answer.own_header_names = described.described_names
@@ -358,32 +358,28 @@ class ReplayMiddleware:
         exchange.near_misses = (*exchange.near_misses, *near_misses)
         exchange.recording_miss = str(miss)
 
-    def _app_for_miss(self, exchange: ServedExchange, app: ASGIApp) -> ASGIApp:
-        """The application that answers a call with a `recording_miss`. The setting `on_miss`
-        decides: it refuses the call, forwards it to the upstream (which `recording_miss` then
-        says), or is *app* with a notice in its answer."""
+    async def _answer_miss(
+        self, exchange: ServedExchange, app: ASGIApp, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Answer a call that has a `recording_miss`, as the setting `on_miss` says: refuse it,
+        forward it to the upstream (which `recording_miss` then says), or let *app* answer it, with
+        a notice. Raises APIError where it is refused."""
         sentence = exchange.recording_miss or ""
         if self.emulator.settings.on_miss == OnMiss.REFUSE:
-            error = emulator_errors.no_recording(reason=sentence)
-            return error_response(error, exchange, self.emulator.settings)
+            raise emulator_errors.no_recording(reason=sentence)
         if self._miss_recorder:
-            try:
-                self._miss_recorder.check(exchange)
-            except APIError as error:
-                return error_response(error, exchange, self.emulator.settings)
+            self._miss_recorder.check(exchange)
             exchange.recording_miss = f"{sentence}; it is forwarded to {self._miss_recorder.host}"
-            return self._miss_recorder
+            await self._miss_recorder(scope, receive, send)
+            return
         notice = NOTICE_HEADER, header_value(sentence, MAX_NOTICE_CHARS)
 
-        async def emulated(scope: Scope, receive: Receive, send: Send) -> None:
-            async def with_notice(message: Message) -> None:
-                if message["type"] == "http.response.start":
-                    message["headers"] = [*message.get("headers", ()), notice]
-                await send(message)
+        async def send_with_notice(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), notice]
+            await send(message)
 
-            await app(scope, receive, with_notice)
-
-        return emulated
+        await app(scope, receive, send_with_notice)
 
 
 def _start(status: int, headers: Sequence[Header]) -> Message:
