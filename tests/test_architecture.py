@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from functools import cache
 from graphlib import TopologicalSorter
 from importlib import import_module
+from inspect import cleandoc
 from pathlib import Path
 from types import FunctionType
 
 import pytest
 
 from images_emulator.contract.models import MODELS
+from images_emulator.exchange.served_exchange import ServedExchange
 
 ROOT = Path(__file__).parent.parent
 LAYERS = (
@@ -308,3 +310,25 @@ def test_each_exception_from_the_rules_of_security_has_its_reason(folder: str) -
         if re.search(r"# noqa: (\w+, )*S\d{3}(, \w+)*$", line)
     ]
     assert not without
+
+
+def attributes_set_by(path: Path) -> set[str]:
+    """The attributes of an exchange that a module sets."""
+    return {
+        node.attr
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Attribute)
+        and not isinstance(node.ctx, ast.Load)
+        and ast.unparse(node.value).split(".")[-1] in ("exchange", "_exchange")
+    }
+
+
+def test_docstring_of_an_exchange_names_the_modules_that_set_its_attributes() -> None:
+    text = cleandoc(ServedExchange.__doc__ or "")
+    rows = re.findall(r"^- `([\w/]+\.py)`(.*?)(?=^- |^$)", text, re.MULTILINE | re.DOTALL)
+    listed = {path: set(re.findall(r"`(\w+)`", attributes)) for path, attributes in rows}
+    package = ROOT / "emulator" / "images_emulator"
+    found = {path.relative_to(package).as_posix(): attributes_set_by(path) for path in MODULES}
+    # It makes an exchange that no process serves.
+    del found["exchange/exchange_packing.py"]
+    assert listed == {path: attributes for path, attributes in found.items() if attributes}

@@ -59,29 +59,38 @@ class OwnAnswerSearch(Enum):
 class ServedExchange(Exchange):
     """A call while this process answers it, with everything that only its answer needs.
 
-    Each attribute has few writers, all on the thread of the server's event loop. These are the
-    writers, each with its attributes, including those of `Exchange`:
+    Each attribute has few writers, all on the thread of the server's event loop. These modules set
+    attributes, also those of `Exchange`. `tests/test_architecture.py` checks the list.
 
-    - `JournalMiddleware`: the arrival, `complete_in_journal`; of a download `request` and
-      `hosted_index`; with `Journal.enter` `number`
-    - `request_body.py`, with `keep_body`: `chunks`, `body_bytes`, `is_too_long`, `dropped`,
-      `cached_call`, `parse_error`
-    - `authentication.py`: `accepted_key`; `call_policy.py`: `policy`
-    - `FaultMiddleware`: `fault`, `fault_values`, `clock`, `body_may_change`, `near_misses`,
-      `has_directive` (and then `cached_call`); `faults/downloads.py`: `is_expired`
-    - `ReplayMiddleware`: `recording`, `has_recorded_headers`, `own_answer_search`, `clock`,
-      `body_may_change`, `request`; with `RecordingSearch` `recording_miss`
-    - `MissRecorder`: `goes_to_upstream`, `has_recorded_headers`, `body_may_change`
-    - `ImagesAPI`: `request`, `own_answer_search`; for a prepared call `chunks`, `cached_details`
-    - Azure's endpoints and `FaultMiddleware`: `deployment`, `passed_api_management`
-    - `own_answer_search.py` and `ReplayMiddleware`: more of `near_misses`
-    - `AnswerRecorder`, and whatever makes the answer: `answer`; by `record_end` `duration_ms`
-    - `forget_answer`, where another answer takes the place of one that has not left: `answer`,
-      `duration_ms`, `weight`; the recorder then restores `connection`
-    - `hold_back_until`, the recorder and `JournalMiddleware`: `pending_write`
-    - the tracing: `span_trace_id`
-    - the journal, in `retention.py`: `weight`, `dropped`, `cached_details`; when the call is over,
-      it clears what only the answer needs, and later bodies and pictures
+    - `web/journal_middleware.py`: `complete_in_journal`, `number`, `time`, `pending_write`,
+      `advanced_seconds_at_arrival`; of a download `request`, `hosted_index`
+    - `state/journal.py`: `number`
+    - `web/tracing.py`: `span_trace_id`
+    - `web/request_body.py`: `cached_call`, `parse_error`
+    - `web/authentication.py`: `accepted_key`
+    - `web/call_policy.py`: `policy`
+    - `web/fault_middleware.py`: `fault`, `fault_values`, `clock`, `body_may_change`, `near_misses`;
+      with a directive `has_directive`, `cached_call`; of a refused call `deployment`,
+      `passed_api_management`
+    - `faults/downloads.py`: `is_expired`
+    - `web/replay_middleware.py`: `own_answer_search`, `recording_miss`, more of `near_misses`; of a
+      played recording `recording`, `has_recorded_headers`, `body_may_change`, `clock`, `request`
+    - `web/recording_search.py`: `recording_miss`
+    - `web/miss_recorder.py`: `goes_to_upstream`, `has_recorded_headers`, `body_may_change`
+    - `web/azure_endpoints.py`: `deployment`, `passed_api_management`
+    - `web/images_api.py`: `request`, `own_answer_search`; of a prepared call `chunks`,
+      `cached_details`
+    - `web/own_answer_search.py`: more of `near_misses`
+    - `web/answer_recorder.py`: `pending_write`; `connection`, where another answer takes the place
+      of one that has not left
+    - `exchange/retention.py`, for the journal: `weight`, `dropped`, `cached_details`; when the call
+      is over, what only its answer needs: `cached_call`, `parse_error`, `connection`,
+      `fault_values`; later `request`, `chunks`, `body_bytes`
+
+    Others are set by the methods of this class: `chunks`, `body_bytes`, `is_too_long` and `dropped`
+    by `keep_body`, which `request_body.py` calls; `pending_write` by `hold_back_until`; and
+    `duration_ms` by `record_end`. The attributes of `answer` are set by `AnswerRecorder` and by
+    whatever makes the answer; `forget_answer` puts a new `answer` in its place.
 
     Only `answer.cached_usage` and the caches in `head` are set by the first thread that needs them.
     """
