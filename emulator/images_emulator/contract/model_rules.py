@@ -379,7 +379,8 @@ def at_generations_and_edits(
     rules: Rules, *, generations: Rules = NO_RULES, edits: Rules = NO_RULES
 ) -> Mapping[Operation, Rules]:
     """The `accepts` of a GPT image model: *rules* and the prompt at both operations, uploads at
-    edits. *generations* and *edits* are the rules of one operation only. Such a rule is checked
+    edits. A rule of *rules* that `PERIODS_AT_EDITS` names has that period at edits. *generations*
+    and *edits* are the rules of one operation only, and keep their periods. Such a rule is checked
     last, unless it replaces a rule of the same name: then it takes that rule's place."""
     with_uploads: Rules = {
         "prompt": GPT_IMAGE_PROMPT_AT_EDITS,
