@@ -251,6 +251,8 @@ def test_the_clock_tells_its_offset_from_the_machine(admin: httpx2.Client) -> No
     ("move", "param"),
     [
         (b'{"advance": "x"}', "advance"),
+        (b'{"advance": "5"}', "advance"),
+        (b'{"advance": true}', "advance"),
         (b'{"advance": 1e300}', "advance"),
         (b'{"advance": -1e12}', "advance"),
         (b'{"freeze": "yesterday"}', "freeze"),

@@ -323,7 +323,7 @@ def test_an_upload_that_may_have_a_script_is_served_without_its_type(
     assert upload.headers["content-type"] == (media_type or "application/octet-stream")
 
 
-@pytest.mark.parametrize("index", ["1", "-1", "99", "x"])
+@pytest.mark.parametrize("index", ["1", "-1", "99", "9" * 30, "x"])
 def test_an_upload_that_is_not_there_is_refused(
     http: httpx2.Client, admin: httpx2.Client, index: str
 ) -> None:

@@ -463,6 +463,7 @@ MISTAKES: Final = (
     ("status:500,503", "A status is one value: status:500 status:503 finds either."),
     ("has:masc", "There is no has:masc; has:mask is probably meant."),
     ("method:GET", "There is no filter method:; there are status:, path:,"),
+    ("constructor:x", "There is no filter constructor:; there are status:, path:,"),
 )
 """What is typed, and the sentence below "No call matches"."""
 

@@ -408,6 +408,8 @@ async def test_empty_body_that_was_read_is_called_none(
         ({"n": 20}, r"gpt-image-2 takes 1 to 10"),
         ({"size": "1000x1000"}, r"gpt-image-2 takes Both edges divisible by 16"),
         ({"model": "gpt-image-9"}, r"This endpoint takes .*gpt-image-2\b.*You sent gpt-image-9"),
+        ({"model": "constructor", "n": 20}, r"type invalid_request_error param n"),
+        ({"extra_body": {"constructor": 1}}, r"gpt-image-2 has no constructor"),
         ({"extra_body": {"style": "vivid"}}, r"gpt-image-2 has no style which is for dall-e-3"),
     ],
 )

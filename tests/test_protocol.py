@@ -162,6 +162,8 @@ def test_a_head_past_the_limit_is_refused_and_not_in_the_journal(
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
     assert json.loads(body)["error"]["code"] == "request_headers_too_large"
+    # A web page is to read it, too.
+    assert b"\r\naccess-control-allow-origin: *\r\n" in head
     assert not server.requests
 
 

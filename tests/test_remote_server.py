@@ -129,6 +129,9 @@ def test_calls_are_filtered(remote: RemoteServer, sdk: OpenAI) -> None:
         remote.verify(times=3, prompt="fox")
     with pytest.raises(TypeError):
         remote.calls(promt="fox")  # type: ignore[call-arg] # what is tested
+    for key in (5, [5], {"a": 1}):
+        with pytest.raises(ValueError, match="key: expected a text"):
+            remote.calls(key=key)  # type: ignore[arg-type] # what is tested
     with pytest.raises(ValueError, match="times"):
         remote.verify(times=-1)
 

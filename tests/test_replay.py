@@ -43,6 +43,7 @@ from images_emulator.state.memory_store import MemoryStore
 from images_emulator.state.replay import Replay
 from images_emulator.state.store import Store
 from images_emulator.web.images_api import ImagesAPI
+from images_emulator.web.playback import playback
 from tests.conftest import KEY
 from tests.pictures import BLUE, GREEN, RED, encoded, half_clear, opened, png
 from tests.waiting import until
@@ -867,6 +868,98 @@ def test_fault_of_the_body_applies_to_whatever_stream_was_recorded(
         assert played.content != whole
 
 
+PICTURE_EVENTS: dict[str, Any] = {
+    "image_generation.partial_image": {"partial_image_index": 0},
+    "image_generation.completed": {
+        "usage": {
+            "input_tokens": 3,
+            "input_tokens_details": {"image_tokens": 0, "text_tokens": 3},
+            "output_tokens": 5,
+            "total_tokens": 8,
+        },
+    },
+}
+EVENTS: list[bytes] = [
+    event(name, {"b64_json": b64encode(png()).decode(), **fields}).encode()
+    for name, fields in PICTURE_EVENTS.items()
+]
+WHOLE: bytes = b"".join(EVENTS)
+COMPRESSED: bytes = gzip.compress(WHOLE, mtime=0)
+
+CUT_STREAMS: dict[str, tuple[dict[str, str], list[bytes]]] = {
+    "as events": ({}, EVENTS),
+    "as one part": ({}, [WHOLE]),
+    "in small parts": ({}, [WHOLE[start : start + 9] for start in range(0, len(WHOLE), 9)]),
+    "compressed": ({"content-encoding": "gzip"}, [COMPRESSED[:40], COMPRESSED[40:]]),
+}
+
+
+@pytest.mark.parametrize(("headers", "parts"), CUT_STREAMS.values(), ids=CUT_STREAMS)
+def test_journal_has_the_events_of_a_stream_however_it_was_recorded(
+    play: Play, headers: dict[str, str], parts: list[bytes]
+) -> None:
+    player, played = played_stream(play, "latency;seconds=0", *parts, **headers)
+    assert played.content == WHOLE
+    (call,) = player.requests
+    assert [each.type for each in call.stream_events] == [*PICTURE_EVENTS]
+    assert (len(call.pictures), call.partial_count) == (1, 1)
+    assert call.usage
+    assert call.usage.total_tokens == 8
+
+
+@pytest.mark.parametrize("fault", ["stream_error", "stream_cut", "unknown_event"])
+@pytest.mark.parametrize(("headers", "parts"), CUT_STREAMS.values(), ids=CUT_STREAMS)
+def test_fault_of_a_stream_comes_after_an_event_however_it_was_recorded(
+    play: Play, fault: str, headers: dict[str, str], parts: list[bytes]
+) -> None:
+    # Over a plain connection: httpx raises an error where a stream is cut.
+    response = RecordedResponse(
+        200, (("content-type", "text/event-stream"), *headers.items()), tuple(map(at_once, parts))
+    )
+    body = FOX | {"stream": True}
+    player = play(replace(recording_of(body), response=response))
+    played = answer_to(player.url, "POST", GENERATIONS, body, X_Emulator_Fault=f"{fault};after=1")
+    assert played.body.startswith(EVENTS[0])
+    rest = played.body.removeprefix(EVENTS[0])
+    if fault == "stream_cut":
+        assert (rest, played.end) == (b"", "cut")
+    elif fault == "stream_error":
+        assert rest.startswith(b"event: error\n")
+    else:
+        assert rest.endswith(EVENTS[1])
+        assert rest != EVENTS[1]
+
+
+def test_each_event_of_a_recording_is_as_late_as_its_last_byte(play: Play) -> None:
+    ends = [0.01, 0.02, 0.03]
+    parts = (WHOLE[:9], WHOLE[9 : len(EVENTS[0])], WHOLE[len(EVENTS[0]) :])
+    cut = tuple(RecordedPart(*each) for each in zip(ends, parts, strict=True))
+    response = RecordedResponse(200, (("content-type", "text/event-stream"),), cut)
+    played = playback(replace(recording_of(FOX), response=response), "", "")
+    assert [*played.parts] == [(0.02, EVENTS[0]), (0.03, EVENTS[1])]
+
+
+@pytest.mark.parametrize("fault", ["malformed", "empty_data", "fewer_images"])
+def test_fault_of_the_body_leaves_a_recorded_answer_that_breaks_off(play: Play, fault: str) -> None:
+    cut = replace(answer('{"created": 1, "da'), end="cut")
+    player = play(replace(recording_of(FOX), response=cut))
+    played = answer_to(player.url, "POST", GENERATIONS, FOX, X_Emulator_Fault=fault)
+    assert (played.status, played.body, played.end) == (200, b'{"created": 1, "da', "cut")
+
+
+def test_journal_has_of_a_slow_recording_what_has_left(play: Play) -> None:
+    text = json.dumps({"data": [], "note": "x" * 4000})
+    player = play(recording_of(FOX, text))
+    player.inject("slow_body", bytes_per_second=2000)
+    headers = {"Authorization": f"Bearer {KEY}"}
+    with httpx2.stream("POST", player.url + GENERATIONS, json=FOX, headers=headers) as response:
+        next(response.iter_raw())
+    call = player.wait_for_call(outcome="gone")
+    assert call.answer_body
+    assert text.startswith(call.answer_body)
+    assert len(call.answer_body) < len(text)
+
+
 @pytest.mark.parametrize("size", [1, 7, 1000])
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
 def test_fault_of_the_body_applies_to_a_stream_with_either_end_of_lines(
@@ -880,11 +973,10 @@ def test_fault_of_the_body_applies_to_a_stream_with_either_end_of_lines(
     assert played.content == whole.replace(dropped, b"")
 
 
-@pytest.mark.parametrize("fault", ["malformed;what=picture", "malformed", "fewer_partials"])
-def test_fault_of_the_body_leaves_a_stream_that_is_compressed(play: Play, fault: str) -> None:
-    compressed = gzip.compress(event_of(0) + LAST_EVENT, mtime=0)
-    headers = {"content-encoding": "gzip"}
-    player, played = played_stream(play, fault, compressed, **headers)
+@pytest.mark.parametrize("fault", ["malformed", "fewer_partials", "stream_error", "stream_cut"])
+def test_fault_leaves_a_stream_that_is_compressed_in_an_unknown_way(play: Play, fault: str) -> None:
+    headers = {"content-encoding": "unknown"}
+    player, played = played_stream(play, fault, event_of(0), LAST_EVENT, **headers)
     assert played.content == event_of(0) + LAST_EVENT
     assert player.requests[0].outcome == "answered"
 

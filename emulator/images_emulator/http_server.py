@@ -15,6 +15,7 @@ from typing import Final, cast
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from images_emulator.contract.cors import ALLOW_ORIGIN
 from images_emulator.contract.dialects import dialect_at
 from images_emulator.contract.notices import EMULATOR_FAILED, NOTICE_HEADER
 from images_emulator.listening_socket import BACKLOG
@@ -97,6 +98,7 @@ async def _send_server_error(path: str, send: Send) -> None:
         (b"content-length", b"%d" % len(body)),
         (b"connection", b"close"),
         (NOTICE_HEADER, EMULATOR_FAILED.encode()),
+        ALLOW_ORIGIN,
     ]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import (
 
 from images_emulator.buffered_transport import BufferedTransport
 from images_emulator.contract import emulator_errors, errors
+from images_emulator.contract.cors import ALLOW_ORIGIN
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.wire import pretty
 from images_emulator.exchange.connection import CONNECTION, ProtocolAnswer
@@ -249,7 +250,9 @@ class HTTPProtocol(HttpToolsProtocol):
         self._refused = True
         # The day is not known before the head is read.
         answer = error.answer_on(None)
-        headers = {"content-type": "application/json", **answer.headers}
+        # A web page reads it, too: whether one has called is not known either.
+        name, value = (text.decode() for text in ALLOW_ORIGIN)
+        headers = {"content-type": "application/json", name: value, **answer.headers}
         self._end_with(answer.status, headers, pretty(answer.body()))
 
     def _end_with(self, status: int, headers: Mapping[str, str], body: bytes) -> None:

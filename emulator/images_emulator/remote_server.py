@@ -146,10 +146,12 @@ class RemoteServer(ServerControl):
 
     def _query(self, filters: Mapping[str, Any]) -> Query:
         keys = filters.get("key")
-        if keys is not None:
-            # The server does not tell keys.
-            keys = [keys] if isinstance(keys, str) else keys
-            filters = {**filters, "key": [mask_key(key) for key in keys]}
+        if isinstance(keys, str):
+            keys = [keys]
+        if isinstance(keys, list | tuple | set | frozenset):
+            # The server does not tell keys. What is no text is refused below.
+            masked = [mask_key(key) if isinstance(key, str) else key for key in keys]
+            filters = {**filters, "key": masked}
         return super()._query(filters)
 
     def _other_reason(self, unmet: UnmetStep, call: Exchange) -> str | None:

@@ -74,7 +74,8 @@ class ServedExchange(Exchange):
       `passed_api_management`
     - `faults/downloads.py`: `is_expired`
     - `web/replay_middleware.py`: `own_answer_search`, `recording_miss`, more of `near_misses`; of a
-      played recording `recording`, `has_recorded_headers`, `body_may_change`, `clock`, `request`
+      played recording `recording`, `has_recorded_headers`, `breaks_off`, `body_may_change`,
+      `clock`, `request`
     - `web/recording_search.py`: `recording_miss`
     - `web/miss_recorder.py`: `goes_to_upstream`, `has_recorded_headers`, `body_may_change`
     - `web/azure_endpoints.py`: `deployment`, `passed_api_management`
@@ -138,6 +139,8 @@ class ServedExchange(Exchange):
 
     has_recorded_headers: bool = False
     """Whether the answer has the recording's headers, in place of the API's standard ones."""
+    breaks_off: bool = False
+    """Whether the recorded answer ends before its body is whole."""
     goes_to_upstream: bool = False
     """Whether the call is forwarded to the upstream, because no recording answers it."""
     own_answer_search: OwnAnswerSearch = OwnAnswerSearch.BEFORE_DRAWING

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
 
 from images_emulator import imaging
 from images_emulator.contract.references import data_of_url, is_data_url
@@ -28,9 +27,8 @@ def upload_data(
     exchange: Exchange, index: int, read_file: Callable[[str], bytes | None]
 ) -> bytes | None:
     """The bytes of upload *index* (from 0) of `uploads`, or None; see `uploads_data`."""
-    if index < 0:
-        return None
-    return next(islice(uploads_data(exchange, read_file), index, None), None)
+    numbered = enumerate(uploads_data(exchange, read_file))
+    return next((data for number, data in numbered if number == index), None)
 
 
 def uploads_data(

@@ -31,9 +31,9 @@ class BaseFault(StrictModel):
     that ask for a stream."""
 
     changes_body: ClassVar[bool] = True
-    """Whether the fault may change or withhold the body of a good answer. False for a fault that
-    only delays it or changes headers. The journal searches a body that may have changed for its
-    images."""
+    """Whether the fault may change or withhold the body of a good answer, or sends it in other
+    pieces. False for a fault that only delays it or changes headers. The journal searches a body
+    that may have changed for its images."""
 
     kind: str
     """The name of the fault in scenarios, headers and directives."""
@@ -51,10 +51,16 @@ class BaseFault(StrictModel):
         answer. Raises APIError to refuse the call."""
 
 
+def is_compressed(start: Message) -> bool:
+    """Whether the answer that *start* begins is compressed, as that of a recording may be."""
+    return b"content-encoding" in dict(start["headers"])
+
+
 def is_event_stream(start: Message) -> bool:
-    """Whether the answer that *start* begins is a stream of events."""
+    """Whether the answer that *start* begins is a stream of events that is not compressed."""
     headers: dict[bytes, bytes] = dict(start["headers"])
-    return headers.get(b"content-type", b"").startswith(b"text/event-stream")
+    is_stream = headers.get(b"content-type", b"").startswith(b"text/event-stream")
+    return is_stream and not is_compressed(start)
 
 
 def is_event(message: Message) -> bool:

@@ -16,6 +16,7 @@ from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.faults.base import (
     RESPONSE_START,
     BaseFault,
+    is_compressed,
     is_event_stream,
 )
 
@@ -25,7 +26,7 @@ JSONObject = dict[str, Any]
 
 class BodyFault(BaseFault):
     """Rewrites a good answer before it leaves, by `rewrite` or, where it is a stream, by
-    `rewrite_event`."""
+    `rewrite_event`. Recorded JSON that breaks off is sent as it is."""
 
     def rewrite(self, body: bytes) -> bytes:
         """The body to send in place of *body*, which is JSON."""
@@ -49,26 +50,29 @@ class BodyFault(BaseFault):
         self, app: ASGIApp, exchange: ServedExchange, scope: Scope, receive: Receive, send: Send
     ) -> None:
         start: Message = {}
+        rewrites_json = False
         body = bytearray()
         """The JSON so far, or the beginning of an event."""
         indexes = count()
 
         async def wrapped_send(message: Message) -> None:
-            nonlocal start
+            nonlocal start, rewrites_json
             if message["type"] == RESPONSE_START:
                 start = message
-                if not _holds_json(start):
+                # The last part of an answer that breaks off does not come.
+                rewrites_json = _holds_json(start) and not exchange.breaks_off
+                if not rewrites_json:
                     await send(message)
                 return
             has_more = message.get("more_body", False)
-            if _holds_json(start):
+            if rewrites_json:
                 body.extend(message.get("body", b""))
                 if has_more:
                     return
                 rewritten = self.rewrite(bytes(body))
                 await send({**start, "headers": _with_length(start["headers"], rewritten)})
                 message = {**message, "body": rewritten}
-            elif is_event_stream(start) and not _is_compressed(start):
+            elif is_event_stream(start):
                 # A part of a recording may be half an event, or several.
                 body.extend(message.get("body", b""))
                 ends = [0, *(match.end() for match in EVENT_END.finditer(body))]
@@ -87,15 +91,10 @@ class BodyFault(BaseFault):
 
 
 def _holds_json(start: Message) -> bool:
-    """Whether the answer that *start* begins is a good one in JSON that is not compressed. The JSON
-    of a recording may be compressed."""
+    """Whether the answer that *start* begins is a good one in JSON that is not compressed."""
     content_type: bytes = dict(start["headers"]).get(b"content-type", b"")
-    is_json = content_type.startswith(b"application/json") and not _is_compressed(start)
+    is_json = content_type.startswith(b"application/json") and not is_compressed(start)
     return bool(start["status"] == 200 and is_json)
-
-
-def _is_compressed(start: Message) -> bool:
-    return b"content-encoding" in dict(start["headers"])
 
 
 def _with_length(headers: list[tuple[bytes, bytes]], body: bytes) -> list[tuple[bytes, bytes]]:

@@ -1,5 +1,5 @@
-"""Faults of a stream. Each of the emulator's events is one message, and so is each part of a
-recording. Answers that are no streams pass untouched."""
+"""Faults of a stream, each of whose events is one message. Answers that are no streams, or that are
+compressed, pass untouched."""
 
 from __future__ import annotations
 

@@ -108,8 +108,6 @@ class Timeout(BaseFault):
 class SlowBody(BaseFault):
     """Sends the body slowly, at *bytes_per_second*."""
 
-    changes_body: ClassVar[bool] = False
-
     kind: Literal["slow_body"] = "slow_body"
     bytes_per_second: int = Field(
         default=100_000, ge=1, description="Bytes of the body that are sent in a second."

@@ -50,12 +50,12 @@ from images_emulator.web.thumbnails_api import ThumbnailsAPI
 logger = logging.getLogger("images_emulator")
 
 
-class ClockMove(AdminBody, strict=False):
+class ClockMove(AdminBody):
     """Body of `POST /_emulator/clock`, with one of four keys: `advance` by seconds, `freeze` at a
     moment (in UTC where it names no zone), `resume`, or `reset` to the machine's time."""
 
     advance: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    freeze: datetime | None = None
+    freeze: Annotated[datetime, Field(strict=False)] | None = None
     resume: Literal[True] | None = None
     reset: Literal[True] | None = None
 

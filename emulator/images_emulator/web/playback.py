@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import zlib
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import Final
 
 from images_emulator.contract.dialect import Header
+from images_emulator.contract.events import EVENT_END
 from images_emulator.exchange.known_answer import KnownAnswer, known_answer
 from images_emulator.recordings.content_coding import WINDOW_BITS, decoded_content
-from images_emulator.recordings.document import header
+from images_emulator.recordings.document import EVENT_STREAM, header
 from images_emulator.recordings.recording import End, Headers, RecordedPart, Recording
 from images_emulator.recordings.sendable import check_status, sendable_headers
 from images_emulator.state.replay import hosted_target
@@ -39,7 +42,8 @@ class Playback:
     """The recorded headers in their order, without those of the connection. Where `content-length`
     was recorded, it is adapted to this body."""
     parts: Sequence[tuple[float, bytes]]
-    """The parts of the body: the seconds from the end of the request, and the bytes."""
+    """The parts of the body: the seconds from the end of the request, and the bytes. Those of a
+    stream are its events, each as late as its last byte was."""
     end: End
     known_answer: KnownAnswer
     """The answer as the journal shows it."""
@@ -64,9 +68,9 @@ def accepts(accept_encoding: str, coding: str) -> bool:
 
 def playback(recording: Recording, base_url: str, accept_encoding: str) -> Playback:
     """The answer of *recording* for this server. *base_url* replaces the hosts in the URLs of its
-    hosted pictures. A compressed body is sent uncompressed where it may have such URLs, or where a
-    client of this *accept_encoding* does not read it. Raises ValueError for a body that cannot be
-    made of its files."""
+    hosted pictures. A compressed body is sent uncompressed where it may have such URLs, where it is
+    a stream, or where a client of this *accept_encoding* does not read it. Raises ValueError for a
+    body that cannot be made of its files."""
     response = recording.response
     if response is None:
         nothing = KnownAnswer(is_stream=False)
@@ -78,11 +82,17 @@ def playback(recording: Recording, base_url: str, accept_encoding: str) -> Playb
         recorded_parts = ()
     parts = [part.data for part in recorded_parts]
     coding = header(headers, CONTENT_ENCODING).strip().lower()
+    seconds = [part.seconds for part in recorded_parts]
     shown: Sequence[bytes] | None = parts
+    is_stream = header(headers, "content-type").startswith(EVENT_STREAM)
     if coding not in ("", "identity"):
         shown = _decompressed(parts, coding)
-        if shown is not None and (recording.downloads or not accepts(accept_encoding, coding)):
+        needs_text = recording.downloads or is_stream or not accepts(accept_encoding, coding)
+        if shown is not None and needs_text:
             parts, coding = [*shown], ""
+    if is_stream and coding in ("", "identity"):
+        seconds, parts = _events(seconds, parts)
+        shown = parts
     downloads = {}
     if recording.downloads and coding in ("", "identity"):
         moves = {each.url: base_url + hosted_target(each.url) for each in recording.downloads}
@@ -90,7 +100,6 @@ def playback(recording: Recording, base_url: str, accept_encoding: str) -> Playb
         shown = parts
         downloads = {moves[each.url]: each.read_uncached("data") for each in recording.downloads}
     answer = known_answer(shown or (), header(headers, "content-type"), downloads)
-    seconds = [part.seconds for part in recorded_parts]
     return Playback(
         recording.name,
         response.status,
@@ -138,6 +147,20 @@ def _length(recording: Recording, recorded: str, length: int) -> bytes:
         return b"%d" % length
     grown = length - sum(len(part.data) for part in response.read_uncached("parts"))
     return b"%d" % max(int(recorded) + grown, length)
+
+
+def _events(seconds: Sequence[float], parts: Sequence[bytes]) -> tuple[list[float], list[bytes]]:
+    """The *parts* of a stream, which came after these *seconds*, cut at the ends of its events. A
+    part of a recording may be half an event, or several; faults and the journal count events."""
+    body = b"".join(parts)
+    ends = [match.end() for match in EVENT_END.finditer(body)]
+    if body and (not ends or ends[-1] < len(body)):
+        ends.append(len(body))  # an event without an end
+    part_ends = [*accumulate(map(len, parts))]
+    return (
+        [seconds[bisect_left(part_ends, end)] for end in ends],
+        [body[start:end] for start, end in pairwise([0, *ends])],
+    )
 
 
 def _decompressed(parts: Sequence[bytes], coding: str) -> list[bytes] | None:

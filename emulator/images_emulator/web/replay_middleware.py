@@ -176,6 +176,7 @@ class ReplayMiddleware:
             await self._play_described(played, exchange, scope, receive, send)
             return
         exchange.recording, exchange.has_recorded_headers = played.name, True
+        exchange.breaks_off = played.end != "complete"
         self._note(played, request, exchange)
         if exchange.method == "POST" and exchange.path.endswith(CREATE_FILE.route):
             await self._keep_file(played, exchange, receive)

@@ -95,7 +95,9 @@ def interaction(
     response = None
     if status is not None:
         headers, body = _consistent(headers, body)
-        parts = parts_of(body, header(headers, "content-type"), seconds)
+        is_compressed = bool(header(headers, "content-encoding"))
+        content_type = "" if is_compressed else header(headers, "content-type")
+        parts = parts_of(body, content_type, seconds)
         response = RecordedResponse(status=status, headers=headers, parts=parts)
     recording = Recording(
         request=RecordedRequest(

@@ -179,8 +179,8 @@ export function createCallView(context) {
   function put(place, facts, make) {
     const key = JSON.stringify([id, facts]);
     if (drawn.get(place) === key) return;
-    drawn.set(place, key);
     fill(place, make());
+    drawn.set(place, key);
   }
 
   /** @param {Detail} next */

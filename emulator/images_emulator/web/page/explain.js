@@ -124,9 +124,10 @@ export function explain(models, { path, model, mediaType, param, sent }) {
       ? { subject: "This endpoint", values, words: null, sent: shortened(sent), elsewhere: [] }
       : null;
   }
-  const parameters = parametersOf(model === null ? undefined : models[model], path, mediaType);
+  // The client may have sent any name, also one that each object has: "constructor".
+  const parameters = parametersOf(model !== null && Object.hasOwn(models, model) ? models[model] : undefined, path, mediaType);
   if (!parameters || model === null) return null;
-  const schema = parameters[name];
+  const schema = Object.hasOwn(parameters, name) ? parameters[name] : undefined;
   const isWord = sent === undefined || typeof sent !== "object";
   if (schema === undefined || !isTaken(schema)) {
     const elsewhere = Object.keys(models).filter((id) => isTaken(parametersOf(models[id], path)?.[name]));

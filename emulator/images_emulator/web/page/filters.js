@@ -20,7 +20,7 @@ const ALIASES = { endpoint: "path", outcome: "status" };
  */
 export function filterName(word) {
   const lower = word.toLowerCase();
-  return NAMES.find((each) => each === lower) ?? ALIASES[lower];
+  return NAMES.find((each) => each === lower) ?? (Object.hasOwn(ALIASES, lower) ? ALIASES[lower] : undefined);
 }
 
 /** The values of `has`. @type {Record<string, (call: Summary) => boolean>} */

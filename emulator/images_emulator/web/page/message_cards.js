@@ -31,7 +31,7 @@ export function sentValue(call, param) {
     /** @type {unknown} */
     let value = JSON.parse(call.body ?? "null");
     for (const name of param.split(/[.[\]]+/).filter(Boolean)) {
-      if (typeof value !== "object" || value === null) return undefined;
+      if (typeof value !== "object" || value === null || !Object.hasOwn(value, name)) return undefined;
       value = /** @type {Record<string, unknown>} */ (value)[name];
     }
     return value;
@@ -57,7 +57,7 @@ export function marksOf(call, models) {
   const marks = new Map();
   for (const violation of call.violations) {
     const [name = "", code = ""] = violation.split(": ");
-    const value = call.parameters[name];
+    const value = Object.hasOwn(call.parameters, name) ? call.parameters[name] : undefined;
     const isUnknown = code === "unknown_parameter" || value === undefined;
     const note = isUnknown
       ? `forgiven: ${call.model ?? "the model"} has no such parameter, ignored`
