@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import builtins
+import gzip
 import json
 import re
 import zipfile
@@ -23,7 +24,7 @@ from images_emulator.recordings.cassettes.cassette_import import (
     import_cassette,
     served_target,
 )
-from images_emulator.recordings.cassettes.interaction import Cassette
+from images_emulator.recordings.cassettes.interaction import Cassette, interaction
 from images_emulator.recordings.cassettes.yaml_text import MissingLibraryError
 from images_emulator.recordings.recording import RecordedRequest, RecordedResponse, Recording
 from tests.cassettes import (
@@ -318,6 +319,22 @@ def test_events_of_a_stream_are_parts_without_a_time(tmp_path: Path) -> None:
     assert [(part.seconds, part.data.decode()) for part in parts] == [
         (0.0, each) for each in events
     ]
+
+
+def test_a_compressed_stream_is_one_part() -> None:
+    # Its bytes may have two line feeds in a row anywhere.
+    body = gzip.compress(b"data: {}\n\n" * 3, compresslevel=0, mtime=0)
+    recording = interaction(
+        1,
+        method="POST",
+        url=URL,
+        request_headers=(),
+        request_body=b"{}",
+        status=200,
+        headers=(("Content-Type", "text/event-stream"), ("Content-Encoding", "gzip")),
+        body=body,
+    ).recording
+    assert [part.data for part in answer(recording).parts] == [body]
 
 
 @pytest.mark.parametrize(
