@@ -282,9 +282,16 @@ PNG_TEXT = base64.b64encode(png()).decode()
         ({"file": png()}, "image/png", png()),
         ({"file": f"data:image/x;name=a.webp;base64,{PNG_TEXT}"}, "image/webp", png()),
         ({"file": f"data:;name=noext;base64,{PNG_TEXT}"}, "image/png", png()),
+        ({"file": f"data:;name=a.svgz;base64,{PNG_TEXT}"}, "image/svg+xml", png()),
+        ({"file": f"data:;name=a.css.br;base64,{PNG_TEXT}"}, "text/css", png()),
+        ({"file": f"data:;name=data:text/css%2Ca.html;base64,{PNG_TEXT}"}, "text/html", png()),
+        ({"file": f"data:;name=http://[x/a.css;base64,{PNG_TEXT}"}, "text/css", png()),
         ({"file": b"\0\1"}, "application/octet-stream", b"\0\1"),
     ],
-    ids=str.split("json text html plain bytes events empty typed file png webp noext unknown"),
+    ids=str.split(
+        "json text html plain bytes events empty typed file png webp noext"
+        " svgz two-suffixes data-in-name url-in-name unknown"
+    ),
 )
 def test_a_raw_answer_is_sent_as_it_is(
     http: httpx2.Client, server: Server, raw: dict[str, Any], kind: str | None, body: bytes

@@ -47,6 +47,7 @@ from images_emulator.contract.sizes import GatewaySize
 from images_emulator.contract.uploads import UploadedImages
 from images_emulator.contract.validation import Validation
 from images_emulator.imaging.image_loader import PillowImageLoader
+from tests.answers import error_of
 from tests.pictures import half_clear, png
 
 REFUSALS = {
@@ -86,6 +87,39 @@ def test_upload_without_filename_is_refused_for_its_media_type(client: OpenAI) -
     with pytest.raises(openai.BadRequestError) as refused:
         client.images.edit(model="gpt-image-2", image=png(), prompt="x")
     assert (refused.value.code, refused.value.param) == ("unsupported_file_mimetype", "image")
+
+
+@pytest.mark.parametrize(
+    ("filename", "code"),
+    [
+        ("a.PNG", "invalid_image_file"),
+        ("a.webp", "invalid_image_file"),
+        ("//[.png", "invalid_image_file"),
+        ("http://[x/a.png", "invalid_image_file"),
+        ("data:,a.png", "invalid_image_file"),
+        ("a.svg", "unsupported_file_mimetype"),
+        ("data:image/png,x", "missing_file_mimetype"),
+        ("a.png?x", "missing_file_mimetype"),
+        ("a.png.gz", "missing_file_mimetype"),
+        (".png", "missing_file_mimetype"),
+        ("a.png/b", "missing_file_mimetype"),
+    ],
+)
+def test_extension_of_the_file_name_alone_stands_for_a_missing_content_type(
+    http: httpx2.Client, filename: str, code: str
+) -> None:
+    parts = [('name="model"', "gpt-image-2"), ('name="prompt"', "x")]
+    parts.append((f'name="image"; filename="{filename}"', "no image"))
+    lines = [
+        f"--edge\r\nContent-Disposition: form-data; {head}\r\n\r\n{body}\r\n"
+        for head, body in parts
+    ]
+    answer = http.post(
+        EDITS.path,
+        content="".join([*lines, "--edge--\r\n"]),
+        headers={"Content-Type": "multipart/form-data; boundary=edge"},
+    )
+    assert error_of(answer)["code"] == code
 
 
 def test_sdk_raises_authentication_error_for_a_wrong_key() -> None:

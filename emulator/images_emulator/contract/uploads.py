@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import mimetypes
+from collections.abc import Mapping
 from functools import cache
+from mimetypes import MimeTypes
+from os.path import splitext
 from typing import Any
 
 from images_emulator.contract import errors
@@ -25,18 +27,18 @@ from images_emulator.contract.rules import wrong_scalar_error
 
 
 @cache
-def _types_by_extension() -> mimetypes.MimeTypes:
-    types = mimetypes.MimeTypes()
+def _types_by_extension() -> Mapping[str, str]:
+    """The media types of Python's own table, by the extension in lower case with its point."""
     # Python 3.11's own table has no WebP.
-    types.add_type("image/webp", ".webp")
-    return types
+    return {**MimeTypes().types_map[True], ".webp": "image/webp"}
 
 
 def mimetype_of(upload: Upload) -> str | None:
-    """The media type in the part's `Content-Type`, or else the type of the file name's
-    extension."""
+    """The media type in the part's `Content-Type`, or else the type of the file name's extension.
+    None where there is neither, or the extension is not known."""
     media_type = (upload.content_type or "").partition(";")[0].strip().lower()
-    return media_type or _types_by_extension().guess_type(upload.filename)[0]
+    # `guess_type` would parse the name as a URL, and raise ValueError for `//[.png`.
+    return media_type or _types_by_extension().get(splitext(upload.filename)[1].lower())
 
 
 def check_file(name: str, value: Any, expected: str) -> None:

@@ -58,8 +58,12 @@ class PictureFile(Immutable):
     def media_type(self) -> str:
         """The media type: by the suffix of its name, or else by its first bytes."""
         # A system without a list of types gives Python's own, which lacks WebP before 3.13.
-        by_suffix = file_type_of_suffix(PureWindowsPath(self.name).suffix)
-        if guess := by_suffix.media_type if by_suffix else mimetypes.guess_type(self.name)[0]:
+        path = PureWindowsPath(self.name)
+        if by_suffix := file_type_of_suffix(path.suffix):
+            return by_suffix.media_type
+        # `guess_type` parses its argument as a URL. A whole name such as `http://[x/a.css` would
+        # raise ValueError. Two suffixes may count: `.html.br`.
+        if guess := mimetypes.guess_type(f"file{''.join(path.suffixes)}")[0]:
             return guess
         by_content = file_type_of(self.data[:SIGNATURE_BYTES])
         return by_content.media_type if by_content else "application/octet-stream"
