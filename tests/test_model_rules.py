@@ -28,7 +28,7 @@ from images_emulator.contract.model_listing import (
     models_markdown,
     models_text,
 )
-from images_emulator.contract.model_rules import FLEXIBLE_SIZE
+from images_emulator.contract.model_rules import FLEXIBLE_SIZE, MARKUP
 from images_emulator.contract.models import LISTED_MODEL, MODEL_PARAMETER_RULE, MODELS
 from images_emulator.contract.operations import (
     EDITS,
@@ -393,6 +393,8 @@ IMAGE_OF_DALLE = MODELS["dall-e-2"].accepts[EDITS]["image"]
         (IMAGE_OF_GPT.version_on(date(2025, 6, 1)), 26_214_400, 16),
         (IMAGE_OF_DALLE, 4_194_304, 1),
         (MODELS["gpt-image-2"].accepts[EDITS]["mask"], 4_194_304, None),
+        (MARKUP, 52_428_800, None),
+        (MARKUP.json_rule(None), 52_428_800, None),
     ],
 )
 def test_files_have_the_documented_limits(

@@ -25,7 +25,7 @@ from images_emulator.contract.conflicts import (
     OtherThan,
     Present,
 )
-from images_emulator.contract.image_rules import MEBIBYTE
+from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT, MEBIBYTE
 from images_emulator.contract.operations import (
     EDITS,
     GENERATIONS,
@@ -355,7 +355,12 @@ PERIODS_AT_EDITS: Final[Mapping[str, Period]] = {
 pixels are not among them: the SDK has had them since 2025-05-02, but an OpenAI notebook for
 gpt-image-1 uses one of them in an edit."""
 
-MARKUP: Final = UploadedOverlay(needs_transparency=True, period=Period(since=date(2026, 10, 31)))
+MARKUP: Final = UploadedOverlay(
+    # No limit of its own is documented: the 4 MB are of `mask` alone.
+    size_limit=IMAGE_BYTES_LIMIT,
+    needs_transparency=True,
+    period=Period(since=date(2026, 10, 31)),
+)
 """`markup`, an image drawn over the first input image."""
 
 INPUT_IMAGES: Final = UploadedImages(
