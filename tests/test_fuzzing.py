@@ -24,7 +24,6 @@ def test_target_holds_for_what_it_begins_with(name: str, seed: bytes) -> None:
     TARGETS[name].check(seed)
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("picture", corpus(), ids=lambda picture: picture.name)
 def test_target_holds_for_broken_pictures(picture: BrokenPicture) -> None:
     check_picture(picture.data)

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import sys
-import warnings
 
 import atheris
 
@@ -17,7 +16,6 @@ with atheris.instrument_imports(include=["images_emulator", "PIL", "python_multi
 
 
 if __name__ == "__main__":
-    warnings.filterwarnings("ignore", module="PIL")
     name = sys.argv.pop(1)
     atheris.Setup(sys.argv, TARGETS[name].check)
     atheris.Fuzz()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import gc
 import os
-import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -181,14 +180,13 @@ def set_up_call_log(
     lock: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> CallLog:
     """The log of *server* and of its namespaces. Where several processes write the log, *lock*
-    makes a lock that they share. It becomes the observer of the namespaces, in place of any other,
-    and Pillow's warnings are silent in this process. The garbage collector, which `open_server` has
-    turned off, is on again, and leaves out the modules that are loaded by now."""
+    makes a lock that they share. It becomes the observer of the namespaces, in place of any other.
+    The garbage collector, which `open_server` has turned off, is on again, and leaves out the
+    modules that are loaded by now."""
     from images_emulator.cli.call_log import CallLog  # noqa: PLC0415 - it loads the journal
 
     log = CallLog(settings, server.emulator.journal, lock=lock, store=server.emulator.store)
     server.namespaces.observers = (lambda emulator: log.observe(emulator.journal),)
-    warnings.filterwarnings("ignore", module="PIL")
     gc.freeze()
     gc.enable()
     return log

@@ -11,6 +11,7 @@ from PIL import Image
 from PIL.JpegImagePlugin import get_sampling
 
 from images_emulator.imaging.file_parts import has_second_head, scans_of, webp_size
+from images_emulator.imaging.pillow_warnings import pillow_silenced
 from images_emulator.immutable import Immutable
 from images_emulator.settings import Settings
 
@@ -89,6 +90,7 @@ class DecodeLimits(Immutable, kw_only=True):
         """Whether the opened *file* with these *scans* may be decoded."""
         return self._allows_size(*file.size) and bytes_to_decode(file, scans) <= self.decode_bytes
 
+    @pillow_silenced()
     def exceeded_setting(self, data: bytes) -> str | None:
         """The setting whose limit the file *data* exceeds, after `scans_within` or `allows` refused
         it. None where another reason refused it, such as damage or the length of an edge."""

@@ -25,6 +25,7 @@ from images_emulator.imaging.decode_limits import (
 )
 from images_emulator.imaging.file_parts import png_size
 from images_emulator.imaging.memory import TRIM_THRESHOLD_BYTES, trim_memory
+from images_emulator.imaging.pillow_warnings import pillow_silenced
 from images_emulator.imaging.scaled import TRANSPOSED_ORIENTATIONS, ScaledPixels, load
 from images_emulator.immutable import Immutable
 
@@ -103,6 +104,7 @@ def _decode(data: bytes, limits: DecodeLimits) -> _Decoded | None:
         return decoded
 
 
+@pillow_silenced()
 def _decode_file(data: bytes, limits: DecodeLimits) -> _Decoded | None:
     """The first frame, with the file's format and mode. None where *data* is no accepted image, or
     is past the *limits*. Raises MemoryError where there is no memory for it."""
@@ -130,6 +132,7 @@ def _decode_file(data: bytes, limits: DecodeLimits) -> _Decoded | None:
         return None
 
 
+@pillow_silenced()
 def pixels_of(data: bytes) -> Pixels | None:
     """Width and height of the image in the file *data*, upright, as its head has them. None where
     *data* is no image of an accepted format. No pixels are decoded.

@@ -22,6 +22,7 @@ from images_emulator.imaging.decoder import DECODE_LOCK
 from images_emulator.imaging.drawing import DrawFunction
 from images_emulator.imaging.formats import OUTPUT_FORMATS, format_of, mode_of, pillow_name
 from images_emulator.imaging.partial_images import PartialImage, partial_images
+from images_emulator.imaging.pillow_warnings import pillow_silenced
 from images_emulator.imaging.scaled import TRANSPOSED_ORIENTATIONS
 from images_emulator.lru_cache import LRUCache
 
@@ -74,9 +75,10 @@ budget evicts them."""
 @contextmanager
 def _mistakes() -> Iterator[None]:
     """Turn an error of a decoder in the block into a ValueError. Its message is a predicate of the
-    file, such as `is no PNG, JPEG, WebP or GIF`."""
+    file, such as `is no PNG, JPEG, WebP or GIF`. Pillow's warnings are silent in the block."""
     try:
-        yield
+        with pillow_silenced():
+            yield
     except _TooLargeError as error:
         raise ValueError(str(error)) from None
     except Image.DecompressionBombError:

@@ -83,8 +83,10 @@ def svg_recipe(image_file: bytes) -> str | bytes | None:
 def pillow_recipe(image_file: bytes, pillow_name: str) -> str | bytes | None:
     """The recipe in a file of the format that Pillow calls *pillow_name*, not yet parsed; None
     where it has none. Raises ValueError for a file of another format."""
+    from images_emulator.imaging.pillow_warnings import pillow_silenced  # noqa: PLC0415 - it delays the first picture
+
     try:
-        with Image.open(BytesIO(image_file), formats=(pillow_name,)) as image:
+        with pillow_silenced(), Image.open(BytesIO(image_file), formats=(pillow_name,)) as image:
             description = image.getexif().get(EXIF_IMAGE_DESCRIPTION)
             # Pillow decodes EXIF texts as Latin-1, whatever their encoding is.
             exif = description.encode("latin-1") if isinstance(description, str) else None
