@@ -27,6 +27,7 @@ from images_emulator.imaging.file_parts import png_size
 from images_emulator.imaging.memory import TRIM_THRESHOLD_BYTES, trim_memory
 from images_emulator.imaging.pillow_warnings import pillow_silenced
 from images_emulator.imaging.scaled import TRANSPOSED_ORIENTATIONS, ScaledPixels, load
+from images_emulator.imaging.transparent_colour import adapt_transparent_colour
 from images_emulator.immutable import Immutable
 
 INPUT_FORMATS: Final = ("PNG", "JPEG", "WEBP")
@@ -119,6 +120,7 @@ def _decode_file(data: bytes, limits: DecodeLimits) -> _Decoded | None:
                 return None
             if not limits.allows(file, scans):
                 return None
+            adapt_transparent_colour(file, data)
             memory = bytes_to_decode(file, scans)
             decoded = _Decoded(load(file), name, mode, memory)
             if mode in PALETTE_MODES:

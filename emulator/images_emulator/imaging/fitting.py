@@ -24,6 +24,7 @@ from images_emulator.imaging.formats import OUTPUT_FORMATS, format_of, mode_of, 
 from images_emulator.imaging.partial_images import PartialImage, partial_images
 from images_emulator.imaging.pillow_warnings import pillow_silenced
 from images_emulator.imaging.scaled import TRANSPOSED_ORIENTATIONS
+from images_emulator.imaging.transparent_colour import adapt_transparent_colour, grey_of_8_bits
 from images_emulator.lru_cache import LRUCache
 
 PILLOW_FORMATS: Final = tuple(map(pillow_name, OWN_PICTURE_FORMATS))
@@ -107,6 +108,7 @@ def _open(data: bytes) -> Image.Image:
     file = Image.open(BytesIO(data), formats=PILLOW_FORMATS)
     if not DEFAULT_LIMITS.allows(file, scans):
         raise _TooLargeError(f"{TOO_LARGE} ({file.width}x{file.height} pixels)")
+    adapt_transparent_colour(file, data)
     return file
 
 
@@ -131,8 +133,7 @@ def _frame(file: Image.Image, number: int) -> Image.Image:
         file.load()
     image = ImageOps.exif_transpose(file)
     if image.mode in DEEP_MODES:
-        # Pillow's conversion would turn all greys above 255 into 255.
-        image = image.convert("I").point(lambda value: value / 256).convert("L")
+        image = grey_of_8_bits(image)
     return image.convert("RGBA" if image.has_transparency_data else "RGB")
 
 
