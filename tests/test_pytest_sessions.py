@@ -600,6 +600,88 @@ def test_after():
     run(session, code, f"--images-emulator={mode}").assert_outcomes(**outcomes)
 
 
+BEGUN_LATER = """
+import os
+
+class TestX:
+    @pytest.mark.images_emulator(as_of="2026-06-01")
+    def test_one(self, images_emulator, request):
+        wide = request.getfixturevalue("images_emulator_class")
+        assert wide is images_emulator
+        wide.inject("server_error")
+
+    def test_two(self):
+        # On another day the model would be gone.
+        with pytest.raises(openai.InternalServerError):
+            draw()
+        draw()
+
+def test_after():
+    assert "OPENAI_BASE_URL" not in os.environ
+
+def test_emptied(images_emulator):
+    assert not images_emulator.requests
+"""
+
+
+@pytest.mark.slow
+def test_fixture_of_wider_scope_may_begin_after_that_of_a_test(session: pytest.Pytester) -> None:
+    run(session, BEGUN_LATER).assert_outcomes(passed=4)
+
+
+MARKED_PARAMETER = """
+import os
+
+DAY = pytest.mark.images_emulator(as_of="2026-06-01")
+
+@pytest.mark.parametrize("is_emulated", [pytest.param(True, marks=DAY), False])
+def test_it(is_emulated):
+    assert ("OPENAI_BASE_URL" in os.environ) is is_emulated
+"""
+
+
+@pytest.mark.slow
+def test_marker_of_a_parameter_is_for_that_parameter(session: pytest.Pytester) -> None:
+    run(session, MARKED_PARAMETER).assert_outcomes(passed=2)
+
+
+MARKED_BY_A_HOOK = """
+import pytest
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        item.add_marker(pytest.mark.images_emulator(as_of="2026-06-01"))
+"""
+
+
+@pytest.mark.slow
+def test_marker_may_come_from_a_hook(session: pytest.Pytester) -> None:
+    session.makeconftest(MARKED_BY_A_HOOK)
+    code = """
+def test_it():
+    with pytest.raises(openai.BadRequestError, match="does not exist"):
+        draw()
+"""
+    run(session, code).assert_outcomes(passed=1)
+
+
+@pytest.mark.slow
+def test_markers_of_module_class_and_test_add_up(session: pytest.Pytester) -> None:
+    code = """
+pytestmark = pytest.mark.images_emulator(as_of="2026-06-01", validation="lenient")
+
+@pytest.mark.images_emulator(as_of="2025-06-01")
+class TestX:
+    @pytest.mark.images_emulator(scenario={"steps": [{"fault": "server_error"}]})
+    def test_one(self, images_emulator):
+        settings = images_emulator.changeable_settings
+        assert (str(settings["as_of"]), settings["validation"]) == ("2025-06-01", "lenient")
+        with pytest.raises(openai.InternalServerError):
+            draw()
+"""
+    run(session, code).assert_outcomes(passed=1)
+
+
 @pytest.mark.slow
 def test_a_setup_failure_in_another_plugin_is_reported(session: pytest.Pytester) -> None:
     session.makeconftest("""

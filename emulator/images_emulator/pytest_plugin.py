@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, closing, suppress
+from functools import partial, reduce
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Unpack
@@ -120,17 +121,21 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     return f"images emulator: {url}" if url else None
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Give the fixture to a marked test that does not name it; with an early server, give it to
-    each test."""
-    names = getattr(item, "fixturenames", None)
-    if names is None or FIXTURE in names:
-        return
-    if item.config.stash[_SESSION].early or item.get_closest_marker(MARKER):
-        # It follows the fixtures of wider scope, so that the environment is restored in reverse
-        # order.
-        wider = [at for at, name in enumerate(names, 1) if name in WIDER_FIXTURES]
-        names.insert(max(wider, default=0), FIXTURE)
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the fixture to marked tests that do not name it; with an early server, give it to each
+    test. Other plugins have marked their tests before."""
+    for item in items:
+        names = getattr(item, "fixturenames", None)
+        if names is None or FIXTURE in names:
+            continue
+        if item.config.stash[_SESSION].early or item.get_closest_marker(MARKER):
+            # It follows the fixtures of wider scope, so that the environment is restored in
+            # reverse order.
+            wider = [at for at, name in enumerate(names, 1) if name in WIDER_FIXTURES]
+            place = max(wider, default=0)
+            # A list of its own: all tests of a parametrised function share the one that it has.
+            item.fixturenames = [*names[:place], FIXTURE, *names[place:]]  # type: ignore[attr-defined] # a function has it
 
 
 @pytest.fixture(scope="session")
@@ -163,26 +168,39 @@ def images_emulator_server(
 def _images_emulator(
     request: pytest.FixtureRequest, images_emulator_settings: Settings
 ) -> Iterator[AnyServer]:
-    """The server that `openai.OpenAI()` and `openai.AzureOpenAI()` call. It is emptied at the
-    start and at the end, unless a fixture of wider scope has it. With `images_emulator_url` it is a
-    namespace: the one of the session or of a fixture of wider scope, where there is one; otherwise
-    one of the test's own, which is deleted at the end."""
-    session, settings = request.config.stash[_SESSION], images_emulator_settings
-    with ExitStack() as stack:
-        server: AnyServer
-        if not session.url or session.early:
-            server = request.getfixturevalue("images_emulator_server")
-        elif session.users and session.server:
-            server = session.server
-        else:
-            title = request.node.nodeid or "session"
-            server = stack.enter_context(closing(open_namespace(session.url, title, settings)))
-            stack.callback(setattr, session, "server", None)
-        session.server = server
-        # The server of an overridden fixture has settings of its own.
-        own: Settings = getattr(server, "settings", settings)
-        stack.enter_context(sdk_environment(server.url, own.api_key))
-        yield from _reset_around(_FixtureUse(request, session, server, settings))
+    """The server that `openai.OpenAI()` and `openai.AzureOpenAI()` call. It is emptied when the
+    first of these fixtures begins, and when the last one ends. With `images_emulator_url` it is a
+    namespace: that of the session, or else one that is deleted when the last one ends."""
+    session = request.config.stash[_SESSION]
+    with session.use(partial(_begin_use, request, images_emulator_settings)) as server:
+        yield from _with_marker(_FixtureUse(request, session, server, images_emulator_settings))
+
+
+def _begin_use(request: pytest.FixtureRequest, settings: Settings, stack: ExitStack) -> AnyServer:
+    """The server for the first fixture that has it, emptied. *stack* undoes what is done to the
+    environment, and empties the server again."""
+    session = request.config.stash[_SESSION]
+    server: AnyServer
+    if not session.url or session.early:
+        server = request.getfixturevalue("images_emulator_server")
+    else:
+        title = request.node.nodeid or "session"
+        server = stack.enter_context(closing(open_namespace(session.url, title, settings)))
+        stack.callback(setattr, session, "server", None)
+    # The server of an overridden fixture has settings of its own.
+    own: Settings = getattr(server, "settings", settings)
+    stack.enter_context(sdk_environment(server.url, own.api_key))
+
+    def reset() -> None:
+        # Namespaces other than the session's begin empty and are deleted.
+        if session.early or not session.url:
+            server.reset()
+            if session.url:
+                apply_settings(settings, server)
+
+    reset()
+    stack.callback(reset)
+    return server
 
 
 class _FixtureUse(NamedTuple):
@@ -200,48 +218,22 @@ class _FixtureUse(NamedTuple):
 
     @property
     def marker(self) -> pytest.Mark | None:
-        """The marker of the test; None for a fixture of wider scope."""
-        return self.request.node.get_closest_marker(MARKER) if self.is_of_test else None
+        """The marker of the test, with what those of its class and module have beside it; None
+        for a fixture of wider scope."""
+        if not self.is_of_test:
+            return None
+        closest_last = [*self.request.node.iter_markers(MARKER)][::-1]
+        return reduce(pytest.Mark.combined_with, closest_last) if closest_last else None
 
 
-def _reset_around(use: _FixtureUse) -> Iterator[AnyServer]:
-    """The server with the settings of the marker. It is emptied, unless a fixture of wider scope
-    has it: then it is as that fixture has left it."""
-    session = use.session
-    in_wider_fixture = session.users > 0
-    session.users += 1
-    try:
-        yield from _in_wider_fixture(use) if in_wider_fixture else _emptied(use)
-    finally:
-        session.users -= 1
-
-
-def _emptied(use: _FixtureUse) -> Iterator[AnyServer]:
-    """The server, emptied at the start and at the end, with the settings of the marker."""
+def _with_marker(use: _FixtureUse) -> Iterator[AnyServer]:
+    """The server with the settings of the marker. Where another fixture has the server longer, it
+    gets back the settings and the scenario that it had."""
     request, session, server, settings = use
-
-    def reset() -> None:
-        # Namespaces other than the session's begin empty and are deleted.
-        if session.early or not session.url:
-            server.reset()
-            if session.url:
-                apply_settings(settings, server)
-
-    reset()
-    session.wider_steps = None if use.is_of_test else WiderSteps(server.current_steps())
-    try:
-        if marker := use.marker:
-            _apply_marker_or_fail(marker, server, request.config.rootpath)
-        yield server
-    finally:
-        reset()
-
-
-def _in_wider_fixture(use: _FixtureUse) -> Iterator[AnyServer]:
-    """The server as a fixture of wider scope has it, with the settings of the marker until the
-    end. What that fixture has set or injected stays."""
-    request, session, server, settings = use
-    marker, before = use.marker, server.changeable_settings
+    if not use.is_of_test and session.wider_steps is None:
+        session.wider_steps = WiderSteps(server.current_steps())
+    marker = use.marker
+    before = server.changeable_settings if marker else {}
     wider_steps = session.wider_steps if use.is_of_test else None
     has_own_scenario = False
     try:
@@ -254,7 +246,7 @@ def _in_wider_fixture(use: _FixtureUse) -> Iterator[AnyServer]:
             _apply_marker_or_fail(marker, server, request.config.rootpath)
         yield server
     finally:
-        if marker:
+        if marker and session.users > 1:
             server.configure(**before)
             if has_own_scenario:
                 server.reset_scenario()

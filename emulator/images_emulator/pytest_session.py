@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -67,7 +67,7 @@ def _step_document(step: Mapping[str, Any]) -> Mapping[str, Any]:
 
 class ServerSession:
     """The session's server, and the number of fixtures that have it at the moment. With a URL of a
-    server that tests share it is the namespace of the fixture at the moment."""
+    server that tests share it is the namespace of these fixtures."""
 
     def __init__(self, url: str | None) -> None:
         self.url = url
@@ -79,7 +79,28 @@ class ServerSession:
         """Restores the variables that an early server has set."""
         self.users = 0
         self.wider_steps: WiderSteps | None = None
-        """None without a fixture of wider scope."""
+        """None where no fixture of wider scope has begun since the last time without users."""
+        self._use = ExitStack()
+        """Undoes what the first user has done, when the last one has ended."""
+
+    @contextmanager
+    def use(self, begin: Callable[[ExitStack], AnyServer]) -> Iterator[AnyServer]:
+        """The server, for one fixture more. The first one calls *begin*, which gives the server;
+        its stack is closed when the last one ends, which may be another fixture: one of wider scope
+        may begin later."""
+        if not self.users:
+            with ExitStack() as stack:
+                self.server = begin(stack)
+                self._use = stack.pop_all()
+            self.wider_steps = None
+        assert self.server
+        self.users += 1
+        try:
+            yield self.server
+        finally:
+            self.users -= 1
+            if not self.users:
+                self._use.close()
 
     def start(self, settings: Settings | None = None) -> AnyServer:
         """Serve early, or serve again with other *settings* on the same port."""
