@@ -167,6 +167,41 @@ def test_a_later_import_adds_only_what_is_not_there(
     assert last == f"1 exchange added to {tmp_path / 'to'}, 2 already there"
 
 
+def test_a_later_import_from_another_working_directory_adds_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cas").mkdir()
+    file = cassette(tmp_path / "cas", CASSETTES["vcrpy.json"], "fox.json")
+    monkeypatch.chdir(tmp_path)
+    (first,) = imported(tmp_path, Path("cas"))
+    monkeypatch.chdir(file.parent)
+    assert len(imported(tmp_path, Path("fox.json"))) == 1
+    assert len(imported(tmp_path, Path("../cas/fox.json"), file)) == 1
+    assert first.source == "VCR.py: cas/fox.json, interaction 1"
+
+
+def test_an_interaction_in_front_of_others_is_the_only_one_that_a_later_import_adds(
+    tmp_path: Path,
+) -> None:
+    document = vcrpy(TEXT, vcrpy_response({"string": ANSWER_TEXT}))
+    document["interactions"] += vcrpy('{"prompt": "b"}', vcrpy_response({}))["interactions"]
+    imported(tmp_path, cassette(tmp_path, document))
+    first = vcrpy('{"prompt": "a"}', vcrpy_response({}))["interactions"]
+    document["interactions"] = first + document["interactions"]
+    *_, added = recordings = imported(tmp_path, cassette(tmp_path, document))
+    assert (len(recordings), added.request.body) == (3, b'{"prompt": "a"}')
+
+
+def test_equal_interactions_are_added_as_often_as_the_cassette_has_them(tmp_path: Path) -> None:
+    document = vcrpy(TEXT, vcrpy_response({"string": ANSWER_TEXT}))
+    interactions = document["interactions"]
+    counts = []
+    for times in (2, 2, 3, 1):
+        document["interactions"] = times * interactions
+        counts.append(len(imported(tmp_path, cassette(tmp_path, document))))
+    assert counts == [2, 2, 3, 3]
+
+
 def test_a_cassette_that_was_recorded_anew_is_added(tmp_path: Path) -> None:
     imported(tmp_path, cassette(tmp_path, vcrpy(TEXT, vcrpy_response({"string": ANSWER_TEXT}))))
     assert len(imported(tmp_path, cassette(tmp_path, vcrpy(TEXT, vcrpy_response({}))))) == 2

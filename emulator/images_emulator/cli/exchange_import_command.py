@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,22 +45,26 @@ def run(*, files: Sequence[Path], to: Path) -> int:
 
 class _Importer:
     """Adds the exchanges of cassettes to a folder, and counts them. An exchange that an earlier
-    import added is not added again."""
+    import added is not added again: of *n* equal ones in a cassette, *m* of which the folder has
+    from that cassette, *n* - *m* are added."""
 
     def __init__(self, folder: Path) -> None:
         """Raises CommandError where *folder* has files that are no recordings."""
+        from images_emulator.recordings.cassettes.cassette_import import cassette_of  # noqa: PLC0415
         from images_emulator.recordings.folder import RecordingFolder, read_folder  # noqa: PLC0415
 
         self.folder = RecordingFolder(folder)
         self.present: dict[str, list[Recording]] = {}
-        """The recordings that the folder had, by their source."""
+        """The recordings that the folder had, by their cassettes. `_contents_of` takes them out."""
+        self.contents: dict[str, list[object]] = {}
+        """See `_contents_of`."""
         self.added = 0
         self.unchanged = 0
         self.others = 0
         self.has_failed = False
         try:
             for recording in read_folder(folder) if folder.is_dir() else ():
-                self.present.setdefault(recording.source, []).append(recording)
+                self.present.setdefault(cassette_of(recording), []).append(recording)
         except (OSError, ValueError) as error:
             raise CommandError(str(error)) from error
 
@@ -89,16 +94,27 @@ class _Importer:
 
     def _add_recordings(self, imported: CassetteImport) -> tuple[int, list[str]]:
         """The number of added recordings, and sentences about those that cannot be added."""
+        from images_emulator.recordings.cassettes.cassette_import import (  # noqa: PLC0415
+            cassette_of,
+            content_of,
+        )
         from images_emulator.recordings.redaction import Redactor  # noqa: PLC0415
 
         redactor, added, problems = Redactor(), 0, [*imported.problems]
+        # Nearly always one cassette: its name is redacted, too, by what each recording has in it.
+        present: dict[str, Counter[object]] = {}
         for recording in imported.recordings:
             try:
                 redacted = redactor.redact(recording)
-                if self._is_present(redacted):
+                cassette, content = cassette_of(redacted), content_of(redacted)
+                if cassette not in present:
+                    present[cassette] = Counter(self._contents_of(cassette))
+                if present[cassette][content]:
+                    present[cassette][content] -= 1
                     self.unchanged += 1
                 else:
                     self.folder.add(redacted)
+                    self._contents_of(cassette).append(content)
                     added += 1
             except ValueError as error:
                 problems.append(f"{recording.source.rpartition(', ')[2]}: {error}")
@@ -107,11 +123,14 @@ class _Importer:
         self.added += added
         return added, problems
 
-    def _is_present(self, recording: Recording) -> bool:
+    def _contents_of(self, cassette: str) -> list[object]:
+        """What `content_of` gives for the recordings of *cassette* that the folder has. Raises
+        OSError and ValueError where one of them cannot be read."""
         from images_emulator.recordings.cassettes.cassette_import import content_of  # noqa: PLC0415
 
-        present = self.present.get(recording.source, ())
-        return content_of(recording) in map(content_of, present)
+        if cassette not in self.contents:
+            self.contents[cassette] = [*map(content_of, self.present.pop(cassette, ()))]
+        return self.contents[cassette]
 
     def _complain(self, sentence: str) -> None:
         self.has_failed = True

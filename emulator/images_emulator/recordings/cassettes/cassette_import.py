@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
@@ -22,6 +23,10 @@ from images_emulator.recordings.recording import (
     RecordedResponse,
     Recording,
 )
+
+_NUMBER_MARK: Final = ", interaction "
+"""The words between the cassette and the number of the interaction, in the source of a recording.
+"""
 
 
 class CassetteImport(Immutable):
@@ -54,14 +59,17 @@ def cassette_files(paths: Sequence[Path]) -> Iterator[tuple[Path, bool]]:
 def import_cassette(path: Path) -> CassetteImport:
     """The recordings of the cassette in *path*. Raises what `read_cassette` raises."""
     cassette = read_cassette(path)
+    # The folder is part of the source because all Polly.JS recordings have the same file name.
+    # Resolved, so that the source is the same from every working directory.
+    file = path.resolve()
+    title = f"{cassette.kind}: {'/'.join(file.relative_to(file.anchor).parts[-2:])}"
     recordings: list[Recording] = []
     left_out: Counter[str] = Counter()
     # By the address of a URL: the number of the recording that has the URL in its answer, and the
     # URL as it stands there. Tools do not change the address.
     hosted: dict[tuple[str, str], tuple[int, str]] = {}
     for each in cassette.interactions:
-        # The folder is part of the source because all Polly.JS recordings have the same file name.
-        source = f"{cassette.kind}: {'/'.join(path.parts[-2:])}, interaction {each.number}"
+        source = f"{title}{_NUMBER_MARK}{each.number}"
         if target := served_target(each.recording.request.target):
             request = replace(each.recording.request, target=target)
             recording = replace(each.recording, request=request, source=source)
@@ -78,12 +86,20 @@ def import_cassette(path: Path) -> CassetteImport:
     return CassetteImport(cassette.kind, tuple(recordings), left_out, cassette.problems)
 
 
+def cassette_of(recording: Recording) -> str:
+    """The source of *recording* without the number of the interaction, which changes where others
+    are put in front of it. Equal for all recordings of one cassette. A recording that is of no
+    cassette has its whole source."""
+    return recording.source.rpartition(_NUMBER_MARK)[0] or recording.source
+
+
 def content_of(recording: Recording) -> tuple[object, ...]:
-    """The values that identify an interaction: they are equal in all its recordings, also after one
-    was written and read again."""
+    """The values that identify an interaction within its cassette: they are equal in all its
+    recordings, also after one was written and read again. Interactions of one cassette may have
+    equal values, too. Bodies are in it as their SHA-256."""
     request, response = recording.request, recording.response
-    answer = (response.status, response.body) if response else recording.error
-    return recording.source, request.method, request.target, request.body, answer
+    answer = (response.status, sha256(response.body).digest()) if response else recording.error
+    return request.method, request.target, sha256(request.body).digest(), answer
 
 
 def _pattern() -> re.Pattern[str]:
