@@ -8,7 +8,7 @@ import logging
 import shutil
 import zlib
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
@@ -451,7 +451,7 @@ def test_call_recorded_often_is_played_in_order_then_its_last(play: Play) -> Non
 async def test_a_call_during_a_reset_is_none_of_those_after_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    replay = Replay(MemoryRecordings, Settings(), MemoryStore(), {}, lambda _: None)
+    (replay,) = replays_of(MemoryStore(), ["1", "2"])
     clear, during = replay._counters.clear, []
 
     async def clear_after_a_call() -> None:
@@ -1660,13 +1660,22 @@ def test_described_exchange_answers_its_own_call(name: str, exchanges: Server) -
 # --- stores
 
 
+def replays_of(store: Store, *folders: Sequence[str]) -> list[Replay]:
+    """Replays as processes that share *store* have them. Each has read recordings of the names
+    that one of *folders* has."""
+
+    def replay(names: Sequence[str]) -> Replay:
+        recordings = MemoryRecordings(replace(recording_of(FOX), name=name) for name in names)
+        made = Replay(lambda: recordings, Settings(), store, {}, lambda identity: None)
+        made.prepare()
+        return made
+
+    return [*map(replay, folders)]
+
+
 async def test_recordings_are_counted_in_the_store(store: Store) -> None:
     """Processes that share a store play each recording once."""
-    settings = Settings()
-    recordings = MemoryRecordings([recording_of(FOX), recording_of(FOX), recording_of(FOX)])
-    one, other = (
-        Replay(lambda: recordings, settings, store, {}, lambda identity: None) for _ in range(2)
-    )
+    one, other = replays_of(store, *[["1", "2", "3"]] * 2)
     places = (0, 1, 2)
     assert await one.claim_next(places) == 0
     assert await other.claim_next(places) == 1
@@ -1674,6 +1683,17 @@ async def test_recordings_are_counted_in_the_store(store: Store) -> None:
     assert await other.claim_next(places) == 2
     await other.reset()
     assert await one.claim_next(places) == 0
+
+
+async def test_recordings_are_counted_by_their_files_whenever_a_process_read_the_folder(
+    store: Store,
+) -> None:
+    """The names have characters that a key in Redis cannot have."""
+    one, other = replays_of(store, ["2 fox\udcff", "3 é\n"], ["1 ship", "2 fox\udcff", "3 é\n"])
+    assert await other.claim_next((0,)) == 0
+    assert await one.claim_next((0, 1)) == 0
+    assert await other.claim_next((1, 2)) == 2
+    assert await one.claim_next((0, 1)) == 1
 
 
 # --- recordings that are odd

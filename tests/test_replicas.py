@@ -265,6 +265,39 @@ def test_reset_of_one_replica_empties_the_caches_of_the_other(
     assert [len(each) for each in caches] == [0, 0]
 
 
+def test_replicas_that_read_a_folder_at_different_times_count_the_same_recordings(
+    tmp_path: Path, http: httpx2.Client
+) -> None:
+    def save(name: str, prompt: str) -> None:
+        body = {"json": {"model": "dall-e-2", "prompt": prompt}}
+        request = {"method": "POST", "target": "/v1/images/generations", "body": body}
+        request["headers"] = {"content-type": "application/json"}
+        response = {"status": 200, "body": {"text": name}}
+        document = {"version": 1, "request": request, "response": response}
+        (tmp_path / f"{name}.json").write_text(json.dumps(document))
+
+    def played(server: Server, prompt: str) -> str:
+        body = {"model": "dall-e-2", "prompt": prompt}
+        return http.post(f"{server.base_url}/images/generations", json=body).text
+
+    settings: dict[str, Any] = {
+        "store": shared_redis().url,
+        "store_name": new_store_name(),
+        "replay": tmp_path,
+    }
+    save("0002 fox", "a fox")
+    save("0003 fox", "a fox")
+    with Server(**settings) as one:
+        save("0001 ship", "a ship")
+        with Server(**settings) as other:
+            assert played(other, "a ship") == "0001 ship"
+            assert [played(each, "a fox") for each in (one, other, one)] == [
+                "0002 fox",
+                "0003 fox",
+                "0003 fox",
+            ]
+
+
 def test_replicas_of_another_store_name_are_other_emulators(http: httpx2.Client) -> None:
     url = shared_redis().url
     for one, _ in replicas_of(url):

@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Lock
 from time import monotonic
 from typing import Any, Final, NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging.decode_limits import DecodeLimits
@@ -41,7 +41,7 @@ meanwhile, and a reading may take as long."""
 
 class _Play(NamedTuple):
     """The quota of the recording at a *position*: the recording is played once in its order. *key*
-    is the key of its counter."""
+    is the key of its counter, which all processes of a store have for the file."""
 
     key: str
     position: int
@@ -213,9 +213,15 @@ class Replay:
         the store is away."""
         # A counter that begins anew has another key, as `Counters` of `store.py` wants it.
         run = self._run.value
-        plays = (_Play(f"{run}-{position}", position) for position in positions)
+        plays = (_Play(f"{run}-{self._file_key(position)}", position) for position in positions)
         granted = (await self._counters.claim(plays)).granted
         return granted[0].position if granted else positions[-1]
+
+    def _file_key(self, position: int) -> str:
+        """The name of the file of the recording at *position*, in a form that a counter's key can
+        have. Another process, which read the folder at another time, has other positions."""
+        # A name of a file may have any bytes.
+        return quote(self.index.names[position], safe="", errors="surrogateescape")
 
     def picture_at(self, path: str, query: str) -> RecordedPicture | None:
         """The hosted picture at the *path* and *query* of this server, or else the last one at that
