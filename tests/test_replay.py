@@ -6,14 +6,15 @@ import gzip
 import json
 import logging
 import shutil
+import socket
 import zlib
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from threading import current_thread
+from threading import Event, current_thread
 from time import perf_counter
 from typing import Any, cast
 
@@ -46,6 +47,7 @@ from images_emulator.web.images_api import ImagesAPI
 from images_emulator.web.playback import playback
 from tests.conftest import KEY
 from tests.pictures import BLUE, GREEN, RED, encoded, half_clear, opened, png
+from tests.raw_upstream import raw_upstream
 from tests.waiting import until
 from tests.wire import answer_of, answer_to, exchange, headers_of
 
@@ -55,6 +57,7 @@ VARIATIONS = "/v1/images/variations"
 DEPLOYMENT = "/openai/deployments/gpt-image-1"
 FOLDER = Path(__file__).parent.parent / "fixtures" / "exchanges"
 FOX = {"model": "gpt-image-2", "prompt": "A red fox", "size": "1024x1024"}
+KEYED = {"Authorization": f"Bearer {KEY}"}
 STREAM = {"model": "gpt-image-1", "prompt": "A fox", "stream": True, "partial_images": 2}
 
 Pixel = tuple[int, int, int]
@@ -1486,6 +1489,133 @@ def test_miss_is_forwarded_recorded_and_played_from_then_on(server: Server, tmp_
     assert len([*folder.glob("*.json")]) == 2
     with Server(replay=folder, delay=False, on_miss="refuse") as player:
         assert answer_to(player.url, "POST", GENERATIONS, FOX).body == answer_of(first).body
+
+
+def test_call_that_is_sent_again_at_once_is_forwarded_once(server: Server, tmp_path: Path) -> None:
+    prompts = [f"A fox {number}" for number in range(10)]
+    with recording_misses(tmp_path, server.base_url) as player, httpx2.Client() as http:
+        for prompt in prompts:
+            for _ in range(3):
+                answered = http.post(
+                    player.url + GENERATIONS, json={**FOX, "prompt": prompt}, headers=KEYED
+                )
+                assert answered.status_code == 200
+    assert len(server.requests) == len(prompts)
+
+
+def recording_misses(folder: Path, upstream: str, **settings: Any) -> Server:
+    """A server that forwards calls without a recording to *upstream*, and adds its answers to
+    *folder*."""
+    settings = {"upstream_api_key": "sk-mine", "delay": False, **settings}
+    return Server(replay=folder, on_miss="record", upstream=upstream, **settings)
+
+
+class SlowUpstream:
+    """An API whose answers have a picture by URL. It sends no picture, and no second half of an
+    event stream, before `release`."""
+
+    def __init__(self) -> None:
+        self.prompts: list[str] = []
+        """The prompts of the calls, in their order."""
+        self.release = Event()
+        self.url = ""
+
+    def answer(self, connection: socket.socket, request: bytes) -> None:
+        kind, status, body = "application/json", 200, b'{"data": [{"url": "%s/a.png"}]}'
+        if request.startswith(b"GET"):
+            self.release.wait(30)
+        else:
+            prompt = json.loads(request.partition(b"\r\n\r\n")[2])["prompt"]
+            self.prompts.append(prompt)
+            status = 429 if prompt == "busy" else 200
+            kind = "text/event-stream" if prompt == "stream" else kind
+        body = body.replace(b"%s", self.url.encode())
+        head = f"HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+        connection.sendall(head.encode() + body[:9])
+        if kind == "text/event-stream":
+            self.release.wait(30)
+        connection.sendall(body[9:])
+
+
+@pytest.fixture
+def slow() -> Iterator[SlowUpstream]:
+    upstream = SlowUpstream()
+    with raw_upstream(upstream.answer) as upstream.url:
+        yield upstream
+        upstream.release.set()
+
+
+@pytest.fixture
+def in_thread() -> Iterator[Callable[..., Future[int]]]:
+    """Sends a call with a prompt to a URL beside the test, for its status."""
+
+    def send(url: str, prompt: str) -> int:
+        body = {**FOX, "prompt": prompt}
+        return httpx2.post(url + GENERATIONS, json=body, headers=KEYED, timeout=30).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        yield lambda url, prompt: pool.submit(send, url, prompt)
+
+
+@pytest.mark.parametrize("namespace", ["", "/ns/other"])
+def test_only_the_same_call_waits_for_a_recording_that_is_still_to_be_kept(
+    namespace: str, slow: SlowUpstream, tmp_path: Path, in_thread: Callable[..., Future[int]]
+) -> None:
+    with recording_misses(tmp_path, slow.url) as player:
+        assert in_thread(player.url, "x").result(30) == 200
+        again = in_thread(player.url + namespace, "x")
+        # Another prompt, and answers that are not kept.
+        for prompt, status in (("y", 200), ("busy", 429), ("busy", 429)):
+            assert in_thread(player.url, prompt).result(30) == status
+        assert not again.done()
+        slow.release.set()
+        assert again.result(30) == 200
+    assert slow.prompts == ["x", "y", "busy", "busy"]
+
+
+def test_call_of_a_client_that_has_left_is_not_paid_again(
+    slow: SlowUpstream, tmp_path: Path, in_thread: Callable[..., Future[int]]
+) -> None:
+    with recording_misses(tmp_path, slow.url) as player:
+        url, body = player.url + GENERATIONS, {**FOX, "prompt": "stream"}
+        with httpx2.stream("POST", url, json=body, headers=KEYED) as response:
+            # An iterator that is dropped closes the connection.
+            chunks = response.iter_raw()
+            next(chunks)
+            # Beside a call whose client is there, the same call is one of its own.
+            beside = in_thread(player.url, "stream")
+            until(lambda: len(slow.prompts) == 2)
+        again = in_thread(player.url, "stream")
+        assert in_thread(player.url, "busy").result(30) == 429
+        slow.release.set()
+        assert (beside.result(30), again.result(30)) == (200, 200)
+    assert slow.prompts == ["stream", "stream", "busy"]
+
+
+@pytest.mark.slow
+def test_call_whose_client_leaves_while_it_waits_for_a_recording_is_not_forwarded(
+    slow: SlowUpstream,
+    tmp_path: Path,
+    in_thread: Callable[..., Future[int]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(RecordingFolder, "add", fail)
+    with recording_misses(tmp_path, slow.url) as player:
+        assert in_thread(player.url, "x").result(30) == 200
+        with pytest.raises(httpx2.ReadTimeout):
+            httpx2.post(
+                player.url + GENERATIONS, json={**FOX, "prompt": "x"}, headers=KEYED, timeout=0.5
+            )
+        until(lambda: [call.outcome for call in player.requests] == ["answered", "gone"])
+        assert slow.prompts == ["x"]
+        # What cannot be kept is forwarded again.
+        again = in_thread(player.url, "x")
+        slow.release.set()
+        assert again.result(30) == 200
+    assert slow.prompts == ["x", "x"]
 
 
 @pytest.mark.parametrize(

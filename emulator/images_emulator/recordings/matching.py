@@ -18,7 +18,7 @@ At the last two levels, a recorded error answers only where no other recording m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from images_emulator.contract.operations import JSON, image_operation_at
@@ -263,6 +263,14 @@ class RecordingIndex:
         ]
         near.sort(key=lambda each: len(each.differences))
         return Miss(compared.title, tuple(near[:MAX_NEAREST]))
+
+
+def group_of(compared: ComparedCall, level: ReplayMatch) -> Hashable:
+    """What a call shares with all recordings that match it at *level*. No recording of one of two
+    calls with different groups answers the other."""
+    if level is ReplayMatch.OPERATION:
+        return compared.operation_key
+    return compared.operation_key, compared.prompt
 
 
 def compared_call_of(request: RecordedRequest) -> ComparedCall:

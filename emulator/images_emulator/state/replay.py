@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from copy import copy
 from functools import cache
@@ -13,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 from images_emulator.contract.request import ImageRequest
+from images_emulator.exchange.connection import Connection
 from images_emulator.imaging.decode_limits import DecodeLimits
 from images_emulator.imaging.image_loader import PillowImageLoader
 from images_emulator.recordings.compared_call import ComparedCall, Resolver
@@ -59,6 +61,27 @@ class RecordedPicture(NamedTuple):
     download_index: int
 
 
+class PendingRecording:
+    """The recording of a call that is forwarded, from the arrival of the call until it is kept, or
+    it is known that none will be. *group* is that of `group_of`. A call in process has no
+    *connection*."""
+
+    def __init__(self, group: Hashable, connection: Connection | None) -> None:
+        self.group = group
+        self._connection = connection
+        self.is_answered = False
+        """Whether all bytes of the answer have left, or are about to."""
+        self.end: Future[None] = Future()
+        """Done when nothing is pending any more. Event loops of several threads may wait for
+        it."""
+
+    @property
+    def is_over_for_client(self) -> bool:
+        """Whether the client has its answer or has left. It may send the same call again then."""
+        left = self._connection is not None and self._connection.is_closing()
+        return self.is_answered or left
+
+
 class _SharedIndex:
     """The index that finds recordings. Several namespaces share it."""
 
@@ -75,6 +98,7 @@ class _SharedIndex:
         """The time, by `monotonic`, at which recordings that could not be read are read again."""
         self.preparing = Lock()
         """Held while the recordings are read or added to."""
+        self.pending: set[PendingRecording] = set()
 
     def forget_hosted(self) -> None:
         """Forget what `note_hosted` has noted."""
@@ -151,6 +175,11 @@ class Replay:
     def failure(self) -> str:
         """Why the recordings could not be read; empty where they could."""
         return self._shared.failure
+
+    @property
+    def pending(self) -> set[PendingRecording]:
+        """The recordings that will be added, unless something fails."""
+        return self._shared.pending
 
     @property
     def recordings(self) -> RecordingSource:

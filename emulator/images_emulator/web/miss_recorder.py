@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -11,10 +12,11 @@ from starlette.types import Message, Receive, Scope, Send
 
 from images_emulator.contract import emulator_errors
 from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
+from images_emulator.exchange.waits import wait_for_disconnect
 from images_emulator.recordings.folder import RecordingFolder, read_recording
 from images_emulator.recordings.recording import TRANSIENT_STATUSES, Recording
 from images_emulator.settings import Settings
-from images_emulator.state.replay import Replay
+from images_emulator.state.replay import PendingRecording, Replay
 from images_emulator.web.record_proxy import RecordingResult, RecordProxy
 from images_emulator.web.server_names import ServerNames
 from images_emulator.web.upstream import Upstream
@@ -29,9 +31,9 @@ key."""
 
 
 class MissRecorder:
-    """An application that forwards calls to the upstream of the *settings*. It adds their
-    recordings to the folder and to *replay*, and then calls *on_kept*. The next call of the kind is
-    played.
+    """Forwards calls to the upstream of the *settings*. It adds their recordings to the folder and
+    to *replay*, and then calls *on_kept*. The next call of the kind is played, also one that comes
+    before the recording is kept: see `wait_for_recordings`.
 
     Results that may differ at the next try are passed on and not kept: answers about a key,
     answers that depend on the moment, and connections that failed. Raises ValueError where the
@@ -70,7 +72,36 @@ class MissRecorder:
         """The host of the upstream."""
         return self._upstream.api.host
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def wait_for_recordings(self, group: Hashable, receive: Receive) -> bool:
+        """Wait for the recordings that may answer a call of this *group* and are still to be kept:
+        those of calls that are over for their clients, as far as now known. A client that sends
+        calls one after the other pays once for equal ones. Calls beside each other do not wait.
+
+        Return False where the client of the call leaves meanwhile.
+        """
+        ends = [
+            asyncio.wrap_future(each.end)
+            for each in [*self._replay.pending]
+            if each.group == group and each.is_over_for_client
+        ]
+        if not ends:
+            return True
+        waiting = asyncio.ensure_future(asyncio.wait(ends))
+        leaving = asyncio.ensure_future(wait_for_disconnect(receive))
+        try:
+            await asyncio.wait((waiting, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if leaving.done():
+                await leaving  # raises where nothing tells whether the client has left
+                return False
+            return True
+        finally:
+            waiting.cancel()
+            leaving.cancel()
+
+    async def forward(self, group: Hashable, scope: Scope, receive: Receive, send: Send) -> None:
+        """Forward a call, whose *group* is that of `group_of`, and record it. No call waits for the
+        recording of a call that a recording matches, but which cannot be played: its *group* is
+        None."""
         exchange = exchange_of(scope)
         exchange.goes_to_upstream = exchange.has_recorded_headers = exchange.body_may_change = True
         messages = _body_messages(exchange.chunks or ())
@@ -78,7 +109,36 @@ class MissRecorder:
         async def receive_again() -> Message:
             return next(messages, None) or await receive()
 
-        await self._proxy(scope, receive_again, send)
+        pending = PendingRecording(group, exchange.connection)
+        self._replay.pending.add(pending)
+        missing_bytes: int | None = None
+        is_complete = False
+
+        def end() -> None:
+            if pending in self._replay.pending:
+                self._replay.pending.remove(pending)
+                pending.end.set_result(None)
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal missing_bytes, is_complete
+            if message["type"] == "http.response.start":
+                missing_bytes = _content_length(message["headers"])
+                if message["status"] in _NOT_KEPT:
+                    end()
+            elif message["type"] == "http.response.body":
+                is_complete = not message.get("more_body")
+                if missing_bytes is not None:
+                    missing_bytes -= len(message.get("body", b""))
+                # A client that knows the length does not wait for the last message.
+                if is_complete or (missing_bytes is not None and missing_bytes <= 0):
+                    pending.is_answered = True
+            await send(message)
+
+        try:
+            await self._proxy.forward(scope, receive_again, send_and_note, end)
+        finally:
+            if not is_complete:
+                end()
 
     async def finish(self) -> None:
         """Wait until all recordings are kept, and close the connections to the upstream."""
@@ -93,6 +153,13 @@ class MissRecorder:
         self._replay.add(read_recording(path))
         self._on_kept()
         return path
+
+
+def _content_length(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
+    """The length in the *headers* of an answer, whose names are in lower case; None where they have
+    none."""
+    lengths = (value for name, value in headers if name == b"content-length" and value.isdigit())
+    return next(map(int, lengths), None)
 
 
 def _body_messages(chunks: tuple[bytes, ...]) -> Iterator[Message]:

@@ -89,6 +89,17 @@ class RecordProxy:
             except APIError as error:
                 await self._refuse(error, scope, send)
                 return
+        await self.forward(scope, receive, send)
+
+    async def forward(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        on_end: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Forward a call, whatever page it is of. *on_end* is called on the event loop when its
+        recording is saved, or is not to be saved, or could not be: maybe long after the answer."""
         call = self._upstream.call(scope)
         try:
             with suppress(ClientDisconnect):
@@ -100,8 +111,10 @@ class RecordProxy:
                 self._last = saving
                 self._saving.add(saving)
                 saving.add_done_callback(self._saving.discard)
+                saving.add_done_callback(lambda _: on_end())
             else:
                 call.close()
+                on_end()
 
     async def _refuse(self, error: APIError, scope: Scope, send: Send) -> None:
         for message in error_messages(error):

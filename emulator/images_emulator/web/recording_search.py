@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
@@ -23,6 +23,7 @@ from images_emulator.recordings.matching import (
     Miss,
     RecordingMatch,
     compared_call_of,
+    group_of,
     parsed_call_of,
 )
 from images_emulator.recordings.recorded_credentials import redacting_headers
@@ -51,10 +52,12 @@ _STRICT: Final = (ReplayMatch.EXACT, ReplayMatch.REQUEST)
 
 class SearchResult(NamedTuple):
     """The match or the miss of a call, and the request of the call. *request* is None where the
-    call makes no images, or has a mistake that its policy does not forgive."""
+    call makes no images, or has a mistake that its policy does not forgive. *group* is that of
+    `group_of`; None where the recordings cannot be read."""
 
     match_or_miss: RecordingMatch | Miss
     request: ImageRequest | None
+    group: Hashable = None
 
 
 class RecordingSearch:
@@ -148,7 +151,7 @@ class RecordingSearch:
                 request = self._resolver(exchange).lenient_request(compared, call)
             if request:
                 request = replace(request, as_of=policy.as_of, day=policy.day)
-            return SearchResult(outcome, request)
+            return SearchResult(outcome, request, group_of(compared, self.replay.level))
 
         if operation and operation.reads_uploads:
             return await self.emulator.renderer.run_in_decoder(search)

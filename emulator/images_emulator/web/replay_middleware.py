@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -124,6 +124,7 @@ class ReplayMiddleware:
             else:
                 await self._send_download(hosted, exchange, scope, receive, send)
             return
+        count = self.replay.index.count
         result = await self._search.find(exchange, scope, receive)
         if result is None:
             await self.app(scope, receive, send)
@@ -133,11 +134,16 @@ class ReplayMiddleware:
             await self.app(scope, receive, send)
             if exchange.own_answer_search is not OwnAnswerSearch.NONE_FOUND:
                 return
+        if isinstance(result.match_or_miss, Miss) and self._miss_recorder:
+            if not await self._miss_recorder.wait_for_recordings(result.group, receive):
+                return
+            if self.replay.index.count != count:
+                result = await self._search.find(exchange, scope, receive) or result
         if isinstance(result.match_or_miss, RecordingMatch):
             await self._play(result.match_or_miss, result.request, exchange, scope, receive, send)
         else:
             self._note_miss(result.match_or_miss, exchange)
-            await self._answer_miss(exchange, self.app, scope, receive, send)
+            await self._answer_miss(exchange, self.app, scope, receive, send, result.group)
 
     async def _may_have_own_answer(self, result: SearchResult, exchange: ServedExchange) -> bool:
         """Whether a step of the scenario has an answer for the call. Such an answer goes before a
@@ -359,19 +365,26 @@ class ReplayMiddleware:
         exchange.near_misses = (*exchange.near_misses, *near_misses)
         exchange.recording_miss = str(miss)
 
-    async def _answer_miss(
-        self, exchange: ServedExchange, app: ASGIApp, scope: Scope, receive: Receive, send: Send
+    async def _answer_miss(  # noqa: PLR0917 - the three of ASGI, and what is answered how
+        self,
+        exchange: ServedExchange,
+        app: ASGIApp,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        group: Hashable = None,
     ) -> None:
         """Answer a call that has a `recording_miss`, as the setting `on_miss` says: refuse it,
         forward it to the upstream (which `recording_miss` then says), or let *app* answer it, with
-        a notice. Raises APIError where it is refused."""
+        a notice. *group* is that of a call that no recording matches. Raises APIError where it is
+        refused."""
         sentence = exchange.recording_miss or ""
         if self.emulator.settings.on_miss == OnMiss.REFUSE:
             raise emulator_errors.no_recording(reason=sentence)
         if self._miss_recorder:
             self._miss_recorder.check(exchange)
             exchange.recording_miss = f"{sentence}; it is forwarded to {self._miss_recorder.host}"
-            await self._miss_recorder(scope, receive, send)
+            await self._miss_recorder.forward(group, scope, receive, send)
             return
         notice = NOTICE_HEADER, header_value(sentence, MAX_NOTICE_CHARS)
 
