@@ -1618,6 +1618,42 @@ def test_call_whose_client_leaves_while_it_waits_for_a_recording_is_not_forwarde
     assert slow.prompts == ["x", "x"]
 
 
+def test_what_one_server_has_recorded_is_played_by_another_with_the_same_folder(
+    server: Server, tmp_path: Path
+) -> None:
+    body = {**FOX, "prompt": "A fox of another day"}
+    other_day = replace(recording_of(body), as_of="2025-05-01")
+    with (
+        recording_misses(tmp_path, server.base_url) as one,
+        recording_misses(tmp_path, server.base_url) as other,
+    ):
+        first = answer_to(one.url, "POST", GENERATIONS, FOX)
+        until(lambda: any(tmp_path.glob("*.json")))
+        RecordingFolder(tmp_path).add(replace(other_day, settings={"as_of": "2025-05-01"}))
+        for _ in range(2):
+            again = answer_to(other.url, "POST", GENERATIONS, FOX)
+            assert again.parts[0].data == first.body
+        # Its conditions are not those of the server.
+        answer_to(other.url, "POST", GENERATIONS, body)
+        names = [call.recording for call in other.requests]
+    assert names == ["0001-generations-a-red-fox"] * 2 + [None]
+    assert len(server.requests) == 2
+
+
+def test_no_call_is_forwarded_while_a_new_file_cannot_be_read(
+    server: Server, tmp_path: Path
+) -> None:
+    with recording_misses(tmp_path, server.base_url) as player:
+        file = tmp_path / "0001-fox.json"
+        file.write_text("{")
+        refused = answer_to(player.url, "POST", GENERATIONS, FOX)
+        assert (refused.status, server.requests) == (404, [])
+        assert f"the recordings cannot be read: {file}:1: is no JSON".encode() in refused.body
+        file.unlink()
+        assert answer_to(player.url, "POST", GENERATIONS, FOX).status == 200
+    assert len(server.requests) == 1
+
+
 @pytest.mark.parametrize(
     "fault",
     ["rate_limit_exceeded", "server_error", "invalid_api_key", "connection_reset", "truncated"],

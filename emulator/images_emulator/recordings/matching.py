@@ -95,7 +95,7 @@ class Miss(NamedTuple):
 
 class RecordingIndex:
     """Finds the recordings that match a call, among *recordings* in their order. A recording that
-    does not pass *may_be_played* answers no call; `add` does not ask it. *note* is called with each
+    does not pass *may_be_played* answers no call. *note* is called with each
     recording that may be played and its position, before it can be found. Threads may share the
     index; see `add`.
 
@@ -110,11 +110,14 @@ class RecordingIndex:
         note: Callable[[int, Recording], None] = lambda position, recording: None,
     ) -> None:
         self.recordings = recordings
+        self._may_be_played = may_be_played
         self._note = note
         self._resolver = resolver
         self._calls: dict[int, ComparedCall] = {}
         self.names: dict[int, str] = {}
-        """The names of the recordings by their positions."""
+        """The names of the recordings that may be played, by their positions."""
+        self.all_names: set[str] = set()
+        """The names of all recordings."""
         self._days: dict[int, str] = {}
         """The day of each recording that has one, by its position."""
         self._failed: set[int] = set()
@@ -123,8 +126,9 @@ class RecordingIndex:
         self._by_operation: dict[OperationKey, list[int]] = {}
         self._by_prompt: dict[tuple[OperationKey, str | None], list[int]] = {}
         for position, recording in enumerate(recordings.summaries()):
+            self.all_names.add(recording.name)
             if may_be_played(recording):
-                self._add(position, recording)
+                self._add(position, recording, compared_call_of(recording.request))
         self.count = len(recordings)
         """The number of recordings, played or not; a cache of search results has it in the key.
         It grows only once an added recording can be found."""
@@ -133,12 +137,16 @@ class RecordingIndex:
         """Add a recording after the others. One thread at a time may do so, others may search
         meanwhile. Raises ValueError where its request cannot be made from its files."""
         position = len(self.recordings)
+        is_played = self._may_be_played(recording)
+        call = compared_call_of(recording.request) if is_played else None
         self.recordings.add(recording)
-        self._add(position, recording)
+        self.all_names.add(recording.name)
+        if call:
+            self._add(position, recording, call)
         self.count = position + 1
 
-    def _add(self, position: int, recording: Recording) -> None:
-        call = compared_call_of(recording.request)
+    def _add(self, position: int, recording: Recording, call: ComparedCall) -> None:
+        """Let *recording* answer calls. *call* is its request."""
         self._note(position, recording)
         self._calls[position] = call
         self.names[position] = recording.name

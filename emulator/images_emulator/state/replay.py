@@ -98,6 +98,7 @@ class _SharedIndex:
         """The time, by `monotonic`, at which recordings that could not be read are read again."""
         self.preparing = Lock()
         """Held while the recordings are read or added to."""
+        self.saving = Lock()
         self.pending: set[PendingRecording] = set()
 
     def forget_hosted(self) -> None:
@@ -182,6 +183,12 @@ class Replay:
         return self._shared.pending
 
     @property
+    def saving(self) -> Lock:
+        """Held while a file of a recording is made and added, and while the files that are new in
+        the folder are looked for: they are not those of recordings that are about to be added."""
+        return self._shared.saving
+
+    @property
     def recordings(self) -> RecordingSource:
         """The recordings, in the order of the folder."""
         return self.index.recordings
@@ -227,8 +234,8 @@ class Replay:
             self._shared.is_prepared = True
 
     def add(self, recording: Recording) -> None:
-        """Let *recording* answer calls from now on, too. Any thread may call this. Raises
-        ValueError where its request cannot be made of its files."""
+        """Let *recording* answer calls from now on, too, unless its conditions differ. Any thread
+        may call this. Raises ValueError where its request cannot be made of its files."""
         with self._shared.preparing:
             self.index.add(recording)
 

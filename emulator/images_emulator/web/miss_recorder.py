@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,11 @@ from starlette.types import Message, Receive, Scope, Send
 from images_emulator.contract import emulator_errors
 from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
 from images_emulator.exchange.waits import wait_for_disconnect
-from images_emulator.recordings.folder import RecordingFolder, read_recording
+from images_emulator.recordings.folder import (
+    RecordingFolder,
+    read_recording,
+    recording_paths,
+)
 from images_emulator.recordings.recording import TRANSIENT_STATUSES, Recording
 from images_emulator.settings import Settings
 from images_emulator.state.replay import PendingRecording, Replay
@@ -98,6 +103,21 @@ class MissRecorder:
             waiting.cancel()
             leaving.cancel()
 
+    def read_new_files(self) -> None:
+        """Add the recordings that another process has put into the folder since it was read. A file
+        that was read is not read again. Any thread may call this. Raises OSError and ValueError
+        where a file cannot be read."""
+        with self._replay.saving:
+            try:
+                paths = recording_paths(self._folder.folder)
+            except FileNotFoundError:
+                return
+            for path in paths:
+                if path.stem not in self._replay.index.all_names:
+                    with suppress(FileNotFoundError):
+                        self._replay.add(read_recording(path))
+                        self._on_kept()
+
     async def forward(self, group: Hashable, scope: Scope, receive: Receive, send: Send) -> None:
         """Forward a call, whose *group* is that of `group_of`, and record it. No call waits for the
         recording of a call that a recording matches, but which cannot be played: its *group* is
@@ -148,9 +168,10 @@ class MissRecorder:
         response = recording.response
         if response is None or response.end != "complete" or response.status in _NOT_KEPT:
             return None
-        path = self._folder.add(recording)
-        # Read again, so that its bodies do not stay in memory.
-        self._replay.add(read_recording(path))
+        with self._replay.saving:
+            path = self._folder.add(recording)
+            # Read again, so that its bodies do not stay in memory.
+            self._replay.add(read_recording(path))
         self._on_kept()
         return path
 

@@ -137,6 +137,7 @@ class ReplayMiddleware:
         if isinstance(result.match_or_miss, Miss) and self._miss_recorder:
             if not await self._miss_recorder.wait_for_recordings(result.group, receive):
                 return
+            await self._read_new_files(self._miss_recorder, exchange)
             if self.replay.index.count != count:
                 result = await self._search.find(exchange, scope, receive) or result
         if isinstance(result.match_or_miss, RecordingMatch):
@@ -347,6 +348,17 @@ class ReplayMiddleware:
         await send({"type": "http.response.body", "body": data})
 
     # --- a miss
+
+    async def _read_new_files(self, recorder: MissRecorder, exchange: ServedExchange) -> None:
+        """Read the recordings that other processes have added to the folder. Raises APIError where
+        one cannot be read: the call may be recorded already, and the upstream may ask money for
+        it."""
+        try:
+            await self.emulator.renderer.run_in_background(recorder.read_new_files)
+        except (OSError, ValueError) as error:
+            sentence = f"the recordings cannot be read: {error}"
+            exchange.recording_miss = sentence
+            raise emulator_errors.no_recording(reason=sentence) from error
 
     @staticmethod
     def _note_miss(miss: Miss, exchange: ServedExchange) -> None:
