@@ -130,6 +130,65 @@ def test_credentials_in_headers_of_an_answer_are_redacted(
 
 
 @pytest.mark.parametrize(
+    ("value", "redacted"),
+    [
+        ("https://app/x?token=hunter2secret", "https://app/x?token=REDACTED"),
+        ("https://h/v1/x?a=1&api_key=0123456789abcde#b", "https://h/v1/x?a=1&api_key=REDACTED#b"),
+        ("https://app/#access_token=abc&x=1", "https://app/#access_token=REDACTED&x=1"),
+        ("/x?go=/y?token=a?b&sig=c%3D", "/x?go=/y?token=REDACTED&sig=REDACTED"),
+        (
+            '<https://h/a?token=abc>; rel="next", <https://h/b?token=d>; rel="last"',
+            '<https://h/a?token=REDACTED>; rel="next", <https://h/b?token=REDACTED>; rel="last"',
+        ),
+        ("report-uri https://h/?%6Bey=a;b; x", "report-uri https://h/?%6Bey=REDACTED; x"),
+        ("https://u:hunter2@h/?key=a", "https://u:REDACTE@h/?key=REDACTED"),
+        ("/x?token=&limit=2&key", "/x?token=&limit=2&key"),
+        ("text/plain; token=abc&key=def", "text/plain; token=abc&key=def"),
+        ('"Not?A_Brand";key="99", a=b?c', '"Not?A_Brand";key="99", a=b?c'),
+    ],
+)
+@pytest.mark.parametrize("place", ["request", "response", "download"])
+def test_credentials_in_a_url_in_a_header_are_redacted(
+    value: str, redacted: str, place: str
+) -> None:
+    headers = (("Referer", value), ("location", value), ("operation-location", value))
+    recorded = recording(headers=headers if place == "request" else (), response=answer(b"{}"))
+    if place == "response":
+        recorded = replace(recorded, response=answer(b"{}", headers=headers))
+    elif place == "download":
+        recorded = replace(recorded, downloads=(RecordedDownload("http://x/", headers=headers),))
+    found = Redactor().redact(recorded)
+    assert found.response
+    shown = [*found.request.headers, *found.response.headers]
+    shown += [header for each in found.downloads for header in each.headers]
+    assert shown == [(name, redacted) for name, _ in headers]
+
+
+@pytest.mark.parametrize("place", ["request", "response", "download"])
+def test_a_credential_in_a_url_in_a_header_is_redacted_in_bodies(place: str) -> None:
+    headers = (("location", "https://h/x?api_key=hunter2%2Fsecret&token=short&q=unchanged"),)
+    said = b"hunter2/secret short unchanged"
+    recorded = recording(said, headers=headers if place == "request" else ())
+    if place == "response":
+        recorded = replace(recorded, response=answer(said, headers=headers))
+    elif place == "download":
+        download = RecordedDownload("http://x/", headers=headers, data=said)
+        recorded = replace(recorded, downloads=(download,))
+    found = Redactor().redact(recorded)
+    assert found.response
+    assert found.request.body == b"REDACTEDxxxxxx short unchanged"
+    assert place != "response" or found.response.body == found.request.body
+    assert [each.data for each in found.downloads] in ([], [found.request.body])
+
+
+@pytest.mark.parametrize("value", ["?token=,", "?a=", "#", "?", "&token=", "? token", "?token=?"])
+def test_a_long_header_is_searched_once(value: str) -> None:
+    """A search that began anew at each of them would take minutes."""
+    recorded = recording(headers=(("Referer", value * 10_000),))
+    assert Redactor().redact(recorded).request.headers[0][1].startswith(value[:1])
+
+
+@pytest.mark.parametrize(
     ("target", "redacted"),
     [
         ("/v1/models?api_key=abc&limit=2", "/v1/models?api_key=REDACTED&limit=2"),

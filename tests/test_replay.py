@@ -405,13 +405,15 @@ def test_call_with_a_key_in_its_prompt_is_answered_by_its_redacted_recording(
     assert asked(player, body) == '"fox"'
 
 
-@pytest.mark.parametrize("name", ["Authorization", "x-api-key", "OpenAI-Organization", "Cookie"])
+@pytest.mark.parametrize(
+    "name", ["Authorization", "x-api-key", "OpenAI-Organization", "Cookie", "Referer"]
+)
 @pytest.mark.parametrize("first", [0, 1], ids=["owner", "other"])
 def test_a_match_by_the_credential_of_one_client_is_none_for_another(
     name: str, first: int, play: Play
 ) -> None:
     own, other = "org-AnnasOwnSecret99", "org-NobodysSecret999"
-    values = {"Authorization": "Bearer {}", "Cookie": "session={}"}
+    values = {"Authorization": "Bearer {}", "Cookie": "session={}", "Referer": "/x?token={}"}
     body = {**FOX, "prompt": f"A fox with {own}"}
     recording = recording_of(body, '"fox"')
     headers = (*recording.request.headers, (name, values.get(name, "{}").format(own)))

@@ -1,5 +1,5 @@
-"""The credentials of one recording: what its headers, its query and the fields of its bodies name
-as such, and the names of organization, project and Azure resource."""
+"""The credentials of one recording: what its headers, their URLs, its query and the fields of its
+bodies name as such, and the names of organization, project and Azure resource."""
 
 from __future__ import annotations
 
@@ -42,6 +42,14 @@ AZURE_HOST: Final = re.compile(
 )
 """The name of an Azure resource, its only group, in the name of its host."""
 
+_URL_MARK: Final = re.compile("[?#]")
+"""Where the parameters of a URL begin."""
+
+_PARAMETER_NAME: Final = re.compile(r'[?#&]([^=?#&\x00-\x20<>"]*)=')
+"""The name of a parameter of a URL, its only group. It ends at characters that no URL has."""
+
+_PARAMETER_VALUE: Final = re.compile(r'[^#&\x00-\x20<>"]+')
+
 _SECRET_FIELD: Final = re.compile(
     rb'"([\w.\[\]-]{1,64})"(?:'
     rb'\s{0,8}:\s{0,8}"((?:[^"\r\n\\]|\\[^\r\n]){1,4096})'
@@ -70,10 +78,39 @@ def request_credentials(headers: Headers, target: str) -> tuple[list[str], list[
     return [key for key in dict.fromkeys(keys) if key], cookies(headers)
 
 
+def url_secrets(value: str) -> Iterator[tuple[int, int]]:
+    """Yield the start and end of each credential among the parameters that the URLs in the *value*
+    of a header have behind `?` or `#`. A comma or a semicolon at the end is not of the URL."""
+    mark = _URL_MARK.search(value)
+    position = mark.start() if mark else len(value)
+    while name := _PARAMETER_NAME.search(value, position):
+        position = name.end()
+        if is_secret_parameter(unquote_plus(name[1])):
+            found = _PARAMETER_VALUE.match(value, position)
+            secret = found[0].rstrip(",;") if found else ""
+            if secret:
+                yield position, position + len(secret)
+            position += len(secret)
+
+
+def url_credentials(headers: Headers) -> Iterator[str]:
+    """The credentials in the URLs in *headers*, as `url_secrets` finds them, that are long enough
+    to search for, both as they are and unescaped."""
+    for _, value in headers:
+        for start, end in url_secrets(value):
+            text = value[start:end]
+            plain = unquote_plus(text)
+            yield from (each for each in (text, plain) if len(each) >= MIN_KEY_CHARS)
+
+
 def redacting_headers(headers: Headers) -> Headers:
     """The *headers* of a request that decide what `Redactor.redacted` finds in its query and body:
     those with credentials, and the body's content coding. The others are left out."""
-    return tuple(header for header in headers if _decides(header[0].lower()))
+    return tuple(
+        (name, value)
+        for name, value in headers
+        if _decides(name.lower()) or any(url_secrets(value))
+    )
 
 
 @lru_cache(maxsize=1024)

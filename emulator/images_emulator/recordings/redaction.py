@@ -32,6 +32,8 @@ from images_emulator.recordings.recorded_credentials import (
     field_values,
     is_secret_parameter,
     request_credentials,
+    url_credentials,
+    url_secrets,
 )
 from images_emulator.recordings.recording import (
     Headers,
@@ -86,6 +88,9 @@ class Redactor:
         body, coding = _decoded(request.body, request.headers)
         texts = [*self._keys, *self._earlier_keys, *others, *cookies(answer_headers)]
         texts += [*field_values(body)]
+        download_headers = (each.headers for each in recording.downloads)
+        for headers in (request.headers, answer_headers, *download_headers):
+            texts += url_credentials(headers)
         texts += [name for name in names if _ACCOUNT_ID.fullmatch(name)]
         words = [name for name in resources if len(name) >= MIN_NAME_CHARS]
         refused = response is not None and response.status >= 400
@@ -172,7 +177,17 @@ def _header(name: str, value: str, search: CredentialSearch, but: frozenset[str]
         return filler(value.encode()).decode() if _ACCOUNT_ID.fullmatch(value) else REDACTED
     if name not in but and is_secret(name):
         return REDACTED if value else value
-    return search.redact(value.encode("latin-1")).decode("latin-1")
+    redacted = _without_url_secrets(value)
+    return search.redact(redacted.encode("latin-1")).decode("latin-1")
+
+
+def _without_url_secrets(value: str) -> str:
+    """The *value* of a header without the credentials among the parameters of its URLs."""
+    pieces, done = [], 0
+    for start, end in url_secrets(value):
+        pieces += [value[done:start], REDACTED]
+        done = end
+    return "".join(pieces) + value[done:] if pieces else value
 
 
 def _cookie(pair: str) -> str:
