@@ -522,6 +522,89 @@ def test_a_field_that_is_named_for_a_credential_is_redacted_whole(
     assert re.fullmatch(b"it was REDACTEDx*", redacted.response.body)
 
 
+def part(head: str, value: str, others: str = "") -> bytes:
+    """A form with a field *value* below *head*, after the field `prompt`."""
+    fields = [('form-data; name="prompt"', "A red fox"), (f"{head}{others}", value)]
+    parts = (f"--b\r\nContent-Disposition: {head}\r\n\r\n{text}\r\n" for head, text in fields)
+    return f"{''.join(parts)}--b--\r\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("head", "others"),
+    [
+        ('form-data; name="password"', ""),
+        ("form-data; name=password", ""),
+        ("form-data;name=password ; charset=utf-8", ""),
+        ('form-data; NAME = "password"', "\r\nContent-Type: text/plain"),
+    ],
+)
+@pytest.mark.parametrize(
+    "secret", ['abc"defghijklmnop', 'longsecret"rest-of-it', "line one\r\nline\ntwo", '"', "Straße"]
+)
+def test_a_field_of_a_form_that_is_named_for_a_credential_is_redacted_whole(
+    head: str, others: str, secret: str
+) -> None:
+    body = part(head, secret, others)
+    expected = "REDACTED".ljust(len(secret.encode()), "x")[: len(secret.encode())]
+    if len(secret) < 6:
+        expected = secret
+    redacted = Redactor().redact(recording(body, response=answer(f"it was {secret}".encode())))
+    assert redacted.request.body == part(head, expected, others)
+    assert redacted.response
+    assert redacted.response.body == f"it was {expected}".encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        part('form-data; name="image"; filename="secret-garden.jpg"', "\xff\xd8 the picture"),
+        part('form-data; filename="my.key"; name="image"', "the picture"),
+        part('form-data; name="prompt"', 'name="token"\r\n\r\nA fox in the snow'),
+        part('form-data; name="monkeys"', "A fox in the snow"),
+        b'{"token": 12345, "total_tokens": 1234567, "created": 1750429274}',
+        b'{"names": ["token"\r\n\r\n], "prompt": "A fox in the snow"}',
+    ],
+)
+def test_what_is_no_field_of_a_credential_stays(body: bytes) -> None:
+    assert Redactor().redact(recording(body)).request.body == body
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\n"])
+@pytest.mark.parametrize(("number", "redacted"), [("12345678", 99999999), ("-1.5e+10", -9.9e99)])
+def test_a_number_that_is_named_for_a_credential_is_redacted(
+    blank: str, number: str, redacted: float
+) -> None:
+    body = f'{{"password":{blank}{number},"n":1}}'.encode()
+    found = Redactor().redact(recording(body, response=answer(f"was {number}".encode())))
+    assert number.encode() not in found.request.body
+    assert len(found.request.body) == len(body)
+    if blank != "\n":
+        assert json.loads(found.request.body) == {"password": redacted, "n": 1}
+    assert found.response
+    assert found.response.body == b"was REDACTED"
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        b'"password":',
+        b'"password":"',
+        b'{"password": "\\',
+        b'{"password": 1',
+        b"\nContent-Disposition: form-data; name=key",
+        b"\r\nContent-Disposition: form-data; name=key;",
+        b"\r\nContent-Disposition:" + b"; name=key" * 50,
+        b"\ncontent-disposition: form-data; name=key\r\n" + b"x" * 250 + b"\r\n",
+        b"\n        content-disposition        ",
+    ],
+    ids=repr,
+)
+def test_a_body_of_unfinished_fields_is_searched_in_linear_time(piece: bytes) -> None:
+    """A search that began anew at each of them, to the end of the body, would take minutes."""
+    body = piece * (1_000_000 // len(piece))
+    assert len(Redactor().redact(recording(body)).request.body) == len(body)
+
+
 def test_a_body_of_several_compressed_members_is_not_recorded() -> None:
     body = gzip.compress(b'{"a": 1}') + gzip.compress(KEY.encode())
     response = answer(body, headers=(("content-encoding", "gzip"),))

@@ -85,6 +85,11 @@ AZURE_SERVICES: Final = ("openai", "cognitiveservices", "services.ai")
 _LAST_LABEL: Final = re.compile(rb"[A-Za-z0-9-]{2,64}\Z")
 
 
+_NUMBER: Final = re.compile(rb"-?[0-9][0-9.eE+-]*")
+"""A credential that may be a number of JSON. Behind a colon its digits become nines, so that the
+JSON can be read as before."""
+
+
 class _Replacement(NamedTuple):
     """Bytes, and the bytes of the same number that replace them."""
 
@@ -202,6 +207,10 @@ def _replacements(secret: str) -> list[_Replacement]:
         data.replace(b"/", rb"\/"),
     }
     replacements = [_Replacement(form, filler(form)) for form in plain]
+    if _NUMBER.fullmatch(data):
+        digits = re.sub(rb"[0-9]", b"9", data)
+        # After the others, so that these stand where both are found.
+        replacements += [_Replacement(mark + data, mark + digits) for mark in (b":", b": ")]
     if len(data) < MIN_CHARS_IN_BASE64:
         return replacements
     for shift in range(3):

@@ -9,6 +9,7 @@ from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
+from itertools import chain
 from typing import Final
 from urllib.parse import unquote_plus
 
@@ -50,13 +51,27 @@ _PARAMETER_NAME: Final = re.compile(r'[?#&]([^=?#&\x00-\x20<>"]*)=')
 
 _PARAMETER_VALUE: Final = re.compile(r'[^#&\x00-\x20<>"]+')
 
-_SECRET_FIELD: Final = re.compile(
-    rb'"([\w.\[\]-]{1,64})"(?:'
-    rb'\s{0,8}:\s{0,8}"((?:[^"\r\n\\]|\\[^\r\n]){1,4096})'
-    rb'|\r\n(?:[^\r\n]{1,200}\r\n){0,4}\r\n([^"\r\n]{1,4096}))'
+_JSON_FIELD: Final = re.compile(
+    rb'"([\w.\[\]-]{1,64})"\s{0,8}:\s{0,8}'
+    rb'(?:"((?:[^"\r\n\\]|\\[^\r\n]){1,4096})|(-?[0-9][0-9.eE+-]{0,63}))'
 )
-"""A field with its name as the first group. The text of a JSON field, with its escapes, is the
-second group; the text of a form field is the third."""
+"""A field of JSON with its name as the first group. A text, with its escapes, is the second group;
+a number is the third."""
+
+_PART_HEAD: Final = re.compile(
+    rb"\n[ \t]{0,8}content-disposition[ \t]{0,8}:([^\r\n]{1,512})\r\n"
+    rb"(?:[^\r\n]{1,256}\r\n){0,4}\r\n",
+    re.IGNORECASE,
+)
+"""The head of a part of a form, behind the boundary; its only group has the part's name."""
+
+_PART_NAME: Final = re.compile(
+    rb'[; \t]name[ \t]{0,8}=[ \t]{0,8}(?:"([\w.\[\]-]{1,64})"|([\w.\[\]-]{1,64}))[ \t]*(?:;|\Z)',
+    re.IGNORECASE,
+)
+
+_MAX_FIELD_BYTES: Final = 4096
+"""The most bytes of a form's field that are searched for."""
 
 
 def request_credentials(headers: Headers, target: str) -> tuple[list[str], list[str]]:
@@ -154,15 +169,39 @@ def azure_resources(recording: Recording) -> set[str]:
 
 
 def field_values(body: bytes) -> Iterator[str]:
-    """The texts of the fields of a *body* whose names mark them as credentials."""
+    """The texts and numbers of the fields of a *body*, JSON or a form, whose names mark them as
+    credentials."""
+    for value in chain(_json_credentials(body), _form_credentials(body)):
+        if len(value) >= MIN_KEY_CHARS:
+            yield value
+
+
+def _json_credentials(body: bytes) -> Iterator[str]:
+    for match in _in_windows(_JSON_FIELD, body):
+        name, text, number = match.groups()
+        if is_secret(name.decode()):
+            value = (text or number).decode("utf-8", "surrogateescape")
+            yield _unescaped(value) if text else value
+
+
+def _form_credentials(body: bytes) -> Iterator[str]:
+    for head in _in_windows(_PART_HEAD, body):
+        name = _PART_NAME.search(head[1])
+        is_file = b"filename" in head[1].lower()
+        if name and not is_file and is_secret((name[1] or name[2]).decode()):
+            start, limit = head.end(), head.end() + _MAX_FIELD_BYTES
+            # The boundary follows, and ends the value.
+            end = body.find(b"\r\n--", start, limit)
+            value = body[start : end if end >= 0 else limit]
+            yield value.decode("utf-8", "surrogateescape")
+
+
+def _in_windows(pattern: re.Pattern[bytes], body: bytes) -> Iterator[re.Match[bytes]]:
+    """Yield the matches of *pattern* in *body*, some of them twice. Other threads wait for the end
+    of a window."""
     for window in range(0, len(body), WINDOW_BYTES):
         # A field at the end of a window may go on in the next one.
-        for match in _SECRET_FIELD.finditer(body, window, window + WINDOW_BYTES + 8192):
-            if is_secret(match[1].decode()):
-                text = (match[2] or match[3]).decode("utf-8", "surrogateescape")
-                text = _unescaped(text) if match[2] else text
-                if len(text) >= MIN_KEY_CHARS:
-                    yield text
+        yield from pattern.finditer(body, window, window + WINDOW_BYTES + 8192)
 
 
 def _unescaped(text: str) -> str:
