@@ -243,6 +243,21 @@ def test_a_key_is_redacted_in_each_form_and_at_each_alignment(
             assert [len(part.data) for part in redacted.response.parts] == [cut, len(body) - cut]
 
 
+@pytest.mark.parametrize("number", range(10))
+def test_an_escape_at_the_beginning_of_a_credential_stays_whole(number: int) -> None:
+    """The form without the escape begins within it."""
+    for key, text in (
+        (f"/key-number-{number}", f"\\/key-number-{number}"),
+        (f"?key-number-{number}", escaped_base64(f"xy?key-number-{number}".encode()).decode()),
+    ):
+        body = f'{{"text": "a{text}"}}'.encode()
+        redacted = Redactor().redact(recording(body, headers=(("api-key", key),))).request.body
+        assert len(redacted) == len(body)
+        assert key.encode() not in redacted
+        assert "\\/" in text
+        assert json.loads(redacted)["text"].startswith(("aREDACTED", "aeHk/RURBQ1RFRHh4"))
+
+
 def test_base64_stays_base64_and_has_the_rest_of_the_bytes() -> None:
     data = b"The key is " + AZURE_KEY.encode() + b", and this is the rest. " * 3
     body = json.dumps({"image": base64.b64encode(data).decode()}).encode()
@@ -313,6 +328,11 @@ def png_with_text(text: str) -> bytes:
     file = BytesIO()
     Image.new("RGB", (8, 8), "red").save(file, "PNG", pnginfo=info)
     return file.getvalue()
+
+
+def escaped_base64(data: bytes) -> bytes:
+    """Base64 in JSON as PHP writes it."""
+    return base64.b64encode(data).replace(b"/", b"\\/")
 
 
 @pytest.mark.parametrize("encode", [bytes, base64.b64encode], ids=["file", "base64"])

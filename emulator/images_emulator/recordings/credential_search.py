@@ -206,7 +206,9 @@ def _replacements(secret: str) -> list[_Replacement]:
         json.dumps(secret, ensure_ascii=False)[1:-1].encode("utf-8", "surrogateescape"),
         data.replace(b"/", rb"\/"),
     }
-    replacements = [_Replacement(form, filler(form)) for form in plain]
+    # The longest last: one that begins with an escape stands where one that begins within it is
+    # found, too.
+    replacements = [_Replacement(form, filler(form)) for form in sorted(plain, key=len)]
     if _NUMBER.fullmatch(data):
         digits = re.sub(rb"[0-9]", b"9", data)
         # After the others, so that these stand where both are found.
@@ -217,7 +219,8 @@ def _replacements(secret: str) -> list[_Replacement]:
         old, new = _in_base64(data, shift), _in_base64(filler(data), shift)
         forms = {old, old.replace(b"/", rb"\/"), quote(old, safe="").encode()}
         forms.add(old.translate(bytes.maketrans(b"+/", b"-_")))
-        replacements += [_Replacement(form, _aligned(new, form)) for form in forms]
+        ordered = sorted(forms, key=len)
+        replacements += [_Replacement(form, _aligned(new, form)) for form in ordered]
     return replacements
 
 
