@@ -228,6 +228,121 @@ def test_parameters_of_a_har_do_not_break_the_form(tmp_path: Path) -> None:
     assert b"\r\nx: y" not in request.body
 
 
+FILE = b"\x89PNG\r\n\x1a\n\xe4\xf6"
+"""The first bytes of a picture, and more that are no UTF-8."""
+
+
+def form_of(prompt: bytes, file: bytes, filename: bytes = b"a.png") -> bytes:
+    """A form as it is made of the parameters of a HAR file."""
+    parts = (
+        b'name="prompt"\r\n\r\n' + prompt,
+        b'name="image"; filename="' + filename + b'"\r\nContent-Type: image/png\r\n\r\n' + file,
+    )
+    body = b"".join(
+        b"--form-1\r\nContent-Disposition: form-data; " + each + b"\r\n" for each in parts
+    )
+    return body + b"--form-1--\r\n"
+
+
+def entry_of_params(
+    prompt: str, file: str, length: int | None, filename: str = "a.png", *, in_header: bool = True
+) -> dict[str, Any]:
+    """An entry of a HAR file that has such a form as its parameters."""
+    params = [
+        {"name": "prompt", "value": prompt},
+        {"name": "image", "fileName": filename, "contentType": "image/png", "value": file},
+    ]
+    headers = {"Content-Type": FORM_TYPE}
+    headers |= {"Content-Length": str(length)} if length and in_header else {}
+    entry = har_entry({"mimeType": FORM_TYPE, "params": params}, {}, request=headers)
+    if length and not in_header:
+        entry["request"]["bodySize"] = length
+    return entry
+
+
+UTF_8_PROMPT = "A t\u00e8st".encode()
+LATIN_1_TEXT = "\u00e4\u00f6 text"
+FORMS = {
+    "file in Latin-1": ("A t\u00e8st", FILE.decode("latin-1"), form_of(UTF_8_PROMPT, FILE)),
+    "all in Latin-1": (
+        UTF_8_PROMPT.decode("latin-1"),
+        FILE.decode("latin-1"),
+        form_of(UTF_8_PROMPT, FILE),
+    ),
+    "file with surrogates": (
+        "A t\u00e8st",
+        FILE.decode("utf-8", "surrogateescape"),
+        form_of(UTF_8_PROMPT, FILE),
+    ),
+    "text in UTF-8": (
+        "A t\u00e8st",
+        LATIN_1_TEXT,
+        form_of(UTF_8_PROMPT, LATIN_1_TEXT.encode()),
+    ),
+    "text in Latin-1": ("A test", LATIN_1_TEXT, form_of(b"A test", LATIN_1_TEXT.encode("latin-1"))),
+    "text beyond Latin-1": ("A test", "\u65e5", form_of(b"A test", "\u65e5".encode())),
+    "file that is encoded twice": (
+        "A test",
+        FILE.decode("latin-1"),
+        form_of(b"A test", FILE.decode("latin-1").encode()),
+    ),
+}
+
+
+@pytest.mark.parametrize("in_header", [True, False])
+@pytest.mark.parametrize("case", FORMS)
+def test_a_file_among_the_parameters_of_a_har_has_the_bytes_that_its_length_tells(
+    case: str, in_header: bool, tmp_path: Path
+) -> None:
+    prompt, file, body = FORMS[case]
+    entry = entry_of_params(prompt, file, len(body), in_header=in_header)
+    assert recording_of(tmp_path, har(entry)).request.body == body
+
+
+def test_names_in_latin_1_among_the_parameters_of_a_har_are_read(tmp_path: Path) -> None:
+    body = form_of(UTF_8_PROMPT, FILE, "\u00e8.png".encode())
+    names = ("\u00e8.png".encode().decode("latin-1"),)
+    entry = entry_of_params(
+        UTF_8_PROMPT.decode("latin-1"), FILE.decode("latin-1"), len(body), *names
+    )
+    assert recording_of(tmp_path, har(entry)).request.body == body
+
+
+@pytest.mark.parametrize(
+    ("file", "body"),
+    [
+        (FILE.decode("latin-1"), FILE),
+        (LATIN_1_TEXT, LATIN_1_TEXT.encode()),
+        ("<svg>\u00e4</svg>", "<svg>\u00e4</svg>".encode()),
+    ],
+)
+def test_a_file_of_unknown_length_among_the_parameters_of_a_har_is_known_by_its_beginning(
+    file: str, body: bytes, tmp_path: Path
+) -> None:
+    entry = entry_of_params("A test", file, None)
+    assert recording_of(tmp_path, har(entry)).request.body == form_of(b"A test", body)
+
+
+@pytest.mark.parametrize("file", [FILE.decode("latin-1"), "\u00e4", "\u65e5", "a\ufffd"])
+def test_a_file_among_the_parameters_of_a_har_of_another_length_is_told(
+    file: str, tmp_path: Path
+) -> None:
+    cassette = read(tmp_path, har(entry_of_params("A test", file, 1000)))
+    assert cassette.problems == (
+        "interaction 1: the files of the request are not in the cassette: its tool kept them as "
+        "text",
+    )
+
+
+@pytest.mark.parametrize("file", ["plain", "\udc89PNG"])
+def test_a_file_of_known_bytes_among_the_parameters_of_a_har_may_have_another_head(
+    file: str, tmp_path: Path
+) -> None:
+    """A client may write the head of a part otherwise."""
+    request = recording_of(tmp_path, har(entry_of_params("t\u00e8st", file, 1000))).request
+    assert request.body == form_of("t\u00e8st".encode(), file.encode("utf-8", "surrogateescape"))
+
+
 def test_a_har_has_its_bodies_in_files_beside_it(tmp_path: Path) -> None:
     (tmp_path / "1.dat").write_bytes(FORM)
     (tmp_path / "2.json").write_bytes(ANSWER)
@@ -403,6 +518,11 @@ def test_an_answer_that_the_tool_has_lost_is_told(tmp_path: Path) -> None:
     assert cassette.problems == (sentence,)
     empty = har_entry(POST_DATA, {"size": 0}, coding={"Content-Length": "12"})
     assert read(tmp_path, har(empty)).problems == (sentence,)
+    for content in ({"text": ""}, {"text": " "}, {}):
+        lost = har_entry(POST_DATA, {"size": 12, "encoding": "base64", **content})
+        assert read(tmp_path, har(lost)).problems == (sentence,)
+    unsent = har_entry(POST_DATA, {"size": 0, "encoding": "base64", "text": ""})
+    assert not read(tmp_path, har(unsent)).problems
     for change in ({"method": "HEAD"}, {"status": 304}):
         empty["request" if "method" in change else "response"] |= change
         assert not read(tmp_path, har(empty)).problems

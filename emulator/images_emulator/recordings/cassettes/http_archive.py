@@ -4,12 +4,16 @@ binary bodies."""
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from images_emulator.file_types import SIGNATURE_BYTES, file_type_of
 from images_emulator.recordings.cassettes.interaction import (
+    FILES_LOST,
     Cassette,
     Interaction,
     absolute_url,
@@ -40,6 +44,11 @@ MAX_MILLISECONDS: Final = 24 * 3600 * 1000
 
 _BOUNDARY: Final = "har-form-boundary"
 """The boundary for a form whose parts the file has without their boundary."""
+
+_UTF_8: Final = "utf-8"
+_LATIN_1: Final = "latin-1"
+
+_SURROGATE: Final = re.compile("[\udc80-\udcff]")
 
 _LINE_ENDS: Final = {ord("\r"): " ", ord("\n"): " "}
 """What would end a line of the head of a part, and what takes its place."""
@@ -125,7 +134,7 @@ def _request_body(
     media_type = media_type if isinstance(media_type, str) else ""
     if not body:
         params = sequence(data.get("params") or (), "params")
-        headers, body = _of_params(params, media_type, headers)
+        headers, body = _of_params(params, media_type, headers, _length(request, headers))
     if body and media_type and not header(headers, "content-type"):
         headers = (*headers, *header_pairs([("Content-Type", media_type)], "postData"))
     return headers, body
@@ -151,8 +160,11 @@ def _encoded(value: str, length: int | None) -> bytes:
         return body
 
 
-def _of_params(params: Sequence[Any], media_type: str, headers: Headers) -> tuple[Headers, bytes]:
-    """The headers and the body of a form that the file has as *params*."""
+def _of_params(
+    params: Sequence[Any], media_type: str, headers: Headers, length: int | None
+) -> tuple[Headers, bytes]:
+    """The headers and the body of a form that the file has as *params*. *length* is the number of
+    bytes that the body should have, as far as it is known."""
     fields = [mapping(each, "a parameter") for each in params]
     if not fields:
         return headers, b""
@@ -164,20 +176,55 @@ def _of_params(params: Sequence[Any], media_type: str, headers: Headers) -> tupl
         raise ValueError(
             "the body of the request is not in the file, and its parameters are of no form"
         )
-    parts = [_part(each) for each in fields]
     _, has_boundary, boundary = content_type.partition("boundary=")
     boundary = boundary.partition(";")[0].strip().strip('"') if has_boundary else _BOUNDARY
     if not has_boundary:
+        parts = [_part(each) for each in fields]
         while any(boundary.encode() in part for part in parts):
             boundary += "x"
         others = ((name, value) for name, value in headers if name.lower() != "content-type")
         headers = (*others, ("Content-Type", f"{content_type}; boundary={boundary}"))
-    body = b"".join(f"--{boundary}\r\n".encode() + part for part in parts)
-    return headers, body + f"--{boundary}--\r\n".encode()
+    return headers, _form(fields, boundary, length)
 
 
-def _part(field: Mapping[str, Any]) -> bytes:
-    """A part of a form, without the boundary before it."""
+def _form(fields: Sequence[Mapping[str, Any]], boundary: str, length: int | None) -> bytes:
+    """The form of *fields*: UTF-8, or Latin-1 for its files or for all of it, where only that has
+    the *length*. Tools keep files in one or the other. Raises ValueError where no coding has the
+    *length*, so that the bytes of a file are not known."""
+
+    def form(*, files: str = _UTF_8, texts: str = _UTF_8) -> bytes:
+        codings = (files if each.get("fileName") else texts for each in fields)
+        parts = (_part(each, coding, texts) for each, coding in zip(fields, codings, strict=True))
+        body = b"".join(f"--{boundary}\r\n".encode() + part for part in parts)
+        return body + f"--{boundary}--\r\n".encode()
+
+    body = form()
+    files = [str(each.get("value")) for each in fields if each.get("fileName")]
+    if length == len(body) or not any(map(_has_two_codings, files)):
+        return body
+    if length is None:
+        return form(files=_LATIN_1) if any(map(_is_latin1_file, files)) else body
+    for coded in (form(files=_LATIN_1), form(files=_LATIN_1, texts=_LATIN_1)):
+        if length == len(coded):
+            return coded
+    raise ValueError(FILES_LOST)
+
+
+def _has_two_codings(value: str) -> bool:
+    """Whether the bytes of *value* depend on its coding. Lone surrogates stand for bytes that are
+    no UTF-8, and are known."""
+    return not value.isascii() and not _SURROGATE.search(value)
+
+
+def _is_latin1_file(value: str) -> bool:
+    """Whether *value* is a file in Latin-1, by its first bytes. An SVG is a text in any coding."""
+    file_type = file_type_of(value[:SIGNATURE_BYTES].encode("latin-1", "replace"))
+    return file_type is not None and file_type.name != "SVG"
+
+
+def _part(field: Mapping[str, Any], coding: str = _UTF_8, head_coding: str = _UTF_8) -> bytes:
+    """A part of a form, without the boundary before it. Head and value are in their coding, or in
+    UTF-8 where that lacks a character."""
     name, value, file = field.get("name"), field.get("value"), field.get("fileName")
     if file and not value:
         raise ValueError(f"the file {file} of the request is not in the cassette")
@@ -186,7 +233,14 @@ def _part(field: Mapping[str, Any]) -> bytes:
     head += f"; filename={_quoted(str(file))}" if file else ""
     media_type = str(field.get("contentType") or "").translate(_LINE_ENDS)
     head += f"\r\nContent-Type: {media_type}" if media_type else ""
-    return f"{head}\r\n\r\n{'' if value is None else value}\r\n".encode("utf-8", "surrogateescape")
+    data = "" if value is None else str(value)
+    return b"%b\r\n\r\n%b\r\n" % (_bytes_of(head, head_coding), _bytes_of(data, coding))
+
+
+def _bytes_of(value: str, coding: str) -> bytes:
+    with suppress(UnicodeEncodeError):
+        return value.encode(coding, "surrogateescape")
+    return value.encode(_UTF_8, "surrogateescape")
 
 
 def _quoted(name: str) -> str:
@@ -201,10 +255,10 @@ def _content(value: Any, headers: Headers, attachment: Attachment) -> bytes:
         return b""
     content = mapping(value, "the content")
     stored = _stored(content, attachment)
-    if stored is not None:
+    if stored:
         return stored
     body, size = content.get("text"), content.get("size")
-    if body is None or body == "":
+    if stored is not None or body is None or body == "":
         if isinstance(size, int) and size > 0:
             raise ValueError(f"the body of the answer, of {size} bytes, is not in the cassette")
         return b""

@@ -25,6 +25,9 @@ from images_emulator.recordings.recording import (
 _WITHOUT_BODY: Final = frozenset({None, 204, 304})
 """Statuses whose answers have no body."""
 
+FILES_LOST: Final = "the files of the request are not in the cassette: its tool kept them as text"
+"""The sentence about a form whose files have lost bytes."""
+
 _REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}".encode()
 """The character in a text that replaces bytes that were no UTF-8."""
 
@@ -167,7 +170,7 @@ def _lost(headers: Headers, body: bytes) -> str:
     if not header(headers, "content-type").lower().startswith("multipart/"):
         return ""
     if declared != len(body) and _was_binary(body):
-        return "the files of the request are not in the cassette: its tool kept them as text"
+        return FILES_LOST
     if body and not body.rstrip().endswith(b"--"):
         return "the form of the request is not whole in the cassette"
     return ""
