@@ -106,6 +106,26 @@ def test_mistake_in_the_file_is_refused_with_its_line(
     assert str(caught.value).removeprefix("images-emulator.toml:1: ") == sentence
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("port = [", 1),
+        ("port = [\n", 1),
+        ("port = [\r\n1,\r\n", 2),
+        ("port = [\n\n", 2),
+        ("# A fox\u2028in the\x85snow\nport = [", 2),
+    ],
+    ids=ascii,
+)
+def test_mistake_at_the_end_of_the_file_is_in_its_last_line(
+    text: str, line: int, folder: Path
+) -> None:
+    (folder / "images-emulator.toml").write_bytes(text.encode())
+    with pytest.raises(ValueError, match="at the end of the file") as caught:
+        read_settings()
+    assert str(caught.value).startswith(f"images-emulator.toml:{line}: ")
+
+
 def test_all_mistakes_in_the_file_are_named_at_once(folder: Path) -> None:
     write(folder, "prot = 1\nas_of = 'today'\ncache = 1.5")
     with pytest.raises(ValueError, match="prot") as caught:

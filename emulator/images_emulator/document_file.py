@@ -33,7 +33,7 @@ def _line_of_mistake(text: str, error: TOMLDecodeError) -> tuple[int, str]:
     sentence, _, place = str(error).partition(" (at ")
     if place.startswith("line "):
         return int(place.removeprefix("line ").partition(",")[0]), sentence
-    return len(text.splitlines()) or 1, f"{sentence} at the end of the file"
+    return text.removesuffix("\n").count("\n") + 1, f"{sentence} at the end of the file"
 
 
 def line_of_key(text: str, key: str) -> int:
