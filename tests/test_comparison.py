@@ -251,6 +251,22 @@ def test_an_event_is_compared_with_the_one_in_its_place() -> None:
     assert name.startswith("event image_generation.partial_image[1].")
 
 
+@pytest.mark.parametrize("character", ["\u2028", "\u2029", "\x85"], ids=ascii)
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"], ids=ascii)
+def test_a_character_that_ends_a_line_elsewhere_is_part_of_an_event(
+    character: str, line_end: str
+) -> None:
+    def completed(created_at: int, name: str = "image_generation.completed") -> RecordedResponse:
+        prompt = json.dumps(f"A fox{character}data: in the snow", ensure_ascii=False)
+        data = f'{{"created_at": {created_at}, "revised_prompt": {prompt}}}'
+        lines = (f"event: {name}", f"data: {data}", "", "")
+        return response(line_end.join(lines).encode(), headers=STREAM)
+
+    assert not compared(completed(1750429274), completed(1750429275))
+    (found,) = compared(completed(1), completed(2, "error"))
+    assert (found.kind, found.actual) == ("event", "error")
+
+
 def test_events_that_are_missing_or_otherwise_are_told() -> None:
     (found,) = compared(stream(PARTIAL, COMPLETED), stream(COMPLETED))
     assert (found.kind, found.actual) == ("event", "image_generation.completed")

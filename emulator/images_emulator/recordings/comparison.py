@@ -73,6 +73,10 @@ REQUIRED_HEADERS: Final = frozenset(
 _INDEX: Final = re.compile(r"\[\d+\]")
 _EVENT: Final = re.compile(r"\r\n\r\n|\n\n|\r\r")
 
+_LINE_END: Final = re.compile(r"\r\n|\n|\r")
+"""The end of a line of an event. `str.splitlines` also splits at characters that JSON may have in a
+text, such as U+2028."""
+
 _VOLATILE_PARTS: Final[Mapping[str, re.Pattern[str]]] = {
     "a URL": re.compile(r"\bhttps?://[^\s\"']+"),
     "an id": re.compile(r"\b(?:req|file|img|user|org|proj)[-_](?=[\w-]*\d)[\w-]{6,}"),
@@ -232,7 +236,7 @@ def _runs(body: bytes) -> list[tuple[str, list[Any]]]:
     and the events' data, parsed where it is JSON."""
     runs: list[tuple[str, list[Any]]] = []
     for event in _EVENT.split(body.decode(errors="replace")):
-        fields = [line.partition(":")[::2] for line in event.splitlines() if line]
+        fields = [line.partition(":")[::2] for line in _LINE_END.split(event) if line]
         if not fields:
             continue
         data = "\n".join(value.removeprefix(" ") for field, value in fields if field == "data")
