@@ -260,6 +260,28 @@ def test_the_command_says_what_it_has_skipped(
     ]
 
 
+@pytest.mark.parametrize(
+    ("patterns", "count"),
+    [
+        (["*.json"], 4),
+        (["0004-models.json"], 1),
+        (["0004-models"], 1),
+        (["0001-*", "*-models.json"], 2),
+        (["*-models.*", "0004-*"], 1),
+    ],
+)
+def test_exchanges_are_chosen_by_their_file_names_with_the_suffix_or_without(
+    patterns: Sequence[str],
+    count: int,
+    folder: Path,
+    server: Server,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ["drift", str(folder), "--upstream", server.url, "--api-key", KEY]
+    assert main([*arguments, *(f"--only={pattern}" for pattern in patterns)]) == 0
+    assert capsys.readouterr().out.startswith(f"{count} as recorded")
+
+
 def test_the_command_reports_as_json(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

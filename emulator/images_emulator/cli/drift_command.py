@@ -93,8 +93,10 @@ def run(
 
 
 def _recordings(folder: Path, only: Sequence[str]) -> Sequence[Recording]:
-    """The recordings in *folder*. Raises CommandError where there are none."""
-    from images_emulator.recordings.folder import read_folder  # noqa: PLC0415
+    """The recordings in *folder* whose file names match any of the patterns *only*, with the suffix
+    or, as the command prints them, without it; all where there are no patterns. Raises CommandError
+    where there are none."""
+    from images_emulator.recordings.folder import SUFFIX, read_folder  # noqa: PLC0415
 
     try:
         recordings = read_folder(folder)
@@ -105,7 +107,12 @@ def _recordings(folder: Path, only: Sequence[str]) -> Sequence[Recording]:
     chosen = [
         each
         for each in recordings
-        if not only or any(fnmatchcase(each.name, pattern) for pattern in only)
+        if not only
+        or any(
+            fnmatchcase(name, pattern)
+            for name in (each.name, f"{each.name}{SUFFIX}")
+            for pattern in only
+        )
     ]
     if not chosen:
         which = f", of {len(recordings)}, that matches {' or '.join(only)}" if recordings else ""
