@@ -260,6 +260,19 @@ def test_the_command_says_what_it_has_skipped(
     ]
 
 
+def test_a_folder_of_which_all_is_skipped_is_no_success(
+    folder: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["drift", str(folder), "--upstream", server.url, "--api-key", KEY]
+    assert main([*arguments, "--only", "0005-*"]) == 1
+    assert capsys.readouterr().out.startswith("0 as recorded, 1 skipped\n")
+    with pytest.raises(SystemExit):
+        main(["drift", "--help"])
+    assert "1 otherwise, also where every exchange was skipped." in " ".join(
+        capsys.readouterr().out.split()
+    )
+
+
 @pytest.mark.parametrize(
     ("patterns", "count"),
     [

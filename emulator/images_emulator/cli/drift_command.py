@@ -29,7 +29,8 @@ Send the requests of a folder of exchanges to a server, and print where its
 answers differ from the recorded ones: in status, keys, types, codes and
 messages. Ids, times, pictures and URLs may differ. The exit status is 0 if
 every answer was the same, 2 if there is no key to send or if the only
-difference is that the key is refused, and 1 otherwise."""
+difference is that the key is refused, and 1 otherwise, also where every
+exchange was skipped."""
 
 KEY_REFUSED_STATUS: Final = 2
 """The exit status where the only difference is that the key is refused. Wrong arguments, such as a
