@@ -106,7 +106,7 @@ def _fit(
 
 
 def _between(places: Sequence[int], start: int, end: int) -> Sequence[int]:
-    """Those of *places* in base64 that have bits of the bytes from *start* to *end*."""
+    """The *places* in base64 that have bits of the bytes from *start* to *end*."""
     return places[bisect_left(places, start * 8 // 6) : bisect_right(places, (end * 8 - 1) // 6)]
 
 
