@@ -202,6 +202,11 @@ FAILURES = {
     "stream_cut --stream": "the stream ended before its picture",
     "connection_reset": r"http://\S+ did not answer \(.*\)",
     "truncated": r"the answer of http://\S+ broke off \(.*\)",
+    "malformed": "the answer has the status 200, and no sentence",
+    "malformed --stream": (
+        r"the stream has an event image_generation\.partial_image without a valid "
+        "partial_image_index"
+    ),
 }
 
 
@@ -215,6 +220,70 @@ def test_draw_that_fails_is_a_sentence(
     printed = capsys.readouterr()
     assert re.fullmatch(f"images-emulator: {sentence}", printed.err.splitlines()[-1])
     assert printed.out == ""
+
+
+NO_PICTURE = "the answer has no picture"
+NO_IMAGE = "the answer has an image with neither base64 nor URL"
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (None, NO_PICTURE),
+        ("abc", NO_PICTURE),
+        ({"url": "x"}, NO_PICTURE),
+        (["abc"], NO_IMAGE),
+        ([None], NO_IMAGE),
+        ([{"revised_prompt": "x"}], NO_IMAGE),
+        ([{"b64_json": 1, "url": []}], NO_IMAGE),
+        ([{"b64_json": "", "url": ""}], NO_IMAGE),
+        ([{"b64_json": "é"}], "the answer has base64 that does not decode"),
+    ],
+    ids=json.dumps,
+)
+def test_draw_says_that_an_answer_has_no_picture(
+    data: Any,
+    sentence: str,
+    server: Server,
+    at: tuple[str, str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    server.answer(raw={"body": {"data": data}})
+    assert failure(capsys, "draw", "x", *at) == sentence
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://[x", "x", "/x.png", "ftp://localhost/x", "http://", "http://localhost:x/"),
+        *("http://localhost:99999/", "http://a:b@localhost/", f"http://{'a' * 70}.localhost/"),
+        *("http://localhost/é", "http://local host/"),
+    ],
+)
+def test_draw_says_which_url_of_an_answer_is_none(
+    url: str, server: Server, at: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.answer(raw={"body": {"data": [{"url": url}]}})
+    sentence = f"the answer has {url!r} as the URL of a picture"
+    assert failure(capsys, "draw", "x", *at) == sentence
+
+
+@pytest.mark.parametrize("data", ["{", "null", "[1]", "{}", '{"b64_json": null}'])
+@pytest.mark.parametrize(
+    ("event", "field"), [("partial_image", "partial_image_index"), ("completed", "b64_json")]
+)
+def test_draw_says_which_event_of_a_stream_has_no_valid_field(  # noqa: PLR0917 - fixtures, too
+    event: str,
+    field: str,
+    data: str,
+    server: Server,
+    at: tuple[str, str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    name = f"image_generation.{event}"
+    server.answer(raw={"body": f"event: {name}\ndata: {data}\n\n"})
+    sentence = f"the stream has an event {name} without a valid {field}"
+    assert failure(capsys, "draw", "x", "--stream", *at) == sentence
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from http.client import HTTPException
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from images_emulator.admin_client import (
@@ -27,6 +28,8 @@ from images_emulator.cli.server_address import add_address, server_address
 from images_emulator.client_errors import UnreachableError
 from images_emulator.file_types import FILE_TYPES, file_type_of, file_type_of_suffix
 from images_emulator.setting_values import parse_as_of
+
+T = TypeVar("T")
 
 USAGE: Final = "PROMPT [OPTIONS]"
 
@@ -195,12 +198,19 @@ def _draw(
         return [_streamed(client, path, headers, body)]
     answer = _answer(client, path, headers, body)
     items = answer.get("data")
-    if not items:
+    if not items or not isinstance(items, list):
         raise CommandError("the answer has no picture")
-    return [
-        _decoded(item["b64_json"]) if item.get("b64_json") else _fetch(item["url"])
-        for item in items
-    ]
+    return [_picture(item) for item in items]
+
+
+def _picture(item: Any) -> bytes:
+    """The picture of one *item* of the list `data` in an answer. Raises CommandError."""
+    match item:
+        case {"b64_json": str(text)} if text:
+            return _decoded(text)
+        case {"url": str(url)} if url:
+            return _fetch(url)
+    raise CommandError("the answer has an image with neither base64 nor URL")
 
 
 def _answer(
@@ -234,11 +244,20 @@ def _streamed(client: AdminClient, path: str, headers: Mapping[str, str], body: 
             if name == "error":
                 raise CommandError(_sentence(data, response.status))
             if name.endswith(".partial_image"):
-                number = data["partial_image_index"] + 1
+                number = _event_field(name, data, "partial_image_index", int) + 1
                 print(f"partial image {number}", file=sys.stderr)
             elif name.endswith(".completed"):
-                return _decoded(data["b64_json"])
+                return _decoded(_event_field(name, data, "b64_json", str))
     raise CommandError("the stream ended before its picture")
+
+
+def _event_field(name: str, data: Any, field: str, kind: type[T]) -> T:
+    """The value of *field* in the *data* of an event with that *name*. Raises CommandError where
+    *data* is no object, or the value is not of that *kind*."""
+    value = data.get(field) if isinstance(data, dict) else None
+    if not isinstance(value, kind):
+        raise CommandError(f"the stream has an event {name} without a valid {field}")
+    return value
 
 
 def _decoded(text: str) -> bytes:
@@ -250,12 +269,21 @@ def _decoded(text: str) -> bytes:
 
 
 def _fetch(url: str) -> bytes:
-    """The picture at the *url* from an answer. Raises CommandError."""
-    parts = urlsplit(url)
-    address = ServerAddress(f"{parts.scheme}://{parts.netloc}", key="")
-    target = f"{parts.path}?{parts.query}"
-    with AdminClient(address).request("GET", target, {}) as response:
-        data = read(response, url)
+    """The picture at the *url* from an answer. Raises CommandError, and ServerError where there is
+    no whole answer."""
+    try:
+        parts = urlsplit(url)
+        is_valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        # The client would blame the API key for a path that is not ASCII.
+        if not (is_valid and url.isascii()):
+            raise ValueError(url)
+        address = ServerAddress(f"{parts.scheme}://{parts.netloc}", key="")
+        target = f"{parts.path}?{parts.query}"
+        with AdminClient(address).request("GET", target, {}) as response:
+            data = read(response, url)
+    except (ValueError, HTTPException):
+        # The name of the host is only checked when the connection is made.
+        raise CommandError(f"the answer has {url!r} as the URL of a picture") from None
     if response.status >= 400:
         raise CommandError(f"{url} answered {response.status}")
     return data
