@@ -569,6 +569,23 @@ def test_an_infinite_number_is_in_no_code(
     assert "n: null" not in code
 
 
+@pytest.mark.parametrize("language", ["python", "javascript"])
+def test_code_sends_integers_as_integers_and_floats_as_floats(
+    server: Server, http: httpx2.Client, runners: Any, language: str
+) -> None:
+    numbers = ["1", "1.0", "-3.0", "-0.0", "1e20", "1e21", "1.5", "1e-7", str(2**60)]
+    for number in numbers:
+        body = f'{{"model": "gpt-image-2", "prompt": "x", "colour": {{"a": [{number}]}}}}'
+        headers = {"content-type": "application/json"}
+        http.post(GENERATIONS.path, content=body, headers=headers)
+    calls = server.requests
+    codes = [http.get(f"/_emulator/requests/{each.id}/code/{language}").text for each in calls]
+    runners[language](codes)
+    # `repr` tells 1 from 1.0, and 0.0 from -0.0.
+    sent = [repr(json.loads(each.body or b"")["colour"]) for each in server.requests]
+    assert sent[len(numbers) :] == sent[: len(numbers)]
+
+
 def test_curl_sends_a_path_with_dots_as_it_is(server: Server, http: httpx2.Client) -> None:
     assert exchange(server.url, "GET", "/v1/../v1/models").response
     (call,) = server.requests

@@ -20,6 +20,9 @@ from images_emulator.web.code_samples.sdk_call import (
 MAX_SAFE_INTEGER: Final = 2**53
 """The number up to which JavaScript holds every integer exactly."""
 
+MIN_EXPONENT_NUMBER: Final = 1e21
+"""The number from which on JavaScript writes an exponent, which makes it a float in JSON."""
+
 JAVASCRIPT_METHODS: Final[Mapping[Operation, str]] = {
     **PYTHON_METHODS,
     VARIATIONS: "createVariation",
@@ -61,7 +64,8 @@ def _name(name: str) -> str:
 
 
 def _has_safe_numbers(value: Any) -> bool:
-    """Whether JavaScript has all numbers in *value*."""
+    """Whether JavaScript sends all numbers in *value* as they are. It has no integers apart from
+    floats: it sends 1.0 as 1, and -0.0 as 0."""
     match value:
         case Mapping():
             return all(map(_has_safe_numbers, value.values()))
@@ -71,6 +75,8 @@ def _has_safe_numbers(value: Any) -> bool:
             return True
         case int():
             return abs(value) <= MAX_SAFE_INTEGER
+        case float():
+            return not value.is_integer() or abs(value) >= MIN_EXPONENT_NUMBER
         case _:
             return True
 
