@@ -586,6 +586,19 @@ def test_code_sends_integers_as_integers_and_floats_as_floats(
     assert sent[len(numbers) :] == sent[: len(numbers)]
 
 
+@pytest.mark.parametrize("body", [b"x", b"\0"], ids=["text", "from the journal"])
+def test_curl_makes_a_head_with_a_body_without_it(
+    server: Server, http: httpx2.Client, body: bytes
+) -> None:
+    http.request("HEAD", GENERATIONS.path, content=body)
+    (call,) = server.requests
+    assert call.body == body
+    run_bash([http_code(server, call.id)])
+    repeated = server.requests[-1]
+    assert (repeated.method, repeated.path, repeated.status) == ("HEAD", call.path, call.status)
+    assert not repeated.body
+
+
 def test_curl_sends_a_path_with_dots_as_it_is(server: Server, http: httpx2.Client) -> None:
     assert exchange(server.url, "GET", "/v1/../v1/models").response
     (call,) = server.requests

@@ -8,7 +8,8 @@ from images_emulator.web.code_samples.sdk_call import SampleSource
 
 
 def curl_code(source: SampleSource) -> str:
-    """A command for a shell. A body that is no short text comes from the journal."""
+    """A command for a shell. A body that is no short text comes from the journal. That of a HEAD is
+    left out, because curl refuses to send it."""
     exchange = source.exchange
     method = ["--head"] if exchange.method == "HEAD" else ["-X", exchange.method]
     # curl resolves `/../` unless it is told not to.
@@ -21,7 +22,7 @@ def curl_code(source: SampleSource) -> str:
     if source.key_header:
         name, scheme = source.key_header
         line += f' -H "{name}: {scheme}${{OPENAI_API_KEY:-sk-test}}"'
-    if not exchange.body:
+    if not exchange.body or exchange.method == "HEAD":
         return f"{line}\n"
     if source.text is not None:
         return f"{line} --data-raw {shlex.quote(source.text)}\n"
