@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextvars import Context
 from datetime import UTC, datetime
@@ -364,25 +366,102 @@ def test_the_lag_of_the_event_loop_is_measured_from_the_first_call_on(
     until(lambda: lags() >= 3, "a third sample of the lag")
 
 
+def new_call() -> ServedExchange:
+    """A call that has arrived."""
+    head = RequestHead("GET", "/v1/models", b"", ())
+    return ServedExchange(head, "req_1", datetime.now(UTC))
+
+
+@pytest.fixture
+def loops() -> Iterator[list[asyncio.AbstractEventLoop]]:
+    """Two event loops that a test runs in turn."""
+    loops = [asyncio.new_event_loop() for _ in range(2)]
+    yield loops
+    for each in loops:
+        each.close()
+
+
+@pytest.fixture
+def sampled(monkeypatch: pytest.MonkeyPatch) -> Metrics:
+    """Metrics that take a sample in each round of an event loop."""
+    monkeypatch.setattr("images_emulator.web.metrics.SAMPLE_SECONDS", 0)
+    return Metrics(Settings())
+
+
+ROUNDS = 10
+
+
+async def sample_count(metrics: Metrics, *, calls: int = 0) -> float:
+    """The samples that are taken in `ROUNDS` rounds of the event loop, after some *calls*."""
+    for _ in range(calls):
+        metrics.on_arrival(new_call())
+
+    def count() -> float:
+        figures = parsed(generate_latest(metrics.registry).decode())
+        return figures.value("event_loop_lag_seconds_count")
+
+    before = count()
+    for _ in range(ROUNDS):
+        await asyncio.sleep(0)
+    return count() - before
+
+
+def test_samples_are_taken_once_however_often_the_event_loop_changes(
+    sampled: Metrics, loops: list[asyncio.AbstractEventLoop]
+) -> None:
+    one, other = loops
+    for each in [one, other] * 5:
+        assert 0 < each.run_until_complete(sample_count(sampled, calls=2)) <= ROUNDS
+    assert one.run_until_complete(sample_count(sampled)) == 0
+    assert 0 < other.run_until_complete(sample_count(sampled)) <= ROUNDS
+    other.run_until_complete(sampled.stop())
+    assert other.run_until_complete(sample_count(sampled)) == 0
+
+
+def test_samples_go_on_where_the_event_loop_of_the_last_call_is_closed(
+    sampled: Metrics, loops: list[asyncio.AbstractEventLoop]
+) -> None:
+    one, other = loops
+    one.run_until_complete(sample_count(sampled, calls=1))
+    one.close()
+    assert 0 < other.run_until_complete(sample_count(sampled, calls=1)) <= ROUNDS
+    other.close()
+    asyncio.run(sampled.stop())
+
+
+def test_event_loops_keep_nothing_of_metrics_that_have_stopped(
+    loops: list[asyncio.AbstractEventLoop],
+) -> None:
+    metrics = Metrics(Settings())
+    for each in loops:
+        each.run_until_complete(sample_count(metrics, calls=1))
+    asyncio.run(metrics.stop())
+    for each in loops:
+        each.run_until_complete(asyncio.sleep(0))
+    kept = weakref.ref(metrics)
+    del metrics
+    gc.collect()
+    assert kept() is None
+
+
 async def test_lag_of_the_event_loop_is_how_late_a_sample_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     loop, moments = asyncio.get_running_loop(), [100.0]
 
-    def call_late(when: float, callback: Callable[[], None], context: Context) -> None:
+    def call_late(when: float, callback: Callable[[], None], context: Context) -> asyncio.Handle:
         def late_callback() -> None:
             moments.append(when + 0.25)
             callback()
 
-        loop.call_soon(late_callback, context=context)
+        return loop.call_soon(late_callback, context=context)
 
     emulator = Emulator(Settings())
     metrics = Metrics(emulator.settings)
     with monkeypatch.context() as clock:
         clock.setattr(loop, "time", lambda: moments[-1])
         clock.setattr(loop, "call_at", call_late)
-        head = RequestHead("GET", "/v1/models", b"", ())
-        metrics.on_arrival(ServedExchange(head, "req_1", datetime.now(UTC)))
+        metrics.on_arrival(new_call())
         for _ in range(4):
             await asyncio.sleep(0)
         await metrics.stop()

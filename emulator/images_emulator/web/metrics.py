@@ -15,7 +15,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import Context
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from threading import Lock
@@ -126,7 +126,8 @@ class Metrics:
         self._emulators: WeakSet[Emulator] = WeakSet()
         """The emulators of all namespaces. Threads add some."""
         self._lock = Lock()
-        """Held while an emulator is added, and while all are listed."""
+        """Held while an emulator is added, while all are listed, and while the sampler is
+        replaced."""
         # The library has looked for the folder when it was imported, and does not look again.
         self._folder = None if ValueClass is MutexValue else os.environ.get(FOLDER_VARIABLE)
         self.registry = CollectorRegistry()
@@ -143,7 +144,8 @@ class Metrics:
         self._known_series: dict[tuple[str, ...], Any] = {}
         self._counted: WeakKeyDictionary[object, dict[str, int]] = WeakKeyDictionary()
         """The counts of a cache when it was last looked at, by the name of the metric."""
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._sampler: _Sampler | None = None
+        """The sampler on the event loop of the last call."""
         self._known_sizes = frozenset(_sizes())
 
     def _made(self, row: MetricRow) -> Any:
@@ -220,7 +222,7 @@ class Metrics:
 
     async def stop(self) -> None:
         """End the gauges of this process, which other processes would go on to tell."""
-        self._loop = None
+        self._replace_sampler(None)
         self.close()
 
     def close(self) -> None:
@@ -233,9 +235,9 @@ class Metrics:
     def on_arrival(self, exchange: ServedExchange) -> None:
         """A call begins."""
         self._add(1, "calls_in_progress")
-        if self._loop is not (loop := asyncio.get_running_loop()):
-            self._loop = loop
-            self._schedule_sample(loop)
+        loop, sampler = asyncio.get_running_loop(), self._sampler
+        if sampler is None or sampler.loop is not loop:
+            self._replace_sampler(_Sampler(loop, self._take_sample))
 
     def on_event(self, exchange: ServedExchange, index: int) -> None:
         """A stream goes on."""
@@ -316,19 +318,17 @@ class Metrics:
 
     # --- samples
 
-    def _schedule_sample(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Take the next sample of this process in `SAMPLE_SECONDS`."""
-        due = loop.time() + SAMPLE_SECONDS
+    def _replace_sampler(self, sampler: _Sampler | None) -> None:
+        """Take the samples by *sampler* from now on, and by no other."""
+        with self._lock:
+            previous, self._sampler = self._sampler, sampler
+        if previous:
+            previous.cancel()
 
-        def sample() -> None:
-            if self._loop is loop:
-                # Also where this sample fails, which the event loop logs.
-                self._schedule_sample(loop)
-                self._add_to_histogram(max(0.0, loop.time() - due), "event_loop_lag_seconds")
-                self._sample()
-
-        # A context of its own: the context of the first call would live as long as the server.
-        loop.call_at(due, sample, context=Context())
+    def _take_sample(self, lag: float) -> None:
+        """Take one sample. The event loop was late by *lag* seconds."""
+        self._add_to_histogram(lag, "event_loop_lag_seconds")
+        self._sample()
 
     def _open_emulators(self) -> list[Emulator]:
         with self._lock:
@@ -391,6 +391,38 @@ class Metrics:
             self._set(sum(each.weight for each in hosted), "hosted_bytes")
         if self._folder:
             _forget_ended_processes(Path(self._folder))
+
+
+class _Sampler:
+    """Calls *take* every `SAMPLE_SECONDS`, first in `SAMPLE_SECONDS`, on the event loop *loop*,
+    which is running. The argument of *take* is by how many seconds the loop was late."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, take: Callable[[float], None]) -> None:
+        self.loop = loop
+        self._take = take
+        self._is_cancelled = False
+        self._timer = self._scheduled()
+
+    def _scheduled(self) -> asyncio.TimerHandle:
+        due = self.loop.time() + SAMPLE_SECONDS
+        # A context of its own: the context of the first call would live as long as the server.
+        return self.loop.call_at(due, partial(self._run, due), context=Context())
+
+    def _run(self, due: float) -> None:
+        # An event loop that has run nothing since `cancel` comes to the timer all the same.
+        if not self._is_cancelled:
+            # Also where this sample fails, which the event loop logs.
+            self._timer = self._scheduled()
+            self._take(max(0.0, self.loop.time() - due))
+
+    def cancel(self) -> None:
+        """Take no more samples. Any thread may call this, also when the event loop is closed."""
+        self._is_cancelled = True
+        with suppress(RuntimeError):  # the loop is closed
+            self.loop.call_soon_threadsafe(self._cancel_timer)
+
+    def _cancel_timer(self) -> None:
+        self._timer.cancel()
 
 
 def _forget_ended_processes(folder: Path) -> None:
