@@ -283,6 +283,48 @@ async def test_stop_waits_for_the_ends_of_namespaces_that_were_forgotten() -> No
     emulator.close()
 
 
+def opening_threads() -> set[threading.Thread]:
+    """The threads in which servers open namespaces."""
+    return {each for each in threading.enumerate() if each.name.startswith("namespace_")}
+
+
+def test_a_server_that_is_closed_ends_the_thread_that_opens_namespaces() -> None:
+    others = opening_threads()
+    with Server() as server:
+        assert call(server, "a").status_code == 200
+        (thread,) = opening_threads() - others
+    # The variable `server` keeps the pool from becoming garbage, which would end the thread, too.
+    until(lambda: not thread.is_alive())
+
+
+async def test_a_stop_that_is_cancelled_while_a_namespace_opens_ends_the_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked, released, others = threading.Event(), threading.Event(), opening_threads()
+    for_namespace = Emulator.for_namespace
+
+    def slow(emulator: Emulator, name: str) -> Emulator:
+        asked.set()
+        assert released.wait(20)
+        return for_namespace(emulator, name)
+
+    monkeypatch.setattr(Emulator, "for_namespace", slow)
+    emulator = Emulator()
+    namespaces = Namespaces(emulator, lambda emulator, namespaces: create_app(emulator))
+    opening = asyncio.ensure_future(namespaces.acquire("a", begins=True))
+    assert await asyncio.to_thread(asked.wait, 20)
+    (thread,) = opening_threads() - others
+    stop = asyncio.ensure_future(namespaces.stop())
+    await asyncio.sleep(0)  # until it waits for the opening
+    stop.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await stop
+    released.set()
+    (await opening).emulator.close()
+    until(lambda: not thread.is_alive())
+    emulator.close()
+
+
 async def test_an_end_that_fails_keeps_no_other_from_its_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

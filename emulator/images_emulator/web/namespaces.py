@@ -271,13 +271,15 @@ class Namespaces:
             self.release(namespace)
 
     async def stop(self) -> None:
-        """Stop all emulators; one that fails keeps no other from its stop. The server awaits this
-        when it stops."""
+        """Stop all emulators; one that fails keeps no other from its stop. No namespace can be
+        opened afterwards. The server awaits this when it stops."""
         if self._timer:
             self._timer.cancel()
-        if self._openings:
-            await asyncio.wait([*self._openings])
         async with AsyncExitStack() as stack:
+            # It waits for no thread.
+            stack.callback(self._opening_thread.shutdown, cancel_futures=True)
+            if self._openings:
+                await asyncio.wait([*self._openings])
             stack.push_async_callback(self.default.stop)
             for namespace in [*self._by_name.values()]:
                 stack.push_async_callback(namespace.emulator.stop)
