@@ -87,10 +87,28 @@ def test_server_answers_without_its_standard_streams(streams: str) -> None:
         assert (process.returncode, errors) == (status, "")
 
 
-@pytest.mark.parametrize("arguments", ["models", "--help"])
+HELP = ("--help", "help draw", "draw --help", "scenario check --help", "serve --help-all")
+
+
+@pytest.mark.parametrize("arguments", ["models", *HELP])
 def test_command_says_in_one_line_that_its_output_is_full(arguments: str) -> None:
     done = in_shell(f"{arguments} >/dev/full")
     assert (done.returncode, done.stderr) == (1, "images-emulator: No space left on device\n")
+
+
+@pytest.mark.parametrize("arguments", HELP)
+def test_help_whose_reader_is_gone_ends_without_a_word(arguments: str) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with os.fdopen(write_end, "w") as pipe:
+        done = subprocess.run(
+            [COMMAND, *arguments.split()],
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 def test_command_prints_nothing_to_a_closed_output() -> None:

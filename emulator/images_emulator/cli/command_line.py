@@ -127,6 +127,14 @@ class ArgumentParser(argparse.ArgumentParser):
             self.error(f"unrecognized arguments: {' '.join(extra)}{meant}")
         return options
 
+    def print_help(self, file: Any = None) -> None:
+        """Write the help to *file*, by default standard output. Raises OSError where that takes
+        no more, which the base class ignores."""
+        file = file or sys.stdout
+        file.write(self.format_help())
+        # The parser exits next. Python would flush at its end, and print an error of its own.
+        file.flush()
+
     def flags(self) -> list[str]:
         """All flags, such as `--port` and `-p`."""
         return [flag for action in self._actions for flag in action.option_strings]
