@@ -217,11 +217,12 @@ STREAM = (
 @pytest.mark.parametrize(
     ("fault", "read"),
     [
-        *(("latency;seconds=0", False), ("slow_body;bytes_per_second=100000000", False)),
-        *(("malformed", True), ("fewer_images", True), ("truncated;after_bytes=90", True)),
+        *(("latency;seconds=0", False), ("latency;realistic=true;scale=0", False)),
+        *(("slow_body;bytes_per_second=100000000", True), ("truncated;after_bytes=90", True)),
+        *(("malformed", True), ("fewer_images", True)),
     ],
 )
-def test_an_answer_is_read_only_under_faults_that_alter_it(
+def test_an_answer_is_read_only_under_faults_that_alter_or_divide_it(
     server: Server, monkeypatch: pytest.MonkeyPatch, fault: str, *, read: bool
 ) -> None:
     added = []
