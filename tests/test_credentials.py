@@ -239,6 +239,22 @@ def test_a_query_shows_no_secret_in_a_name_nor_a_short_one(query: str, shown: st
         ("x-api-key", "", ""),
         ("helicone-auth", "Bearer hunter2", "Bearer ********"),
         ("x-api-key", OTHER, mask_key(OTHER)),
+        (
+            "referer",
+            "https://a.example/#state=x&token=hunter2",
+            "https://a.example/#state=x&token=********",
+        ),
+        (
+            "referer",
+            "https://a.example/?x=1#token=hunter2",
+            "https://a.example/?x=1#token=********",
+        ),
+        (
+            "referer",
+            "https://a.example/?x=what?token=hunter2",
+            "https://a.example/?x=what?token=********",
+        ),
+        ("accept", "text/html;a=#1, b?c", "text/html;a=#1, b?c"),
     ],
 )
 def test_a_short_secret_is_hidden_whole(name: str, value: str, shown: str) -> None:

@@ -133,9 +133,8 @@ def redacted_header(name: str, value: str, key: str = "") -> str:
         return scheme + space + redacted
     if is_secret(name):
         return redacted_secret(name, value, key)
-    head, mark, query = value.partition("?")
-    redacted = redacted_text(head, key)
-    return f"{redacted}?{redacted_query(query, key)}" if mark else redacted
+    head, *queries = re.split("([?#])", value)
+    return redacted_text(head, key) + "".join(redacted_query(query, key) for query in queries)
 
 
 def _redacted_cookie(pair: str) -> str:
