@@ -151,7 +151,8 @@ command `drift` tells where an answer lacks a header of `REQUIRED_HEADERS` in
 - answers to preflights
 - answers of `/_emulator` and `/metrics`
 - answers that refuse a namespace, and redirects to its page
-- answers of the HTTP server itself: 400 (invalid HTTP), 408, 431 (too large headers), 500 and 503
+- answers of the HTTP server itself: 400 (invalid HTTP), 408, 431 (too large headers), 500 and 503;
+  all but the 400 have `ALLOW_ORIGIN`
 """
 
 _PROJECT: Final = b"openai-project"
