@@ -1611,7 +1611,8 @@ def test_call_whose_client_leaves_while_it_waits_for_a_recording_is_not_forwarde
             httpx2.post(
                 player.url + GENERATIONS, json={**FOX, "prompt": "x"}, headers=KEYED, timeout=0.5
             )
-        until(lambda: [call.outcome for call in player.requests] == ["answered", "gone"])
+        # The first client may have left, too, before the end of an answer whose length it knows.
+        until(lambda: [call.outcome for call in player.requests][1:] == ["gone"])
         assert slow.prompts == ["x"]
         # What cannot be kept is forwarded again.
         again = in_thread(player.url, "x")
