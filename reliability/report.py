@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -54,11 +55,22 @@ def as_markdown(results: Results, arguments: Sequence[str], table: str) -> str:
 
 
 def write_page(results: Results, arguments: Sequence[str]) -> None:
-    """Write the rows of *results*, with the *arguments* of their run, and the machine between the
-    markers of the page."""
+    """Write the rows of *results*, with the *arguments* of their run, and the day and the machine
+    between the markers of the page."""
     text = PAGE.read_text()
     before, _, rest = text.partition(START)
     table, _, after = rest.partition(END)
     machine_text = "; ".join(machine.description(*subject.parser_and_loop())[:2])
     rows = as_markdown(results, arguments, table)
-    PAGE.write_text(f"{before}{START}{rows}\nThe runs were on {machine_text}.\n{END}{after}")
+    origin = f"The runs of {date.today()} were on {machine_text}."
+    origins = "\n\n".join([*earlier_origins(results, table), origin])
+    PAGE.write_text(f"{before}{START}{rows}\n{origins}\n{END}{after}")
+
+
+def earlier_origins(results: Results, table: str) -> list[str]:
+    """The days and machines of the old *table* that still hold, because *results* leave some of its
+    rows."""
+    tried = {promise.name for promise, _ in results}
+    if tried >= {promise.name for promise in PROMISES}:
+        return []
+    return [line for line in table.splitlines() if line.startswith("The runs of ")]

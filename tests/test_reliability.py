@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from reliability.mixed_calls import FAULTS, Result
 from reliability.promise import Effort, Figure, Outcome, Promise
 from reliability.promises import PROMISES
 from reliability.raw_calls import BrokenAnswerError, parsed
-from reliability.report import END, PAGE, START, as_markdown
+from reliability.report import END, PAGE, START, as_markdown, earlier_origins
 from tests.redis_server import missing_part
 
 TESTS = Path(__file__).parent
@@ -56,6 +57,14 @@ def test_rows_of_promises_that_were_not_tried_stay_in_the_page() -> None:
         f"| {promise.text} | `--only {promise.name} --scale 0.5` | 12 calls, 0 mistakes | yes |"
     ]
     assert len(after) == sum(line.startswith("|") for line in before)
+
+
+def test_day_and_machine_of_rows_that_stay_are_kept() -> None:
+    table = PAGE.read_text().partition(START)[2].partition(END)[0]
+    results = [(promise, {"uvloop": Outcome([])}) for promise in PROMISES]
+    (kept,) = earlier_origins(results[:1], table)
+    assert re.match(r"The runs of \d{4}-\d\d-\d\d were on .+, CPython 3", kept)
+    assert earlier_origins(results, table) == []
 
 
 @pytest.mark.parametrize(
