@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import current_thread
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import httpx2
@@ -297,29 +297,46 @@ def test_a_server_that_is_closed_ends_the_thread_that_opens_namespaces() -> None
     until(lambda: not thread.is_alive())
 
 
-async def test_a_stop_that_is_cancelled_while_a_namespace_opens_ends_the_thread(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    asked, released, others = threading.Event(), threading.Event(), opening_threads()
-    for_namespace = Emulator.for_namespace
+class SlowOpening(NamedTuple):
+    """Two events: a namespace is being opened, and may go on."""
+
+    begun: threading.Event
+    released: threading.Event
+
+
+@pytest.fixture
+def slow_opening(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowOpening]:
+    """Lets each namespace wait while it is opened."""
+    opening, for_namespace = (
+        SlowOpening(threading.Event(), threading.Event()),
+        Emulator.for_namespace,
+    )
 
     def slow(emulator: Emulator, name: str) -> Emulator:
-        asked.set()
-        assert released.wait(20)
+        opening.begun.set()
+        assert opening.released.wait(20)
         return for_namespace(emulator, name)
 
     monkeypatch.setattr(Emulator, "for_namespace", slow)
+    yield opening
+    opening.released.set()
+
+
+async def test_a_stop_that_is_cancelled_while_a_namespace_opens_ends_the_thread(
+    slow_opening: SlowOpening,
+) -> None:
+    others = opening_threads()
     emulator = Emulator()
     namespaces = Namespaces(emulator, lambda emulator, namespaces: create_app(emulator))
     opening = asyncio.ensure_future(namespaces.acquire("a", begins=True))
-    assert await asyncio.to_thread(asked.wait, 20)
+    assert await asyncio.to_thread(slow_opening.begun.wait, 20)
     (thread,) = opening_threads() - others
     stop = asyncio.ensure_future(namespaces.stop())
     await asyncio.sleep(0)  # until it waits for the opening
     stop.cancel()
     with pytest.raises(asyncio.CancelledError):
         await stop
-    released.set()
+    slow_opening.released.set()
     (await opening).emulator.close()
     until(lambda: not thread.is_alive())
     emulator.close()
@@ -1080,26 +1097,17 @@ def test_a_call_that_is_cancelled_while_its_namespace_begins_is_no_open_call(
 
 
 def test_a_namespace_that_begins_slowly_does_not_hold_up_what_else_runs_in_threads(
-    monkeypatch: pytest.MonkeyPatch,
+    slow_opening: SlowOpening, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked, released = threading.Event(), threading.Event()
-    for_namespace = Emulator.for_namespace
-
-    def slow(emulator: Emulator, name: str) -> Emulator:
-        asked.set()
-        assert released.wait(20)
-        return for_namespace(emulator, name)
-
-    monkeypatch.setattr(Emulator, "for_namespace", slow)
     monkeypatch.setattr("images_emulator.http_server.MAX_THREADS", 1)
     with Server() as server, ThreadPoolExecutor(1) as pool:
         begun = pool.submit(call, server, "slow")
         try:
-            assert asked.wait(30)
+            assert slow_opening.begun.wait(30)
             admin(server, "POST", "clock", json={"reset": True})
             assert not begun.done()
         finally:
-            released.set()
+            slow_opening.released.set()
         assert begun.result().status_code == 200
 
 

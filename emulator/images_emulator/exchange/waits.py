@@ -4,7 +4,7 @@ connection."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from time import perf_counter
 from typing import Any
 
@@ -36,18 +36,25 @@ class Waits:
 
     async def wait_while_client_stays(self, seconds: float, receive: Receive) -> bool:
         """Wait as `wait` does, or until the client leaves. Return whether it has stayed."""
-        waiting = asyncio.ensure_future(self.wait(seconds))
-        leaving = asyncio.ensure_future(wait_for_disconnect(receive))
-        try:
-            await asyncio.wait((waiting, leaving), return_when=asyncio.FIRST_COMPLETED)
-            if leaving.done():
-                await leaving  # raises where nothing tells whether the client has left
-                return False
-            await waiting  # raises what the wait has raised
-            return True
-        finally:
-            waiting.cancel()
-            leaving.cancel()
+        return await client_stays_during(self.wait(seconds), receive)
+
+
+async def client_stays_during(wait: Coroutine[Any, Any, object], receive: Receive) -> bool:
+    """Await *wait*, or cancel it where the client leaves. Return whether the client has stayed.
+    Raises what *wait* raises, and what *receive* raises where nothing tells whether the client has
+    left."""
+    waiting = asyncio.ensure_future(wait)
+    leaving = asyncio.ensure_future(wait_for_disconnect(receive))
+    try:
+        await asyncio.wait((waiting, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if leaving.done():
+            await leaving
+            return False
+        await waiting
+        return True
+    finally:
+        waiting.cancel()
+        leaving.cancel()
 
 
 async def wait_for_disconnect(receive: Receive) -> None:

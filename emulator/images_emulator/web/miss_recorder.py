@@ -13,7 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from images_emulator.contract import emulator_errors
 from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
-from images_emulator.exchange.waits import wait_for_disconnect
+from images_emulator.exchange.waits import client_stays_during
 from images_emulator.recordings.folder import (
     RecordingFolder,
     read_recording,
@@ -89,19 +89,7 @@ class MissRecorder:
             for each in [*self._replay.pending]
             if each.group == group and each.is_over_for_client
         ]
-        if not ends:
-            return True
-        waiting = asyncio.ensure_future(asyncio.wait(ends))
-        leaving = asyncio.ensure_future(wait_for_disconnect(receive))
-        try:
-            await asyncio.wait((waiting, leaving), return_when=asyncio.FIRST_COMPLETED)
-            if leaving.done():
-                await leaving  # raises where nothing tells whether the client has left
-                return False
-            return True
-        finally:
-            waiting.cancel()
-            leaving.cancel()
+        return not ends or await client_stays_during(asyncio.wait(ends), receive)
 
     def read_new_files(self) -> None:
         """Add the recordings that another process has put into the folder since it was read. A file
