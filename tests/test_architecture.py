@@ -328,7 +328,7 @@ def test_docstring_of_an_exchange_names_the_modules_that_set_its_attributes() ->
     rows = re.findall(r"^- `([\w/]+\.py)`(.*?)(?=^- |^$)", text, re.MULTILINE | re.DOTALL)
     listed = {path: set(re.findall(r"`(\w+)`", attributes)) for path, attributes in rows}
     package = ROOT / "emulator" / "images_emulator"
-    found = {path.relative_to(package).as_posix(): attributes_set_by(path) for path in MODULES}
+    by_module = {path.relative_to(package).as_posix(): attributes_set_by(path) for path in MODULES}
     # It makes an exchange that no process serves.
-    del found["exchange/exchange_packing.py"]
-    assert listed == {path: attributes for path, attributes in found.items() if attributes}
+    del by_module["exchange/exchange_packing.py"]
+    assert listed == {path: attributes for path, attributes in by_module.items() if attributes}

@@ -438,10 +438,10 @@ def test_event_loops_keep_nothing_of_metrics_that_have_stopped(
     asyncio.run(metrics.stop())
     for each in loops:
         each.run_until_complete(asyncio.sleep(0))
-    kept = weakref.ref(metrics)
+    reference = weakref.ref(metrics)
     del metrics
     gc.collect()
-    assert kept() is None
+    assert reference() is None
 
 
 async def test_lag_of_the_event_loop_is_how_late_a_sample_is(

@@ -157,28 +157,28 @@ def test_credentials_in_a_url_in_a_header_are_redacted(
         recorded = replace(recorded, response=answer(b"{}", headers=headers))
     elif place == "download":
         recorded = replace(recorded, downloads=(RecordedDownload("http://x/", headers=headers),))
-    found = Redactor().redact(recorded)
-    assert found.response
-    shown = [*found.request.headers, *found.response.headers]
-    shown += [header for each in found.downloads for header in each.headers]
+    clean = Redactor().redact(recorded)
+    assert clean.response
+    shown = [*clean.request.headers, *clean.response.headers]
+    shown += [header for each in clean.downloads for header in each.headers]
     assert shown == [(name, redacted) for name, _ in headers]
 
 
 @pytest.mark.parametrize("place", ["request", "response", "download"])
 def test_a_credential_in_a_url_in_a_header_is_redacted_in_bodies(place: str) -> None:
     headers = (("location", "https://h/x?api_key=hunter2%2Fsecret&token=short&q=unchanged"),)
-    said = b"hunter2/secret short unchanged"
-    recorded = recording(said, headers=headers if place == "request" else ())
+    text = b"hunter2/secret short unchanged"
+    recorded = recording(text, headers=headers if place == "request" else ())
     if place == "response":
-        recorded = replace(recorded, response=answer(said, headers=headers))
+        recorded = replace(recorded, response=answer(text, headers=headers))
     elif place == "download":
-        download = RecordedDownload("http://x/", headers=headers, data=said)
+        download = RecordedDownload("http://x/", headers=headers, data=text)
         recorded = replace(recorded, downloads=(download,))
-    found = Redactor().redact(recorded)
-    assert found.response
-    assert found.request.body == b"REDACTEDxxxxxx short unchanged"
-    assert place != "response" or found.response.body == found.request.body
-    assert [each.data for each in found.downloads] in ([], [found.request.body])
+    clean = Redactor().redact(recorded)
+    assert clean.response
+    assert clean.request.body == b"REDACTEDxxxxxx short unchanged"
+    assert place != "response" or clean.response.body == clean.request.body
+    assert [each.data for each in clean.downloads] in ([], [clean.request.body])
 
 
 @pytest.mark.parametrize("value", ["?token=,", "?a=", "#", "?", "&token=", "? token", "?token=?"])

@@ -88,11 +88,11 @@ def _fit(
     if fits():
         return
     start = max(first + 4, last - _MAX_VARIED_BYTES)
-    kept = {*_between(slashes, start, last)}
+    slashes_before = {*_between(slashes, start, last)}
     varied = [
         at
         for at in range(start, last)
-        if new[at] != old[at] and kept.isdisjoint({at * 8 // 6, (at * 8 + 7) // 6})
+        if new[at] != old[at] and slashes_before.isdisjoint({at * 8 // 6, (at * 8 + 7) // 6})
     ][-4:]
     if not varied:
         return

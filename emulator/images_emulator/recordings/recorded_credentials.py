@@ -101,8 +101,8 @@ def url_secrets(value: str) -> Iterator[tuple[int, int]]:
     while name := _PARAMETER_NAME.search(value, position):
         position = name.end()
         if is_secret_parameter(unquote_plus(name[1])):
-            found = _PARAMETER_VALUE.match(value, position)
-            secret = found[0].rstrip(",;") if found else ""
+            match = _PARAMETER_VALUE.match(value, position)
+            secret = match[0].rstrip(",;") if match else ""
             if secret:
                 yield position, position + len(secret)
             position += len(secret)
