@@ -17,13 +17,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from images_emulator import Emulator, Server, read_recipe
-from images_emulator.contract.answer_overrides import NO_OVERRIDES, AnswerOverrides, RawAnswer
+from images_emulator.contract.answer_overrides import (
+    NO_OVERRIDES,
+    AnswerOverrides,
+    AnswerReplacement,
+    RawAnswer,
+)
 from images_emulator.contract.own_picture import OwnPicture
 from images_emulator.contract.request import Upload
 from images_emulator.exchange.exchange_packing import unpack_exchange
 from images_emulator.exchange.retention import drop_body_and_pictures
 from images_emulator.imaging.decoder import decode
-from images_emulator.own_answers.own_answer import OwnAnswer
 from images_emulator.own_answers.picture_files import PictureFile
 from images_emulator.web.image_responses import ImageResponses, PreparedCall
 from tests.answers import error_of
@@ -56,7 +60,7 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Answer:
 
     def use(*pictures: OwnPicture, raw: RawAnswer | None = None, **values: Any) -> None:
         overrides = AnswerOverrides(**values) if values else NO_OVERRIDES
-        answer = OwnAnswer("answer", overrides)
+        replacement = AnswerReplacement("answer", pictures or None, overrides)
 
         async def answered(
             self: ImageResponses,
@@ -67,7 +71,7 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Answer:
         ) -> Response:
             if raw:
                 return self.respond_raw(exchange, raw)
-            prepared = prepared.answered_by(answer, pictures or None)
+            prepared = prepared.with_replacement(replacement)
             exchange.request = prepared.request
             return await respond(self, request, exchange, prepared, headers)
 

@@ -271,7 +271,7 @@ def test_a_prepared_request_weighs_its_media_type(
 def answered_requests(emulator: Emulator) -> int:
     """The number of prepared calls that keep a copy for an own answer."""
     entries = [value for value, _ in emulator.prepared_calls._entries.values()]
-    return sum(bool(each._answered) for each in entries if isinstance(each, PreparedCall))
+    return sum(bool(each._last_copy) for each in entries if isinstance(each, PreparedCall))
 
 
 def test_a_prepared_request_keeps_own_pictures_no_longer_than_their_answer(

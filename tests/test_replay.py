@@ -43,7 +43,6 @@ from images_emulator.state.clock import Clock
 from images_emulator.state.memory_store import MemoryStore
 from images_emulator.state.replay import Replay
 from images_emulator.state.store import Store
-from images_emulator.web.images_api import ImagesAPI
 from images_emulator.web.playback import playback
 from tests.conftest import KEY
 from tests.pictures import BLUE, GREEN, RED, encoded, half_clear, opened, png
@@ -739,20 +738,20 @@ def test_recording_answers_a_call_whose_step_lets_it_meet_no_answer(
     assert player.requests[4].recording_miss
 
 
-def test_recording_answers_a_call_whose_steps_go_meanwhile(
-    play: Play, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_call_that_the_rules_of_its_day_refuse_meets_no_own_answer(play: Play) -> None:
     player = play(recording_of(FOX, "recorded"))
-    player.answer(raw={"body": "own"})
-    prepare = ImagesAPI._prepare
+    player.answer(raw={"body": "own"}, times=1)
+    past = {"x-emulator-as-of": "2025-01-01"}
+    assert answer_to(player.url, "POST", GENERATIONS, FOX, **past).body == b"recorded"
+    assert [asked(player, FOX) for _ in range(2)] == ["own", "recorded"]
 
-    async def prepare_and_clear(api: ImagesAPI, *arguments: Any) -> Any:
-        prepared = await prepare(api, *arguments)
-        player.emulator.scenario.clear()
-        return prepared
 
-    monkeypatch.setattr(ImagesAPI, "_prepare", prepare_and_clear)
+def test_recorded_call_shows_why_it_met_no_own_answer(play: Play) -> None:
+    player = play(recording_of(FOX, "recorded"))
+    player.answer(raw={"body": "own"}, match={"prompt": "ship"})
     assert asked(player, FOX) == "recorded"
+    (call,) = player.requests
+    assert ([each.kind for each in call.near_misses], call.recording) == (["prompt"], "0001")
 
 
 def test_open_values_are_drawn_without_an_answer_that_the_call_did_not_meet(play: Play) -> None:

@@ -1,4 +1,4 @@
-"""Replacements for values of an answer, and for whole answers."""
+"""Replacements for the pictures and for values of an answer, and for whole answers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from images_emulator.contract.http_headers import FRAMING_HEADERS, STATUSES, check_header
+from images_emulator.contract.own_picture import OwnPicture
 from images_emulator.immutable import Immutable
 
 HeaderPairs = tuple[tuple[str, str], ...]
@@ -78,3 +79,23 @@ class RawAnswer(Immutable):
         if self.body and self.status in (204, 304):
             raise ValueError(f"an answer with status {self.status} has no body")
         _check_headers(self.headers)
+
+
+class AnswerReplacement(Immutable, eq=False):
+    """What one call is sent in place of what the emulator makes: a whole answer *raw*, or else
+    *pictures* in place of the drawings (None: the emulator draws) and the *overrides*.
+
+    - *label*: its name in the journal.
+    - *is_for_one_call*: whether no other call is given the same object. The others are given again
+      and again, so that caches know them by identity.
+    """
+
+    label: str
+    pictures: tuple[OwnPicture, ...] | None = None
+    overrides: AnswerOverrides = NO_OVERRIDES
+    raw: RawAnswer | None = None
+    is_for_one_call: bool = False
+
+
+NO_REPLACEMENT: Final = AnswerReplacement("")
+"""The replacement of a call that is sent what the emulator makes."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
 from dataclasses import dataclass, field
-from enum import Enum
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from images_emulator.contract.answer_overrides import AnswerReplacement
 from images_emulator.contract.calendar import Day
 from images_emulator.contract.dialect import MessageFacts
 from images_emulator.contract.policy import Policy
@@ -38,23 +38,6 @@ class WaitClock(Protocol):
         ...
 
 
-class OwnAnswerSearch(Enum):
-    """Whether the endpoint searches an own answer, and what it does without one.
-
-    The endpoint validates a call and so finds its own answer; but an own answer goes before a
-    recording, which `ReplayMiddleware` plays before the endpoint is asked. So this middleware first
-    sets `BEFORE_RECORDING` and calls the endpoint. Where there is no own answer, the endpoint sends
-    nothing and sets `NONE_FOUND`. Then the middleware plays the recording, or calls the endpoint
-    again, which draws."""
-
-    BEFORE_DRAWING = "before drawing"
-    """Without one it draws. The default."""
-    BEFORE_RECORDING = "before recording"
-    """Without one it sends nothing, and sets `NONE_FOUND`."""
-    NONE_FOUND = "none found"
-    """It does not search, and draws."""
-
-
 @dataclass(slots=True, eq=False, repr=False)
 class ServedExchange(Exchange):
     """A call while this process answers it, with everything that only its answer needs.
@@ -73,20 +56,19 @@ class ServedExchange(Exchange):
       with a directive `has_directive`, `cached_call`; of a refused call `deployment`,
       `passed_api_management`
     - `faults/downloads.py`: `is_expired`
-    - `web/replay_middleware.py`: `own_answer_search`, `recording_miss`, more of `near_misses`; of a
+    - `web/replay_middleware.py`: `replacement`, `recording_miss`, more of `near_misses`; of a
       played recording `recording`, `has_recorded_headers`, `breaks_off`, `body_may_change`,
       `clock`, `request`
     - `web/recording_search.py`: `recording_miss`
     - `web/miss_recorder.py`: `goes_to_upstream`, `has_recorded_headers`, `body_may_change`
     - `web/azure_endpoints.py`: `deployment`, `passed_api_management`
-    - `web/images_api.py`: `request`, `own_answer_search`; of a prepared call `chunks`,
-      `cached_details`
+    - `web/images_api.py`: `request`; of a prepared call `chunks`, `cached_details`
     - `web/own_answer_search.py`: more of `near_misses`
     - `web/answer_recorder.py`: `pending_write`; `connection`, where another answer takes the place
       of one that has not left
     - `exchange/retention.py`, for the journal: `weight`, `dropped`, `cached_details`; when the call
       is over, what only its answer needs: `cached_call`, `parse_error`, `connection`,
-      `fault_values`; later `request`, `chunks`, `body_bytes`
+      `fault_values`, `replacement`; later `request`, `chunks`, `body_bytes`
 
     Others are set by the methods of this class: `chunks`, `body_bytes`, `is_too_long` and `dropped`
     by `keep_body`, which `request_body.py` calls; `pending_write` by `hold_back_until`; and
@@ -143,9 +125,9 @@ class ServedExchange(Exchange):
     """Whether the recorded answer ends before its body is whole."""
     goes_to_upstream: bool = False
     """Whether the call is forwarded to the upstream, because no recording answers it."""
-    own_answer_search: OwnAnswerSearch = OwnAnswerSearch.BEFORE_DRAWING
-    """`ReplayMiddleware` sets `BEFORE_RECORDING` before it calls the endpoint. The endpoint sets
-    `NONE_FOUND` where the call meets no own answer."""
+    replacement: AnswerReplacement | None = None
+    """What the call is sent for its own answer, which goes before a recording; `NO_REPLACEMENT`
+    where it meets none. None where `ReplayMiddleware` has not searched: then the endpoint does."""
 
     # --- set by the endpoint, or by the middleware that answers in its place
 

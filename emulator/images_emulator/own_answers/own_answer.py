@@ -6,7 +6,12 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Final
 
-from images_emulator.contract.answer_overrides import NO_OVERRIDES, AnswerOverrides, RawAnswer
+from images_emulator.contract.answer_overrides import (
+    NO_OVERRIDES,
+    AnswerOverrides,
+    AnswerReplacement,
+    RawAnswer,
+)
 from images_emulator.contract.own_picture import Fit, OwnPicture
 from images_emulator.contract.request import ImageRequest
 from images_emulator.immutable import Immutable
@@ -32,7 +37,8 @@ class OwnAnswer(Immutable, eq=False):
     """
 
     label: str
-    """The answer's name in the journal, unless *in_turn*: see `label_at`."""
+    """The answer's name in the journal. Where files are given *in_turn*, it is the name of the
+    file."""
     overrides: AnswerOverrides = NO_OVERRIDES
     files: Sequence[PictureFile] = ()
     in_turn: bool = False
@@ -47,22 +53,23 @@ class OwnAnswer(Immutable, eq=False):
         partials = tuple(each.data for each in self.partials)
         return OwnPicture(file.data, self.fit, self.verbatim, partials, file.base_name)
 
-    def label_at(self, number: int) -> str:
-        """The answer's name in the journal at the call with that *number* (from 1). Where files are
-        given *in_turn*, it is the name of the file."""
-        return self.files[(number - 1) % len(self.files)].name if self.in_turn else self.label
+    def replacement(self, number: int) -> AnswerReplacement:
+        """What the call with that *number* (from 1) among the calls that met the answer is sent.
+        It has no pictures yet where a *function* makes them: see `with_pictures`."""
+        return self._turns[(number - 1) % len(self._turns)]
 
-    def pictures(self, number: int) -> tuple[OwnPicture, ...] | None:
-        """The pictures of the call with that *number* (from 1) among the calls that met the answer.
-        None where the emulator draws, and where a *function* makes the pictures."""
-        return self._turns[(number - 1) % len(self._turns)] or None
+    def with_pictures(self, pictures: tuple[OwnPicture, ...]) -> AnswerReplacement:
+        """What one call is sent for which the *function* has made *pictures*."""
+        return AnswerReplacement(self.label, pictures, self.overrides, is_for_one_call=True)
 
     @cached_property
-    def _turns(self) -> Sequence[tuple[OwnPicture, ...]]:
-        """The pictures of each call until they repeat. Calls with the same pictures are given the
-        same object, by which caches know it."""
+    def _turns(self) -> Sequence[AnswerReplacement]:
+        """What each call is sent, until it repeats."""
         pictures = tuple(self.picture(file) for file in self.files)
         if not self.in_turn:
-            return [pictures]
+            return [AnswerReplacement(self.label, pictures or None, self.overrides, self.raw)]
         twice, count = pictures * 2, min(len(pictures), MAX_PICTURES)
-        return [twice[start : start + count] for start in range(len(pictures))]
+        return [
+            AnswerReplacement(file.name, twice[start : start + count], self.overrides)
+            for start, file in enumerate(self.files)
+        ]

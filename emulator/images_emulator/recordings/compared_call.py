@@ -394,21 +394,16 @@ class Resolver:
         """Return the valid request that *call* makes; None for an invalid one. *compared* is the
         same call in its form for comparison, and gets the request's values. Decoding uploads may
         take seconds. Raises APIError where an uploaded file cannot be read from the store."""
-        request = self._request(compared, call, ANY_DAY)
+        request = self.request(compared, call, ANY_DAY)
         compared.values = _values(request) if request else None
         compared.is_resolved = True
         return request
 
-    def lenient_request(
-        self, compared: ComparedCall, call: ParsedCall | None
-    ) -> ImageRequest | None:
-        """The request that *call*, with the form *compared*, makes where mistakes are forgiven;
-        None where one cannot be. Raises as `resolve` does."""
-        return self._request(compared, call, replace(ANY_DAY, lenient=True))
-
-    def _request(
+    def request(
         self, compared: ComparedCall, call: ParsedCall | None, policy: Policy
     ) -> ImageRequest | None:
+        """The request that *call*, with the form *compared*, makes by the rules of *policy*; None
+        where these refuse it. Raises as `resolve` does."""
         if call is None:
             return None
         if compared.provider is Provider.AZURE:

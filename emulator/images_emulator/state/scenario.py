@@ -237,7 +237,7 @@ class Scenario:
         with suppress(APIError, StaleRegistersError):
             # The files that a call names by their ids may be in the store, too.
             values = await make_values()
-            if steps is self._steps.value and self.has_match_for(values):
+            if steps is self._steps.value and self._has_match_for(values):
                 met, near_misses = await self._meet(
                     values, if_fresh=lambda: self._steps.value is steps
                 )
@@ -306,7 +306,7 @@ class Scenario:
         if any(step.key == key for step in self._steps.value.all_spent()):
             await self._steps.update(lambda steps: steps.with_revived(key))
 
-    def has_match_for(self, values: MatchInput) -> bool:
+    def _has_match_for(self, values: MatchInput) -> bool:
         """Whether a live step matches a call of these *values*. The counter of the step decides
         whether the call meets it."""
         return next(self._scan(self._steps.value, values).matching(), None) is not None

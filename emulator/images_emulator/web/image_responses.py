@@ -6,25 +6,24 @@ import logging
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import partial
-from typing import TYPE_CHECKING, Final
-from weakref import ref
+from typing import Final
+from weakref import WeakKeyDictionary
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
 from images_emulator import imaging
 from images_emulator.contract import emulator_errors, operational_errors, wire
 from images_emulator.contract.answer_overrides import (
     NO_OVERRIDES,
+    NO_REPLACEMENT,
     AnswerOverrides,
+    AnswerReplacement,
     RawAnswer,
     encoded_headers,
 )
 from images_emulator.contract.http_headers import header_value
 from images_emulator.contract.notices import NOTICE_HEADER
-from images_emulator.contract.own_picture import OwnPicture
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.templates import Template
 from images_emulator.contract.usage import Usage, usage_of
@@ -38,9 +37,6 @@ from images_emulator.state.hosted_picture import hosted_pictures, mean_weight
 from images_emulator.web.disconnect import watch_disconnect
 from images_emulator.web.forwarded_headers import base_url, is_proxied
 from images_emulator.web.json_responses import json_response
-
-if TYPE_CHECKING:
-    from images_emulator.own_answers.own_answer import OwnAnswer
 
 logger = logging.getLogger("images_emulator")
 
@@ -74,42 +70,34 @@ class PreparedCall:
     """The stand-in for this object in the keys of its events in `Emulator.prepared_calls`. With
     the object itself, a key would keep body and uploads. None where no other call has this
     object."""
-    _answered: PreparedCall | None = None
-    """The last result of `answered_by`, as long as the answer of which it was made is alive."""
-    _answer: ref[OwnAnswer] | None = None
+    _last_copy: WeakKeyDictionary[AnswerReplacement, PreparedCall] = field(
+        default_factory=WeakKeyDictionary
+    )
+    """The last result of `with_replacement`, while its replacement is in memory."""
 
-    def answered_by(
-        self, answer: OwnAnswer, pictures: tuple[OwnPicture, ...] | None
-    ) -> PreparedCall:
-        """Copy the call, to be answered by *answer*, with own *pictures* (None: by drawings). The
-        copy shares no part of an answer with this one. With the same objects the method returns
-        the last copy again, so a repeated call is as fast as any other.
+    def with_replacement(self, replacement: AnswerReplacement) -> PreparedCall:
+        """A copy of the call that has the pictures and the overrides of *replacement*. It shares no
+        part of an answer with this one. For `NO_REPLACEMENT` it is this one itself.
 
-        The copy is kept as long as *answer* is in memory, and its pictures with it. So the budget
-        of prepared calls need not count these. A copy with the pictures of a function is not kept:
-        the function makes other ones for the next call.
+        The last copy is kept, so a repeated call is as fast as any other. It does not outlive the
+        *replacement*, which has the pictures, so the budget of prepared calls need not count these.
         """
-        last, overrides = self._answered, answer.overrides
-        if last and last.request.own_pictures is pictures and last.overrides is overrides:
-            return last
-        request = replace(self.request, own_pictures=pictures)
-        answered = PreparedCall(
-            request,
-            self.chunks,
-            details=self.details,
-            overrides=overrides,
-            # Events of a function's answer are sent once: its next answer is another object.
-            event_key=self.event_key and object() if answer.function is None else None,
-        )
-        if answer.function is None:
-            self._answered, self._answer = answered, ref(answer, partial(_forget, ref(self)))
-        return answered
-
-
-def _forget(owner: ref[PreparedCall], answer: ref[OwnAnswer]) -> None:
-    """Drop the last copy of *owner*, if it was made of *answer*, which is no more."""
-    if (prepared := owner()) and prepared._answer is answer:
-        prepared._answered = prepared._answer = None
+        if replacement is NO_REPLACEMENT:
+            return self
+        copy = self._last_copy.get(replacement)
+        if copy is None:
+            is_kept = not replacement.is_for_one_call
+            copy = PreparedCall(
+                replace(self.request, own_pictures=replacement.pictures),
+                self.chunks,
+                details=self.details,
+                overrides=replacement.overrides,
+                event_key=self.event_key and object() if is_kept else None,
+            )
+            self._last_copy.clear()
+            if is_kept:
+                self._last_copy[replacement] = copy
+        return copy
 
 
 async def render_for_client(
@@ -123,13 +111,6 @@ async def render_for_client(
     ClientDisconnect where the client of *request* leaves before the image is drawn."""
     with watch_disconnect(request) as disconnect:
         return await renderer.render_base64(image_request, index, partial, disconnect)
-
-
-class NoResponse(Response):
-    """Sends nothing: `ReplayMiddleware` answers a call that meets no own answer."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        return
 
 
 class ImageResponses:

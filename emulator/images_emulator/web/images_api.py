@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from images_emulator import imaging
-from images_emulator.contract.answer_overrides import RawAnswer
+from images_emulator.contract.answer_overrides import NO_REPLACEMENT, AnswerReplacement
 from images_emulator.contract.calendar import Day
 from images_emulator.contract.call_image import ImageLoader
 from images_emulator.contract.dialect import Dialect
@@ -28,18 +28,14 @@ from images_emulator.contract.validation import validate
 from images_emulator.exchange.call_details import details_of
 from images_emulator.exchange.exchange import MAX_REPARSE_BYTES
 from images_emulator.exchange.request_head import RawHeaders
-from images_emulator.exchange.served_exchange import (
-    OwnAnswerSearch,
-    ServedExchange,
-    exchange_of,
-)
+from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
 from images_emulator.setting_values import RemoteImages
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.rate_limits import Admission
 from images_emulator.web.authentication import file_owner
 from images_emulator.web.disconnect import watch_disconnect
 from images_emulator.web.endpoints import Handler
-from images_emulator.web.image_responses import ImageResponses, NoResponse, PreparedCall
+from images_emulator.web.image_responses import ImageResponses, PreparedCall
 from images_emulator.web.request_body import read_body, read_call
 
 logger = logging.getLogger("images_emulator")
@@ -96,52 +92,35 @@ class ImagesAPI:
             except APIError as error:
                 error.is_of_operation = True
                 raise
-            to_send = await self._with_own_answer(exchange, prepared)
-            if to_send is None:
-                exchange.own_answer_search = OwnAnswerSearch.NONE_FOUND
-                return NoResponse()
-            if isinstance(to_send, RawAnswer):
-                exchange.request = prepared.request
-                return self.responses.respond_raw(exchange, to_send)
-            exchange.request = to_send.request
-            headers = self._emulator_headers(to_send.request, policy.day)
-            return await self.responses.respond(request, exchange, to_send, headers)
+            replacement = await self._admit(exchange, prepared.request)
+            prepared = prepared.with_replacement(replacement)
+            exchange.request = prepared.request
+            if replacement.raw:
+                return self.responses.respond_raw(exchange, replacement.raw)
+            headers = self._emulator_headers(prepared.request, policy.day)
+            return await self.responses.respond(request, exchange, prepared, headers)
 
         return respond
 
-    async def _with_own_answer(
-        self, exchange: ServedExchange, prepared: PreparedCall
-    ) -> PreparedCall | RawAnswer | None:
-        """What is to be sent: *prepared*, or what the call's own answer makes of it. None where a
-        recording is to answer the call. This claims the own answer, and takes the images from the
-        rate limit. Raises APIError where the rate limit refuses the call, or its own answer fails.
+    async def _admit(
+        self, exchange: ServedExchange, image_request: ImageRequest
+    ) -> AnswerReplacement:
+        """Take the images from the rate limit, and claim the own answer of the call, unless
+        `ReplayMiddleware` did so. Return what the call is sent for it. Raises APIError where the
+        rate limit refuses the call, or its own answer fails.
 
-        One step of the store does both, unless a recording may answer the call. Then the own
-        answer is claimed first, because a call that a recording answers does not count for the rate
-        limit; and a call that the rate limit refuses has used up its own answer.
+        One step of the store does both: a call that the rate limit refuses uses up no own answer.
         """
         admission = None
         if self.emulator.rate_limits.rate and exchange.recording is None:
-            admission = self._admission(exchange, prepared.request)
-        search, has_answers = exchange.own_answer_search, self.emulator.scenario.has_answers
-        if search is OwnAnswerSearch.BEFORE_DRAWING and has_answers:
-            return await self._own_answer(exchange, prepared, admission)
-        to_send: PreparedCall | RawAnswer = prepared
-        if search is OwnAnswerSearch.BEFORE_RECORDING:
-            if has_answers:
-                to_send = await self._own_answer(exchange, prepared, None)
-            if to_send is prepared:
-                return None
+            admission = self._admission(exchange, image_request)
+        if exchange.replacement is None and self.emulator.scenario.has_answers:
+            from images_emulator.web.own_answer_search import claim_own_answer  # noqa: PLC0415 - it loads Pillow
+
+            return await claim_own_answer(exchange, image_request, self.emulator, admission)
         if admission:
             await admission.admit()
-        return to_send
-
-    async def _own_answer(
-        self, exchange: ServedExchange, prepared: PreparedCall, admission: Admission | None
-    ) -> PreparedCall | RawAnswer:
-        from images_emulator.web.own_answer_search import apply_own_answer  # noqa: PLC0415 - it loads Pillow
-
-        return await apply_own_answer(exchange, prepared, self.emulator, admission)
+        return exchange.replacement or NO_REPLACEMENT
 
     def _admission(self, exchange: ServedExchange, image_request: ImageRequest) -> Admission | None:
         """The admission of the images by the rate limit of the API key or the deployment; None

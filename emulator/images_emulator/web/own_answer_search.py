@@ -1,4 +1,4 @@
-"""Finds and claims the own answer that a validated call meets, and makes its pictures."""
+"""Claims the own answer that a validated call meets, and makes its pictures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from images_emulator.contract import emulator_errors
-from images_emulator.contract.answer_overrides import RawAnswer
+from images_emulator.contract.answer_overrides import NO_REPLACEMENT, AnswerReplacement
 from images_emulator.contract.own_picture import OwnPicture
 from images_emulator.contract.request import ImageRequest
 from images_emulator.exchange.served_exchange import ServedExchange
@@ -17,42 +17,39 @@ from images_emulator.own_answers.own_answer import OwnAnswer
 from images_emulator.own_answers.picture_files import ReadingContext, base_name, read_files
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.rate_limits import Admission
-from images_emulator.web.image_responses import PreparedCall
 from images_emulator.web.match_input import input_of_request
 
 logger = logging.getLogger("images_emulator")
 
 
-async def apply_own_answer(
+async def claim_own_answer(
     exchange: ServedExchange,
-    prepared: PreparedCall,
+    request: ImageRequest,
     emulator: Emulator,
-    admission: Admission | None,
-) -> PreparedCall | RawAnswer:
-    """Find the own answer that the call meets. Return a copy of *prepared* that the answer
-    changes, or the answer where it is raw, or *prepared* where there is none. Raises APIError where
-    the call has an *admission* that the rate limit refuses, and where the function of an answer
-    fails."""
-    values = await input_of_request(exchange, prepared.request, emulator)
+    admission: Admission | None = None,
+) -> AnswerReplacement:
+    """Claim the own answer that the call meets, whose validated request is *request*. Return what
+    the call is sent for it, or `NO_REPLACEMENT` where it meets none. Raises APIError where the call
+    has an *admission* that the rate limit refuses, and where the function of an answer fails."""
+    values = await input_of_request(exchange, request, emulator)
     met, near_misses = await emulator.scenario.claim_answer(values, admission)
     if met is None:
         exchange.near_misses = (*exchange.near_misses, *near_misses)
-        return prepared
+        return NO_REPLACEMENT
     answer = met.answer
-    exchange.answer.own_answer = answer.label_at(met.number)
-    if answer.raw:
-        return answer.raw
-    pictures = answer.pictures(met.number)
+    replacement = answer.replacement(met.number)
+    exchange.answer.own_answer = replacement.label
     if answer.function:
         try:
             # It is not the emulator's code, and may take its time.
-            pictures = await asyncio.to_thread(_made_pictures, answer, prepared.request)
+            pictures = await asyncio.to_thread(_made_pictures, answer, request)
         except Exception as error:
             logger.exception("the function of the answer '%s' failed", met.title)
             sentence = _sentence(error)
             reason = f"{type(error).__name__}: {sentence}" if sentence else type(error).__name__
             raise emulator_errors.failed_answer(name=met.title, reason=reason) from None
-    return prepared.answered_by(answer, pictures)
+        return answer.with_pictures(pictures)
+    return replacement
 
 
 def _sentence(error: Exception) -> str:

@@ -147,8 +147,8 @@ class RecordingSearch:
                 outcome = self._find_redacted(exchange, scope, chunks, as_of) or outcome
             # After an exact match, the call is resolved only here.
             request = resolve()
-            if request is None and policy.lenient:
-                request = self._resolver(exchange).lenient_request(compared, call)
+            if policy.as_of or (request is None and policy.lenient):
+                request = self._resolver(exchange).request(compared, call, policy)
             if request:
                 request = replace(request, as_of=policy.as_of, day=policy.day)
             return SearchResult(outcome, request, group_of(compared, self.replay.level))

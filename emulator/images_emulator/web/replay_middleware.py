@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from images_emulator.contract import emulator_errors
+from images_emulator.contract.answer_overrides import NO_REPLACEMENT
 from images_emulator.contract.dialect import Header
 from images_emulator.contract.file_objects import check_upload
 from images_emulator.contract.http_headers import header_value
@@ -24,7 +25,7 @@ from images_emulator.contract.rules import Pixels
 from images_emulator.exchange.answer_json import json_value
 from images_emulator.exchange.known_answer import KnownAnswer
 from images_emulator.exchange.near_miss import NearMiss
-from images_emulator.exchange.served_exchange import OwnAnswerSearch, ServedExchange, exchange_of
+from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
 from images_emulator.exchange.waits import Waits, hang_up
 from images_emulator.lru_cache import LRUCache
 from images_emulator.recordings.matching import (
@@ -40,7 +41,7 @@ from images_emulator.web.authentication import file_owner
 from images_emulator.web.described_answer import EmulatedAnswer, described_answer
 from images_emulator.web.forwarded_headers import base_url
 from images_emulator.web.json_responses import refuse
-from images_emulator.web.match_input import input_of_request
+from images_emulator.web.own_answer_search import claim_own_answer
 from images_emulator.web.playback import OVERHEAD_BYTES, Playback, playback, sent_headers
 from images_emulator.web.recording_search import RecordingSearch, SearchResult
 from images_emulator.web.request_body import read_fields
@@ -129,11 +130,9 @@ class ReplayMiddleware:
         if result is None:
             await self.app(scope, receive, send)
             return
-        if await self._may_have_own_answer(result, exchange):
-            exchange.own_answer_search = OwnAnswerSearch.BEFORE_RECORDING
+        if await self._claim_own_answer(result, exchange):
             await self.app(scope, receive, send)
-            if exchange.own_answer_search is not OwnAnswerSearch.NONE_FOUND:
-                return
+            return
         if isinstance(result.match_or_miss, Miss) and self._miss_recorder:
             if not await self._miss_recorder.wait_for_recordings(result.group, receive):
                 return
@@ -146,15 +145,15 @@ class ReplayMiddleware:
             self._note_miss(result.match_or_miss, exchange)
             await self._answer_miss(exchange, self.app, scope, receive, send, result.group)
 
-    async def _may_have_own_answer(self, result: SearchResult, exchange: ServedExchange) -> bool:
-        """Whether a step of the scenario has an answer for the call. Such an answer goes before a
-        recording. The counter of the step decides whether the call meets it."""
-        scenario = self.emulator.scenario
-        if result.request is None or not scenario.has_answers:
+    async def _claim_own_answer(self, result: SearchResult, exchange: ServedExchange) -> bool:
+        """Claim the own answer of the call, which goes before a recording. Return whether it meets
+        one. A call that a recording answers does not count for the rate limit, so the endpoint asks
+        this only afterwards: a call that the limit refuses has used up its own answer."""
+        if result.request is None or not self.emulator.scenario.has_answers:
             return False
-        return scenario.has_match_for(
-            await input_of_request(exchange, result.request, self.emulator)
-        )
+        replacement = await claim_own_answer(exchange, result.request, self.emulator)
+        exchange.replacement = replacement
+        return replacement is not NO_REPLACEMENT
 
     # --- to play it
 
