@@ -33,7 +33,7 @@ from images_emulator.exchange.waits import hang_up
 from images_emulator.protocol import HTTPProtocol
 from images_emulator.rendering.job_queue import JobQueue
 from images_emulator.threads import DaemonThreadPool
-from images_emulator.web.answer_recorder import HeldAnswerRecorder, StandardHeaders
+from images_emulator.web.answer_recorder import AnswerRecorder, StandardHeaders
 from images_emulator.web.app import Router
 from images_emulator.web.cors_middleware import CORSMiddleware
 from images_emulator.web.images_api import ImagesAPI
@@ -421,7 +421,7 @@ async def test_head_that_is_held_leaves_where_the_end_of_its_call_cannot_be_reco
         datetime.now(UTC),
         connection=cast("Connection", connection),
     )
-    recorder = HeldAnswerRecorder(exchange, emulator.journal, StandardHeaders(emulator), send)
+    recorder = AnswerRecorder(exchange, emulator.journal, StandardHeaders(emulator), send)
     await recorder.send({"type": "http.response.start", "status": 200, "headers": []})
     with pytest.raises(type(error)):
         await recorder.send({"type": "http.response.body", "body": b""})
@@ -442,26 +442,17 @@ async def test_an_answer_hung_up_before_its_first_part_whose_write_fails_gives_w
         raise store_unavailable(url="redis:", reason="it has no memory")
 
     exchange = ServedExchange(RequestHead("GET", "/v1/models", b"", []), "req_1", datetime.now(UTC))
-    exchange.number = await emulator.journal.enter(exchange)
-    recorder = HeldAnswerRecorder(exchange, emulator.journal, StandardHeaders(emulator), send)
+    exchange.number = await emulator.journal.append(exchange)
+    recorder = AnswerRecorder(exchange, emulator.journal, StandardHeaders(emulator), send)
     exchange.complete_in_journal = recorder.complete_in_journal
     exchange.hold_back_until(write())
 
     async def leave() -> Message:
         return {"type": "http.disconnect"}
 
-    # The journal of a store in memory awaits no write.
-    complete = emulator.journal.complete
-
-    async def complete_with_write(exchange: ServedExchange, write: asyncio.Future[None]) -> None:
-        await complete(exchange)
-        await write
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(emulator.journal, "complete", complete_with_write)
-        await recorder.send({"type": "http.response.start", "status": 200, "headers": []})
-        with pytest.raises(APIError):
-            await hang_up(exchange, leave, reset=False)
+    await recorder.send({"type": "http.response.start", "status": 200, "headers": []})
+    with pytest.raises(APIError):
+        await hang_up(exchange, leave, reset=False)
     await recorder.send({"type": "http.response.start", "status": 503, "headers": []})
     await recorder.send({"type": "http.response.body", "body": b"{}"})
     assert [each.get("status") for each in sent] == [503, None]

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
-from functools import partial
 from inspect import CORO_SUSPENDED, getcoroutinestate
 from time import perf_counter
 from typing import Any
@@ -67,16 +66,15 @@ def test_an_advance_counts_for_a_call_that_is_just_entered_in_the_journal(
     server: Server, client: OpenAI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal = server.emulator.journal
-    enter = {"append": journal.append, "enter": journal.enter}
+    append = journal.append
 
-    async def entered(name: str, exchange: ServedExchange) -> int | None:
-        number = await enter[name](exchange)
+    async def entered(exchange: ServedExchange) -> int | None:
+        number = await append(exchange)
         # As another thread does that has found the entry in a shared store.
         await asyncio.to_thread(server.clock.advance, seconds=HOUR)
         return number
 
-    for name in enter:
-        monkeypatch.setattr(journal, name, partial(entered, name))
+    monkeypatch.setattr(journal, "append", entered)
     server.inject({"kind": "latency", "seconds": HOUR})
     assert draw(client.with_options(timeout=20, max_retries=0)).data
 

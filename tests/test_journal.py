@@ -65,7 +65,7 @@ def arrived(journal: Journal, identity: str, **state: Any) -> ServedExchange:
     exchange.keep_body(state.pop("chunks", (BODY,)))
     for name, value in state.items():
         setattr(exchange, name, value)
-    journal._store.run(journal.enter(exchange))
+    journal._store.run(journal.append(exchange))
     return exchange
 
 
@@ -430,7 +430,7 @@ async def test_parts_of_a_stream_are_written_before_its_end(
     monkeypatch.setattr(MemoryLog, "is_watched", True)
     monkeypatch.setattr(journal._log, "amend", amend)
     call = ServedExchange(RequestHead("GET", "/v1/models", b"", []), "req_1", datetime.now(UTC))
-    await journal.enter(call)
+    await journal.append(call)
     for index in range(2):
         call.answer.sent.event_count = index + 1
         journal.notify_events(call, index)
@@ -452,7 +452,7 @@ async def test_parts_of_a_stream_are_written_unless_the_call_is_large(
     monkeypatch.setattr(MemoryLog, "is_watched", True)
     call = ServedExchange(RequestHead("POST", "/v1/x", b"", []), "req_1", datetime.now(UTC))
     call.keep_body((bytes(body),))
-    await journal.enter(call)
+    await journal.append(call)
     call.answer.sent.event_count = 1
     journal.notify_events(call, 0)
     assert len(journal._drafts) == drafts
@@ -480,7 +480,7 @@ async def test_pictures_of_a_stream_count_while_it_goes_on(
     call.request = ImageRequest(
         operation=EDITS, model=MODELS["gpt-image-2"], size=(64, 48), images=(image,)
     )
-    await journal.enter(call)
+    await journal.append(call)
     call.answer.sent.event_count = 1
     journal.notify_events(call, 0)
     assert bool(journal._drafts) is (most > len(upload))
@@ -740,7 +740,7 @@ def test_weight_of_an_entry_is_at_least_its_memory() -> None:
             request=accepted,
         )
         entry.keep_body((body,))
-        RUN(journal.enter(entry))
+        RUN(journal.append(entry))
         entry.record_end()
         RUN(journal.complete(entry))
     taken, _ = tracemalloc.get_traced_memory()

@@ -281,7 +281,8 @@ def exchange(number: int, path: str = MODELS) -> ServedExchange:
 
 async def arrive(emulator: Emulator, number: int) -> ServedExchange:
     entry = exchange(number)
-    await emulator.journal.enter(entry)
+    entry.number = await emulator.journal.append(entry)
+    emulator.journal.notify_arrival(entry)
     return entry
 
 

@@ -84,7 +84,7 @@ async def test_log_tells_of_what_other_processes_do_to_it() -> None:
     assert await changes.get() == LogChange("missed")
     for name, journal in (("own", own), ("foreign", foreign)):
         call = ServedExchange(RequestHead("GET", "/v1/models", b"", []), name, datetime.now(UTC))
-        await journal.enter(call)
+        await journal.append(call)
         await journal.complete(call)
         await asyncio.to_thread(journal.reset)
     assert [await changes.get() for _ in range(3)] == [
@@ -119,7 +119,7 @@ async def test_journal_knows_at_each_arrival_whether_another_process_watches() -
 
     async def arrive(name: str) -> None:
         call = ServedExchange(RequestHead("GET", "/v1/models", b"", []), name, datetime.now(UTC))
-        await own.enter(call)
+        await own.append(call)
         await own.complete(call)
 
     def is_observed() -> bool:

@@ -47,7 +47,6 @@ class ServedExchange(Exchange):
 
     - `web/journal_middleware.py`: `complete_in_journal`, `number`, `time`, `pending_write`,
       `advanced_seconds_at_arrival`; of a download `request`, `hosted_index`
-    - `state/journal.py`: `number`
     - `web/tracing.py`: `span_trace_id`
     - `web/request_body.py`: `cached_call`, `parse_error`
     - `web/authentication.py`: `accepted_key`

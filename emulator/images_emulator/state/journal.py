@@ -142,22 +142,16 @@ class Journal:
         """The last write to the store for each call whose stream goes on and that other processes
         watch, by the call's id. A write awaits the call's earlier writes."""
 
-    # Every call awaits `enter` or `append`, and then `complete`. They are plain functions,
-    # because without observers they can return the store's own coroutine.
-
-    def enter(self, exchange: ServedExchange) -> Coroutine[Any, Any, int]:
-        """Enter a call that is not answered yet, and tell the observers. Returns its number: see
-        `Exchange.number`."""
-        append = self.append(exchange)
-        return self._enter(exchange, append) if self.observers else append
+    # Every call awaits `append`, and then `complete`. They are plain functions, because they can
+    # return the store's own coroutine.
 
     def append(self, exchange: ServedExchange) -> Coroutine[Any, Any, int]:
-        """Enter a call as `enter` does, but without telling the observers: `notify_arrival` does
-        so.
+        """Enter a call that is not answered yet. Returns its number: see `Exchange.number`. The
+        observers are told by `notify_arrival`.
 
-        Whoever calls `append` or `enter` must await `complete` in the end, also where entering
-        the call raises or is cancelled: a shared store may have the entry all the same, or get it
-        later. Otherwise the call waits for its answer for ever."""
+        Whoever calls this must await `complete` in the end, also where entering the call raises or
+        is cancelled: a shared store may have the entry all the same, or get it later. Otherwise the
+        call waits for its answer for ever."""
         if self._copies:
             self._open_calls[exchange.id] = exchange
         return self._log.append(exchange.id, exchange, exchange.weight)
@@ -173,7 +167,7 @@ class Journal:
         """Store the completed call, and tell the observers, also where this is cancelled. A call
         that a reset has cleared meanwhile, or that was dropped, is not stored again.
 
-        On a shared store *write* is awaited, too. Where it fails, its exception is raised, and the
+        The *write* is awaited, too. Where it fails, its exception is raised, and the
         observers are not told. The caller then completes the call again, with another answer, and
         processes that watch may have seen it complete with the first one."""
         held_bytes = compact(exchange, copied=self._copies)
@@ -185,7 +179,7 @@ class Journal:
         )
         if self._drafts and (draft := self._drafts.pop(exchange.id, None)):
             amend = _after(draft, amend)
-        if self._copies or self.observers:
+        if self._copies or self.observers or write:
             return self._complete(exchange, amend, write)
         return amend
 
@@ -218,11 +212,6 @@ class Journal:
         """Tell *watcher* of changes of calls by other processes, until this is cancelled. The
         `event` of a change is the index (from 0) of an event that a stream has sent."""
         await self._log.watch(watcher)
-
-    async def _enter(self, exchange: ServedExchange, append: Coroutine[Any, Any, int]) -> int:
-        exchange.number = number = await append
-        self.notify_arrival(exchange)
-        return number
 
     async def _complete(
         self,

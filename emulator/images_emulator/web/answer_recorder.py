@@ -68,78 +68,9 @@ class StandardHeaders:
 class AnswerRecorder:
     """Records the answer of one call in its exchange, and passes it on to *send*. Messages that the
     client does not get, because its connection is closed or the protocol has answered, are not
-    recorded."""
+    recorded.
 
-    __slots__ = ("_connection", "_exchange", "_forward", "_headers", "_journal", "large_parts")
-
-    def __init__(
-        self, exchange: ServedExchange, journal: Journal, headers: StandardHeaders, send: Send
-    ) -> None:
-        self._exchange = exchange
-        self._connection = exchange.connection
-        self._journal = journal
-        self._headers = headers
-        self._forward = send
-        self.large_parts: list[Any] = []
-        """The chunks, long strings and files of a large call that is completed. They are freed in
-        another thread: see `memory_release.py`."""
-
-    async def send(self, message: Message) -> None:
-        """Record *message*, and pass it on."""
-        await self._record(message)
-        await self._forward(message)
-
-    async def _record(self, message: Message) -> None:
-        """Record *message*. The last one completes the call in the journal."""
-        exchange, connection = self._exchange, self._connection
-        # The server drops what is sent on a closed connection.
-        leaves = connection is None or not (connection.is_closing() or connection.protocol_answer)
-        if message["type"] == "http.response.start":
-            self._start(message, leaves)
-        elif message["type"] == "http.response.body":
-            if leaves and exchange.answer.sent.needs_parts:
-                self._add(message.get("body", b""))
-            if not message.get("more_body") and exchange.duration_ms is None:
-                if leaves:
-                    exchange.answer.sent.end()
-                await self.complete_in_journal()
-
-    async def complete_in_journal(self) -> None:
-        """End the exchange, unless it has ended, and complete it in the journal."""
-        exchange = self._exchange
-        if exchange.duration_ms is not None:
-            return
-        exchange.record_end()
-        if exchange.is_large:
-            self.large_parts.extend(large_parts(exchange))
-        await self._journal.complete(exchange, exchange.pending_write)
-
-    def _start(self, message: Message, leaves: bool) -> None:
-        """Add the standard headers to the beginning of an answer. Record the beginning where it
-        *leaves*."""
-        exchange = self._exchange
-        if exchange.has_recorded_headers:
-            _complete_recorded(exchange, message)
-        elif exchange.kind == "call":
-            message["headers"] = [
-                *message.get("headers", ()),
-                *self._headers.headers_for(exchange, message["status"]),
-            ]
-        if leaves:
-            exchange.record_start(message["status"], message.get("headers", ()))
-
-    def _add(self, part: bytes) -> None:
-        """Note a part of the body, and tell the journal of the events in it."""
-        exchange = self._exchange
-        sent = exchange.answer.sent
-        count = sent.event_count
-        sent.add(part, exchange.elapsed_ms)
-        if self._journal.is_observed:
-            self._journal.notify_events(exchange, count)
-
-
-class HeldAnswerRecorder(AnswerRecorder):
-    """The recorder on a shared store, where an answer may have to wait for the store.
+    An answer waits for the store, which takes a while where it is shared:
 
     | | with a pending write | without |
     |---|---|---|
@@ -154,14 +85,29 @@ class HeldAnswerRecorder(AnswerRecorder):
       in the journal. So does the head of an answer that has only one part.
     """
 
-    __slots__ = ("_kept_start",)
+    __slots__ = (
+        "_connection",
+        "_exchange",
+        "_forward",
+        "_headers",
+        "_journal",
+        "_kept_start",
+        "large_parts",
+    )
 
     def __init__(
         self, exchange: ServedExchange, journal: Journal, headers: StandardHeaders, send: Send
     ) -> None:
-        super().__init__(exchange, journal, headers, send)
+        self._exchange = exchange
+        self._connection = exchange.connection
+        self._journal = journal
+        self._headers = headers
+        self._forward = send
         self._kept_start: Message | None = None
         """The start of an answer with a `pending_write`, until its first part is there."""
+        self.large_parts: list[Any] = []
+        """The chunks, long strings and files of a large call that is completed. They are freed in
+        another thread: see `memory_release.py`."""
 
     async def send(self, message: Message) -> None:
         """Record *message*, and pass it on. Raises the APIError of the `pending_write`."""
@@ -189,24 +135,19 @@ class HeldAnswerRecorder(AnswerRecorder):
         await self._forward(message)
 
     async def complete_in_journal(self) -> None:
-        """Do what the base class does. Where the answer is hung up while its start is kept, raise
-        the APIError of the `pending_write`: then the application sends another answer."""
+        """End the exchange, unless it has ended, and complete it in the journal. Where the answer
+        is hung up while its start is kept, raise the APIError of the `pending_write`: then the
+        application sends another answer."""
         if not self._kept_start:
-            await super().complete_in_journal()
+            await self._complete()
             return
         try:
-            await super().complete_in_journal()
+            await self._complete()
         except APIError:
             self._forget_answer()
             raise
         finally:
             self._exchange.pending_write = self._kept_start = None
-
-    def _forget_answer(self) -> None:
-        """Undo the recording of an answer of which nothing has left, so that another one can be
-        recorded. The journal has cleared `connection`."""
-        self._exchange.forget_answer()
-        self._exchange.connection = self._connection
 
     async def _send_with_head(self, message: Message) -> None:
         """Record *message*, and pass it on. While the last part is recorded, the connection holds a
@@ -215,14 +156,69 @@ class HeldAnswerRecorder(AnswerRecorder):
         is_last = message["type"] == "http.response.body" and not message.get("more_body")
         connection = self._exchange.connection if is_last else None
         if not connection:
-            await super().send(message)
+            await self._record(message)
+            await self._forward(message)
             return
         connection.hold_head()
         try:
-            await super().send(message)
+            await self._record(message)
+            await self._forward(message)
         finally:
             # Also where the store fails or the call is cancelled: the answer has begun to leave.
             connection.release_head()
+
+    async def _record(self, message: Message) -> None:
+        """Record *message*. The last one completes the call in the journal."""
+        exchange, connection = self._exchange, self._connection
+        # The server drops what is sent on a closed connection.
+        leaves = connection is None or not (connection.is_closing() or connection.protocol_answer)
+        if message["type"] == "http.response.start":
+            self._start(message, leaves)
+        elif message["type"] == "http.response.body":
+            if leaves and exchange.answer.sent.needs_parts:
+                self._add(message.get("body", b""))
+            if not message.get("more_body") and exchange.duration_ms is None:
+                if leaves:
+                    exchange.answer.sent.end()
+                await self.complete_in_journal()
+
+    async def _complete(self) -> None:
+        exchange = self._exchange
+        if exchange.duration_ms is not None:
+            return
+        exchange.record_end()
+        if exchange.is_large:
+            self.large_parts.extend(large_parts(exchange))
+        await self._journal.complete(exchange, exchange.pending_write)
+
+    def _forget_answer(self) -> None:
+        """Undo the recording of an answer of which nothing has left, so that another one can be
+        recorded. The journal has cleared `connection`."""
+        self._exchange.forget_answer()
+        self._exchange.connection = self._connection
+
+    def _start(self, message: Message, leaves: bool) -> None:
+        """Add the standard headers to the beginning of an answer. Record the beginning where it
+        *leaves*."""
+        exchange = self._exchange
+        if exchange.has_recorded_headers:
+            _complete_recorded(exchange, message)
+        elif exchange.kind == "call":
+            message["headers"] = [
+                *message.get("headers", ()),
+                *self._headers.headers_for(exchange, message["status"]),
+            ]
+        if leaves:
+            exchange.record_start(message["status"], message.get("headers", ()))
+
+    def _add(self, part: bytes) -> None:
+        """Note a part of the body, and tell the journal of the events in it."""
+        exchange = self._exchange
+        sent = exchange.answer.sent
+        count = sent.event_count
+        sent.add(part, exchange.elapsed_ms)
+        if self._journal.is_observed:
+            self._journal.notify_events(exchange, count)
 
 
 def _complete_recorded(exchange: ServedExchange, start: Message) -> None:

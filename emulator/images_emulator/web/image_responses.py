@@ -215,20 +215,19 @@ class ImageResponses:
         created: datetime,
     ) -> list[bytes]:
         """Host the images and return their URLs. An image is drawn when it is downloaded."""
-        is_shared = self.emulator.store.is_shared
         pictures = hosted_pictures(image_request)
         targets, stored = self.emulator.hosting.publish(
             pictures,
-            mean_weight(pictures, are_copied=is_shared),
+            mean_weight(pictures, are_copied=self.emulator.store.is_shared),
             created,
             exchange.dialect.hosted_urls,
             request_id=exchange.id,
             day=image_request.day,
         )
-        if is_shared:
+        if self.emulator.store.is_shared:
             exchange.hold_back_until(stored)
         else:
-            await stored
+            await stored  # done at once, without a task
         base = base_url(request, self.emulator.settings.public_url)
         return [(base + target).encode() for target in targets]
 

@@ -19,11 +19,7 @@ from images_emulator.exchange.trace_context import CALL_ID
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
 from images_emulator.state.random_ids import random_digits, random_uuid
-from images_emulator.web.answer_recorder import (
-    AnswerRecorder,
-    HeldAnswerRecorder,
-    StandardHeaders,
-)
+from images_emulator.web.answer_recorder import AnswerRecorder, StandardHeaders
 from images_emulator.web.fault_middleware import FaultMiddleware
 from images_emulator.web.memory_release import release_memory
 from images_emulator.web.page_files import is_browser_navigation
@@ -43,10 +39,10 @@ class JournalMiddleware:
         self.admin = admin
         self.emulator = emulator
         self._faults = faults
-        self._shared_store = emulator.store if emulator.store.is_shared else None
+        self._claims_early = emulator.store.is_shared
+        """Whether a claim on the scenario can go to the store with the entry in the journal."""
         self._leads_to_page = emulator.settings.page
         self._headers = StandardHeaders(emulator)
-        self._recorder_class = HeldAnswerRecorder if self._shared_store else AnswerRecorder
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -64,17 +60,14 @@ class JournalMiddleware:
         CALL_ID.set(exchange.id)
         own_advanced_seconds = self.emulator.clock.own_advanced_seconds
         search: asyncio.Task[None] | None = None
-        if self._shared_store and exchange.kind == "call" and self.emulator.scenario.has_faults:
+        if self._claims_early and exchange.kind == "call" and self.emulator.scenario.has_faults:
             search = await self._faults.begin_early_claim(exchange, receive)
-        recorder = self._recorder_class(exchange, self.emulator.journal, self._headers, send)
+        recorder = AnswerRecorder(exchange, self.emulator.journal, self._headers, send)
         exchange.complete_in_journal = recorder.complete_in_journal
         # From here on the journal may have the call, also where entering it fails or is cancelled.
         scope["state"][EXCHANGE] = exchange
         try:
-            if self._shared_store:
-                await self._enter_in_store(exchange, own_advanced_seconds)
-            else:
-                await self._enter(exchange)
+            await self._enter(exchange, own_advanced_seconds)
             if search:
                 await search
             is_in_process = exchange.connection is None
@@ -105,20 +98,14 @@ class JournalMiddleware:
         with suppress(RuntimeError):  # the server ends
             self.emulator.renderer.background_queue.submit(lambda _: release_memory(parts))
 
-    async def _enter(self, exchange: ServedExchange) -> None:
-        """Enter an exchange in the journal of this process."""
-        if exchange.kind == "download":
-            await self._note_picture(exchange)
-        exchange.number = await self.emulator.journal.enter(exchange)
-
-    async def _enter_in_store(self, exchange: ServedExchange, own_advanced_seconds: float) -> None:
-        """Enter an exchange in the journal of a shared store. *own_advanced_seconds* is the
+    async def _enter(self, exchange: ServedExchange, own_advanced_seconds: float) -> None:
+        """Enter an exchange in the journal, and tell the observers. *own_advanced_seconds* is the
         clock's, as it was when the call came.
 
-        The same round trip brings the registers up to date, the clock's among them, and makes the
-        claim that `FaultMiddleware.begin_early_claim` has begun. Until the exchange is completed,
-        its entry has the time by the clock before the round trip, and the entry of a download has
-        no picture.
+        With a shared store this is a round trip, which also brings the registers up to date, the
+        clock's among them, and makes the claim that `FaultMiddleware.begin_early_claim` has begun.
+        Until the exchange is completed, its entry there has the time by the clock before the round
+        trip, and the entry of a download has no picture.
         """
         journal, clock = self.emulator.journal, self.emulator.clock
         try:
