@@ -53,7 +53,7 @@ from images_emulator.state.store import (
     StoreEvent,
 )
 from images_emulator.step_documents.scenario_document import parse_step
-from images_emulator.web.fault_middleware import FaultMiddleware
+from images_emulator.web.fault_search import FaultSearch
 from images_emulator.workers.worker_messages import Report
 from reliability.ports import free_ports
 from tests.conftest import KEY
@@ -809,7 +809,7 @@ def test_call_that_fails_while_its_fault_is_looked_for_is_complete_in_the_journa
 
     with Server(store=redis_server.url) as server:
         server.inject("server_error", match={"path": "/v1/models"})
-        monkeypatch.setattr(FaultMiddleware, "_search", failing)
+        monkeypatch.setattr(FaultSearch, "_search_early", failing)
         monkeypatch.setattr(logging.getLogger("uvicorn.error"), "disabled", True)
         assert generate(http, server).status_code == 500
         assert server.requests[0].outcome != "waiting"

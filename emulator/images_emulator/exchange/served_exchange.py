@@ -51,9 +51,9 @@ class ServedExchange(Exchange):
     - `web/request_body.py`: `cached_call`, `parse_error`
     - `web/authentication.py`: `accepted_key`
     - `web/call_policy.py`: `policy`
-    - `web/fault_middleware.py`: `fault`, `fault_values`, `clock`, `body_may_change`, `near_misses`;
-      with a directive `has_directive`, `cached_call`; of a refused call `deployment`,
-      `passed_api_management`
+    - `web/fault_search.py`: `near_misses`; with a directive `has_directive`, `cached_call`
+    - `web/fault_middleware.py`: `fault`, `fault_values`, `clock`, `body_may_change`; of a refused
+      call `deployment`, `passed_api_management`
     - `faults/downloads.py`: `is_expired`
     - `web/replay_middleware.py`: `replacement`, `recording_miss`, more of `near_misses`; of a
       played recording `recording`, `has_recorded_headers`, `breaks_off`, `body_may_change`,

@@ -22,6 +22,7 @@ from images_emulator.web.call_policy import set_policy_if_valid
 from images_emulator.web.cors_middleware import CORSMiddleware
 from images_emulator.web.endpoints import Endpoint
 from images_emulator.web.fault_middleware import FaultMiddleware
+from images_emulator.web.fault_search import FaultSearch
 from images_emulator.web.instruments import Instrument, instruments_of
 from images_emulator.web.journal_middleware import JournalMiddleware
 from images_emulator.web.json_responses import error_response, server_error
@@ -116,8 +117,8 @@ def create_app(
     `JournalMiddleware`, `inside` of each instrument, `FaultMiddleware`, `ReplayMiddleware`,
     `Router`. Each of the last three answers the APIErrors of its own work: the store may be away
     whenever it is asked. None is raised once an answer has begun to leave. On a shared store
-    `JournalMiddleware` calls `FaultMiddleware.begin_early_claim` first: the claim on the scenario
-    then goes to the store together with the entry of the journal. A server has a `NamespaceRouter`
+    `JournalMiddleware` calls `FaultSearch.begin_early` first: the claim on the scenario then goes
+    to the store together with the entry of the journal. A server has a `NamespaceRouter`
     in front of the applications of its namespaces.
 
     FastAPI serves the admin API alone, and is loaded with its first call. Loading it takes half of
@@ -132,11 +133,12 @@ def create_app(
         app = ReplayMiddleware(app, emulator, emulator.replay)
     if instruments is None:
         instruments = instruments_of(emulator.settings)
-    app = faults = FaultMiddleware(app, emulator)
+    fault_search = FaultSearch(emulator)
+    app = FaultMiddleware(app, emulator, fault_search)
     for each in instruments:
         each.observe(emulator)
         app = each.inside(app)
-    app = JournalMiddleware(app, Admin(emulator, namespaces), emulator, faults)
+    app = JournalMiddleware(app, Admin(emulator, namespaces), emulator, fault_search)
     app = CORSMiddleware(app, emulator)
     for each in instruments:
         app = each.outside(app)

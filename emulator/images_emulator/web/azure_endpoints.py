@@ -18,6 +18,7 @@ from images_emulator.contract.operations import Operation
 from images_emulator.contract.policy import Policy
 from images_emulator.contract.request import ParsedCall
 from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
+from images_emulator.state.emulator import Emulator
 from images_emulator.web.authentication import authenticate
 from images_emulator.web.endpoints import Endpoint, Handler, OpenAIEndpoints, ServedMethod
 
@@ -25,6 +26,14 @@ from images_emulator.web.endpoints import Endpoint, Handler, OpenAIEndpoints, Se
 def deployment_of(exchange: ServedExchange, model: object) -> str:
     """The deployment that the path names, or else the body as its *model*."""
     return azure.deployment_in(exchange.path) or str(model or "")
+
+
+def dialect_values_of_call(exchange: ServedExchange, emulator: Emulator) -> Mapping[str, str]:
+    """The `dialect_values` of the deployment that the call names. Of the body it knows what is
+    parsed already."""
+    model = exchange.cached_call.fields.get("model") if exchange.cached_call else None
+    deployment = deployment_of(exchange, model)
+    return exchange.dialect_values(deployment, emulator.deployments.get(deployment, deployment))
 
 
 class AzureEndpoints(OpenAIEndpoints):

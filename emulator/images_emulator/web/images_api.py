@@ -55,7 +55,7 @@ class PreparedKey(NamedTuple):
     content_type: bytes | None
     body: tuple[bytes, ...]
     """The body as it was sent. The request of a body with a directive has the prompt without it,
-    because `FaultMiddleware` takes the directive out of each call with such a body."""
+    because `FaultSearch` takes the directive out of each call with such a body."""
 
 
 ModelLookup = Callable[[Request, ParsedCall], str]

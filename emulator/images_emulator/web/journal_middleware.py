@@ -20,7 +20,7 @@ from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
 from images_emulator.state.random_ids import random_digits, random_uuid
 from images_emulator.web.answer_recorder import AnswerRecorder, StandardHeaders
-from images_emulator.web.fault_middleware import FaultMiddleware
+from images_emulator.web.fault_search import EarlyFinding, FaultSearch
 from images_emulator.web.memory_release import release_memory
 from images_emulator.web.page_files import is_browser_navigation
 
@@ -33,12 +33,12 @@ class JournalMiddleware:
     """
 
     def __init__(
-        self, app: ASGIApp, admin: ASGIApp, emulator: Emulator, faults: FaultMiddleware
+        self, app: ASGIApp, admin: ASGIApp, emulator: Emulator, fault_search: FaultSearch
     ) -> None:
         self.app = app
         self.admin = admin
         self.emulator = emulator
-        self._faults = faults
+        self._fault_search = fault_search
         self._claims_early = emulator.store.is_shared
         """Whether a claim on the scenario can go to the store with the entry in the journal."""
         self._leads_to_page = emulator.settings.page
@@ -59,17 +59,15 @@ class JournalMiddleware:
         """Answer a call, from its entry in the journal to its completion there."""
         CALL_ID.set(exchange.id)
         own_advanced_seconds = self.emulator.clock.own_advanced_seconds
-        search: asyncio.Task[None] | None = None
+        search: asyncio.Task[EarlyFinding] | None = None
         if self._claims_early and exchange.kind == "call" and self.emulator.scenario.has_faults:
-            search = await self._faults.begin_early_claim(exchange, receive)
+            search = await self._fault_search.begin_early(exchange, receive)
         recorder = AnswerRecorder(exchange, self.emulator.journal, self._headers, send)
         exchange.complete_in_journal = recorder.complete_in_journal
         # From here on the journal may have the call, also where entering it fails or is cancelled.
         scope["state"][EXCHANGE] = exchange
         try:
             await self._enter(exchange, own_advanced_seconds)
-            if search:
-                await search
             is_in_process = exchange.connection is None
             await self.app(scope, receive, recorder.send)
             if exchange.answer.is_hung_up and is_in_process:
@@ -103,7 +101,7 @@ class JournalMiddleware:
         clock's, as it was when the call came.
 
         With a shared store this is a round trip, which also brings the registers up to date, the
-        clock's among them, and makes the claim that `FaultMiddleware.begin_early_claim` has begun.
+        clock's among them, and makes the claim that `FaultSearch.begin_early` has begun.
         Until the exchange is completed, its entry there has the time by the clock before the round
         trip, and the entry of a download has no picture.
         """

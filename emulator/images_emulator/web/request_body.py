@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -79,6 +80,27 @@ async def read_call(
             exchange.parse_error = error
             raise
     return exchange.cached_call
+
+
+async def read_whole_body(exchange: ServedExchange, receive: Receive, settings: Settings) -> bool:
+    """Read the body. Return whether it has come whole, and is not longer than the *settings*
+    allow. If not, the endpoint reads it again and answers with the error."""
+    try:
+        await read_body(exchange, receive, settings)
+    except (APIError, ClientDisconnect):
+        return False
+    return True
+
+
+async def read_call_or_none(
+    exchange: ServedExchange, receive: Receive, emulator: Emulator
+) -> ParsedCall | None:
+    """The parsed call; None at paths that make no images, and where the body does not come whole or
+    cannot be parsed."""
+    if exchange.image_operation:
+        with suppress(APIError, ClientDisconnect):
+            return await read_call(exchange, receive, exchange.image_operation, emulator)
+    return None
 
 
 async def read_fields(

@@ -1,0 +1,255 @@
+"""The search for the fault of a call.
+
+A fault comes from one of three places. The header `x-emulator-fault` names a fault for its call. A
+directive in the prompt does the same for clients that cannot set headers. The scenario has faults
+for calls to come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, NamedTuple
+from weakref import WeakKeyDictionary
+
+from starlette.types import Receive
+
+from images_emulator.contract import emulator_errors
+from images_emulator.exchange.served_exchange import ServedExchange
+from images_emulator.state.emulator import Emulator
+from images_emulator.state.scenario import FaultFinding
+from images_emulator.state.steps import MatchInput
+from images_emulator.web.authentication import authenticate
+from images_emulator.web.azure_endpoints import dialect_values_of_call
+from images_emulator.web.call_policy import has_valid_policy_headers
+from images_emulator.web.match_input import input_of_call, input_of_download
+from images_emulator.web.request_body import read_call_or_none, read_whole_body
+
+if TYPE_CHECKING:
+    from images_emulator.faults.base import BaseFault
+
+FAULT_HEADER: Final = "x-emulator-fault"
+"""The header that gives a call a fault."""
+
+_FAULT_HEADER: Final = FAULT_HEADER.encode()
+
+BODY_SECONDS: Final = 0.05
+"""Seconds for which `FaultSearch.begin_early` waits for the body of a call. With the body, one
+round trip to a shared store enters the call in the journal and claims its fault; without it, that
+takes two."""
+
+DIRECTIVE_START: Final = b"[[emulator:"
+"""The beginning of a directive in a prompt."""
+
+DIRECTIVE: Final = re.compile(r"\[\[emulator:([^\[\]]*)\]\]")
+"""A directive: `[[emulator: FAULT]]`."""
+
+
+class FaultEligibility(NamedTuple):
+    """What decides whether a fault is searched for a call."""
+
+    may_have_fault: bool
+    """Whether the call may have a fault: its key is accepted, its `x-emulator-…` headers are valid,
+    and the body of a call to an image operation has come. Of a download, see `FaultSearch`."""
+    has_directive: bool
+    """Whether a directive begins in the body of such a call."""
+
+
+class EarlyFinding(NamedTuple):
+    """What an early search of the scenario has found."""
+
+    eligibility: FaultEligibility
+    finding: FaultFinding | None
+    """The finding, which may be no fault; None where the scenario has to be searched once more."""
+
+
+class FaultSearch:
+    """Finds the faults of the calls to an *emulator*.
+
+    These calls are never given a fault:
+
+    - a call without an accepted API key: a web page of another site could use up the faults that a
+      test has injected;
+    - a call whose `x-emulator-…` headers are invalid, which is a mistake of the test;
+    - a call to an image operation whose body is too long, or does not come whole;
+    - a download that is neither a GET nor a HEAD, or whose URL has no valid signature and is not
+      that of a recorded picture. A download has no API key, and of the `x-emulator-…` headers only
+      `x-emulator-fault` counts.
+
+    A fault that is claimed counts as met, also where the emulator fails or stops before it answers
+    the call. Only a claim whose outcome did not get here is revoked: see `Counters.claim`.
+
+    The body of each call to an image operation is read here, also where no fault waits. The
+    directive stands in the body, and the journal has the bodies of calls without a key, too.
+    """
+
+    def __init__(self, emulator: Emulator) -> None:
+        self.emulator = emulator
+        self._early: WeakKeyDictionary[ServedExchange, asyncio.Task[EarlyFinding]] = (
+            WeakKeyDictionary()
+        )
+        """The early searches, until `find` takes them."""
+
+    async def begin_early(
+        self, exchange: ServedExchange, receive: Receive
+    ) -> asyncio.Task[EarlyFinding]:
+        """Begin to search the scenario for a call, other than a download, that is not in the
+        journal of a shared store yet. `find` awaits the returned task. Whoever calls this cancels
+        it at the end of the call.
+
+        Wait until the body has come, but `BODY_SECONDS` at most. The claim then goes to the store
+        in the same round trip as what the caller sends to it at once. For this, nothing that is
+        awaited here or in `_search_early` may suspend between the end of the body and the claim
+        (`test_a_call_that_ends_a_step_asks_redis_twice`). A large body is searched and parsed in
+        another thread, and so are the images of a call that a step with `image_sha256` may match:
+        such a claim is a round trip of its own.
+        """
+        reading = asyncio.ensure_future(self._read_and_judge(exchange, receive))
+        try:
+            await asyncio.wait({reading}, timeout=BODY_SECONDS)
+        except BaseException:
+            reading.cancel()
+            raise
+        search = asyncio.ensure_future(self._search_early(exchange, receive, reading))
+        # Where `search` is cancelled before it begins, it does not cancel what it would await.
+        search.add_done_callback(lambda _: reading.cancel())
+        # Where the call ends before it awaits the search, nobody else asks for its exception.
+        search.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._early[exchange] = search
+        return search
+
+    async def _search_early(
+        self,
+        exchange: ServedExchange,
+        receive: Receive,
+        reading: asyncio.Future[FaultEligibility],
+    ) -> EarlyFinding:
+        eligibility, finding = await reading, None
+        is_by_scenario = not eligibility.has_directive and _FAULT_HEADER not in exchange.head
+        if eligibility.may_have_fault and is_by_scenario:
+            scenario = self.emulator.scenario
+            finding = await scenario.claim_fault_early(lambda: self._match_input(exchange, receive))
+        return EarlyFinding(eligibility, finding)
+
+    async def find(self, exchange: ServedExchange, receive: Receive) -> BaseFault | None:
+        """The fault of the call, by its header, its directive or the scenario; None for none. Sets
+        the near misses. Raises APIError where header or directive names no valid fault, and where
+        the store is away."""
+        early, finding = self._early.pop(exchange, None), None
+        if early:
+            eligibility, finding = await early
+        else:
+            eligibility = await self._read_and_judge(exchange, receive)
+        if not eligibility.may_have_fault:
+            return None
+        text = None
+        if eligibility.has_directive:
+            text = await self._take_directive(exchange, receive)
+        if header := exchange.head.header(_FAULT_HEADER):
+            return _fault_of_header(header, exchange)
+        if text is not None:
+            return _fault_of_directive(text)
+        if finding is None:
+            if not self.emulator.scenario.has_faults:
+                return None
+            values = await self._match_input(exchange, receive)
+            finding = await self.emulator.scenario.claim_fault(values)
+        exchange.near_misses = tuple(finding.near_misses)
+        return finding.fault
+
+    async def _read_and_judge(self, exchange: ServedExchange, receive: Receive) -> FaultEligibility:
+        """Read the body of a call to an image operation, and tell what faults the call may have."""
+        settings = self.emulator.settings
+        if exchange.kind == "download":
+            return FaultEligibility(self._may_download_fail(exchange), has_directive=False)
+        if exchange.image_operation and not await read_whole_body(exchange, receive, settings):
+            return FaultEligibility(may_have_fault=False, has_directive=False)
+        may_have_fault = authenticate(exchange, settings) and has_valid_policy_headers(
+            exchange, settings
+        )
+        chunks = exchange.chunks if may_have_fault else None
+        has_directive = bool(chunks) and await self._has_directive(exchange, chunks or ())
+        return FaultEligibility(may_have_fault, has_directive)
+
+    def _may_download_fail(self, exchange: ServedExchange) -> bool:
+        """Whether it is a GET or HEAD of a URL that has a valid signature or belongs to a recorded
+        picture."""
+        query = exchange.head.query_string.decode("latin-1")
+        replay = self.emulator.replay
+        return exchange.method in ("GET", "HEAD") and (
+            self.emulator.hosting.is_signed(exchange.path, query)
+            or (replay is not None and replay.picture_at(exchange.path, query) is not None)
+        )
+
+    async def _has_directive(self, exchange: ServedExchange, body: Sequence[bytes]) -> bool:
+        if exchange.is_large:
+            return await self.emulator.renderer.run_in_background(
+                lambda: _directive_begins_in(body)
+            )
+        return _directive_begins_in(body)
+
+    async def _take_directive(self, exchange: ServedExchange, receive: Receive) -> str | None:
+        """Remove the directives from the prompt. Return the text of the first one."""
+        call = await read_call_or_none(exchange, receive, self.emulator)
+        prompt = call.fields.get("prompt") if call else None
+        if not call or not isinstance(prompt, str):
+            return None
+        *before, last = DIRECTIVE.split(prompt)
+        if not before:
+            return None
+        # `split` returns texts and directives in turn. The space before a directive is cut, too.
+        text = "".join([*(part.rstrip() for part in before[::2]), last]).lstrip()
+        exchange.cached_call = replace(call, fields={**call.fields, "prompt": text})
+        exchange.has_directive = True
+        return before[1]
+
+    async def _match_input(self, exchange: ServedExchange, receive: Receive) -> MatchInput:
+        """The values of the call that the steps of the scenario are compared with."""
+        if exchange.kind == "download":
+            return input_of_download(exchange, self.emulator)
+        call = await read_call_or_none(exchange, receive, self.emulator)
+        model = dialect_values_of_call(exchange, self.emulator).get("model") if call else None
+        return await input_of_call(exchange, call, model, self.emulator)
+
+
+def _fault_of_header(text: str, exchange: ServedExchange) -> BaseFault | None:
+    """The fault that the header names; None for a fault of downloads where the call is none, as a
+    client may send the header with each of its requests. Raises APIError."""
+    try:
+        fault = _parse_fault(text)
+    except ValueError as error:
+        raise emulator_errors.bad_override(header=FAULT_HEADER, reason=str(error)) from None
+    return None if fault.for_downloads and exchange.kind != "download" else fault
+
+
+def _fault_of_directive(text: str) -> BaseFault:
+    """The fault that a directive names. Raises APIError."""
+    try:
+        fault = _parse_fault(";".join(text.split()))
+        if fault.for_downloads:
+            raise ValueError(f"'{fault.kind}' is for downloads alone")
+    except ValueError as error:
+        raise emulator_errors.bad_directive(reason=str(error)) from None
+    return fault
+
+
+def _parse_fault(text: str) -> BaseFault:
+    from images_emulator.faults import parse_fault  # noqa: PLC0415 - most servers need none
+
+    return parse_fault(text)
+
+
+def _directive_begins_in(body: Sequence[bytes]) -> bool:
+    """Whether a directive begins in *body*, within a chunk or across several."""
+    if len(body) == 1:
+        return DIRECTIVE_START in body[0]
+    length = len(DIRECTIVE_START)
+    tail = b""
+    for chunk in body:
+        if DIRECTIVE_START in chunk or DIRECTIVE_START in tail + chunk[:length]:
+            return True
+        # A short chunk leaves some of the tail before it.
+        tail = (tail + chunk[-length:])[-length:]
+    return False
