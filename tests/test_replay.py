@@ -1402,7 +1402,7 @@ def test_caches_weigh_all_of_their_keys(play: Play, monkeypatch: pytest.MonkeyPa
             super().__init__(budget)
             caches.append(self)
 
-    for module in ("replay_middleware", "recording_search"):
+    for module in ("recording_player", "recording_search"):
         monkeypatch.setattr(f"images_emulator.web.{module}.LRUCache", NotedCache)
     response = RecordedResponse(200, (("content-type", "application/json"),), (at_once(b"{}"),))
     player = play(replace(recording_of(FOX), response=response))

@@ -55,10 +55,12 @@ class ServedExchange(Exchange):
     - `web/fault_middleware.py`: `fault`, `fault_values`, `clock`, `body_may_change`; of a refused
       call `deployment`, `passed_api_management`
     - `faults/downloads.py`: `is_expired`
-    - `web/replay_middleware.py`: `replacement`, `recording_miss`, more of `near_misses`; of a
-      played recording `recording`, `has_recorded_headers`, `breaks_off`, `body_may_change`,
-      `clock`, `request`
+    - `web/replay_middleware.py`: `replacement`; `recording`, `has_recorded_headers`, where no
+      recording answers after all
     - `web/recording_search.py`: `recording_miss`
+    - `web/recording_player.py`: `recording`, `has_recorded_headers`, `breaks_off`,
+      `body_may_change`, `clock`, `request`; of a picture that cannot be sent `recording_miss`
+    - `web/miss_handler.py`: `recording_miss`, more of `near_misses`
     - `web/miss_recorder.py`: `goes_to_upstream`, `has_recorded_headers`, `body_may_change`
     - `web/azure_endpoints.py`: `deployment`, `passed_api_management`
     - `web/images_api.py`: `request`; of a prepared call `chunks`, `cached_details`
