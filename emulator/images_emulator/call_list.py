@@ -83,12 +83,12 @@ def unmet_text(
 
 
 def _nearest(wanted: Query, calls: Iterable[Exchange]) -> list[str]:
-    others = [(call, differences) for call in calls if (differences := wanted.differences(call))]
-    fewest = min((len(differences) for _, differences in others), default=0)
+    others = [(call, mismatches) for call in calls if (mismatches := wanted.mismatches(call))]
+    fewest = min((len(mismatches) for _, mismatches in others), default=0)
     near = [each for each in others if len(each[1]) == fewest][-MAX_SHOWN_CALLS:]
     lines = ["nearest, and what is different:"] if near else []
-    for call, differences in near:
-        lines += [f"    {_line(call)}", *(f"        {each}" for each in differences)]
+    for call, mismatches in near:
+        lines += [f"    {_line(call)}", *(f"        {each}" for each in mismatches)]
     return lines
 
 

@@ -196,7 +196,7 @@ class ComparedCall:
         body = {BODY: self.body_sha256} if self.body_sha256 else {}
         return {**own, **(self.fields or {}), **body}
 
-    def differences(self, recorded: ComparedCall) -> Iterator[CallDifference]:
+    def differences_from(self, recorded: ComparedCall) -> Iterator[CallDifference]:
         """Yield the fields in which this call differs from a *recorded* one of the same operation.
         Either both calls are resolved, or neither.
 

@@ -134,10 +134,6 @@ class ComparisonRules(Immutable, kw_only=True):
     compared by type."""
 
 
-EXACT: Final = ComparisonRules()
-"""The rules under which all values must be the same."""
-
-
 def answer_differences(
     recording: Recording, actual: RecordedResponse, *, only_forms: bool = False
 ) -> Iterator[AnswerDifference]:
@@ -206,12 +202,12 @@ def _body_differences(
     recorded: RecordedResponse, actual: RecordedResponse, rules: ComparisonRules
 ) -> Iterator[AnswerDifference]:
     was, now = _body(recorded), _body(actual)
-    want, got = _json(was), _json(now)
-    if want is None or got is None:
+    old, new = _json(was), _json(now)
+    if old is None or new is None:
         if not _is_picture(recorded) and was != now:
             yield AnswerDifference("body", "body", _text(now), _text(was))
         return
-    yield from differences(want, got, "body", rules=rules)
+    yield from _json_differences(old, new, "body", rules=rules)
 
 
 def _stream_differences(
@@ -220,15 +216,15 @@ def _stream_differences(
     """Yield the differences of two streams. The number of consecutive events of one name is not
     compared, because the number of partial images is up to the API. Each event is compared with the
     recorded one in its place, or else with the last recorded one of that name."""
-    want, got = _runs(_body(recorded)), _runs(_body(actual))
-    names = [[name for name, _ in runs] for runs in (want, got)]
+    recorded_runs, runs = _runs(_body(recorded)), _runs(_body(actual))
+    names = [[name for name, _ in each] for each in (recorded_runs, runs)]
     if names[0] != names[1]:
         yield AnswerDifference("event", "events", ", ".join(names[1]), ", ".join(names[0]))
         return
-    for (name, events), (_, others) in zip(want, got, strict=True):
+    for (name, events), (_, others) in zip(recorded_runs, runs, strict=True):
         for number, other in enumerate(others):
             event = events[min(number, len(events) - 1)]
-            yield from differences(event, other, f"event {name}[{number}]", rules=rules)
+            yield from _json_differences(event, other, f"event {name}[{number}]", rules=rules)
 
 
 def _runs(body: bytes) -> list[tuple[str, list[Any]]]:
@@ -252,63 +248,67 @@ def _runs(body: bytes) -> list[tuple[str, list[Any]]]:
     return runs
 
 
-def differences(
-    want: Any, got: Any, where: str, *, rules: ComparisonRules = EXACT, key: str = ""
+def _json_differences(
+    recorded: Any, actual: Any, where: str, *, rules: ComparisonRules, key: str = ""
 ) -> Iterator[AnswerDifference]:
-    """Yield the differences of the JSON value *got* from *want*, in which `ANY` stands for any
-    value. *key* is the name under which both values are stored."""
-    if want == ANY:
+    """Yield the differences of the JSON value *actual* from *recorded*, in which `ANY` stands for
+    any value. *key* is the name under which both values are stored."""
+    if recorded == ANY:
         return
-    if isinstance(want, dict) and isinstance(got, dict):
-        yield from _object_differences(want, got, where, rules)
-    elif isinstance(want, list) and isinstance(got, list):
-        yield from _list_differences(want, got, where, rules, key)
-    elif (was := _type_of(want)) != (now := _type_of(got)):
+    if isinstance(recorded, dict) and isinstance(actual, dict):
+        yield from _object_differences(recorded, actual, where, rules)
+    elif isinstance(recorded, list) and isinstance(actual, list):
+        yield from _list_differences(recorded, actual, where, rules, key)
+    elif (was := _type_of(recorded)) != (now := _type_of(actual)):
         # The parameter and the code of an error may be null.
         of_error = "null" in (was, now) and _is_in_error(where)
         kind: DifferenceKind = _kind_of(where, key) if of_error else "type"
-        yield AnswerDifference(kind, where, shown(got), shown(want))
-    elif isinstance(want, str):
-        yield from _text_differences(want, got, where, rules, key)
-    elif want != got and not (rules.only_forms and _type_of(want) == "number"):
-        yield AnswerDifference("value", where, shown(got), shown(want))
+        yield AnswerDifference(kind, where, shown(actual), shown(recorded))
+    elif isinstance(recorded, str):
+        yield from _text_differences(recorded, actual, where, rules, key)
+    elif recorded != actual and not (rules.only_forms and _type_of(recorded) == "number"):
+        yield AnswerDifference("value", where, shown(actual), shown(recorded))
 
 
 def _object_differences(
-    want: Mapping[str, Any], got: Mapping[str, Any], where: str, rules: ComparisonRules
+    recorded: Mapping[str, Any], actual: Mapping[str, Any], where: str, rules: ComparisonRules
 ) -> Iterator[AnswerDifference]:
-    for key in (key for key in got if key not in want and key not in rules.later_keys):
-        yield AnswerDifference("key", f"{where}.{key}", shown(got[key]), "no such key")
-    for key in (key for key in want if key not in got):
-        yield AnswerDifference("key", f"{where}.{key}", "no such key", shown(want[key]))
-    orders = [key for key in got if key in want], [key for key in want if key in got]
+    for key in (key for key in actual if key not in recorded and key not in rules.later_keys):
+        yield AnswerDifference("key", f"{where}.{key}", shown(actual[key]), "no such key")
+    for key in (key for key in recorded if key not in actual):
+        yield AnswerDifference("key", f"{where}.{key}", "no such key", shown(recorded[key]))
+    orders = [key for key in actual if key in recorded], [key for key in recorded if key in actual]
     if orders[0] != orders[1]:
         yield AnswerDifference("order", where, *(f"keys {', '.join(each)}" for each in orders))
-    for key in want:
-        if key in got:
-            yield from differences(want[key], got[key], f"{where}.{key}", rules=rules, key=key)
+    for key in recorded:
+        if key in actual:
+            yield from _json_differences(
+                recorded[key], actual[key], f"{where}.{key}", rules=rules, key=key
+            )
 
 
 def _list_differences(
-    want: Sequence[Any], got: Sequence[Any], where: str, rules: ComparisonRules, key: str
+    recorded: Sequence[Any], actual: Sequence[Any], where: str, rules: ComparisonRules, key: str
 ) -> Iterator[AnswerDifference]:
-    wanted, gotten = _items_by_id(want), _items_by_id(got)
-    if wanted is None or gotten is None:
-        if len(want) != len(got):
-            yield AnswerDifference("length", where, f"{len(got)} items", f"{len(want)}")
-        for number, (each, other) in enumerate(zip(want, got, strict=False)):
-            yield from differences(each, other, f"{where}[{number}]", rules=rules, key=key)
+    recorded_items, actual_items = _items_by_id(recorded), _items_by_id(actual)
+    if recorded_items is None or actual_items is None:
+        if len(recorded) != len(actual):
+            yield AnswerDifference("length", where, f"{len(actual)} items", f"{len(recorded)}")
+        for number, (each, other) in enumerate(zip(recorded, actual, strict=False)):
+            yield from _json_differences(each, other, f"{where}[{number}]", rules=rules, key=key)
         return
-    for item_id in (each for each in gotten if each not in wanted):
+    for item_id in (each for each in actual_items if each not in recorded_items):
         yield AnswerDifference("item", where, shown(item_id), "no such item")
-    for item_id in (each for each in wanted if each not in gotten):
+    for item_id in (each for each in recorded_items if each not in actual_items):
         yield AnswerDifference("item", where, "no such item", shown(item_id))
-    common = [item_id for item_id in wanted if item_id in gotten]
-    if common != [item_id for item_id in gotten if item_id in wanted]:
+    common = [item_id for item_id in recorded_items if item_id in actual_items]
+    if common != [item_id for item_id in actual_items if item_id in recorded_items]:
         yield AnswerDifference("order", where, "the same items", "in another order")
-    for number, (item_id, each) in enumerate(wanted.items()):
-        if item_id in gotten:
-            yield from differences(each, gotten[item_id], f"{where}[{number}]", rules=rules)
+    for number, (item_id, each) in enumerate(recorded_items.items()):
+        if item_id in actual_items:
+            yield from _json_differences(
+                each, actual_items[item_id], f"{where}[{number}]", rules=rules
+            )
 
 
 def _items_by_id(items: Sequence[Any]) -> dict[str, Any] | None:
@@ -323,22 +323,22 @@ def _items_by_id(items: Sequence[Any]) -> dict[str, Any] | None:
 
 
 def _text_differences(
-    want: str, got: str, where: str, rules: ComparisonRules, key: str
+    recorded: str, actual: str, where: str, rules: ComparisonRules, key: str
 ) -> Iterator[AnswerDifference]:
-    if ANY in want:
-        pattern = ".*".join(re.escape(part) for part in want.split(ANY))
-        if not re.fullmatch(pattern, got, re.DOTALL):
-            yield AnswerDifference(_kind_of(where, key), where, shown(got), shown(want))
+    if ANY in recorded:
+        pattern = ".*".join(re.escape(part) for part in recorded.split(ANY))
+        if not re.fullmatch(pattern, actual, re.DOTALL):
+            yield AnswerDifference(_kind_of(where, key), where, shown(actual), shown(recorded))
     elif rules.only_forms and key in rules.chosen_keys:
         return
     elif rules.only_forms:
-        was, now = form_of(want, key), form_of(got, key)
-        if was != now and (key in _PICTURE_KEYS or _is_url(want) or _is_url(got)):
+        was, now = form_of(recorded, key), form_of(actual, key)
+        if was != now and (key in _PICTURE_KEYS or _is_url(recorded) or _is_url(actual)):
             yield AnswerDifference("form", where, now, was)
         elif was != now:
-            yield AnswerDifference(_kind_of(where, key), where, shown(got), shown(want))
-    elif want != got:
-        yield AnswerDifference(_kind_of(where, key), where, shown(got), shown(want))
+            yield AnswerDifference(_kind_of(where, key), where, shown(actual), shown(recorded))
+    elif recorded != actual:
+        yield AnswerDifference(_kind_of(where, key), where, shown(actual), shown(recorded))
 
 
 def _kind_of(where: str, key: str) -> DifferenceKind:

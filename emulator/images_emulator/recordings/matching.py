@@ -245,7 +245,7 @@ class RecordingIndex:
         if not recorded.is_resolved:
             request = self.recordings[position].request
             self._resolver.resolve(recorded, parsed_call_of(recorded, request))
-        return [*compared.differences(recorded)]
+        return [*compared.differences_from(recorded)]
 
     def _miss(
         self, compared: ComparedCall, request: ImageRequest | None, as_of: str | None

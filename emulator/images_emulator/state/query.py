@@ -151,8 +151,8 @@ class Query:
             for name, each, values in self._wanted()
         )
 
-    def differences(self, exchange: Exchange) -> list[str]:
-        """The differences of *exchange*: a phrase for each filter that it does not match, such as
+    def mismatches(self, exchange: Exchange) -> list[str]:
+        """Why *exchange* does not match: a phrase for each filter that it does not match, such as
         `size is 1536x1024, not 1024x1024`. Keys are redacted, long values cut."""
         return [
             each.difference(name, actual, values, exchange.head.api_key)
