@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 from collections.abc import Callable
@@ -10,11 +11,13 @@ from typing import Any
 
 import httpx2
 import pytest
+from starlette.types import Message, Scope
 
-from images_emulator import Server
+from images_emulator import Emulator, Server
 from images_emulator.cli.call_log import CallLog
 from images_emulator.settings import LogSettings
 from images_emulator.web import admin_audit
+from images_emulator.web.app import create_app
 
 TOKEN = "tok-1234-secret"
 AUTHORIZED = {"authorization": f"Bearer {TOKEN}"}
@@ -234,3 +237,20 @@ def test_a_server_in_python_logs_by_the_standard_library(
         admin(closed, "POST", "reset", **AUTHORIZED)
     (record,) = caplog.records
     assert record.getMessage() == "POST /_emulator/reset from 127.0.0.1 200"
+
+
+async def test_call_from_a_unix_socket_is_from_a_socket(caplog: pytest.LogCaptureFixture) -> None:
+    emulator = Emulator()
+    caplog.set_level(logging.INFO)
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        pass
+
+    scope: Scope = {"type": "http", "method": "DELETE", "path": "/_emulator/requests"}
+    scope.update(query_string=b"", headers=[], client=None, state={})
+    await create_app(emulator)(scope, receive, send)
+    emulator.close()
+    assert "DELETE /_emulator/requests from a socket 200" in caplog.text

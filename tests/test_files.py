@@ -36,6 +36,17 @@ def test_file_is_stored_until_deleted(client: OpenAI) -> None:
     assert list(client.files.list()) == []
 
 
+def test_journal_has_the_description_of_a_file_and_not_its_bytes(
+    server: Server, client: OpenAI
+) -> None:
+    file = client.files.create(file=("a.png", png(), "image/png"), purpose="vision")
+    client.files.retrieve(file.id)
+    client.files.content(file.id)
+    *described, content = server.requests
+    assert all(file.id in (call.answer_body or "") for call in described)
+    assert content.answer_body is None
+
+
 def test_a_file_is_described_by_all_keys_that_the_api_documents(
     client: OpenAI, http: httpx2.Client
 ) -> None:

@@ -1504,6 +1504,41 @@ def test_call_that_is_sent_again_at_once_is_forwarded_once(server: Server, tmp_p
     assert len(server.requests) == len(prompts)
 
 
+@pytest.mark.parametrize("body", [FOX, STREAM])
+def test_journal_shows_an_answer_whose_media_type_is_in_capitals(
+    server: Server, play: Play, body: dict[str, Any]
+) -> None:
+    recording = recorded(server, target=GENERATIONS, body=body)
+    response = answer_of(recording)
+    headers = [
+        (name, value.title() if name == "content-type" else value)
+        for name, value in response.headers
+    ]
+    player = play(replace(recording, response=replace(response, headers=tuple(headers))))
+    sent_by(player, recording)
+    (call,) = player.requests
+    assert (len(call.pictures), call.usage) == (1, server.requests[0].usage)
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, {"n": 2}, {"stream": True}, {"stream": True, "partial_images": 2}]
+)
+def test_forwarded_call_is_in_the_journal_as_the_played_one(
+    server: Server, tmp_path: Path, fields: dict[str, Any]
+) -> None:
+    body = json.dumps({**FOX, **fields}).encode()
+    with recording_misses(tmp_path, server.base_url) as player:
+        for _ in range(2):
+            exchange(player.url, "POST", GENERATIONS, body, "application/json")
+            until(lambda: len(player.emulator.replay.recordings) == 1)  # type: ignore[union-attr]
+        miss, hit = player.requests
+        assert (miss.recording, hit.recording) == (None, "0001-generations-a-red-fox")
+        assert miss.pictures == hit.pictures
+        assert len(miss.pictures) == fields.get("n", 1)
+        for name in ("outcome", "usage", "price_usd", "event_count", "answer_body", "request"):
+            assert getattr(miss, name) == getattr(hit, name), name
+
+
 def recording_misses(folder: Path, upstream: str, **settings: Any) -> Server:
     """A server that forwards calls without a recording to *upstream*, and adds its answers to
     *folder*."""

@@ -140,8 +140,8 @@ class Conflict(Immutable):
         return next(iter(self.when))
 
     def is_in_force(self, day: Day) -> bool:
-        """Whether the model refuses the combination on *day*. Under `any` only a conflict without
-        an end is in force, because `any` accepts every call that was accepted on some day."""
+        """Whether the model refuses the combination on *day*. Where that is None, a conflict that
+        ends is not in force, because the newest rules are those after its end."""
         return day in self.period and (day is not None or self.period.until is None)
 
     def check(self, values: Mapping[str, Any]) -> None:

@@ -128,7 +128,8 @@ class Exchange:
     """The reason why no recording answers the call, in a sentence. None where one does, and where
     there are no recordings."""
     request: ImageRequest | None = None
-    """The validated request; for a download, the request of its picture."""
+    """The validated request; where the answer was recorded or forwarded, with the pictures and the
+    parameters of that. For a download, the request of its picture."""
     hosted_index: int | None = None
     """For a download, the index of its picture in the answer that had its URL. None where there is
     no picture at that path."""

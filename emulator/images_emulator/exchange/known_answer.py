@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from images_emulator.contract.own_picture import OwnPicture
+from images_emulator.contract.request import ImageRequest
+from images_emulator.contract.rules import Pixels
 from images_emulator.contract.usage import Usage
 from images_emulator.contract.wire import ECHOED_PARAMETERS
 from images_emulator.exchange.answer_json import image_items, is_image, json_value, usage_in
@@ -34,12 +36,24 @@ class KnownAnswer:
     parameters: Mapping[str, str] = field(default_factory=dict)
     """The parameters that it repeats."""
 
+    def request_as_answered(self, request: ImageRequest) -> ImageRequest:
+        """*request* with the pictures of this answer, and with the parameters that the answer
+        repeats. For `auto` the API may have chosen other values than the emulator."""
+        changes: dict[str, Any] = {**self.parameters}
+        size = _pixels(changes.pop("size", ""))
+        if size:
+            changes["size"] = size
+        if self.pictures:
+            changes["own_pictures"] = self.pictures
+        return replace(request, **changes) if changes else request
+
 
 def known_answer(
     parts: Sequence[bytes], content_type: str, downloads: Mapping[str, bytes]
 ) -> KnownAnswer:
-    """The answer of that *content_type* as the journal shows it. *parts* are its body, not
-    compressed; the parts of a stream are its events. *downloads* are the files at its URLs."""
+    """The answer of that *content_type*, which is in lower case, as the journal shows it. *parts*
+    are its body, not compressed; the parts of a stream are its events. *downloads* are the files at
+    its URLs."""
     if content_type.startswith("text/event-stream"):
         return _stream(parts)
     if not content_type.startswith(("application/json", "text/")):
@@ -114,3 +128,8 @@ def _parameters(answer: Any) -> Mapping[str, str]:
         return {}
     values = {name: answer.get(name) for name in ECHOED_PARAMETERS}
     return {name: value for name, value in values.items() if isinstance(value, str)}
+
+
+def _pixels(size: str) -> Pixels | None:
+    width, x, height = size.partition("x")
+    return (int(width), int(height)) if x and width.isdecimal() and height.isdecimal() else None

@@ -17,6 +17,7 @@ from images_emulator.contract.calendar import Day
 from images_emulator.contract.dialect import MessageFacts
 from images_emulator.contract.policy import Policy
 from images_emulator.contract.refusal import APIError, ErrorAnswer
+from images_emulator.contract.request import ImageRequest
 from images_emulator.exchange.body_parser import MAX_BYTES_ON_LOOP
 from images_emulator.exchange.call_answer import CallAnswer
 from images_emulator.exchange.exchange import EXCHANGE_OVERHEAD_BYTES, Exchange
@@ -24,6 +25,7 @@ from images_emulator.exchange.request_head import RawHeaders
 
 if TYPE_CHECKING:
     from images_emulator.exchange.connection import Connection
+    from images_emulator.exchange.known_answer import KnownAnswer
 
 EXCHANGE: Final = "exchange"
 """The key of an ASGI scope's `state` under which the `ServedExchange` of the call is found."""
@@ -59,9 +61,11 @@ class ServedExchange(Exchange):
       recording answers after all
     - `web/recording_search.py`: `recording_miss`
     - `web/recording_player.py`: `recording`, `has_recorded_headers`, `breaks_off`,
-      `body_may_change`, `clock`, `request`; of a picture that cannot be sent `recording_miss`
+      `body_may_change`, `clock`; of a download `request`; of a picture that cannot be sent
+      `recording_miss`
     - `web/miss_handler.py`: `recording_miss`, more of `near_misses`
-    - `web/miss_recorder.py`: `goes_to_upstream`, `has_recorded_headers`, `body_may_change`
+    - `web/miss_recorder.py`: `goes_to_upstream`, `has_recorded_headers`, `body_may_change`,
+      `request`
     - `web/azure_endpoints.py`: `deployment`, `passed_api_management`
     - `web/images_api.py`: `request`; of a prepared call `chunks`, `cached_details`
     - `web/own_answer_search.py`: more of `near_misses`
@@ -72,14 +76,15 @@ class ServedExchange(Exchange):
       `fault_values`, `replacement`; later `request`, `chunks`, `body_bytes`
 
     Others are set by the methods of this class: `chunks`, `body_bytes`, `is_too_long` and `dropped`
-    by `keep_body`, which `request_body.py` calls; `pending_write` by `hold_back_until`; and
-    `duration_ms` by `record_end`. The attributes of `answer` are set by `AnswerRecorder` and by
+    by `keep_body`, which `request_body.py` calls; `pending_write` by `hold_back_until`; `request`
+    by `note_images`, of an answer that the emulator has not made; and `duration_ms` by
+    `record_end`. The attributes of `answer` are set by `AnswerRecorder` and by
     whatever makes the answer; `forget_answer` puts a new `answer` in its place.
 
     Only `answer.cached_usage` and the caches in `head` are set by the first thread that needs them.
     """
 
-    # --- the arrival: set by `JournalMiddleware`
+    # --- the arrival
 
     connection: Connection | None = None
     advanced_seconds_at_arrival: float = 0
@@ -91,7 +96,7 @@ class ServedExchange(Exchange):
     `JournalMiddleware` when the application has returned or raised an exception: the first of them
     ends the call. None where no journal has it, and when the application has returned."""
 
-    # --- the body, the key and the policy: set by the first that needs them
+    # --- the body, the key and the policy, once they are needed
 
     policy: Policy | None = None
     """The policy that judges the call. None until its headers are read, and where
@@ -104,7 +109,7 @@ class ServedExchange(Exchange):
     parse_error: APIError | None = None
     """The error of a body that cannot be parsed, until the call is completed."""
 
-    # --- the scenario: set by `FaultMiddleware`, the fault, own answers and `ReplayMiddleware`
+    # --- faults
 
     clock: WaitClock | None = None
     """The clock by which the answer waits. None where the answer has neither a fault nor the times
@@ -118,7 +123,7 @@ class ServedExchange(Exchange):
     is_expired: bool = False
     """Whether a fault makes the URL of this download count as expired."""
 
-    # --- recordings: set by `ReplayMiddleware` and `MissRecorder`
+    # --- recordings and own answers
 
     has_recorded_headers: bool = False
     """Whether the answer has the recording's headers, in place of the API's standard ones."""
@@ -130,7 +135,7 @@ class ServedExchange(Exchange):
     """What the call is sent for its own answer, which goes before a recording; `NO_REPLACEMENT`
     where it meets none. None where `ReplayMiddleware` has not searched: then the endpoint does."""
 
-    # --- set by the endpoint, or by the middleware that answers in its place
+    # --- the answer
 
     deployment: str | None = None
     """The Azure deployment that the call reached."""
@@ -188,12 +193,24 @@ class ServedExchange(Exchange):
             self.dropped = ("body",)
         self.body_bytes = sum(map(len, chunks or ()))
 
+    def note_images(self, request: ImageRequest, answer: KnownAnswer) -> ImageRequest:
+        """Note the images of an *answer* to *request* that the emulator has not made. Return the
+        request with them, which is the `request` from now on."""
+        self.request = request = answer.request_as_answered(request)
+        files = answer.files
+        if answer.is_stream and answer.image_indexes:
+            # The journal finds the whole image by the number of the last event.
+            files = {**files, request.partial_images: files[max(files)]}
+        self.answer.image_urls, self.answer.files = answer.urls, files
+        return request
+
     def record_start(self, status: int, headers: RawHeaders = ()) -> None:
         """Note how the answer begins, before the client can see it."""
         is_call, answer = self.kind == "call", self.answer
         request = self.request if is_call and not answer.is_raw else None
         # The text of an answer is kept, except of answers that an image operation makes.
-        keep_body = is_call and (self.image_operation is None or answer.is_raw)
+        is_kept_text = self.image_operation is None and _has_text(headers)
+        keep_body = is_call and (answer.is_raw or is_kept_text)
         answer.sent.start(
             status,
             request,
@@ -231,6 +248,12 @@ class ServedExchange(Exchange):
         answer.sent.close()
         # Last: from now on other threads take the answer as it is for the whole one.
         self.duration_ms = duration_ms
+
+
+def _has_text(headers: RawHeaders) -> bool:
+    """Whether an answer with these *headers* has a text, and not the bytes of a file."""
+    media_type = next((value for name, value in headers if name.lower() == b"content-type"), b"")
+    return media_type.startswith((b"application/json", b"text/"))
 
 
 def exchange_of(scope: MutableMapping[str, Any]) -> ServedExchange:

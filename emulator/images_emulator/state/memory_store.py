@@ -178,7 +178,7 @@ class MemoryCounters:
 
 
 class MemoryBuckets:
-    """`Buckets` of one process, by the leaky bucket algorithm as a meter. It keeps two numbers for
+    """`Buckets` of one process, by the token bucket algorithm. It keeps two numbers for
     each bucket: the time when the bucket begins to fill, in microseconds since 1970, and the
     microseconds that it then takes to be full."""
 

@@ -22,8 +22,8 @@ its first arguments in variables, too. A script of several containers says in it
 keys it gets. The scripts count on the number of keys that each container has. All keys of an
 emulator are in one slot of a cluster.
 
-The keys of a container expire together. A script that writes renews their time to live; only
-`AMEND` leaves it as it is.
+The keys of a container expire together. A script that adds something renews their time to
+live, `APPEND` no more often than is needed; `AMEND` leaves it as it is.
 """
 
 from __future__ import annotations

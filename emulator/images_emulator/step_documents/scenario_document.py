@@ -27,7 +27,7 @@ from images_emulator.strict_model import StrictModel
 class StepDocument(StrictModel):
     """A fault or an answer, and the calls that meet it. Of the calls that match, the first *after*
     do not meet it. Each later one meets it with *probability*, until *times* calls have met it.
-    With the same *seed*, the choice of these calls is the same every time."""
+    With the same *seed*, a step at the same place chooses the same calls every time."""
 
     fault: Fault | None = Field(
         default=None, description="The fault: its name, or a mapping with it as `kind`."

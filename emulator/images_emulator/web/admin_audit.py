@@ -147,7 +147,7 @@ def _log(  # noqa: PLR0917 - the fields of an action
         duration_ms=1000 * seconds,
         detail=detail,
     )
-    words = [action.method, action.path, f"from {action.client}", str(status), detail]
+    words = [action.method, action.path, f"from {action.client or 'a socket'}", str(status), detail]
     logger.log(level, "%s", " ".join(filter(None, words)), extra={"action": action})
 
 

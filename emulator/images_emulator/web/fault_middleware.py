@@ -56,8 +56,8 @@ class FaultMiddleware:
         send: Send,
     ) -> None:
         """Answer the call with *fault*."""
-        # The whole body is read first. An answer before the end of a request would reset the
-        # connection.
+        # The whole body is read first: an answer before the end of a request would reset the
+        # connection. It is parsed for the values that messages name.
         if exchange.image_operation:
             await read_call_or_none(exchange, receive, self.emulator)
         else:

@@ -1,6 +1,6 @@
 """The handlers of `/images/generations`, `/images/edits` and `/images/variations`. A handler reads
-and validates the call, searches the scenario for an answer of one's own, asks the rate limit, and
-makes the answer."""
+and validates the call, asks the rate limit and claims an answer of one's own, and makes the
+answer."""
 
 from __future__ import annotations
 
@@ -109,7 +109,8 @@ class ImagesAPI:
         `ReplayMiddleware` did so. Return what the call is sent for it. Raises APIError where the
         rate limit refuses the call, or its own answer fails.
 
-        One step of the store does both: a call that the rate limit refuses uses up no own answer.
+        One step of the store does both here: a call that the rate limit refuses uses up no own
+        answer, unless `ReplayMiddleware` has claimed it.
         """
         admission = None
         if self.emulator.rate_limits.rate and exchange.recording is None:

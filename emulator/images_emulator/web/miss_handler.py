@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from images_emulator.contract import emulator_errors
 from images_emulator.contract.http_headers import header_value
 from images_emulator.contract.notices import NOTICE_HEADER
+from images_emulator.contract.request import ImageRequest
 from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
 from images_emulator.recordings.matching import Miss
@@ -35,7 +36,7 @@ class MissHandler:
         if emulator.settings.on_miss == OnMiss.RECORD:
             from images_emulator.web.miss_recorder import MissRecorder  # noqa: PLC0415 - an extra
 
-            self._recorder = MissRecorder(emulator.settings, replay, search.clear)
+            self._recorder = MissRecorder(emulator, replay, search.clear)
             emulator.cleanup_callbacks = (*emulator.cleanup_callbacks, self._recorder.finish)
 
     async def wait_for_recordings(
@@ -66,11 +67,12 @@ class MissHandler:
         receive: Receive,
         send: Send,
         *,
+        request: ImageRequest | None,
         group: Hashable = None,
     ) -> None:
-        """Note why no recording answers the call. Then refuse it, forward it to the upstream, or
-        let *app* answer it, with a notice. *group* is that of a call that no recording matches.
-        Raises APIError where it is refused."""
+        """Note why no recording answers the call, which makes *request*. Then refuse it, forward it
+        to the upstream, or let *app* answer it, with a notice. *group* is that of a call that no
+        recording matches. Raises APIError where it is refused."""
         exchange = exchange_of(scope)
         _note(miss, exchange)
         sentence = exchange.recording_miss or ""
@@ -79,7 +81,7 @@ class MissHandler:
         if self._recorder:
             self._recorder.check(exchange)
             exchange.recording_miss = f"{sentence}; it is forwarded to {self._recorder.host}"
-            await self._recorder.forward(group, scope, receive, send)
+            await self._recorder.forward(request, scope, receive, send, group=group)
             return
         notice = NOTICE_HEADER, header_value(sentence, MAX_NOTICE_CHARS)
 

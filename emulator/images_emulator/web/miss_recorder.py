@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
 from starlette.types import Message, Receive, Scope, Send
 
 from images_emulator.contract import emulator_errors
+from images_emulator.contract.request import ImageRequest
+from images_emulator.exchange.known_answer import KnownAnswer
 from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
 from images_emulator.exchange.waits import client_stays_during
 from images_emulator.recordings.folder import (
@@ -20,8 +23,9 @@ from images_emulator.recordings.folder import (
     recording_paths,
 )
 from images_emulator.recordings.recording import TRANSIENT_STATUSES, Recording
-from images_emulator.settings import Settings
+from images_emulator.state.emulator import Emulator
 from images_emulator.state.replay import PendingRecording, Replay
+from images_emulator.web.playback import playback
 from images_emulator.web.record_proxy import RecordingResult, RecordProxy
 from images_emulator.web.server_names import ServerNames
 from images_emulator.web.upstream import Upstream
@@ -36,8 +40,8 @@ key."""
 
 
 class MissRecorder:
-    """Forwards calls to the upstream of the *settings*. It adds their recordings to the folder and
-    to *replay*, and then calls *on_kept*. The next call of the kind is played, also one that comes
+    """Forwards calls to the upstream of the settings. It adds their recordings to the folder and to
+    *replay*, and then calls *on_kept*. The next call of the kind is played, also one that comes
     before the recording is kept: see `wait_for_recordings`.
 
     Results that may differ at the next try are passed on and not kept: answers about a key,
@@ -45,9 +49,11 @@ class MissRecorder:
     upstream is no URL, and where there is no HTTP client.
     """
 
-    def __init__(self, settings: Settings, replay: Replay, on_kept: Callable[[], None]) -> None:
+    def __init__(self, emulator: Emulator, replay: Replay, on_kept: Callable[[], None]) -> None:
+        settings = emulator.settings
         assert settings.upstream
         assert settings.replay
+        self._emulator = emulator
         self._replay = replay
         self._on_kept = on_kept
         self._folder = RecordingFolder(Path(settings.replay))
@@ -106,12 +112,22 @@ class MissRecorder:
                         self._replay.add(read_recording(path))
                         self._on_kept()
 
-    async def forward(self, group: Hashable, scope: Scope, receive: Receive, send: Send) -> None:
-        """Forward a call, whose *group* is that of `group_of`, and record it. No call waits for the
-        recording of a call that a recording matches, but which cannot be played: its *group* is
-        None."""
+    async def forward(
+        self,
+        request: ImageRequest | None,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        group: Hashable,
+    ) -> None:
+        """Forward a call, which makes *request*, and record it. The *group* is that of `group_of`.
+        No call waits for the recording of a call that a recording matches, but which cannot be
+        played: its *group* is None."""
         exchange = exchange_of(scope)
         exchange.goes_to_upstream = exchange.has_recorded_headers = exchange.body_may_change = True
+        # The journal finds images in answers to it: see `record_start`.
+        exchange.request = request
         messages = _body_messages(exchange.chunks or ())
 
         async def receive_again() -> Message:
@@ -119,7 +135,6 @@ class MissRecorder:
 
         pending = PendingRecording(group, exchange.connection)
         self._replay.pending.add(pending)
-        missing_bytes: int | None = None
         is_complete = False
 
         def end() -> None:
@@ -128,25 +143,30 @@ class MissRecorder:
                 pending.end.set_result(None)
 
         async def send_and_note(message: Message) -> None:
-            nonlocal missing_bytes, is_complete
-            if message["type"] == "http.response.start":
-                missing_bytes = _content_length(message["headers"])
-                if message["status"] in _NOT_KEPT:
-                    end()
-            elif message["type"] == "http.response.body":
+            nonlocal is_complete
+            if message["type"] == "http.response.body":
                 is_complete = not message.get("more_body")
-                if missing_bytes is not None:
-                    missing_bytes -= len(message.get("body", b""))
-                # A client that knows the length does not wait for the last message.
-                if is_complete or (missing_bytes is not None and missing_bytes <= 0):
-                    pending.is_answered = True
+                pending.is_answered = is_complete
+            elif message["status"] in _NOT_KEPT:
+                end()
             await send(message)
 
+        async def note_answer(recording: Recording) -> None:
+            if request and recording.response and recording.response.status == HTTPStatus.OK:
+                with suppress(OSError, ValueError):  # a body that the disk has no place for
+                    exchange.note_images(request, await self._known_answer(recording))
+
         try:
-            await self._proxy.forward(scope, receive_again, send_and_note, end)
+            await self._proxy.forward(scope, receive_again, send_and_note, end, note_answer)
         finally:
             if not is_complete:
                 end()
+
+    async def _known_answer(self, recording: Recording) -> KnownAnswer:
+        """The answer of *recording* as the journal shows it. Raises OSError and ValueError."""
+        # Decoding megabytes of base64 takes a while.
+        run = self._emulator.renderer.run_in_background
+        return await run(lambda: playback(recording, "", "").known_answer)
 
     async def finish(self) -> None:
         """Wait until all recordings are kept, and close the connections to the upstream."""
@@ -162,13 +182,6 @@ class MissRecorder:
             self._replay.add(read_recording(path))
         self._on_kept()
         return path
-
-
-def _content_length(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
-    """The length in the *headers* of an answer, whose names are in lower case; None where they have
-    none."""
-    lengths = (value for name, value in headers if name == b"content-length" and value.isdigit())
-    return next(map(int, lengths), None)
 
 
 def _body_messages(chunks: tuple[bytes, ...]) -> Iterator[Message]:

@@ -84,7 +84,8 @@ def playback(recording: Recording, base_url: str, accept_encoding: str) -> Playb
     coding = header(headers, CONTENT_ENCODING).strip().lower()
     seconds = [part.seconds for part in recorded_parts]
     shown: Sequence[bytes] | None = parts
-    is_stream = header(headers, "content-type").startswith(EVENT_STREAM)
+    media_type = header(headers, "content-type").lower()
+    is_stream = media_type.startswith(EVENT_STREAM)
     if coding not in ("", "identity"):
         shown = _decompressed(parts, coding)
         needs_text = recording.downloads or is_stream or not accepts(accept_encoding, coding)
@@ -99,7 +100,7 @@ def playback(recording: Recording, base_url: str, accept_encoding: str) -> Playb
         parts = [_moved(part, moves) for part in parts]
         shown = parts
         downloads = {moves[each.url]: each.read_uncached("data") for each in recording.downloads}
-    answer = known_answer(shown or (), header(headers, "content-type"), downloads)
+    answer = known_answer(shown or (), media_type, downloads)
     return Playback(
         recording.name,
         response.status,

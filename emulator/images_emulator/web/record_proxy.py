@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from starlette.requests import ClientDisconnect
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from images_emulator.contract.refusal import APIError
 from images_emulator.recordings.recording import (
@@ -97,13 +97,22 @@ class RecordProxy:
         receive: Receive,
         send: Send,
         on_end: Callable[[], None] = lambda: None,
+        on_answer: Callable[[Recording], Awaitable[None]] | None = None,
     ) -> None:
-        """Forward a call, whatever page it is of. *on_end* is called on the event loop when its
-        recording is saved, or is not to be saved, or could not be: maybe long after the answer."""
+        """Forward a call, whatever page it is of. *on_answer* is awaited with the recording, which
+        has credentials, before the last message of a whole answer. *on_end* is called on the event
+        loop when the recording is saved, or is not to be saved, or could not be: maybe long after
+        the answer."""
         call = self._upstream.call(scope)
+
+        async def send_after_answer(message: Message) -> None:
+            if on_answer and message["type"] == "http.response.body" and call.is_answered:
+                await on_answer(call.recording())
+            await send(message)
+
         try:
             with suppress(ClientDisconnect):
-                await call.forward(receive, send)
+                await call.forward(receive, send_after_answer)
         finally:
             if call.is_recordable or call.status is not None:
                 record = self._record if call.is_recordable else self._tell_of_part

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from starlette.requests import ClientDisconnect, Request
@@ -16,9 +16,7 @@ from images_emulator.contract.file_objects import check_upload
 from images_emulator.contract.operations import CREATE_FILE
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import ImageRequest
-from images_emulator.contract.rules import Pixels
 from images_emulator.exchange.answer_json import json_value
-from images_emulator.exchange.known_answer import KnownAnswer
 from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
 from images_emulator.exchange.waits import Waits, hang_up
 from images_emulator.lru_cache import LRUCache
@@ -214,18 +212,12 @@ class RecordingPlayer:
         changes it, the recorded answer."""
         answer = played.known_answer
         if request and played.status == HTTPStatus.OK:
-            exchange.request = request = _as_answered(request, answer)
-            exchange.answer.image_urls = answer.urls
+            request = exchange.note_images(request, answer)
             for url, picture in zip(answer.urls, answer.pictures, strict=False):
                 hosted = replace(request, own_pictures=(picture,))
                 path = unquote(urlsplit(url.decode().removeprefix(played.base_url)).path)
                 weight = HOSTED_OVERHEAD_BYTES + picture.weight
                 self._hosted_requests.put(path, hosted, weight)
-            files = answer.files
-            if answer.is_stream and answer.image_indexes:
-                # The journal finds the whole image by the number of the last event.
-                files = {**files, request.partial_images: files[max(files)]}
-            exchange.answer.files = files
         if not exchange.body_may_change:
             exchange.answer.known_answer, exchange.body_may_change = answer, True
 
@@ -249,20 +241,3 @@ class RecordingPlayer:
 
 def _start(status: int, headers: Sequence[Header]) -> Message:
     return {"type": "http.response.start", "status": status, "headers": [*headers]}
-
-
-def _as_answered(request: ImageRequest, answer: KnownAnswer) -> ImageRequest:
-    """*request* with the pictures of the answer, and with the parameters that the answer repeats.
-    For `auto` the API may have chosen other values than the emulator."""
-    changes: dict[str, Any] = {**answer.parameters}
-    size = _pixels(changes.pop("size", ""))
-    if size:
-        changes["size"] = size
-    if answer.pictures:
-        changes["own_pictures"] = answer.pictures
-    return replace(request, **changes) if changes else request
-
-
-def _pixels(size: str) -> Pixels | None:
-    width, x, height = size.partition("x")
-    return (int(width), int(height)) if x and width.isdecimal() and height.isdecimal() else None

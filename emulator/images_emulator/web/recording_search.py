@@ -78,7 +78,8 @@ class RecordingSearch:
         self, exchange: ServedExchange, scope: Scope, receive: Receive
     ) -> SearchResult | None:
         """The match or the miss of a call. None for a call that the application is to refuse: it
-        has no accepted key, invalid `x-emulator-…` headers, or too long a body. Raises APIError
+        has no accepted key, invalid `x-emulator-…` headers, a body that is too long, or a client
+        that has left. Raises APIError
         where the recordings cannot be read and misses would be forwarded: the call may be recorded
         already, and the upstream may ask money for it."""
         settings = self.emulator.settings

@@ -104,7 +104,8 @@ class ReplayMiddleware:
             except UnplayableError as error:
                 found, group = Miss(exchange.path, (), str(error)), None
                 app = error.emulated or app
-        await self._misses.handle(found, app, scope, receive, send, group=group)
+        request = result.request
+        await self._misses.handle(found, app, scope, receive, send, request=request, group=group)
 
     async def _claim_own_answer(self, result: SearchResult, exchange: ServedExchange) -> bool:
         """Claim the own answer of the call, which goes before a recording. Return whether it meets

@@ -211,11 +211,15 @@ class ForwardedCall:
             # A 304 has no body; this is the length of the one that the client has.
             headers = [pair for pair in headers if pair[0] != b"content-length"]
         self.status = status
+        length = next((int(value) for name, value in headers if name == b"content-length"), None)
         try:
             await send({"type": "http.response.start", "status": status, "headers": headers})
             async for chunk in response.aiter_raw():
                 self._add(chunk)
-                await send(_body(chunk, more=True))
+                # A client that knows the length waits for no more.
+                if len(self._answer) == length:
+                    self._end = "complete"
+                await send(_body(chunk, more=not self.is_answered))
         except library.ReadError as error:
             self._end, self._error = "reset", _reason(error)
             await self._hang_up(receive, reset=True)
@@ -223,8 +227,9 @@ class ForwardedCall:
             self._error = _reason(error)
             await self._hang_up(receive, reset=False)
         else:
-            self._end = "complete"
-            await send(_body(b"", more=False))
+            if not self.is_answered:
+                self._end = "complete"
+                await send(_body(b"", more=False))
         finally:
             # After an error or a cancellation the upstream would send on.
             await response.aclose()
@@ -288,6 +293,11 @@ class ForwardedCall:
     def is_recordable(self) -> bool:
         """Whether the request arrived whole. Otherwise there is nothing to record."""
         return self._is_whole
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the upstream's answer has arrived whole."""
+        return self._end == "complete"
 
     @property
     def content_type(self) -> str:
