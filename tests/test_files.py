@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from datetime import UTC, datetime
 from hashlib import sha256
 from io import BytesIO
 from typing import Any
@@ -16,8 +15,8 @@ from PIL import Image
 
 from images_emulator import Emulator, Server, Settings
 from images_emulator.state.clock import Clock
-from images_emulator.state.files import CODEC, Files, StoredFile
-from images_emulator.state.store import Codec, Packed, Store
+from images_emulator.state.files import Files
+from images_emulator.state.store import Store
 from tests.pictures import RED, half_clear, png
 
 
@@ -231,19 +230,6 @@ async def test_a_shared_store_describes_files_without_their_data(store: Store) -
     expected = b"" if store.is_shared else added.data
     assert [each.data for each in described if each] == [expected, expected]
     assert await files.describe("file-unknown") is None
-
-
-async def test_a_file_of_an_earlier_release_has_its_size(store: Store) -> None:
-    def pack(file: StoredFile) -> Packed:
-        packed = CODEC.pack(file)
-        without = {name: value for name, value in packed.document.items() if name != "size"}
-        return Packed(without, packed.data)
-
-    file = StoredFile("file-1", "a", "vision", b"x" * 40, datetime.now(UTC), "", 40)
-    await store.records("files", 100_000, Codec(pack, CODEC.unpack)).put({file.id: file}, 100)
-    files = Files(Clock(store), store, budget=100_000)
-    described = [await files.describe(file.id), *await files.all()]
-    assert [each.size for each in described if each] == [40, 40]
 
 
 async def test_oldest_files_are_evicted_past_the_budget(store: Store) -> None:

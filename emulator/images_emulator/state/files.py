@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import field
 from datetime import datetime
 from typing import Final
 
@@ -13,9 +13,6 @@ from images_emulator.state.store import Codec, Packed, Store
 
 FILE_OVERHEAD_BYTES: Final = 1024
 """Memory of a stored file beside its data and its name, about."""
-
-UNKNOWN_SIZE: Final = -1
-"""The `size` of a file that an earlier release has stored, without its data."""
 
 
 class StoredFile(Immutable):
@@ -30,7 +27,7 @@ class StoredFile(Immutable):
     owner: str
     """The owner: a digest of an API key; empty where all keys have the same files."""
     size: int
-    """The number of bytes of *data*, or `UNKNOWN_SIZE`."""
+    """The number of bytes of *data*."""
 
     def is_of(self, owner: str | None) -> bool:
         """Whether it is a file of *owner*; None stands for all owners."""
@@ -60,11 +57,8 @@ def _pack(file: StoredFile) -> Packed:
 
 
 def _unpack(packed: Packed) -> StoredFile:
-    document, data = packed.document, packed.data
-    created = datetime.fromisoformat(document["created"])
-    # An earlier release has stored no size, and a summary has no data.
-    size = len(data) or UNKNOWN_SIZE
-    return StoredFile(**{"size": size, **document, "created": created}, data=data)
+    created = datetime.fromisoformat(packed.document["created"])
+    return StoredFile(**{**packed.document, "created": created}, data=packed.data)
 
 
 CODEC: Final = Codec(_pack, _unpack)
@@ -110,7 +104,7 @@ class Files:
     async def describe(self, file_id: str, owner: str | None = None) -> StoredFile | None:
         """`get`, without the data where a shared store has the file."""
         file = await self._files.summary(file_id)
-        return await self._measured(file) if file and file.is_of(owner) else None
+        return file if file and file.is_of(owner) else None
 
     async def delete(self, file_id: str) -> bool:
         """Delete the file. Return whether there was one."""
@@ -118,15 +112,7 @@ class Files:
 
     async def all(self, owner: str | None = None) -> list[StoredFile]:
         """All files, oldest first; without their data where a shared store has them."""
-        files = [file for file in await self._files.summaries() if file.is_of(owner)]
-        return [await self._measured(file) for file in files]
-
-    async def _measured(self, file: StoredFile) -> StoredFile:
-        """*file* with its size, and with its data where an earlier release has stored it."""
-        if file.size != UNKNOWN_SIZE:
-            return file
-        whole = await self._files.get(file.id) or file
-        return replace(whole, size=len(whole.data))
+        return [file for file in await self._files.summaries() if file.is_of(owner)]
 
     def data(self, file_id: str, owner: str | None = None) -> bytes | None:
         """The content of the file with that id; None where there is no such file. Blocks; see

@@ -204,12 +204,12 @@ class Scenario:
     @property
     def has_faults(self) -> bool:
         """Whether a call may meet a fault, or a near miss of one."""
-        return self._steps.value.fault_count > 0
+        return self._steps.value.has_faults
 
     @property
     def has_answers(self) -> bool:
         """Whether a call may meet an answer, or a near miss of one."""
-        return self._steps.value.answer_count > 0
+        return self._steps.value.has_answers
 
     @property
     def expensive_keys(self) -> frozenset[str]:

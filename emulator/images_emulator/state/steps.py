@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -308,7 +309,6 @@ class Steps(Immutable):
     - *live_planned*: the planned steps that may still be met.
     - *spent_injected*: the last steps that were injected and have met all their calls; no call is
       compared with them. `all_spent` has those of the scenario, too.
-    - *fault_count*, *answer_count*: how many injected and planned steps have a fault, or an answer.
     - *expensive_keys*, *paths*: the keys of `EXPENSIVE_KEYS`, and the paths to fields, that a step
       asks for, or has asked for before it was removed.
     """
@@ -317,8 +317,6 @@ class Steps(Immutable):
     planned: tuple[ScenarioStep, ...] = ()
     live_planned: tuple[ScenarioStep, ...] = ()
     spent_injected: tuple[ScenarioStep, ...] = ()
-    fault_count: int = 0
-    answer_count: int = 0
     expensive_keys: frozenset[str] = frozenset()
     paths: tuple[FieldPath, ...] = ()
 
@@ -334,12 +332,20 @@ class Steps(Immutable):
         return cls(
             injected,
             planned,
-            fault_count=sum(step.answer is None for step in steps),
-            answer_count=sum(step.answer is not None for step in steps),
             expensive_keys=frozenset().union(*(step.expensive_keys for step in steps)),
             paths=_paths(path for step in steps for path in step.paths),
             **others,
         )
+
+    @cached_property
+    def has_faults(self) -> bool:
+        """Whether a call may meet a fault, or a near miss of one."""
+        return any(step.answer is None for step in chain(self.injected, self.planned))
+
+    @cached_property
+    def has_answers(self) -> bool:
+        """Whether a call may meet an answer, or a near miss of one."""
+        return any(step.answer is not None for step in chain(self.injected, self.planned))
 
     def listed(self) -> tuple[ScenarioStep, ...]:
         """All steps: the injected ones that may be met, those of the scenario, and the injected
@@ -380,19 +386,12 @@ class Steps(Immutable):
         paths = self.paths
         if step.paths:
             paths = _paths((*(each.text for each in paths), *step.paths))
-        steps = replace(
+        return replace(
             self,
             injected=injected,
             expensive_keys=self.expensive_keys | step.expensive_keys,
             paths=paths,
         )
-        return steps._with_more_of_kind(step, 1)
-
-    def _with_more_of_kind(self, step: ScenarioStep, number: int) -> Steps:
-        """The steps with the count of the kind of *step* raised by *number*."""
-        if step.answer is None:
-            return replace(self, fault_count=self.fault_count + number)
-        return replace(self, answer_count=self.answer_count + number)
 
     def with_spent(self, step: ScenarioStep) -> Steps:
         """The steps when *step* has met all its calls. A step of the scenario stays planned, for
@@ -403,17 +402,12 @@ class Steps(Immutable):
         if injected is self.injected:
             return self  # it was removed meanwhile
         spent = (*self.spent_injected, step)[-MAX_SPENT_STEPS:]
-        return replace(self, injected=injected, spent_injected=spent)._with_more_of_kind(step, -1)
+        return replace(self, injected=injected, spent_injected=spent)
 
     def without(self, key: str) -> Steps:
         """The steps without the step of this *key*. Raises KeyError where there is none."""
-        step = next((step for step in self.listed() if step.key == key), None)
-        if step is None:
+        if all(step.key != key for step in self.listed()):
             raise KeyError(key)
-        is_open = step in self.injected or step in self.planned
-        return self._with_more_of_kind(step, -1 if is_open else 0)._without(key)
-
-    def _without(self, key: str) -> Steps:
         return replace(
             self,
             injected=_without(key, self.injected),

@@ -49,11 +49,6 @@ class Router:
         self._with_parameters = [route for route in routes if route.has_parameters]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            from starlette.routing import Router as StarletteRouter  # noqa: PLC0415 - a server has HTTP alone
-
-            await StarletteRouter()(scope, receive, send)
-            return
         request, exchange = Request(scope, receive, send), exchange_of(scope)
         try:
             response = await self._endpoint(scope)(request)

@@ -43,6 +43,9 @@ class CORSMiddleware:
     preflight, because it has no CORS rules. The admin API gets its own preflights, and refuses
     them.
 
+    Within it there are calls alone: other scopes, such as those of WebSockets, go to Starlette's
+    router, which closes them.
+
     It also gives each call a scope with a state of its own, and with the path alone where the
     target is in absolute form.
     """
@@ -52,12 +55,16 @@ class CORSMiddleware:
         self.emulator = emulator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            scope = _own_scope(scope)
-            if not is_admin_path(scope["path"]) and is_preflight(scope):
-                await self._preflight(scope)(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
+        if scope["type"] != "http":
+            from starlette.routing import Router  # noqa: PLC0415 - a server has HTTP alone
+
+            await Router()(scope, receive, send)
+            return
+        scope = _own_scope(scope)
+        if not is_admin_path(scope["path"]) and is_preflight(scope):
+            await self._preflight(scope)(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
 
     def _preflight(self, scope: Scope) -> Response:
         if scope["path"].startswith(DOWNLOAD_PREFIX):

@@ -7,12 +7,11 @@ A new endpoint begins with a row in `contract/operations.py`. The endpoints of A
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from images_emulator.contract import errors
@@ -24,9 +23,6 @@ from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
 from images_emulator.state.emulator import Emulator
 from images_emulator.web.authentication import authenticate
 from images_emulator.web.call_policy import policy_of
-from images_emulator.web.json_responses import server_error
-
-logger = logging.getLogger("images_emulator")
 
 Handler = Callable[[Request, Policy], Awaitable[Response]]
 """Answers a call of one operation, by the `Policy` of the call."""
@@ -70,18 +66,10 @@ class OpenAIEndpoints:
             is_there = method is not None and policy.as_of in method.period
             if not (is_there or any(policy.as_of in each.period for each in methods.values())):
                 raise HTTPException(404)
-            try:
-                self.check_key(exchange)
-                if method is None or not is_there:
-                    raise HTTPException(405)
-                return await method.handler(request, policy)
-            except (APIError, HTTPException, ClientDisconnect):
-                raise
-            except Exception as error:
-                # If it left this function, the server would close the connection, and the client's
-                # next request on that connection would fail.
-                logger.exception("%s %s failed", exchange.method, exchange.path)
-                raise server_error(exchange) from error
+            self.check_key(exchange)
+            if method is None or not is_there:
+                raise HTTPException(405)
+            return await method.handler(request, policy)
 
         return endpoint
 

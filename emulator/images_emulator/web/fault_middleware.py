@@ -33,9 +33,6 @@ class FaultMiddleware:
         self._search = search
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
         exchange = exchange_of(scope)
         try:
             fault = await self._search.find(exchange, receive)

@@ -20,9 +20,7 @@ class Instrument(Protocol):
         ...
 
     def inside(self, app: ASGIApp) -> ASGIApp:
-        """Wrap the application within `JournalMiddleware`, where the exchange of a call is known.
-        A server that is not this project's may also pass on scopes other than `http`, which have no
-        exchange."""
+        """Wrap the application within `JournalMiddleware`, where a call has its exchange."""
         ...
 
     def outside(self, app: ASGIApp) -> ASGIApp:

@@ -45,9 +45,6 @@ class JournalMiddleware:
         self._headers = StandardHeaders(emulator)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
         if self._is_for_admin(scope):
             await self.admin(scope, receive, send)
             return

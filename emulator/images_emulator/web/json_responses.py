@@ -39,9 +39,9 @@ class JSONBytes(Response):
         await send({"type": "http.response.body", "body": self.body})
 
 
-def json_response(body: bytes, status: int = 200) -> Response:
+def json_response(body: bytes) -> Response:
     """An answer with *body*, which is JSON already."""
-    return JSONBytes(body) if status == 200 else Response(body, status, media_type=JSON)
+    return JSONBytes(body)
 
 
 def error_response(error: APIError, exchange: ServedExchange, settings: Settings) -> Response:

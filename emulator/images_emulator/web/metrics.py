@@ -455,9 +455,6 @@ class _MeasuredApp:
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
         exchange = exchange_of(scope)
         streams = 0
 

@@ -74,8 +74,9 @@ class MissHandler:
         to the upstream, or let *app* answer it, with a notice. *group* is that of a call that no
         recording matches. Raises APIError where it is refused."""
         exchange = exchange_of(scope)
-        _note(miss, exchange)
-        sentence = exchange.recording_miss or ""
+        sentence = str(miss)
+        exchange.recording_miss = sentence
+        exchange.near_misses = (*exchange.near_misses, *_near_misses(miss))
         if self.emulator.settings.on_miss == OnMiss.REFUSE:
             raise emulator_errors.no_recording(reason=sentence)
         if self._recorder:
@@ -93,9 +94,9 @@ class MissHandler:
         await app(scope, receive, send_with_notice)
 
 
-def _note(miss: Miss, exchange: ServedExchange) -> None:
-    """Note in *exchange* why no recording answers the call."""
-    near_misses = [
+def _near_misses(miss: Miss) -> list[NearMiss]:
+    """The nearest recordings, and what differs in them."""
+    return [
         NearMiss(
             step=each.name,
             name="recording",
@@ -106,5 +107,3 @@ def _note(miss: Miss, exchange: ServedExchange) -> None:
         )
         for each in miss.nearest
     ]
-    exchange.near_misses = (*exchange.near_misses, *near_misses)
-    exchange.recording_miss = str(miss)

@@ -52,9 +52,6 @@ class ReplayMiddleware:
             logger.error("%s", error)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
         exchange = exchange_of(scope)
         try:
             if not self.replay.is_prepared:

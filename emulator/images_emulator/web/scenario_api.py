@@ -125,7 +125,7 @@ class ScenarioAPI(AdminHandlers):
         await asyncio.to_thread(self.scenario.reset)
         return await self.show()
 
-    async def remove(self, id: str, request: Request) -> ScenarioState:
+    async def remove(self, id: str) -> ScenarioState:
         """Remove one step, by its id."""
         try:
             await asyncio.to_thread(self.scenario.remove, id)

@@ -325,9 +325,6 @@ class _TracedApp:
         self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
         token = context.attach(self._tracing.begin(exchange_of(scope), scope))
         try:
             await self.app(scope, receive, send)
