@@ -615,7 +615,7 @@ def test_policy_day_under_any_is_today_and_not_before_the_known_api() -> None:
 
 
 def test_policy_forgives_nothing_unless_it_is_told_to() -> None:
-    assert Policy(date(2024, 6, 1)) == Policy(date(2024, 6, 1), lenient=False)
+    assert Policy(date(2024, 6, 1)) == Policy(date(2024, 6, 1), is_lenient=False)
 
 
 CHANGES = (date(2027, 3, 1), date(2028, 3, 1))

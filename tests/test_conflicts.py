@@ -129,7 +129,7 @@ def test_lenient_validation_drops_the_first_parameter_of_a_conflict(
         name: next(value for value in legal(rules[name]) if meets(schema, value))
         for name, schema in (conflict.schema(rules) or {})["not"]["properties"].items()
     }
-    request = validated(body, values, policy=Policy(lenient=True))
+    request = validated(body, values, policy=Policy(is_lenient=True))
     assert request.forgiven[0] == Violation.from_error(conflict.error())
     dropped = conflict.yielding
     assert getattr(request, dropped) == getattr(validated(body, {}), dropped)

@@ -216,7 +216,7 @@ def test_no_more_unknown_names_are_judged_than_are_told() -> None:
     """Each takes as long as a small call: 32,000 of them held the event loop for a second."""
     fields = {"model": "gpt-image-2", "prompt": "x"} | {f"n{number}": 1 for number in range(32_000)}
     call = ParsedCall(OPERATIONS["generations"], is_form=False, fields=fields)
-    policy = Policy(lenient=True, today=date(2026, 11, 26))
+    policy = Policy(is_lenient=True, today=date(2026, 11, 26))
     loader = PillowImageLoader(lambda _: None, lambda _: None)
     validation = Validation(call, loader, policy, OPENAI)
     assert len(validation.request().forgiven) == len(validation.violations) == MAX_VIOLATIONS
@@ -228,7 +228,7 @@ def test_no_more_images_are_loaded_than_an_edit_may_have() -> None:
     fields = {"model": "gpt-image-2", "prompt": "x", "images": images}
     call = ParsedCall(OPERATIONS["edits"], is_form=False, fields=fields)
     loader = PillowImageLoader(lambda _: None, lambda _: None)
-    validation = Validation(call, loader, Policy(lenient=True, today=date(2026, 11, 26)), OPENAI)
+    validation = Validation(call, loader, Policy(is_lenient=True, today=date(2026, 11, 26)), OPENAI)
     assert len(validation.request().images) == 16
     assert [each.param for each in validation.violations] == ["images"]
 

@@ -19,7 +19,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from openai import OpenAI
 
-from images_emulator.contract.calendar import Day
+from images_emulator.contract.calendar import AsOf
 from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT, InputImages, OverlayRule
 from images_emulator.contract.message_format import Words
 from images_emulator.contract.model import Model
@@ -275,13 +275,13 @@ Body = tuple[str, Operation, str]
 """A model, an operation, and the media type of what is sent there."""
 
 
-def accepted(body: Body, as_of: Day = None) -> Rules:
+def accepted(body: Body, as_of: AsOf = None) -> Rules:
     """What *body* may hold. Raises APIError where the model takes none such."""
     model, operation, media_type = body
     return tables_on(as_of).rules(MODELS[model], ParsedCall(operation, media_type == FORM, {}))
 
 
-def is_read(body: Body, as_of: Day = None) -> bool:
+def is_read(body: Body, as_of: AsOf = None) -> bool:
     """Whether the model takes such a body, by its row for pictures."""
     model, operation, media_type = body
     image = MODELS[model].accepts[operation].get("image")
@@ -302,7 +302,7 @@ def case_id(value: Any) -> str:
 
 
 def validated(
-    body: Body, fields: dict[str, Any], as_of: Day = None, *, policy: Policy | None = None
+    body: Body, fields: dict[str, Any], as_of: AsOf = None, *, policy: Policy | None = None
 ) -> ImageRequest:
     """What becomes of a call that is right but for *fields*."""
     model, operation, media_type = body
@@ -316,7 +316,7 @@ def validated(
     return validate(call, LOADER, policy or Policy(as_of))
 
 
-def beside(body: Body, name: str, value: Any, as_of: Day) -> dict[str, Any]:
+def beside(body: Body, name: str, value: Any, as_of: AsOf) -> dict[str, Any]:
     """Other parameters with which that *value* has no conflict."""
     model, operation, media_type = body
     rules = accepted(body, as_of)
@@ -348,7 +348,7 @@ def no_mistake_in_a_form(rule: Rule, value: Any, code: str) -> bool:
     return text and (code == "invalid_type" or not value)
 
 
-def passes(body: Body, name: str, rule: Rule, as_of: Day = None) -> None:
+def passes(body: Body, name: str, rule: Rule, as_of: AsOf = None) -> None:
     """Assert that each legal value of *rule* does."""
     for value in legal(rule):
         request = validated(body, beside(body, name, value, as_of) | {name: value}, as_of)
@@ -358,7 +358,7 @@ def passes(body: Body, name: str, rule: Rule, as_of: Day = None) -> None:
         validated(body, {}, as_of)
 
 
-def is_refused(body: Body, name: str, rule: Rule, as_of: Day = None) -> None:
+def is_refused(body: Body, name: str, rule: Rule, as_of: AsOf = None) -> None:
     """Assert that each illegal value of *rule* is."""
     for value, code in illegal(name, rule):
         if body[2] == FORM and no_mistake_in_a_form(rule, value, code):

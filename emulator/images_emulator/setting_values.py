@@ -344,10 +344,9 @@ def parse_rate(text: str) -> Rate:
     return Rate(int(count), unit, RATE_UNITS[unit].seconds)
 
 
-def parse_day(text: str) -> date | None:
-    """The day that the `as_of` setting means, where `today` means the last day of all. Raises
-    ValueError."""
-    return parse_as_of(text, date.max)
+def check_as_of(text: str) -> None:
+    """Check the *text* of the `as_of` setting. Raises ValueError."""
+    parse_as_of(text, date.max)
 
 
 BOOLEANS: Final[Mapping[str, bool]] = {

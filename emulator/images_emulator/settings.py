@@ -28,6 +28,7 @@ from images_emulator.setting_values import (
     RemoteImages,
     ReplayMatch,
     check_api_key,
+    check_as_of,
     check_deployment,
     check_header_secret,
     check_metrics,
@@ -37,7 +38,6 @@ from images_emulator.setting_values import (
     check_store,
     check_store_name,
     choice_of,
-    parse_day,
     parse_lenient,
     parse_rate,
     size_text,
@@ -85,7 +85,7 @@ class Settings(Immutable, kw_only=True):
         "Day it emulates: `YYYY-MM-DD`, `today` or `any`. `any`: every model and "
         "parameter that was ever documented is accepted; where two days contradict, the newer "
         "rule holds.",
-        check=parse_day,
+        check=check_as_of,
         choices=("any", "today"),
     )
     validation: str = setting(

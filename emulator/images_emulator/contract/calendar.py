@@ -23,9 +23,11 @@ from images_emulator.immutable import Immutable
 T = TypeVar("T")
 
 Day = date | None
-"""The day for which the contract is looked up. None is no day in particular: everything that
-existed on some day exists, in its newest version. For a call under `any`, None decides which models
-and parameters exist, and `Policy.day` decides the versions."""
+"""The day whose versions of rules, messages, keys and headers count; None for the newest ones."""
+
+AsOf = date | None
+"""The day that decides which models and parameters exist. None is `any`: everything that was ever
+documented."""
 
 
 class Period(Immutable):
@@ -34,8 +36,8 @@ class Period(Immutable):
     since: date | None = None
     until: date | None = None
 
-    def __contains__(self, day: Day) -> bool:
-        """Whether *day* is in the period. None, which stands for `any`, is in every period."""
+    def __contains__(self, day: Day | AsOf) -> bool:
+        """Whether *day*, which may be an as-of, is in the period. None is in every period."""
         if day is None:
             return True
         return (self.since is None or self.since <= day) and (

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from datetime import date
 
-from images_emulator.contract.calendar import ALWAYS, Day, Period
+from images_emulator.contract.calendar import ALWAYS, AsOf, Day, Period
 from images_emulator.contract.conflicts import Conflict
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.prices import Prices
@@ -57,9 +57,9 @@ class Model(Immutable):
         return self.id
 
     def is_shut_down_by(self, day: Day) -> bool:
-        """Whether the model no longer exists on *day*. On `any` every model exists."""
+        """Whether the model no longer exists on *day*; False for None."""
         return bool(self.shutdown and day and self.shutdown <= day)
 
-    def exists_on(self, day: Day) -> bool:
-        """Whether the model exists on *day*. On `any` every model exists."""
-        return day in Period(self.released, self.shutdown)
+    def exists_on(self, as_of: AsOf) -> bool:
+        """Whether the model exists on *as_of*. On `any` every model exists."""
+        return as_of in Period(self.released, self.shutdown)

@@ -21,6 +21,7 @@ from images_emulator.contract.calendar import (
     ALWAYS,
     JSON_EDITS_SINCE,
     LAST_DAY_OF_OLDER_STACK,
+    AsOf,
     Day,
     Period,
     is_before_gateway,
@@ -116,7 +117,7 @@ class Operation(Immutable, kw_only=True, eq=False):
         """Whether calls may carry files."""
         return FORM in self.bodies
 
-    def media_type(self, content_type: str, as_of: Day) -> str:
+    def accepted_media_type(self, content_type: str, as_of: AsOf) -> str:
         """The media type that the header *content_type* names, in lower case. Raises APIError where
         no such body is read on that day."""
         name = content_type.partition(";")[0].strip()

@@ -4,22 +4,24 @@ mistakes are forgiven."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
-from images_emulator.contract.calendar import LAST_KNOWN_DAY, Day
+from images_emulator.contract.calendar import LAST_KNOWN_DAY, AsOf, Day
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The policy for one call: its days, and whether *lenient* validation forgives mistakes.
+    """The policy for one call: its days, and whether validation is lenient, and so forgives
+    mistakes.
 
     *as_of* is the day that decides which models and parameters exist for the call. None is `any`:
     every model and parameter that was ever documented is accepted, and where two days contradict
     each other, the newer rule holds. *today* is the day by the emulator's clock.
     """
 
-    as_of: Day = None
-    lenient: bool = False
-    today: Day = None
+    as_of: AsOf = None
+    is_lenient: bool = False
+    today: date | None = None
 
     @property
     def day(self) -> Day:

@@ -12,7 +12,7 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Final
 
-from images_emulator.contract.calendar import Day
+from images_emulator.contract.calendar import AsOf, Day
 from images_emulator.contract.call_image import CallImage
 from images_emulator.contract.field_codecs import (
     ADDED_LATER,
@@ -132,7 +132,7 @@ class ImageRequest:
     forgiven: tuple[Violation, ...] = field(
         default=(), compare=False, metadata=DELIVERY | VIOLATIONS
     )
-    as_of: Day = field(default=None, compare=False, metadata=DELIVERY | DAY)
+    as_of: AsOf = field(default=None, compare=False, metadata=DELIVERY | DAY)
     """`Policy.as_of`: the date that decides which parameters and models exist for the call."""
     day: Day = field(default=None, compare=False, metadata=DELIVERY | DAY)
     """`Policy.day`: the day whose versions of rules, messages, keys and headers the call meets."""

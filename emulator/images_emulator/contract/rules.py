@@ -15,7 +15,7 @@ from datetime import date
 from typing import Any
 
 from images_emulator.contract import errors
-from images_emulator.contract.calendar import ALWAYS, Day, Period, version_on
+from images_emulator.contract.calendar import ALWAYS, AsOf, Day, Period, version_on
 from images_emulator.contract.message_format import Words, json_type, python_repr, quoted_list
 from images_emulator.contract.refusal import APIError, Refusal
 from images_emulator.immutable import Immutable
@@ -67,7 +67,7 @@ class Rule(Immutable, kw_only=True):
         """The JSON value of the *value* that a form has under *name*. Raises APIError."""
         return self.from_text(name, value) if isinstance(value, str) else value
 
-    def json_rule(self, as_of: Day) -> Rule | None:
+    def json_rule(self, as_of: AsOf) -> Rule | None:
         """The rule for the parameter in JSON, where this is its rule in a form; None where the
         model reads no JSON on that day."""
         return self

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from images_emulator.contract import errors
-from images_emulator.contract.calendar import Day
+from images_emulator.contract.calendar import AsOf, Day
 from images_emulator.contract.conflicts import Conflict, conflicts_within
 from images_emulator.contract.dialect import OPENAI, Dialect
 from images_emulator.contract.image_rules import InputImages
@@ -35,7 +35,7 @@ class TablesOfDay:
     of *day*, so that an announced change takes effect on its day.
     """
 
-    def __init__(self, as_of: Day, dialect: Dialect = OPENAI, day: Day = None) -> None:
+    def __init__(self, as_of: AsOf, dialect: Dialect = OPENAI, day: Day = None) -> None:
         self.as_of = as_of
         self.dialect = dialect
         self.day = as_of or day
@@ -157,7 +157,7 @@ class TablesOfDay:
 
 
 @lru_cache(maxsize=64)
-def tables_on(as_of: Day, dialect: Dialect = OPENAI, day: Day = None) -> TablesOfDay:
+def tables_on(as_of: AsOf, dialect: Dialect = OPENAI, day: Day = None) -> TablesOfDay:
     """The tables on the day *as_of* in a *dialect*, read once for all calls of that day. *day* is
     `Policy.day`, which counts where *as_of* is None; without either, every rule has its newest
     version."""

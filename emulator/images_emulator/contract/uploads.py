@@ -9,7 +9,7 @@ from os.path import splitext
 from typing import Any
 
 from images_emulator.contract import errors
-from images_emulator.contract.calendar import Day, Period
+from images_emulator.contract.calendar import AsOf, Period
 from images_emulator.contract.call_image import CallImage, ImageLoader
 from images_emulator.contract.image_rules import (
     IMAGE_BYTES_LIMIT,
@@ -92,7 +92,7 @@ class UploadedImages(InputImages, kw_only=True):
             raise errors.image_undecodable(number=index + 1, index=index)
         return image
 
-    def json_rule(self, as_of: Day) -> InputImages | None:
+    def json_rule(self, as_of: AsOf) -> InputImages | None:
         if self.json_period is None or as_of not in self.json_period:
             return None
         return ImageReferences(max_items=self.max_items)
@@ -160,7 +160,7 @@ class UploadedOverlay(OverlayRule, kw_only=True):
     ) -> CallImage | None:
         return loader.decode(value.data)
 
-    def json_rule(self, as_of: Day) -> OverlayRule:
+    def json_rule(self, as_of: AsOf) -> OverlayRule:
         return ReferencedOverlay(
             size_limit=self.size_limit, needs_transparency=self.needs_transparency
         )

@@ -55,7 +55,7 @@ class Validation:
         """Raise *error*, or note it as a violation where the policy is lenient and the call is at
         fault. The caller then goes on as if the parameter were omitted. So it must itself raise the
         errors of required parameters, except for input images, which a blank image can replace."""
-        if not (self.policy.lenient and error.is_client_error):
+        if not (self.policy.is_lenient and error.is_client_error):
             raise error
         self.violations.append(Violation.from_error(error))
 
@@ -88,7 +88,7 @@ class Validation:
                 errors.value_not_the_only_one(name="model", value=name, listed=listed)
             )
             model = None
-        if not model and self.policy.lenient:
+        if not model and self.policy.is_lenient:
             model = self.tables.models.get(self.tables.default_model(self.call) or "")
         # The gateway checks the call of an unknown model by the rules of the newest model. Until
         # 2026-04-17 it listed the models: see `MODELS_AT_GATEWAY`.

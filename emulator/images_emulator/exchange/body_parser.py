@@ -23,7 +23,7 @@ def parse_body(
     """The call to *operation* with these chunks as *body*. Raises APIError where the operation does
     not read the media type, and where the body cannot be parsed. Raises APIError also for a form
     past a limit of the *settings*."""
-    if operation.media_type(content_type, None) == FORM:
+    if operation.accepted_media_type(content_type, None) == FORM:
         fields, part_names = read_form_with_names(content_type, body, settings)
         return ParsedCall(operation, is_form=True, fields=fields, part_names=part_names)
     return ParsedCall(operation, is_form=False, fields=parse_json(b"".join(body)))

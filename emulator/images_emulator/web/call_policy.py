@@ -74,6 +74,6 @@ def _policy(head: RequestHead, today: date, settings: Settings) -> Policy:
 
     return Policy(
         as_of=read(AS_OF_HEADER, settings.as_of, lambda text: parse_as_of(text, today)),
-        lenient=read(VALIDATION_HEADER, settings.validation, parse_lenient),
+        is_lenient=read(VALIDATION_HEADER, settings.validation, parse_lenient),
         today=today,
     )

@@ -148,7 +148,7 @@ class RecordingSearch:
                 outcome = self._find_redacted(exchange, scope, chunks, as_of) or outcome
             # After an exact match, the call is resolved only here.
             request = resolve()
-            if policy.as_of or (request is None and policy.lenient):
+            if policy.as_of or (request is None and policy.is_lenient):
                 request = self._resolver(exchange).request(compared, call, policy)
             if request:
                 request = replace(request, as_of=policy.as_of, day=policy.day)

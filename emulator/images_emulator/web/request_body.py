@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 from images_emulator.contract import errors
-from images_emulator.contract.calendar import Day
+from images_emulator.contract.calendar import AsOf
 from images_emulator.contract.notices import limit_notice
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.refusal import APIError
@@ -62,7 +62,7 @@ async def read_call(
     receive: Receive,
     operation: Operation,
     emulator: Emulator,
-    as_of: Day = None,
+    as_of: AsOf = None,
 ) -> ParsedCall:
     """The parsed call to an image *operation*. The first caller parses the body, later ones get the
     same call or error. Only the media type is judged by the day *as_of*, each time.
@@ -108,7 +108,7 @@ async def read_fields(
     receive: Receive,
     operation: Operation,
     emulator: Emulator,
-    as_of: Day = None,
+    as_of: AsOf = None,
 ) -> Mapping[str, Any]:
     """The fields of the JSON or form body of a call to an *operation* that makes no images. They
     are not in the exchange, so the journal does not show them. Raises the same as `read_call`."""
@@ -117,10 +117,14 @@ async def read_fields(
 
 
 async def _body(
-    exchange: ServedExchange, receive: Receive, operation: Operation, emulator: Emulator, as_of: Day
+    exchange: ServedExchange,
+    receive: Receive,
+    operation: Operation,
+    emulator: Emulator,
+    as_of: AsOf,
 ) -> tuple[bytes, ...]:
     body = await read_body(exchange, receive, emulator.settings)
-    operation.media_type(exchange.head.header(b"content-type"), as_of)
+    operation.accepted_media_type(exchange.head.header(b"content-type"), as_of)
     return body
 
 
