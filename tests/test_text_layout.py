@@ -248,7 +248,7 @@ def shown(text: str) -> str:
 def test_longer_text_takes_more_lines_in_smaller_type(count: int, size: int) -> None:
     text = " ".join(WORDS.split()[:count])
     laid_out = paragraph(text, SHAPES, ROOM)
-    assert laid_out.whole
+    assert laid_out.is_whole
     assert {line.size for line in laid_out.lines} == {size}
     assert shown(text) == text
 
@@ -257,7 +257,7 @@ def test_longer_text_takes_more_lines_in_smaller_type(count: int, size: int) -> 
 def test_text_that_is_too_long_shows_its_beginning_and_its_end(length: int) -> None:
     text = WORDS[:length]
     laid_out = paragraph(text, SHAPES, ROOM)
-    assert not laid_out.whole
+    assert not laid_out.is_whole
     assert len(laid_out.lines) == 8
     assert {line.size for line in laid_out.lines} == {SIZE // 2}
     beginning, _, end = shown(text).partition("…")

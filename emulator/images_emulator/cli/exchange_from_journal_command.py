@@ -30,7 +30,7 @@ already is not added again."""
     parser.add_argument(
         "--to", metavar="DIR", type=Path, required=True, help="Folder that the files are added to"
     )
-    add_filters(parser, but=NOT_FILTERS)
+    add_filters(parser, excluded=NOT_FILTERS)
     add_address(parser)
 
 
@@ -39,7 +39,7 @@ def run(*, to: Path, **options: Any) -> int:
     from images_emulator.recordings.folder import RecordingFolder, read_folder  # noqa: PLC0415
     from images_emulator.recordings.recorded_files import MemoryFiles  # noqa: PLC0415
 
-    filters = take_filters(options, but=NOT_FILTERS)
+    filters = take_filters(options, excluded=NOT_FILTERS)
     client = AdminClient(server_address(**options))
     folder, written, there, left_out = RecordingFolder(to), 0, 0, 0
     try:

@@ -71,18 +71,18 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_address(parser)
 
 
-def add_filters(parser: ArgumentParser, but: Sequence[str] = ()) -> None:
-    """Add a flag for each filter of calls, except the filters in *but*."""
+def add_filters(parser: ArgumentParser, excluded: Sequence[str] = ()) -> None:
+    """Add a flag for each filter of calls, except the filters in *excluded*."""
     group = parser.add_argument_group("filters")
     for name, (metavar, text) in FILTERS.items():
-        if name not in but:
+        if name not in excluded:
             flag = f"--{name.replace('_', '-')}"
             group.add_argument(flag, dest=name, action="append", metavar=metavar, help=text)
 
 
-def take_filters(options: dict[str, Any], but: Sequence[str] = ()) -> dict[str, Sequence[str]]:
+def take_filters(options: dict[str, Any], excluded: Sequence[str] = ()) -> dict[str, Sequence[str]]:
     """Remove the options of `add_filters` from *options*, and return them."""
-    filters = {name: options.pop(name) for name in FILTERS if name not in but}
+    filters = {name: options.pop(name) for name in FILTERS if name not in excluded}
     return {name: values for name, values in filters.items() if values}
 
 

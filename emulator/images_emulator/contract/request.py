@@ -138,7 +138,7 @@ class ImageRequest:
     """`Policy.day`: the day whose versions of rules, messages, keys and headers the call meets."""
 
     @property
-    def transparent(self) -> bool:
+    def is_transparent(self) -> bool:
         """Whether the background is transparent."""
         return self.background == "transparent"
 

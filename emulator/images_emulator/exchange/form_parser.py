@@ -135,7 +135,7 @@ class _Parser:
         return re.compile(re.escape(self._delimiter) + b"(?:" + _BOUNDARY_END.pattern + b")")
 
     @property
-    def done(self) -> bool:
+    def is_done(self) -> bool:
         """Whether later bytes cannot change the result."""
         return (
             self.complete
@@ -160,7 +160,7 @@ class _Parser:
     def write(self, chunk: bytes) -> None:
         """Read on. Raises APIError where the form is malformed, or past a limit."""
         self._buffer, self._at = self._buffer[self._at :] + chunk, 0
-        while not self.done and (self._read_head() if self._in_head else self._read_data()):
+        while not self.is_done and (self._read_head() if self._in_head else self._read_data()):
             pass
 
     def _read_head(self) -> bool:
@@ -286,10 +286,10 @@ def _parser_for(content_type: str, settings: Settings) -> _Parser:
 def _read(parser: _Parser, body: Iterable[bytes]) -> None:
     """Raises APIError where *body* is malformed, or past a limit."""
     for chunk in body:
-        if parser.done:
+        if parser.is_done:
             break
         parser.write(chunk)
-    if not parser.done:
+    if not parser.is_done:
         raise errors.malformed_form()
     if parser.has_too_many_parts:
         raise parser.past("max_parts")

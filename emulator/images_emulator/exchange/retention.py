@@ -40,7 +40,8 @@ def compact(exchange: ServedExchange, *, copied: bool = False) -> int:
         exchange.cached_details = details_of(exchange.cached_call, exchange.request)
         held += getsizeof(repr(exchange.cached_details))
     if request := exchange.request:
-        held += imaging.decoder.add_holder(request, copied=copied)
+        weigh = imaging.decoder.copy_weight if copied else imaging.decoder.add_holder
+        held += weigh(request)
         if request.images:
             exchange.request = imaging.decoder.without_pixels(request)
     answer = exchange.answer
@@ -57,7 +58,7 @@ def weigh_open(exchange: Exchange) -> int:
     pictures take."""
     held = exchange.body_bytes
     if exchange.request:
-        held += imaging.decoder.add_holder(exchange.request, copied=True)
+        held += imaging.decoder.copy_weight(exchange.request)
     exchange.weight = EXCHANGE_OVERHEAD_BYTES + held + _answer_bytes(exchange)
     return held
 

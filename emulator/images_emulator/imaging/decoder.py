@@ -170,7 +170,7 @@ class DecodedImage(Immutable):
     digest: str
     """SHA-256 of *data*, in hex."""
     pixels: Image.Image | None = field(repr=False, compare=False)
-    has_transparent: bool | None = field(default=None, repr=False, compare=False)
+    known_transparency: bool | None = field(default=None, repr=False, compare=False)
     """Whether any pixel of the file is fully transparent. None for a JPEG, which has no
     transparency, and where `pixels` can tell: the file is no WebP, and not scaled."""
 
@@ -189,8 +189,8 @@ class DecodedImage(Immutable):
         """Whether any pixel is fully transparent."""
         if not self.has_alpha:
             return False
-        if self.has_transparent is not None:
-            return self.has_transparent
+        if self.known_transparency is not None:
+            return self.known_transparency
         lowest, _ = self.image.convert("RGBA").getchannel("A").getextrema()
         return lowest == 0
 
@@ -204,13 +204,13 @@ def decode(
     decoded = _decode(data, limits)
     if not decoded:
         return None
-    image, (width, height), has_transparent = decoded.pixels
+    image, (width, height), known_transparency = decoded.pixels
     alpha = image.has_transparency_data
     pixels = image if not budget or budget.reserve(image) else None
     # Hashed here, in the decoding thread: hashing sixteen large uploads takes a second.
     digest = hashlib.sha256(data).hexdigest()
     return DecodedImage(
-        data, decoded.format, decoded.mode, width, height, alpha, digest, pixels, has_transparent
+        data, decoded.format, decoded.mode, width, height, alpha, digest, pixels, known_transparency
     )
 
 
@@ -313,17 +313,26 @@ def _released(picture: CallImage) -> CallImage:
     return replace(picture, pixels=None)
 
 
-def add_holder(request: ImageRequest, *, copied: bool = False) -> int:
+def add_holder(request: ImageRequest) -> int:
     """Note one more holder of *request*, and return the approximate number of bytes to count for
-    it. The pixels of uploads are not counted. Where the holder keeps a copy (*copied*), the bytes
-    of own pictures are not shared among holders: see `OwnPicture.add_holder`."""
+    it. The pixels of uploads are not counted, and own pictures are shared among holders: see
+    `OwnPicture.add_holder`."""
+    own_weight = sum(own.add_holder() for own in request.own_pictures or ())
+    return _weight_without_own_pictures(request) + own_weight
+
+
+def copy_weight(request: ImageRequest) -> int:
+    """The approximate number of bytes of a copy of *request*. The pixels of uploads are not
+    counted, and own pictures are counted whole."""
+    own_weight = sum(own.weight for own in request.own_pictures or ())
+    return _weight_without_own_pictures(request) + own_weight
+
+
+def _weight_without_own_pictures(request: ImageRequest) -> int:
     texts = (request.prompt, request.user, request.safety_identifier, str(request.svg or ""))
     weight = REQUEST_OVERHEAD_BYTES + MAX_CHAR_BYTES * sum(len(text or "") for text in texts)
     for violation in request.forgiven:
         weight += VIOLATION_OVERHEAD_BYTES + MAX_CHAR_BYTES * len(violation.param or "")
-    if request.own_pictures:
-        for own in request.own_pictures:
-            weight += own.weight if copied else own.add_holder()
     if not request.images:
         return weight
     return weight + sum(map(len, upload_files_of(request)))

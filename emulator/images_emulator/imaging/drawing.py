@@ -285,7 +285,7 @@ class Card(Immutable):
             y += line_height(size)
         y += _prompt_offset(self.small) - self.small - (line_height(size) - size)
         details = ["{} × {}".format(*self.request.size), self.request.quality, self.request.style]
-        if not self.text.whole:
+        if not self.text.is_whole:
             details.insert(0, prompt_fingerprint(self.request.prompt))
         for line in lines(" · ".join(each for each in details if each), self.small, room):
             line.draw(pen, x, y, MUTED)
@@ -340,8 +340,8 @@ def draw_scene(
     scene = scene_of(request, index, phase)
     palette = _palette_of(scene)
     # Sky and hills cover the canvas, so it needs no colour of its own.
-    canvas = Image.new("L", size, CLEAR if request.transparent else None)
-    _landscape(canvas, scene, palette, is_opaque=not request.transparent)
+    canvas = Image.new("L", size, CLEAR if request.is_transparent else None)
+    _landscape(canvas, scene, palette, is_opaque=not request.is_transparent)
     if card:
         card.draw(canvas, palette)
     return _with_palette(canvas, palette)

@@ -89,7 +89,7 @@ def _source(request: ImageRequest) -> Image.Image:
 
 def _on_white(request: ImageRequest, image: Image.Image) -> Image.Image:
     """*image* on white, unless the background is transparent."""
-    if request.transparent:
+    if request.is_transparent:
         return image
     return Image.alpha_composite(Image.new("RGBA", image.size, WHITE_RGBA), image)
 
@@ -200,7 +200,7 @@ def _edit_whole(
     share = TINT_SHARE * (1 - 0.25 * (1 - cos(tau * phase)) - 0.1 * sin(tau * phase))
     fitted = _on_white(request, _fit(source, request.size, Image.Resampling.LANCZOS))
     tinted = _tinted(fitted, tint_of(request, index), share)
-    if request.transparent and fitted.getchannel("A").getextrema()[0] == OPAQUE:
+    if request.is_transparent and fitted.getchannel("A").getextrema()[0] == OPAQUE:
         tinted.putalpha(subject_of(fitted))
     return Image.alpha_composite(tinted, draw_card(request, index).convert("RGBA"))
 

@@ -254,7 +254,7 @@ def _fitted(image: Image.Image, own: OwnPicture, request: ImageRequest) -> Image
     size, mode = request.size, mode_of(request)
     if image.size != size:
         if own.fit == "contain":
-            if request.transparent:
+            if request.is_transparent:
                 image = image.convert("RGBA")
             colour = TRANSPARENT if image.mode == "RGBA" else WHITE
             image = ImageOps.pad(image, size, Image.Resampling.LANCZOS, color=colour)

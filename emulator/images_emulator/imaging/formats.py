@@ -94,7 +94,7 @@ def _still(file_type: FileType, encode: Encoder) -> OutputFormat:
 
 def mode_of(request: ImageRequest) -> str:
     """The mode of a file in true colour: `RGBA` where the background is transparent, else `RGB`."""
-    return "RGBA" if request.transparent else "RGB"
+    return "RGBA" if request.is_transparent else "RGB"
 
 
 def _png(
@@ -221,7 +221,7 @@ def _gif_frames(request: ImageRequest, index: int, draw: DrawFunction) -> Iterat
     for number in range(request.frame_count):
         image = draw(request, index, number / request.frame_count)
         if indexed is None or image is not last:
-            last, indexed = image, to_palette(image, transparent=request.transparent)
+            last, indexed = image, to_palette(image, transparent=request.is_transparent)
         yield _distinct(indexed.copy(), number)
 
 
@@ -238,7 +238,7 @@ def _gif(request: ImageRequest, index: int, draw: DrawFunction) -> bytes:
         comment=recipe_json(request, index),
         disposal=2,
         optimize=False,
-        **({"transparency": CLEAR} if request.transparent else {}),
+        **({"transparency": CLEAR} if request.is_transparent else {}),
     )
     return file.getvalue()
 

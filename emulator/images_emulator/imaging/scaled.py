@@ -19,13 +19,13 @@ STRIP_ROWS: Final = 64
 
 
 class ScaledPixels(NamedTuple):
-    """The pixels of a file, upright. *size* is the size of the file. *has_transparent* says whether
-    any pixel of the file is fully transparent. It is None for a JPEG, which has no transparency,
-    and for a PNG that is not scaled: there *image* itself shows it."""
+    """The pixels of a file, upright. *size* is the size of the file. *known_transparency* says
+    whether any pixel of the file is fully transparent. It is None for a JPEG, which has no
+    transparency, and for a PNG that is not scaled: there *image* itself shows it."""
 
     image: Image.Image
     size: Pixels
-    has_transparent: bool | None = None
+    known_transparency: bool | None = None
 
 
 def load(file: Image.Image) -> ScaledPixels:
@@ -33,9 +33,9 @@ def load(file: Image.Image) -> ScaledPixels:
     decoder."""
     size = file.size
     scale = scale_of(*size)
-    has_transparent = None
+    known_transparency = None
     if file.format == "WEBP":
-        image, has_transparent = _scaled(_webp_strips(file, STRIP_ROWS * scale), file, scale)
+        image, known_transparency = _scaled(_webp_strips(file, STRIP_ROWS * scale), file, scale)
     elif file.format == "JPEG" or scale == 1:
         if scale > 1:
             file.draft(None, (size[0] // scale, size[1] // scale))
@@ -43,7 +43,7 @@ def load(file: Image.Image) -> ScaledPixels:
         image = file
     else:
         file.load()
-        image, has_transparent = _scaled(_strips(file, STRIP_ROWS * scale), file, scale)
+        image, known_transparency = _scaled(_strips(file, STRIP_ROWS * scale), file, scale)
     orientation = file.getexif().get(ExifTags.Base.Orientation)
     upright = (size[1], size[0]) if orientation in TRANSPOSED_ORIENTATIONS else size
     if image is file:
@@ -51,7 +51,7 @@ def load(file: Image.Image) -> ScaledPixels:
     if orientation:
         image.getexif()[ExifTags.Base.Orientation] = orientation
         ImageOps.exif_transpose(image, in_place=True)
-    return ScaledPixels(image, upright, has_transparent)
+    return ScaledPixels(image, upright, known_transparency)
 
 
 def _scaled(
@@ -67,17 +67,17 @@ def _scaled(
     has_alpha = file.has_transparency_data
     mode = "RGBA" if has_alpha else "L" if file.mode in ("1", "L") else "RGB"
     size = -(-file.width // scale), -(-file.height // scale)
-    picture, has_transparent = Image.new(mode, size), False
+    picture, has_transparent_pixels = Image.new(mode, size), False
     for number, part in enumerate(strips):
         strip = part if part.mode == mode else part.convert(mode)
         reduced = strip.reduce(scale) if scale > 1 else strip
         if has_alpha:
             alpha = strip.getchannel("A")
-            has_transparent |= alpha.histogram()[0] > 0
+            has_transparent_pixels |= alpha.histogram()[0] > 0
             if scale > 1:
                 reduced.putalpha(alpha.resize(reduced.size, Image.Resampling.NEAREST))
         picture.paste(reduced, (0, number * STRIP_ROWS))
-    return picture, has_transparent
+    return picture, has_transparent_pixels
 
 
 def _strips(file: Image.Image, rows: int) -> Iterator[Image.Image]:

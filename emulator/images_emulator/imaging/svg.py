@@ -48,7 +48,7 @@ def _colour(scene: Scene, index: int) -> str:
 
 def _landscape(request: ImageRequest, scene: Scene) -> Iterator[str]:
     width, height = request.size
-    if not request.transparent:
+    if not request.is_transparent:
         # Ids are unique on a page, which may hold several of these images.
         sky = f"sky-{request.cache_key.hex()}"
         yield (
@@ -60,7 +60,7 @@ def _landscape(request: ImageRequest, scene: Scene) -> Iterator[str]:
     x, y = scene.sun[0] * width, scene.sun[1] * height
     for reach, place in sun_rings(scene, request.size):
         yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{reach:.1f}" fill="{_colour(scene, place)}"/>'
-    if request.transparent:
+    if request.is_transparent:
         return
     for number, ridge in enumerate(scene.ridges):
         line = [*ridge_line(ridge, request.size), (width, height), (0, height)]
@@ -127,7 +127,7 @@ def _card(request: ImageRequest, index: int, scene: Scene) -> Iterator[str]:
     card_height = 2 * gap + 2.7 * small + leading * len(text.lines)
     top = height - margin - card_height
     details = ["{} × {}".format(*request.size), request.quality, request.output_format]
-    if not text.whole:
+    if not text.is_whole:
         details.insert(0, prompt_fingerprint(request.prompt))
     yield (
         f'<rect x="{margin}" y="{top:.1f}" width="{card_width}" height="{card_height:.1f}" '

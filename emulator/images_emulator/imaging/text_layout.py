@@ -255,31 +255,31 @@ def lines(
 
 
 class Paragraph(Immutable):
-    """Text in lines of one size; *whole* is false where a part of the text was left out."""
+    """Text in lines of one size; *is_whole* is false where a part of the text was left out."""
 
     lines: tuple[Line, ...]
-    whole: bool
+    is_whole: bool
 
 
 @lru_cache(maxsize=64)
 def _paragraph(
-    start: str, end: str, shapes: tuple[tuple[int, int], ...], width: float, *, whole: bool
+    start: str, end: str, shapes: tuple[tuple[int, int], ...], width: float, *, is_whole: bool
 ) -> Paragraph:
     text = _drawable(graphemes(start))
     broken = list[list[Grapheme]]()
-    for size, max_lines in shapes if whole else shapes[-1:]:
+    for size, max_lines in shapes if is_whole else shapes[-1:]:
         broken = _break_lines(text, REGULAR, size, width, max_lines)
         if len(broken) <= max_lines:
             break
     else:
-        whole = False
-    if not whole and broken:
+        is_whole = False
+    if not is_whole and broken:
         ending = _break_lines(_drawable(graphemes(end)), REGULAR, size, width)[-(max_lines // 2) :]
         ending = ending if max_lines > 1 else []
         beginning = min(len(broken), max_lines - len(ending))
         broken = [*_cut(broken, REGULAR, size, width, beginning), *ending]
     laid_out = _lay_out(broken, REGULAR, size, width, from_right=is_from_right(start))
-    return Paragraph(tuple(laid_out), whole)
+    return Paragraph(tuple(laid_out), is_whole)
 
 
 def paragraph(text: str, shapes: Sequence[tuple[int, int]], width: float) -> Paragraph:
@@ -290,7 +290,7 @@ def paragraph(text: str, shapes: Sequence[tuple[int, int]], width: float) -> Par
     its end, which starts on a new line.
     """
     if len(text) <= MAX_CHARS:
-        return _paragraph(text, text, tuple(shapes), width, whole=True)
+        return _paragraph(text, text, tuple(shapes), width, is_whole=True)
     half = MAX_CHARS // 2
     end = text[-half:].partition(" ")[2] or text[-half:]
-    return _paragraph(text[:half], end, tuple(shapes), width, whole=False)
+    return _paragraph(text[:half], end, tuple(shapes), width, is_whole=False)

@@ -37,7 +37,8 @@ def hosted_pictures(request: ImageRequest) -> Sequence[HostedPicture]:
 def mean_weight(pictures: Sequence[HostedPicture], *, are_copied: bool) -> int:
     """The bytes that each of the *pictures* of one answer takes, about. Unless they *are_copied*,
     they have the uploads in common."""
-    weight = sum(imaging.decoder.add_holder(each.request, copied=are_copied) for each in pictures)
+    weigh = imaging.decoder.copy_weight if are_copied else imaging.decoder.add_holder
+    weight = sum(weigh(each.request) for each in pictures)
     if not are_copied:
         uploads = sum(map(len, imaging.decoder.upload_files_of(pictures[0].request)))
         weight -= uploads * (len(pictures) - 1)
