@@ -11,10 +11,10 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from images_emulator.contract.http_headers import HeaderPairs
 from images_emulator.recordings.json_layout import JsonLayout
 from images_emulator.recordings.recording import (
     Expectation,
-    Headers,
     RecordedDownload,
     RecordedPart,
     RecordedRequest,
@@ -164,7 +164,7 @@ def requests(draw: st.DrawFn) -> RecordedRequest:
     encoding = draw(st.sampled_from((*[""] * 40, "gzip", "deflate", "br", "identity")))
     if encoding == "gzip" and draw(st.booleans()):
         body = gzip.compress(body, draw(st.integers(1, 9)), mtime=draw(st.integers(0, 9)))
-    encoded: Headers = (("Content-Encoding", encoding),) if encoding else ()
+    encoded: HeaderPairs = (("Content-Encoding", encoding),) if encoding else ()
     return RecordedRequest(
         method=draw(st.sampled_from(("POST", "GET", "QUERY"))),
         target=draw(st.text(min_size=1, max_size=20)),
@@ -173,7 +173,7 @@ def requests(draw: st.DrawFn) -> RecordedRequest:
     )
 
 
-def headers() -> st.SearchStrategy[Headers]:
+def headers() -> st.SearchStrategy[HeaderPairs]:
     names = st.sampled_from(("Accept", "accept", "X-A", "x-a", "Set-Cookie"))
     return st.lists(st.tuples(names, st.text(LATIN_1, max_size=8)), max_size=5).map(tuple)
 

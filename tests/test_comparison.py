@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from images_emulator.contract.http_headers import HeaderPairs
 from images_emulator.recordings.comparison import (
     AnswerDifference,
     answer_differences,
@@ -16,7 +17,6 @@ from images_emulator.recordings.comparison import (
 )
 from images_emulator.recordings.recording import (
     Expectation,
-    Headers,
     RecordedPart,
     RecordedRequest,
     RecordedResponse,
@@ -24,11 +24,11 @@ from images_emulator.recordings.recording import (
 )
 from tests.pictures import encoded, plain, png
 
-JSON: Headers = (("Content-Type", "application/json"),)
-STREAM: Headers = (("content-type", "text/event-stream; charset=utf-8"),)
+JSON: HeaderPairs = (("Content-Type", "application/json"),)
+STREAM: HeaderPairs = (("content-type", "text/event-stream; charset=utf-8"),)
 
 
-def response(body: Any, status: int = 200, headers: Headers = JSON) -> RecordedResponse:
+def response(body: Any, status: int = 200, headers: HeaderPairs = JSON) -> RecordedResponse:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     return RecordedResponse(status=status, headers=headers, parts=(RecordedPart(0.0, data),))
 

@@ -16,6 +16,7 @@ import pytest
 
 from images_emulator import Server, Settings
 from images_emulator.cli.command_line import main
+from images_emulator.contract.http_headers import HeaderPairs
 from images_emulator.recordings.drift import (
     MAX_ATTEMPTS,
     DriftResult,
@@ -25,7 +26,6 @@ from images_emulator.recordings.drift import (
 )
 from images_emulator.recordings.folder import RecordingFolder, read_folder
 from images_emulator.recordings.recording import (
-    Headers,
     RecordedPart,
     RecordedRequest,
     RecordedResponse,
@@ -65,7 +65,7 @@ def sent(body: Any, target: str = GENERATIONS, method: str = "POST") -> Recorded
 
 
 def answered(
-    status: int = 400, body: bytes = b"{}", headers: Headers = (JSON,)
+    status: int = 400, body: bytes = b"{}", headers: HeaderPairs = (JSON,)
 ) -> RecordedResponse:
     return RecordedResponse(status=status, headers=headers, parts=(RecordedPart(0.0, body),))
 

@@ -17,9 +17,9 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from images_emulator.contract.http_headers import HeaderPairs
 from images_emulator.recordings import credential_search, redaction
 from images_emulator.recordings.recording import (
-    Headers,
     RecordedDownload,
     RecordedPart,
     RecordedRequest,
@@ -42,14 +42,14 @@ ANSWER = RecordedResponse(200, (("content-type", "application/json"),), (Recorde
 def recording(
     body: bytes = b"",
     *,
-    headers: Headers = (("Authorization", f"Bearer {KEY}"),),
+    headers: HeaderPairs = (("Authorization", f"Bearer {KEY}"),),
     target: str = "/v1/images/generations",
     response: RecordedResponse | None = ANSWER,
 ) -> Recording:
     return Recording(RecordedRequest("POST", target, headers, body), response)
 
 
-def answer(body: bytes, status: int = 200, headers: Headers = ()) -> RecordedResponse:
+def answer(body: bytes, status: int = 200, headers: HeaderPairs = ()) -> RecordedResponse:
     return RecordedResponse(status, headers, (RecordedPart(1.0, body),) if body else ())
 
 

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from images_emulator.contract.http_headers import FRAMING_HEADERS, STATUSES, check_header
+from images_emulator.contract.http_headers import (
+    FRAMING_HEADERS,
+    STATUSES,
+    HeaderPairs,
+    check_header,
+)
 from images_emulator.contract.own_picture import OwnPicture
 from images_emulator.immutable import Immutable
-
-HeaderPairs = tuple[tuple[str, str], ...]
-"""Headers with their values, as HTTP has them."""
 
 MAX_CREATED: Final = 253_402_300_799
 """The last second of the year 9999, since 1970."""

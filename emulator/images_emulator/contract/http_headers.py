@@ -6,6 +6,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
+HeaderPairs = tuple[tuple[str, str], ...]
+"""Names and values of headers, decoded as Latin-1, in the order and case in which they are sent."""
+
 STATUSES: Final = range(200, 600)
 """The statuses that the final answer to a call can have."""
 

@@ -21,9 +21,9 @@ from pydantic_core import PydanticCustomError
 from images_emulator.contract.answer_overrides import (
     NO_OVERRIDES,
     AnswerOverrides,
-    HeaderPairs,
     RawAnswer,
 )
+from images_emulator.contract.http_headers import HeaderPairs
 from images_emulator.contract.own_picture import Fit
 from images_emulator.contract.wire import pretty
 from images_emulator.own_answers.own_answer import OwnAnswer, PictureFunction

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
+from images_emulator.contract.http_headers import HeaderPairs
 from images_emulator.immutable import Immutable
 from images_emulator.recordings.document import (
     EVENT_STREAM,
@@ -17,7 +18,11 @@ from images_emulator.recordings.document import (
     plain_fields,
 )
 from images_emulator.recordings.recorded_files import suffix_of
-from images_emulator.recordings.recording import ANY, Headers, RecordedResponse, Recording
+from images_emulator.recordings.recording import (
+    ANY,
+    RecordedResponse,
+    Recording,
+)
 
 DifferenceKind = Literal[
     "status",
@@ -187,7 +192,7 @@ def _chosen_keys(recording: Recording) -> frozenset[str]:
 
 
 def _header_differences(
-    recorded: Headers, present: Iterable[str], actual: Headers
+    recorded: HeaderPairs, present: Iterable[str], actual: HeaderPairs
 ) -> Iterator[AnswerDifference]:
     names = {name.lower() for name, _ in recorded} | {name.lower() for name in present}
     sent = {name.lower() for name, _ in actual}
@@ -421,7 +426,7 @@ def _text(body: bytes) -> str:
     return shown(body.decode(errors="replace")) if body else "empty"
 
 
-def _media_type(headers: Headers) -> str:
+def _media_type(headers: HeaderPairs) -> str:
     return header(headers, "content-type").partition(";")[0].strip().lower()
 
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from math import isfinite
 from typing import Any, Final
 
+from images_emulator.contract.http_headers import HeaderPairs
 from images_emulator.recordings.content_coding import WINDOW_BITS, decoded_content
 from images_emulator.recordings.content_document import (
     Document,
@@ -33,7 +34,6 @@ from images_emulator.recordings.form_document import form_document, form_of_docu
 from images_emulator.recordings.recorded_files import Data, FileReader, FileWriter
 from images_emulator.recordings.recording import (
     Expectation,
-    Headers,
     RecordedDownload,
     RecordedPart,
     RecordedRequest,
@@ -54,7 +54,7 @@ MAX_DECODED_BODY_BYTES: Final = 2**26
 """Longer bodies are not shown decoded."""
 
 
-def header(headers: Headers, name: str) -> str:
+def header(headers: HeaderPairs, name: str) -> str:
     """The value of the first header *name*, which is in lower case; empty where there is none."""
     return next((value for each, value in headers if each.lower() == name), "")
 
@@ -110,7 +110,7 @@ def _request_document(recording: Recording, files: FileWriter | None) -> dict[st
     )
 
 
-def _headers_document(headers: Headers) -> dict[str, Any]:
+def _headers_document(headers: HeaderPairs) -> dict[str, Any]:
     if not headers:
         return {}
     by_name = dict(headers)
@@ -120,7 +120,7 @@ def _headers_document(headers: Headers) -> dict[str, Any]:
 
 
 def _body_document(
-    body: bytes, headers: Headers, files: FileWriter | None, *, as_json: bool = True
+    body: bytes, headers: HeaderPairs, files: FileWriter | None, *, as_json: bool = True
 ) -> dict[str, Any]:
     if not body:
         return {}
@@ -239,7 +239,7 @@ def _request(document: Document, files: FileReader, name: str) -> RecordedReques
     return RecordedRequest.lazy(loaders, method=method, target=target, headers=headers)
 
 
-def _headers(document: Any) -> Headers:
+def _headers(document: Any) -> HeaderPairs:
     pairs = document.items() if isinstance(document, dict) else document
     return tuple([(_header_text(name), _header_text(value)) for name, value in pairs])
 
@@ -292,14 +292,14 @@ def _late(place: str, make: Callable[[], Any]) -> Any:
         raise ValueError(f"{place}: {error}") from error
 
 
-def _body(document: Document, headers: Headers, files: FileReader) -> bytes:
+def _body(document: Document, headers: HeaderPairs, files: FileReader) -> bytes:
     if "form" in document:
         return form_of_document(document, header(headers, "content-type"), files)
     return content_of_document(document, files)
 
 
 def _parts(
-    document: Document, seconds: float, headers: Headers, files: FileReader
+    document: Document, seconds: float, headers: HeaderPairs, files: FileReader
 ) -> tuple[RecordedPart, ...]:
     if "stream" in document:
         return stream_of_document(document, files)

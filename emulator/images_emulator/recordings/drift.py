@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from images_emulator.contract.http_headers import HOP_BY_HOP
+from images_emulator.contract.http_headers import HOP_BY_HOP, HeaderPairs
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import AZURE_PREFIX, image_operation_at
 from images_emulator.exchange.credentials import (
@@ -28,7 +28,6 @@ from images_emulator.recordings.comparison import (
 from images_emulator.recordings.document import plain_fields
 from images_emulator.recordings.recording import (
     TRANSIENT_STATUSES,
-    Headers,
     RecordedPart,
     RecordedResponse,
     Recording,
@@ -253,7 +252,7 @@ def _retry_seconds(retry_after: str, attempt: int) -> float | None:
 
 def _headers_to_send(recording: Recording, key: str) -> list[tuple[str, str]]:
     request = recording.request
-    headers: Headers = tuple(
+    headers: HeaderPairs = tuple(
         (name, value)
         for name, value in request.headers
         if name.lower() not in _NOT_SENT and not _is_credential(name)

@@ -13,9 +13,12 @@ from itertools import chain
 from typing import Final
 from urllib.parse import unquote_plus
 
+from images_emulator.contract.http_headers import HeaderPairs
 from images_emulator.exchange.credentials import bearer_token, is_secret
 from images_emulator.recordings.credential_search import AZURE_SERVICES, WINDOW_BYTES
-from images_emulator.recordings.recording import Headers, Recording
+from images_emulator.recordings.recording import (
+    Recording,
+)
 
 MIN_KEY_CHARS: Final = 6
 """The least length of an API key that is searched for in bodies. A shorter key opens nothing, and
@@ -74,7 +77,7 @@ _MAX_FIELD_BYTES: Final = 4096
 """The most bytes of a form's field that are searched for."""
 
 
-def request_credentials(headers: Headers, target: str) -> tuple[list[str], list[str]]:
+def request_credentials(headers: HeaderPairs, target: str) -> tuple[list[str], list[str]]:
     """The API keys and passwords in the *headers* and the query of a request, and the values of its
     cookies that are long enough to search for."""
     keys: list[str] = []
@@ -108,7 +111,7 @@ def url_secrets(value: str) -> Iterator[tuple[int, int]]:
             position += len(secret)
 
 
-def url_credentials(headers: Headers) -> Iterator[str]:
+def url_credentials(headers: HeaderPairs) -> Iterator[str]:
     """The credentials in the URLs in *headers*, as `url_secrets` finds them, that are long enough
     to search for, both as they are and unescaped."""
     for _, value in headers:
@@ -118,7 +121,7 @@ def url_credentials(headers: Headers) -> Iterator[str]:
             yield from (each for each in (text, plain) if len(each) >= MIN_KEY_CHARS)
 
 
-def redacting_headers(headers: Headers) -> Headers:
+def redacting_headers(headers: HeaderPairs) -> HeaderPairs:
     """The *headers* of a request that decide what `Redactor.redacted` finds in its query and body:
     those with credentials, and the body's content coding. The others are left out."""
     return tuple(
@@ -141,7 +144,7 @@ def _password(authorization: str) -> Iterator[str]:
             yield b64decode(token.strip()).decode().partition(":")[2]
 
 
-def cookies(headers: Headers) -> list[str]:
+def cookies(headers: HeaderPairs) -> list[str]:
     """The values of at least `MIN_COOKIE_CHARS` characters of all cookies, both sent and set."""
     values = []
     for name, value in headers:
@@ -154,7 +157,7 @@ def cookies(headers: Headers) -> list[str]:
     return [value for value in values if len(value) >= MIN_COOKIE_CHARS]
 
 
-def account_names(headers: Headers) -> Iterator[str]:
+def account_names(headers: HeaderPairs) -> Iterator[str]:
     """Values of the headers that name an organization or a project."""
     for name, value in headers:
         if name.lower() in ACCOUNT_HEADERS and value.strip():

@@ -12,6 +12,7 @@ from dataclasses import field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
+from images_emulator.contract.http_headers import HeaderPairs
 from images_emulator.immutable import Immutable
 
 ANY: Final = "<any>"
@@ -24,10 +25,6 @@ End = Literal["complete", "cut", "reset"]
 
 TRANSIENT_STATUSES: Final = frozenset({408, 429, *range(500, 600)})
 """Statuses of answers that depend on the moment, and not on the request."""
-
-Headers = tuple[tuple[str, str], ...]
-"""Names and values of headers, decoded as Latin-1, in the order and case in which they were
-sent."""
 
 
 class _WithLazyFields(Immutable):
@@ -76,7 +73,7 @@ class RecordedRequest(_WithLazyFields):
     method: str
     target: str
     """The path with its query, as in the request line."""
-    headers: Headers = ()
+    headers: HeaderPairs = ()
     body: bytes = field(default_factory=bytes)
     """The whole body, without the framing of chunks. It is encoded where `content-encoding` says
     so."""
@@ -95,7 +92,7 @@ class RecordedResponse(_WithLazyFields):
     """An answer as it was sent: its status, its headers, and its body in parts."""
 
     status: int
-    headers: Headers = ()
+    headers: HeaderPairs = ()
     parts: tuple[RecordedPart, ...] = field(default_factory=tuple)
     """The parts of the body, without the framing of chunks. An event stream has one part for each
     event, with the empty line that ends it. Bytes that are no whole event are a part of their own.
@@ -114,7 +111,7 @@ class RecordedDownload(_WithLazyFields):
     url: str
     """The URL as the body of the answer has it."""
     status: int = 200
-    headers: Headers = ()
+    headers: HeaderPairs = ()
     data: bytes = field(default_factory=bytes)
 
 

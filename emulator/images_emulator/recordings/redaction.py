@@ -19,6 +19,7 @@ from itertools import accumulate
 from typing import Final
 from urllib.parse import unquote_plus
 
+from images_emulator.contract.http_headers import HeaderPairs
 from images_emulator.exchange.credentials import is_secret
 from images_emulator.recordings.content_coding import WINDOW_BITS, decoded_content
 from images_emulator.recordings.credential_search import REDACTED, CredentialSearch, filler
@@ -36,7 +37,6 @@ from images_emulator.recordings.recorded_credentials import (
     url_secrets,
 )
 from images_emulator.recordings.recording import (
-    Headers,
     RecordedDownload,
     RecordedPart,
     RecordedRequest,
@@ -143,7 +143,7 @@ def _response(response: RecordedResponse, search: CredentialSearch) -> RecordedR
             RecordedPart(part.seconds, redacted[start:end])
             for part, start, end in zip(parts, starts, ends, strict=False)
         )
-    headers = _headers(response.headers, search, but=_NOT_SECRET_IN_ANSWERS)
+    headers = _headers(response.headers, search, excluded=_NOT_SECRET_IN_ANSWERS)
     return RecordedResponse(response.status, headers, parts, response.end)
 
 
@@ -159,12 +159,12 @@ def _download(download: RecordedDownload, search: CredentialSearch) -> RecordedD
 
 
 def _headers(
-    headers: Headers, search: CredentialSearch, but: frozenset[str] = frozenset()
-) -> Headers:
-    return tuple((name, _header(name.lower(), value, search, but)) for name, value in headers)
+    headers: HeaderPairs, search: CredentialSearch, excluded: frozenset[str] = frozenset()
+) -> HeaderPairs:
+    return tuple((name, _header(name.lower(), value, search, excluded)) for name, value in headers)
 
 
-def _header(name: str, value: str, search: CredentialSearch, but: frozenset[str]) -> str:
+def _header(name: str, value: str, search: CredentialSearch, excluded: frozenset[str]) -> str:
     if name in ("cookie", "cookie2"):
         return "; ".join(_cookie(pair) for pair in value.split(";"))
     if name == "set-cookie":
@@ -175,7 +175,7 @@ def _header(name: str, value: str, search: CredentialSearch, but: frozenset[str]
         return f"{match[1]}{match[2]}{REDACTED}" if match else REDACTED
     if name in ACCOUNT_HEADERS:
         return filler(value.encode()).decode() if _ACCOUNT_ID.fullmatch(value) else REDACTED
-    if name not in but and is_secret(name):
+    if name not in excluded and is_secret(name):
         return REDACTED if value else value
     redacted = _without_url_secrets(value)
     return search.redact(redacted.encode("latin-1")).decode("latin-1")
@@ -216,7 +216,7 @@ def _source(source: str, search: CredentialSearch) -> str:
     return search.redact_text(source)
 
 
-def _decoded(body: bytes, headers: Headers) -> tuple[bytes, str]:
+def _decoded(body: bytes, headers: HeaderPairs) -> tuple[bytes, str]:
     """*body* without the content coding that *headers* name, and the coding; empty where there is
     none. Raises UnreadableBodyError."""
     codings = [

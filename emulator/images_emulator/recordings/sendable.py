@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from images_emulator.contract.http_headers import HOP_BY_HOP, STATUSES, check_header
+from images_emulator.contract.http_headers import HOP_BY_HOP, STATUSES, HeaderPairs, check_header
 from images_emulator.recordings.document_check import Mistake, Place
-from images_emulator.recordings.recording import Headers
 
 
 def check_status(status: int) -> None:
@@ -16,7 +15,7 @@ def check_status(status: int) -> None:
         raise ValueError(f"no server answers with the status {status}")
 
 
-def sendable_headers(headers: Headers) -> Iterator[tuple[str, str]]:
+def sendable_headers(headers: HeaderPairs) -> Iterator[tuple[str, str]]:
     """Yield *headers* without those of the connection, with names in lower case. Raises ValueError
     for a header that cannot be sent."""
     for name, value in headers:

@@ -10,11 +10,11 @@ from typing import Final
 from urllib.parse import quote
 
 from images_emulator import imaging
+from images_emulator.contract.http_headers import HeaderPairs
 from images_emulator.contract.request import ImageRequest
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.recordings.recording import (
     End,
-    Headers,
     RecordedDownload,
     RecordedPart,
     RecordedRequest,
@@ -125,7 +125,7 @@ def _request(exchange: Exchange) -> RecordedRequest:
     )
 
 
-def _decoded(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+def _decoded(headers: Iterable[tuple[bytes, bytes]]) -> HeaderPairs:
     return tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)
 
 

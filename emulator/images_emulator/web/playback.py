@@ -11,10 +11,15 @@ from typing import Final
 
 from images_emulator.contract.dialect import Header
 from images_emulator.contract.events import EVENT_END
+from images_emulator.contract.http_headers import HeaderPairs
 from images_emulator.exchange.known_answer import KnownAnswer, known_answer
 from images_emulator.recordings.content_coding import WINDOW_BITS, decoded_content
 from images_emulator.recordings.document import EVENT_STREAM, header
-from images_emulator.recordings.recording import End, Headers, RecordedPart, Recording
+from images_emulator.recordings.recording import (
+    End,
+    RecordedPart,
+    Recording,
+)
 from images_emulator.recordings.sendable import check_status, sendable_headers
 from images_emulator.state.replay import hosted_target
 
@@ -113,7 +118,7 @@ def playback(recording: Recording, base_url: str, accept_encoding: str) -> Playb
     )
 
 
-def sent_headers(headers: Headers) -> list[Header]:
+def sent_headers(headers: HeaderPairs) -> list[Header]:
     """Recorded *headers* without those of the connection and the length. Raises ValueError for one
     that cannot be sent."""
     return [_encoded(*pair) for pair in sendable_headers(headers) if pair[0] != CONTENT_LENGTH]

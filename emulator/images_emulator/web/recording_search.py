@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
 from images_emulator.contract import emulator_errors
+from images_emulator.contract.http_headers import HeaderPairs
 from images_emulator.contract.policy import Policy
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import ImageRequest, ParsedCall
@@ -27,7 +28,10 @@ from images_emulator.recordings.matching import (
     parsed_call_of,
 )
 from images_emulator.recordings.recorded_credentials import redacting_headers
-from images_emulator.recordings.recording import Headers, RecordedRequest, Recording
+from images_emulator.recordings.recording import (
+    RecordedRequest,
+    Recording,
+)
 from images_emulator.recordings.redaction import Redactor, UnreadableBodyError
 from images_emulator.setting_values import OnMiss, ReplayMatch
 from images_emulator.state.emulator import Emulator
@@ -192,7 +196,7 @@ class RecordingSearch:
         return result if isinstance(result, RecordingMatch) else None
 
 
-def _headers(scope: Scope) -> Headers:
+def _headers(scope: Scope) -> HeaderPairs:
     """The headers of the call, as a recording has them."""
     return tuple(
         (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]

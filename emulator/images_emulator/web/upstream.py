@@ -15,7 +15,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from images_emulator.contract import emulator_errors
 from images_emulator.contract.events import EVENT_END
-from images_emulator.contract.http_headers import HOP_BY_HOP, STATUSES
+from images_emulator.contract.http_headers import HOP_BY_HOP, STATUSES, HeaderPairs
 from images_emulator.contract.operations import JSON
 from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.connection import CONNECTION
@@ -24,7 +24,6 @@ from images_emulator.exchange.served_exchange import EXCHANGE
 from images_emulator.exchange.waits import hang_up, wait_for_disconnect
 from images_emulator.recordings.recording import (
     End,
-    Headers,
     RecordedPart,
     RecordedRequest,
     RecordedResponse,
@@ -89,7 +88,7 @@ class Upstream:
         pairs = [*headers]
         names = {name.lower() for name, _ in pairs}
         sent = [(b"Host", self.api.host.encode())]
-        sent += _end_to_end(pairs, but=CONNECTION_HEADERS)
+        sent += _end_to_end(pairs, excluded=CONNECTION_HEADERS)
         if b"accept-encoding" in names:
             sent.append((b"Accept-Encoding", b"identity"))
         if b"transfer-encoding" in names:
@@ -127,7 +126,7 @@ class ForwardedCall:
         """When the last byte of the request was sent."""
         self._upstream_status: int | None = None
         """The status of the upstream's answer; None before it begins."""
-        self._answer_headers: Headers = ()
+        self._answer_headers: HeaderPairs = ()
         self._answer = Spool()
         self._arrivals: list[tuple[float, int]] = []
         """For each chunk of the answer: the seconds since the request was sent, and the bytes of
@@ -363,9 +362,9 @@ def _stream(library: ModuleType, chunks: AsyncIterator[bytes]) -> httpx2.AsyncBy
     return Stream()
 
 
-def _end_to_end(headers: CasedHeaders, but: Iterable[str] = ()) -> list[tuple[bytes, bytes]]:
+def _end_to_end(headers: CasedHeaders, excluded: Iterable[str] = ()) -> list[tuple[bytes, bytes]]:
     """*headers* without those of one connection, which `connection` may name, and without those in
-    *but*. White space around a value is removed."""
+    *excluded*. White space around a value is removed."""
     pairs = [*headers]
     names = {
         token.strip().lower()
@@ -373,11 +372,11 @@ def _end_to_end(headers: CasedHeaders, but: Iterable[str] = ()) -> list[tuple[by
         if name.lower() == b"connection"
         for token in value.split(b",")
     }
-    left_out = names | {name.encode() for name in (*HOP_BY_HOP, *but)}
+    left_out = names | {name.encode() for name in (*HOP_BY_HOP, *excluded)}
     return [(name, value.strip()) for name, value in pairs if name.lower() not in left_out]
 
 
-def _as_text(headers: CasedHeaders) -> Headers:
+def _as_text(headers: CasedHeaders) -> HeaderPairs:
     return tuple(
         (name.decode("latin-1"), value.strip().decode("latin-1")) for name, value in headers
     )

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from images_emulator.contract.http_headers import HeaderPairs
 from images_emulator.recordings.cassettes.interaction import (
     Cassette,
     Interaction,
@@ -23,7 +24,6 @@ from images_emulator.recordings.cassettes.interaction import (
     text,
 )
 from images_emulator.recordings.document import header
-from images_emulator.recordings.recording import Headers
 
 _TEXT: Final = re.compile(
     r"text/|application/(?:json|xml|x-www-form-urlencoded)\b|[^;]*\+(?:json|xml)\b", re.IGNORECASE
@@ -58,11 +58,11 @@ def _interaction(number: int, entry: Mapping[str, Any]) -> Interaction:
     )
 
 
-def _headers(value: Any, what: str) -> Headers:
+def _headers(value: Any, what: str) -> HeaderPairs:
     return () if value is None else header_pairs(mapping(value, what).items(), what)
 
 
-def _body(value: Any, headers: Headers) -> bytes:
+def _body(value: Any, headers: HeaderPairs) -> bytes:
     """The body in *value*: lines of text, base64, or a JSON value. The record does not keep the
     layout of JSON."""
     if value is None:
@@ -76,7 +76,7 @@ def _body(value: Any, headers: Headers) -> bytes:
     return _binary(value)
 
 
-def _line(value: str, headers: Headers) -> bytes:
+def _line(value: str, headers: HeaderPairs) -> bytes:
     """The bytes of a line of a body. In a form, one line holds a whole file."""
     is_file = value.startswith(_FILE) and header(headers, "content-type").startswith("multipart/")
     return _binary(value.removeprefix(_FILE)) if is_file else value.encode("utf-8")

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from images_emulator.contract.http_headers import HeaderPairs
 from images_emulator.file_types import SIGNATURE_BYTES, file_type_of
 from images_emulator.recordings.cassettes.interaction import (
     FILES_LOST,
@@ -31,7 +32,6 @@ from images_emulator.recordings.cassettes.interaction import (
 )
 from images_emulator.recordings.cassettes.yaml_text import decoded_base64
 from images_emulator.recordings.document import header
-from images_emulator.recordings.recording import Headers
 
 POLLY: Final = "Polly.JS"
 """The name of the `creator` in the files of Polly.JS."""
@@ -112,7 +112,7 @@ def _seconds(timings: Any) -> float:
     return sum(seconds) / 1000
 
 
-def _header_list(value: Any, what: str) -> Headers:
+def _header_list(value: Any, what: str) -> HeaderPairs:
     if value is None:
         return ()
     pairs = (mapping(each, f"an entry of {what}") for each in sequence(value, what))
@@ -120,8 +120,8 @@ def _header_list(value: Any, what: str) -> Headers:
 
 
 def _request_body(
-    request: Mapping[str, Any], headers: Headers, attachment: Attachment
-) -> tuple[Headers, bytes]:
+    request: Mapping[str, Any], headers: HeaderPairs, attachment: Attachment
+) -> tuple[HeaderPairs, bytes]:
     """The headers of a request, with the content type of its body added where it is missing, and
     the body."""
     if request.get("postData") is None:
@@ -140,7 +140,7 @@ def _request_body(
     return headers, body
 
 
-def _length(request: Mapping[str, Any], headers: Headers) -> int | None:
+def _length(request: Mapping[str, Any], headers: HeaderPairs) -> int | None:
     """The number of bytes that the body should have, by the headers or by the file."""
     if declared := content_length(headers):
         return declared
@@ -161,8 +161,8 @@ def _encoded(value: str, length: int | None) -> bytes:
 
 
 def _of_params(
-    params: Sequence[Any], media_type: str, headers: Headers, length: int | None
-) -> tuple[Headers, bytes]:
+    params: Sequence[Any], media_type: str, headers: HeaderPairs, length: int | None
+) -> tuple[HeaderPairs, bytes]:
     """The headers and the body of a form that the file has as *params*. *length* is the number of
     bytes that the body should have, as far as it is known."""
     fields = [mapping(each, "a parameter") for each in params]
@@ -249,7 +249,7 @@ def _quoted(name: str) -> str:
     return f'"{name.translate(_ESCAPES)}"'
 
 
-def _content(value: Any, headers: Headers, attachment: Attachment) -> bytes:
+def _content(value: Any, headers: HeaderPairs, attachment: Attachment) -> bytes:
     """The body of a response."""
     if value is None:
         return b""

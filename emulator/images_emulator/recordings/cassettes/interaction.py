@@ -12,10 +12,10 @@ from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from images_emulator.contract.events import EVENT_END
+from images_emulator.contract.http_headers import HeaderPairs
 from images_emulator.immutable import Immutable
 from images_emulator.recordings.document import EVENT_STREAM, header
 from images_emulator.recordings.recording import (
-    Headers,
     RecordedPart,
     RecordedRequest,
     RecordedResponse,
@@ -75,10 +75,10 @@ def interaction(
     *,
     method: str,
     url: str,
-    request_headers: Headers,
+    request_headers: HeaderPairs,
     request_body: bytes,
     status: int | None,
-    headers: Headers = (),
+    headers: HeaderPairs = (),
     body: bytes = b"",
     error: str = "",
     seconds: float = 0.0,
@@ -162,7 +162,7 @@ def extra_reason(status: int | None, reason: Any) -> dict[str, Any]:
     return {"reason": reason}
 
 
-def _lost(headers: Headers, body: bytes) -> str:
+def _lost(headers: HeaderPairs, body: bytes) -> str:
     """The sentence about bytes of a request that the cassette lacks; empty where it has all."""
     declared = content_length(headers)
     if declared and not body:
@@ -176,7 +176,7 @@ def _lost(headers: Headers, body: bytes) -> str:
     return ""
 
 
-def _lost_of_answer(headers: Headers, body: bytes) -> str:
+def _lost_of_answer(headers: HeaderPairs, body: bytes) -> str:
     """The sentence about bytes of an answer that the cassette lacks; empty where it has all."""
     if (declared := content_length(headers)) and not body:
         return f"the body of the answer, of {declared} bytes, is not in the cassette"
@@ -185,7 +185,7 @@ def _lost_of_answer(headers: Headers, body: bytes) -> str:
     return ""
 
 
-def content_length(headers: Headers) -> int:
+def content_length(headers: HeaderPairs) -> int:
     """The length in *headers*; 0 where they have none."""
     length = header(headers, "content-length").strip()
     return int(length) if length.isdecimal() and length.isascii() and len(length) < 20 else 0
@@ -202,7 +202,7 @@ def _was_binary(body: bytes) -> bool:
     return True
 
 
-def _consistent(headers: Headers, body: bytes) -> tuple[Headers, bytes]:
+def _consistent(headers: HeaderPairs, body: bytes) -> tuple[HeaderPairs, bytes]:
     """The *headers* and the *body*, without a content coding that the *body* does not have. Many
     tools keep the decoded body with the headers of the compressed one."""
     coding = header(headers, "content-encoding").strip().lower()
@@ -288,7 +288,7 @@ def absolute_url(value: Any, what: str) -> str:
     return url
 
 
-def header_pairs(pairs: Iterable[tuple[Any, Any]], what: str) -> Headers:
+def header_pairs(pairs: Iterable[tuple[Any, Any]], what: str) -> HeaderPairs:
     """The headers in *pairs*, whose values may be lists, numbers or bytes. HTTP/2's own headers,
     such as `:authority`, are left out."""
     headers = []

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from images_emulator.contract.http_headers import HeaderPairs
 from images_emulator.recordings.cassettes.interaction import (
     Cassette,
     Interaction,
@@ -24,7 +25,6 @@ from images_emulator.recordings.cassettes.interaction import (
     time_of,
 )
 from images_emulator.recordings.cassettes.yaml_text import decoded_base64
-from images_emulator.recordings.recording import Headers
 
 _STANDARD_PORTS: Final = {"http": "80", "https": "443"}
 
@@ -115,7 +115,7 @@ def _seconds(duration: Any) -> float:
     return int(minutes or 0) * 60 + float(number) / (1000 if unit == "ms" else 1)
 
 
-def _headers(value: Any, what: str) -> Headers:
+def _headers(value: Any, what: str) -> HeaderPairs:
     """The headers in *value*: a mapping of names to values or lists of values. Old VCR.py has a
     list of pairs, or of lines."""
     if value is None:
