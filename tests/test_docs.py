@@ -23,7 +23,7 @@ from images_emulator.cli.configuration import SETTINGS_FILE, parse_document
 from images_emulator.contract.models import MODELS, NEWEST_MODEL
 from images_emulator.contract.own_picture import FORMATS_IN_WORDS
 from images_emulator.own_answers.picture_files import ReadingContext
-from images_emulator.recordings.comparison import KINDS
+from images_emulator.recordings.answer_comparison import KINDS
 from images_emulator.recordings.document_check import mistakes_of
 from images_emulator.scenarios import ready_scenarios
 from images_emulator.settings import command_settings

@@ -29,7 +29,7 @@ from images_emulator.contract.dialect import OPENAI_HEADERS
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.refusal import Refusal
 from images_emulator.contract.sizes import FlexibleSize
-from images_emulator.recordings.comparison import answer_differences
+from images_emulator.recordings.answer_comparison import answer_differences
 from images_emulator.recordings.drift import drift
 from images_emulator.recordings.folder import read_folder
 from images_emulator.recordings.recording import (

@@ -105,7 +105,7 @@ def test_a_repeated_call_gets_the_same_bytes_without_rendering(
     answer(OwnPicture(png(colour=GREEN)))
     first = http.post(GENERATIONS, json=CALL).json()["data"][0]["b64_json"]
     monkeypatch.setattr(emulator.renderer, "render_base64", None)
-    monkeypatch.setattr("images_emulator.imaging.fitting.check", None)
+    monkeypatch.setattr("images_emulator.imaging.fitting.check_own_pictures", None)
     assert http.post(GENERATIONS, json=CALL).json()["data"][0]["b64_json"] == first
 
 

@@ -19,7 +19,7 @@ from PIL import Image
 from images_emulator import Server, read_recipe
 from images_emulator.imaging.decode_limits import DEFAULT_LIMITS
 from images_emulator.imaging.decoder import decode, pixels_of
-from images_emulator.imaging.fitting import decoded_picture, head_of
+from images_emulator.imaging.fitting import decoded_picture, facts_of_head
 from images_emulator.imaging.pillow_warnings import MODULES, pillow_silenced
 from images_emulator.imaging.thumbnails import own_picture_thumbnails, upload_thumbnails
 from images_emulator.rendering.render_process import RenderProcess
@@ -66,7 +66,7 @@ def test_pillow_warns_about_the_files_here(data: bytes) -> None:
 @of_files
 def test_a_file_about_which_pillow_warns_is_an_image(data: bytes) -> None:
     assert decode(data)
-    assert pixels_of(data) == decoded_picture(data).size == head_of(data).size == (64, 64)
+    assert pixels_of(data) == decoded_picture(data).size == facts_of_head(data).size == (64, 64)
     assert upload_thumbnails(data)
     assert own_picture_thumbnails(data)
     assert replace(DEFAULT_LIMITS, max_pixels=1).exceeded_setting(data) == "max_pixels"

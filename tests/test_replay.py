@@ -26,8 +26,8 @@ from openai import OpenAI
 from images_emulator import Emulator, Server, Settings, create_app
 from images_emulator.contract.events import event
 from images_emulator.lru_cache import LRUCache
+from images_emulator.recordings.answer_comparison import answer_differences
 from images_emulator.recordings.compared_call import is_same_json
-from images_emulator.recordings.comparison import answer_differences
 from images_emulator.recordings.folder import RecordingFolder, read_recording
 from images_emulator.recordings.recording import (
     Expectation,

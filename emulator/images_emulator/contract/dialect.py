@@ -146,7 +146,7 @@ id, duration and account, and those whose days depend on the stack (`STACK_HEADE
 Azure's answers have their own headers (`azure.py`), downloads have the blob storage's, and played
 recordings have the recorded ones. Answers that `on_miss=record` passes on have the upstream's. The
 command `drift` tells where an answer lacks a header of `REQUIRED_HEADERS` in
-`recordings/comparison.py`. The following answers have no headers of the API:
+`recordings/answer_comparison.py`. The following answers have no headers of the API:
 
 - answers to preflights
 - answers of `/_emulator` and `/metrics`

@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError, PydanticUndefined
 from images_emulator.contract.operational_errors import ERRORS_BY_NAME
 from images_emulator.faults import bodies, connections, downloads, error_fault, streams, timing
 from images_emulator.faults.base import BaseFault
-from images_emulator.faults.messages import messages
+from images_emulator.faults.mistake_sentences import sentences_of
 from images_emulator.spelling import suggestion
 
 _MODULES: Final = (error_fault, timing, connections, bodies, streams, downloads)
@@ -96,7 +96,7 @@ def parse_fault(value: str | Mapping[str, Any]) -> BaseFault:
             return _adapter.validate_strings(_settings(value.split(";")), strict=False)
         return _adapter.validate_python(value)
     except ValidationError as error:
-        raise ValueError("; ".join(messages(error))) from None
+        raise ValueError("; ".join(sentences_of(error))) from None
 
 
 def _settings(words: list[str]) -> dict[str, str]:

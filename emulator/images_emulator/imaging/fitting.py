@@ -54,7 +54,7 @@ class FileFacts(NamedTuple):
     """The properties of a file. *output_format* is its value of the parameter `output_format`, or
     None. *size* is the upright size, or None for a file that cannot be opened or decoded. *mistake*
     then says why, as a predicate without a subject, such as `is no PNG, JPEG, WebP or GIF`.
-    `head_of` does not find out whether the file can be decoded."""
+    `facts_of_head` does not find out whether the file can be decoded."""
 
     output_format: str | None
     size: Pixels | None
@@ -164,7 +164,7 @@ def verbatim_facts(request: ImageRequest, index: int) -> FileFacts | None:
     return facts_of(own.data, own.digest) if own and own.verbatim else None
 
 
-def head_of(data: bytes) -> FileFacts:
+def facts_of_head(data: bytes) -> FileFacts:
     """The facts that the head of the file *data* gives. The rest is not decoded, and may be
     damaged."""
     try:
@@ -203,7 +203,7 @@ class UnusablePictureError(ValueError):
         self.reason = reason
 
 
-def check(request: ImageRequest) -> tuple[str, ...]:
+def check_own_pictures(request: ImageRequest) -> tuple[str, ...]:
     """Check that the own pictures of *request* can answer it. Files that were not checked before
     are decoded. Returns notices about verbatim pictures that differ from what the request asks for.
     Raises UnusablePictureError."""

@@ -76,7 +76,7 @@ class PictureFile(Immutable):
     @cached_property
     def mistake(self) -> str | None:
         """The reason why it is no picture, as a predicate of its name; None where it is one."""
-        return imaging.fitting.head_of(self.data).mistake or None
+        return imaging.fitting.facts_of_head(self.data).mistake or None
 
     def as_url(self) -> str:
         """The file with its name, as a `data:` URL."""
@@ -85,7 +85,7 @@ class PictureFile(Immutable):
 
     def as_json(self) -> dict[str, Any]:
         """The picture as the admin API shows it."""
-        head = imaging.fitting.head_of(self.data)
+        head = imaging.fitting.facts_of_head(self.data)
         size = "{}x{}".format(*head.size) if head.size else None
         shown = {NAME_KEY: self.name, DIGEST_KEY: self.digest, "bytes": len(self.data)}
         return {**shown, "size": size, "format": head.output_format}

@@ -20,7 +20,7 @@ from images_emulator.exchange.credentials import (
     redacted_text,
 )
 from images_emulator.immutable import Immutable
-from images_emulator.recordings.comparison import (
+from images_emulator.recordings.answer_comparison import (
     AnswerDifference,
     answer_differences,
     error_text,

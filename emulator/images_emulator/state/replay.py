@@ -19,8 +19,8 @@ from images_emulator.imaging.decode_limits import DecodeLimits
 from images_emulator.imaging.image_loader import PillowImageLoader
 from images_emulator.recordings.compared_call import ComparedCall, Resolver
 from images_emulator.recordings.folder import read_folder, recording_paths
-from images_emulator.recordings.matching import Miss, RecordingIndex, RecordingMatch
 from images_emulator.recordings.recording import RecordedDownload, Recording
+from images_emulator.recordings.recording_index import Miss, RecordingIndex, RecordingMatch
 from images_emulator.recordings.recording_source import (
     FolderRecordings,
     MemoryRecordings,

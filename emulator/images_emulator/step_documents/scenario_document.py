@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from images_emulator.document_file import parse_file
 from images_emulator.faults import Fault, fault_settings
-from images_emulator.faults.messages import message
+from images_emulator.faults.mistake_sentences import sentence_of
 from images_emulator.own_answers.answer_document import AnswerDocument
 from images_emulator.own_answers.picture_files import NO_FILES, ReadingContext
 from images_emulator.scenarios import ready_scenarios, scenario_file
@@ -183,7 +183,7 @@ def _sentences(error: ValidationError) -> Iterator[str]:
                 place = [f"step {index + 1}", *map(str, rest)]
             case loc:
                 place = list(map(str, loc))
-        yield ": ".join([*place, message(each)])
+        yield ": ".join([*place, sentence_of(each)])
 
 
 # --- line numbers: neither parser reports them, so the text is searched once more

@@ -166,7 +166,7 @@ class ImageResponses:
             try:
                 with watch_disconnect(request) as disconnect:
                     notices = await self.renderer.run_in_decoder(
-                        lambda: imaging.fitting.check(prepared.request), disconnect
+                        lambda: imaging.fitting.check_own_pictures(prepared.request), disconnect
                     )
             except imaging.fitting.UnusablePictureError as error:
                 raise emulator_errors.unusable_own_picture(

@@ -13,7 +13,7 @@ from images_emulator.contract.notices import NOTICE_HEADER
 from images_emulator.contract.request import ImageRequest
 from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
-from images_emulator.recordings.matching import Miss
+from images_emulator.recordings.recording_index import Miss
 from images_emulator.setting_values import OnMiss
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.replay import Replay

@@ -20,8 +20,8 @@ from images_emulator.exchange.answer_json import json_value
 from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
 from images_emulator.exchange.waits import Waits, hang_up
 from images_emulator.lru_cache import LRUCache
-from images_emulator.recordings.matching import RecordingMatch
 from images_emulator.recordings.recording import Recording
+from images_emulator.recordings.recording_index import RecordingMatch
 from images_emulator.recordings.sendable import check_status
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.replay import RecordedPicture, Replay

@@ -20,17 +20,17 @@ from images_emulator.contract.request import ImageRequest, ParsedCall
 from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.lru_cache import LRUCache
 from images_emulator.recordings.compared_call import ComparedCall, Resolver, compared_call
-from images_emulator.recordings.matching import (
+from images_emulator.recordings.recorded_credentials import redacting_headers
+from images_emulator.recordings.recording import (
+    RecordedRequest,
+    Recording,
+)
+from images_emulator.recordings.recording_index import (
     Miss,
     RecordingMatch,
     compared_call_of,
     group_of,
     parsed_call_of,
-)
-from images_emulator.recordings.recorded_credentials import redacting_headers
-from images_emulator.recordings.recording import (
-    RecordedRequest,
-    Recording,
 )
 from images_emulator.recordings.redaction import Redactor, UnreadableBodyError
 from images_emulator.setting_values import OnMiss, ReplayMatch

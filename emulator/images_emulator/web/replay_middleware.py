@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from images_emulator.contract.answer_overrides import NO_REPLACEMENT
 from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
-from images_emulator.recordings.matching import Miss
+from images_emulator.recordings.recording_index import Miss
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.replay import Replay
 from images_emulator.web.json_responses import refuse

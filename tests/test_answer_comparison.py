@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from images_emulator.contract.http_headers import HeaderPairs
-from images_emulator.recordings.comparison import (
+from images_emulator.recordings.answer_comparison import (
     AnswerDifference,
     answer_differences,
     form_of,

@@ -1,4 +1,4 @@
-"""Matching: finds the recordings that answer a call, and the nearest recordings where none does.
+"""The index of recordings: it finds those that answer a call, and the nearest where none does.
 
 The levels are those of `setting_values.ReplayMatch`, from the strictest to the loosest. Each level
 includes the stricter ones. The strictest level at which any recording matches decides:

@@ -1,4 +1,4 @@
-"""Messages for mistakes in faults and scenarios. A message names the right values."""
+"""Sentences about mistakes in faults and scenarios. A sentence names the right values."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 
-def messages(error: ValidationError) -> Iterator[str]:
+def sentences_of(error: ValidationError) -> Iterator[str]:
     """One sentence for each mistake: its place, and the mistake."""
     for details in error.errors(include_url=False):
         place = ".".join(map(str, details["loc"]))
-        yield f"{place}: {message(details)}" if place else message(details)
+        yield f"{place}: {sentence_of(details)}" if place else sentence_of(details)
 
 
-def message(details: ErrorDetails) -> str:
+def sentence_of(details: ErrorDetails) -> str:
     """The sentence for one mistake."""
     error_type, text = details["type"], details["msg"]
     if error_type in {"unknown_key", "no_fault", "answer"}:
