@@ -100,7 +100,7 @@ server_error = Refusal(
 )
 
 
-def _error_body(error: ErrorAnswer) -> bytes:
+def _azure_error_body(error: ErrorAnswer) -> bytes:
     """Compact JSON. The service behind API Management has OpenAI's order of keys
     (openai/openai-python#2749)."""
     text = json.dumps(error.body(), separators=(",", ":"), ensure_ascii=False)
@@ -109,7 +109,7 @@ def _error_body(error: ErrorAnswer) -> bytes:
     return text.encode()
 
 
-def _headers(facts: AnswerFacts) -> Sequence[Header]:
+def _azure_headers(facts: AnswerFacts) -> Sequence[Header]:
     """API Management sends one header, the service behind it the others. The emulator leaves out
     `strict-transport-security`, which a browser would apply to all of localhost."""
     request_id = facts.request_id.encode()
@@ -128,7 +128,7 @@ def _headers(facts: AnswerFacts) -> Sequence[Header]:
     return headers
 
 
-def _message_values(facts: MessageFacts) -> Mapping[str, str]:
+def _azure_message_values(facts: MessageFacts) -> Mapping[str, str]:
     """The values of a call that error messages name. No real message is known for a call without a
     deployment or an operation, so the emulator's message leaves out the missing value."""
     operation, deployment, model, api_version = facts
@@ -174,8 +174,8 @@ _DAY: Final = timedelta(days=1)
 # The URLs of hosted pictures are as recorded.
 AZURE: Final = Dialect(
     request_id=uuid_text,
-    headers=_headers,
-    error_body=_error_body,
+    headers=_azure_headers,
+    error_body=_azure_error_body,
     hosted_urls=HostedURLs(
         life=_DAY,
         path="images/{request_id}/generated_{index:02}.png",
@@ -209,7 +209,7 @@ AZURE: Final = Dialect(
     wrong_method=not_found,
     adapt_rule=_adapt_rule,
     annotations=_annotations,
-    message_values=_message_values,
+    message_values=_azure_message_values,
 )
 
 

@@ -171,8 +171,8 @@ STACK_HEADER_DAYS: Final[Mapping[bytes, StackDays]] = {
         older_stack=Period(since=date(2025, 7, 30)),
     ),
 }
-"""The days of the headers that OpenAI's two stacks did not have on the same days. `_headers` and
-`_constant_headers` make the headers."""
+"""The days of the headers that OpenAI's two stacks did not have on the same days. `_openai_headers`
+and `_constant_headers` make the headers."""
 
 
 REQUEST_ID_PREFIX: Final = "req_"
@@ -200,7 +200,7 @@ def _constant_headers(
     return tuple(headers)
 
 
-def _headers(facts: AnswerFacts) -> Sequence[Header]:
+def _openai_headers(facts: AnswerFacts) -> Sequence[Header]:
     # A key that was refused (401) belongs to no account.
     account = (facts.organization, facts.project) if facts.status != 401 else (b"", b"")
     request_id = facts.request_id
@@ -217,7 +217,7 @@ def _headers(facts: AnswerFacts) -> Sequence[Header]:
     )
 
 
-def _error_body(error: ErrorAnswer) -> bytes:
+def _openai_error_body(error: ErrorAnswer) -> bytes:
     body = json.dumps(error.body(), indent=2, ensure_ascii=False)
     return f"{body}{error.envelope.end}".encode()
 
@@ -227,8 +227,8 @@ _DAY: Final = timedelta(days=1)
 # The URLs of hosted pictures are as recorded in 2026, but for the service version of older days.
 OPENAI: Final = Dialect(
     request_id=lambda digits: f"{REQUEST_ID_PREFIX}{digits}",
-    headers=_headers,
-    error_body=_error_body,
+    headers=_openai_headers,
+    error_body=_openai_error_body,
     hosted_urls=HostedURLs(
         life=timedelta(hours=1),
         path="{account}/img-{random}.png",

@@ -48,7 +48,7 @@ def compact(exchange: ServedExchange, *, copied: bool = False) -> int:
     if exchange.near_misses or answer.sent.needs_parts or answer.image_urls:
         held += _answer_bytes(exchange)
     exchange.cached_call = exchange.parse_error = exchange.connection = None
-    exchange.fault_values = exchange.replacement = answer.known_answer = None
+    exchange.fault_message_values = exchange.replacement = answer.known_answer = None
     exchange.weight = EXCHANGE_OVERHEAD_BYTES + held
     return held
 

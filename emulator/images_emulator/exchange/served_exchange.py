@@ -54,8 +54,8 @@ class ServedExchange(Exchange):
     - `web/authentication.py`: `accepted_key`
     - `web/call_policy.py`: `policy`
     - `web/fault_search.py`: `near_misses`; with a directive `has_directive`, `cached_call`
-    - `web/fault_middleware.py`: `fault`, `fault_values`, `clock`, `body_may_change`; of a refused
-      call `deployment`, `passed_api_management`
+    - `web/fault_middleware.py`: `fault`, `fault_message_values`, `clock`, `body_may_change`; of a
+      refused call `deployment`, `passed_api_management`
     - `faults/downloads.py`: `is_expired`
     - `web/replay_middleware.py`: `replacement`; `recording`, `has_recorded_headers`, where no
       recording answers after all
@@ -73,7 +73,7 @@ class ServedExchange(Exchange):
       of one that has not left
     - `exchange/retention.py`, for the journal: `weight`, `dropped`, `cached_details`; when the call
       is over, what only its answer needs: `cached_call`, `parse_error`, `connection`,
-      `fault_values`, `replacement`; later `request`, `chunks`, `body_bytes`
+      `fault_message_values`, `replacement`; later `request`, `chunks`, `body_bytes`
 
     Others are set by the methods of this class: `chunks`, `body_bytes`, `is_too_long` and `dropped`
     by `keep_body`, which `request_body.py` calls; `pending_write` by `hold_back_until`; `request`
@@ -118,7 +118,7 @@ class ServedExchange(Exchange):
     """Whether a fault or a recording may change the body that the endpoint wrote."""
     has_directive: bool = False
     """Whether a directive was taken out of the prompt of `cached_call`. The body still has it."""
-    fault_values: Mapping[str, Any] | None = None
+    fault_message_values: Mapping[str, Any] | None = None
     """Values of the call that the message of a fault's error may name."""
     is_expired: bool = False
     """Whether a fault makes the URL of this download count as expired."""
@@ -168,7 +168,7 @@ class ServedExchange(Exchange):
             self.image_operation.message_day(self.day) if self.image_operation else self.day
         )
 
-    def dialect_values(self, deployment: str, model: str) -> Mapping[str, str]:
+    def message_values(self, deployment: str, model: str) -> Mapping[str, str]:
         """The values that only this dialect's error messages name. On Azure they are the
         *deployment*, the *model* behind it and the API version."""
         return self.dialect.message_values(

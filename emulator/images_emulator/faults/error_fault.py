@@ -127,12 +127,12 @@ class ErrorFault(BaseFault):
         if self.name == "moderation_blocked":
             details = {"moderation_stage": self.stage, "categories": self.categories}
             changes["details"] = {"moderation_details": details}
-        return replace(answer, headers={**answer.headers, **self._headers()}, **changes)
+        return replace(answer, headers={**answer.headers, **self._retry_headers()}, **changes)
 
     def _type_of_status(self) -> str:
         return "server_error" if (self.status or 0) >= 500 else "invalid_request_error"
 
-    def _headers(self) -> dict[str, str]:
+    def _retry_headers(self) -> dict[str, str]:
         headers = {}
         if self.retry_after is not None:
             headers["retry-after"] = f"{self.retry_after:g}"
@@ -165,5 +165,5 @@ class ErrorFault(BaseFault):
             "which": (self.name or "").removesuffix("_exceeded").replace("_", " "),
             "code": self.name,
             "safety_violations": operational_errors.safety_violations(self.categories),
-            **(exchange.fault_values or {}),
+            **(exchange.fault_message_values or {}),
         }

@@ -207,10 +207,12 @@ def from_document(document: Any, files: FileReader, name: str = "") -> Recording
     response = expected or get("response")
     recorded_at = get("recorded_at")
     return Recording(
-        request=_request(request, files, name),
-        response=_response(response, files, name) if response else None,
+        request=_request_of_document(request, files, name),
+        response=_response_of_document(response, files, name) if response else None,
         error=get("error", ""),
-        downloads=tuple([_download(each, files, name) for each in get("downloads", ())]),
+        downloads=tuple(
+            [_download_of_document(each, files, name) for each in get("downloads", ())]
+        ),
         source=get("source", ""),
         note=get("note", ""),
         recorded_at=datetime.fromisoformat(recorded_at) if recorded_at else None,
@@ -219,27 +221,27 @@ def from_document(document: Any, files: FileReader, name: str = "") -> Recording
         broken=get("broken", False),
         authorised=request.get("authorised"),
         refused_key=request.get("key"),
-        expectation=_expectation(expected) if expected else None,
+        expectation=_expectation_of_document(expected) if expected else None,
         extra=get("extra", _NOTHING),
         name=name,
     )
 
 
-def _request(document: Document, files: FileReader, name: str) -> RecordedRequest:
+def _request_of_document(document: Document, files: FileReader, name: str) -> RecordedRequest:
     method, target = document["method"], document["target"]
-    headers = _headers(document.get("headers", _NOTHING))
+    headers = _headers_of_document(document.get("headers", _NOTHING))
     if "body" not in document:
         return RecordedRequest(method=method, target=target, headers=headers)
     body = document["body"]
     place = f"{name}: request.body"
     loaders = {
-        "body": lambda: _late(place, lambda: _body(body, headers, files)),
+        "body": lambda: _late(place, lambda: _body_of_document(body, headers, files)),
         PLAIN_FIELDS: lambda: _late(place, lambda: plain_fields_of_body(body)),
     }
     return RecordedRequest.lazy(loaders, method=method, target=target, headers=headers)
 
 
-def _headers(document: Any) -> HeaderPairs:
+def _headers_of_document(document: Any) -> HeaderPairs:
     pairs = document.items() if isinstance(document, dict) else document
     return tuple([(_header_text(name), _header_text(value)) for name, value in pairs])
 
@@ -248,14 +250,16 @@ def _header_text(value: Any) -> str:
     return value if isinstance(value, str) else repeated(value)
 
 
-def _response(document: Document, files: FileReader, name: str) -> RecordedResponse:
-    headers = _headers(document.get("headers", _NOTHING))
+def _response_of_document(document: Document, files: FileReader, name: str) -> RecordedResponse:
+    headers = _headers_of_document(document.get("headers", _NOTHING))
     seconds = document.get("seconds", 0.0)
     loaders: dict[str, Callable[[], Any]] = {}
     if "body" in document:
         body = document["body"]
         place = f"{name}: response.body"
-        loaders["parts"] = lambda: _late(place, lambda: _parts(body, seconds, headers, files))
+        loaders["parts"] = lambda: _late(
+            place, lambda: _parts_of_document(body, seconds, headers, files)
+        )
     elif "seconds" in document:
         loaders["parts"] = lambda: (RecordedPart(seconds, b""),)
     return RecordedResponse.lazy(
@@ -266,7 +270,7 @@ def _response(document: Document, files: FileReader, name: str) -> RecordedRespo
     )
 
 
-def _expectation(document: Document) -> Expectation:
+def _expectation_of_document(document: Document) -> Expectation:
     return Expectation(
         open_body="json" in document.get("body", ()),
         headers_present=tuple(document.get("headers_present", ())),
@@ -274,12 +278,12 @@ def _expectation(document: Document) -> Expectation:
     )
 
 
-def _download(document: Document, files: FileReader, name: str) -> RecordedDownload:
-    url, headers = document["url"], _headers(document.get("headers", _NOTHING))
+def _download_of_document(document: Document, files: FileReader, name: str) -> RecordedDownload:
+    url, headers = document["url"], _headers_of_document(document.get("headers", _NOTHING))
     loaders: dict[str, Callable[[], Any]] = {}
     if "body" in document:
         body, place = document["body"], f"{name}: {url}"
-        loaders["data"] = lambda: _late(place, lambda: _body(body, headers, files))
+        loaders["data"] = lambda: _late(place, lambda: _body_of_document(body, headers, files))
     return RecordedDownload.lazy(loaders, url=url, status=document["status"], headers=headers)
 
 
@@ -292,18 +296,18 @@ def _late(place: str, make: Callable[[], Any]) -> Any:
         raise ValueError(f"{place}: {error}") from error
 
 
-def _body(document: Document, headers: HeaderPairs, files: FileReader) -> bytes:
+def _body_of_document(document: Document, headers: HeaderPairs, files: FileReader) -> bytes:
     if "form" in document:
         return form_of_document(document, header(headers, "content-type"), files)
     return content_of_document(document, files)
 
 
-def _parts(
+def _parts_of_document(
     document: Document, seconds: float, headers: HeaderPairs, files: FileReader
 ) -> tuple[RecordedPart, ...]:
     if "stream" in document:
         return stream_of_document(document, files)
-    return (RecordedPart(seconds, _body(document, headers, files)),)
+    return (RecordedPart(seconds, _body_of_document(document, headers, files)),)
 
 
 # --- all of it

@@ -58,10 +58,10 @@ class RateLimits:
         request: ImageRequest,
         refusal: Refusal = operational_errors.rate_limited,
         deployment: str | None = None,
-        dialect_values: Mapping[str, object] = MappingProxyType({}),
+        message_values: Mapping[str, object] = MappingProxyType({}),
     ) -> Admission | None:
         """The admission of *request*, which takes its images from the bucket of *key* and
-        *deployment*, or else the model. The message of *refusal* may name *dialect_values*, too.
+        *deployment*, or else the model. The message of *refusal* may name *message_values*, too.
         None where there is no limit."""
         if not self.rate:
             return None
@@ -73,7 +73,7 @@ class RateLimits:
             self._buckets, bucket, request.n, rate.limit, rate.seconds, self._clock.now()
         )
         return Admission(
-            pending_take, lambda take: self._error(refusal, rate, request, take, dialect_values)
+            pending_take, lambda take: self._error(refusal, rate, request, take, message_values)
         )
 
     def _error(
@@ -82,7 +82,7 @@ class RateLimits:
         rate: Rate,
         request: ImageRequest,
         take: TakeOutcome,
-        dialect_values: Mapping[str, object],
+        message_values: Mapping[str, object],
     ) -> APIError:
         # No wait is long enough for more images than a bucket holds.
         is_too_large = take.wait_ms is None
@@ -100,7 +100,7 @@ class RateLimits:
                 wait_ms=wait_ms,
             ),
         }
-        error = refusal(**(values | dict(dialect_values)))
+        error = refusal(**(values | dict(message_values)))
         if refusal is not operational_errors.request_too_large:
             error.headers = operational_errors.retry_headers(wait_ms)
         if is_too_large:

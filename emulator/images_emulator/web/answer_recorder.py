@@ -2,7 +2,7 @@
 API's standard headers to the answer; downloads and recorded answers have headers of their own.
 
 A new header on all answers is a row of `OPENAI_HEADERS` in `contract/dialect.py` and an entry in
-`_headers` of `contract/azure.py`. Where an answer without it is drift, its name is in
+`_azure_headers` of `contract/azure.py`. Where an answer without it is drift, its name is in
 `REQUIRED_HEADERS` of `recordings/answer_comparison.py`.
 """
 

@@ -28,12 +28,12 @@ def deployment_of(exchange: ServedExchange, model: object) -> str:
     return azure.deployment_in(exchange.path) or str(model or "")
 
 
-def dialect_values_of_call(exchange: ServedExchange, emulator: Emulator) -> Mapping[str, str]:
-    """The `dialect_values` of the deployment that the call names. Of the body it knows what is
+def message_values_of_call(exchange: ServedExchange, emulator: Emulator) -> Mapping[str, str]:
+    """The `message_values` of the deployment that the call names. Of the body it knows what is
     parsed already."""
     model = exchange.cached_call.fields.get("model") if exchange.cached_call else None
     deployment = deployment_of(exchange, model)
-    return exchange.dialect_values(deployment, emulator.deployments.get(deployment, deployment))
+    return exchange.message_values(deployment, emulator.deployments.get(deployment, deployment))
 
 
 class AzureEndpoints(OpenAIEndpoints):

@@ -12,7 +12,7 @@ from images_emulator.contract.models import MODELS
 from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
 from images_emulator.state.emulator import Emulator
-from images_emulator.web.azure_endpoints import dialect_values_of_call
+from images_emulator.web.azure_endpoints import message_values_of_call
 from images_emulator.web.blob_responses import storage_error_response
 from images_emulator.web.call_policy import set_policy_if_valid
 from images_emulator.web.fault_search import FaultSearch
@@ -61,9 +61,9 @@ class FaultMiddleware:
             await read_whole_body(exchange, receive, self.emulator.settings)
         exchange.fault, exchange.body_may_change = fault.label, fault.changes_body
         exchange.clock = self.emulator.clock
-        exchange.fault_values = {
+        exchange.fault_message_values = {
             "organization": self.emulator.account.organization_id,
-            **dialect_values_of_call(exchange, self.emulator),
+            **message_values_of_call(exchange, self.emulator),
         }
         set_policy_if_valid(exchange, self.emulator.settings)
         try:
@@ -82,7 +82,7 @@ class FaultMiddleware:
             answer = exchange.error_answer(error)
             failure = error_in_place_of(answer.status, code, message, answer.headers)
             return storage_error_response(failure, exchange.id, self.emulator.clock.now())
-        values = exchange.fault_values or {}
+        values = exchange.fault_message_values or {}
         # The deployment is sent in a header, so it must not be a name that a client made up.
         exchange.deployment = values["deployment"] if values.get("model") in MODELS else None
         exchange.passed_api_management = True

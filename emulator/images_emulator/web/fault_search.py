@@ -22,7 +22,7 @@ from images_emulator.state.emulator import Emulator
 from images_emulator.state.scenario import FaultFinding
 from images_emulator.state.steps import MatchInput
 from images_emulator.web.authentication import authenticate
-from images_emulator.web.azure_endpoints import dialect_values_of_call
+from images_emulator.web.azure_endpoints import message_values_of_call
 from images_emulator.web.call_policy import has_valid_policy_headers
 from images_emulator.web.match_input import input_of_call, input_of_download
 from images_emulator.web.request_body import read_call_or_none, read_whole_body
@@ -210,7 +210,7 @@ class FaultSearch:
         if exchange.kind == "download":
             return input_of_download(exchange, self.emulator)
         call = await read_call_or_none(exchange, receive, self.emulator)
-        model = dialect_values_of_call(exchange, self.emulator).get("model") if call else None
+        model = message_values_of_call(exchange, self.emulator).get("model") if call else None
         return await input_of_call(exchange, call, model, self.emulator)
 
 

@@ -127,7 +127,7 @@ class ImagesAPI:
         """The admission of the images by the rate limit of the API key or the deployment; None
         where there is no limit."""
         deployment = exchange.deployment
-        values = exchange.dialect_values(deployment or "", image_request.model.id)
+        values = exchange.message_values(deployment or "", image_request.model.id)
         refusal = exchange.dialect.refusal("rate_limit_exceeded", image_request.model)
         key = exchange.accepted_key or ""
         return self.emulator.rate_limits.admission(key, image_request, refusal, deployment, values)
