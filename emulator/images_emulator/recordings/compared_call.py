@@ -390,35 +390,35 @@ class Resolver:
         self._deployments = deployments
         self._loader = loader
 
-    def resolve(self, compared: ComparedCall, call: ParsedCall | None) -> ImageRequest | None:
-        """Return the valid request that *call* makes; None for an invalid one. *compared* is the
+    def resolve(self, call: ComparedCall, parsed_call: ParsedCall | None) -> ImageRequest | None:
+        """Return the valid request that *parsed_call* makes; None for an invalid one. *call* is the
         same call in its form for comparison, and gets the request's values. Decoding uploads may
         take seconds. Raises APIError where an uploaded file cannot be read from the store."""
-        request = self.request(compared, call, ANY_DAY)
-        compared.values = _values(request) if request else None
-        compared.is_resolved = True
+        request = self.request_by(ANY_DAY, call, parsed_call)
+        call.values = _comparable_values(request) if request else None
+        call.is_resolved = True
         return request
 
-    def request(
-        self, compared: ComparedCall, call: ParsedCall | None, policy: Policy
+    def request_by(
+        self, policy: Policy, call: ComparedCall, parsed_call: ParsedCall | None
     ) -> ImageRequest | None:
-        """The request that *call*, with the form *compared*, makes by the rules of *policy*; None
-        where these refuse it. Raises as `resolve` does."""
-        if call is None:
+        """The request that *parsed_call*, with the form *call*, makes by the rules of *policy*;
+        None where these refuse it. Raises as `resolve` does."""
+        if parsed_call is None:
             return None
-        if compared.provider is Provider.AZURE:
-            name = compared.deployment or str(call.fields.get("model") or "")
+        if call.provider is Provider.AZURE:
+            name = call.deployment or str(parsed_call.fields.get("model") or "")
             model = self._deployments.get(name, name)
-            call = replace(call, fields={**call.fields, "model": model})
+            parsed_call = replace(parsed_call, fields={**parsed_call.fields, "model": model})
         try:
-            return validate(call, self._loader, policy, dialect_at(compared.path))
+            return validate(parsed_call, self._loader, policy, dialect_at(call.path))
         except APIError as error:
             if not error.is_client_error:
                 raise
             return None
 
 
-def _values(request: ImageRequest) -> Mapping[str, Any]:
+def _comparable_values(request: ImageRequest) -> Mapping[str, Any]:
     """The values of *request*, by the names of its fields. Pictures are compared by their
     pixels."""
     values = {

@@ -160,54 +160,52 @@ class RecordingIndex:
 
     def find(
         self,
-        compared: ComparedCall,
+        call: ComparedCall,
         resolve: Callable[[], ImageRequest | None],
         level: ReplayMatch = ReplayMatch.REQUEST,
         as_of: str | None = None,
     ) -> RecordingMatch | Miss:
-        """Return the recordings that match the call *compared* at *level* or a stricter one.
-        Recordings of one day match only calls that are judged by that *as_of*.
+        """Return the recordings that match the *call* at *level* or a stricter one. Recordings of
+        one day match only calls that are judged by that *as_of*.
 
         *resolve* resolves the call, as `Resolver.resolve` does: it returns the valid request, and
-        *compared* has its values then. It is called once, unless the call matches exactly or
-        *level* is `exact`. Matching may read the recordings' files, and decode the uploads of the
-        call and of recordings.
+        *call* has its values then. It is called once, unless the call matches exactly or *level* is
+        `exact`. Matching may read the recordings' files, and decode the uploads of the call and of
+        recordings.
         """
-        if exact := self.find_exact(compared, as_of):
+        if exact := self.find_exact(call, as_of):
             return exact
         if level is ReplayMatch.EXACT:
-            return self._miss(compared, None, as_of)
+            return self._miss(call, None, as_of)
         request = resolve()
-        alike = self._with_prompt_of(compared, as_of)
-        differences = {
-            position: self._resolved_differences(compared, position) for position in alike
-        }
+        alike = self._with_prompt_of(call, as_of)
+        differences = {position: self._resolved_differences(call, position) for position in alike}
         if positions := tuple(position for position in alike if not differences[position]):
             return RecordingMatch(ReplayMatch.REQUEST, positions)
         if level is not ReplayMatch.REQUEST:
             fitting = {
                 position: each
                 for position, each in differences.items()
-                if compared.answer_form == self._calls[position].answer_form
+                if call.answer_form == self._calls[position].answer_form
                 and not any(difference.name.startswith(UPLOAD_NAMES) for difference in each)
             }
             if fitting:
                 return RecordingMatch(ReplayMatch.PROMPT, self._nearest(fitting))
         if level is ReplayMatch.OPERATION:
-            same_operation = self._of_day(self._by_operation.get(compared.operation_key, ()), as_of)
+            same_operation = self._of_day(self._by_operation.get(call.operation_key, ()), as_of)
             fitting = {
-                position: self._resolved_differences(compared, position)
+                position: self._resolved_differences(call, position)
                 for position in same_operation
-                if compared.answer_form == self._calls[position].answer_form
+                if call.answer_form == self._calls[position].answer_form
             }
             if fitting:
                 return RecordingMatch(ReplayMatch.OPERATION, self._nearest(fitting))
-        return self._miss(compared, request, as_of)
+        return self._miss(call, request, as_of)
 
-    def find_exact(self, compared: ComparedCall, as_of: str | None) -> RecordingMatch | None:
-        """The recordings that match the call *compared* exactly, as `find` gives them; None where
-        there are none. No file is read."""
-        positions = self._of_day(self._exact.get(compared.exact_key(), ()), as_of)
+    def find_exact(self, call: ComparedCall, as_of: str | None) -> RecordingMatch | None:
+        """The recordings that match the *call* exactly, as `find` gives them; None where there are
+        none. No file is read."""
+        positions = self._of_day(self._exact.get(call.exact_key(), ()), as_of)
         return RecordingMatch(ReplayMatch.EXACT, positions) if positions else None
 
     def _nearest(self, differences: dict[int, Sequence[CallDifference]]) -> tuple[int, ...]:
@@ -231,54 +229,50 @@ class RecordingIndex:
         )
         return of_day or tuple(position for position in positions if position not in self._days)
 
-    def _with_prompt_of(self, compared: ComparedCall, as_of: str | None) -> tuple[int, ...]:
-        """The positions of the recordings of the same operation with the prompt of *compared*."""
-        key = compared.operation_key, compared.prompt
+    def _with_prompt_of(self, call: ComparedCall, as_of: str | None) -> tuple[int, ...]:
+        """The positions of the recordings of the same operation with the prompt of *call*."""
+        key = call.operation_key, call.prompt
         return self._of_day(self._by_prompt.get(key, ()), as_of)
 
-    def _resolved_differences(
-        self, compared: ComparedCall, position: int
-    ) -> Sequence[CallDifference]:
-        """The differences of the call *compared*, which is resolved, from the recording at
-        *position*. Resolves that recording, once: this reads its files and decodes its uploads."""
+    def _resolved_differences(self, call: ComparedCall, position: int) -> Sequence[CallDifference]:
+        """The differences of the *call*, which is resolved, from the recording at *position*.
+        Resolves that recording, once: this reads its files and decodes its uploads."""
         recorded = self._calls[position]
         if not recorded.is_resolved:
             request = self.recordings[position].request
             self._resolver.resolve(recorded, parsed_call_of(recorded, request))
-        return [*compared.differences_from(recorded)]
+        return [*call.differences_from(recorded)]
 
-    def _miss(
-        self, compared: ComparedCall, request: ImageRequest | None, as_of: str | None
-    ) -> Miss:
-        if request is None and not compared.is_resolved:
+    def _miss(self, call: ComparedCall, request: ImageRequest | None, as_of: str | None) -> Miss:
+        if request is None and not call.is_resolved:
             # An invalid call has no values, and at the level `exact` no call has any: the fields as
             # sent are compared.
-            compared.is_resolved = True
-        same_operation = self._of_day(self._by_operation.get(compared.operation_key, ()), as_of)
-        alike = self._with_prompt_of(compared, as_of)
-        prompt = compared.prompt or ""
+            call.is_resolved = True
+        same_operation = self._of_day(self._by_operation.get(call.operation_key, ()), as_of)
+        alike = self._with_prompt_of(call, as_of)
+        prompt = call.prompt or ""
 
         def distance(position: int) -> tuple[int, int]:
             """The distance by the fields as sent: how many differ, then how little of the prompt is
             shared."""
             recorded = self._calls[position]
-            return compared.sent_distance(recorded), -common_start(prompt, recorded.prompt or "")
+            return call.sent_distance(recorded), -common_start(prompt, recorded.prompt or "")
 
         candidates = sorted(alike or same_operation, key=distance)[:MAX_CANDIDATES]
         near = [
-            NearRecording(self.names[position], self._resolved_differences(compared, position))
+            NearRecording(self.names[position], self._resolved_differences(call, position))
             for position in candidates
         ]
         near.sort(key=lambda each: len(each.differences))
-        return Miss(compared.title, tuple(near[:MAX_NEAREST]))
+        return Miss(call.title, tuple(near[:MAX_NEAREST]))
 
 
-def group_of(compared: ComparedCall, level: ReplayMatch) -> Hashable:
+def group_of(call: ComparedCall, level: ReplayMatch) -> Hashable:
     """What a call shares with all recordings that match it at *level*. No recording of one of two
     calls with different groups answers the other."""
     if level is ReplayMatch.OPERATION:
-        return compared.operation_key
-    return compared.operation_key, compared.prompt
+        return call.operation_key
+    return call.operation_key, call.prompt
 
 
 def compared_call_of(request: RecordedRequest) -> ComparedCall:
@@ -306,12 +300,12 @@ def _reads_json(request: RecordedRequest) -> bool:
     return operation is None or JSON in operation.bodies
 
 
-def parsed_call_of(compared: ComparedCall, request: RecordedRequest) -> ParsedCall | None:
+def parsed_call_of(call: ComparedCall, request: RecordedRequest) -> ParsedCall | None:
     """The parsed body of a recorded request to an image operation; None for any other request."""
-    if not compared.operation:
+    if not call.operation:
         return None
     content_type = header(request.headers, "content-type")
     try:
-        return parse_body(content_type, (request.read_uncached("body"),), compared.operation)
+        return parse_body(content_type, (request.read_uncached("body"),), call.operation)
     except (APIError, ValueError):
         return None

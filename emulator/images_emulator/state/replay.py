@@ -199,16 +199,16 @@ class Replay:
 
     def find(
         self,
-        compared: ComparedCall,
+        call: ComparedCall,
         resolve: Callable[[], ImageRequest | None],
         as_of: str | None,
     ) -> RecordingMatch | Miss:
         """The recordings that match; see `RecordingIndex.find`."""
-        return self.index.find(compared, resolve, self.level, as_of)
+        return self.index.find(call, resolve, self.level, as_of)
 
-    def find_exact(self, compared: ComparedCall, as_of: str | None) -> RecordingMatch | None:
+    def find_exact(self, call: ComparedCall, as_of: str | None) -> RecordingMatch | None:
         """The recordings of the very call; see `RecordingIndex.find_exact`."""
-        return self.index.find_exact(compared, as_of)
+        return self.index.find_exact(call, as_of)
 
     def prepare(self) -> None:
         """Read the recordings, once. Raises OSError and ValueError where reading fails. Then there

@@ -191,13 +191,13 @@ def _body_messages(chunks: tuple[bytes, ...]) -> Iterator[Message]:
     yield {"type": "http.request", "body": b"", "more_body": False}
 
 
-def _log_result(call: RecordingResult) -> None:
-    request = call.recording.request
+def _log_result(result: RecordingResult) -> None:
+    request = result.recording.request
     title = f"{request.method} {request.target}"
-    if call.problem:
-        logger.error("%s: %s", title, call.problem)
-    elif call.file:
-        logger.info("%s → %s", title, call.file)
+    if result.problem:
+        logger.error("%s: %s", title, result.problem)
+    elif result.file:
+        logger.info("%s → %s", title, result.file)
     else:
-        answer = f"an answer with status {call.status}" if call.status else "a cut connection"
+        answer = f"an answer with status {result.status}" if result.status else "a cut connection"
         logger.info("%s: %s is not recorded", title, answer)

@@ -132,8 +132,8 @@ class RecordProxy:
         summary = Recording(
             RecordedRequest(scope["method"], scope["path"]), RecordedResponse(status)
         )
-        call = RecordingResult(summary, status, 0.0, None, f"not forwarded: {error}")
-        await asyncio.get_running_loop().run_in_executor(self._writer, self._on_result, call)
+        result = RecordingResult(summary, status, 0.0, None, f"not forwarded: {error}")
+        await asyncio.get_running_loop().run_in_executor(self._writer, self._on_result, result)
 
     async def finish(self) -> None:
         """Wait until all recordings are saved, and close the connections to the upstream."""

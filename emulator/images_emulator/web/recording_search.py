@@ -128,35 +128,35 @@ class RecordingSearch:
     ) -> SearchResult:
         """Compare a call whose body is *chunks* with the recordings."""
         operation = exchange.image_operation
-        call: ParsedCall | None = None
+        parsed_call: ParsedCall | None = None
         if operation:
             with suppress(APIError):
-                call = await read_call(exchange, receive, operation, self.emulator)
+                parsed_call = await read_call(exchange, receive, operation, self.emulator)
 
         as_of = policy.as_of.isoformat() if policy.as_of else None
 
         def compare() -> ComparedCall:
             content_type = exchange.head.header(b"content-type")
-            fields = call.fields if call else None
+            fields = parsed_call.fields if parsed_call else None
             return compared_call(exchange.method, _target(scope), content_type, chunks, fields)
 
         def search() -> SearchResult:
-            compared = compare()
+            call = compare()
 
             @cache
             def resolve() -> ImageRequest | None:
-                return self._resolver(exchange).resolve(compared, call)
+                return self._resolver(exchange).resolve(call, parsed_call)
 
-            outcome = self.replay.find(compared, resolve, as_of)
+            outcome = self.replay.find(call, resolve, as_of)
             if isinstance(outcome, Miss) or outcome.level not in _STRICT:
                 outcome = self._find_redacted(exchange, scope, chunks, as_of) or outcome
             # After an exact match, the call is resolved only here.
             request = resolve()
             if policy.as_of or (request is None and policy.is_lenient):
-                request = self._resolver(exchange).request(compared, call, policy)
+                request = self._resolver(exchange).request_by(policy, call, parsed_call)
             if request:
                 request = replace(request, as_of=policy.as_of, day=policy.day)
-            return SearchResult(outcome, request, group_of(compared, self.replay.level))
+            return SearchResult(outcome, request, group_of(call, self.replay.level))
 
         if operation and operation.reads_uploads:
             return await self.emulator.renderer.run_in_decoder(search)
