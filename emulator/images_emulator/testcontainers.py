@@ -46,7 +46,7 @@ class ImagesEmulatorContainer(DockerContainer):
         # An unset setting, such as the `admin_token` of a variable that is not there.
         settings = {name: value for name, value in settings.items() if value is not None}
         # The check comes before the container is made, which asks for Docker.
-        environment = {variables[name]: _text(value) for name, value in settings.items()}
+        environment = {variables[name]: _variable_text(value) for name, value in settings.items()}
         super().__init__(image)
         self._token: str | None = settings.get("admin_token")
         keys = settings.get("api_key") or ()
@@ -79,7 +79,7 @@ class ImagesEmulatorContainer(DockerContainer):
         return RemoteServer(self.url, DEFAULT_NAMESPACE, admin_token=self._token)
 
 
-def _text(value: Any) -> str:
+def _variable_text(value: Any) -> str:
     """The text of a setting's *value* in a variable."""
     if isinstance(value, bool):
         return str(value).lower()

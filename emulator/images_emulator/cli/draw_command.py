@@ -207,7 +207,7 @@ def _picture(item: Any) -> bytes:
     """The picture of one *item* of the list `data` in an answer. Raises CommandError."""
     match item:
         case {"b64_json": str(text)} if text:
-            return _decoded(text)
+            return _from_base64(text)
         case {"url": str(url)} if url:
             return _fetch(url)
     raise CommandError("the answer has an image with neither base64 nor URL")
@@ -247,7 +247,7 @@ def _streamed(client: AdminClient, path: str, headers: Mapping[str, str], body: 
                 number = _event_field(name, data, "partial_image_index", int) + 1
                 print(f"partial image {number}", file=sys.stderr)
             elif name.endswith(".completed"):
-                return _decoded(_event_field(name, data, "b64_json", str))
+                return _from_base64(_event_field(name, data, "b64_json", str))
     raise CommandError("the stream ended before its picture")
 
 
@@ -260,7 +260,7 @@ def _event_field(name: str, data: Any, field: str, kind: type[T]) -> T:
     return value
 
 
-def _decoded(text: str) -> bytes:
+def _from_base64(text: str) -> bytes:
     """The bytes of base64. Raises CommandError where *text* is no base64."""
     try:
         return b64decode(text, validate=True)

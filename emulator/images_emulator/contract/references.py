@@ -53,7 +53,7 @@ def check_reference(name: str, value: Any) -> None:
             raise errors.not_an_image_url(name=where)
 
 
-def _decoded(text: str) -> bytes:
+def _from_base64(text: str) -> bytes:
     """The bytes of the base64 *text*. Raises ValueError. The text is decoded in chunks, so that
     other threads run between two chunks: 20 MB take 100 ms."""
     if 0 <= text.find("=") < len(text) - 2:
@@ -71,7 +71,7 @@ def data_of_url(url: str) -> bytes:
     """The bytes in a data URL: none where it is malformed or has no base64."""
     head, _, text = url.partition(",")
     try:
-        return _decoded(text.strip()) if head.lower().endswith(";base64") else b""
+        return _from_base64(text.strip()) if head.lower().endswith(";base64") else b""
     except ValueError:
         return b""
 

@@ -37,20 +37,20 @@ class FieldPath:
     def values(self, fields: Mapping[str, Any]) -> tuple[str, ...]:
         """The values at the path in *fields*, as JSON texts; none where there is nothing. An
         uploaded file counts as the text of its name."""
-        return tuple(map(json_text, self._find(fields, 0)))
+        return tuple(map(json_text, self._walk(fields, 0)))
 
-    def _find(self, value: Any, at: int) -> Iterator[Any]:
+    def _walk(self, value: Any, at: int) -> Iterator[Any]:
         if at == len(self._parts):
             yield value
             return
         part = self._parts[at]
         if isinstance(part, str):
             if isinstance(value, Mapping) and part in value:
-                yield from self._find(value[part], at + 1)
+                yield from self._walk(value[part], at + 1)
         elif isinstance(value, list | tuple):
             items = value if part is None else value[part : part + 1]
             for item in items:
-                yield from self._find(item, at + 1)
+                yield from self._walk(item, at + 1)
 
 
 def json_text(value: Any) -> str:

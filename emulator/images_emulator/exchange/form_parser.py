@@ -82,10 +82,10 @@ class _Part:
         if b"filename" in options or _is_unnamed_file(name, content_type):
             filename = options.get(b"filename", b"").decode(errors="replace")
             return name, Upload(filename, content_type, self.data, self.size)
-        return name, _decoded(self.data)
+        return name, _from_utf8(self.data)
 
 
-def _decoded(data: bytes) -> str:
+def _from_utf8(data: bytes) -> str:
     """*data* as UTF-8, with replacements."""
     decoder = getincrementaldecoder("utf-8")("replace")
     starts = range(0, len(data), PIECE_BYTES)

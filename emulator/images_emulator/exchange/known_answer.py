@@ -63,7 +63,7 @@ def known_answer(
     items = [*image_items(answer)]
     files = {index: item["b64_json"] for index, item in items if "b64_json" in item}
     urls = tuple(str(item["url"]) for _, item in items if "b64_json" not in item)
-    data: list[bytes | None] = [_decoded(each) for each in files.values()]
+    data: list[bytes | None] = [_from_base64(each) for each in files.values()]
     if not files:
         data = [downloads.get(url) for url in urls]
     return KnownAnswer(
@@ -91,9 +91,9 @@ def _stream(events: Sequence[bytes]) -> KnownAnswer:
             continue
         files[number] = SentFile.from_base64(payload["b64_json"].encode())
         if "partial_image_index" in payload:
-            partials.append(_decoded(payload["b64_json"]))
+            partials.append(_from_base64(payload["b64_json"]))
         else:
-            final, last = _decoded(payload["b64_json"]), payload
+            final, last = _from_base64(payload["b64_json"]), payload
     data = final or (partials[-1] if partials else b"")
     own = OwnPicture(data, verbatim=True, partials=tuple(partials))
     return KnownAnswer(
@@ -107,7 +107,7 @@ def _stream(events: Sequence[bytes]) -> KnownAnswer:
     )
 
 
-def _decoded(encoded: str) -> bytes:
+def _from_base64(encoded: str) -> bytes:
     """The file in base64; nothing where it is malformed."""
     try:
         return b64decode(encoded, validate=True)

@@ -114,10 +114,10 @@ def fault_list() -> FaultList:
 def _setting(field: FaultField) -> str:
     if field.default is None:
         return f"`{field.name}`"
-    return f"`{field.name}={_text(field.default)}`"
+    return f"`{field.name}={_default_text(field.default)}`"
 
 
-def _text(value: object) -> str:
+def _default_text(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
@@ -172,7 +172,7 @@ def faults_text() -> str:
 def _spelt_out(field: FaultField) -> str:
     """The purpose of a setting, its values and its default."""
     choices = f" One of {', '.join(field.choices)}." if field.choices else ""
-    default = "" if field.default is None else f" Default: {_text(field.default)}."
+    default = "" if field.default is None else f" Default: {_default_text(field.default)}."
     return f"{field.summary}{choices}{default}"
 
 

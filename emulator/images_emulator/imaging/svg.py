@@ -75,7 +75,7 @@ def _embedded(request: ImageRequest, index: int, draw: DrawFunction) -> str:
     return f'<image width="{width}" height="{height}" href="data:image/png;base64,{data}"/>'
 
 
-def _text(
+def _text_element(
     text: str, position: tuple[float, float], size: float, colour: str, width: float | None = None
 ) -> str:
     """A text element at *position* on the baseline. Where *width* is given, the text is scaled to
@@ -110,7 +110,7 @@ def _line_elements(line: Line, x: float, y: float) -> Iterator[str]:
             # Viewers drop leading spaces.
             before = run._replace(text=run.text[: run.text.index(text)]).width(line.size)
             text_width = run._replace(text=text).width(line.size)
-            yield _text(
+            yield _text_element(
                 text, (x + right + before, y), run.font_size(line.size), INK_HEX, text_width
             )
 
@@ -134,12 +134,12 @@ def _card(request: ImageRequest, index: int, scene: Scene) -> Iterator[str]:
         f'rx="{short / 48:.1f}" fill="#fcfbf8"/>'
     )
     x, y = margin + gap, top + gap + small
-    yield _text(f"{request.model} #{index + 1}", (x, y), small, _colour(scene, ACCENT))
+    yield _text_element(f"{request.model} #{index + 1}", (x, y), small, _colour(scene, ACCENT))
     for line in text.lines:
         y += leading
         yield from _line_elements(line, x, y)
     y += small * 1.7
-    yield _text(" · ".join(each for each in details if each), (x, y), small, MUTED_HEX)
+    yield _text_element(" · ".join(each for each in details if each), (x, y), small, MUTED_HEX)
 
 
 def write(request: ImageRequest, index: int, draw: DrawFunction) -> bytes:

@@ -235,7 +235,7 @@ def _lay_out(
 
 
 @lru_cache(maxsize=64)
-def _lines(text: str, size: int, width: float, max_lines: int, face: str) -> tuple[Line, ...]:
+def _lines(text: str, face: str, size: int, width: float, max_lines: int) -> tuple[Line, ...]:
     broken = _break_lines(_drawable(graphemes(text)), face, size, width, max_lines)
     if len(broken) > max_lines:
         broken = _cut(broken, face, size, width, max_lines)
@@ -251,7 +251,7 @@ def lines(
     An ellipsis marks a cut, and characters that no font has. *face* is the font file in place of
     `REGULAR`, such as `BOLD`; other fonts are not replaced.
     """
-    return _lines(text[:MAX_CHARS], size, width, max_lines, face)
+    return _lines(text[:MAX_CHARS], face, size, width, max_lines)
 
 
 class Paragraph(Immutable):

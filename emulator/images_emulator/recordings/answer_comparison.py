@@ -111,9 +111,10 @@ class AnswerDifference(Immutable):
     kind: DifferenceKind
     where: str
     """The place in the answer, such as `body.data[0].url`."""
-    actual: str
-    """The server's value there, in words or as JSON."""
     recorded: str
+    """The recorded value there, in words or as JSON."""
+    actual: str
+    """The server's value there."""
 
     @property
     def path_pattern(self) -> str:
@@ -157,14 +158,14 @@ def answer_differences(
         chosen_keys=_chosen_keys(recording) if only_forms else frozenset(),
     )
     if actual.status != recorded.status:
-        yield AnswerDifference("status", "status", _with_status(actual), f"{recorded.status}")
+        yield AnswerDifference("status", "status", f"{recorded.status}", _with_status(actual))
         return
     present = recording.expectation.headers_present if recording.expectation else ()
     yield from _header_differences(recorded.headers, present, actual.headers)
     was, now = _is_stream(recorded), _is_stream(actual)
     if was != now:
         words = {True: "a stream", False: "no stream"}
-        yield AnswerDifference("body", "body", words[now], words[was])
+        yield AnswerDifference("body", "body", words[was], words[now])
     elif was:
         yield from _stream_differences(recorded, actual, rules)
     else:
@@ -178,7 +179,7 @@ def _with_status(response: RecordedResponse) -> str:
 
 def error_text(response: RecordedResponse) -> str:
     """The error message in an answer, or else the beginning of the body."""
-    body = _body(response)
+    body = _decoded_body(response)
     value = _json(body)
     error = value.get("error") if isinstance(value, dict) else None
     message = error.get("message") if isinstance(error, dict) else None
@@ -197,20 +198,20 @@ def _header_differences(
     names = {name.lower() for name, _ in recorded} | {name.lower() for name in present}
     sent = {name.lower() for name, _ in actual}
     for name in sorted((names & REQUIRED_HEADERS) - sent):
-        yield AnswerDifference("header", f"header {name}", "missing", "present")
+        yield AnswerDifference("header", f"header {name}", "present", "missing")
     was, now = _media_type(recorded), _media_type(actual)
     if was and now and was != now:
-        yield AnswerDifference("header", "header content-type", now, was)
+        yield AnswerDifference("header", "header content-type", was, now)
 
 
 def _body_differences(
     recorded: RecordedResponse, actual: RecordedResponse, rules: ComparisonRules
 ) -> Iterator[AnswerDifference]:
-    was, now = _body(recorded), _body(actual)
+    was, now = _decoded_body(recorded), _decoded_body(actual)
     old, new = _json(was), _json(now)
     if old is None or new is None:
         if not _is_picture(recorded) and was != now:
-            yield AnswerDifference("body", "body", _text(now), _text(was))
+            yield AnswerDifference("body", "body", _shown_body(was), _shown_body(now))
         return
     yield from _json_differences(old, new, "body", rules=rules)
 
@@ -221,10 +222,10 @@ def _stream_differences(
     """Yield the differences of two streams. The number of consecutive events of one name is not
     compared, because the number of partial images is up to the API. Each event is compared with the
     recorded one in its place, or else with the last recorded one of that name."""
-    recorded_runs, runs = _runs(_body(recorded)), _runs(_body(actual))
+    recorded_runs, runs = _runs(_decoded_body(recorded)), _runs(_decoded_body(actual))
     names = [[name for name, _ in each] for each in (recorded_runs, runs)]
     if names[0] != names[1]:
-        yield AnswerDifference("event", "events", ", ".join(names[1]), ", ".join(names[0]))
+        yield AnswerDifference("event", "events", ", ".join(names[0]), ", ".join(names[1]))
         return
     for (name, events), (_, others) in zip(recorded_runs, runs, strict=True):
         for number, other in enumerate(others):
@@ -268,21 +269,21 @@ def _json_differences(
         # The parameter and the code of an error may be null.
         of_error = "null" in (was, now) and _is_in_error(where)
         kind: DifferenceKind = _kind_of(where, key) if of_error else "type"
-        yield AnswerDifference(kind, where, shown(actual), shown(recorded))
+        yield AnswerDifference(kind, where, shown(recorded), shown(actual))
     elif isinstance(recorded, str):
         yield from _text_differences(recorded, actual, where, rules, key)
     elif recorded != actual and not (rules.only_forms and _type_of(recorded) == "number"):
-        yield AnswerDifference("value", where, shown(actual), shown(recorded))
+        yield AnswerDifference("value", where, shown(recorded), shown(actual))
 
 
 def _object_differences(
     recorded: Mapping[str, Any], actual: Mapping[str, Any], where: str, rules: ComparisonRules
 ) -> Iterator[AnswerDifference]:
     for key in (key for key in actual if key not in recorded and key not in rules.later_keys):
-        yield AnswerDifference("key", f"{where}.{key}", shown(actual[key]), "no such key")
+        yield AnswerDifference("key", f"{where}.{key}", "no such key", shown(actual[key]))
     for key in (key for key in recorded if key not in actual):
-        yield AnswerDifference("key", f"{where}.{key}", "no such key", shown(recorded[key]))
-    orders = [key for key in actual if key in recorded], [key for key in recorded if key in actual]
+        yield AnswerDifference("key", f"{where}.{key}", shown(recorded[key]), "no such key")
+    orders = [key for key in recorded if key in actual], [key for key in actual if key in recorded]
     if orders[0] != orders[1]:
         yield AnswerDifference("order", where, *(f"keys {', '.join(each)}" for each in orders))
     for key in recorded:
@@ -298,17 +299,17 @@ def _list_differences(
     recorded_items, actual_items = _items_by_id(recorded), _items_by_id(actual)
     if recorded_items is None or actual_items is None:
         if len(recorded) != len(actual):
-            yield AnswerDifference("length", where, f"{len(actual)} items", f"{len(recorded)}")
+            yield AnswerDifference("length", where, f"{len(recorded)}", f"{len(actual)} items")
         for number, (each, other) in enumerate(zip(recorded, actual, strict=False)):
             yield from _json_differences(each, other, f"{where}[{number}]", rules=rules, key=key)
         return
     for item_id in (each for each in actual_items if each not in recorded_items):
-        yield AnswerDifference("item", where, shown(item_id), "no such item")
-    for item_id in (each for each in recorded_items if each not in actual_items):
         yield AnswerDifference("item", where, "no such item", shown(item_id))
+    for item_id in (each for each in recorded_items if each not in actual_items):
+        yield AnswerDifference("item", where, shown(item_id), "no such item")
     common = [item_id for item_id in recorded_items if item_id in actual_items]
     if common != [item_id for item_id in actual_items if item_id in recorded_items]:
-        yield AnswerDifference("order", where, "the same items", "in another order")
+        yield AnswerDifference("order", where, "in another order", "the same items")
     for number, (item_id, each) in enumerate(recorded_items.items()):
         if item_id in actual_items:
             yield from _json_differences(
@@ -333,17 +334,17 @@ def _text_differences(
     if ANY in recorded:
         pattern = ".*".join(re.escape(part) for part in recorded.split(ANY))
         if not re.fullmatch(pattern, actual, re.DOTALL):
-            yield AnswerDifference(_kind_of(where, key), where, shown(actual), shown(recorded))
+            yield AnswerDifference(_kind_of(where, key), where, shown(recorded), shown(actual))
     elif rules.only_forms and key in rules.chosen_keys:
         return
     elif rules.only_forms:
         was, now = form_of(recorded, key), form_of(actual, key)
         if was != now and (key in _PICTURE_KEYS or _is_url(recorded) or _is_url(actual)):
-            yield AnswerDifference("form", where, now, was)
+            yield AnswerDifference("form", where, was, now)
         elif was != now:
-            yield AnswerDifference(_kind_of(where, key), where, shown(actual), shown(recorded))
+            yield AnswerDifference(_kind_of(where, key), where, shown(recorded), shown(actual))
     elif recorded != actual:
-        yield AnswerDifference(_kind_of(where, key), where, shown(actual), shown(recorded))
+        yield AnswerDifference(_kind_of(where, key), where, shown(recorded), shown(actual))
 
 
 def _kind_of(where: str, key: str) -> DifferenceKind:
@@ -407,7 +408,7 @@ def shortened(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[:length]}…"
 
 
-def _body(response: RecordedResponse) -> bytes:
+def _decoded_body(response: RecordedResponse) -> bytes:
     """The body without its content coding, or the coded body where the coding cannot be read."""
     body, coding = response.body, header(response.headers, "content-encoding").strip().lower()
     return (decoded_body(body, coding) if coding else None) or body
@@ -422,7 +423,7 @@ def _json(body: bytes) -> Any:
     return value if isinstance(value, dict | list) else None
 
 
-def _text(body: bytes) -> str:
+def _shown_body(body: bytes) -> str:
     return shown(body.decode(errors="replace")) if body else "empty"
 
 
