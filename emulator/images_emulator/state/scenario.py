@@ -230,7 +230,7 @@ class Scenario:
         self, make_values: Callable[[], Awaitable[MatchInput]]
     ) -> FaultFinding | None:
         """Do what `claim_fault` does, before the store is refreshed. With a shared store, the claim
-        then needs no round trip of its own: see `FaultSearch.begin_early`. Return None
+        then needs no round trip of its own: see `FaultSearch.begin_early_claim`. Return None
         where `claim_fault` has to be called afterwards: where no step matches the values that
         *make_values* gives, the steps or other registers have changed, or the store is away."""
         steps = self._steps.value

@@ -35,7 +35,7 @@ class FaultMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = exchange_of(scope)
         try:
-            fault = await self._search.find(exchange, receive)
+            fault = await self._search.claim(exchange, receive)
         except APIError as error:
             await self._refuse(error, exchange)(scope, receive, send)
             return

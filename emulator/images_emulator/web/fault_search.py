@@ -36,9 +36,9 @@ FAULT_HEADER: Final = "x-emulator-fault"
 _FAULT_HEADER: Final = FAULT_HEADER.encode()
 
 BODY_SECONDS: Final = 0.05
-"""Seconds for which `FaultSearch.begin_early` waits for the body of a call. With the body, one
-round trip to a shared store enters the call in the journal and claims its fault; without it, that
-takes two."""
+"""Seconds for which `FaultSearch.begin_early_claim` waits for the body of a call. With the body,
+one round trip to a shared store enters the call in the journal and claims its fault; without it,
+that takes two."""
 
 DIRECTIVE_START: Final = b"[[emulator:"
 """The beginning of a directive in a prompt."""
@@ -57,12 +57,12 @@ class FaultEligibility(NamedTuple):
     """Whether a directive begins in the body of such a call."""
 
 
-class EarlyFinding(NamedTuple):
-    """What an early search of the scenario has found."""
+class EarlyClaim(NamedTuple):
+    """The outcome of an early claim on the scenario."""
 
     eligibility: FaultEligibility
     finding: FaultFinding | None
-    """The finding, which may be no fault; None where the scenario has to be searched once more."""
+    """The finding, which may be no fault; None where `FaultSearch.claim` has to claim once more."""
 
 
 class FaultSearch:
@@ -87,21 +87,21 @@ class FaultSearch:
 
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
-        self._early: WeakKeyDictionary[ServedExchange, asyncio.Task[EarlyFinding]] = (
+        self._early_claims: WeakKeyDictionary[ServedExchange, asyncio.Task[EarlyClaim]] = (
             WeakKeyDictionary()
         )
-        """The early searches, until `find` takes them."""
+        """The early claims, until `claim` takes them."""
 
-    async def begin_early(
+    async def begin_early_claim(
         self, exchange: ServedExchange, receive: Receive
-    ) -> asyncio.Task[EarlyFinding]:
-        """Begin to search the scenario for a call, other than a download, that is not in the
-        journal of a shared store yet. `find` awaits the returned task. Whoever calls this cancels
-        it at the end of the call.
+    ) -> asyncio.Task[EarlyClaim]:
+        """Begin to claim a fault of the scenario for a call, other than a download, that is not
+        in the journal of a shared store yet. `claim` awaits the returned task. Whoever calls this
+        cancels it at the end of the call.
 
         Wait until the body has come, but `BODY_SECONDS` at most. The claim then goes to the store
         in the same round trip as what the caller sends to it at once. For this, nothing that is
-        awaited here or in `_search_early` may suspend between the end of the body and the claim
+        awaited here or in `_claim_early` may suspend between the end of the body and the claim
         (`test_a_call_that_ends_a_step_asks_redis_twice`). A large body is searched and parsed in
         another thread, and so are the images of a call that a step with `image_sha256` may match:
         such a claim is a round trip of its own.
@@ -112,32 +112,32 @@ class FaultSearch:
         except BaseException:
             reading.cancel()
             raise
-        search = asyncio.ensure_future(self._search_early(exchange, receive, reading))
-        # Where `search` is cancelled before it begins, it does not cancel what it would await.
-        search.add_done_callback(lambda _: reading.cancel())
-        # Where the call ends before it awaits the search, nobody else asks for its exception.
-        search.add_done_callback(lambda done: done.cancelled() or done.exception())
-        self._early[exchange] = search
-        return search
+        claim = asyncio.ensure_future(self._claim_early(exchange, receive, reading))
+        # Where `claim` is cancelled before it begins, it does not cancel what it would await.
+        claim.add_done_callback(lambda _: reading.cancel())
+        # Where the call ends before it awaits the claim, nobody else asks for its exception.
+        claim.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._early_claims[exchange] = claim
+        return claim
 
-    async def _search_early(
+    async def _claim_early(
         self,
         exchange: ServedExchange,
         receive: Receive,
         reading: asyncio.Future[FaultEligibility],
-    ) -> EarlyFinding:
+    ) -> EarlyClaim:
         eligibility, finding = await reading, None
         is_by_scenario = not eligibility.has_directive and _FAULT_HEADER not in exchange.head
         if eligibility.may_have_fault and is_by_scenario:
             scenario = self.emulator.scenario
             finding = await scenario.claim_fault_early(lambda: self._match_input(exchange, receive))
-        return EarlyFinding(eligibility, finding)
+        return EarlyClaim(eligibility, finding)
 
-    async def find(self, exchange: ServedExchange, receive: Receive) -> BaseFault | None:
-        """The fault of the call, by its header, its directive or the scenario; None for none. Sets
-        the near misses. Raises APIError where header or directive names no valid fault, and where
-        the store is away."""
-        early, finding = self._early.pop(exchange, None), None
+    async def claim(self, exchange: ServedExchange, receive: Receive) -> BaseFault | None:
+        """Find the fault of the call, by its header, its directive or the scenario, and count it
+        as met; None for none. Removes the directive, and sets the near misses. Raises APIError
+        where header or directive names no valid fault, and where the store is away."""
+        early, finding = self._early_claims.pop(exchange, None), None
         if early:
             eligibility, finding = await early
         else:

@@ -20,7 +20,7 @@ from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
 from images_emulator.state.random_ids import random_digits, random_uuid
 from images_emulator.web.answer_recorder import AnswerRecorder, StandardHeaders
-from images_emulator.web.fault_search import EarlyFinding, FaultSearch
+from images_emulator.web.fault_search import EarlyClaim, FaultSearch
 from images_emulator.web.memory_release import release_memory
 from images_emulator.web.page_files import is_browser_navigation
 
@@ -56,9 +56,9 @@ class JournalMiddleware:
         """Answer a call, from its entry in the journal to its completion there."""
         CALL_ID.set(exchange.id)
         own_advanced_seconds = self.emulator.clock.own_advanced_seconds
-        search: asyncio.Task[EarlyFinding] | None = None
+        early_claim: asyncio.Task[EarlyClaim] | None = None
         if self._claims_early and exchange.kind == "call" and self.emulator.scenario.has_faults:
-            search = await self._fault_search.begin_early(exchange, receive)
+            early_claim = await self._fault_search.begin_early_claim(exchange, receive)
         recorder = AnswerRecorder(exchange, self.emulator.journal, self._headers, send)
         exchange.complete_in_journal = recorder.complete_in_journal
         # From here on the journal may have the call, also where entering it fails or is cancelled.
@@ -70,8 +70,8 @@ class JournalMiddleware:
             if exchange.answer.is_hung_up and is_in_process:
                 raise ConnectionResetError("the connection was closed in place of an answer")
         finally:
-            if search:
-                search.cancel()
+            if early_claim:
+                early_claim.cancel()
             exchange.pending_write = exchange.complete_in_journal = None
             try:
                 await recorder.complete_in_journal()
@@ -98,7 +98,7 @@ class JournalMiddleware:
         clock's, as it was when the call came.
 
         With a shared store this is a round trip, which also brings the registers up to date, the
-        clock's among them, and makes the claim that `FaultSearch.begin_early` has begun.
+        clock's among them, and makes the claim that `FaultSearch.begin_early_claim` has begun.
         Until the exchange is completed, its entry there has the time by the clock before the round
         trip, and the entry of a download has no picture.
         """
