@@ -31,7 +31,7 @@ from images_emulator.recordings.recording import (
     RecordedResponse,
     Recording,
 )
-from images_emulator.recordings.upstream_api import UpstreamAPI
+from images_emulator.recordings.upstream_address import UpstreamAddress
 from tests.documents import BLOCKS
 
 KEY = "sk-drift"
@@ -97,7 +97,7 @@ def recorded() -> dict[str, Recording]:
     """The exchanges of `CALLS` with an emulator."""
     recordings = {}
     with Server(Settings(port=0)) as server, httpx2.Client(timeout=60) as client:
-        upstream = UpstreamAPI(url=server.url, key="sk-recorded")
+        upstream = UpstreamAddress(url=server.url, key="sk-recorded")
         for name, request in CALLS.items():
             recording = Recording(request=request, response=None, name=name)
             response = answer_of(recording, upstream, client)
@@ -116,7 +116,7 @@ def folder(recorded: dict[str, Recording], tmp_path_factory: pytest.TempPathFact
 def outcomes(
     recordings: Sequence[Recording], server: Server, *, costs: bool = True
 ) -> list[DriftResult]:
-    return [*drift(recordings, UpstreamAPI(server.url, KEY), costs=costs)]
+    return [*drift(recordings, UpstreamAddress(server.url, KEY), costs=costs)]
 
 
 def test_a_second_emulator_has_no_drift(recorded: dict[str, Recording], server: Server) -> None:
@@ -213,7 +213,7 @@ def test_recordings_that_are_sent_without_the_key_need_none(
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with Server(Settings(port=0, api_key=(KEY,))) as server, httpx2.Client() as client:
         call = replace(recorded["models"], response=None, authorised=False)
-        answer = answer_of(call, UpstreamAPI(server.url), client)
+        answer = answer_of(call, UpstreamAddress(server.url), client)
         RecordingFolder(tmp_path).add(replace(call, response=answer))
         RecordingFolder(tmp_path).add(recorded["drawn"])
         arguments = ["drift", str(tmp_path), "--upstream", server.url]
@@ -330,7 +330,7 @@ def test_the_guide_shows_what_the_command_prints(
     server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A server that says it in another sentence is one whose sentence was recorded otherwise."""
-    upstream = UpstreamAPI(url=server.url, key=KEY)
+    upstream = UpstreamAddress(url=server.url, key=KEY)
     bodies = ({"prompt": "A fox"}, {"prompt": "A fox", "n": 0}, {"prompt": "A fox", "size": "x"})
     with httpx2.Client() as client:
         for body in bodies:
@@ -507,7 +507,7 @@ def client() -> Callable[[Answers], httpx2.Client]:
     return lambda answers: httpx2.Client(transport=httpx2.MockTransport(answers))
 
 
-UPSTREAM = UpstreamAPI(url="https://api.example.com", key=KEY)
+UPSTREAM = UpstreamAddress(url="https://api.example.com", key=KEY)
 
 
 @pytest.mark.parametrize(
@@ -598,7 +598,7 @@ def test_the_path_of_a_base_url_is_not_repeated(
         targets.append(request.url.path)
         return httpx2.Response(200, content=b"{}")
 
-    answer_of(REFUSED, UpstreamAPI(base_url), client(answers))
+    answer_of(REFUSED, UpstreamAddress(base_url), client(answers))
     assert targets == [target]
 
 

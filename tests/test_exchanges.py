@@ -38,7 +38,7 @@ from images_emulator.recordings.recording import (
     RecordedResponse,
     Recording,
 )
-from images_emulator.recordings.upstream_api import UpstreamAPI
+from images_emulator.recordings.upstream_address import UpstreamAddress
 
 FOLDER = Path(__file__).parent.parent / "fixtures" / "exchanges"
 RECORDINGS = read_folder(FOLDER)
@@ -97,7 +97,7 @@ def is_answered_so_elsewhere(recording: Recording) -> None:
     """Send the request to the server of REMOTE_BASE_URL. What costs money is sent only where
     REMOTE_COSTS is 1."""
     costs = os.environ.get("REMOTE_COSTS") == "1"
-    upstream = UpstreamAPI(REMOTE_URL, os.environ["REMOTE_API_KEY"])
+    upstream = UpstreamAddress(REMOTE_URL, os.environ["REMOTE_API_KEY"])
     (outcome,) = drift([recording], upstream, costs=costs)
     if outcome.skipped:
         pytest.skip(outcome.skipped)

@@ -29,11 +29,11 @@ from images_emulator.recordings.recording import (
     RecordedResponse,
     Recording,
 )
-from images_emulator.recordings.upstream_api import UpstreamAPI
+from images_emulator.recordings.upstream_address import UpstreamAddress
 from images_emulator.web import picture_downloads, record_proxy, upstream
 from images_emulator.web.picture_downloads import picture_urls
 from images_emulator.web.record_proxy import RecordingResult
-from images_emulator.web.upstream import Upstream
+from images_emulator.web.upstream import UpstreamClient
 from reliability.ports import free_port
 from tests.answers import error_of
 from tests.pictures import half_clear, png
@@ -287,7 +287,7 @@ def test_a_body_is_forwarded_however_it_is_framed(
     ],
 )
 def test_the_path_of_the_upstream_is_not_repeated(base: str, target: str, expected: str) -> None:
-    assert UpstreamAPI(f"http://x{base}").target(target.encode()).decode() == expected
+    assert UpstreamAddress(f"http://x{base}").target(target.encode()).decode() == expected
 
 
 @pytest.mark.parametrize(
@@ -303,7 +303,7 @@ def test_the_path_of_the_upstream_is_not_repeated(base: str, target: str, expect
 )
 def test_the_url_of_an_upstream_that_can_be_none_is_refused(url: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence) as refused:
-        UpstreamAPI(url)
+        UpstreamAddress(url)
     assert not {"pass", "key"} & {*re.split(r"\W", str(refused.value))}
 
 
@@ -873,11 +873,11 @@ async def test_a_public_host_is_connected_to_at_the_address_that_was_looked_up(
 
     monkeypatch.setattr(socket, "getaddrinfo", addresses)
     monkeypatch.setattr(picture_downloads, "getproxies", dict)
-    api = Upstream("http://api.test")
-    await api.close()
-    api.client = httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
-    picture = await picture_downloads.download(f"https://{host}/a%2Fb?sig=a%2B/b", api)
-    await api.close()
+    client = UpstreamClient("http://api.test")
+    await client.close()
+    client.client = httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
+    picture = await picture_downloads.download(f"https://{host}/a%2Fb?sig=a%2B/b", client)
+    await client.close()
     (request,) = requests
     assert (request.url.host, request.url.port) == ("2606:4700::1", 444 if ":" in host else None)
     assert request.extensions["target"] == b"/a%2Fb?sig=a%2B/b"
@@ -895,10 +895,10 @@ async def test_a_host_with_a_private_address_among_others_is_not_asked(
 
     monkeypatch.setattr(socket, "getaddrinfo", addresses)
     monkeypatch.setattr(picture_downloads, "getproxies", dict)
-    api = Upstream("http://api.test")
+    client = UpstreamClient("http://api.test")
     with pytest.raises(picture_downloads.DownloadError, match="private network"):
-        await picture_downloads.download("https://blob.test/x", api)
-    await api.close()
+        await picture_downloads.download("https://blob.test/x", client)
+    await client.close()
 
 
 def test_a_download_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -1094,15 +1094,15 @@ def test_a_body_that_cannot_be_searched_is_not_kept() -> None:
 def test_a_missing_extra_is_told_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "httpx2", None)
     with pytest.raises(ValueError, match=r"^calls of an upstream .* pip install .*\[record\]'$"):
-        Upstream("http://x")
+        UpstreamClient("http://x")
 
 
 async def test_answer_whose_head_cannot_be_passed_on_leaves_no_connection_open(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    api = Upstream(server.base_url)
+    client = UpstreamClient(server.base_url)
     closed = []
-    close = api.library.Response.aclose
+    close = client.library.Response.aclose
 
     async def note(response: httpx2.Response) -> None:
         closed.append(response.status_code)
@@ -1114,7 +1114,7 @@ async def test_answer_whose_head_cannot_be_passed_on_leaves_no_connection_open(
     async def send(message: MutableMapping[str, Any]) -> None:
         raise OSError("the store is away")
 
-    monkeypatch.setattr(api.library.Response, "aclose", note)
+    monkeypatch.setattr(client.library.Response, "aclose", note)
     scope = {
         "method": "GET",
         "raw_path": b"/v1/models",
@@ -1122,12 +1122,12 @@ async def test_answer_whose_head_cannot_be_passed_on_leaves_no_connection_open(
         "headers": [(b"authorization", f"Bearer {KEY}".encode())],
         "state": {},
     }
-    call = api.call(scope)
+    call = client.call(scope)
     with pytest.raises(OSError, match="the store is away"):
         await call.forward(receive, send)
     assert closed == [200]
     call.close()
-    await api.close()
+    await client.close()
 
 
 @pytest.mark.parametrize("coding", ["gzip", "identity", ""])

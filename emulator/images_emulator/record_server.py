@@ -9,7 +9,7 @@ from images_emulator.protocol import CasedProtocol
 from images_emulator.threaded_server import ThreadedServer
 from images_emulator.web.record_proxy import RecordingResult, RecordProxy, SaveRecording
 from images_emulator.web.server_names import ServerNames
-from images_emulator.web.upstream import TIMEOUT_SECONDS, Upstream
+from images_emulator.web.upstream import TIMEOUT_SECONDS, UpstreamClient
 
 
 class RecordServer(ThreadedServer):
@@ -33,9 +33,9 @@ class RecordServer(ThreadedServer):
         timeout: float = TIMEOUT_SECONDS,
         on_result: Callable[[RecordingResult], None] = lambda result: None,
     ) -> None:
-        api = Upstream(upstream, api_key=api_key, timeout=timeout)
+        client = UpstreamClient(upstream, api_key=api_key, timeout=timeout)
         keys, names = ((api_key,), ServerNames(host)) if api_key else ((), None)
-        proxy = RecordProxy(api, save, on_result, keys, names)
+        proxy = RecordProxy(client, save, on_result, keys, names)
         super().__init__(
             lambda on_ready: HTTPServer(
                 proxy, on_ready, protocol=CasedProtocol, date_header=False, on_shutdown=proxy.finish

@@ -79,16 +79,16 @@ def run(
     **flags: Any,
 ) -> int:
     from images_emulator.recordings.drift import drift, needs_key  # noqa: PLC0415
-    from images_emulator.recordings.upstream_api import UpstreamAPI  # noqa: PLC0415
+    from images_emulator.recordings.upstream_address import UpstreamAddress  # noqa: PLC0415
 
     if not timeout > 0 or concurrency < 1:
         raise ValueError("--timeout and --concurrency must be above 0")
     key = upstream_key(read_settings(upstream=upstream, **flags))
-    api = UpstreamAPI(upstream, key or "")
+    address = UpstreamAddress(upstream, key or "")
     recordings = _recordings(folder, only)
     if not key and needs_key(recordings, costs=costs):
         raise ValueError(no_upstream_key(upstream))
-    outcomes = drift(recordings, api, costs=costs, timeout=timeout, concurrency=concurrency)
+    outcomes = drift(recordings, address, costs=costs, timeout=timeout, concurrency=concurrency)
     report = _json_report if format == "json" else _text_report
     return report(outcomes)
 

@@ -32,9 +32,9 @@ from images_emulator.recordings.recording import (
     RecordedResponse,
     Recording,
 )
-from images_emulator.recordings.upstream_api import (
+from images_emulator.recordings.upstream_address import (
     CONNECTION_HEADERS,
-    UpstreamAPI,
+    UpstreamAddress,
     http_client_library,
 )
 
@@ -94,7 +94,7 @@ class DriftResult(Immutable):
 
 def drift(
     recordings: Iterable[Recording],
-    upstream: UpstreamAPI,
+    upstream: UpstreamAddress,
     *,
     costs: bool = False,
     timeout: float = TIMEOUT_SECONDS,
@@ -212,7 +212,7 @@ def _fields(recording: Recording) -> Mapping[str, Any]:
 
 def answer_of(
     recording: Recording,
-    upstream: UpstreamAPI,
+    upstream: UpstreamAddress,
     client: httpx2.Client,
     sleep: Callable[[float], None] = time.sleep,
 ) -> RecordedResponse:

@@ -28,7 +28,7 @@ from images_emulator.state.replay import PendingRecording, Replay
 from images_emulator.web.playback import playback
 from images_emulator.web.record_proxy import RecordingResult, RecordProxy
 from images_emulator.web.server_names import ServerNames
-from images_emulator.web.upstream import Upstream
+from images_emulator.web.upstream import UpstreamClient
 
 logger = logging.getLogger("images_emulator.recordings")
 """The logger that tells what became of each miss."""
@@ -59,7 +59,7 @@ class MissRecorder:
         self._folder = RecordingFolder(Path(settings.replay))
         key = settings.upstream_api_key
         try:
-            self._upstream = Upstream(settings.upstream, api_key=key)
+            self._upstream = UpstreamClient(settings.upstream, api_key=key)
         except ValueError as error:
             raise ValueError(f"upstream: {error}") from None
         self._names = ServerNames(settings.host, settings.public_url)
@@ -81,7 +81,7 @@ class MissRecorder:
     @property
     def host(self) -> str:
         """The host of the upstream."""
-        return self._upstream.api.host
+        return self._upstream.address.host
 
     async def wait_for_recordings(self, group: Hashable, receive: Receive) -> bool:
         """Wait for the recordings that may answer a call of this *group* and are still to be kept:

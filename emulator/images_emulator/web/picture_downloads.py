@@ -18,7 +18,7 @@ from images_emulator.recordings.recording import RecordedDownload, Recording
 if TYPE_CHECKING:
     import httpx2
 
-    from images_emulator.web.upstream import Upstream
+    from images_emulator.web.upstream import UpstreamClient
 
 MAX_DOWNLOADS: Final = 16
 """The most pictures of one answer that are downloaded; the API makes 10 at most."""
@@ -56,7 +56,7 @@ def picture_urls(recording: Recording) -> Sequence[str]:
     return [*dict.fromkeys(url for url in urls if isinstance(url, str))][:MAX_DOWNLOADS]
 
 
-async def download(url: str, upstream: Upstream) -> RecordedDownload:
+async def download(url: str, upstream: UpstreamClient) -> RecordedDownload:
     """The bytes at *url*, without redirects and with at most `IMAGE_BYTES_LIMIT` bytes. Raises
     DownloadError.
 
@@ -76,7 +76,7 @@ async def download(url: str, upstream: Upstream) -> RecordedDownload:
     library = upstream.library
     address = origin
     extensions: dict[str, bytes | str] = {"target": target}
-    if origin != upstream.api.origin:
+    if origin != upstream.address.origin:
         if parts.scheme != "https" or parts.username is not None:
             raise DownloadError("is neither by TLS nor at the upstream")
         if not _goes_through_proxy(host):

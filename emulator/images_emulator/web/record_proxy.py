@@ -23,7 +23,7 @@ from images_emulator.recordings.redaction import Redactor
 from images_emulator.threads import DaemonThreadPool
 from images_emulator.web.picture_downloads import DownloadError, download, picture_urls
 from images_emulator.web.server_names import ServerNames
-from images_emulator.web.upstream import ForwardedCall, Upstream, error_messages
+from images_emulator.web.upstream import ForwardedCall, UpstreamClient, error_messages
 
 DOWNLOADS_GRACE_SECONDS: Final = 5.0
 """Seconds that downloads of pictures get to finish when the server stops."""
@@ -61,7 +61,7 @@ class RecordProxy:
 
     def __init__(
         self,
-        upstream: Upstream,
+        upstream: UpstreamClient,
         save: SaveRecording,
         on_result: Callable[[RecordingResult], None] = lambda result: None,
         keys: tuple[str, ...] = (),

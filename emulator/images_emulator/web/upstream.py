@@ -30,9 +30,9 @@ from images_emulator.recordings.recording import (
     Recording,
 )
 from images_emulator.recordings.spool import Spool
-from images_emulator.recordings.upstream_api import (
+from images_emulator.recordings.upstream_address import (
     CONNECTION_HEADERS,
-    UpstreamAPI,
+    UpstreamAddress,
     http_client_library,
 )
 
@@ -53,9 +53,9 @@ CasedHeaders = Iterable[tuple[bytes, bytes]]
 `protocol.CasedProtocol`. Elsewhere names are in lower case (`exchange.request_head.RawHeaders`)."""
 
 
-class Upstream:
-    """The server of the API at *url*, which may end in `/v1`. An *api_key* replaces the key of each
-    call. An answer fails when nothing of it arrives for *timeout* seconds.
+class UpstreamClient:
+    """Forwards calls to the server of the API at *url*, which may end in `/v1`. An *api_key*
+    replaces the key of each call. An answer fails when nothing of it arrives for *timeout* seconds.
 
     Raises ValueError for a text that is no URL of a server, and where no HTTP client is installed.
     It may be used on one event loop only.
@@ -64,7 +64,7 @@ class Upstream:
     def __init__(
         self, url: str, *, api_key: str | None = None, timeout: float = TIMEOUT_SECONDS
     ) -> None:
-        self.api = UpstreamAPI(url, api_key or "")
+        self.address = UpstreamAddress(url, api_key or "")
         self.timeout = timeout
         self.library = http_client_library()
         # No connections are kept. A kept one may turn out to be closed just when a call is sent,
@@ -87,19 +87,19 @@ class Upstream:
         answer, so that people can read what is recorded."""
         pairs = [*headers]
         names = {name.lower() for name, _ in pairs}
-        sent = [(b"Host", self.api.host.encode())]
+        sent = [(b"Host", self.address.host.encode())]
         sent += _end_to_end(pairs, excluded=CONNECTION_HEADERS)
         if b"accept-encoding" in names:
             sent.append((b"Accept-Encoding", b"identity"))
         if b"transfer-encoding" in names:
             sent.append((b"Transfer-Encoding", b"chunked"))
-        return self._with_key(sent, target) if self.api.key else sent
+        return self._with_key(sent, target) if self.address.key else sent
 
     def _with_key(
         self, headers: list[tuple[bytes, bytes]], target: bytes
     ) -> list[tuple[bytes, bytes]]:
         values = {
-            name.encode(): value.encode() for name, value in key_headers(self.api.key).items()
+            name.encode(): value.encode() for name, value in key_headers(self.address.key).items()
         }
         replaced = [(name, values.get(name.lower(), value)) for name, value in headers]
         if not {name.lower() for name, _ in headers} & values.keys():
@@ -112,7 +112,7 @@ class ForwardedCall:
     """One call that is forwarded to *upstream*, and its answer. `forward` is awaited once, and then
     `recording` has the request and the answer."""
 
-    def __init__(self, upstream: Upstream, scope: Scope) -> None:
+    def __init__(self, upstream: UpstreamClient, scope: Scope) -> None:
         self._upstream = upstream
         self._scope = scope
         self._arrived = datetime.now(UTC)
@@ -179,10 +179,10 @@ class ForwardedCall:
 
         request: httpx2.Request = library.Request(
             self._scope["method"],
-            upstream.api.origin,
+            upstream.address.origin,
             headers=headers,
             stream=_stream(library, chunks),
-            extensions={"target": upstream.api.target(self._target), "trace": trace},
+            extensions={"target": upstream.address.target(self._target), "trace": trace},
         )
         return request
 
@@ -270,7 +270,7 @@ class ForwardedCall:
 
     async def _refuse(self, problem: str, reason: str, send: Send) -> None:
         error = emulator_errors.upstream_failed(
-            url=self._upstream.api.base_url, problem=problem, reason=reason.rstrip(".")
+            url=self._upstream.address.base_url, problem=problem, reason=reason.rstrip(".")
         )
         self._error = str(error)
         self.status = error.newest.status
@@ -326,7 +326,7 @@ class ForwardedCall:
             request=request,
             response=response,
             error=self._error,
-            source=self._upstream.api.base_url,
+            source=self._upstream.address.base_url,
             recorded_at=self._arrived,
         )
 

@@ -1,4 +1,5 @@
-"""The API at an upstream: its URL, the targets of calls to it, and the key that the calls carry."""
+"""The address of an upstream: the URL of its API, the targets of calls to it, and the key that the
+calls carry."""
 
 from __future__ import annotations
 
@@ -19,8 +20,9 @@ _AZURE_BASE: Final = re.compile(rb"(/openai)?(/v1)?$")
 """The end of a base path that is removed before a path of Azure is added."""
 
 
-class UpstreamAPI(Immutable):
-    """The API at *url*. The URL has the form of a client's base URL: it may end in `/v1`.
+class UpstreamAddress(Immutable):
+    """The address of the API at *url*. The URL has the form of a client's base URL: it may end in
+    `/v1`.
 
     Raises ValueError for a URL that cannot be one.
     """
