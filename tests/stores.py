@@ -18,10 +18,10 @@ from images_emulator.exchange.exchange_packing import CompletionPacker, pack_arr
 from images_emulator.state.memory_store import MemoryStore
 from images_emulator.state.store import (
     Buckets,
+    ClaimCount,
     ClaimOutcome,
     Codec,
     ContainerSize,
-    Count,
     Counters,
     Log,
     LogCodec,
@@ -329,7 +329,7 @@ class _SlowCounters:
             raise StaleRegistersError  # for all that this class knows
         return await self._counters.claim(sent, asked, pending_take=pending_take)
 
-    async def counts(self, keys: Sequence[str]) -> list[Count]:
+    async def counts(self, keys: Sequence[str]) -> list[ClaimCount]:
         await _journey()
         return await self._counters.counts(keys)
 

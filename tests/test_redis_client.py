@@ -16,7 +16,7 @@ from images_emulator.state.event_loop_thread import EventLoopThread
 from images_emulator.state.steps import ScenarioStep
 from images_emulator.state.store import (
     NUMBER_CODEC,
-    Count,
+    ClaimCount,
     LogCodec,
     StoreAway,
     StoreBack,
@@ -59,7 +59,7 @@ def redis() -> Iterator[RedisServer]:
     redis.close()
 
 
-async def ask(store: RedisStore) -> list[Count]:
+async def ask(store: RedisStore) -> list[ClaimCount]:
     return await store.counters("x").counts(["a"])
 
 
@@ -77,14 +77,14 @@ def test_work_that_is_handed_over_during_a_close_is_done(
         return submit(thread, work)
 
     monkeypatch.setattr(EventLoopThread, "submit", submit_during_close)
-    assert redis_store.run(ask(redis_store)) == [Count()]
+    assert redis_store.run(ask(redis_store)) == [ClaimCount()]
     closing.join()
 
 
 def test_a_close_waits_for_the_work_of_other_threads(redis_store: RedisStore) -> None:
     is_asking, may_go_on = threading.Event(), threading.Event()
 
-    async def work() -> list[Count]:
+    async def work() -> list[ClaimCount]:
         is_asking.set()
         await asyncio.to_thread(may_go_on.wait)
         await asyncio.sleep(0.01)  # the loop is ending
@@ -96,14 +96,14 @@ def test_a_close_waits_for_the_work_of_other_threads(redis_store: RedisStore) ->
         closing = pool.submit(redis_store.close)
         until(lambda: redis_store.client._thread is None)
         may_go_on.set()
-        assert asking.result() == [Count()]
+        assert asking.result() == [ClaimCount()]
         closing.result()
 
 
 def test_work_after_a_close_is_done_by_another_thread(redis_store: RedisStore) -> None:
     before = {*threading.enumerate()}
     for _ in range(2):
-        assert redis_store.run(ask(redis_store)) == [Count()]
+        assert redis_store.run(ask(redis_store)) == [ClaimCount()]
         redis_store.close()
     assert {*threading.enumerate()} <= before
 
@@ -120,7 +120,7 @@ def test_an_outage_that_an_event_loop_met_just_before_its_end_ends_all_the_same(
     with pytest.raises(APIError):
         asyncio.run(ask(store))
     redis.start()
-    assert store.run(ask(store)) == [Count()]
+    assert store.run(ask(store)) == [ClaimCount()]
     until(lambda: len(events) == 2)
     assert [type(event) for event in events] == [StoreAway, StoreBack]
     client.close()
@@ -221,7 +221,7 @@ async def test_claims_without_a_reply_are_all_revoked_by_one_task(redis_store: R
     counters = redis_store.counters("steps")
     step = ScenarioStep(parse_step({"fault": "timeout", "times": 30}), "step", "a")
     await cancel_and_revoke(counters.claim([step]) for _ in range(20))
-    assert await counters.counts(["a"]) == [Count()]
+    assert await counters.counts(["a"]) == [ClaimCount()]
     # The next one has a task again.
     claim = asyncio.ensure_future(counters.claim([step]))
     await asyncio.sleep(0)
@@ -249,7 +249,7 @@ async def test_a_revival_that_fails_is_done_when_redis_replies_again(
     ]
     await cancel_and_revoke(counters.claim([step]) for step in steps)
     assert calls == [*["a"] * failures, "a", "b"]
-    assert await counters.counts(["a", "b"]) == [Count(), Count()]
+    assert await counters.counts(["a", "b"]) == [ClaimCount(), ClaimCount()]
     await redis_store.disconnect()
 
 
@@ -264,7 +264,7 @@ async def test_a_revival_that_cannot_be_done_is_logged_and_given_up(
         ScenarioStep(parse_step({"fault": "timeout", "times": 1}), "step", key) for key in "ab"
     ]
     await cancel_and_revoke(counters.claim([step]) for step in steps)
-    assert (await counters.claim(steps[:1])).granted == (steps[0], Count(1, 1))
+    assert (await counters.claim(steps[:1])).granted == (steps[0], ClaimCount(1, 1))
     assert len(caplog.records) == 2
     assert "no step has the key b" in caplog.text
     await redis_store.disconnect()
@@ -291,6 +291,6 @@ async def test_a_claim_does_a_revival_that_its_task_has_left(redis_store: RedisS
     assert isinstance(counters, RedisCounters)
     counters._to_revive = ["a"]
     step = ScenarioStep(parse_step({"fault": "timeout", "times": 1}), "step", "b")
-    assert (await counters.claim([step])).granted == (step, Count(1, 1))
+    assert (await counters.claim([step])).granted == (step, ClaimCount(1, 1))
     assert revived == ["a"]
     await redis_store.disconnect()

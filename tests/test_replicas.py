@@ -40,9 +40,9 @@ from images_emulator.state.scenario import Scenario
 from images_emulator.state.steps import MatchInput, ScenarioStep
 from images_emulator.state.store import (
     NUMBER_CODEC,
+    ClaimCount,
     ClaimOutcome,
     Codec,
-    Count,
     Log,
     LogCodec,
     Packed,
@@ -449,7 +449,7 @@ async def test_a_claim_is_refused_where_another_process_has_changed_a_register()
     assert registers[0].value == 0
     assert await log_of(one).append("key", 1, 1) == 1  # which refreshes, too
     assert registers[0].value == 1
-    assert (await counters.claim([step], if_fresh=lambda: True)).granted == (step, Count(2, 2))
+    assert (await counters.claim([step], if_fresh=lambda: True)).granted == (step, ClaimCount(2, 2))
     for store in (one, other):
         await store.disconnect()
         await asyncio.to_thread(store.close)
@@ -552,11 +552,11 @@ async def test_a_claim_that_a_cluster_sends_again_counts_once_and_has_its_outcom
         for key, fields in (("a", {"after": 3}), ("b", {"times": times}))
     )
     claims = [await counters.claim([late, step], ["c"]) for _ in range(2)]
-    assert claims == 2 * [ClaimOutcome((step, Count(1, 1)))]
-    assert await counters.counts("ab") == [Count(1), Count(1, 1)]
+    assert claims == 2 * [ClaimOutcome((step, ClaimCount(1, 1)))]
+    assert await counters.counts("ab") == [ClaimCount(1), ClaimCount(1, 1)]
     claims = [await counters.claim([late], ["b", "c"]) for _ in range(2)]
-    assert claims == 2 * [ClaimOutcome(None, [Count(1, 1), Count()])]
-    assert await counters.counts("ab") == [Count(2), Count(1, 1)]
+    assert claims == 2 * [ClaimOutcome(None, [ClaimCount(1, 1), ClaimCount()])]
+    assert await counters.counts("ab") == [ClaimCount(2), ClaimCount(1, 1)]
     await store.disconnect()
 
 
@@ -602,23 +602,23 @@ async def test_revoking_a_claim_whose_count_was_dropped_lowers_no_other(
         ScenarioStep(parse_step({"fault": "timeout", "after": after}), "step", key)
         for key, after in (("a", 1), ("b", 0), ("c", 0), ("c", 9))
     )
-    assert (await counters.claim([first, second])).granted == (second, Count(1, 1))
-    assert (await counters.claim([first])).granted == (first, Count(2, 1))
-    assert (await counters.claim([third])).granted == (third, Count(1, 1))
-    assert await counters.counts("abc") == [Count(2, 1), Count(), Count(1, 1)]
+    assert (await counters.claim([first, second])).granted == (second, ClaimCount(1, 1))
+    assert (await counters.claim([first])).granted == (first, ClaimCount(2, 1))
+    assert (await counters.claim([third])).granted == (third, ClaimCount(1, 1))
+    assert await counters.counts("abc") == [ClaimCount(2, 1), ClaimCount(), ClaimCount(1, 1)]
     counters._to_revoke = ["1"]
     await counters._revoke()
-    assert await counters.counts("abc") == [Count(1, 1), Count(), Count(1, 1)]
+    assert await counters.counts("abc") == [ClaimCount(1, 1), ClaimCount(), ClaimCount(1, 1)]
     assert revoked == ["b"]
     await counters.claim([third])
     # It begins anew.
     await counters.claim([second])
     await counters.claim([first])
     await counters.claim([late])
-    assert await counters.counts("c") == [Count(1, 0)]
+    assert await counters.counts("c") == [ClaimCount(1, 0)]
     counters._to_revoke = ["3", "4"]
     await counters._revoke()
-    assert await counters.counts("c") == [Count()]
+    assert await counters.counts("c") == [ClaimCount()]
     await store.disconnect()
 
 
@@ -1227,7 +1227,7 @@ async def test_a_step_that_was_over_is_met_again_by_the_grant_that_was_revoked(
     await asyncio.sleep(0)  # it waits to be sent
     lost.cancel()
     (step,) = (await asyncio.to_thread(other.as_json))["steps"]
-    while await stores[1].counters("scenario").counts([step["id"]]) != [Count(1, 1)]:
+    while await stores[1].counters("scenario").counts([step["id"]]) != [ClaimCount(1, 1)]:
         pass
     assert (await other.claim_fault(CALL))[0]
     await stores[1].counters("x").counts(["any"])  # takes the removal of the step along
@@ -1274,7 +1274,7 @@ async def test_entry_that_redis_gets_late_is_not_amended_before_it_is_there(
     redis_server.kill()
     await log.append("a", 1, 10)
     redis_server.start()
-    assert await counters.counts(["a"]) == [Count()]
+    assert await counters.counts(["a"]) == [ClaimCount()]
 
     call, began, may_have_fault = lone_store.client.call, asyncio.Event(), asyncio.Event()
 
@@ -1654,7 +1654,7 @@ async def test_entries_that_redis_gets_late_come_in_order_from_several_event_loo
         await log.append(str(number), number, 1)
         await log.amend(str(number), -number, 1, detachable=False)
     redis_server.start()
-    assert await lone_store.counters("x").counts(["a"]) == [Count()]
+    assert await lone_store.counters("x").counts(["a"]) == [ClaimCount()]
     readers = [asyncio.to_thread(lambda: lone_store.run(log.newest(100))) for _ in range(4)]
     found = await asyncio.gather(*readers, log.all(), log.all())
     assert found == [[-number for number in range(50)]] * 6
@@ -1717,7 +1717,7 @@ async def test_one_operation_asks_as_long_as_the_url_lets_it_wait_and_others_fai
         await counters.counts(["a"])
     assert not asking.done()
     redis_server.resume()
-    assert await asking == [Count()]
+    assert await asking == [ClaimCount()]
     await store.disconnect()
     store.close()
 
@@ -1755,7 +1755,7 @@ def test_store_that_is_garbage_leaves_no_thread() -> None:
 
     before = {*threading.enumerate()}
     store = RedisStore(shared_redis().url, new_store_name())
-    assert store.run(store.counters("x").counts(["a"])) == [Count()]
+    assert store.run(store.counters("x").counts(["a"])) == [ClaimCount()]
     (thread,) = {*threading.enumerate()} - before
     del store
     gc.collect()
@@ -1861,7 +1861,7 @@ async def test_a_sentinel_that_does_not_reply_is_not_waited_for(
         with socket.create_server(("127.0.0.1", 0)) as silent:
             hosts = f"127.0.0.1:{silent.getsockname()[1]},127.0.0.1:{sentinel_port}"
             store = RedisStore(f"redis+sentinel://{hosts}/images/0")
-            assert await store.counters("x").counts(["a"]) == [Count()]
+            assert await store.counters("x").counts(["a"]) == [ClaimCount()]
             await store.disconnect()
     finally:
         sentinel.close()

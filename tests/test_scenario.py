@@ -24,7 +24,7 @@ from images_emulator.scenarios import ready_scenarios
 from images_emulator.state.memory_store import MemoryStore
 from images_emulator.state.scenario import MAX_CACHED_SCANS, MAX_NEAR_MISSES, Scenario
 from images_emulator.state.steps import MAX_SPENT_STEPS, MatchInput, ScenarioStep
-from images_emulator.state.store import Count
+from images_emulator.state.store import ClaimCount
 from images_emulator.step_documents.scenario_document import read_scenario
 from tests.answers import error_of, messages_for
 from tests.conftest import KEY
@@ -327,9 +327,9 @@ def test_another_scenario_counts_anew() -> None:
     assert meets(scenario) == ["timeout"]
     keys = [step.key for step in scenario._steps.value.planned]
     counters = store.counters("scenario")
-    assert store.run(counters.counts(keys)) == [Count(1, 1)]
+    assert store.run(counters.counts(keys)) == [ClaimCount(1, 1)]
     scenario.reset()
-    assert store.run(counters.counts(keys)) == [Count()]
+    assert store.run(counters.counts(keys)) == [ClaimCount()]
 
 
 def test_long_prompts_and_keys_are_not_remembered() -> None:

@@ -37,10 +37,10 @@ from images_emulator.state.hosted_picture import HostedPicture
 from images_emulator.state.memory_store import MemoryStore
 from images_emulator.state.steps import ScenarioStep, Steps
 from images_emulator.state.store import (
+    ClaimCount,
     ClaimOutcome,
     Codec,
     ContainerSize,
-    Count,
     Log,
     LogCodec,
     Packed,
@@ -184,10 +184,10 @@ async def test_a_quota_grants_so_many_claims_after_the_first_ones(store: Store) 
     counters = store.counters("steps")
     quota = Limits(after=1, times=2)
     granted = [(await counters.claim([quota])).granted for _ in range(5)]
-    assert granted == [None, (quota, Count(2, 1)), (quota, Count(3, 2)), None, None]
-    assert await counters.counts(["a", "b"]) == [Count(3, 2), Count()]
+    assert granted == [None, (quota, ClaimCount(2, 1)), (quota, ClaimCount(3, 2)), None, None]
+    assert await counters.counts(["a", "b"]) == [ClaimCount(3, 2), ClaimCount()]
     await counters.clear()
-    assert await counters.counts(["a"]) == [Count()]
+    assert await counters.counts(["a"]) == [ClaimCount()]
 
 
 async def test_the_first_quota_that_grants_a_claim_ends_it(store: Store) -> None:
@@ -195,7 +195,11 @@ async def test_the_first_quota_that_grants_a_claim_ends_it(store: Store) -> None
     quotas = [Limits("a", after=1), Limits("b"), Limits("c")]
     claims = [(await counters.claim(quotas)).granted for _ in range(2)]
     assert [claim and claim[0].key for claim in claims] == ["b", "a"]
-    assert await counters.counts(["a", "b", "c"]) == [Count(2, 1), Count(1, 1), Count()]
+    assert await counters.counts(["a", "b", "c"]) == [
+        ClaimCount(2, 1),
+        ClaimCount(1, 1),
+        ClaimCount(),
+    ]
 
 
 @pytest.mark.slow
@@ -223,11 +227,11 @@ def test_a_quota_grants_no_more_claims_than_its_times_among_threads(store: Store
 async def test_a_claim_that_nothing_grants_has_the_counts_that_are_asked_for(store: Store) -> None:
     counters = store.counters("steps")
     quotas = [Limits("a", after=1), Limits("b", times=1)]
-    assert await counters.claim(quotas, ["b", "c"]) == ClaimOutcome((quotas[1], Count(1, 1)))
+    assert await counters.claim(quotas, ["b", "c"]) == ClaimOutcome((quotas[1], ClaimCount(1, 1)))
     assert await counters.claim(quotas[1:], ["b", "c"]) == ClaimOutcome(
-        None, [Count(1, 1), Count()]
+        None, [ClaimCount(1, 1), ClaimCount()]
     )
-    assert await counters.claim([], ["a"]) == ClaimOutcome(None, [Count(1)])
+    assert await counters.claim([], ["a"]) == ClaimOutcome(None, [ClaimCount(1)])
     assert await counters.claim([]) == ClaimOutcome(None, [])
 
 
@@ -236,14 +240,14 @@ async def test_a_claim_is_made_only_where_the_bucket_grants_its_tokens(store: St
     quota, pending_take = Limits("a", times=5), PendingTake(buckets, "key", 2, 3, 60, NOW)
     granted = TakeOutcome(granted=True, used=2)
     assert await counters.claim([quota], pending_take=pending_take) == ClaimOutcome(
-        (quota, Count(1, 1)), (), granted
+        (quota, ClaimCount(1, 1)), (), granted
     )
     refused = await counters.claim([quota], ["a"], pending_take=pending_take)
     assert (refused.granted, refused.take) == (
         None,
         TakeOutcome(granted=False, used=2, wait_ms=20_000),
     )
-    assert await counters.counts(["a"]) == [Count(1, 1)]
+    assert await counters.counts(["a"]) == [ClaimCount(1, 1)]
     alone: ClaimOutcome[Limits] = await counters.claim(
         [], pending_take=pending_take._replace(amount=1)
     )
@@ -257,7 +261,7 @@ async def test_a_claim_is_not_made_where_the_values_it_follows_have_changed(stor
     counters, quota = store.counters("steps"), Limits("a")
     with pytest.raises(StaleRegistersError):
         await counters.claim([quota], if_fresh=lambda: False)
-    assert await counters.counts(["a"]) == [Count()]
+    assert await counters.counts(["a"]) == [ClaimCount()]
 
 
 async def test_counts_in_memory_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,7 +269,7 @@ async def test_counts_in_memory_are_bounded(monkeypatch: pytest.MonkeyPatch) -> 
     counters = MemoryStore().counters("steps")
     for key in "abac":
         await counters.claim([Limits(key)])
-    assert await counters.counts("abc") == [Count(2, 2), Count(), Count(1, 1)]
+    assert await counters.counts("abc") == [ClaimCount(2, 2), ClaimCount(), ClaimCount(1, 1)]
 
 
 # --- token buckets

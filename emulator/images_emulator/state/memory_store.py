@@ -13,10 +13,10 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 from images_emulator.state.store import (
     MAX_COUNTS,
     Buckets,
+    ClaimCount,
     ClaimOutcome,
     Codec,
     ContainerSize,
-    Count,
     Counters,
     Log,
     LogCodec,
@@ -138,7 +138,7 @@ class MemoryCounters:
     """`Counters` of one process."""
 
     def __init__(self) -> None:
-        self._counts: OrderedDict[str, Count] = OrderedDict()
+        self._counts: OrderedDict[str, ClaimCount] = OrderedDict()
         self._lock = Lock()
 
     async def claim(
@@ -156,8 +156,8 @@ class MemoryCounters:
             return ClaimOutcome(None, (), take)
         with self._lock:
             for quota in quotas:
-                before = self._counts.get(quota.key, Count())
-                count = before.claim(quota)
+                before = self._counts.get(quota.key, ClaimCount())
+                count = before.with_claim(quota)
                 if count is before:
                     continue
                 self._counts[quota.key] = count
@@ -166,11 +166,13 @@ class MemoryCounters:
                     self._counts.popitem(last=False)
                 if count.grants > before.grants:
                     return ClaimOutcome((quota, count), (), take)
-            return ClaimOutcome(None, [self._counts.get(key, Count()) for key in count_keys], take)
+            return ClaimOutcome(
+                None, [self._counts.get(key, ClaimCount()) for key in count_keys], take
+            )
 
-    async def counts(self, keys: Sequence[str]) -> list[Count]:
+    async def counts(self, keys: Sequence[str]) -> list[ClaimCount]:
         with self._lock:
-            return [self._counts.get(key, Count()) for key in keys]
+            return [self._counts.get(key, ClaimCount()) for key in keys]
 
     async def clear(self) -> None:
         with self._lock:

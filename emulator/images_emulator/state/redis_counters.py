@@ -17,8 +17,8 @@ from images_emulator.state.redis_client import RETRY_SECONDS, RedisClient, Refus
 from images_emulator.state.redis_container import RedisContainer
 from images_emulator.state.store import (
     MAX_COUNTS,
+    ClaimCount,
     ClaimOutcome,
-    Count,
     PendingTake,
     Q,
     Quota,
@@ -65,13 +65,13 @@ class RedisCounters(RedisContainer):
         to be done."""
         self._revocation: asyncio.Task[None] | None = None
         """The task that revokes these claims and revives these quotas when Redis replies again."""
-        self._known: dict[str, Count] = {}
+        self._known: dict[str, ClaimCount] = {}
         """The last counts in replies, by their keys."""
         self._lock = Lock()
         """Held while the known counts, the claims to be revoked and the quotas to be revived are
         changed."""
 
-    def known(self) -> list[tuple[str, Count]]:
+    def known(self) -> list[tuple[str, ClaimCount]]:
         """The counts that this process knows, by the keys of their quotas."""
         with self._lock:
             return [*self._known.items()]
@@ -187,7 +187,7 @@ class RedisCounters(RedisContainer):
             except APIError:
                 await asyncio.sleep(RETRY_SECONDS)
 
-    async def counts(self, keys: Sequence[str]) -> list[Count]:
+    async def counts(self, keys: Sequence[str]) -> list[ClaimCount]:
         if not keys:
             return []
         counts = _counts(await self._call(scripts.COUNTS, self._keys, *keys))
@@ -199,7 +199,7 @@ class RedisCounters(RedisContainer):
         with self._lock:
             self._known.clear()
 
-    def _note(self, keys: Sequence[str], counts: Sequence[Count]) -> None:
+    def _note(self, keys: Sequence[str], counts: Sequence[ClaimCount]) -> None:
         """Keep the *counts* of the first *keys*, unless a later reply came first."""
         with self._lock:
             known = self._known
@@ -211,7 +211,7 @@ class RedisCounters(RedisContainer):
                 del known[next(iter(known))]
 
 
-_NONE: Final = Count()
+_NONE: Final = ClaimCount()
 """The count of a quota without claims."""
 
 _STALE: Final = -2
@@ -230,5 +230,5 @@ def _arguments(
     return arguments
 
 
-def _counts(texts: Sequence[bytes | None]) -> list[Count]:
-    return [Count(*map(int, text.split())) if text else Count() for text in texts]
+def _counts(texts: Sequence[bytes | None]) -> list[ClaimCount]:
+    return [ClaimCount(*map(int, text.split())) if text else ClaimCount() for text in texts]

@@ -414,8 +414,9 @@ CLAIM: Final = _script(
     keys=COUNTERS_KEYS,
     arguments=("seconds",),
 )
-"""Makes a claim on one quota after the other, until one grants it. See `store.Count.claim` and
-`store.is_lucky`. Arguments: the seconds to live, then the arguments of the claim:
+"""Makes a claim on one quota after the other, until one grants it. See
+`store.ClaimCount.with_claim` and `store.is_lucky`. Arguments: the seconds to live, then the
+arguments of the claim:
 
 - the most counts to keep, the id of the claim, the most ids to keep;
 - the number of counts that are asked for, and their keys;

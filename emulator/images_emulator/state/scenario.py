@@ -24,7 +24,7 @@ from images_emulator.state.steps import (
     Steps,
     name_of_step,
 )
-from images_emulator.state.store import Count, StaleRegistersError, Store, is_spent
+from images_emulator.state.store import ClaimCount, StaleRegistersError, Store, is_spent
 
 if TYPE_CHECKING:
     from images_emulator.faults.base import BaseFault
@@ -262,7 +262,7 @@ class Scenario:
         values: MatchInput,
         admission: Admission | None = None,
         if_fresh: Callable[[], bool] | None = None,
-    ) -> tuple[tuple[ScenarioStep, Count] | None, list[NearMiss]]:
+    ) -> tuple[tuple[ScenarioStep, ClaimCount] | None, list[NearMiss]]:
         """Claim the step that a call meets, and count it. Returns the step with its count; or None,
         and the near misses. With *admission*, only an admitted call meets one. Raises APIError
         where the call is not admitted, or the store is away."""
@@ -435,7 +435,7 @@ class Scenario:
             if step.is_unmet(count) and not step.is_answer_for_any_number
         ]
 
-    def _steps_with_counts(self) -> list[tuple[ScenarioStep, Count]]:
+    def _steps_with_counts(self) -> list[tuple[ScenarioStep, ClaimCount]]:
         """The steps with their counts."""
         steps = self._steps.value.listed()
         counts = self._store.run(self._counters.counts([step.key for step in steps]))

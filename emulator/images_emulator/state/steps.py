@@ -18,7 +18,7 @@ from images_emulator.exchange.field_path import WILDCARDS, FieldPath, is_found, 
 from images_emulator.exchange.near_miss import NearMiss, NearMissKind
 from images_emulator.exchange.prompts import MAX_SEARCH_SECONDS, PromptPattern
 from images_emulator.immutable import Immutable
-from images_emulator.state.store import Codec, Count, Packed, is_spent
+from images_emulator.state.store import ClaimCount, Codec, Packed, is_spent
 
 if TYPE_CHECKING:
     from images_emulator.step_documents.scenario_document import StepDocument
@@ -188,13 +188,15 @@ class ScenarioStep:
                 return self._difference_sentence(name, values)
         return None
 
-    def near_miss(self, values: MatchInput, count: Count) -> NearMiss:
+    def near_miss(self, values: MatchInput, count: ClaimCount) -> NearMiss:
         """The reason why a call of these *values* did not meet the step."""
         spent = is_spent(self, count)
         kind, reason = self._reason(values, count, spent=spent)
         return NearMiss(self.key, self.name, self.document.label, kind, reason, spent)
 
-    def _reason(self, values: MatchInput, count: Count, *, spent: bool) -> tuple[NearMissKind, str]:
+    def _reason(
+        self, values: MatchInput, count: ClaimCount, *, spent: bool
+    ) -> tuple[NearMissKind, str]:
         if values.is_download and not self._may_meet_downloads:
             return "target", "has no path, which is what a step for downloads needs"
         if not (values.is_download or self._may_meet_calls):
@@ -252,7 +254,7 @@ class ScenarioStep:
         is_of_folder = not (self.is_injected or _OF_DOCUMENT.fullmatch(self.name))
         return is_of_folder and self.answer is not None and self.times is None
 
-    def is_unmet(self, count: Count) -> bool:
+    def is_unmet(self, count: ClaimCount) -> bool:
         """Whether the step still waits for a call: its first call, or as many as its `times`."""
         return count.grants < (self.times or 1)
 
@@ -263,7 +265,7 @@ class ScenarioStep:
             match["api_key"] = mask_key(key)
         return match
 
-    def as_json(self, count: Count) -> dict[str, Any]:
+    def as_json(self, count: ClaimCount) -> dict[str, Any]:
         """The step as the admin API shows it: its id and its names, its settings, how many calls
         have met it, and whether it is spent. The API key in its `match` is redacted."""
         document = self.document

@@ -228,22 +228,22 @@ MAX_COUNTS: Final = 100_000
 are zero again."""
 
 
-class Count(NamedTuple):
+class ClaimCount(NamedTuple):
     """The claims on one counter, and how many of them were granted."""
 
     claims: int = 0
     grants: int = 0
 
-    def claim(self, quota: Quota) -> Count:
+    def with_claim(self, quota: Quota) -> ClaimCount:
         """The count after one more claim. A claim on a spent quota does not count."""
         if is_spent(quota, self):
             return self
         number = self.claims + 1 - quota.after
         granted = number > 0 and is_lucky(quota, number)
-        return Count(self.claims + 1, self.grants + granted)
+        return ClaimCount(self.claims + 1, self.grants + granted)
 
 
-def is_spent(quota: Quota, count: Count) -> bool:
+def is_spent(quota: Quota, count: ClaimCount) -> bool:
     """Whether no further claim is granted."""
     return quota.times is not None and count.grants >= quota.times
 
@@ -264,8 +264,8 @@ class ClaimOutcome(NamedTuple, Generic[Q]):
     is the outcome at the bucket, if the claim had a `PendingTake`. Where the bucket refuses, no
     quota is claimed."""
 
-    granted: tuple[Q, Count] | None
-    counts: Sequence[Count] = ()
+    granted: tuple[Q, ClaimCount] | None
+    counts: Sequence[ClaimCount] = ()
     take: TakeOutcome | None = None
 
 
@@ -299,7 +299,7 @@ class Counters(Protocol):
         """
         ...
 
-    async def counts(self, keys: Sequence[str]) -> list[Count]:
+    async def counts(self, keys: Sequence[str]) -> list[ClaimCount]:
         """The counts of these quotas."""
         ...
 
