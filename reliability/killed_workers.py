@@ -114,7 +114,7 @@ async def run(
             os.kill(killed, signal.SIGKILL)
             await _replacement(supervisor, killed, workers)
         await calls
-        count = await journal.count()
+        count = await journal.arrived_count()
         if count < result.checked:
             result.mistakes.append(f"the journal counts {count} calls of {result.checked}")
         await store.disconnect()

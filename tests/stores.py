@@ -282,9 +282,9 @@ class _JSONLog(Generic[T]):
         text = await self._log.get(key)
         return None if text is None else self._read(text)
 
-    async def newest(self, number: int) -> list[T]:
+    async def newest(self, max_count: int) -> list[T]:
         await _journey()
-        return [self._read(text) for text in await self._log.newest(number)]
+        return [self._read(text) for text in await self._log.newest(max_count)]
 
     async def all(self) -> list[T]:
         await _journey()
@@ -295,9 +295,9 @@ class _JSONLog(Generic[T]):
         texts = [_Text(text.json, b"") for text in await self._log.all()]
         return [self._read(text) for text in texts]
 
-    async def count(self) -> int:
+    async def added_count(self) -> int:
         await _journey()
-        return await self._log.count()
+        return await self._log.added_count()
 
     async def size(self) -> ContainerSize:
         await _journey()

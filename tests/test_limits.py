@@ -311,7 +311,7 @@ def test_a_connection_on_which_a_byte_comes_now_and_then_is_not_idle() -> None:
             connection.sendall(bytes([byte]))
             until(lambda: protocol._framing_bytes == count)  # noqa: B023
             for _ in range(25):  # seconds
-                protocol.check_idle()
+                protocol.end_if_idle()
         connection.sendall(call[20:])
         answer = b"".join(iter(lambda: connection.recv(65_536), b""))
     assert answer.startswith(b"HTTP/1.1 200 ")

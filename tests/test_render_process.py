@@ -117,7 +117,7 @@ def test_a_process_that_is_at_work_is_killed_by_close(
     monkeypatch.setattr(
         "images_emulator.rendering.render_process._COMMAND", "{}\nimport time; time.sleep(60)"
     )
-    at_work = process._started()
+    at_work = process._get_or_start()
     process.close()
     assert at_work.returncode == -signal.SIGKILL
 

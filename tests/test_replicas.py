@@ -1345,9 +1345,9 @@ async def test_a_write_that_redis_refuses_even_without_bytes_is_dropped_and_coun
     await log.amend("a", LONG, 1, detachable=False)
     await log.append("c", "c", 1)
     assert await eventually(log.all) == ["a", "c"]
-    assert await eventually(log.count) == 3
+    assert await eventually(log.added_count) == 3
     assert await log.append("d", "d", 1) == 4
-    assert await log.count() == 4
+    assert await log.added_count() == 4
     if is_late:
         await asyncio.to_thread(until, lambda: len(events) == 2)
         back = events[-1]
@@ -1383,12 +1383,12 @@ async def test_a_dropped_entry_is_counted_once_by_entries_that_are_sent_again(
     loses_replies = False
     # Redis refuses the first one now, and has the second.
     assert await log.all() == [2]
-    assert await log.count() == 2
+    assert await log.added_count() == 2
     loses_replies = True
     assert await log.append("c", 3, 1) == 0
     loses_replies = False
     assert await log.all() == [2, 3]
-    assert await log.count() == 3
+    assert await log.added_count() == 3
     assert await log.append("d", 4, 1) == 4
 
 
@@ -1418,7 +1418,7 @@ async def test_an_entry_that_would_count_dropped_ones_and_is_dropped_leaves_them
         await log.append(key, number, 1)
     assert await log.all() == [2]
     assert not any(failures.values())
-    assert await log.count() == 3
+    assert await log.added_count() == 3
     assert await call(redis_scripts.COUNT_ENTRIES, log._keys) == b"3"  # type: ignore[attr-defined]
 
 
@@ -1439,7 +1439,7 @@ async def test_a_write_past_the_budget_of_an_outage_is_kept_without_its_bytes(
     assert [entry.document["n"] for entry in until_back] == [0, 1, 2]
     assert [len(entry.data) for entry in until_back] == [0, 900, 0]
     assert (await log.size()).weight == 903
-    assert await log.count() == 3
+    assert await log.added_count() == 3
 
 
 async def test_a_late_write_on_its_way_is_not_dropped(
@@ -1472,7 +1472,7 @@ async def test_a_late_write_on_its_way_is_not_dropped(
     await reading
     assert await log.append("c", 3, 1) == 3
     assert await log.all() == [1, 3]
-    assert await log.count() == 3
+    assert await log.added_count() == 3
 
 
 async def test_a_dropped_entry_is_counted_where_the_next_one_is_cancelled(
@@ -1499,7 +1499,7 @@ async def test_a_dropped_entry_is_counted_where_the_next_one_is_cancelled(
     await asyncio.wait([cancelled])
     assert await log.append("c", 3, 1) == 3
     assert await log.all() == [2, 3]
-    assert await log.count() == 3
+    assert await log.added_count() == 3
 
 
 async def test_a_reply_that_is_an_error_is_logged_once_and_no_outage(
@@ -1658,7 +1658,7 @@ async def test_entries_that_redis_gets_late_come_in_order_from_several_event_loo
     readers = [asyncio.to_thread(lambda: lone_store.run(log.newest(100))) for _ in range(4)]
     found = await asyncio.gather(*readers, log.all(), log.all())
     assert found == [[-number for number in range(50)]] * 6
-    assert await log.count() == 50
+    assert await log.added_count() == 50
 
 
 async def test_late_entries_are_forgotten_when_redis_has_forgotten_all(
@@ -1675,7 +1675,7 @@ async def test_late_entries_are_forgotten_when_redis_has_forgotten_all(
     await log.append("b", 2, 10)
     redis_server.start()
     await log.clear()
-    assert (await log.all(), await log.count()) == ([], 0)
+    assert (await log.all(), await log.added_count()) == ([], 0)
 
 
 async def test_redis_is_not_asked_again_soon_after_a_failure(

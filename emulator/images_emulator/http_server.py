@@ -50,7 +50,7 @@ LOOP_SECONDS: Final = 0.1
 """The seconds between two calls of `HTTPServer.on_tick`, as in uvicorn."""
 
 LOOPS_BETWEEN_IDLE_CHECKS: Final = round(IDLE_CHECK_SECONDS / LOOP_SECONDS)
-"""The number of calls of `HTTPServer.on_tick` between two calls of `HTTPProtocol.check_idle`."""
+"""The number of calls of `HTTPServer.on_tick` between two calls of `HTTPProtocol.end_if_idle`."""
 
 LOOPS_A_DAY: Final = round(86_400 / LOOP_SECONDS)
 """The number of calls of `HTTPServer.on_tick` after which they are counted anew, as in uvicorn."""
@@ -181,7 +181,7 @@ class HTTPServer(uvicorn.Server):
         if counter % LOOPS_BETWEEN_IDLE_CHECKS == 0:
             for connection in [*self.server_state.connections]:
                 try:
-                    cast("HTTPProtocol", connection).check_idle()
+                    cast("HTTPProtocol", connection).end_if_idle()
                 except Exception:
                     # An exception here would make uvicorn end the server.
                     logger.exception("an idle connection could not be closed")

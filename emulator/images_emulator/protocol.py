@@ -24,7 +24,7 @@ from images_emulator.exchange.connection import CONNECTION, ProtocolAnswer
 from images_emulator.settings import Settings
 
 IDLE_CHECK_SECONDS: Final = 1
-"""The seconds between two calls of `HTTPProtocol.check_idle`."""
+"""The seconds between two calls of `HTTPProtocol.end_if_idle`."""
 
 LINGER_SECONDS: Final = 5.0
 """The seconds for which the server reads and discards the bytes of a refused client."""
@@ -99,7 +99,7 @@ class HTTPProtocol(HttpToolsProtocol):
     """Whether a head has begun and not ended."""
 
     _idle_checks = 0
-    """The number of calls of `check_idle` since the last byte came, while the rest of a request or
+    """The number of calls of `end_if_idle` since the last byte came, while the rest of a request or
     another request may come."""
 
     _buffered: BufferedTransport | None = None
@@ -136,7 +136,7 @@ class HTTPProtocol(HttpToolsProtocol):
             running.message_event.set()
         super().connection_lost(exc)
 
-    def check_idle(self) -> None:
+    def end_if_idle(self) -> None:
         """End the connection if nothing has come for as long as it may be idle. An unfinished
         request is answered 408."""
         cycle = self.cycle

@@ -106,7 +106,7 @@ class LineWriter(Generic[Item]):
                 self._wake.wait()
                 self._wake.clear()
                 self._closing.wait(GATHER_SECONDS)
-                while text := self._text():
+                while text := self._take_text():
                     with self._file_lock:
                         self._write_lines(text)
                 if self._closing.is_set():
@@ -120,8 +120,8 @@ class LineWriter(Generic[Item]):
             self._items.clear()
             self._on_broken()
 
-    def _text(self) -> str:
-        """The text of the waiting items."""
+    def _take_text(self) -> str:
+        """Take the waiting items, and return their text."""
         texts = []
         while True:
             try:

@@ -90,7 +90,7 @@ class RenderProcess:
         job = _job_message(request, index, partial)
         for _ in range(2):
             try:
-                answer, files = _ask(self._started(), job)
+                answer, files = _ask(self._get_or_start(), job)
             except _PIPE_ERRORS:
                 self._end()
                 continue
@@ -122,7 +122,8 @@ class RenderProcess:
                 self.render_files(WARM_UP, 0, None)
         return self._process is not None
 
-    def _started(self) -> subprocess.Popen[bytes]:
+    def _get_or_start(self) -> subprocess.Popen[bytes]:
+        """The process, which is started if there is none."""
         with self._lock:
             if self._closed:
                 raise RuntimeError("the process that renders was let go")

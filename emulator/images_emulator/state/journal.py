@@ -257,9 +257,9 @@ class Journal:
             return [self._store.run(self.get(each)) for each in call_ids]
         return self._store.run(found())
 
-    async def count(self) -> int:
+    async def arrived_count(self) -> int:
         """The number of calls since the last reset, including those that were dropped."""
-        return await self._log.count()
+        return await self._log.added_count()
 
     def find(self, query: Query = ALL_ENTRIES) -> list[Exchange]:
         """The calls that match *query*, oldest first. Blocks."""
@@ -295,7 +295,7 @@ class Journal:
     async def size(self) -> JournalSize:
         """The size of the journal; at most two round trips on a shared store."""
         # In this order: a call that arrives between the two does not count as dropped.
-        count, kept = await self._log.count(), await self._log.size()
+        count, kept = await self._log.added_count(), await self._log.size()
         return JournalSize(kept.number, kept.weight, max(0, count - kept.number))
 
     def page(

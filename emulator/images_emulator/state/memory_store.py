@@ -265,9 +265,9 @@ class MemoryLog(Generic[T]):
         item = self._entries.get(key)
         return item[0] if item else None
 
-    async def newest(self, number: int) -> list[T]:
+    async def newest(self, max_count: int) -> list[T]:
         with self._lock:
-            entries = [*islice(reversed(self._entries.values()), number)]
+            entries = [*islice(reversed(self._entries.values()), max_count)]
         return [entry for entry, _ in reversed(entries)]
 
     async def all(self) -> list[T]:
@@ -277,7 +277,7 @@ class MemoryLog(Generic[T]):
     async def summaries(self) -> list[T]:
         return await self.all()
 
-    async def count(self) -> int:
+    async def added_count(self) -> int:
         return self._count
 
     async def size(self) -> ContainerSize:

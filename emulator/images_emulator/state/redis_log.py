@@ -243,9 +243,9 @@ class RedisLog(RedisContainer, Generic[T]):
         text, data = await self._client.call(scripts.GET_ENTRY, self._keys, key)
         return None if text is None else self._reader.read(text, data)
 
-    async def newest(self, number: int) -> list[T]:
+    async def newest(self, max_count: int) -> list[T]:
         await self.catch_up()
-        flat = await self._client.call(scripts.NEWEST_ENTRIES, self._keys, number)
+        flat = await self._client.call(scripts.NEWEST_ENTRIES, self._keys, max_count)
         return self._reader.read_all(flat)
 
     async def all(self) -> list[T]:
@@ -259,7 +259,7 @@ class RedisLog(RedisContainer, Generic[T]):
         reply = await self._client.call(scripts.HEADS, self._keys, *position)
         return self._summaries.update(position, reply)
 
-    async def count(self) -> int:
+    async def added_count(self) -> int:
         await self.catch_up()
         count = await self._client.call(scripts.COUNT_ENTRIES, self._keys)
         return int(count or 0) + self._uncounted

@@ -211,7 +211,7 @@ class RedisPools:
 
     async def close_of_running_loop(self) -> None:
         """Close the pool of the running event loop, and any pool that takes its place meanwhile."""
-        while pool := self._taken(asyncio.get_running_loop()):
+        while pool := self._pop(asyncio.get_running_loop()):
             await pool.close()
 
     def close(self) -> None:
@@ -220,7 +220,7 @@ class RedisPools:
             loops = [*self._by_loop]
         for loop in loops:
             if not loop.is_running():
-                self._taken(loop)
+                self._pop(loop)
                 continue
             closing = self.close_of_running_loop()
             try:
@@ -228,7 +228,7 @@ class RedisPools:
             except RuntimeError:  # the loop was closed meanwhile
                 closing.close()
 
-    def _taken(self, loop: asyncio.AbstractEventLoop) -> RedisPool | None:
-        """The pool of *loop*, which is forgotten."""
+    def _pop(self, loop: asyncio.AbstractEventLoop) -> RedisPool | None:
+        """Forget the pool of *loop*, and return it."""
         with self._lock:
             return self._by_loop.pop(loop, None)

@@ -379,8 +379,8 @@ class Log(Protocol[T]):
     An entry may have a detachable part, such as a body. Beyond the budget the log drops the oldest
     detachable parts first, then the oldest entries.
 
-    Of a shared store, an entry that the codec cannot unpack is there only for `count`, `size` and
-    `clear`: the methods that read entries leave it out, and the program's log has a warning.
+    Of a shared store, an entry that the codec cannot unpack is there only for `added_count`, `size`
+    and `clear`: the methods that read entries leave it out, and the program's log has a warning.
     """
 
     def append(self, key: str, entry: T, weight: int) -> Coroutine[Any, Any, int]:
@@ -411,12 +411,12 @@ class Log(Protocol[T]):
         only what is new since it was last asked."""
         ...
 
-    async def newest(self, number: int) -> list[T]:
-        """The newest entries, at most *number*, oldest first: those of the last *number* that can
-        be unpacked."""
+    async def newest(self, max_count: int) -> list[T]:
+        """The newest entries, at most *max_count*, oldest first: those of the last *max_count* that
+        can be unpacked."""
         ...
 
-    async def count(self) -> int:
+    async def added_count(self) -> int:
         """The number of entries that were added since the last `clear`, including those that were
         dropped."""
         ...

@@ -289,8 +289,8 @@ class Namespaces:
     async def _call_count(self, name: str) -> int:
         """The calls of a namespace, be it open in this process or not."""
         if namespace := self._by_name.get(name):
-            return await namespace.emulator.journal.count()
-        return await self.default.journal_of_namespace(name).count()
+            return await namespace.emulator.journal.arrived_count()
+        return await self.default.journal_of_namespace(name).arrived_count()
 
     async def _find_or_open(self, name: str, *, begins: bool) -> Namespace:
         """The namespace *name*, with one more open call. *begins* says whether the call begins it.
