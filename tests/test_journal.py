@@ -28,7 +28,7 @@ from images_emulator.contract.validation import validate
 from images_emulator.exchange.body_parser import parse_body
 from images_emulator.exchange.exchange import EXCHANGE_OVERHEAD_BYTES, Exchange
 from images_emulator.exchange.request_head import RequestHead
-from images_emulator.exchange.retention import compact
+from images_emulator.exchange.retention import drop_unkept
 from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.imaging.decoder import decode
 from images_emulator.imaging.image_loader import PillowImageLoader
@@ -238,7 +238,7 @@ def test_journal_shows_a_repeated_call_with_the_same_details(
     assert all(entry.details == entries[0].details for entry in entries)
 
 
-class CompactedMeanwhile(ServedExchange):
+class EndedMeanwhile(ServedExchange):
     """An exchange whose answer ends just before a reader on another thread takes *before*."""
 
     before: str | None = None
@@ -246,7 +246,7 @@ class CompactedMeanwhile(ServedExchange):
     def __getattribute__(self, name: str) -> Any:
         if name == object.__getattribute__(self, "before"):
             self.before = None
-            compact(self)
+            drop_unkept(self)
         return object.__getattribute__(self, name)
 
 
@@ -258,7 +258,7 @@ def test_a_reader_sees_a_call_whole_whose_answer_ends_meanwhile(
 ) -> None:
     body = json.dumps({"model": "gpt-image-2", "prompt": "x" * length}).encode()
     headers = [(b"content-type", b"application/json")]
-    exchange = CompactedMeanwhile(
+    exchange = EndedMeanwhile(
         RequestHead("POST", GENERATIONS.path, b"", headers),
         "req_1",
         datetime.now(UTC),

@@ -59,7 +59,7 @@ def test_a_step_of_the_scenario_that_was_over_is_met_again_where_its_grant_is_re
     first, second = scenario._steps.value.planned
     assert all(meets(scenario, calls=2))
     steps = scenario._steps.value
-    assert [*steps.all_spent()] == [first]
+    assert [*steps.spent_steps()] == [first]
     assert steps.with_revived(first.key).live_planned == (first, second)
     assert steps.with_revived(second.key).live_planned == (second,)
 

@@ -123,8 +123,8 @@ class BufferedTransport:
         """See `Connection.omit_date`."""
         self._omits_date = True
 
-    def on_stop(self, callback: Callable[[], None]) -> None:
-        """See `Connection.on_stop`."""
+    def call_on_stop(self, callback: Callable[[], None]) -> None:
+        """See `Connection.call_on_stop`."""
         self._stop_callbacks.append(callback)
 
     def tell_stop(self) -> None:

@@ -31,7 +31,7 @@ class Connection(Protocol):
         """Whether the client or the server has ended the connection."""
         ...
 
-    def on_stop(self, callback: Callable[[], None]) -> None:
+    def call_on_stop(self, callback: Callable[[], None]) -> None:
         """Call *callback* when the server stops, on the server's event loop. The callback ends an
         answer that has no end, which would hold up the stop."""
         ...

@@ -163,7 +163,7 @@ class Exchange:
     def details(self) -> CallDetails:
         """The model, prompt, parameters and uploads of the call, as far as they are known."""
         # These three are read before `cached_details`. Another thread may drop them meanwhile, the
-        # call by `compact` and the others by `drop_body_and_pictures`. Each first sets
+        # call by `drop_unkept` and the others by `drop_body_and_pictures`. Each first sets
         # `cached_details`, where it will be needed.
         call, request, chunks = self.cached_call, self.request, self.chunks
         if details := self.cached_details:

@@ -35,7 +35,7 @@ class RequestHead:
         self._packed = b""
         self._by_name: Mapping[bytes, bytes] | None = None
 
-    def compact(self) -> int:
+    def join_headers(self) -> int:
         """Hold the headers in one piece, and return the bytes that the head takes. A processor's
         cache has no room for the many pieces of a thousand heads."""
         if self._pairs is not None:

@@ -1,6 +1,6 @@
 """The parts of a call that the journal keeps, and their weight in bytes.
 
-The journal calls these functions: `compact` and `weigh_open` on the event loop of the server,
+The journal calls these functions: `drop_unkept` and `weigh_open` on the event loop of the server,
 `drop_body_and_pictures` where an entry is added or completed. Other threads may read the exchange
 meanwhile. The functions set its attributes in an order that is safe for these threads."""
 
@@ -21,7 +21,7 @@ from images_emulator.exchange.exchange import (
 from images_emulator.exchange.served_exchange import ServedExchange
 
 
-def compact(exchange: ServedExchange, *, copied: bool = False) -> int:
+def drop_unkept(exchange: ServedExchange, *, copied: bool = False) -> int:
     """Drop everything that only the answer needed. Return the bytes that the journal still holds:
     of the head, the body, the pictures, and what is kept of details and answer. *copied* is true
     where the journal keeps a copy, as in a shared store. Own pictures then count whole; otherwise
@@ -30,7 +30,7 @@ def compact(exchange: ServedExchange, *, copied: bool = False) -> int:
     The parsed body is dropped. It is many times as large as the body, and perhaps no test ever
     reads it.
     """
-    held = exchange.body_bytes + exchange.head.compact()
+    held = exchange.body_bytes + exchange.head.join_headers()
     if (
         exchange.cached_details is None
         and exchange.cached_call
@@ -68,7 +68,9 @@ def drop_body_and_pictures(exchange: Exchange) -> None:
     details, usage = exchange.details, exchange.usage
     request = exchange.request if exchange.request and not exchange.request.has_files else None
     weighed = details
-    exchange.weight = EXCHANGE_OVERHEAD_BYTES + exchange.head.compact() + _answer_bytes(exchange)
+    exchange.weight = (
+        EXCHANGE_OVERHEAD_BYTES + exchange.head.join_headers() + _answer_bytes(exchange)
+    )
     if request:
         # These two texts do not change the drawing, and may be as long as a body.
         request = replace(request, user=None, safety_identifier=None)

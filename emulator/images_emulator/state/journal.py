@@ -14,7 +14,7 @@ from images_emulator.exchange.exchange_packing import (
     pack_arrival,
     unpack_exchange,
 )
-from images_emulator.exchange.retention import compact, drop_body_and_pictures, weigh_open
+from images_emulator.exchange.retention import drop_body_and_pictures, drop_unkept, weigh_open
 from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.state.query import ALL_ENTRIES, Query
 from images_emulator.state.retry_chain import possible_attempts, retry_chain
@@ -170,7 +170,7 @@ class Journal:
         The *write* is awaited, too. Where it fails, its exception is raised, and the
         observers are not told. The caller then completes the call again, with another answer, and
         processes that watch may have seen it complete with the first one."""
-        held_bytes = compact(exchange, copied=self._copies)
+        held_bytes = drop_unkept(exchange, copied=self._copies)
         if exchange.weight > self._max_call_bytes and held_bytes >= MIN_DROPPED_BYTES:
             drop_body_and_pictures(exchange)
             held_bytes = 0

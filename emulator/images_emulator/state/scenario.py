@@ -303,7 +303,7 @@ class Scenario:
 
     async def _revive(self, key: str) -> None:
         """Let the step of this *key* be met again, because its last grant was revoked."""
-        if any(step.key == key for step in self._steps.value.all_spent()):
+        if any(step.key == key for step in self._steps.value.spent_steps()):
             await self._steps.update(lambda steps: steps.with_revived(key))
 
     def _has_match_for(self, values: MatchInput) -> bool:

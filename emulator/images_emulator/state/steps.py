@@ -310,7 +310,7 @@ class Steps(Immutable):
 
     - *live_planned*: the planned steps that may still be met.
     - *spent_injected*: the last steps that were injected and have met all their calls; no call is
-      compared with them. `all_spent` has those of the scenario, too.
+      compared with them. `spent_steps` has those of the scenario, too.
     - *expensive_keys*, *paths*: the keys of `EXPENSIVE_KEYS`, and the paths to fields, that a step
       asks for, or has asked for before it was removed.
     """
@@ -360,14 +360,14 @@ class Steps(Immutable):
             if (step.answer is not None) is values.is_validated:
                 yield step
 
-    def all_spent(self) -> Iterator[ScenarioStep]:
+    def spent_steps(self) -> Iterator[ScenarioStep]:
         """The steps that no call is compared with, because they have met all their calls."""
         live = {step.key for step in self.live_planned}
         return chain(self.spent_injected, (step for step in self.planned if step.key not in live))
 
     def with_revived(self, key: str) -> Steps:
         """The steps when the spent step of this *key* may be met again."""
-        step = next((each for each in self.all_spent() if each.key == key), None)
+        step = next((each for each in self.spent_steps() if each.key == key), None)
         if step is None:
             return self
         if not step.is_injected:

@@ -51,7 +51,7 @@ class EventsAPI(AdminHandlers):
         reader = Reader()
         connection: Connection | None = request.scope.get("state", {}).get(CONNECTION)
         if connection:
-            connection.on_stop(reader.end)
+            connection.call_on_stop(reader.end)
         frames = self.context.feed.read(reader, last_event_id_header or last_event_id)
         return EventSourceResponse(frames, ping=PING_SECONDS, ping_message_factory=_ping, sep="\n")
 

@@ -139,7 +139,7 @@ class ImageResponses:
                 self._events(prepared, request), is_proxied=is_proxied(request.scope)
             )
         else:
-            response = json_response(await self._body(request, exchange, prepared))
+            response = json_response(await self._make_body(request, exchange, prepared))
         response.raw_headers += headers
         overrides = prepared.overrides
         if overrides is not NO_OVERRIDES:
@@ -177,7 +177,7 @@ class ImageResponses:
             prepared.notice_headers = [(NOTICE_HEADER, header_value(notice)) for notice in notices]
         return prepared.notice_headers
 
-    async def _body(
+    async def _make_body(
         self, request: Request, exchange: ServedExchange, prepared: PreparedCall
     ) -> bytes:
         image_request, created = prepared.request, exchange.time.replace(microsecond=0)

@@ -48,7 +48,7 @@ class JournalMiddleware:
         if self._is_for_admin(scope):
             await self.admin(scope, receive, send)
             return
-        await self._serve(self._exchange(scope), scope, receive, send)
+        await self._serve(self._new_exchange(scope), scope, receive, send)
 
     async def _serve(
         self, exchange: ServedExchange, scope: Scope, receive: Receive, send: Send
@@ -127,7 +127,7 @@ class JournalMiddleware:
             if hosted := await self.emulator.hosting.peek(exchange.path):
                 exchange.request, exchange.hosted_index = hosted.request, hosted.index
 
-    def _exchange(self, scope: Scope) -> ServedExchange:
+    def _new_exchange(self, scope: Scope) -> ServedExchange:
         path = scope["path"]
         head = RequestHead(scope["method"], path, scope["query_string"], scope["headers"])
         clock, connection = self.emulator.clock, scope["state"].get(CONNECTION)
