@@ -42,7 +42,7 @@ from images_emulator.contract.rules import Integer, Text
 from images_emulator.contract.tables_of_day import tables_on
 from images_emulator.contract.wire import EARLIER_EVENT_KEYS, KEY_PERIODS
 from images_emulator.setting_values import API_SINCE
-from images_emulator.web import routes
+from images_emulator.web import route_table
 from tests.answers import verdict
 from tests.pictures import half_clear, png
 
@@ -331,9 +331,9 @@ def test_a_method_of_a_path_is_there_on_its_days_and_the_path_on_those_of_any(
     ended = replace(DELETE_FILE, period=Period(until=date(2025, 1, 1)))
     begun = replace(RETRIEVE_FILE, period=Period(since=date(2024, 1, 1)))
     mount = Mount("/v1", Provider.OPENAI, [ended, begun])
-    monkeypatch.setattr(routes, "MOUNTS", [mount])
+    monkeypatch.setattr(route_table, "MOUNTS", [mount])
     monkeypatch.setattr(
-        routes, "_handlers", lambda emulator: dict.fromkeys((ended, begun), answer_ok)
+        route_table, "_handlers", lambda emulator: dict.fromkeys((ended, begun), answer_ok)
     )
 
     async def statuses(day: str) -> tuple[int, ...]:
@@ -351,8 +351,10 @@ def test_a_method_of_a_path_is_there_on_its_days_and_the_path_on_those_of_any(
     assert asyncio.run(statuses("2024-12-31")) == (200, 200, 405)
     assert asyncio.run(statuses("2025-01-01")) == (405, 200, 405)
     ended_path = [replace(ended, period=Period(until=date(2024, 1, 1)))]
-    monkeypatch.setattr(routes, "MOUNTS", [mount._replace(operations=ended_path)])
-    monkeypatch.setattr(routes, "_handlers", lambda emulator: dict.fromkeys(ended_path, answer_ok))
+    monkeypatch.setattr(route_table, "MOUNTS", [mount._replace(operations=ended_path)])
+    monkeypatch.setattr(
+        route_table, "_handlers", lambda emulator: dict.fromkeys(ended_path, answer_ok)
+    )
     assert asyncio.run(statuses("2025-01-01")) == (404, 404, 404)
 
 

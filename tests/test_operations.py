@@ -22,7 +22,7 @@ from images_emulator.contract.operations import (
     Operation,
     image_operation_at,
 )
-from images_emulator.web.routes import routes
+from images_emulator.web.route_table import routes
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -90,7 +90,7 @@ def test_every_operation_of_every_mount_has_a_route(mount: Mount) -> None:
 
 
 def test_operation_without_a_handler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("images_emulator.web.routes._handlers", lambda emulator: {})
+    monkeypatch.setattr("images_emulator.web.route_table._handlers", lambda emulator: {})
     with pytest.raises(LookupError, match="needs an entry for list_models"):
         routes(Emulator())
 

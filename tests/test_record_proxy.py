@@ -30,10 +30,10 @@ from images_emulator.recordings.recording import (
     Recording,
 )
 from images_emulator.recordings.upstream_address import UpstreamAddress
-from images_emulator.web import picture_downloads, record_proxy, upstream
-from images_emulator.web.picture_downloads import picture_urls
+from images_emulator.web import record_proxy, upstream, upstream_pictures
 from images_emulator.web.record_proxy import RecordingResult
 from images_emulator.web.upstream import UpstreamClient
+from images_emulator.web.upstream_pictures import picture_urls
 from reliability.ports import free_port
 from tests.answers import error_of
 from tests.pictures import half_clear, png
@@ -872,11 +872,11 @@ async def test_a_public_host_is_connected_to_at_the_address_that_was_looked_up(
         return [(socket.AF_INET6, 0, 0, "", ("2606:4700::1%en0", 443, 0, 0))]
 
     monkeypatch.setattr(socket, "getaddrinfo", addresses)
-    monkeypatch.setattr(picture_downloads, "getproxies", dict)
+    monkeypatch.setattr(upstream_pictures, "getproxies", dict)
     client = UpstreamClient("http://api.test")
     await client.close()
     client.client = httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
-    picture = await picture_downloads.download(f"https://{host}/a%2Fb?sig=a%2B/b", client)
+    picture = await upstream_pictures.fetch_picture(f"https://{host}/a%2Fb?sig=a%2B/b", client)
     await client.close()
     (request,) = requests
     assert (request.url.host, request.url.port) == ("2606:4700::1", 444 if ":" in host else None)
@@ -894,15 +894,15 @@ async def test_a_host_with_a_private_address_among_others_is_not_asked(
         return [(socket.AF_INET, 0, 0, "", address) for address in found]
 
     monkeypatch.setattr(socket, "getaddrinfo", addresses)
-    monkeypatch.setattr(picture_downloads, "getproxies", dict)
+    monkeypatch.setattr(upstream_pictures, "getproxies", dict)
     client = UpstreamClient("http://api.test")
-    with pytest.raises(picture_downloads.DownloadError, match="private network"):
-        await picture_downloads.download("https://blob.test/x", client)
+    with pytest.raises(upstream_pictures.PictureFetchError, match="private network"):
+        await upstream_pictures.fetch_picture("https://blob.test/x", client)
     await client.close()
 
 
 def test_a_download_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(picture_downloads, "IMAGE_BYTES_LIMIT", 100_000)
+    monkeypatch.setattr(upstream_pictures, "IMAGE_BYTES_LIMIT", 100_000)
 
     def answer(connection: socket.socket, request: bytes) -> None:
         if request.startswith(b"POST"):
@@ -940,7 +940,7 @@ def test_an_answer_of_another_form_names_no_pictures(body: bytes) -> None:
     [
         (record_proxy, "picture_urls", "The pictures were not looked for: the disk is gone."),
         (
-            picture_downloads,
+            upstream_pictures,
             "_public_address",
             "https://x.test/1 was not downloaded: the disk is gone.",
         ),

@@ -43,7 +43,7 @@ from images_emulator.state.clock import Clock
 from images_emulator.state.memory_store import MemoryStore
 from images_emulator.state.replay import Replay
 from images_emulator.state.store import Store
-from images_emulator.web.playback import playback
+from images_emulator.web.playable_answer import playable_answer
 from tests.conftest import KEY
 from tests.pictures import BLUE, GREEN, RED, encoded, half_clear, opened, png
 from tests.raw_upstream import raw_upstream
@@ -939,7 +939,7 @@ def test_each_event_of_a_recording_is_as_late_as_its_last_byte(play: Play) -> No
     parts = (WHOLE[:9], WHOLE[9 : len(EVENTS[0])], WHOLE[len(EVENTS[0]) :])
     cut = tuple(RecordedPart(*each) for each in zip(ends, parts, strict=True))
     response = RecordedResponse(200, (("content-type", "text/event-stream"),), cut)
-    played = playback(replace(recording_of(FOX), response=response), "", "")
+    played = playable_answer(replace(recording_of(FOX), response=response), "", "")
     assert [*played.parts] == [(0.02, EVENTS[0]), (0.03, EVENTS[1])]
 
 

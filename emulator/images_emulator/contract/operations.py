@@ -84,7 +84,7 @@ class Operation(Immutable, kw_only=True, eq=False):
     """The request bodies that it reads, by media type."""
     image_kind: ImageKind | None = None
     """How the operation's pictures are made. None for an operation that makes none: whatever its
-    path, it is no image operation, and `_handlers` of `web/routes.py` names its handler."""
+    path, it is no image operation, and `_handlers` of `web/route_table.py` names its handler."""
     event_name: str | None = None
     """The beginning of the names of its events; None where it has no streams."""
     only_model: str | None = None

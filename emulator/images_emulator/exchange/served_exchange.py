@@ -68,7 +68,7 @@ class ServedExchange(Exchange):
       `request`
     - `web/azure_endpoints.py`: `deployment`, `passed_api_management`
     - `web/images_api.py`: `request`; of a prepared call `chunks`, `cached_details`
-    - `web/own_answer_search.py`: more of `near_misses`
+    - `web/own_answer_claim.py`: more of `near_misses`
     - `web/answer_recorder.py`: `pending_write`; `connection`, where another answer takes the place
       of one that has not left
     - `exchange/retention.py`, for the journal: `weight`, `dropped`, `cached_details`; when the call

@@ -29,7 +29,7 @@ from images_emulator.web.json_responses import error_response, server_error
 from images_emulator.web.namespaces import Namespaces
 from images_emulator.web.path_hints import PathHints
 from images_emulator.web.route import Route
-from images_emulator.web.routes import routes
+from images_emulator.web.route_table import routes
 
 logger = logging.getLogger("images_emulator")
 

@@ -116,7 +116,7 @@ class ImagesAPI:
         if self.emulator.rate_limits.rate and exchange.recording is None:
             admission = self._admission(exchange, image_request)
         if exchange.replacement is None and self.emulator.scenario.has_answers:
-            from images_emulator.web.own_answer_search import claim_own_answer  # noqa: PLC0415 - it loads Pillow
+            from images_emulator.web.own_answer_claim import claim_own_answer  # noqa: PLC0415 - it loads Pillow
 
             return await claim_own_answer(exchange, image_request, self.emulator, admission)
         if admission:

@@ -25,7 +25,7 @@ from images_emulator.recordings.folder import (
 from images_emulator.recordings.recording import TRANSIENT_STATUSES, Recording
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.replay import PendingRecording, Replay
-from images_emulator.web.playback import playback
+from images_emulator.web.playable_answer import playable_answer
 from images_emulator.web.record_proxy import RecordingResult, RecordProxy
 from images_emulator.web.server_names import ServerNames
 from images_emulator.web.upstream import UpstreamClient
@@ -166,7 +166,7 @@ class MissRecorder:
         """The answer of *recording* as the journal shows it. Raises OSError and ValueError."""
         # Decoding megabytes of base64 takes a while.
         run = self._emulator.renderer.run_in_background
-        return await run(lambda: playback(recording, "", "").known_answer)
+        return await run(lambda: playable_answer(recording, "", "").known_answer)
 
     async def finish(self) -> None:
         """Wait until all recordings are kept, and close the connections to the upstream."""

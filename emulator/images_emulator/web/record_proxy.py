@@ -21,9 +21,9 @@ from images_emulator.recordings.recording import (
 )
 from images_emulator.recordings.redaction import Redactor
 from images_emulator.threads import DaemonThreadPool
-from images_emulator.web.picture_downloads import DownloadError, download, picture_urls
 from images_emulator.web.server_names import ServerNames
 from images_emulator.web.upstream import ForwardedCall, UpstreamClient, error_messages
+from images_emulator.web.upstream_pictures import PictureFetchError, fetch_picture, picture_urls
 
 DOWNLOADS_GRACE_SECONDS: Final = 5.0
 """Seconds that downloads of pictures get to finish when the server stops."""
@@ -184,11 +184,11 @@ class RecordProxy:
         """The download of *url*, or a sentence that says why it is not known."""
         if self._is_finishing:
             return f"{url} was not downloaded: the server was stopped."
-        downloading = asyncio.ensure_future(download(url, self._upstream))
+        downloading = asyncio.ensure_future(fetch_picture(url, self._upstream))
         self._downloading.add(downloading)
         try:
             return await downloading
-        except DownloadError as error:
+        except PictureFetchError as error:
             return f"{url} {error}."
         except asyncio.CancelledError:
             return f"{url} was not downloaded: the server was stopped."

@@ -28,7 +28,12 @@ from images_emulator.state.replay import RecordedPicture, Replay
 from images_emulator.web.authentication import file_owner
 from images_emulator.web.described_answer import EmulatedAnswer, described_answer
 from images_emulator.web.forwarded_headers import base_url
-from images_emulator.web.playback import OVERHEAD_BYTES, Playback, playback, sent_headers
+from images_emulator.web.playable_answer import (
+    OVERHEAD_BYTES,
+    PlayableAnswer,
+    playable_answer,
+    sent_headers,
+)
 from images_emulator.web.request_body import read_fields
 
 HOSTED_OVERHEAD_BYTES: Final = 2048
@@ -77,18 +82,18 @@ class RecordingPlayer:
         exchange = exchange_of(scope)
         position = await self.replay.claim_next(match.positions)
         try:
-            played = await self._playable(position, Request(scope, receive), exchange)
+            playable = await self._playable(position, Request(scope, receive), exchange)
         except (OSError, ValueError) as error:
             raise UnplayableError(self.replay.index.names[position], error) from error
-        if isinstance(played, Recording):
-            await self._play_described(played, scope, receive, send)
+        if isinstance(playable, Recording):
+            await self._play_described(playable, scope, receive, send)
             return
-        exchange.recording, exchange.has_recorded_headers = played.name, True
-        exchange.breaks_off = played.end != "complete"
-        self._note(played, request, exchange)
+        exchange.recording, exchange.has_recorded_headers = playable.name, True
+        exchange.breaks_off = playable.end != "complete"
+        self._note(playable, request, exchange)
         if exchange.method == "POST" and exchange.path.endswith(CREATE_FILE.route):
-            await self._keep_file(played, exchange, receive)
-        await self._send(played, exchange, receive, send)
+            await self._keep_file(playable, exchange, receive)
+        await self._send(playable, exchange, receive, send)
 
     async def play_download(
         self,
@@ -121,7 +126,7 @@ class RecordingPlayer:
         await send({"type": "http.response.body", "body": data})
 
     async def _send(
-        self, played: Playback, exchange: ServedExchange, receive: Receive, send: Send
+        self, playable: PlayableAnswer, exchange: ServedExchange, receive: Receive, send: Send
     ) -> None:
         """Send a recorded answer, until the client leaves. With the setting `delay` each part is as
         late as it was recorded. End the connection as the recorded one ended."""
@@ -130,12 +135,12 @@ class RecordingPlayer:
         if settings.delay:
             exchange.clock = self.emulator.clock
             waits = Waits(exchange)
-        if played.status is None:
+        if playable.status is None:
             await hang_up(exchange, receive, reset=True)
             return
         is_started, last = False, 0.0
-        is_complete = played.end == "complete"
-        for number, (seconds, data) in enumerate(played.parts, 1):
+        is_complete = playable.end == "complete"
+        for number, (seconds, data) in enumerate(playable.parts, 1):
             if waits and seconds > last:
                 if not await waits.wait_while_client_stays(
                     (seconds - last) / settings.speed, receive
@@ -143,16 +148,16 @@ class RecordingPlayer:
                     return
                 last = seconds
             if not is_started:
-                await send(_start(played.status, played.headers))
+                await send(_start(playable.status, playable.headers))
                 is_started = True
-            is_last = is_complete and number == len(played.parts)
+            is_last = is_complete and number == len(playable.parts)
             await send({"type": "http.response.body", "body": data, "more_body": not is_last})
         if not is_started:
-            await send(_start(played.status, played.headers))
+            await send(_start(playable.status, playable.headers))
             if is_complete:
                 await send({"type": "http.response.body", "body": b""})
         if not is_complete:
-            await hang_up(exchange, receive, reset=played.end == "reset")
+            await hang_up(exchange, receive, reset=playable.end == "reset")
 
     async def _play_described(
         self,
@@ -181,7 +186,7 @@ class RecordingPlayer:
 
     async def _playable(
         self, position: int, request: Request, exchange: ServedExchange
-    ) -> Playback | Recording:
+    ) -> PlayableAnswer | Recording:
         """The recording in the form that is sent to this client. A recording whose answer is
         described stays as it is. Raises OSError and ValueError where it cannot be made of its
         files."""
@@ -190,45 +195,45 @@ class RecordingPlayer:
             base = base_url(request, self.emulator.settings.public_url)
         accept_encoding = exchange.head.header(b"accept-encoding")
         key = position, base, accept_encoding
-        playable: Playback | Recording | None = self._playables.get(key)
+        playable: PlayableAnswer | Recording | None = self._playables.get(key)
         if playable is None:
 
-            def make() -> Playback | Recording:
+            def make() -> PlayableAnswer | Recording:
                 recording = self.replay.recordings[position]
                 if recording.expectation:
                     return recording
-                return playback(recording, base, accept_encoding)
+                return playable_answer(recording, base, accept_encoding)
 
             # Reading megabytes of base64 takes a while.
             playable = await self.emulator.renderer.run_in_background(make)
-            weight = playable.weight if isinstance(playable, Playback) else OVERHEAD_BYTES
+            weight = playable.weight if isinstance(playable, PlayableAnswer) else OVERHEAD_BYTES
             self._playables.put(key, playable, weight + len(base) + len(accept_encoding))
         return playable
 
     def _note(
-        self, played: Playback, request: ImageRequest | None, exchange: ServedExchange
+        self, playable: PlayableAnswer, request: ImageRequest | None, exchange: ServedExchange
     ) -> None:
         """Note in *exchange* what the journal shows of the answer: its pictures, and unless a fault
         changes it, the recorded answer."""
-        answer = played.known_answer
-        if request and played.status == HTTPStatus.OK:
+        answer = playable.known_answer
+        if request and playable.status == HTTPStatus.OK:
             request = exchange.note_images(request, answer)
             for url, picture in zip(answer.urls, answer.pictures, strict=False):
                 hosted = replace(request, own_pictures=(picture,))
-                path = unquote(urlsplit(url.decode().removeprefix(played.base_url)).path)
+                path = unquote(urlsplit(url.decode().removeprefix(playable.base_url)).path)
                 weight = HOSTED_OVERHEAD_BYTES + picture.weight
                 self._hosted_requests.put(path, hosted, weight)
         if not exchange.body_may_change:
             exchange.answer.known_answer, exchange.body_may_change = answer, True
 
     async def _keep_file(
-        self, played: Playback, exchange: ServedExchange, receive: Receive
+        self, playable: PlayableAnswer, exchange: ServedExchange, receive: Receive
     ) -> None:
         """Keep the file of an upload under its id in the recorded answer: a call that no recording
         answers may name that id. Raises APIError where the store is away."""
-        file_object = json_value(b"".join(data for _, data in played.parts))
+        file_object = json_value(b"".join(data for _, data in playable.parts))
         file_id = file_object.get("id") if isinstance(file_object, Mapping) else None
-        if played.status != HTTPStatus.OK or not isinstance(file_id, str):
+        if playable.status != HTTPStatus.OK or not isinstance(file_id, str):
             return
         try:
             fields = await read_fields(exchange, receive, CREATE_FILE, self.emulator)

@@ -14,7 +14,7 @@ from images_emulator.state.emulator import Emulator
 from images_emulator.state.replay import Replay
 from images_emulator.web.json_responses import refuse
 from images_emulator.web.miss_handler import MissHandler
-from images_emulator.web.own_answer_search import claim_own_answer
+from images_emulator.web.own_answer_claim import claim_own_answer
 from images_emulator.web.recording_player import RecordingPlayer, UnplayableError
 from images_emulator.web.recording_search import RecordingSearch, SearchResult
 

@@ -33,11 +33,11 @@ _BODILESS: Final = (204, 304)
 """The statuses of answers without a body."""
 
 OVERHEAD_BYTES: Final = 4096
-"""Bytes that a playback takes beside its body, about."""
+"""Bytes that a playable answer takes beside its body, about."""
 
 
 @dataclass(frozen=True, slots=True)
-class Playback:
+class PlayableAnswer:
     """The answer of a recording, for this server and one kind of client."""
 
     name: str
@@ -53,7 +53,7 @@ class Playback:
     known_answer: KnownAnswer
     """The answer as the journal shows it."""
     weight: int
-    """Bytes that the playback takes, about."""
+    """Bytes that the answer takes, about."""
     base_url: str = ""
     """What the URLs of its hosted pictures begin with."""
 
@@ -71,7 +71,7 @@ def accepts(accept_encoding: str, coding: str) -> bool:
     return False
 
 
-def playback(recording: Recording, base_url: str, accept_encoding: str) -> Playback:
+def playable_answer(recording: Recording, base_url: str, accept_encoding: str) -> PlayableAnswer:
     """The answer of *recording* for this server. *base_url* replaces the hosts in the URLs of its
     hosted pictures. A compressed body is sent uncompressed where it may have such URLs, where it is
     a stream, or where a client of this *accept_encoding* does not read it. Raises ValueError for a
@@ -79,7 +79,7 @@ def playback(recording: Recording, base_url: str, accept_encoding: str) -> Playb
     response = recording.response
     if response is None:
         nothing = KnownAnswer(is_stream=False)
-        return Playback(recording.name, None, (), (), "reset", nothing, OVERHEAD_BYTES)
+        return PlayableAnswer(recording.name, None, (), (), "reset", nothing, OVERHEAD_BYTES)
     check_status(response.status)
     headers = response.headers
     recorded_parts: Sequence[RecordedPart] = response.read_uncached("parts")
@@ -106,7 +106,7 @@ def playback(recording: Recording, base_url: str, accept_encoding: str) -> Playb
         shown = parts
         downloads = {moves[each.url]: each.read_uncached("data") for each in recording.downloads}
     answer = known_answer(shown or (), media_type, downloads)
-    return Playback(
+    return PlayableAnswer(
         recording.name,
         response.status,
         tuple(_headers(recording, sum(map(len, parts)), keeps_coding=bool(coding))),

@@ -72,7 +72,9 @@ def routes(emulator: Emulator) -> list[Route]:
     def handler(mount: Mount, operation: Operation) -> Handler:
         if not operation.image_kind:
             if operation not in handlers:
-                raise LookupError(f"`_handlers` of web/routes.py needs an entry for {operation}")
+                raise LookupError(
+                    f"`_handlers` of web/route_table.py needs an entry for {operation}"
+                )
             return handlers[operation]
         if mount.provider is Provider.OPENAI:
             return images.handler(operation)

@@ -1,4 +1,4 @@
-"""Downloads of the pictures that an answer names by URL, while the URLs live."""
+"""Fetches the pictures that an answer of the upstream names by URL, while the URLs live."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ CHUNK_BYTES: Final = 64 * 1024
 """Bytes that are read at a time."""
 
 
-class DownloadError(Exception):
-    """A picture is not downloaded. The message is a sentence without its subject."""
+class PictureFetchError(Exception):
+    """A picture is not fetched. The message is a sentence without its subject."""
 
 
 def picture_urls(recording: Recording) -> Sequence[str]:
@@ -56,9 +56,9 @@ def picture_urls(recording: Recording) -> Sequence[str]:
     return [*dict.fromkeys(url for url in urls if isinstance(url, str))][:MAX_DOWNLOADS]
 
 
-async def download(url: str, upstream: UpstreamClient) -> RecordedDownload:
+async def fetch_picture(url: str, upstream: UpstreamClient) -> RecordedDownload:
     """The bytes at *url*, without redirects and with at most `IMAGE_BYTES_LIMIT` bytes. Raises
-    DownloadError.
+    PictureFetchError.
 
     A malicious answer must not lead to the machines of a private network (SSRF). So the address is
     the upstream's own, or an address of the public network by TLS.
@@ -72,13 +72,13 @@ async def download(url: str, upstream: UpstreamClient) -> RecordedDownload:
         host, port = parts.hostname or "", parts.port or 443
         target = urlunsplit(("", "", parts.path or "/", parts.query, "")).encode("ascii")
     except ValueError:
-        raise DownloadError("is malformed") from None
+        raise PictureFetchError("is malformed") from None
     library = upstream.library
     address = origin
     extensions: dict[str, bytes | str] = {"target": target}
     if origin != upstream.address.origin:
         if parts.scheme != "https" or parts.username is not None:
-            raise DownloadError("is neither by TLS nor at the upstream")
+            raise PictureFetchError("is neither by TLS nor at the upstream")
         if not _goes_through_proxy(host):
             # The connection is to the address that was looked up: a second look-up might find
             # another one.
@@ -95,7 +95,7 @@ async def download(url: str, upstream: UpstreamClient) -> RecordedDownload:
             finally:
                 await response.aclose()
     except (library.TransportError, library.InvalidURL, OSError) as error:  # TimeoutError is one
-        raise DownloadError(f"failed: {error or type(error).__name__}") from None
+        raise PictureFetchError(f"failed: {error or type(error).__name__}") from None
     received = tuple(
         (name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw
     )
@@ -107,7 +107,7 @@ async def _data(response: httpx2.Response) -> bytes:
     async for chunk in response.aiter_raw(CHUNK_BYTES):
         data += chunk
         if len(data) > IMAGE_BYTES_LIMIT:
-            raise DownloadError(f"has more than {IMAGE_BYTES_LIMIT} bytes")
+            raise PictureFetchError(f"has more than {IMAGE_BYTES_LIMIT} bytes")
     return bytes(data)
 
 
@@ -118,19 +118,19 @@ def _goes_through_proxy(host: str) -> bool:
 
 
 async def _public_address(host: str, port: int) -> str:
-    """An address of *host* as it stands in a URL. Raises DownloadError where one of its addresses
-    is not of the public network."""
+    """An address of *host* as it stands in a URL. Raises PictureFetchError where one of its
+    addresses is not of the public network."""
     try:
         infos: Sequence[Any] = await asyncio.get_running_loop().getaddrinfo(
             host, port, type=socket.SOCK_STREAM
         )
     except OSError as error:
-        raise DownloadError(f"has an unknown host: {error.strerror}") from None
+        raise PictureFetchError(f"has an unknown host: {error.strerror}") from None
     except UnicodeError:
         # A label of a name has 63 characters at most.
-        raise DownloadError("has a host that no name may have") from None
+        raise PictureFetchError("has a host that no name may have") from None
     addresses = [ip_address(each[4][0].partition("%")[0]) for each in infos]
     if not addresses or not all(each.is_global for each in addresses):
-        raise DownloadError("leads into a private network")
+        raise PictureFetchError("leads into a private network")
     first = addresses[0]
     return f"[{first}]" if first.version == 6 else str(first)
