@@ -1766,7 +1766,7 @@ def test_pictures_of_a_recording_are_known_before_it_answers(play: Play) -> None
         note(position, recording)
         noted.append(replay.has_pictures(position) and position not in replay.index.names)
 
-    replay.index._note = note_and_look
+    replay.index._on_playable = note_and_look
     replay.add(replace(recording_of(FOX), downloads=(RecordedDownload("http://x/a.png"),)))
     assert noted == [True]
 

@@ -100,7 +100,7 @@ class AdminClient:
         target = f"{ADMIN_PREFIX}/{quote(path)}"
         if query:
             target += f"?{urlencode(query, doseq=True)}"
-        headers = {"accept": "application/json", **self._headers()}
+        headers = {"accept": "application/json", **self._auth_headers()}
         data = None
         if body is not None:
             data = json.dumps(body).encode()
@@ -117,7 +117,7 @@ class AdminClient:
     def events(self, path: str) -> Iterator[Iterator[ServerSentEvent]]:
         """The server-sent events at *path* of the admin API from now on, until the server ends
         them. Raises ServerError where the server does not answer, or the stream breaks off."""
-        with self.request("GET", f"{ADMIN_PREFIX}/{path}", self._headers()) as response:
+        with self.request("GET", f"{ADMIN_PREFIX}/{path}", self._auth_headers()) as response:
             if response.status >= 400:
                 document = parse_json(read(response, self.address.url))
                 raise ServerError(self._sentence(response.status, document), response.status)
@@ -125,7 +125,7 @@ class AdminClient:
             response.readline()
             yield server_sent_events(response, self.address.url)
 
-    def _headers(self) -> dict[str, str]:
+    def _auth_headers(self) -> dict[str, str]:
         token = self.address.token
         return {} if token is None else {"authorization": f"Bearer {token}"}
 

@@ -72,7 +72,7 @@ class LineLog(ABC, Generic[Item]):
         self.level = LEVELS[settings.log_level]
         self.is_json = settings.log_format == "json"
         self._out = LineWriter[Item | str](
-            out, self._text, stop, _encoding(sys.stdout), lock=lock()
+            out, self._rendered, stop, _encoding(sys.stdout), lock=lock()
         )
         self._err = LineWriter[str](err, str, encoding=_encoding(sys.stderr), lock=lock())
         self._has_colours = has_colours(out, os.environ)
@@ -121,7 +121,7 @@ class LineLog(ABC, Generic[Item]):
             ignore_until_the_end()
             self.close()
 
-    # --- how lines are made. `text_of` and `_text` run on the writer's thread, the others on any
+    # --- how lines are made. `text_of` and `_rendered` run on the writer's thread, others on any
 
     @abstractmethod
     def text_of(self, item: Item) -> str:
@@ -139,7 +139,7 @@ class LineLog(ABC, Generic[Item]):
             terminal=self._fd if os.isatty(self._fd) else None,
         )
 
-    def _text(self, item: Item | str) -> str:
+    def _rendered(self, item: Item | str) -> str:
         """The text of *item*, which may be a finished line."""
         return item if isinstance(item, str) else self.text_of(item)
 

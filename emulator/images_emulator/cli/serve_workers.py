@@ -53,8 +53,8 @@ def serve_workers(
             count,
             worker_command(WORKER_MODULE),
             listener,
-            settings=_values(settings) | {"render_processes": processes},
-            log_settings=_values(log),
+            settings=_setting_values(settings) | {"render_processes": processes},
+            log_settings=_setting_values(log),
             store_bytes=REDIS_BYTES
             + 2 * (settings.journal_bytes + settings.files_bytes + settings.hosted_bytes),
         )
@@ -87,7 +87,7 @@ def serve_workers(
         notices.close()
 
 
-def _values(settings: Settings | LogSettings) -> dict[str, Any]:
+def _setting_values(settings: Settings | LogSettings) -> dict[str, Any]:
     """The values of *settings*, by their names, in the form of JSON."""
     return {each.name: getattr(settings, each.name) for each in fields(settings)}
 

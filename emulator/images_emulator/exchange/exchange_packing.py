@@ -108,7 +108,7 @@ def pack_completion(exchange: Exchange) -> PackedValue:
     have changed since. The bytes are the uploads and the body. An exchange whose bytes are gone can
     be unpacked without them."""
     files, shared = _shared_members(exchange)
-    return _own_members(exchange) | shared, _bytes(exchange, files)
+    return _own_members(exchange) | shared, _files_and_body(exchange, files)
 
 
 def pack_redacted(exchange: Exchange) -> dict[str, Any]:
@@ -155,7 +155,7 @@ class CompletionPacker:
         request = exchange.request
         if request is None or request.has_files:
             files, shared = _shared_members(exchange)
-            return own | shared, _bytes(exchange, files), ""
+            return own | shared, _files_and_body(exchange, files), ""
         # A cached request is alive, so no other request has its identity.
         known: _SharedText | None = self._texts.get(id(request))
         if known is None or not known.is_of(exchange):
@@ -285,7 +285,7 @@ def _set_members(**members: Any) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value is not None}
 
 
-def _bytes(exchange: Exchange, files: bytes) -> bytes:
+def _files_and_body(exchange: Exchange, files: bytes) -> bytes:
     return files + (exchange.body or b"")
 
 
@@ -303,7 +303,7 @@ def unpack_exchange(document: Mapping[str, Any], data: bytes) -> Exchange:
         document["method"],
         document["path"],
         document["query"].encode("latin-1"),
-        _pairs(document["headers"]),
+        _unpack_pairs(document["headers"]),
     )
     details = get("details")
     exchange = Exchange(
@@ -315,12 +315,12 @@ def unpack_exchange(document: Mapping[str, Any], data: bytes) -> Exchange:
         image_operation=OPERATIONS[document["operation"]] if "operation" in document else None,
         number=get("number"),
         namespace=get("namespace"),
-        answer=_answer(document),
+        answer=_unpack_answer(document),
         dropped=get("dropped", ()),
         near_misses=tuple(NearMiss(**miss) for miss in get("near_misses", ())),
         duration_ms=get("duration_ms"),
         weight=get("weight", EXCHANGE_OVERHEAD_BYTES),
-        cached_details=_details(details) if details else None,
+        cached_details=_unpack_details(details) if details else None,
         **{name: document[name] for name in _OPTIONAL if name in document},
     )
     upload_bytes, body_bytes = get("upload_bytes", 0), get("body_bytes")
@@ -337,17 +337,19 @@ def unpack_exchange(document: Mapping[str, Any], data: bytes) -> Exchange:
     return exchange
 
 
-def _answer(document: Mapping[str, Any]) -> CallAnswer:
+def _unpack_answer(document: Mapping[str, Any]) -> CallAnswer:
     get = document.get
     usage, sent = get("usage"), get("sent")
     return CallAnswer(
-        overrides=_overrides(document["overrides"]) if "overrides" in document else NO_OVERRIDES,
+        overrides=_unpack_overrides(document["overrides"])
+        if "overrides" in document
+        else NO_OVERRIDES,
         files={
             int(number): SentFile(chars, beginning.encode("latin-1"), size)
             for number, (chars, beginning, size) in get("files", {}).items()
         },
         image_urls=[url.encode() for url in get("image_urls", ())],
-        sent=_sent(sent) if sent else SentAnswer(),
+        sent=_unpack_sent(sent) if sent else SentAnswer(),
         cached_usage=Usage(**usage) if usage else None,
         **{name: document[name] for name in _OPTIONAL_OF_ANSWER if name in document},
     )
@@ -360,17 +362,17 @@ def _cut(data: bytes, lengths: Sequence[int]) -> Iterator[bytes]:
         start += length
 
 
-def _pairs(text: str) -> RawHeaders:
+def _unpack_pairs(text: str) -> RawHeaders:
     parts = text.encode("latin-1").split(b"\n") if text else []
     return [*zip(parts[::2], parts[1::2], strict=True)]
 
 
-def _overrides(document: Mapping[str, Any]) -> AnswerOverrides:
+def _unpack_overrides(document: Mapping[str, Any]) -> AnswerOverrides:
     headers = tuple((name, value) for name, value in document["headers"])
     return AnswerOverrides(**{**document, "headers": headers})
 
 
-def _sent(document: Mapping[str, Any]) -> SentAnswer:
+def _unpack_sent(document: Mapping[str, Any]) -> SentAnswer:
     get = document.get
     return SentAnswer.completed(
         document["status"],
@@ -383,12 +385,12 @@ def _sent(document: Mapping[str, Any]) -> SentAnswer:
             SentEvent(head.encode("latin-1"), ms, size) for head, ms, size in get("kept_events", ())
         ],
         body_may_change=get("body_may_change", False),
-        headers=_pairs(document["headers"]),
+        headers=_unpack_pairs(document["headers"]),
         body=get("body", "").encode("latin-1"),
     )
 
 
-def _details(document: Mapping[str, Any]) -> CallDetails:
+def _unpack_details(document: Mapping[str, Any]) -> CallDetails:
     uploads = tuple(
         UploadDetails(**{**each, "pixels": each["pixels"] and tuple(each["pixels"])})
         for each in document["uploads"]

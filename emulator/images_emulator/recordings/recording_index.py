@@ -95,7 +95,7 @@ class Miss(NamedTuple):
 
 class RecordingIndex:
     """Finds the recordings that match a call, among *recordings* in their order. A recording that
-    does not pass *may_be_played* answers no call. *note* is called with each
+    does not pass *may_be_played* answers no call. *on_playable* is called with each
     recording that may be played and its position, before it can be found. Threads may share the
     index; see `add`.
 
@@ -107,11 +107,11 @@ class RecordingIndex:
         recordings: RecordingSource,
         resolver: Resolver,
         may_be_played: Callable[[Recording], bool] = lambda recording: True,
-        note: Callable[[int, Recording], None] = lambda position, recording: None,
+        on_playable: Callable[[int, Recording], None] = lambda position, recording: None,
     ) -> None:
         self.recordings = recordings
         self._may_be_played = may_be_played
-        self._note = note
+        self._on_playable = on_playable
         self._resolver = resolver
         self._calls: dict[int, ComparedCall] = {}
         self.names: dict[int, str] = {}
@@ -147,7 +147,7 @@ class RecordingIndex:
 
     def _add(self, position: int, recording: Recording, call: ComparedCall) -> None:
         """Let *recording* answer calls. *call* is its request."""
-        self._note(position, recording)
+        self._on_playable(position, recording)
         self._calls[position] = call
         self.names[position] = recording.name
         if recording.as_of is not None:

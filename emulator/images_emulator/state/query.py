@@ -103,18 +103,18 @@ class Query:
 
     def __post_init__(self) -> None:
         for name in _FILTERS:
-            for value in _values(getattr(self, name)):
+            for value in _alternatives(getattr(self, name)):
                 if not isinstance(value, str) and name != "status":
                     raise FilterError(name, f"expected a text, not {value!r}")
         for name, choices in _CHOICES.items():
-            for value in _values(getattr(self, name)):
+            for value in _alternatives(getattr(self, name)):
                 if value not in choices:
                     raise FilterError(name, f"expected {' or '.join(choices)}, not '{value}'")
-        for value in _values(self.status):
+        for value in _alternatives(self.status):
             if not _STATUS.fullmatch(str(value).lower()):
                 raise FilterError("status", f"expected one such as 404 or 4xx, not '{value}'")
         for name, wanted in self.parameters.items():
-            for value in _values(wanted):
+            for value in _alternatives(wanted):
                 if not _is_json(value):
                     raise FilterError(name, f"expected a value of JSON, not {value!r}")
 
@@ -162,10 +162,10 @@ class Query:
     def _wanted(self) -> Iterator[tuple[str, _Filter, Sequence[Any]]]:
         """The filters that have values, each with its name and its values."""
         for name, each in _FILTERS.items():
-            if values := _values(getattr(self, name)):
+            if values := _alternatives(getattr(self, name)):
                 yield name, each, values
         for name, value in self.parameters.items():
-            if values := _values(value):
+            if values := _alternatives(value):
                 yield name, _parameter_filter(name), values
 
     def _failed(self, exchange: Exchange) -> Iterator[tuple[str, _Filter, Any, Sequence[Any]]]:
@@ -177,8 +177,8 @@ class Query:
                 yield name, each, actual, values
 
 
-def _values(value: Any) -> Sequence[Any]:
-    """The values of a filter."""
+def _alternatives(value: Any) -> Sequence[Any]:
+    """The values of a filter, of which a call has one."""
     if value is None:
         return ()
     return tuple(value) if isinstance(value, list | tuple | set | frozenset) else (value,)

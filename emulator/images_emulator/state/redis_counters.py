@@ -108,10 +108,10 @@ class RedisCounters(RedisContainer):
         if not texts:
             return ClaimOutcome(None, (), take)
         found, others = map(_counts, texts)
-        self._note([each.key for each in candidates], found)
+        self._keep_counts([each.key for each in candidates], found)
         if index >= 0:
             return ClaimOutcome((candidates[index], found[index]), (), take)
-        self._note(asked, others)
+        self._keep_counts(asked, others)
         return ClaimOutcome(None, others, take)
 
     async def _claim(
@@ -191,7 +191,7 @@ class RedisCounters(RedisContainer):
         if not keys:
             return []
         counts = _counts(await self._call(scripts.COUNTS, self._keys, *keys))
-        self._note(keys, counts)
+        self._keep_counts(keys, counts)
         return counts
 
     async def clear(self) -> None:
@@ -199,7 +199,7 @@ class RedisCounters(RedisContainer):
         with self._lock:
             self._known.clear()
 
-    def _note(self, keys: Sequence[str], counts: Sequence[ClaimCount]) -> None:
+    def _keep_counts(self, keys: Sequence[str], counts: Sequence[ClaimCount]) -> None:
         """Keep the *counts* of the first *keys*, unless a later reply came first."""
         with self._lock:
             known = self._known

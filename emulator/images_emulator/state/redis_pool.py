@@ -83,13 +83,13 @@ class RedisPool:
         parts = self._packer.pack(script, keys, arguments)
         self._waiting.append(RedisCommand(parts, script, keys, arguments, reply))
         if soon:
-            self._timer = self._timer or self.loop.call_later(SOON_SECONDS, self._start)
+            self._timer = self._timer or self.loop.call_later(SOON_SECONDS, self._send_waiting)
         elif not self._is_starting:
             self._is_starting = True
-            self.loop.call_soon(self._start)
+            self.loop.call_soon(self._send_waiting)
         return reply
 
-    def _start(self) -> None:
+    def _send_waiting(self) -> None:
         """Send the waiting commands, as soon as a connection is open."""
         self._is_starting = False
         if self._timer:
@@ -133,7 +133,7 @@ class RedisPool:
             self._connections.append(connection)
         finally:
             self._opening = None
-        self._start()
+        self._send_waiting()
 
     async def _ask_cluster(self, cluster: RedisCluster, command: RedisCommand) -> None:
         """Ask the node that has the keys. The keys may move to another node at any time, so
@@ -165,7 +165,7 @@ class RedisPool:
     async def close(self) -> None:
         """Complete the commands that are under way, and close the connections."""
         await asyncio.sleep(0)  # tasks that were spawned just now begin
-        self._start()
+        self._send_waiting()
         # Before the connections: a recovery would open others.
         spawned = [*self._spawned]
         for task in spawned:

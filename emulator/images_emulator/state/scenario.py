@@ -64,10 +64,10 @@ class _Scan:
 
     def matching(self) -> Iterator[ScenarioStep]:
         """The steps that match, in their order. Calls and threads may iterate at the same time."""
-        at = 0
-        while at < len(self._matching) or self._find(at):
-            yield self._matching[at]
-            at += 1
+        index = 0
+        while index < len(self._matching) or self._search_to(index):
+            yield self._matching[index]
+            index += 1
 
     def _search(self, steps: Steps, values: MatchInput) -> Iterator[ScenarioStep]:
         for step in chain(steps.injected, steps.live_planned):
@@ -81,13 +81,13 @@ class _Scan:
                 self.is_certain = False
                 raise
 
-    def _find(self, at: int) -> bool:
-        """Search on until the matching step with the index *at* is found. Return whether there is
+    def _search_to(self, index: int) -> bool:
+        """Search on until the matching step with the *index* is found. Return whether there is
         one."""
         with self._lock:
-            if at == len(self._matching):
+            if index == len(self._matching):
                 self._matching.extend(islice(self._rest, 1))
-            return at < len(self._matching)
+            return index < len(self._matching)
 
 
 class FaultFinding(NamedTuple):

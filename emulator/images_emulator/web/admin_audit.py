@@ -48,20 +48,20 @@ class AdminAction(NamedTuple):
     """The change that it made, or why it was refused; None where the path says all."""
 
 
-class _Note:
+class _CallDetail:
     """The detail of the call that is being handled."""
 
     text: str | None = None
 
 
-_NOTE: Final = ContextVar[_Note | None]("note of the audit", default=None)
+_DETAIL: Final = ContextVar[_CallDetail | None]("detail of the audit", default=None)
 
 
 def note_detail(text: str | None) -> None:
     """Tell the audit what the current call does. *text* has no credentials; it may have texts of
     the client."""
-    if note := _NOTE.get():
-        note.text = text
+    if call_detail := _DETAIL.get():
+        call_detail.text = text
 
 
 class AdminAudit:
@@ -77,13 +77,13 @@ class AdminAudit:
         if scope["method"] in SAFE_METHODS:
             await self.app(scope, receive, send)
             return
-        begun, note, is_logged = perf_counter(), _Note(), False
+        begun, call_detail, is_logged = perf_counter(), _CallDetail(), False
 
         def log(status: int | None) -> None:
             nonlocal is_logged
             is_logged = True
             seconds = perf_counter() - begun
-            _log(scope, self.settings, self.namespace, status, seconds, note.text)
+            _log(scope, self.settings, self.namespace, status, seconds, call_detail.text)
 
         async def send_logged(message: Message) -> None:
             # Before the answer leaves: a client that has the answer finds the record.
@@ -91,11 +91,11 @@ class AdminAudit:
                 log(message["status"])
             await send(message)
 
-        before = _NOTE.set(note)
+        before = _DETAIL.set(call_detail)
         try:
             await self.app(scope, receive, send_logged)
         finally:
-            _NOTE.reset(before)
+            _DETAIL.reset(before)
             if not is_logged:
                 log(None)
 

@@ -173,7 +173,7 @@ class AnswerRecorder:
         # The server drops what is sent on a closed connection.
         leaves = connection is None or not (connection.is_closing() or connection.protocol_answer)
         if message["type"] == "http.response.start":
-            self._start(message, leaves)
+            self._record_start(message, leaves)
         elif message["type"] == "http.response.body":
             if leaves and exchange.answer.sent.needs_parts:
                 self._add(message.get("body", b""))
@@ -197,7 +197,7 @@ class AnswerRecorder:
         self._exchange.forget_answer()
         self._exchange.connection = self._connection
 
-    def _start(self, message: Message, leaves: bool) -> None:
+    def _record_start(self, message: Message, leaves: bool) -> None:
         """Add the standard headers to the beginning of an answer. Record the beginning where it
         *leaves*."""
         exchange = self._exchange

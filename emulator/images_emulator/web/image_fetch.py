@@ -89,14 +89,14 @@ async def _fetch(url: str, is_allowed: Callable[[str], bool], seconds: float) ->
                         raise errors.download_failed(status=403)
                     async with client.stream("GET", url) as response:
                         if response.next_request is None:
-                            return await _body(response)
+                            return await _read_image(response)
                         url = str(response.next_request.url)
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError):
         raise errors.download_failed(status=502) from None
     raise errors.download_failed(status=response.status_code)
 
 
-async def _body(response: httpx2.Response) -> bytes:
+async def _read_image(response: httpx2.Response) -> bytes:
     """The body of a *response*. Raises APIError where the response is an error, and past the API's
     limit."""
     if not response.is_success:

@@ -380,7 +380,7 @@ def detail(
         **fields,
         query=exchange.query,
         headers=exchange.headers,
-        body=_text(body),
+        body=_utf8_or_none(body),
         body_url=f"{ADMIN_PREFIX}/requests/{exchange.id}/body" if body is not None else None,
         form=exchange.form,
         answer=_answer(exchange),
@@ -402,7 +402,7 @@ def _hosted(exchange: Exchange) -> str | None:
     return f"{ADMIN_PREFIX}/images/{exchange.id}/{index}"
 
 
-def _text(data: bytes | None) -> str | None:
+def _utf8_or_none(data: bytes | None) -> str | None:
     try:
         return data.decode() if data is not None else None
     except UnicodeDecodeError:

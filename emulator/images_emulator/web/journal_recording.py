@@ -121,11 +121,11 @@ def _request(exchange: Exchange) -> RecordedRequest:
     query = head.query_string.decode("latin-1")
     path = quote(head.path, safe=_PATH_CHARACTERS)
     return RecordedRequest(
-        head.method, f"{path}?{query}" if query else path, _decoded(head.pairs), body or b""
+        head.method, f"{path}?{query}" if query else path, _as_text(head.pairs), body or b""
     )
 
 
-def _decoded(headers: Iterable[tuple[bytes, bytes]]) -> HeaderPairs:
+def _as_text(headers: Iterable[tuple[bytes, bytes]]) -> HeaderPairs:
     return tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)
 
 
@@ -137,7 +137,7 @@ def _response(exchange: Exchange, pictures: Pictures) -> RecordedResponse | None
     end: End = "complete"
     if not sent.is_whole:
         end = "reset" if answer.is_reset else "cut"
-    headers = _decoded(sent.headers)
+    headers = _as_text(sent.headers)
     body = _with_pictures(exchange, exchange.answer_bytes or b"", pictures)
     if sent.is_stream:
         parts = tuple(_events(exchange, body))

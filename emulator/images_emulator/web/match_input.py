@@ -77,15 +77,15 @@ def _sent_values(
     fields = call.fields if call else _NOTHING
     return MatchInput(
         path=exchange.path,
-        model=model or _text(fields, "model") or "",
-        prompt=_text(fields, "prompt") or "",
+        model=model or _text_field(fields, "model") or "",
+        prompt=_text_field(fields, "prompt") or "",
         api_key=api_key,
         retry_count=exchange.head.retry_count,
         asks_for_stream=call is not None and call.asks_for_stream,
-        size=_text(fields, "size"),
-        quality=_text(fields, "quality"),
+        size=_text_field(fields, "size"),
+        quality=_text_field(fields, "quality"),
         n=_number(fields.get("n")),
-        background=_text(fields, "background"),
+        background=_text_field(fields, "background"),
         has_mask=fields.get("mask") is not None,
         images=len(_input_images(fields)),
     )
@@ -177,7 +177,7 @@ def _with_forms_of_prompt(values: MatchInput, emulator: Emulator) -> MatchInput:
     return values
 
 
-def _text(fields: Mapping[str, Any], name: str) -> str | None:
+def _text_field(fields: Mapping[str, Any], name: str) -> str | None:
     value = fields.get(name)
     return value if isinstance(value, str) else None
 

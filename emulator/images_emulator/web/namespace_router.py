@@ -145,7 +145,7 @@ class NamespaceRouter:
                 return await self.namespaces.named(name, key, prefers_key=prefers_key), scope
             place = NAMESPACE_HEADER
             if _HEADER in head:
-                text, prefers_key = _text(head.by_name[_HEADER]), is_admin_path(scope["path"])
+                text, prefers_key = _utf8_name(head.by_name[_HEADER]), is_admin_path(scope["path"])
                 return await self.namespaces.named(text, key, prefers_key=prefers_key), scope
             if is_admin_path(scope["path"]):
                 place = NAMESPACE_PARAMETER
@@ -163,7 +163,7 @@ class NamespaceRouter:
         for pair in scope["query_string"].split(b"&"):
             if pair.startswith(_PARAMETER):
                 encoded = pair.removeprefix(_PARAMETER).replace(b"+", b" ")
-                text = _text(unquote_to_bytes(encoded))
+                text = _utf8_name(unquote_to_bytes(encoded))
                 name = await self.namespaces.named(text, prefers_key=True)
             else:
                 others.append(pair)
@@ -182,7 +182,7 @@ def _with_notice(send: Send, notice: str) -> Send:
     return send_noticed
 
 
-def _text(name: bytes) -> str:
+def _utf8_name(name: bytes) -> str:
     """A *name* in UTF-8. Raises ValueError."""
     try:
         return name.decode()

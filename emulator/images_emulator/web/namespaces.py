@@ -192,7 +192,7 @@ class Namespaces:
         namespace.last_used = now = time()
         if self._uses and namespace.is_listed:
             # The note is sent with the first operations of the call, in one round trip.
-            self._run(self._note(self._uses, name, now))
+            self._run(self._note_use(self._uses, name, now))
         return namespace
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
@@ -201,7 +201,7 @@ class Namespaces:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _note(self, uses: Records[_Use], name: str, now: float) -> None:
+    async def _note_use(self, uses: Records[_Use], name: str, now: float) -> None:
         """Tell the shared store that the namespace *name* is used *now*."""
         moment = datetime.fromtimestamp(now, UTC)
         expiry = moment + timedelta(seconds=self._idle_seconds)

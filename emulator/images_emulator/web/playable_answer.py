@@ -109,7 +109,7 @@ def playable_answer(recording: Recording, base_url: str, accept_encoding: str) -
     return PlayableAnswer(
         recording.name,
         response.status,
-        tuple(_headers(recording, sum(map(len, parts)), keeps_coding=bool(coding))),
+        tuple(_adapted_headers(recording, sum(map(len, parts)), keeps_coding=bool(coding))),
         tuple(zip(seconds, parts, strict=True)),
         response.end,
         answer,
@@ -128,7 +128,7 @@ def _encoded(name: str, value: str) -> Header:
     return name.encode(), value.encode("latin-1")
 
 
-def _headers(recording: Recording, length: int, *, keeps_coding: bool) -> Iterator[Header]:
+def _adapted_headers(recording: Recording, length: int, *, keeps_coding: bool) -> Iterator[Header]:
     """The headers of the answer as they are sent with a body of *length* bytes. Raises ValueError
     for one that cannot be sent."""
     response = recording.response

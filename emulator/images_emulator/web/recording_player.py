@@ -90,7 +90,7 @@ class RecordingPlayer:
             return
         exchange.recording, exchange.has_recorded_headers = playable.name, True
         exchange.breaks_off = playable.end != "complete"
-        self._note(playable, request, exchange)
+        self._note_answer(playable, request, exchange)
         if exchange.method == "POST" and exchange.path.endswith(CREATE_FILE.route):
             await self._keep_file(playable, exchange, receive)
         await self._send(playable, exchange, receive, send)
@@ -111,7 +111,7 @@ class RecordingPlayer:
             check_status(download.status)
             data: bytes = download.read_uncached("data")
             length = b"content-length", b"%d" % len(data)
-            return _start(download.status, [*sent_headers(download.headers), length]), data
+            return _start_message(download.status, [*sent_headers(download.headers), length]), data
 
         try:
             start, data = await self.emulator.renderer.run_in_background(read)
@@ -148,12 +148,12 @@ class RecordingPlayer:
                     return
                 last = seconds
             if not is_started:
-                await send(_start(playable.status, playable.headers))
+                await send(_start_message(playable.status, playable.headers))
                 is_started = True
             is_last = is_complete and number == len(playable.parts)
             await send({"type": "http.response.body", "body": data, "more_body": not is_last})
         if not is_started:
-            await send(_start(playable.status, playable.headers))
+            await send(_start_message(playable.status, playable.headers))
             if is_complete:
                 await send({"type": "http.response.body", "body": b""})
         if not is_complete:
@@ -181,7 +181,7 @@ class RecordingPlayer:
             raise UnplayableError(recording.name, error, emulated) from error
         exchange.body_may_change = True
         exchange.answer.own_header_names = described.described_names
-        await send(_start(described.status, described.headers))
+        await send(_start_message(described.status, described.headers))
         await send({"type": "http.response.body", "body": described.body})
 
     async def _playable(
@@ -210,7 +210,7 @@ class RecordingPlayer:
             self._playables.put(key, playable, weight + len(base) + len(accept_encoding))
         return playable
 
-    def _note(
+    def _note_answer(
         self, playable: PlayableAnswer, request: ImageRequest | None, exchange: ServedExchange
     ) -> None:
         """Note in *exchange* what the journal shows of the answer: its pictures, and unless a fault
@@ -244,5 +244,5 @@ class RecordingPlayer:
         await self.emulator.files.add(upload.filename, purpose, upload.data, file_id, owner=owner)
 
 
-def _start(status: int, headers: Sequence[Header]) -> Message:
+def _start_message(status: int, headers: Sequence[Header]) -> Message:
     return {"type": "http.response.start", "status": status, "headers": [*headers]}

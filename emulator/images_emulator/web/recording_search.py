@@ -105,7 +105,7 @@ class RecordingSearch:
         if not may_come_again or (operation and operation.reads_uploads):
             return await self._search(exchange, scope, receive, chunks, policy)
         content_type = exchange.head.header(b"content-type")
-        credentials = redacting_headers(_headers(scope))
+        credentials = redacting_headers(_recorded_headers(scope))
         # Namespaces have caches of their own, and may record for each other.
         count = self.replay.index.count
         target = _target(scope)
@@ -180,7 +180,9 @@ class RecordingSearch:
     ) -> RecordingMatch | None:
         """The match of a call whose credentials in query and body are redacted as in recordings.
         None where the call has no such credentials, or matches nothing."""
-        sent = RecordedRequest(exchange.method, _target(scope), _headers(scope), b"".join(chunks))
+        sent = RecordedRequest(
+            exchange.method, _target(scope), _recorded_headers(scope), b"".join(chunks)
+        )
         try:
             redacted = Redactor().redact(Recording(sent, None)).request
         except UnreadableBodyError:
@@ -196,7 +198,7 @@ class RecordingSearch:
         return result if isinstance(result, RecordingMatch) else None
 
 
-def _headers(scope: Scope) -> HeaderPairs:
+def _recorded_headers(scope: Scope) -> HeaderPairs:
     """The headers of the call, as a recording has them."""
     return tuple(
         (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]

@@ -69,7 +69,7 @@ async def read_call(
 
     Raises ClientDisconnect. Raises APIError where the body is longer than the settings allow,
     cannot be parsed, or has a media type that the operation does not read on that day."""
-    body = await _body(exchange, receive, operation, emulator, as_of)
+    body = await _read_accepted_body(exchange, receive, operation, emulator, as_of)
     if exchange.parse_error:
         raise exchange.parse_error
     if exchange.cached_call is None:
@@ -112,11 +112,11 @@ async def read_fields(
 ) -> Mapping[str, Any]:
     """The fields of the JSON or form body of a call to an *operation* that makes no images. They
     are not in the exchange, so the journal does not show them. Raises the same as `read_call`."""
-    body = await _body(exchange, receive, operation, emulator, as_of)
+    body = await _read_accepted_body(exchange, receive, operation, emulator, as_of)
     return (await _parsed(exchange, body, operation, emulator)).fields
 
 
-async def _body(
+async def _read_accepted_body(
     exchange: ServedExchange,
     receive: Receive,
     operation: Operation,

@@ -218,7 +218,7 @@ class ForwardedCall:
                 # A client that knows the length waits for no more.
                 if len(self._answer) == length:
                     self._end = "complete"
-                await send(_body(chunk, more=not self.is_answered))
+                await send(_body_message(chunk, more=not self.is_answered))
         except library.ReadError as error:
             self._end, self._error = "reset", _reason(error)
             await self._hang_up(receive, reset=True)
@@ -228,7 +228,7 @@ class ForwardedCall:
         else:
             if not self.is_answered:
                 self._end = "complete"
-                await send(_body(b"", more=False))
+                await send(_body_message(b"", more=False))
         finally:
             # After an error or a cancellation the upstream would send on.
             await response.aclose()
@@ -382,7 +382,7 @@ def _as_text(headers: CasedHeaders) -> HeaderPairs:
     )
 
 
-def _body(data: bytes, *, more: bool) -> Message:
+def _body_message(data: bytes, *, more: bool) -> Message:
     return {"type": "http.response.body", "body": data, "more_body": more}
 
 
@@ -396,7 +396,7 @@ def error_messages(error: APIError) -> Sequence[Message]:
         (b"content-length", b"%d" % len(body)),
     ]
     start = {"type": "http.response.start", "status": answer.status, "headers": headers}
-    return start, _body(body, more=False)
+    return start, _body_message(body, more=False)
 
 
 def _reason(error: BaseException) -> str:
