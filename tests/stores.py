@@ -267,7 +267,7 @@ class _JSONLog(Generic[T]):
         return await self._log.append(key, text, weight)
 
     async def amend(
-        self, key: str, entry: T, weight: int, *, detachable: bool, event: int | None = None
+        self, key: str, entry: T, weight: int, *, detachable: bool, event_index: int | None = None
     ) -> None:
         packed = self._codec.pack_amended(entry)
         await _journey()

@@ -422,10 +422,10 @@ async def test_parts_of_a_stream_are_written_before_its_end(
     journal = Journal(MemoryStore(), 10, 2**20)
     slow, written = asyncio.Event(), list[int | None]()
 
-    async def amend(*_: object, event: int | None = None, **__: object) -> None:
-        if event == 0:
+    async def amend(*_: object, event_index: int | None = None, **__: object) -> None:
+        if event_index == 0:
             await slow.wait()
-        written.append(event)
+        written.append(event_index)
 
     monkeypatch.setattr(MemoryLog, "is_watched", True)
     monkeypatch.setattr(journal._log, "amend", amend)

@@ -484,7 +484,7 @@ async def test_nothing_is_observed_without_readers(
 async def test_each_watch_of_a_shared_store_waits_until_it_has_begun(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The `missed` that begins a subscription is none to tell of, also in the second one."""
+    """The `gap` that begins a subscription is none to tell of, also in the second one."""
     monkeypatch.setattr(live_feed, "RESUME_SECONDS", 0)
     emulator = Emulator(store=JSONStore())
     watchers = asyncio.Queue[LogWatcher]()
@@ -502,7 +502,7 @@ async def test_each_watch_of_a_shared_store_waits_until_it_has_begun(
             for _ in range(3):
                 await asyncio.sleep(0)
             assert not first.done()
-            watcher(LogChange("missed"))
+            watcher(LogChange("gap"))
             await first
             await complete(emulator, await arrive(emulator, number))
             assert names_of(await events_of(frames, 1)) == [("completed", f"req_{number}")]

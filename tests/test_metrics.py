@@ -33,7 +33,7 @@ from images_emulator.exchange.request_head import RequestHead
 from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.settings import LogSettings
 from images_emulator.web.app import create_app
-from images_emulator.web.metrics import SAMPLE_SECONDS, Metrics, _sizes, endpoint_of
+from images_emulator.web.metrics import SAMPLE_SECONDS, Metrics, _sizes, endpoint_label
 from tests.conftest import KEY
 from tests.pictures import png
 from tests.redis_server import new_store_name, shared_redis
@@ -140,7 +140,7 @@ def test_the_endpoint_of_a_path_is_a_word_of_few(path: str, endpoint: str) -> No
     call = ServedExchange(
         head, "req_1", datetime.now(UTC), image_operation=image_operation_at(path)
     )
-    assert endpoint_of(call) == endpoint
+    assert endpoint_label(call) == endpoint
 
 
 def test_calls_count_by_who_answered(measured: Server, draw: Callable[..., Any]) -> None:

@@ -81,7 +81,7 @@ async def test_log_tells_of_what_other_processes_do_to_it() -> None:
     stores = [RedisStore(shared_redis().url, namespace) for _ in range(2)]
     own, foreign = (Journal(store, 10, 2**20) for store in stores)
     watching = asyncio.ensure_future(own.watch(changes.put_nowait))
-    assert await changes.get() == LogChange("missed")
+    assert await changes.get() == LogChange("gap")
     for name, journal in (("own", own), ("foreign", foreign)):
         call = ServedExchange(RequestHead("GET", "/v1/models", b"", []), name, datetime.now(UTC))
         await journal.append(call)
@@ -110,7 +110,7 @@ async def test_journal_knows_at_each_arrival_whether_another_process_watches() -
     async def watch(journal: Journal) -> asyncio.Task[None]:
         changes: asyncio.Queue[LogChange] = asyncio.Queue()
         watching = asyncio.ensure_future(journal.watch(changes.put_nowait))
-        assert await changes.get() == LogChange("missed")
+        assert await changes.get() == LogChange("gap")
         return watching
 
     async def end(watching: asyncio.Task[None]) -> None:

@@ -116,9 +116,9 @@ def _size(
 ) -> str | None:
     """The size of a call's pictures, or the size that the call asks for. For a download, the size
     of the picture behind its URL."""
-    if (hosted := exchange.request) and exchange.hosted_index is not None:
-        facts = imaging.fitting.verbatim_facts(hosted, exchange.hosted_index)
-        return "{}x{}".format(*((facts and facts.size) or hosted.size))
+    if (picture_request := exchange.request) and exchange.hosted_index is not None:
+        facts = imaging.fitting.verbatim_facts(picture_request, exchange.hosted_index)
+        return "{}x{}".format(*((facts and facts.size) or picture_request.size))
     if pictures:
         return f"{pictures[0].width}x{pictures[0].height}"
     if request:

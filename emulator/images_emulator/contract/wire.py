@@ -259,24 +259,24 @@ def completed_event(
 
 
 def _image_event(
-    request: ImageRequest, suffix: str, number: int, values: Mapping[str, Any]
+    request: ImageRequest, suffix: str, index: int, values: Mapping[str, Any]
 ) -> Template:
-    """Event *number* (from 0) of a stream, with *values* beside its head and its image. *suffix* is
+    """Event *index* (from 0) of a stream, with *values* beside its head and its image. *suffix* is
     the end of the event's name."""
     name = f"{request.operation.event_name}.{suffix}"
-    image = {"b64_json": string_slot("image"), "sequence_number": number}
+    image = {"b64_json": string_slot("image"), "sequence_number": index}
     head = {"created_at": number_slot("created"), "type": name}
     values = {**head, **_keys_of_day(image, request.day), **values}
     return Template(event(name, _in_order_of_event(values, request.day)))
 
 
-def error_event(error: ErrorAnswer, number: int, day: Day) -> bytes:
-    """The last event of a stream that fails on *day*, after *number* other events. An event with
-    a user error was recorded with its number, one with `image_generation_failed` without it."""
+def error_event(error: ErrorAnswer, index: int, day: Day) -> bytes:
+    """The last event of a stream that fails on *day*, as event *index* (from 0). An event with a
+    user error was recorded with its index, one with `image_generation_failed` without it."""
     inner = {"type": error.type, "code": error.code, "message": error.message, "param": error.param}
     values: dict[str, Any] = {"type": "error", "error": inner}
     if error.type == IMAGE_SERVICE_TYPE:
-        values["sequence_number"] = number
+        values["sequence_number"] = index
     return event("error", _keys_of_day(values, day)).encode()
 
 

@@ -103,10 +103,10 @@ class Hosting(Generic[T]):
         return await self._pictures.get(path)
 
     async def find(
-        self, path: str, query: str, *, expired: bool = False, known: T | None = None
+        self, path: str, query: str, *, is_expired: bool = False, content: T | None = None
     ) -> T:
-        """The content under *path* and *query*; *known* is that content where `peek` has found it.
-        Raises StorageError for a URL that is wrong or expired, or has no content. With *expired*,
+        """The content under *path* and *query*; *content* is given where `peek` has found it.
+        Raises StorageError for a URL that is wrong or expired, or has no content. With *is_expired*
         any right URL counts as expired."""
         parameters = dict(parse_qsl(query))
         if not parameters.get("sig"):
@@ -114,11 +114,12 @@ class Hosting(Generic[T]):
         if not self.is_signed(path, query):
             raise blob_storage.signature_mismatch()
         now = self._clock.now()
-        if expired:
+        if is_expired:
             now = max(now, datetime.fromisoformat(parameters["se"]) + timedelta(seconds=1))
         if not parameters.get("st", "") <= _iso_time(now) <= parameters["se"]:
             raise blob_storage.outside_validity(parameters.get("st"), parameters["se"], now)
-        content = known if known is not None else await self._pictures.get(path)
+        if content is None:
+            content = await self._pictures.get(path)
         if content is None:
             raise blob_storage.blob_not_found()
         return content

@@ -202,7 +202,7 @@ class Journal:
                     exchange,
                     exchange.weight,
                     detachable=held_bytes >= MIN_DROPPED_BYTES,
-                    event=index,
+                    event_index=index,
                 )
                 if before := self._drafts.get(exchange.id):
                     draft = _after(before, draft)

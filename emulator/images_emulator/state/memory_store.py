@@ -248,7 +248,7 @@ class MemoryLog(Generic[T]):
             return number
 
     async def amend(
-        self, key: str, entry: T, weight: int, *, detachable: bool, event: int | None = None
+        self, key: str, entry: T, weight: int, *, detachable: bool, event_index: int | None = None
     ) -> None:
         with self._lock:
             before = self._entries.get(key)

@@ -232,10 +232,10 @@ class RedisLog(RedisContainer, Generic[T]):
         return await self._write(write) or 0
 
     async def amend(
-        self, key: str, entry: T, weight: int, *, detachable: bool, event: int | None = None
+        self, key: str, entry: T, weight: int, *, detachable: bool, event_index: int | None = None
     ) -> None:
         text, data = _texts(self._codec.pack_amended(entry))
-        change = self._change_message("amended", key, event)
+        change = self._change_message("amended", key, event_index)
         await self._write(_Write(scripts.AMEND, key, text, data, weight, detachable, change))
 
     async def get(self, key: str) -> T | None:
@@ -286,14 +286,14 @@ class RedisLog(RedisContainer, Generic[T]):
         try:
             async for message in self._client.messages(self._keys[0]):
                 if message is None:
-                    watcher(LogChange("missed"))
+                    watcher(LogChange("gap"))
                     continue
                 try:
-                    process, kind, event, key = message.decode().split(" ", 3)
-                    change = LogChange(cast("Any", kind), key, int(event) if event else None)
+                    process, kind, index, key = message.decode().split(" ", 3)
+                    change = LogChange(cast("Any", kind), key, int(index) if index else None)
                 except ValueError:
                     # Another release has sent it.
-                    process, change = "", LogChange("missed")
+                    process, change = "", LogChange("gap")
                 if process != self._process:
                     watcher(change)
         finally:
@@ -303,9 +303,9 @@ class RedisLog(RedisContainer, Generic[T]):
     def is_watched(self) -> bool:
         return self._is_watched
 
-    def _change_message(self, kind: str, key: str = "", event: int | None = None) -> str:
+    def _change_message(self, kind: str, key: str = "", event_index: int | None = None) -> str:
         """The message that tells other processes of a `LogChange` by this one."""
-        return f"{self._process} {kind} {'' if event is None else event} {key}"
+        return f"{self._process} {kind} {'' if event_index is None else event_index} {key}"
 
     async def _write(self, write: _Write) -> int | None:
         """Send a write after the writes that are late. Return the reply of its script; None where

@@ -265,9 +265,9 @@ class Replay:
         pictures = self._shared.picture_by_target
         return pictures.get(f"{path}?{query}") or pictures.get(path)
 
-    def download(self, hosted: RecordedPicture) -> RecordedDownload:
+    def download(self, recorded_picture: RecordedPicture) -> RecordedDownload:
         """The hosted picture as it was fetched."""
-        return self.recordings[hosted.position].downloads[hosted.download_index]
+        return self.recordings[recorded_picture.position].downloads[recorded_picture.download_index]
 
     async def reset(self) -> None:
         """Play each recording anew."""

@@ -44,19 +44,19 @@ MAX_SCAN_CHARS: Final = 4096
 
 
 class _Scan:
-    """A search for the live *steps* that match the *values* of a call: the steps found so far, and
-    the near misses. Near misses are kept only where the call met no step, and where none of their
-    reasons names a count.
+    """A search for the live *steps* that match the *match_input* of a call: the steps found so far,
+    and the near misses. Near misses are kept only where the call met no step, and where none of
+    their reasons names a count.
 
     It is cached for the next equal call: to match 1,000 steps takes 0.16 ms, as long as an answer.
     Any change of the steps empties the cache. Where a step could not be compared in time, the next
     equal call is searched for anew.
     """
 
-    def __init__(self, steps: Steps, values: MatchInput) -> None:
+    def __init__(self, steps: Steps, match_input: MatchInput) -> None:
         self.is_certain = True
         """Whether all steps so far could be compared, and in time."""
-        self._rest = self._search(steps, values)
+        self._rest = self._search(steps, match_input)
         self._lock = Lock()
         """Held while `_rest` is asked for its next step: a generator is of one thread at a time."""
         self._matching: list[ScenarioStep] = []
@@ -69,10 +69,10 @@ class _Scan:
             yield self._matching[index]
             index += 1
 
-    def _search(self, steps: Steps, values: MatchInput) -> Iterator[ScenarioStep]:
+    def _search(self, steps: Steps, match_input: MatchInput) -> Iterator[ScenarioStep]:
         for step in chain(steps.injected, steps.live_planned):
             try:
-                if step.matches(values):
+                if step.matches(match_input):
                     yield step
             except TimeoutError:
                 self.is_certain = False
@@ -221,36 +221,37 @@ class Scenario:
         """The paths to fields that its steps ask for."""
         return self._steps.value.paths
 
-    async def claim_fault(self, values: MatchInput) -> FaultFinding:
-        """Search for the fault of a call of these *values*, and count it as met."""
-        met, near_misses = await self._meet(values)
+    async def claim_fault(self, match_input: MatchInput) -> FaultFinding:
+        """Search for the fault of a call with this *match_input*, and count it as met."""
+        met, near_misses = await self._meet(match_input)
         return FaultFinding(met[0].document.fault if met else None, near_misses)
 
     async def claim_fault_early(
-        self, make_values: Callable[[], Awaitable[MatchInput]]
+        self, make_match_input: Callable[[], Awaitable[MatchInput]]
     ) -> FaultFinding | None:
         """Do what `claim_fault` does, before the store is refreshed. With a shared store, the claim
         then needs no round trip of its own: see `FaultSearch.begin_early_claim`. Return None
-        where `claim_fault` has to be called afterwards: where no step matches the values that
-        *make_values* gives, the steps or other registers have changed, or the store is away."""
+        where `claim_fault` has to be called afterwards: where no step matches what
+        *make_match_input* gives, the steps or other registers have changed, or the store is
+        away."""
         steps = self._steps.value
         with suppress(APIError, StaleRegistersError):
             # The files that a call names by their ids may be in the store, too.
-            values = await make_values()
-            if steps is self._steps.value and self._has_match_for(values):
+            match_input = await make_match_input()
+            if steps is self._steps.value and self._has_match_for(match_input):
                 met, near_misses = await self._meet(
-                    values, if_fresh=lambda: self._steps.value is steps
+                    match_input, if_fresh=lambda: self._steps.value is steps
                 )
                 return FaultFinding(met[0].document.fault if met else None, near_misses)
         return None
 
     async def claim_answer(
-        self, values: MatchInput, admission: Admission | None = None
+        self, match_input: MatchInput, admission: Admission | None = None
     ) -> tuple[ClaimedAnswer | None, list[NearMiss]]:
-        """The answer that a validated call of these *values* meets; or None, and the near misses.
-        With *admission*, only an admitted call meets one. Raises APIError where the call is not
-        admitted, or the store is away."""
-        met, near_misses = await self._meet(values, admission)
+        """The answer that a validated call with this *match_input* meets; or None, and the near
+        misses. With *admission*, only an admitted call meets one. Raises APIError where the call is
+        not admitted, or the store is away."""
+        met, near_misses = await self._meet(match_input, admission)
         if met is None:
             return None, near_misses
         step, count = met
@@ -259,7 +260,7 @@ class Scenario:
 
     async def _meet(
         self,
-        values: MatchInput,
+        match_input: MatchInput,
         admission: Admission | None = None,
         if_fresh: Callable[[], bool] | None = None,
     ) -> tuple[tuple[ScenarioStep, ClaimCount] | None, list[NearMiss]]:
@@ -267,11 +268,11 @@ class Scenario:
         and the near misses. With *admission*, only an admitted call meets one. Raises APIError
         where the call is not admitted, or the store is away."""
         steps = self._steps.value
-        scan = self._scan(steps, values)
+        scan = self._scan(steps, match_input)
         near_steps: list[ScenarioStep] = []
         """The steps whose near misses are made of their counts."""
         if scan.near_misses is None:
-            near_steps.extend(islice(steps.for_calls_like(values), MAX_NEAR_MISSES))
+            near_steps.extend(islice(steps.for_calls_like(match_input), MAX_NEAR_MISSES))
         try:
             granted, counts, take = await self._counters.claim(
                 scan.matching(),
@@ -294,7 +295,7 @@ class Scenario:
         if scan.near_misses is not None:
             return None, scan.near_misses
         pairs = zip(near_steps, counts, strict=True)
-        near_misses = [step.near_miss(values, count) for step, count in pairs]
+        near_misses = [step.near_miss(match_input, count) for step, count in pairs]
         # The reason of a step that matches names its count.
         matching = {step.key for step in scan.matching()}
         if matching.isdisjoint(step.key for step in near_steps):
@@ -306,21 +307,22 @@ class Scenario:
         if any(step.key == key for step in self._steps.value.spent_steps()):
             await self._steps.update(lambda steps: steps.with_revived(key))
 
-    def _has_match_for(self, values: MatchInput) -> bool:
-        """Whether a live step matches a call of these *values*. The counter of the step decides
-        whether the call meets it."""
-        return next(self._scan(self._steps.value, values).matching(), None) is not None
+    def _has_match_for(self, match_input: MatchInput) -> bool:
+        """Whether a live step matches a call with this *match_input*. The counter of the step
+        decides whether the call meets it."""
+        return next(self._scan(self._steps.value, match_input).matching(), None) is not None
 
-    def _scan(self, steps: Steps, values: MatchInput) -> _Scan:
-        """The scan of *steps* for a call of these *values*; it is cached unless they are long."""
+    def _scan(self, steps: Steps, match_input: MatchInput) -> _Scan:
+        """The scan of *steps* for a call with this *match_input*; it is cached unless that is
+        long."""
         scans = self._scans_of(steps)
-        scan = scans.get(values)
+        scan = scans.get(match_input)
         if scan is None or not scan.is_certain:
-            scan = _Scan(steps, values)
-            if values.chars <= MAX_SCAN_CHARS:
+            scan = _Scan(steps, match_input)
+            if match_input.chars <= MAX_SCAN_CHARS:
                 if len(scans) >= MAX_CACHED_SCANS:
                     scans.clear()
-                scans[values] = scan
+                scans[match_input] = scan
         return scan
 
     def _scans_of(self, steps: Steps) -> dict[MatchInput, _Scan]:

@@ -166,47 +166,47 @@ class ScenarioStep:
             wanted["prompt_regex"] = wanted.pop("prompt_regex")
         self._tests = [(name, _INDEXES[name], _test(name, value)) for name, value in wanted.items()]
 
-    def matches(self, values: MatchInput) -> bool:
-        """Whether its `match` holds for a call of these *values*, whatever its counter says. Raises
-        TimeoutError where the search for its `prompt_regex` takes too long."""
-        if values.is_validated is not self._is_answer:
+    def matches(self, match_input: MatchInput) -> bool:
+        """Whether its `match` holds for a call with this *match_input*, whatever its counter says.
+        Raises TimeoutError where the search for its `prompt_regex` takes too long."""
+        if match_input.is_validated is not self._is_answer:
             return False
-        if not (self._may_meet_downloads if values.is_download else self._may_meet_calls):
+        if not (self._may_meet_downloads if match_input.is_download else self._may_meet_calls):
             return False
-        if self._only_streams and not values.asks_for_stream:
+        if self._only_streams and not match_input.asks_for_stream:
             return False
         for _, index, test in self._tests:  # noqa: SIM110 - a generator takes twice as long
-            if not test(values[index]):
+            if not test(match_input[index]):
                 return False
         return True
 
-    def difference(self, values: MatchInput) -> str | None:
-        """How a call of these *values* differs from the step's `match`, in a sentence; None where
-        it does not."""
+    def difference(self, match_input: MatchInput) -> str | None:
+        """How a call with this *match_input* differs from the step's `match`, in a sentence; None
+        where it does not."""
         for name, index, test in self._tests:
-            if not _holds(test, values[index]):
-                return self._difference_sentence(name, values)
+            if not _holds(test, match_input[index]):
+                return self._difference_sentence(name, match_input)
         return None
 
-    def near_miss(self, values: MatchInput, count: ClaimCount) -> NearMiss:
-        """The reason why a call of these *values* did not meet the step."""
+    def near_miss(self, match_input: MatchInput, count: ClaimCount) -> NearMiss:
+        """The reason why a call with this *match_input* did not meet the step."""
         spent = is_spent(self, count)
-        kind, reason = self._reason(values, count, spent=spent)
+        kind, reason = self._reason(match_input, count, spent=spent)
         return NearMiss(self.key, self.name, self.document.label, kind, reason, spent)
 
     def _reason(
-        self, values: MatchInput, count: ClaimCount, *, spent: bool
+        self, match_input: MatchInput, count: ClaimCount, *, spent: bool
     ) -> tuple[NearMissKind, str]:
-        if values.is_download and not self._may_meet_downloads:
+        if match_input.is_download and not self._may_meet_downloads:
             return "target", "has no path, which is what a step for downloads needs"
-        if not (values.is_download or self._may_meet_calls):
+        if not (match_input.is_download or self._may_meet_calls):
             return "target", "is for downloads"
-        if self._only_streams and not values.asks_for_stream:
+        if self._only_streams and not match_input.asks_for_stream:
             return "target", "is for streams, and the call asks for none"
         for name, index, test in self._tests:
-            if not _holds(test, values[index]):
+            if not _holds(test, match_input[index]):
                 kind: Any = name
-                return kind, self._difference_sentence(name, values)
+                return kind, self._difference_sentence(name, match_input)
         if spent:
             return "spent", f"has met its {count.grants} calls"
         pattern = self.document.match.prompt_regex
@@ -217,15 +217,15 @@ class ScenarioStep:
             return "after", f"lets the first {self.after} pass"
         return "chance", "was left to chance"
 
-    def _difference_sentence(self, name: str, values: MatchInput) -> str:
-        """The sentence that says how the *values* differ from what the key *name* wants."""
+    def _difference_sentence(self, name: str, match_input: MatchInput) -> str:
+        """The sentence that says how *match_input* differs from what the key *name* wants."""
         wanted = getattr(self.document.match, name)
-        value: Any = values[_INDEXES[name]]
+        value: Any = match_input[_INDEXES[name]]
         match name:
             case "prompt":
                 return f"the prompt does not have {wanted!r}"
             case "prompt_regex":
-                return _regex_difference(wanted, values.prompt)
+                return _regex_difference(wanted, match_input.prompt)
             case "prompt_name":
                 return f"the prompt's name {_quoted(value)} is not {wanted!r}"
             case "has_mask":
@@ -354,10 +354,11 @@ class Steps(Immutable):
         ones that are spent."""
         return (*self.injected, *self.planned, *self.spent_injected)
 
-    def for_calls_like(self, values: MatchInput) -> Iterator[ScenarioStep]:
-        """The injected and planned steps for calls of the kind of *values*: validated or not."""
+    def for_calls_like(self, match_input: MatchInput) -> Iterator[ScenarioStep]:
+        """The injected and planned steps for calls of the kind of *match_input*: validated or
+        not."""
         for step in chain(self.injected, self.planned):
-            if (step.answer is not None) is values.is_validated:
+            if (step.answer is not None) is match_input.is_validated:
                 yield step
 
     def spent_steps(self) -> Iterator[ScenarioStep]:

@@ -360,12 +360,12 @@ class StaleRegistersError(Exception):
 
 class LogChange(NamedTuple):
     """A change of a log by another process. *key* names the entry that was added or amended, and
-    *event* is the number that `Log.amend` was given. The kind `missed` says that there may have
+    *event_index* is the one that `Log.amend` was given. The kind `gap` says that there may have
     been other changes, which were not told."""
 
-    kind: Literal["added", "amended", "cleared", "missed"]
+    kind: Literal["added", "amended", "cleared", "gap"]
     key: str = ""
-    event: int | None = None
+    event_index: int | None = None
 
 
 LogWatcher = Callable[[LogChange], None]
@@ -391,11 +391,12 @@ class Log(Protocol[T]):
         ...
 
     def amend(
-        self, key: str, entry: T, weight: int, *, detachable: bool, event: int | None = None
+        self, key: str, entry: T, weight: int, *, detachable: bool, event_index: int | None = None
     ) -> Coroutine[Any, Any, None]:
         """Replace an entry in its place. An entry that was dropped meanwhile stays dropped. A
         shared store that is away gets the new entry later; one that refuses it keeps the old. Where
-        only one event of the entry is new, *event* is its number, which the watchers are told."""
+        only one event of the entry is new, *event_index* (from 0) says which, and the watchers are
+        told."""
         ...
 
     async def get(self, key: str) -> T | None:

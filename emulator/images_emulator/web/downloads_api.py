@@ -47,7 +47,7 @@ class DownloadsAPI:
             if exchange.request and exchange.hosted_index is not None:
                 known = HostedPicture(exchange.request, exchange.hosted_index)
             hosted = await emulator.hosting.find(
-                exchange.path, query, expired=exchange.is_expired, known=known
+                exchange.path, query, is_expired=exchange.is_expired, content=known
             )
         except StorageError as error:
             return storage_error_response(error, exchange.id, emulator.clock.now())

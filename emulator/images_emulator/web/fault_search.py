@@ -154,8 +154,8 @@ class FaultSearch:
         if finding is None:
             if not self.emulator.scenario.has_faults:
                 return None
-            values = await self._match_input(exchange, receive)
-            finding = await self.emulator.scenario.claim_fault(values)
+            match_input = await self._match_input(exchange, receive)
+            finding = await self.emulator.scenario.claim_fault(match_input)
         exchange.near_misses = tuple(finding.near_misses)
         return finding.fault
 

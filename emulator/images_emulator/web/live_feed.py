@@ -152,16 +152,16 @@ class _CallNotes:
 class _Batch:
     """The notes that were gathered: calls by id in the order of their first notes, names of changed
     registers, and what was cleared. *skipped* is the number of calls whose notes were removed.
-    *missed* says whether there may have been changes without a note."""
+    *has_gap* says whether there may have been changes without a note."""
 
     calls: dict[str, _CallNotes] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)
     cleared: Cleared | None = None
     skipped: int = 0
-    missed: bool = False
+    has_gap: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.calls or self.changed or self.cleared or self.skipped or self.missed)
+        return bool(self.calls or self.changed or self.cleared or self.skipped or self.has_gap)
 
     @property
     def cleared_json(self) -> bytes:
@@ -320,14 +320,14 @@ class LiveFeed:
             finally:
                 settled.set()
             await asyncio.sleep(RETRY_SECONDS)
-            self._batch.missed = True
+            self._batch.has_gap = True
             self._schedule()
 
     # --- what happens. The store calls this one on the event loop.
 
     def _changed_elsewhere(self, change: LogChange) -> None:
-        if change.kind == "missed":
-            self._batch.missed |= self._watch_settled.is_set()
+        if change.kind == "gap":
+            self._batch.has_gap |= self._watch_settled.is_set()
             self._watch_settled.set()
         elif change.kind == "cleared":
             self._batch.note_clearing("requests")
@@ -335,10 +335,10 @@ class LiveFeed:
             notes = self._batch.notes_of(change.key)
             if change.kind == "added":
                 notes.arrived = True
-            elif change.event is None:
+            elif change.event_index is None:
                 notes.completed = True
             else:
-                notes.events.append(change.event)
+                notes.events.append(change.event_index)
             self._shrink()
         self._schedule()
 
@@ -434,7 +434,7 @@ class LiveFeed:
         except Exception:
             logger.exception("the live feed failed")
             # The readers have to load again what the batch would have told.
-            self._batch.missed = True
+            self._batch.has_gap = True
             self._next_batch_at = asyncio.get_running_loop().time() + RETRY_SECONDS
         finally:
             self._telling = None
@@ -445,7 +445,7 @@ class LiveFeed:
         and the store may block."""
         emulator = self.emulator
         journal = emulator.journal
-        if batch.missed:
+        if batch.has_gap:
             yield "restart", b"{}"
         if batch.cleared:
             yield "cleared", batch.cleared_json

@@ -26,10 +26,10 @@ _NOTHING: Mapping[str, Any] = {}
 
 def input_of_download(exchange: Exchange, emulator: Emulator) -> MatchInput:
     """The values of a download, which has the model and the prompt of its picture."""
-    values = MatchInput(exchange.path, is_download=True)
+    match_input = MatchInput(exchange.path, is_download=True)
     if request := exchange.request:
-        values = values._replace(model=request.model.id, prompt=request.prompt)
-    return _with_forms_of_prompt(values, emulator)
+        match_input = match_input._replace(model=request.model.id, prompt=request.prompt)
+    return _with_forms_of_prompt(match_input, emulator)
 
 
 async def input_of_call(
@@ -40,19 +40,19 @@ async def input_of_call(
     fields = call.fields if call else _NOTHING
 
     async def values_for_steps() -> MatchInput:
-        values = _sent_values(exchange, call, model, exchange.accepted_key or "")
-        values = _with_forms_of_prompt(values, emulator)
-        if values.images and "image_sha256" in emulator.scenario.expensive_keys:
+        match_input = _sent_values(exchange, call, model, exchange.accepted_key or "")
+        match_input = _with_forms_of_prompt(match_input, emulator)
+        if match_input.images and "image_sha256" in emulator.scenario.expensive_keys:
             # Hashing takes time, and a file that was uploaded earlier is in the store.
             owner = file_owner(exchange, emulator.settings)
             digests = await emulator.renderer.run_in_background(
                 partial(_digests, fields, emulator, owner)
             )
-            values = values._replace(image_sha256=digests)
+            match_input = match_input._replace(image_sha256=digests)
         if emulator.scenario.paths:
             at_paths = await _values_at_paths(lambda: fields, exchange, emulator)
-            values = values._replace(fields=at_paths)
-        return values
+            match_input = match_input._replace(fields=at_paths)
+        return match_input
 
     return await _for_the_same_steps(values_for_steps, emulator)
 
@@ -65,9 +65,9 @@ async def _for_the_same_steps(
     scenario = emulator.scenario
     while True:
         needs = scenario.expensive_keys, scenario.paths
-        values = await make()
+        match_input = await make()
         if needs == (scenario.expensive_keys, scenario.paths):
-            return values
+            return match_input
 
 
 def _sent_values(
@@ -101,11 +101,13 @@ async def input_of_request(
         return values_in_force(request, call.fields if call else _NOTHING)
 
     async def values_for_steps() -> MatchInput:
-        values = _values_in_force(exchange, request, exchange.accepted_key or "")
-        values = _with_forms_of_prompt(values, emulator)
+        match_input = _values_in_force(exchange, request, exchange.accepted_key or "")
+        match_input = _with_forms_of_prompt(match_input, emulator)
         if emulator.scenario.paths:
-            values = values._replace(fields=await _values_at_paths(fields, exchange, emulator))
-        return values
+            match_input = match_input._replace(
+                fields=await _values_at_paths(fields, exchange, emulator)
+            )
+        return match_input
 
     return await _for_the_same_steps(values_for_steps, emulator)
 
@@ -120,16 +122,16 @@ def input_of_answered(
     fields = call.fields if call else _NOTHING
     api_key = exchange.head.api_key  # accepted, because only such calls meet steps
     if not validated:
-        values = _sent_values(exchange, call, None, api_key)
-        values = values._replace(image_sha256=_digests(fields, emulator))
+        match_input = _sent_values(exchange, call, None, api_key)
+        match_input = match_input._replace(image_sha256=_digests(fields, emulator))
     elif request:
-        values = _values_in_force(exchange, request, api_key)
+        match_input = _values_in_force(exchange, request, api_key)
         fields = values_in_force(request, fields)
     else:
         return None
-    return values._replace(
-        folded_prompt=values.prompt.casefold(),
-        prompt_name=prompt_name(values.prompt),
+    return match_input._replace(
+        folded_prompt=match_input.prompt.casefold(),
+        prompt_name=prompt_name(match_input.prompt),
         fields=tuple((path, FieldPath(path).values(fields)) for path in paths),
     )
 
@@ -167,14 +169,14 @@ async def _values_at_paths(
     return await emulator.renderer.run_in_background(find) if exchange.is_large else find()
 
 
-def _with_forms_of_prompt(values: MatchInput, emulator: Emulator) -> MatchInput:
-    """The *values* with the forms of the prompt that steps read."""
+def _with_forms_of_prompt(match_input: MatchInput, emulator: Emulator) -> MatchInput:
+    """*match_input* with the forms of the prompt that steps read."""
     keys = emulator.scenario.expensive_keys
     if "prompt" in keys:
-        values = values._replace(folded_prompt=values.prompt.casefold())
+        match_input = match_input._replace(folded_prompt=match_input.prompt.casefold())
     if "prompt_name" in keys:
-        values = values._replace(prompt_name=prompt_name(values.prompt))
-    return values
+        match_input = match_input._replace(prompt_name=prompt_name(match_input.prompt))
+    return match_input
 
 
 def _text_field(fields: Mapping[str, Any], name: str) -> str | None:

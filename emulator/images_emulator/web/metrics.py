@@ -72,7 +72,7 @@ def _resources() -> frozenset[str]:
 _PREFIXES: Final = sorted({mount.prefix for mount in MOUNTS}, key=len, reverse=True)
 
 
-def endpoint_of(exchange: Exchange) -> str:
+def endpoint_label(exchange: Exchange) -> str:
     """The endpoint of a call in a word: an image operation, `downloads`, `models`, `files` or
     `other`."""
     if exchange.image_operation:
@@ -88,7 +88,7 @@ EMULATOR: Final = "emulator"
 """The source of an answer that is neither a recorded answer, an own answer nor the upstream's."""
 
 
-def source_of(exchange: ServedExchange) -> str:
+def source_label(exchange: ServedExchange) -> str:
     """Who answered a call: `recording`, `own_answer`, `upstream` or `emulator`."""
     if exchange.recording:
         return "recording"
@@ -108,7 +108,7 @@ def _sizes() -> Iterator[str]:
                 yield f"{width}x{height}"
 
 
-def model_of(exchange: Exchange) -> str:
+def model_label(exchange: Exchange) -> str:
     """The model of a call; `other` for one that no table has, empty for none."""
     model = exchange.request.model.id if exchange.request else exchange.model
     return OTHER if model and model not in MODELS else model or ""
@@ -241,7 +241,7 @@ class Metrics:
 
     def on_event(self, exchange: ServedExchange, index: int) -> None:
         """A stream goes on."""
-        self._add(1, "stream_events", endpoint_of(exchange))
+        self._add(1, "stream_events", endpoint_label(exchange))
 
     def on_clear(self) -> None:
         """Counters go on after a reset."""
@@ -249,10 +249,10 @@ class Metrics:
     def on_completion(self, exchange: ServedExchange) -> None:
         """A call is over."""
         self._add(-1, "calls_in_progress")
-        endpoint, model = endpoint_of(exchange), model_of(exchange)
+        endpoint, model = endpoint_label(exchange), model_label(exchange)
         status = "" if exchange.status is None else str(exchange.status)
         fault = exchange.fault or ""
-        source = source_of(exchange)
+        source = source_label(exchange)
         self._add(1, "calls", endpoint, model, status, exchange.outcome, fault, source)
         self._add_to_histogram(
             (exchange.duration_ms or 0) / 1000,
@@ -290,7 +290,7 @@ class Metrics:
     def count_sent(self, exchange: ServedExchange, body: bytes) -> None:
         """A part of the *body* of an answer leaves. The answer to a HEAD has none."""
         if exchange.method != "HEAD":
-            self._add(len(body), "response_bytes", endpoint_of(exchange))
+            self._add(len(body), "response_bytes", endpoint_label(exchange))
 
     # --- renderer and store
 

@@ -31,8 +31,8 @@ async def claim_own_answer(
     """Claim the own answer that the call meets, whose validated request is *request*. Return what
     the call is sent for it, or `NO_REPLACEMENT` where it meets none. Raises APIError where the call
     has an *admission* that the rate limit refuses, and where the function of an answer fails."""
-    values = await input_of_request(exchange, request, emulator)
-    met, near_misses = await emulator.scenario.claim_answer(values, admission)
+    match_input = await input_of_request(exchange, request, emulator)
+    met, near_misses = await emulator.scenario.claim_answer(match_input, admission)
     if met is None:
         exchange.near_misses = (*exchange.near_misses, *near_misses)
         return NO_REPLACEMENT

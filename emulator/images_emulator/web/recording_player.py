@@ -97,7 +97,7 @@ class RecordingPlayer:
 
     async def play_download(
         self,
-        hosted: RecordedPicture,
+        recorded_picture: RecordedPicture,
         scope: Scope,
         receive: Receive,
         send: Send,
@@ -107,7 +107,7 @@ class RecordingPlayer:
         exchange = exchange_of(scope)
 
         def read() -> tuple[Message, bytes]:
-            download = self.replay.download(hosted)
+            download = self.replay.download(recorded_picture)
             check_status(download.status)
             data: bytes = download.read_uncached("data")
             length = b"content-length", b"%d" % len(data)
@@ -119,7 +119,7 @@ class RecordingPlayer:
             exchange.recording_miss = f"the recorded picture cannot be sent: {error}"
             await self.app(scope, receive, send)
             return
-        exchange.recording = self.replay.index.names[hosted.position]
+        exchange.recording = self.replay.index.names[recorded_picture.position]
         exchange.has_recorded_headers = True
         exchange.request = self._hosted_requests.get(exchange.path)
         await send(start)
@@ -219,10 +219,10 @@ class RecordingPlayer:
         if request and playable.status == HTTPStatus.OK:
             request = exchange.note_images(request, answer)
             for url, picture in zip(answer.urls, answer.pictures, strict=False):
-                hosted = replace(request, own_pictures=(picture,))
+                picture_request = replace(request, own_pictures=(picture,))
                 path = unquote(urlsplit(url.decode().removeprefix(playable.base_url)).path)
                 weight = HOSTED_OVERHEAD_BYTES + picture.weight
-                self._hosted_requests.put(path, hosted, weight)
+                self._hosted_requests.put(path, picture_request, weight)
         if not exchange.body_may_change:
             exchange.answer.known_answer, exchange.body_may_change = answer, True
 

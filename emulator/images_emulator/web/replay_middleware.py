@@ -69,14 +69,14 @@ class ReplayMiddleware:
         self, exchange: ServedExchange, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Answer a download with the recorded picture, or by the application."""
-        hosted = None
+        recorded_picture = None
         if exchange.method in ("GET", "HEAD") and not exchange.is_expired:
             query = exchange.head.query_string.decode("latin-1")
-            hosted = self.replay.picture_at(exchange.path, query)
-        if hosted is None:
+            recorded_picture = self.replay.picture_at(exchange.path, query)
+        if recorded_picture is None:
             await self.app(scope, receive, send)
         else:
-            await self._player.play_download(hosted, scope, receive, send)
+            await self._player.play_download(recorded_picture, scope, receive, send)
 
     async def _answer(
         self, exchange: ServedExchange, scope: Scope, receive: Receive, send: Send
