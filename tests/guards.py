@@ -35,8 +35,8 @@ GUARDS: Final = (
         "without an admin token, `/_emulator` answers only under names of its own machine (DNS "
         "rebinding)",
         "web/admin_auth.py",
-        "elif not self._names.has(",
-        "elif False and not self._names.has(",
+        "elif not self._names.may_be_own(",
+        "elif False and not self._names.may_be_own(",
         "test_admin_auth.py::test_a_host_that_another_site_can_have_may_not",
     ),
     Guard(

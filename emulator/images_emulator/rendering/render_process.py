@@ -48,8 +48,8 @@ _COMMAND: Final = (
     "from images_emulator.rendering import render_process; render_process.run()"
 )
 
-Message = tuple[dict[str, Any], list[bytes]]
-"""JSON, and the bytes that go with it."""
+JobMessage = tuple[dict[str, Any], list[bytes]]
+"""A job or its result: JSON, and the bytes that go with it."""
 
 
 def render_files(request: ImageRequest, index: int, partial: int | None) -> RenderedFiles:
@@ -90,7 +90,7 @@ class RenderProcess:
         job = _job_message(request, index, partial)
         for _ in range(2):
             try:
-                answer, files = _ask(self._get_or_start(), job)
+                result, files = _run_job(self._get_or_start(), job)
             except _PIPE_ERRORS:
                 self._end()
                 continue
@@ -98,9 +98,9 @@ class RenderProcess:
                 # The next job must not be answered by what is left of this one in the pipes.
                 self._end()
                 raise
-            if failure := answer["failure"]:
+            if failure := result["failure"]:
                 raise RuntimeError(failure)
-            return [*zip(answer["partials"], files, strict=True)]
+            return [*zip(result["partials"], files, strict=True)]
         raise ProcessGoneError("the process that renders has gone")
 
     @property
@@ -169,7 +169,7 @@ def _kill_if_stopped(process: subprocess.Popen[bytes]) -> None:
             process.kill()
 
 
-def _job_message(request: ImageRequest, index: int, partial: int | None) -> Message:
+def _job_message(request: ImageRequest, index: int, partial: int | None) -> JobMessage:
     """The message with the request, and each of its distinct uploads and own pictures once."""
     raws: dict[str, Mapping[str, Any] | None] = {}
     blobs = []
@@ -188,15 +188,15 @@ def _job_message(request: ImageRequest, index: int, partial: int | None) -> Mess
     return job, blobs
 
 
-def _ask(process: subprocess.Popen[bytes], job: Message) -> Message:
-    """Send *job* to *process* and wait for its answer."""
+def _run_job(process: subprocess.Popen[bytes], job: JobMessage) -> JobMessage:
+    """Send *job* to *process*, and wait for the result."""
     assert process.stdin
     assert process.stdout
     _write(process.stdin, job)
     return _read(process.stdout)
 
 
-def _write(pipe: IO[bytes], message: Message) -> None:
+def _write(pipe: IO[bytes], message: JobMessage) -> None:
     """Write a message: its length in four bytes, JSON with the lengths of the blobs, the blobs."""
     values, blobs = message
     text = json.dumps([values, [*map(len, blobs)]]).encode()
@@ -206,7 +206,7 @@ def _write(pipe: IO[bytes], message: Message) -> None:
     pipe.flush()
 
 
-def _read(pipe: IO[bytes]) -> Message:
+def _read(pipe: IO[bytes]) -> JobMessage:
     """Read the next message. Raises EOFError where there is none, or not all of it."""
 
     def read(length: int) -> bytes:
@@ -219,8 +219,8 @@ def _read(pipe: IO[bytes]) -> Message:
     return values, [read(length) for length in lengths]
 
 
-def _answer(message: Message) -> Message:
-    """The message that answers a job: the files, or the traceback of the failure."""
+def _result_message(message: JobMessage) -> JobMessage:
+    """The message with the result of a job: the files, or the traceback of the failure."""
     job, blobs = message
     try:
         rendered = render_files(_request_of(job, blobs), job["index"], job["partial"])
@@ -258,4 +258,4 @@ def run() -> None:
     os.dup2(2, 1)  # text that a library prints is no answer
     with suppress(*_PIPE_ERRORS):
         while True:
-            _write(answers, _answer(_read(sys.stdin.buffer)))
+            _write(answers, _result_message(_read(sys.stdin.buffer)))

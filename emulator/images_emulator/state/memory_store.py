@@ -184,8 +184,8 @@ class MemoryBuckets:
     each bucket: the time when the bucket begins to fill, in microseconds since 1970, and the
     microseconds that it then takes to be full."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, max_buckets: int) -> None:
+        self._max_buckets = max_buckets
         self._buckets: OrderedDict[str, tuple[int, int]] = OrderedDict()
         self._lock = Lock()
 
@@ -213,7 +213,7 @@ class MemoryBuckets:
                 return TakeOutcome(granted=False, used=used, wait_ms=-(-wait_us // 1000))
             self._buckets[key] = fills_from_us, owed_us + amount * token_us
             self._buckets.move_to_end(key)
-            if len(self._buckets) > self._most:
+            if len(self._buckets) > self._max_buckets:
                 self._buckets.popitem(last=False)
         return TakeOutcome(granted=True, used=used + amount)
 
@@ -334,8 +334,8 @@ class MemoryStore:
     ) -> Counters:
         return self._container("counters", name, MemoryCounters)
 
-    def buckets(self, name: str, most: int) -> Buckets:
-        return self._container("buckets", name, lambda: MemoryBuckets(most))
+    def buckets(self, name: str, max_buckets: int) -> Buckets:
+        return self._container("buckets", name, lambda: MemoryBuckets(max_buckets))
 
     def log(
         self,

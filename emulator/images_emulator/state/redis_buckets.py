@@ -18,10 +18,10 @@ class RedisBuckets(RedisContainer):
     KEYS = scripts.BUCKETS_KEYS
 
     def __init__(
-        self, client: RedisClient, keys: tuple[str, ...], ttl_seconds: int, most: int
+        self, client: RedisClient, keys: tuple[str, ...], ttl_seconds: int, max_buckets: int
     ) -> None:
         super().__init__(client, keys, ttl_seconds)
-        self._most = most
+        self._max_buckets = max_buckets
 
     async def take(
         self, key: str, amount: int, *, limit: int, seconds: int, now: datetime
@@ -34,7 +34,7 @@ class RedisBuckets(RedisContainer):
         now_ms = int(pending_take.now.timestamp() * 1000)
         token_us = -(-pending_take.seconds * 1_000_000 // pending_take.limit)
         numbers = pending_take.amount, pending_take.limit, token_us, now_ms
-        return self._ttl_seconds, self._most, pending_take.key, *numbers
+        return self._ttl_seconds, self._max_buckets, pending_take.key, *numbers
 
     async def clear(self) -> None:
         await self._call(scripts.CLEAR, self._keys)

@@ -98,7 +98,7 @@ class ValueReader(Generic[T]):
     def read_all(self, flat: Sequence[Any]) -> list[T]:
         """The values of *flat*, which has JSON and bytes in turn, without those that cannot be
         unpacked."""
-        return known(self.read(text, data) for text, data in pairs(flat))
+        return present(self.read(text, data) for text, data in pairs(flat))
 
     def _warn(self, reason: str) -> None:
         if reason in self._reasons or len(self._reasons) >= MAX_REASONS:
@@ -111,7 +111,7 @@ class ValueReader(Generic[T]):
         )
 
 
-def known(values: Iterable[T | None]) -> list[T]:
+def present(values: Iterable[T | None]) -> list[T]:
     """The *values* that are there."""
     return [value for value in values if value is not None]
 

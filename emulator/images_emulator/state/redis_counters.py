@@ -71,7 +71,7 @@ class RedisCounters(RedisContainer):
         """Held while the known counts, the claims to be revoked and the quotas to be revived are
         changed."""
 
-    def known(self) -> list[tuple[str, ClaimCount]]:
+    def known_counts(self) -> list[tuple[str, ClaimCount]]:
         """The counts that this process knows, by the keys of their quotas."""
         with self._lock:
             return [*self._known.items()]

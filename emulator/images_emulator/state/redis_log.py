@@ -18,7 +18,7 @@ from images_emulator.state.redis_container import (
     RedisContainer,
     TimeToLive,
     ValueReader,
-    known,
+    present,
     size_of,
 )
 from images_emulator.state.redis_registers import RedisRegisters
@@ -162,7 +162,7 @@ class _Summaries(Generic[T]):
                         break
                     del self._entries[key]
             self.position = position
-            return known(entry for _, entry in self._entries.values())
+            return present(entry for _, entry in self._entries.values())
 
 
 class RedisLog(RedisContainer, Generic[T]):

@@ -12,7 +12,7 @@ from images_emulator.state.redis_container import (
     EPOCH,
     RedisContainer,
     ValueReader,
-    known,
+    present,
     size_of,
     time_text,
 )
@@ -77,7 +77,7 @@ class RedisRecords(RedisContainer, Generic[T]):
 
     async def summaries(self) -> list[T]:
         texts = await self._call(scripts.ALL_JSON, self._keys)
-        return known(self._reader.read(text, None) for text in texts)
+        return present(self._reader.read(text, None) for text in texts)
 
     async def expiries(self, now: datetime) -> list[datetime]:
         texts = await self._call(scripts.RECORD_TIMES, self._keys)

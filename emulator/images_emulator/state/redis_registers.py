@@ -179,7 +179,7 @@ class RedisRegisters:
         counts: list[str | int] = []
         for counters in self._counters:
             keys += counters.keys
-            known = counters.known()
+            known = counters.known_counts()
             counts += len(known), *(part for key, count in known for part in (key, *count))
         flat = await self.client.call(
             *(scripts.SHARE, keys, self._ttl_seconds, _stamp()),

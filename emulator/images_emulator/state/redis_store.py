@@ -126,9 +126,9 @@ class RedisStore:
             self._counters.append(counters)
         return counters
 
-    def buckets(self, name: str, most: int) -> Buckets:
+    def buckets(self, name: str, max_buckets: int) -> Buckets:
         keys = self._keys_of(RedisBuckets, name)
-        return RedisBuckets(self.client, keys, self._ttl_seconds, most)
+        return RedisBuckets(self.client, keys, self._ttl_seconds, max_buckets)
 
     def log(
         self,

@@ -96,10 +96,10 @@ class _SharedIndex:
         self.failure = ""
         self.retry_at = 0.0
         """The time, by `monotonic`, at which recordings that could not be read are read again."""
-        self.preparing = Lock()
+        self.prepare_lock = Lock()
         """Held while the recordings are read or added to."""
-        self.saving = Lock()
-        self.pending: set[PendingRecording] = set()
+        self.save_lock = Lock()
+        self.pending_recordings: set[PendingRecording] = set()
 
     def forget_hosted(self) -> None:
         """Forget what `note_hosted` has noted."""
@@ -178,15 +178,15 @@ class Replay:
         return self._shared.failure
 
     @property
-    def pending(self) -> set[PendingRecording]:
+    def pending_recordings(self) -> set[PendingRecording]:
         """The recordings that will be added, unless something fails."""
-        return self._shared.pending
+        return self._shared.pending_recordings
 
     @property
-    def saving(self) -> Lock:
+    def save_lock(self) -> Lock:
         """Held while a file of a recording is made and added, and while the files that are new in
         the folder are looked for: they are not those of recordings that are about to be added."""
-        return self._shared.saving
+        return self._shared.save_lock
 
     @property
     def recordings(self) -> RecordingSource:
@@ -214,7 +214,7 @@ class Replay:
         """Read the recordings, once. Raises OSError and ValueError where reading fails. Then there
         are no recordings, and `failure` is the message. Any error but ValueError may be transient:
         after `RETRY_SECONDS`, the next call of this method tries again."""
-        with self._shared.preparing:
+        with self._shared.prepare_lock:
             if self.is_prepared or monotonic() < self._shared.retry_at:
                 return
             try:
@@ -236,7 +236,7 @@ class Replay:
     def add(self, recording: Recording) -> None:
         """Let *recording* answer calls from now on, too, unless its conditions differ. Any thread
         may call this. Raises ValueError where its request cannot be made of its files."""
-        with self._shared.preparing:
+        with self._shared.prepare_lock:
             self.index.add(recording)
 
     def has_pictures(self, position: int) -> bool:

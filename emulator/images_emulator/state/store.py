@@ -512,8 +512,8 @@ class Store(Protocol):
         with the key of each quota whose grant was revoked."""
         ...
 
-    def buckets(self, name: str, most: int) -> Buckets:
-        """Token buckets, all of which are full until they are first used. Beyond *most* buckets,
+    def buckets(self, name: str, max_buckets: int) -> Buckets:
+        """Token buckets, all of which are full until they are first used. Beyond *max_buckets*,
         the one whose last granted take is the oldest is dropped."""
         ...
 

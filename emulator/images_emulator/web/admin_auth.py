@@ -100,11 +100,11 @@ class AdminAuth:
             has_cookie = self.cookie.is_in(headers.get("cookie", ""))
             if not has_cookie and scope["path"] != SESSION_PATH:
                 raise admin_errors.no_token()
-        elif not self._names.has(host_name(headers.get("host", ""))):
+        elif not self._names.may_be_own(host_name(headers.get("host", ""))):
             raise admin_errors.foreign_host(host=headers.get("host", ""))
         # A browser sends the cookie from pages of other ports of this host, too.
         origin = headers.get("origin")
-        foreign = origin is not None and not self._same_origin(origin, headers, scope)
+        foreign = origin is not None and not self._is_same_origin(origin, headers, scope)
         if foreign or headers.get("sec-fetch-site") == "cross-site":
             raise admin_errors.foreign_origin()
 
@@ -124,7 +124,7 @@ class AdminAuth:
         sends_one = "authorization" in headers or has_cookie
         return "a wrong admin token" if sends_one else "no admin token"
 
-    def _same_origin(self, origin: str, headers: Headers, scope: Scope) -> bool:
+    def _is_same_origin(self, origin: str, headers: Headers, scope: Scope) -> bool:
         """Whether a page of *origin* came from this server. Another port is another origin.
 
         A browser leaves out only the default port; a proxy may leave out any port. There is a proxy

@@ -136,7 +136,7 @@ class ImageResponses:
             from images_emulator.web.event_stream import EventStream  # noqa: PLC0415 - it delays the start
 
             response: Response = EventStream(
-                self._events(prepared, request), is_proxied=is_proxied(request.scope)
+                self._events(request, prepared), is_proxied=is_proxied(request.scope)
             )
         else:
             response = json_response(await self._make_body(request, exchange, prepared))
@@ -238,14 +238,14 @@ class ImageResponses:
         return await self.renderer.run_in_pool(lambda: usage_of(image_request, partial_images))
 
     async def _events(
-        self, prepared: PreparedCall, request: Request
+        self, request: Request, prepared: PreparedCall
     ) -> AsyncGenerator[bytes, None]:
         """The events of a stream. Raises ClientDisconnect where the client leaves while an image is
         drawn. Any other error is the last event."""
         index = 0
         try:
             for index in range(prepared.request.partial_images + 1):
-                yield await self._event(prepared, request, index)
+                yield await self._event(request, prepared, index)
         except ClientDisconnect:
             raise
         except Exception:
@@ -256,7 +256,7 @@ class ImageResponses:
             error = exchange.error_answer(operational_errors.generation_failed())
             yield wire.error_event(error, index, exchange.day)
 
-    async def _event(self, prepared: PreparedCall, request: Request, index: int) -> bytes:
+    async def _event(self, request: Request, prepared: PreparedCall, index: int) -> bytes:
         """The event with that *index*, from 0.
 
         Streams of calls that share the *prepared* request share the bytes of an event for a second,
@@ -267,7 +267,7 @@ class ImageResponses:
         key = prepared.event_key, index, created
         event: bytes | None = cache.get(key) if prepared.event_key else None
         if event is None:
-            template, encoded = await self._event_parts(prepared, request, index)
+            template, encoded = await self._event_parts(request, prepared, index)
             created_at = prepared.overrides.created_on(created)
             event = template.fill(wire.slot_values(created_at, [encoded]))
             if prepared.event_key:
@@ -275,7 +275,7 @@ class ImageResponses:
         return event
 
     async def _event_parts(
-        self, prepared: PreparedCall, request: Request, index: int
+        self, request: Request, prepared: PreparedCall, index: int
     ) -> tuple[Template, bytes]:
         """The template of the event with that *index*, and the base64 of its image."""
         image_request = prepared.request

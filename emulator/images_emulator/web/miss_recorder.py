@@ -92,7 +92,7 @@ class MissRecorder:
         """
         ends = [
             asyncio.wrap_future(each.end)
-            for each in [*self._replay.pending]
+            for each in [*self._replay.pending_recordings]
             if each.group == group and each.is_over_for_client
         ]
         return not ends or await client_stays_during(asyncio.wait(ends), receive)
@@ -101,7 +101,7 @@ class MissRecorder:
         """Add the recordings that another process has put into the folder since it was read. A file
         that was read is not read again. Any thread may call this. Raises OSError and ValueError
         where a file cannot be read."""
-        with self._replay.saving:
+        with self._replay.save_lock:
             try:
                 paths = recording_paths(self._folder.folder)
             except FileNotFoundError:
@@ -134,12 +134,12 @@ class MissRecorder:
             return next(messages, None) or await receive()
 
         pending = PendingRecording(group, exchange.connection)
-        self._replay.pending.add(pending)
+        self._replay.pending_recordings.add(pending)
         is_complete = False
 
         def end() -> None:
-            if pending in self._replay.pending:
-                self._replay.pending.remove(pending)
+            if pending in self._replay.pending_recordings:
+                self._replay.pending_recordings.remove(pending)
                 pending.end.set_result(None)
 
         async def send_and_note(message: Message) -> None:
@@ -176,7 +176,7 @@ class MissRecorder:
         response = recording.response
         if response is None or response.end != "complete" or response.status in _NOT_KEPT:
             return None
-        with self._replay.saving:
+        with self._replay.save_lock:
             path = self._folder.add(recording)
             # Read again, so that its bodies do not stay in memory.
             self._replay.add(read_recording(path))

@@ -142,17 +142,17 @@ class NamespaceRouter:
                 name, rest = split
                 scope = {**scope, "path": unquote(rest), "raw_path": rest.encode("latin-1")}
                 prefers_key = is_admin_path(rest)
-                return await self.namespaces.named(name, key, prefers_key=prefers_key), scope
+                return await self.namespaces.name_of_text(name, key, prefers_key=prefers_key), scope
             place = NAMESPACE_HEADER
             if _HEADER in head:
                 text, prefers_key = _utf8_name(head.by_name[_HEADER]), is_admin_path(scope["path"])
-                return await self.namespaces.named(text, key, prefers_key=prefers_key), scope
+                return await self.namespaces.name_of_text(text, key, prefers_key=prefers_key), scope
             if is_admin_path(scope["path"]):
                 place = NAMESPACE_PARAMETER
                 return await self._of_query(scope)
             if key and (not self._keys or key in self._keys):
                 place = "API key"
-                return self.namespaces.of_key(key), scope
+                return self.namespaces.name_of_api_key(key), scope
         except ValueError as error:
             raise emulator_errors.bad_namespace(place=place, reason=str(error)) from None
         return DEFAULT_NAMESPACE, scope
@@ -164,7 +164,7 @@ class NamespaceRouter:
             if pair.startswith(_PARAMETER):
                 encoded = pair.removeprefix(_PARAMETER).replace(b"+", b" ")
                 text = _utf8_name(unquote_to_bytes(encoded))
-                name = await self.namespaces.named(text, prefers_key=True)
+                name = await self.namespaces.name_of_text(text, prefers_key=True)
             else:
                 others.append(pair)
         return name, {**scope, "query_string": b"&".join(others)}

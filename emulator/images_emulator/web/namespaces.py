@@ -128,11 +128,11 @@ class Namespaces:
             store.records("namespaces", self._max_count, _USE_CODEC) if store.is_shared else None
         )
 
-    def of_key(self, key: str) -> str:
+    def name_of_api_key(self, key: str) -> str:
         """The name of the namespace of an API *key*. Raises ValueError for a key that has none."""
         return check_name(key if key == DEFAULT_NAMESPACE else name_of_key(key, mask_key(key)))
 
-    async def named(self, text: str, key: str = "", *, prefers_key: bool = False) -> str:
+    async def name_of_text(self, text: str, key: str = "", *, prefers_key: bool = False) -> str:
         """The name of the namespace that a call names by *text*. Raises ValueError for a text that
         is no name.
 

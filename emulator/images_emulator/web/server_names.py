@@ -38,7 +38,7 @@ class ServerNames:
         public = host_name(urlsplit(public_url or "").netloc)
         self._names = {host.lower().rstrip("."), public} - {""}
 
-    def has(self, name: str) -> bool:
+    def may_be_own(self, name: str) -> bool:
         """Whether *name* can be this server's: an address, a name without a dot (as containers
         have), a private name, or one of the settings."""
         try:
@@ -52,7 +52,7 @@ class ServerNames:
         another site. Pages of this machine and its network pass, whatever their port."""
         values = {name.lower(): value.decode("latin-1") for name, value in headers}
         host, origin = values.get(b"host", ""), values.get(b"origin")
-        if not self.has(host_name(host)):
+        if not self.may_be_own(host_name(host)):
             raise emulator_errors.foreign_host(host=host[:MAX_SHOWN_CHARS])
         is_foreign = values.get(b"sec-fetch-site") == "cross-site"
         if origin is not None:
@@ -67,4 +67,4 @@ class ServerNames:
         try:
             return not ip_address(name).is_global
         except ValueError:
-            return bool(name) and self.has(name)
+            return bool(name) and self.may_be_own(name)

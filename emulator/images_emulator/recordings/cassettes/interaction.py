@@ -238,14 +238,14 @@ def mapping(value: Any, what: str) -> Mapping[str, Any]:
     below do; *what* names the value in the sentence."""
     if isinstance(value, Mapping):
         return value
-    raise ValueError(f"{what} must be a mapping, not {_kind(value)}")
+    raise ValueError(f"{what} must be a mapping, not {_type_name(value)}")
 
 
 def sequence(value: Any, what: str) -> Sequence[Any]:
     """Return *value*, which is a list."""
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return value
-    raise ValueError(f"{what} must be a list, not {_kind(value)}")
+    raise ValueError(f"{what} must be a list, not {_type_name(value)}")
 
 
 def text(value: Any, what: str) -> str:
@@ -254,7 +254,7 @@ def text(value: Any, what: str) -> str:
         value = value.decode("utf-8", "surrogateescape")
     if isinstance(value, str) and value:
         return value
-    raise ValueError(f"{what} must be text, not {_kind(value)}")
+    raise ValueError(f"{what} must be text, not {_type_name(value)}")
 
 
 def status_code(value: Any, what: str) -> int:
@@ -265,14 +265,14 @@ def status_code(value: Any, what: str) -> int:
         number = 0
     if 100 <= number <= 999:
         return number
-    raise ValueError(f"{what} must be a status of HTTP, not {_kind(value)}")
+    raise ValueError(f"{what} must be a status of HTTP, not {_type_name(value)}")
 
 
 def http_method(value: Any) -> str:
     """The HTTP method in *value*, in capitals. ruby writes it as a symbol."""
     method = text(value, "the method").removeprefix(":")
     if not (method.isascii() and method.isalpha()):
-        raise ValueError(f"the method must be one of HTTP, not {_kind(value)}")
+        raise ValueError(f"the method must be one of HTTP, not {_type_name(value)}")
     return method.upper()
 
 
@@ -307,7 +307,7 @@ def _header_text(value: Any, what: str) -> str:
         return value.decode("utf-8", "surrogateescape")
     if isinstance(value, str | int | float):
         return str(value)
-    raise ValueError(f"a value in {what} must be text, not {_kind(value)}")
+    raise ValueError(f"a value in {what} must be text, not {_type_name(value)}")
 
 
 def _latin1(value: str) -> str:
@@ -321,7 +321,7 @@ def _latin1(value: str) -> str:
     return unfolded
 
 
-def _kind(value: Any) -> str:
+def _type_name(value: Any) -> str:
     if value is None or value == "":
         return "missing"
     match value:
