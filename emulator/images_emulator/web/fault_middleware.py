@@ -37,7 +37,8 @@ class FaultMiddleware:
         try:
             fault = await self._search.claim(exchange, receive)
         except APIError as error:
-            await self._refuse(error, exchange)(scope, receive, send)
+            _note_deployment(exchange)
+            await error_response(error, exchange, self.emulator.settings)(scope, receive, send)
             return
         if fault is None:
             await self.app(scope, receive, send)
@@ -69,21 +70,26 @@ class FaultMiddleware:
         try:
             await fault(self.app, exchange, scope, receive, send)
         except APIError as error:
-            await self._refuse(error, exchange, fault)(scope, receive, send)
+            _note_deployment(exchange)
+            await self._error_response(error, exchange, fault)(scope, receive, send)
 
-    def _refuse(
-        self, error: APIError, exchange: ServedExchange, fault: BaseFault | None = None
+    def _error_response(
+        self, error: APIError, exchange: ServedExchange, fault: BaseFault
     ) -> Response:
-        """Refuse the call with *error*: note in *exchange* the deployment that answers, and return
-        the answer. A download that has a *fault* is answered in the form of the blob storage, with
-        code and message of the fault."""
-        if fault and exchange.kind == "download":
+        """The answer of a call whose *fault* has raised *error*. That of a download has the form of
+        the blob storage, with code and message of the fault."""
+        if exchange.kind == "download":
             code, message = getattr(fault, "code", None), getattr(fault, "message", None)
             answer = exchange.error_answer(error)
             failure = error_in_place_of(answer.status, code, message, answer.headers)
             return storage_error_response(failure, exchange.id, self.emulator.clock.now())
-        values = exchange.fault_message_values or {}
-        # The deployment is sent in a header, so it must not be a name that a client made up.
-        exchange.deployment = values["deployment"] if values.get("model") in MODELS else None
-        exchange.passed_api_management = True
         return error_response(error, exchange, self.emulator.settings)
+
+
+def _note_deployment(exchange: ServedExchange) -> None:
+    """Note in *exchange* the deployment that refuses the call, and that API Management let it
+    pass."""
+    values = exchange.fault_message_values or {}
+    # The deployment is sent in a header, so it must not be a name that a client made up.
+    exchange.deployment = values["deployment"] if values.get("model") in MODELS else None
+    exchange.passed_api_management = True

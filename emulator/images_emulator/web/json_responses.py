@@ -54,9 +54,11 @@ def error_response(error: APIError, exchange: ServedExchange, settings: Settings
     return _response(exchange.error_answer(error), exchange.dialect)
 
 
-def refuse(error: APIError, exchange: ServedExchange, settings: Settings) -> Response:
-    """`error_response` in place of an answer that cannot be given, and that is forgotten. Raises
-    *error* where that answer has begun to leave."""
+def replace_with_error_response(
+    error: APIError, exchange: ServedExchange, settings: Settings
+) -> Response:
+    """Forget the answer of *exchange*, which cannot be given, and return the `error_response` in
+    its place. Raises *error* where that answer has begun to leave."""
     if exchange.status is not None:
         raise error
     exchange.forget_answer()

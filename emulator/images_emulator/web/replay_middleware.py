@@ -12,7 +12,7 @@ from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
 from images_emulator.recordings.recording_index import Miss
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.replay import Replay
-from images_emulator.web.json_responses import refuse
+from images_emulator.web.json_responses import replace_with_error_response
 from images_emulator.web.miss_handler import MissHandler
 from images_emulator.web.own_answer_claim import claim_own_answer
 from images_emulator.web.recording_player import RecordingPlayer, UnplayableError
@@ -63,7 +63,9 @@ class ReplayMiddleware:
         except APIError as error:
             # No recording answers the call then.
             exchange.recording, exchange.has_recorded_headers = None, False
-            await refuse(error, exchange, self.emulator.settings)(scope, receive, send)
+            await replace_with_error_response(error, exchange, self.emulator.settings)(
+                scope, receive, send
+            )
 
     async def _answer_download(
         self, exchange: ServedExchange, scope: Scope, receive: Receive, send: Send
