@@ -62,7 +62,7 @@ def arrived(journal: Journal, identity: str, **state: Any) -> ServedExchange:
     headers = [(b"authorization", b"Bearer sk-test"), (b"user-agent", b"x" * 100)]
     head = RequestHead("POST", "/v1/images/generations", b"", headers)
     exchange = ServedExchange(head, identity, datetime.now(UTC), image_operation=GENERATIONS)
-    exchange.keep_body(state.pop("chunks", (BODY,)))
+    exchange.keep_request_body(state.pop("chunks", (BODY,)))
     for name, value in state.items():
         setattr(exchange, name, value)
     journal._store.run(journal.append(exchange))
@@ -266,7 +266,7 @@ def test_a_reader_sees_a_call_whole_whose_answer_ends_meanwhile(
         cached_call=ParsedCall(GENERATIONS, is_form=False, fields=json.loads(body)),
         fault=fault,
     )
-    exchange.keep_body((body,))
+    exchange.keep_request_body((body,))
     exchange.before = before
     details = exchange.details
     assert (details.model, details.prompt) == ("gpt-image-2", "x" * length)
@@ -451,7 +451,7 @@ async def test_parts_of_a_stream_are_written_unless_the_call_is_large(
     journal = Journal(MemoryStore(), 10, 4 * 2**20)
     monkeypatch.setattr(MemoryLog, "is_watched", True)
     call = ServedExchange(RequestHead("POST", "/v1/x", b"", []), "req_1", datetime.now(UTC))
-    call.keep_body((bytes(body),))
+    call.keep_request_body((bytes(body),))
     await journal.append(call)
     call.answer.sent.event_count = 1
     journal.notify_events(call, 0)
@@ -739,7 +739,7 @@ def test_weight_of_an_entry_is_at_least_its_memory() -> None:
             cached_call=call,
             request=accepted,
         )
-        entry.keep_body((body,))
+        entry.keep_request_body((body,))
         RUN(journal.append(entry))
         entry.record_end()
         RUN(journal.complete(entry))

@@ -467,7 +467,7 @@ def test_without_their_bodies_attempts_are_of_one_length(length: str, is_one: bo
 
     first, second = calls = [call(0, "70000"), call(1, length)]
     assert possible_attempts(calls, first) == (calls if is_one else [])
-    second.keep_body(None)
+    second.keep_request_body(None)
     assert retry_chain(calls, first) == (calls if length == "70000" else [])
 
 

@@ -116,7 +116,7 @@ def test_all_that_a_large_call_held_is_released() -> None:
         datetime.now(UTC),
         cached_call=ParsedCall(EDITS, is_form=True, fields=fields),
     )
-    exchange.keep_body((chunk,))
+    exchange.keep_request_body((chunk,))
     del fields
     parts = large_parts(exchange)
     del exchange

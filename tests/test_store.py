@@ -557,7 +557,7 @@ def test_a_packed_exchange_without_its_bytes_is_one_without_body_and_uploads() -
     exchange = ServedExchange(
         head, "req_1", NOW, image_operation=OPERATIONS["edits"], fault="latency"
     )
-    exchange.keep_body((b"--b", b"--"))
+    exchange.keep_request_body((b"--b", b"--"))
     exchange.request = _request(images=tuple(IMAGES), mask=MASK)
     exchange.number, exchange.answer.files = 7, {0: SentFile(1648, b"iVBORw0K", 1234)}
     exchange.record_start(200)
@@ -612,7 +612,7 @@ async def test_equal_calls_share_one_text_in_a_store(
 def test_a_text_that_exchanges_share_weighs_the_body_that_it_is_compared_by() -> None:
     head = RequestHead("POST", "/v1/images/generations", b"", [])
     exchange = ServedExchange(head, "req_1", NOW, request=_request())
-    exchange.keep_body((b"{}" + b" " * 100_000,))
+    exchange.keep_request_body((b"{}" + b" " * 100_000,))
     exchange.record_start(200)
     exchange.record_end()
     packer = CompletionPacker()

@@ -78,7 +78,7 @@ class SentAnswer:
     """
 
     __slots__ = (
-        "_recorder",
+        "_part_reader",
         "body",
         "body_may_change",
         "error_body",
@@ -111,8 +111,8 @@ class SentAnswer:
         have rewritten or cut it, or it was recorded."""
         self.usage: Usage | None = None
         """The usage in the body, where `body_may_change`."""
-        self._recorder: _Recorder | None = None
-        """What records the body; None before the answer starts, and after its end."""
+        self._part_reader: _PartReader | None = None
+        """What reads the parts of the body; None before the answer starts, and after its end."""
 
     @classmethod
     def completed(
@@ -154,12 +154,12 @@ class SentAnswer:
         headers: RawHeaders = (),
         *,
         body_may_change: bool,
-        keep_body: bool = False,
+        keeps_answer_text: bool = False,
         known_answer: KnownAnswer | None = None,
     ) -> None:
         """Note *status* and *headers*. With *body_may_change* a fault may rewrite or cut the body,
-        so the body is read to find its images, unless there is a *known_answer*. With *keep_body*
-        the beginning of the body is kept."""
+        so the body is read to find its images, unless there is a *known_answer*. With
+        *keeps_answer_text* the beginning of the body is kept."""
         self.status = status
         self.headers = headers
         request = request if status == 200 else None
@@ -167,32 +167,34 @@ class SentAnswer:
             known_answer.is_stream if known_answer else bool(request and request.stream)
         )
         self.body_may_change = known_answer is not None or (body_may_change and request is not None)
-        self.needs_parts = self.is_stream or self.body_may_change or keep_body or status >= 400
+        self.needs_parts = (
+            self.is_stream or self.body_may_change or keeps_answer_text or status >= 400
+        )
         if self.is_stream:
             self.kept_events = []
-        self._recorder = _recorder_of(self, request, known_answer)
+        self._part_reader = _part_reader_of(self, request, known_answer)
 
     def add(self, part: bytes, ms: float) -> None:
         """Note a part of the body that is about to leave, *ms* milliseconds after the call's
         arrival."""
-        if self._recorder:
-            self._recorder.add(part, ms)
+        if self._part_reader:
+            self._part_reader.add(part, ms)
 
     def end(self) -> None:
         """Note that the last part of the body is about to leave."""
         self.is_whole = True
-        if self._recorder:
-            self._recorder.end()
+        if self._part_reader:
+            self._part_reader.end()
 
     def close(self) -> None:
         """Note that no further part follows."""
-        if self._recorder:
-            self._recorder.close()
-        self._recorder = None
+        if self._part_reader:
+            self._part_reader.close()
+        self._part_reader = None
 
 
-class _Recorder(ABC):
-    """Records in *sent* the body of an answer while it leaves."""
+class _PartReader(ABC):
+    """Reads the parts of an answer while they leave, and notes in *sent* what is in them."""
 
     def __init__(self, sent: SentAnswer) -> None:
         self.sent = sent
@@ -216,8 +218,8 @@ class _Recorder(ABC):
         self.sent.error_body = (self.sent.error_body + text)[:MAX_ERROR_BYTES]
 
 
-class _BodyRecorder(_Recorder):
-    """Records the text of a body that is no stream. Where the body has the *image_count* images
+class _BodyReader(_PartReader):
+    """Reads the text of a body that is no stream. Where the body has the *image_count* images
     that the emulator makes of the request, no part is passed to it."""
 
     def __init__(self, sent: SentAnswer, image_count: int) -> None:
@@ -234,8 +236,8 @@ class _BodyRecorder(_Recorder):
         self.sent.image_indexes = tuple(range(self._image_count))
 
 
-class _ChangedBodyRecorder(_Recorder):
-    """Records a body that is no stream, and in which a fault may have changed the images. They are
+class _ChangedBodyReader(_PartReader):
+    """Reads a body that is no stream, and in which a fault may have changed the images. They are
     looked for at the end."""
 
     def __init__(self, sent: SentAnswer) -> None:
@@ -255,8 +257,8 @@ class _ChangedBodyRecorder(_Recorder):
             self.add_to_body(without_base64(self._parts))
 
 
-class _KnownBodyRecorder(_Recorder):
-    """Records a body that is no stream, and is known before it is sent."""
+class _KnownBodyReader(_PartReader):
+    """Reads a body that is no stream, and is known before it is sent."""
 
     def __init__(self, sent: SentAnswer, known_answer: KnownAnswer) -> None:
         super().__init__(sent)
@@ -274,8 +276,8 @@ class _KnownBodyRecorder(_Recorder):
         self.sent.usage = self._known_answer.usage
 
 
-class _StreamRecorder(_Recorder):
-    """Records a stream whose events are as the emulator makes them of the request. The event that
+class _StreamReader(_PartReader):
+    """Reads a stream whose events are as the emulator makes them of the request. The event that
     completes it has the image."""
 
     def __init__(self, sent: SentAnswer) -> None:
@@ -317,8 +319,8 @@ class _StreamRecorder(_Recorder):
         self.sent.image_indexes = (0,)
 
 
-class _ChangedStreamRecorder(_StreamRecorder):
-    """Records a stream whose events a fault may have changed or cut."""
+class _ChangedStreamReader(_StreamReader):
+    """Reads a stream whose events a fault may have changed or cut."""
 
     def add_event(self, event: bytes, ms: float) -> None:
         self.add_to_body(without_base64(event))
@@ -335,8 +337,8 @@ class _ChangedStreamRecorder(_StreamRecorder):
             self.add_to_body(without_base64(self._pending))
 
 
-class _KnownStreamRecorder(_StreamRecorder):
-    """Records a stream that is known before it is sent."""
+class _KnownStreamReader(_StreamReader):
+    """Reads a stream that is known before it is sent."""
 
     def __init__(self, sent: SentAnswer, known_answer: KnownAnswer) -> None:
         super().__init__(sent)
@@ -352,17 +354,17 @@ class _KnownStreamRecorder(_StreamRecorder):
         self.sent.usage = self._known_answer.usage
 
 
-def _recorder_of(
+def _part_reader_of(
     sent: SentAnswer, request: ImageRequest | None, known_answer: KnownAnswer | None
-) -> _Recorder:
-    """The recorder of an answer that starts."""
+) -> _PartReader:
+    """The reader of the parts of an answer that starts."""
     if known_answer:
-        return (_KnownStreamRecorder if sent.is_stream else _KnownBodyRecorder)(sent, known_answer)
+        return (_KnownStreamReader if sent.is_stream else _KnownBodyReader)(sent, known_answer)
     if sent.is_stream:
-        return (_ChangedStreamRecorder if sent.body_may_change else _StreamRecorder)(sent)
+        return (_ChangedStreamReader if sent.body_may_change else _StreamReader)(sent)
     if sent.body_may_change:
-        return _ChangedBodyRecorder(sent)
-    return _BodyRecorder(sent, request.n if request else 0)
+        return _ChangedBodyReader(sent)
+    return _BodyReader(sent, request.n if request else 0)
 
 
 def _head_of(event: bytes) -> bytes:

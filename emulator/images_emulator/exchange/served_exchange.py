@@ -76,10 +76,10 @@ class ServedExchange(Exchange):
       `fault_message_values`, `replacement`; later `request`, `chunks`, `body_bytes`
 
     Others are set by the methods of this class: `chunks`, `body_bytes`, `is_too_long` and `dropped`
-    by `keep_body`, which `request_body.py` calls; `pending_write` by `hold_back_until`; `request`
-    by `note_images`, of an answer that the emulator has not made; and `duration_ms` by
-    `record_end`. The attributes of `answer` are set by `AnswerRecorder` and by
-    whatever makes the answer; `forget_answer` puts a new `answer` in its place.
+    by `keep_request_body`, which `request_body.py` calls; `pending_write` by `hold_back_until`;
+    `request` by `note_images`, of an answer that the emulator has not made; and `duration_ms` by
+    `record_end`. The attributes of `answer` are set by `AnswerRecorder` and by whatever makes the
+    answer; `forget_answer` puts a new `answer` in its place.
 
     Only `answer.cached_usage` and the caches in `head` are set by the first thread that needs them.
     """
@@ -185,7 +185,7 @@ class ServedExchange(Exchange):
         """Milliseconds since the call's arrival, by the machine's clock."""
         return (perf_counter() - self._start) * 1000
 
-    def keep_body(self, chunks: tuple[bytes, ...] | None) -> None:
+    def keep_request_body(self, chunks: tuple[bytes, ...] | None) -> None:
         """Keep the body, in the *chunks* in which it arrived; None where it is too long."""
         self.chunks = chunks
         self.is_too_long = chunks is None
@@ -210,13 +210,13 @@ class ServedExchange(Exchange):
         request = self.request if is_call and not answer.is_raw else None
         # The text of an answer is kept, except of answers that an image operation makes.
         is_kept_text = self.image_operation is None and _has_text(headers)
-        keep_body = is_call and (answer.is_raw or is_kept_text)
+        keeps_answer_text = is_call and (answer.is_raw or is_kept_text)
         answer.sent.start(
             status,
             request,
             headers,
             body_may_change=self.body_may_change,
-            keep_body=keep_body,
+            keeps_answer_text=keeps_answer_text,
             known_answer=answer.known_answer,
         )
 

@@ -139,10 +139,10 @@ class AnswerRecorder:
         is hung up while its start is kept, raise the APIError of the `pending_write`: then the
         application sends another answer."""
         if not self._kept_start:
-            await self._complete()
+            await self._end_exchange()
             return
         try:
-            await self._complete()
+            await self._end_exchange()
         except APIError:
             self._forget_answer()
             raise
@@ -182,7 +182,8 @@ class AnswerRecorder:
                     exchange.answer.sent.end()
                 await self.complete_in_journal()
 
-    async def _complete(self) -> None:
+    async def _end_exchange(self) -> None:
+        """End the exchange, unless it has ended, and complete it in the journal."""
         exchange = self._exchange
         if exchange.duration_ms is not None:
             return
@@ -202,7 +203,7 @@ class AnswerRecorder:
         *leaves*."""
         exchange = self._exchange
         if exchange.has_recorded_headers:
-            _complete_recorded(exchange, message)
+            _adapt_recorded_headers(exchange, message)
         elif exchange.kind == "call":
             message["headers"] = [
                 *message.get("headers", ()),
@@ -221,7 +222,7 @@ class AnswerRecorder:
             self._journal.notify_events(exchange, count)
 
 
-def _complete_recorded(exchange: ServedExchange, start: Message) -> None:
+def _adapt_recorded_headers(exchange: ServedExchange, start: Message) -> None:
     """Add the CORS header that a web page needs to the recorded headers of an answer. Leave out the
     server's own `date` where there is a recorded one."""
     headers = [*start.get("headers", ())]

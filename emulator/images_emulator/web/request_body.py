@@ -49,7 +49,7 @@ async def read_body(
     """The chunks of the body, which is read once. Raises APIError where it is longer than the
     *settings* allow, and ClientDisconnect."""
     if exchange.chunks is None and not exchange.is_too_long:
-        exchange.keep_body(await _chunks(receive, settings.max_body))
+        exchange.keep_request_body(await _chunks(receive, settings.max_body))
     if exchange.chunks is None:
         error = errors.body_too_large()
         error.add_notice(limit_notice("a body", settings, "max_body"))
