@@ -49,7 +49,8 @@ _NAMES: Final[Mapping[str, str]] = {
     for name, script in vars(redis_scripts).items()
     if isinstance(script, Script)
 }
-"""The names of scripts in lower case, by their digests."""
+"""The names of scripts in lower case, by their digests. Metrics and spans have them, so a script
+keeps its name."""
 
 MAX_REFUSALS: Final = 100
 """The most refusals that the program's log has of one store."""

@@ -92,8 +92,8 @@ def _script(*parts: str, keys: Sequence[str] = (), arguments: Sequence[str] = ()
     return Script(text, sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
-_LIVE: Final = """
-local function live(seconds)
+_RENEW_TTL: Final = """
+local function renew_ttl(seconds)
   local is_due = false
   for _, key in ipairs(KEYS) do
     local rest = redis.call('TTL', key)
@@ -105,7 +105,7 @@ end
 """
 """Gives the keys *seconds* to live, where one of them is new or has less than half of that."""
 
-TOUCH: Final = _script(_LIVE, "live(seconds)", arguments=("seconds",))
+TOUCH: Final = _script(_RENEW_TTL, "renew_ttl(seconds)", arguments=("seconds",))
 """Arguments: the seconds to live. The keys are those of any containers. A key that has more than
 half of the seconds left keeps what it has: so at least half of them follow the last call."""
 
@@ -125,7 +125,7 @@ version has 6 digits of its era, 14 of its number within the era, and 20 that no
 this number has. Versions compare as texts."""
 
 SHARE: Final = _script(
-    _LIVE,
+    _RENEW_TTL,
     _VERSIONS,
     """
 local changed, greatest = false, ''
@@ -171,7 +171,7 @@ for place = 2, #KEYS, 4 do
   end
   at = last + 1
 end
-live(seconds)
+renew_ttl(seconds)
 return redis.call('HGETALL', registers)
 """,
     keys=REGISTERS_KEYS,
@@ -199,7 +199,7 @@ return redis.call('HGETALL', registers)
 still the newest, else all registers."""
 
 REPLACE: Final = _script(
-    _LIVE,
+    _RENEW_TTL,
     _VERSIONS,
     """
 local kept = redis.call('HGET', registers, 'v:' .. name)
@@ -210,7 +210,7 @@ end
 local version = following(newest, nonce)
 redis.call('HSET', registers, 'version', version, 'v:' .. name, version, 'j:' .. name, json,
   'd:' .. name, bytes)
-live(seconds)
+renew_ttl(seconds)
 return version
 """,
     keys=REGISTERS_KEYS,
@@ -223,16 +223,16 @@ registers where another process came first, or where Redis has lost the known ve
 
 _RECORDS: Final = """
 local weight = tonumber(redis.call('HGET', meta, 'weight') or '0')
-local function about(key)
+local function weight_and_expiry(key)
   local text = redis.call('HGET', info, key)
   if not text then return nil end
   local cut = string.find(text, ' ', 1, true)
   return tonumber(string.sub(text, 1, cut - 1)), string.sub(text, cut + 1)
 end
 local function drop(key)
-  local heavy = about(key)
-  if not heavy then return 0 end
-  weight = weight - heavy
+  local record_weight = weight_and_expiry(key)
+  if not record_weight then return 0 end
+  weight = weight - record_weight
   redis.call('ZREM', order, key)
   redis.call('HDEL', info, key)
   redis.call('HDEL', json, key)
@@ -240,11 +240,11 @@ local function drop(key)
   return 1
 end
 """
-"""The sum of the weights; *about*, the weight and the expiry of a record; *drop*, which drops a
-record."""
+"""The sum of the weights; *weight_and_expiry*, the weight and the expiry of a record; *drop*, which
+drops a record."""
 
 PUT_RECORDS: Final = _script(
-    _LIVE,
+    _RENEW_TTL,
     _RECORDS,
     """
 for at = 6, #ARGV, 3 do
@@ -259,12 +259,13 @@ end
 while true do
   local oldest = redis.call('ZRANGE', order, 0, 0)[1]
   if not oldest then break end
-  local _, ends = about(oldest)
-  if weight <= tonumber(budget) and not (now ~= '' and ends ~= '' and ends < now) then break end
+  local _, oldest_expiry = weight_and_expiry(oldest)
+  local is_expired = now ~= '' and oldest_expiry ~= '' and oldest_expiry < now
+  if weight <= tonumber(budget) and not is_expired then break end
   drop(oldest)
 end
 redis.call('HSET', meta, 'weight', weight)
-live(seconds)
+renew_ttl(seconds)
 """,
     keys=RECORDS_KEYS,
     arguments=("seconds", "now", "expiry", "value_weight", "budget"),
@@ -273,13 +274,13 @@ live(seconds)
 as the times do, the weight of each value, the budget, and key, JSON and bytes of each value."""
 
 DELETE_RECORD: Final = _script(
-    _LIVE,
+    _RENEW_TTL,
     _RECORDS,
     """
 local count = drop(key)
 if count > 0 then
   redis.call('HSET', meta, 'weight', weight)
-  live(seconds)
+  renew_ttl(seconds)
 end
 return count
 """,
@@ -336,12 +337,12 @@ SIZE: Final = _script(
 
 _CLAIM: Final = """
 local function claim(counts, order, effects, recent, at)
-  local most, id, most_claims = tonumber(ARGV[at]), ARGV[at + 1], tonumber(ARGV[at + 2])
-  local asked_from = at + 4
-  local first = asked_from + tonumber(ARGV[at + 3])
-  local function asked()
+  local max_counts, id, max_claims = tonumber(ARGV[at]), ARGV[at + 1], tonumber(ARGV[at + 2])
+  local asked_from, asked_count = at + 4, tonumber(ARGV[at + 3])
+  local quotas_from = asked_from + asked_count
+  local function asked_counts()
     local found = {}
-    for place = asked_from, first - 1 do
+    for place = asked_from, quotas_from - 1 do
       found[#found + 1] = redis.call('HGET', counts, ARGV[place])
     end
     return found
@@ -351,11 +352,11 @@ local function claim(counts, order, effects, recent, at)
   if effect then
     local last = string.sub(effect, 1, 1) == '1' and string.match(effect, '[^ ]+$')
     local found = {}
-    for place = first, #ARGV, 5 do
+    for place = quotas_from, #ARGV, 5 do
       found[#found + 1] = redis.call('HGET', counts, ARGV[place])
-      if ARGV[place] == last then return {(place - first) / 5, found, {}} end
+      if ARGV[place] == last then return {(place - quotas_from) / 5, found, {}} end
     end
-    return {-1, found, asked()}
+    return {-1, found, asked_counts()}
   end
   local function lucky(probability, seed, number)
     if probability >= 1 then return true end
@@ -366,8 +367,9 @@ local function claim(counts, order, effects, recent, at)
   local turn = tonumber(newest[2] or '0')
   local granted = -1
   local counted, found = {}, {}
-  for place = first, #ARGV, 5 do
+  for place = quotas_from, #ARGV, 5 do
     local key, after, times = ARGV[place], tonumber(ARGV[place + 1]), tonumber(ARGV[place + 2])
+    local probability, seed = tonumber(ARGV[place + 3]), ARGV[place + 4]
     local claims, grants = 0, 0
     local text = redis.call('HGET', counts, key)
     if text then
@@ -377,9 +379,9 @@ local function claim(counts, order, effects, recent, at)
     if times < 0 or grants < times then
       local number = claims + 1 - after
       claims = claims + 1
-      if number > 0 and lucky(tonumber(ARGV[place + 3]), ARGV[place + 4], number) then
+      if number > 0 and lucky(probability, seed, number) then
         grants = grants + 1
-        granted = (place - first) / 5
+        granted = (place - quotas_from) / 5
       end
       turn = turn + 1
       counted[#counted + 1] = key
@@ -390,25 +392,25 @@ local function claim(counts, order, effects, recent, at)
     found[#found + 1] = text
     if granted >= 0 then break end
   end
-  while redis.call('ZCARD', order) > most do
+  while redis.call('ZCARD', order) > max_counts do
     redis.call('HDEL', counts, redis.call('ZPOPMIN', order)[1])
   end
   if #counted > 0 then
     redis.call('HSET', effects, id, (granted >= 0 and '1 ' or '0 ') .. table.concat(counted, ' '))
     redis.call('RPUSH', recent, id)
-    if redis.call('LLEN', recent) > most_claims then
+    if redis.call('LLEN', recent) > max_claims then
       redis.call('HDEL', effects, redis.call('LPOP', recent))
     end
-    live(seconds)
+    renew_ttl(seconds)
   end
-  return {granted, found, granted < 0 and asked() or {}}
+  return {granted, found, granted < 0 and asked_counts() or {}}
 end
 """
 """Makes a claim on the counters with these keys, which then have *seconds* to live. The claim's
 arguments begin at the index *at* of `ARGV`. See `CLAIM`."""
 
 CLAIM: Final = _script(
-    _LIVE,
+    _RENEW_TTL,
     _CLAIM,
     "return claim(counts, order, effects, recent, 2)",
     keys=COUNTERS_KEYS,
@@ -429,7 +431,7 @@ and has its first outcome.
 """
 
 CLAIM_IF_FRESH: Final = _script(
-    _LIVE,
+    _RENEW_TTL,
     _CLAIM,
     """
 if redis.call('HGET', registers, 'version') ~= version then return {-2} end
@@ -443,7 +445,7 @@ return claim(counts, order, effects, recent, 3)
 live, the version that the process has, then the arguments of the claim."""
 
 REVOKE: Final = _script(
-    _LIVE,
+    _RENEW_TTL,
     """
 local function lower(key, claims, grants)
   local text = redis.call('HGET', counts, key)
@@ -460,7 +462,7 @@ for at = 3, #ARGV do
   local effect = redis.call('HGET', effects, id)
   if not effect then
     redis.call('RPUSH', recent, id)
-    if redis.call('LLEN', recent) > tonumber(most_claims) then
+    if redis.call('LLEN', recent) > tonumber(max_claims) then
       redis.call('HDEL', effects, redis.call('LPOP', recent))
     end
   end
@@ -475,11 +477,11 @@ for at = 3, #ARGV do
     ungranted[#ungranted + 1] = last
   end
 end
-live(seconds)
+renew_ttl(seconds)
 return ungranted
 """,
     keys=COUNTERS_KEYS,
-    arguments=("seconds", "most_claims"),
+    arguments=("seconds", "max_claims"),
 )
 """Revokes claims, also claims that reach Redis later. A count that was dropped meanwhile is not
 lowered below zero. Arguments: the seconds to live, the most ids, and the ids of the claims. Returns
@@ -495,10 +497,10 @@ return found
 )
 """Arguments: the keys of quotas. Returns claims and grants of each as one text."""
 
-_TAKE_ARGUMENTS: Final = ("seconds", "most", "key", "amount", "limit", "token", "now")
+_TAKE_ARGUMENTS: Final = ("seconds", "max_buckets", "key", "amount", "limit", "token", "now")
 
 _TAKE: Final = """
-most, amount, limit = tonumber(most), tonumber(amount), tonumber(limit)
+max_buckets, amount, limit = tonumber(max_buckets), tonumber(amount), tonumber(limit)
 token, now = tonumber(token), tonumber(now)
 local function take(buckets, order)
   local fills_from, owed = now, 0
@@ -521,17 +523,17 @@ local function take(buckets, order)
     string.format('%.0f', fills_from) .. ' ' .. string.format('%.0f', owed + amount * token))
   local newest = redis.call('ZREVRANGE', order, 0, 0, 'WITHSCORES')
   redis.call('ZADD', order, tonumber(newest[2] or '0') + 1, key)
-  while redis.call('ZCARD', order) > most do
+  while redis.call('ZCARD', order) > max_buckets do
     redis.call('HDEL', buckets, redis.call('ZPOPMIN', order)[1])
   end
-  live(seconds)
+  renew_ttl(seconds)
   return {1, used + amount, -1}
 end
 """
 """Takes tokens from a bucket of the buckets with these keys, by `_TAKE_ARGUMENTS`. See `TAKE`."""
 
 TAKE: Final = _script(
-    _LIVE,
+    _RENEW_TTL,
     _TAKE,
     "return take(buckets, order)",
     keys=BUCKETS_KEYS,
@@ -544,7 +546,7 @@ bucket is kept as two numbers: the time in milliseconds when it begins to fill, 
 that it then takes to be full. See `memory_store.MemoryBuckets`."""
 
 TAKE_AND_CLAIM: Final = _script(
-    _LIVE,
+    _RENEW_TTL,
     _TAKE,
     _CLAIM,
     """
@@ -558,10 +560,19 @@ return {taken, claim(KEYS[3], KEYS[4], KEYS[5], KEYS[6], 8)}
 keys of counters. Arguments: the arguments of `TAKE`, then the arguments of the claim. Returns the
 reply of `TAKE`, and the reply of `CLAIM` if one is made."""
 
-_ENTRY_ARGUMENTS: Final = ("seconds", "most", "budget", "key", "text", "bytes", "heavy")
+_ENTRY_ARGUMENTS: Final = (
+    "seconds",
+    "max_entries",
+    "budget",
+    "key",
+    "text",
+    "bytes",
+    "entry_weight",
+)
 
 _LOG: Final = """
-seconds, most, budget, heavy = tonumber(seconds), tonumber(most), tonumber(budget), tonumber(heavy)
+seconds, max_entries = tonumber(seconds), tonumber(max_entries)
+budget, entry_weight = tonumber(budget), tonumber(entry_weight)
 local function tell(change)
   local watchers = redis.pcall('PUBLISH', entries, change)
   return type(watchers) == 'number' and watchers or 0
@@ -576,7 +587,7 @@ local function shrink(weight, number)
     redis.call('HSET', entries, 'w:' .. oldest, after)
     weight = weight + after - before
   end
-  while number > 0 and (weight > budget or number > most) do
+  while number > 0 and (weight > budget or number > max_entries) do
     local oldest = redis.call('ZPOPMIN', order)[1]
     weight = weight - tonumber(redis.call('HGET', entries, 'w:' .. oldest))
     redis.call('HDEL', entries, 'w:' .. oldest, 'j:' .. oldest, 'm:' .. oldest, 'd:' .. oldest)
@@ -599,12 +610,12 @@ local kept = redis.call('HMGET', entries, 'count', 'weight', 'first')
 local count, weight = tonumber(kept[1] or '0') + 1 + tonumber(missing), tonumber(kept[2] or '0')
 local watchers = 0
 if redis.call('ZADD', order, 'NX', count, key) == 1 then
-  weight = weight + heavy
+  weight = weight + entry_weight
   redis.call('HSET', entries, 'count', count, 'weight', weight, 'first', kept[3] or key,
-    'w:' .. key, heavy, 'j:' .. key, text)
+    'w:' .. key, entry_weight, 'j:' .. key, text)
   if bytes ~= '' then redis.call('HSET', entries, 'd:' .. key, bytes) end
   local number = redis.call('ZCARD', order)
-  if number > most or weight > budget then shrink(weight, number) end
+  if number > max_entries or weight > budget then shrink(weight, number) end
   if number < 2 or redis.call('TTL', entries) < seconds / 2 then
     for place = 1, 4 do redis.call('EXPIRE', KEYS[place], seconds) end
   end
@@ -630,15 +641,15 @@ AMEND: Final = _script(
     """
 local kept = redis.call('HMGET', entries, 'w:' .. key, 'weight', 'amendments')
 if not kept[1] then return 0 end
-local weight = tonumber(kept[2]) + heavy - tonumber(kept[1])
+local weight = tonumber(kept[2]) + entry_weight - tonumber(kept[1])
 local amendments = tonumber(kept[3] or '0') + 1
 if bytes == '' then
   redis.call('HSET', entries, 'weight', weight, 'amendments', amendments,
-    'w:' .. key, heavy, 'm:' .. key, text)
+    'w:' .. key, entry_weight, 'm:' .. key, text)
   redis.call('HDEL', entries, 'd:' .. key)
 else
   redis.call('HSET', entries, 'weight', weight, 'amendments', amendments,
-    'w:' .. key, heavy, 'm:' .. key, text, 'd:' .. key, bytes)
+    'w:' .. key, entry_weight, 'm:' .. key, text, 'd:' .. key, bytes)
 end
 redis.call('ZADD', amended, amendments, key)
 if redis.call('ZCARD', amended) == 1 then
