@@ -261,8 +261,8 @@ class Server(ThreadedServer, ServerControl):
         if met is None:
             return None
         validated = step.answer is not None
-        values = input_of_answered(call, step.paths, self.emulator, validated=validated)
-        difference = step.difference(values) if values else None
+        match_input = input_of_answered(call, step.paths, self.emulator, validated=validated)
+        difference = step.difference(match_input) if match_input else None
         return difference or f"it met '{met}'"
 
 

@@ -160,7 +160,7 @@ class ScenarioStep:
         wanted = {name: value for name, value in document.match if value is not None}
         self.expensive_keys = EXPENSIVE_KEYS & wanted.keys()
         """Which of `EXPENSIVE_KEYS` its `match` has."""
-        self.paths = tuple(wanted.get("fields", ()))
+        self.paths = tuple(map(FieldPath, wanted.get("fields", ())))
         """The paths in its `match`."""
         if "prompt_regex" in wanted:  # last, because it takes the longest
             wanted["prompt_regex"] = wanted.pop("prompt_regex")
@@ -335,7 +335,7 @@ class Steps(Immutable):
             injected,
             planned,
             expensive_keys=frozenset().union(*(step.expensive_keys for step in steps)),
-            paths=_paths(path for step in steps for path in step.paths),
+            paths=_distinct(path for step in steps for path in step.paths),
             **others,
         )
 
@@ -388,7 +388,7 @@ class Steps(Immutable):
         injected = (*self.injected[:at], step, *self.injected[at:])
         paths = self.paths
         if step.paths:
-            paths = _paths((*(each.text for each in paths), *step.paths))
+            paths = _distinct(chain(paths, step.paths))
         return replace(
             self,
             injected=injected,
@@ -420,9 +420,10 @@ class Steps(Immutable):
         )
 
 
-def _paths(texts: Iterable[str]) -> tuple[FieldPath, ...]:
-    """The paths of *texts*, each once."""
-    return tuple(map(FieldPath, sorted({*texts})))
+def _distinct(paths: Iterable[FieldPath]) -> tuple[FieldPath, ...]:
+    """The *paths* by their texts, each once."""
+    by_text = {path.text: path for path in paths}
+    return tuple(by_text[text] for text in sorted(by_text))
 
 
 def _without(key: str, steps: tuple[ScenarioStep, ...]) -> tuple[ScenarioStep, ...]:

@@ -113,7 +113,7 @@ async def input_of_request(
 
 
 def input_of_answered(
-    exchange: Exchange, paths: Sequence[str], emulator: Emulator, *, validated: bool
+    exchange: Exchange, paths: Sequence[FieldPath], emulator: Emulator, *, validated: bool
 ) -> MatchInput | None:
     """All values of a call that has met a step, with the values at *paths* in its body.
     *validated* asks for the values in force, which a call that was not validated lacks: then None.
@@ -132,7 +132,7 @@ def input_of_answered(
     return match_input._replace(
         folded_prompt=match_input.prompt.casefold(),
         prompt_name=prompt_name(match_input.prompt),
-        fields=tuple((path, FieldPath(path).values(fields)) for path in paths),
+        fields=tuple((path.text, path.values(fields)) for path in paths),
     )
 
 
