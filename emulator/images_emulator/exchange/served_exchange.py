@@ -48,20 +48,21 @@ class ServedExchange(Exchange):
     attributes, also those of `Exchange`. `tests/test_architecture.py` checks the list.
 
     - `web/journal_middleware.py`: `complete_in_journal`, `number`, `time`, `pending_write`,
-      `advanced_seconds_at_arrival`; of a download `request`, `hosted_index`
+      `advanced_seconds_at_arrival`; of a download `request`, `hosted_index`; when the call is over
+      `connection`
     - `web/tracing.py`: `span_trace_id`
     - `web/request_body.py`: `cached_call`, `parse_error`
     - `web/authentication.py`: `accepted_key`
     - `web/call_policy.py`: `policy`
     - `web/fault_search.py`: `near_misses`; with a directive `has_directive`, `cached_call`
-    - `web/fault_middleware.py`: `fault`, `fault_message_values`, `clock`, `body_may_change`; of a
+    - `web/fault_middleware.py`: `fault`, `fault_message_values`, `body_may_change`; of a
       refused call `deployment`, `passed_api_management`
     - `faults/downloads.py`: `is_expired`
     - `web/replay_middleware.py`: `replacement`; `recording`, `has_recorded_headers`, where no
       recording answers after all
     - `web/recording_search.py`: `recording_miss`
     - `web/recording_player.py`: `recording`, `has_recorded_headers`, `breaks_off`,
-      `body_may_change`, `clock`; of a download `request`; of a picture that cannot be sent
+      `body_may_change`; of a download `request`; of a picture that cannot be sent
       `recording_miss`
     - `web/miss_handler.py`: `recording_miss`, more of `near_misses`
     - `web/miss_recorder.py`: `goes_to_upstream`, `has_recorded_headers`, `body_may_change`,
@@ -69,10 +70,9 @@ class ServedExchange(Exchange):
     - `web/azure_endpoints.py`: `deployment`, `passed_api_management`
     - `web/images_api.py`: `request`; of a prepared call `chunks`, `cached_details`
     - `web/own_answer_claim.py`: more of `near_misses`
-    - `web/answer_recorder.py`: `pending_write`; `connection`, where another answer takes the place
-      of one that has not left
+    - `web/answer_recorder.py`: `pending_write`
     - `exchange/retention.py`, for the journal: `weight`, `dropped`, `cached_details`; when the call
-      is over, what only its answer needs: `cached_call`, `parse_error`, `connection`,
+      is over, what only its answer needs: `cached_call`, `parse_error`,
       `fault_message_values`, `replacement`; later `request`, `chunks`, `body_bytes`
 
     Others are set by the methods of this class: `chunks`, `body_bytes`, `is_too_long` and `dropped`
@@ -87,6 +87,8 @@ class ServedExchange(Exchange):
     # --- the arrival
 
     connection: Connection | None = None
+    clock: WaitClock | None = None
+    """The clock by which the answer waits; None where no server answers."""
     advanced_seconds_at_arrival: float = 0
     """All seconds by which the clock had been advanced when the call arrived. Later advances
     shorten the waits of the answer."""
@@ -111,9 +113,6 @@ class ServedExchange(Exchange):
 
     # --- faults
 
-    clock: WaitClock | None = None
-    """The clock by which the answer waits. None where the answer has neither a fault nor the times
-    of a recording."""
     body_may_change: bool = False
     """Whether a fault or a recording may change the body that the endpoint wrote."""
     has_directive: bool = False

@@ -73,7 +73,7 @@ async def hang_up(exchange: ServedExchange, receive: Receive, *, reset: bool) ->
     """
     exchange.answer.is_hung_up = True
     exchange.answer.is_reset = reset
-    connection = exchange.connection  # a complete exchange has none
+    connection = exchange.connection
     if exchange.complete_in_journal:
         await exchange.complete_in_journal()
     if connection is not None:

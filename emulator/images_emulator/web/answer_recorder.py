@@ -8,6 +8,8 @@ A new header on all answers is a row of `OPENAI_HEADERS` in `contract/dialect.py
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, Final
 
 from starlette.types import Message, Send
@@ -78,28 +80,17 @@ class AnswerRecorder:
     | first of several parts | waits for the write, then leaves after the start | leaves |
     | last part | waits for the write and for the journal | waits for the journal |
 
-    - An answer with a `pending_write`, which hosts the pictures behind its URLs: its start is kept
-      until its first part is there. Both leave when the write is done. Where the write fails,
-      nothing has left, and the application sends another answer.
-    - Any other answer: its parts leave as they come. The last part waits until the call is complete
-      in the journal. So does the head of an answer that has only one part.
+    The pending write hosts the pictures behind the URLs of the answer. Where it fails, nothing has
+    left, and the application sends another answer. The head of an answer that has only one part
+    waits as that part does.
     """
 
-    __slots__ = (
-        "_connection",
-        "_exchange",
-        "_forward",
-        "_headers",
-        "_journal",
-        "_kept_start",
-        "large_parts",
-    )
+    __slots__ = ("_exchange", "_forward", "_headers", "_journal", "_kept_start", "large_parts")
 
     def __init__(
         self, exchange: ServedExchange, journal: Journal, headers: StandardHeaders, send: Send
     ) -> None:
         self._exchange = exchange
-        self._connection = exchange.connection
         self._journal = journal
         self._headers = headers
         self._forward = send
@@ -113,24 +104,19 @@ class AnswerRecorder:
         """Record *message*, and pass it on. Raises the APIError of the `pending_write`."""
         exchange = self._exchange
         if exchange.pending_write is None:
-            await self._send_with_head(message)
+            await self._send_now(message)
             return
         if message["type"] == "http.response.start":
             self._kept_start = message
             return
         start, self._kept_start = self._kept_start, None
         assert start
-        try:
+        with self._forgotten_on_failure():
             if message.get("more_body"):
                 await exchange.pending_write
             await self._record(start)
             # The last part of an answer is recorded together with the write.
             await self._record(message)
-        except APIError:
-            self._forget_answer()
-            raise
-        finally:
-            exchange.pending_write = None
         await self._forward(start)
         await self._forward(message)
 
@@ -138,18 +124,22 @@ class AnswerRecorder:
         """End the exchange, unless it has ended, and complete it in the journal. Where the answer
         is hung up while its start is kept, raise the APIError of the `pending_write`: then the
         application sends another answer."""
-        if not self._kept_start:
+        with self._forgotten_on_failure() if self._kept_start else nullcontext():
             await self._end_exchange()
-            return
+
+    @contextmanager
+    def _forgotten_on_failure(self) -> Iterator[None]:
+        """Await the `pending_write` within this. Where it fails, the answer, of which nothing has
+        left, is forgotten, so that another one can be recorded."""
         try:
-            await self._end_exchange()
+            yield
         except APIError:
-            self._forget_answer()
+            self._exchange.forget_answer()
             raise
         finally:
             self._exchange.pending_write = self._kept_start = None
 
-    async def _send_with_head(self, message: Message) -> None:
+    async def _send_now(self, message: Message) -> None:
         """Record *message*, and pass it on. While the last part is recorded, the connection holds a
         head back that has not left yet, because without a body it is all that a client waits
         for."""
@@ -169,7 +159,7 @@ class AnswerRecorder:
 
     async def _record(self, message: Message) -> None:
         """Record *message*. The last one completes the call in the journal."""
-        exchange, connection = self._exchange, self._connection
+        exchange, connection = self._exchange, self._exchange.connection
         # The server drops what is sent on a closed connection.
         leaves = connection is None or not (connection.is_closing() or connection.protocol_answer)
         if message["type"] == "http.response.start":
@@ -180,7 +170,7 @@ class AnswerRecorder:
             if not message.get("more_body") and exchange.duration_ms is None:
                 if leaves:
                     exchange.answer.sent.end()
-                await self.complete_in_journal()
+                await self._end_exchange()
 
     async def _end_exchange(self) -> None:
         """End the exchange, unless it has ended, and complete it in the journal."""
@@ -191,12 +181,6 @@ class AnswerRecorder:
         if exchange.is_large:
             self.large_parts.extend(large_parts(exchange))
         await self._journal.complete(exchange, exchange.pending_write)
-
-    def _forget_answer(self) -> None:
-        """Undo the recording of an answer of which nothing has left, so that another one can be
-        recorded. The journal has cleared `connection`."""
-        self._exchange.forget_answer()
-        self._exchange.connection = self._connection
 
     def _record_start(self, message: Message, leaves: bool) -> None:
         """Add the standard headers to the beginning of an answer. Record the beginning where it

@@ -61,7 +61,6 @@ class FaultMiddleware:
         else:
             await read_whole_body(exchange, receive, self.emulator.settings)
         exchange.fault, exchange.body_may_change = fault.label, fault.changes_body
-        exchange.clock = self.emulator.clock
         exchange.fault_message_values = {
             "organization": self.emulator.account.organization_id,
             **message_values_of_call(exchange, self.emulator),

@@ -92,12 +92,10 @@ class FaultSearch:
         )
         """The early claims, until `claim` takes them."""
 
-    async def begin_early_claim(
-        self, exchange: ServedExchange, receive: Receive
-    ) -> asyncio.Task[EarlyClaim]:
-        """Begin to claim a fault of the scenario for a call, other than a download, that is not
-        in the journal of a shared store yet. `claim` awaits the returned task. Whoever calls this
-        cancels it at the end of the call.
+    async def begin_early_claim(self, exchange: ServedExchange, receive: Receive) -> None:
+        """With a shared store and a scenario that has faults, begin to claim a fault for a call
+        that is not in the journal yet, other than a download. `claim` awaits what is begun. Whoever
+        calls this calls `end_early_claim` at the end of the call.
 
         Wait until the body has come, but `BODY_SECONDS` at most. The claim then goes to the store
         in the same round trip as what the caller sends to it at once. For this, nothing that is
@@ -106,6 +104,9 @@ class FaultSearch:
         another thread, and so are the images of a call that a step with `image_sha256` may match:
         such a claim is a round trip of its own.
         """
+        is_early = self.emulator.store.is_shared and exchange.kind == "call"
+        if not (is_early and self.emulator.scenario.has_faults):
+            return
         reading = asyncio.ensure_future(self._read_and_judge(exchange, receive))
         try:
             await asyncio.wait({reading}, timeout=BODY_SECONDS)
@@ -118,7 +119,11 @@ class FaultSearch:
         # Where the call ends before it awaits the claim, nobody else asks for its exception.
         claim.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._early_claims[exchange] = claim
-        return claim
+
+    def end_early_claim(self, exchange: ServedExchange) -> None:
+        """End what `begin_early_claim` has begun, where the call ended before `claim` took it."""
+        if claim := self._early_claims.pop(exchange, None):
+            claim.cancel()
 
     async def _claim_early(
         self,
@@ -169,8 +174,7 @@ class FaultSearch:
         may_have_fault = authenticate(exchange, settings) and has_valid_policy_headers(
             exchange, settings
         )
-        chunks = exchange.chunks if may_have_fault else None
-        has_directive = bool(chunks) and await self._has_directive(exchange, chunks or ())
+        has_directive = may_have_fault and await self._has_directive(exchange)
         return FaultEligibility(may_have_fault, has_directive)
 
     def _may_download_fail(self, exchange: ServedExchange) -> bool:
@@ -183,7 +187,8 @@ class FaultSearch:
             or (replay is not None and replay.picture_at(exchange.path, query) is not None)
         )
 
-    async def _has_directive(self, exchange: ServedExchange, body: Sequence[bytes]) -> bool:
+    async def _has_directive(self, exchange: ServedExchange) -> bool:
+        body = exchange.chunks or ()
         if exchange.is_large:
             return await self.emulator.renderer.run_in_background(
                 lambda: _directive_begins_in(body)

@@ -20,13 +20,14 @@ from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
 from images_emulator.state.random_ids import random_digits, random_uuid
 from images_emulator.web.answer_recorder import AnswerRecorder, StandardHeaders
-from images_emulator.web.fault_search import EarlyClaim, FaultSearch
+from images_emulator.web.fault_search import FaultSearch
 from images_emulator.web.memory_release import release_memory
 from images_emulator.web.page_files import is_browser_navigation
 
 
 class JournalMiddleware:
-    """The middleware inside `CORSMiddleware`.
+    """The middleware inside `CORSMiddleware`. It enters each call in the journal before it is
+    answered, and completes it there.
 
     It passes calls to `/_emulator` on to *admin*, and where the page is served, also calls of a
     browser that opens `/`. Such calls are not entered in the journal.
@@ -39,8 +40,6 @@ class JournalMiddleware:
         self.admin = admin
         self.emulator = emulator
         self._fault_search = fault_search
-        self._claims_early = emulator.store.is_shared
-        """Whether a claim on the scenario can go to the store with the entry in the journal."""
         self._leads_to_page = emulator.settings.page
         self._headers = StandardHeaders(emulator)
 
@@ -56,9 +55,7 @@ class JournalMiddleware:
         """Answer a call, from its entry in the journal to its completion there."""
         CALL_ID.set(exchange.id)
         own_advanced_seconds = self.emulator.clock.own_advanced_seconds
-        early_claim: asyncio.Task[EarlyClaim] | None = None
-        if self._claims_early and exchange.kind == "call" and self.emulator.scenario.has_faults:
-            early_claim = await self._fault_search.begin_early_claim(exchange, receive)
+        await self._fault_search.begin_early_claim(exchange, receive)
         recorder = AnswerRecorder(exchange, self.emulator.journal, self._headers, send)
         exchange.complete_in_journal = recorder.complete_in_journal
         # From here on the journal may have the call, also where entering it fails or is cancelled.
@@ -70,14 +67,14 @@ class JournalMiddleware:
             if exchange.answer.is_hung_up and is_in_process:
                 raise ConnectionResetError("the connection was closed in place of an answer")
         finally:
-            if early_claim:
-                early_claim.cancel()
+            self._fault_search.end_early_claim(exchange)
             exchange.pending_write = exchange.complete_in_journal = None
             try:
                 await recorder.complete_in_journal()
             finally:
                 # The server may keep the scope for a while. It must not keep body and pictures.
                 del scope["state"][EXCHANGE]
+                exchange.connection = None
                 if recorder.large_parts:
                     self._release(recorder.large_parts)
 
@@ -130,26 +127,17 @@ class JournalMiddleware:
     def _new_exchange(self, scope: Scope) -> ServedExchange:
         path = scope["path"]
         head = RequestHead(scope["method"], path, scope["query_string"], scope["headers"])
-        clock, connection = self.emulator.clock, scope["state"].get(CONNECTION)
-        time, advanced = clock.now(), clock.advanced_seconds
-        if path.startswith(DOWNLOAD_PREFIX):
-            return ServedExchange(
-                head,
-                random_uuid(),
-                time,
-                "download",
-                connection=connection,
-                advanced_seconds_at_arrival=advanced,
-                namespace=self.emulator.namespace,
-            )
-        dialect = dialect_at(path)
+        clock, dialect = self.emulator.clock, dialect_at(path)
+        is_download = path.startswith(DOWNLOAD_PREFIX)
         return ServedExchange(
             head,
-            dialect.request_id(random_digits()),
-            time,
+            random_uuid() if is_download else dialect.request_id(random_digits()),
+            clock.now(),
+            "download" if is_download else "call",
             dialect=dialect,
             image_operation=image_operation_at(path),
-            connection=connection,
-            advanced_seconds_at_arrival=advanced,
+            connection=scope["state"].get(CONNECTION),
+            advanced_seconds_at_arrival=clock.advanced_seconds,
+            clock=clock,
             namespace=self.emulator.namespace,
         )

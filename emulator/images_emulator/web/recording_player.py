@@ -133,7 +133,6 @@ class RecordingPlayer:
         settings = self.emulator.settings
         waits = None
         if settings.delay:
-            exchange.clock = self.emulator.clock
             waits = Waits(exchange)
         if playable.status is None:
             await hang_up(exchange, receive, reset=True)
