@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, Unpack
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Unpack
 
 from images_emulator.changeable_settings import SettingChanges, changeable_values, new_values
 from images_emulator.contract.models import MODELS
@@ -42,6 +42,30 @@ def _settings_codec(initial: Settings) -> Codec[Settings]:
         return Packed(changeable_values(settings))
 
     return Codec(pack, lambda packed: replace(initial, **packed.document))
+
+
+class _Shared(NamedTuple):
+    """What the namespaces of a server share: see the attributes of `Emulator`."""
+
+    renderer: Renderer
+    prepared_calls: LRUCache
+    logged_notices: dict[str, bytes]
+
+    @classmethod
+    def of(cls, initial: Settings) -> _Shared:
+        """New ones, by the *initial* settings."""
+        cache = CountingLRUCache if initial.metrics else LRUCache
+        render_processes = min(initial.render_processes, spare_cores())
+        return cls(
+            Renderer(initial.cache, render_processes, cache),
+            cache(initial.cache // PREPARED_CACHE_DIVISOR),
+            {},
+        )
+
+    def forget(self) -> None:
+        """Forget the prepared calls and the notices."""
+        self.prepared_calls.clear()
+        self.logged_notices.clear()
 
 
 class Emulator:
@@ -88,7 +112,8 @@ class Emulator:
             raise
 
     def _bind(self, initial: Settings, parent: Emulator | None) -> None:
-        """Find the state in the store. Raises what the class says."""
+        """Make the parts: the state in the store, and what this process keeps beside it. Raises
+        what the class says."""
         self._settings = self.store.register("settings", initial, _settings_codec(initial))
         self._resets = self.store.register("resets", 0, NUMBER_CODEC)
         self.deployments: dict[str, str] = dict(each.split("=", 1) for each in initial.deployment)
@@ -110,23 +135,18 @@ class Emulator:
         """Pictures by URL."""
         self.files = Files(self.clock, self.store, initial.files_bytes)
         """Uploaded files by id."""
-        self._has_own_caches = parent is None
-        cache = CountingLRUCache if initial.metrics else LRUCache
-        self.renderer: Renderer = (
-            parent.renderer
-            if parent
-            else Renderer(initial.cache, min(initial.render_processes, spare_cores()), cache)
-        )
+        shared = parent._shared if parent else _Shared.of(initial)
+        self._shared: _Shared = shared
+        self._is_namespace = parent is not None
+        self.renderer = shared.renderer
         """Draws pictures, and caches them."""
-        self.prepared_calls: LRUCache = (
-            parent.prepared_calls if parent else cache(initial.cache // PREPARED_CACHE_DIVISOR)
-        )
+        self.prepared_calls = shared.prepared_calls
         """Validated requests, for calls that are repeated, and the events of their streams; see
         `web.images_api.ImagesAPI` and `web.image_responses.ImageResponses`. `reset` of the parent
         empties it."""
         self.journal = Journal(self.store, initial.journal_entries, initial.journal_bytes)
         """The calls, with their answers."""
-        self.logged_notices: dict[str, bytes] = parent.logged_notices if parent else {}
+        self.logged_notices = shared.logged_notices
         """Notices that this process has logged since the last reset, and does not log again. The
         notice of a model's shutdown has the model's id as its key, and a hint at another path has
         the hint."""
@@ -156,7 +176,7 @@ class Emulator:
 
             self.replay = replay_of(initial, self.store, self.deployments, self.files.data)
 
-        if self.store.is_shared and self._has_own_caches:
+        if self.store.is_shared and not self._is_namespace:
             add_observer(self.store, self._register_changed)
 
     def for_namespace(self, name: str) -> Emulator:
@@ -231,7 +251,7 @@ class Emulator:
         """Stop the renderer's threads and processes, cancel the jobs that wait for them, and close
         the store. In a namespace, close the store alone."""
         self.is_closed = True
-        if self._has_own_caches:
+        if not self._is_namespace:
             self.renderer.close()
         self.store.close()
 
@@ -249,9 +269,8 @@ class Emulator:
         self.store.run(self._reset())
         self.clock.reset()
         self.scenario.reset()
-        if self._has_own_caches:
-            self.prepared_calls.clear()
-            self.logged_notices.clear()
+        if not self._is_namespace:
+            self._shared.forget()
         self.journal.reset()
         # Last, because observers of this register rely on a completed reset.
         self.store.run(self._resets.update(lambda count: count + 1))
@@ -260,8 +279,7 @@ class Emulator:
     def _register_changed(self, name: str) -> None:
         """Drop the prepared calls and notices of this process after a reset by any process."""
         if name == "resets":
-            self.prepared_calls.clear()
-            self.logged_notices.clear()
+            self._shared.forget()
 
     async def _reset(self) -> None:
         # First the containers that take most memory, because a full store cannot change settings.

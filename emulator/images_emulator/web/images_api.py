@@ -113,7 +113,8 @@ class ImagesAPI:
         answer, unless `ReplayMiddleware` has claimed it.
         """
         admission = None
-        if self.emulator.rate_limits.rate and exchange.recording is None:
+        is_played = exchange.recording is not None  # only the values that it leaves open are drawn
+        if self.emulator.rate_limits.rate and not is_played:
             admission = self._admission(exchange, image_request)
         if exchange.replacement is None and self.emulator.scenario.has_answers:
             from images_emulator.web.own_answer_claim import claim_own_answer  # noqa: PLC0415 - it loads Pillow
