@@ -233,8 +233,8 @@ def _reference(where: str, item: Mapping[str, Any], pixels: Pixels | None) -> Up
     return UploadDetails("data_url", where, _shortened(head), media_type, size, pixels)
 
 
-def _pixels(picture: CallImage | None) -> Pixels | None:
-    return (picture.width, picture.height) if picture else None
+def _pixels(call_image: CallImage | None) -> Pixels | None:
+    return (call_image.width, call_image.height) if call_image else None
 
 
 def _shortened(text: str, max_chars: int = MAX_TEXT_CHARS) -> str:

@@ -263,17 +263,17 @@ def mask_png(width: int, height: int) -> bytes:
     return _white_png(width, height, hole=True)
 
 
-def image_of(picture: CallImage) -> Image.Image:
-    """The pixels of a picture that `decode` returned."""
-    assert isinstance(picture, DecodedImage)
-    return picture.image
+def image_of(call_image: CallImage) -> Image.Image:
+    """The pixels of an image that `decode` returned."""
+    assert isinstance(call_image, DecodedImage)
+    return call_image.image
 
 
-def pixel_digest(picture: CallImage) -> str:
-    """A hash, in hex, of the pixels of a picture that `decode` returned, at their scale. It is the
+def pixel_digest(call_image: CallImage) -> str:
+    """A hash, in hex, of the pixels of an image that `decode` returned, at their scale. It is the
     same for two files with the same pixels, whatever their formats and modes. Two large files of
     different formats may differ. The size is not part of it."""
-    image = image_of(picture).convert("RGBA")
+    image = image_of(call_image).convert("RGBA")
     return hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest()
 
 
@@ -308,9 +308,9 @@ def without_pixels(request: ImageRequest) -> ImageRequest:
     )
 
 
-def _released(picture: CallImage) -> CallImage:
-    assert isinstance(picture, DecodedImage)
-    return replace(picture, pixels=None)
+def _released(call_image: CallImage) -> CallImage:
+    assert isinstance(call_image, DecodedImage)
+    return replace(call_image, pixels=None)
 
 
 def add_holder(request: ImageRequest) -> int:

@@ -145,12 +145,12 @@ def _paste_grid(
         canvas.alpha_composite(framed, (max(0, x), max(0, y)))
 
 
-def _loader_of(picture: CallImage) -> Callable[[], Image.Image]:
-    """A function that decodes *picture* when it is called, and returns its pixels in a mode that
+def _loader_of(call_image: CallImage) -> Callable[[], Image.Image]:
+    """A function that decodes *call_image* when it is called, and returns its pixels in a mode that
     can be scaled."""
 
     def load() -> Image.Image:
-        image = image_of(picture)
+        image = image_of(call_image)
         return image.convert("RGBA") if image.mode in ("P", "PA", "1") else image
 
     return load
