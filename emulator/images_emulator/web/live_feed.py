@@ -168,6 +168,18 @@ class _Batch:
         """The data of the event `cleared`."""
         return _JSON.dump_json({"what": self.cleared})
 
+    def note_call(self, change: LogChange, exchange: Exchange | None = None) -> None:
+        """Note the *change* of a call. *exchange* is None for a call of another process."""
+        notes = self.notes_of(change.key, exchange)
+        if change.kind == "added":
+            notes.arrived = True
+        elif change.event_index is None:
+            notes.completed = True
+        else:
+            notes.events.append(change.event_index)
+        if len(self.calls) > MAX_GATHERED_CALLS:
+            self.shrink()
+
     def notes_of(self, call_id: str, exchange: Exchange | None = None) -> _CallNotes:
         notes = self.calls.get(call_id)
         if notes is None:
@@ -329,83 +341,55 @@ class LiveFeed:
         if change.kind == "gap":
             self._batch.has_gap |= self._watch_settled.is_set()
             self._watch_settled.set()
+            self._schedule()
         elif change.kind == "cleared":
-            self._batch.note_clearing("requests")
+            self._gather(lambda batch: batch.note_clearing("requests"))
         else:
-            notes = self._batch.notes_of(change.key)
-            if change.kind == "added":
-                notes.arrived = True
-            elif change.event_index is None:
-                notes.completed = True
-            else:
-                notes.events.append(change.event_index)
-            self._shrink()
-        self._schedule()
-
-    def _shrink(self) -> None:
-        if len(self._batch.calls) > MAX_GATHERED_CALLS:
-            self._batch.shrink()
+            self._gather(lambda batch: batch.note_call(change))
 
     # These are called in any thread.
 
     def on_arrival(self, exchange: Exchange) -> None:
-        self._on_loop(self._note_arrival, exchange)
+        self._call_changed(LogChange("added", exchange.id), exchange)
 
     def on_event(self, exchange: Exchange, index: int) -> None:
-        self._on_loop(self._note_event, exchange, index)
+        self._call_changed(LogChange("amended", exchange.id, index), exchange)
 
     def on_completion(self, exchange: Exchange) -> None:
-        self._on_loop(self._note_completion, exchange)
+        self._call_changed(LogChange("amended", exchange.id), exchange)
 
     def on_clear(self) -> None:
-        self._on_loop(self._note_clearing, "requests")
+        self._on_loop(lambda batch: batch.note_clearing("requests"))
+
+    def _call_changed(self, change: LogChange, exchange: Exchange) -> None:
+        self._on_loop(lambda batch: batch.note_call(change, exchange))
 
     def _register_changed(self, name: str) -> None:
         if name == "resets":
-            self._on_loop(self._note_clearing, "all")
+            self._on_loop(lambda batch: batch.note_clearing("all"))
         elif name in ("settings", "clock", "scenario"):
-            self._on_loop(self._note_change, name)
+            self._on_loop(lambda batch: batch.changed.add(name))
 
-    def _on_loop(self, note: Callable[..., None], *values: Any) -> None:
-        """Call *note* with *values* on the event loop."""
+    def _on_loop(self, note: Callable[[_Batch], None]) -> None:
+        """Gather *note* on the event loop."""
         loop = self._loop
         if loop is None:
             return
         if get_ident() == self._thread and not loop.is_closed():
-            note(*values)
+            self._gather(note)
             return
         try:
-            loop.call_soon_threadsafe(note, *values)
+            loop.call_soon_threadsafe(self._gather, note)
         except RuntimeError:
             # The loop is closed: its server ended while a reader might have come back.
             self._close()
 
-    # These are called on the event loop.
-
-    def _note_arrival(self, exchange: Exchange) -> None:
-        self._batch.notes_of(exchange.id, exchange).arrived = True
-        self._shrink()
-        self._schedule()
-
-    def _note_event(self, exchange: Exchange, index: int) -> None:
-        self._batch.notes_of(exchange.id, exchange).events.append(index)
-        self._shrink()
-        self._schedule()
-
-    def _note_completion(self, exchange: Exchange) -> None:
-        self._batch.notes_of(exchange.id, exchange).completed = True
-        self._shrink()
-        self._schedule()
-
-    def _note_clearing(self, what: Cleared) -> None:
-        self._batch.note_clearing(what)
-        self._schedule()
-
-    def _note_change(self, name: str) -> None:
-        self._batch.changed.add(name)
-        self._schedule()
-
     # --- batches
+
+    def _gather(self, note: Callable[[_Batch], None]) -> None:
+        """Add what *note* notes to the batch. It is called on the event loop."""
+        note(self._batch)
+        self._schedule()
 
     def _schedule(self) -> None:
         if self._loop and self._batch and not (self._timer or self._telling):
