@@ -648,9 +648,7 @@ def test_a_packed_exchange_was_stopped_where_it_was() -> None:
 def test_a_packed_exchange_has_the_error_that_ended_its_stream() -> None:
     event = b'event: error\ndata: {"error": {"code": "image_generation_failed"}}\n\n'
     head = RequestHead("POST", "/v1/images/generations", b"", [])
-    sent = SentAnswer.completed(
-        200, event_count=2, image_indexes=(), error_body=event, is_stream=True
-    )
+    sent = SentAnswer(200, event_count=2, error_body=event, is_stream=True, is_whole=True)
     document, data = packed_exchange(
         ServedExchange(head, "req_1", NOW, answer=CallAnswer(sent=sent))
     )

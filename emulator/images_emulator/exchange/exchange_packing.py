@@ -374,7 +374,7 @@ def _unpack_overrides(document: Mapping[str, Any]) -> AnswerOverrides:
 
 def _unpack_sent(document: Mapping[str, Any]) -> SentAnswer:
     get = document.get
-    return SentAnswer.completed(
+    return SentAnswer(
         document["status"],
         event_count=get("event_count", 0),
         image_indexes=tuple(get("image_indexes", ())),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from images_emulator.contract.events import EVENT_END
@@ -65,77 +66,37 @@ class SentEvent(NamedTuple):
         return _first_line(self.head).endswith(_PARTIAL)
 
 
+@dataclass(slots=True, eq=False)
 class SentAnswer:
-    """One answer while it is sent.
+    """One answer while it is sent."""
 
-    - *event_count*: the number of server-sent events, in chunks of any length.
-    - *kept_events*: the first `MAX_KEPT_EVENTS` events.
-    - *image_indexes*: the indexes, from 0, of the images that were sent whole.
-    - *error_body*: the beginning of a refusal's body, or the `error` event that ended a stream.
-    - *is_whole*: whether all of the answer was sent.
-    - *body*: the text of a body that the journal cannot make again. A body that was recorded, or
-      that a fault may have changed, has lost its base64. It is cut at `MAX_BODY_BYTES`.
-    """
-
-    __slots__ = (
-        "_part_reader",
-        "body",
-        "body_may_change",
-        "error_body",
-        "event_count",
-        "headers",
-        "image_indexes",
-        "is_stream",
-        "is_whole",
-        "kept_events",
-        "needs_parts",
-        "status",
-        "usage",
-    )
-
-    def __init__(self) -> None:
-        self.status: int | None = None
-        self.headers: RawHeaders = ()
-        self.body: bytes | bytearray = b""
-        self.event_count = 0
-        self.image_indexes: tuple[int, ...] = ()
-        self.error_body = b""
-        self.is_stream = False
-        """Whether the answer is a stream of events."""
-        self.is_whole = False
-        self.needs_parts = False
-        """Whether `AnswerRecorder` has to call `add` for the parts of the body."""
-        self.kept_events: Sequence[SentEvent] = ()
-        self.body_may_change = False
-        """Whether the body may be another one than the emulator makes of the request. A fault may
-        have rewritten or cut it, or it was recorded."""
-        self.usage: Usage | None = None
-        """The usage in the body, where `body_may_change`."""
-        self._part_reader: _PartReader | None = None
-        """What reads the parts of the body; None before the answer starts, and after its end."""
-
-    @classmethod
-    def completed(
-        cls,
-        status: int | None,
-        *,
-        event_count: int,
-        image_indexes: tuple[int, ...],
-        error_body: bytes,
-        is_stream: bool,
-        is_whole: bool = True,
-        kept_events: Sequence[SentEvent] = (),
-        body_may_change: bool = False,
-        headers: RawHeaders = (),
-        body: bytes = b"",
-    ) -> SentAnswer:
-        """An answer that has ended: nothing more of it will leave."""
-        sent = cls()
-        sent.status, sent.event_count, sent.image_indexes = status, event_count, image_indexes
-        sent.error_body, sent.is_stream, sent.is_whole = error_body, is_stream, is_whole
-        sent.kept_events, sent.body_may_change = kept_events, body_may_change
-        sent.headers, sent.body = headers, body
-        return sent
+    status: int | None = None
+    """None before the answer starts."""
+    headers: RawHeaders = ()
+    body: bytes | bytearray = b""
+    """The text of a body that the journal cannot make again. A body that was recorded, or that a
+    fault may have changed, has lost its base64. It is cut at `MAX_BODY_BYTES`."""
+    event_count: int = 0
+    """The number of server-sent events, in chunks of any length."""
+    image_indexes: tuple[int, ...] = ()
+    """The indexes, from 0, of the images that were sent whole."""
+    error_body: bytes = b""
+    """The beginning of a refusal's body, or the `error` event that ended a stream."""
+    is_stream: bool = False
+    """Whether the answer is a stream of events."""
+    is_whole: bool = False
+    """Whether all of the answer was sent."""
+    needs_parts: bool = False
+    """Whether `AnswerRecorder` has to call `add` for the parts of the body."""
+    kept_events: Sequence[SentEvent] = ()
+    """The first `MAX_KEPT_EVENTS` events."""
+    body_may_change: bool = False
+    """Whether the body may be another one than the emulator makes of the request. A fault may have
+    rewritten or cut it, or it was recorded."""
+    usage: Usage | None = None
+    """The usage in the body, where `body_may_change`."""
+    _part_reader: _PartReader | None = None
+    """What reads the parts of the body; None before the answer starts, and after its end."""
 
     @property
     def partial_count(self) -> int:
