@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
 from itertools import chain
+from operator import is_
 from typing import Any, Final, NamedTuple
 
 from images_emulator import imaging
@@ -158,56 +159,41 @@ class CompletionPacker:
             return own | shared, _files_and_body(exchange, files), ""
         # A cached request is alive, so no other request has its identity.
         known: _SharedText | None = self._texts.get(id(request))
-        if known is None or not known.is_of(exchange):
+        identical, equal = _facts(exchange)
+        if known is None or known.equal != equal or not all(map(is_, known.identical, identical)):
             _, shared = _shared_members(exchange)
             text = json.dumps(shared, separators=(",", ":"))[1:-1]
-            known = _SharedText(text, *_SharedText.facts_of(exchange))
+            known = _SharedText(text, identical, equal)
             held = len(text) + _BODY_COPIES * exchange.body_bytes
             self._texts.put(id(request), known, SHARED_OVERHEAD_BYTES + held)
         return own, exchange.body or b"", known.text
 
 
 class _SharedText(NamedTuple):
-    """The *text* of the members that exchanges share, and the values from which it was made."""
+    """The *text* of the members that exchanges share, and the values from which it was made:
+    another exchange has the same text where some are *identical* and the others *equal*."""
 
     text: str
-    request: ImageRequest | None
-    chunks: tuple[bytes, ...] | None
-    files: Mapping[int, SentFile]
-    file_count: int
-    images: Sequence[int]
-    partial_count: int
-    sent_usage: Usage | None
-    body_may_change: bool
-    usage_override: Mapping[str, Any] | None
-    details: CallDetails | None
+    identical: tuple[object, ...]
+    equal: tuple[object, ...]
 
-    @staticmethod
-    def facts_of(exchange: Exchange) -> tuple[Any, ...]:
-        """The values that decide the text, in the order of the fields. The usage is made of them,
-        so `CallAnswer.cached_usage`, which a reader may have set or not, is none of them."""
-        answer, sent = exchange.answer, exchange.answer.sent
-        return (
-            *(exchange.request, exchange.chunks, answer.files, len(answer.files)),
-            *(sent.image_indexes, sent.partial_count, sent.usage, sent.body_may_change),
-            *(answer.overrides.usage, exchange.cached_details),
-        )
 
-    def is_of(self, exchange: Exchange) -> bool:
-        """Whether the text fits this *exchange*, too."""
-        request, chunks, files, *rest = self.facts_of(exchange)
-        return (
-            self.request is request
-            and self.chunks is chunks
-            and self.files is files
-            and [*self[4:]] == rest
-        )
+def _facts(exchange: Exchange) -> tuple[tuple[object, ...], tuple[object, ...]]:
+    """The values that decide the text of the shared members, as `_SharedText` has them. The usage
+    is made of them, so `CallAnswer.cached_usage`, which a reader may have set or not, is none of
+    them."""
+    answer, sent = exchange.answer, exchange.answer.sent
+    return (exchange.request, exchange.chunks, answer.files), (
+        *(len(answer.files), sent.image_indexes, sent.partial_count, sent.usage),
+        *(sent.body_may_change, answer.overrides.usage, exchange.cached_details),
+    )
 
 
 def _shared_members(exchange: Exchange) -> tuple[bytes, dict[str, Any]]:
     """The files of the request, and the members that are equal in all calls with the same request,
     body and images."""
-    files, members = b"", _set_members(usage=_as_json(exchange.usage))
+    files, usage = b"", exchange.usage
+    members: dict[str, Any] = {} if usage is None else {"usage": _as_json(usage)}
     if exchange.request:
         members["request"], files = pack_request(exchange.request)
     members["details"] = _details_as_json(exchange.details)
@@ -269,20 +255,13 @@ def _sent_as_json(sent: SentAnswer) -> dict[str, Any]:
     return members
 
 
-def _as_json(value: Usage | AnswerOverrides | NearMiss | None) -> dict[str, Any] | None:
-    """The fields of *value*. No field has a value with fields of its own."""
-    return (
-        None if value is None else {each.name: getattr(value, each.name) for each in fields(value)}
-    )
+def _as_json(value: Usage | AnswerOverrides | NearMiss | CallDetails) -> dict[str, Any]:
+    """The fields of *value*, each as it is."""
+    return {each.name: getattr(value, each.name) for each in fields(value)}
 
 
 def _details_as_json(details: CallDetails) -> dict[str, Any]:
-    members = {each.name: getattr(details, each.name) for each in fields(details)}
-    return {**members, "uploads": [asdict(upload) for upload in details.uploads]}
-
-
-def _set_members(**members: Any) -> dict[str, Any]:
-    return {name: value for name, value in members.items() if value is not None}
+    return {**_as_json(details), "uploads": [asdict(upload) for upload in details.uploads]}
 
 
 def _files_and_body(exchange: Exchange, files: bytes) -> bytes:
