@@ -64,10 +64,7 @@ class DownloadsAPI:
         header = exchange.head.header
         if version.is_known(header(b"if-none-match"), header(b"if-modified-since")):
             return Response(status_code=304, headers=headers)
-        renderer = emulator.renderer
-        encoded = renderer.cached_image(hosted.request, hosted.index)
-        if encoded is None:
-            encoded = await render_for_client(renderer, request, hosted.request, hosted.index)
+        encoded = await render_for_client(emulator.renderer, request, hosted.request, hosted.index)
         media_type = imaging.render.media_type(hosted.request, hosted.index)
         data, status = a2b_base64(encoded), 200
         range_header = header(b"x-ms-range") or header(b"range")

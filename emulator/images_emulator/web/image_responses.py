@@ -109,6 +109,8 @@ async def render_for_client(
 ) -> bytes:
     """The base64 of image *index* of *image_request*, or of its partial image *partial*. Raises
     ClientDisconnect where the client of *request* leaves before the image is drawn."""
+    if (encoded := renderer.cached_image(image_request, index, partial)) is not None:
+        return encoded
     with watch_disconnect(request) as disconnect:
         return await renderer.render_base64(image_request, index, partial, disconnect)
 
@@ -189,8 +191,7 @@ class ImageResponses:
             # Each image is a job of its own. So other calls get their turn between them, and the
             # images of a client that has left are not drawn.
             images = [
-                self.renderer.cached_image(image_request, index)
-                or await render_for_client(self.renderer, request, image_request, index)
+                await render_for_client(self.renderer, request, image_request, index)
                 for index in range(image_request.n)
             ]
             if not prepared.files:
@@ -281,9 +282,7 @@ class ImageResponses:
         image_request = prepared.request
         is_last = index == image_request.partial_images
         partial = None if is_last else index
-        encoded = self.renderer.cached_image(image_request, 0, partial)
-        if encoded is None:
-            encoded = await render_for_client(self.renderer, request, image_request, 0, partial)
+        encoded = await render_for_client(self.renderer, request, image_request, 0, partial)
         prepared.files[index] = SentFile.from_base64(encoded)
         template = prepared.templates.get(index)
         if template is None:

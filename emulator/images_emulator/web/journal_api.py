@@ -35,6 +35,7 @@ from images_emulator.web.admin_handlers import AdminHandlers
 from images_emulator.web.code_samples.sdk_call import SampleSource
 from images_emulator.web.disconnect import watch_disconnect
 from images_emulator.web.forwarded_headers import base_url
+from images_emulator.web.image_responses import render_for_client
 from images_emulator.web.journal_json import (
     Calls,
     FullCall,
@@ -294,9 +295,6 @@ class JournalAPI(AdminHandlers):
         image_request = exchange.picture_request(index)
         if not image_request:
             raise admin_errors.no_such_part(id=id, part=f"picture {index}")
-        with watch_disconnect(request) as disconnect:
-            picture = await self.emulator.renderer.render_base64(
-                image_request, index, disconnect=disconnect
-            )
+        picture = await render_for_client(self.emulator.renderer, request, image_request, index)
         media_type = imaging.render.media_type(image_request, index)
         return Response(a2b_base64(picture), headers=SANDBOX, media_type=media_type)

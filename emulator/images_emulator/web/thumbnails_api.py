@@ -20,6 +20,7 @@ from images_emulator.exchange.upload_data import upload_data
 from images_emulator.web.admin_docs import error_responses, file_response
 from images_emulator.web.admin_handlers import AdminHandlers
 from images_emulator.web.disconnect import watch_disconnect
+from images_emulator.web.image_responses import render_for_client
 from images_emulator.web.journal_api import SANDBOX
 
 HEADERS: Final = {**SANDBOX, "Cache-Control": "private, max-age=31536000, immutable"}
@@ -80,10 +81,8 @@ class ThumbnailsAPI(AdminHandlers):
     async def partial_image(self, id: str, index: int, partial: int, request: Request) -> Response:
         """A partial image (from 0) that the stream has sent, also before the stream is over."""
         streamed = await self._streamed(id, index, partial)
-        with watch_disconnect(request) as disconnect:
-            encoded = await self.emulator.renderer.render_base64(
-                streamed, index, partial, disconnect
-            )
+        renderer = self.emulator.renderer
+        encoded = await render_for_client(renderer, request, streamed, index, partial)
         media_type = imaging.render.media_type(streamed, index, partial)
         return Response(a2b_base64(encoded), headers=HEADERS, media_type=media_type)
 
