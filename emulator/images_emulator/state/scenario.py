@@ -109,7 +109,8 @@ class ClaimedAnswer(NamedTuple):
 
 
 class UnmetStep(Immutable):
-    """A fault or an answer that still waits for a call. Its text is one line."""
+    """A fault or an answer that still waits for a call: it has been *met* by fewer calls than its
+    *times*, or by none. Its text is one line."""
 
     id: str
     """The id of the step in the admin API."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from fastapi import APIRouter
 
@@ -12,23 +11,14 @@ from images_emulator.contract import admin_errors
 from images_emulator.namespace_names import DEFAULT_NAMESPACE
 from images_emulator.web.admin_docs import error_responses
 from images_emulator.web.admin_handlers import AdminHandlers
-
-
-@dataclass(frozen=True, slots=True)
-class NamespaceJSON:
-    """A namespace. *calls* is the number of its calls since the last reset. *last_used* is the
-    machine's time of its last call, to the API or to the admin API."""
-
-    name: str
-    calls: int
-    last_used: datetime
+from images_emulator.web.namespaces import NamespaceState
 
 
 @dataclass(frozen=True, slots=True)
 class NamespacesJSON:
     """The namespaces by name, without the default one."""
 
-    namespaces: list[NamespaceJSON]
+    namespaces: list[NamespaceState]
 
 
 class NamespacesAPI(AdminHandlers):
@@ -46,8 +36,7 @@ class NamespacesAPI(AdminHandlers):
         the last one."""
         if self.context.namespaces is None:
             return NamespacesJSON([])
-        states = await self.context.namespaces.all()
-        return NamespacesJSON([NamespaceJSON(**vars(state)) for state in states])
+        return NamespacesJSON(await self.context.namespaces.all())
 
     async def delete(self, name: str) -> dict[str, str]:
         """Forget a namespace and all that it has. The next call that names it begins it anew."""

@@ -13,6 +13,7 @@ from images_emulator.setting_definition import Setting
 from images_emulator.setting_values import without_credentials
 from images_emulator.settings import Settings, all_settings
 from images_emulator.state.emulator import Emulator
+from images_emulator.state.scenario import UnmetStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +75,10 @@ class InjectedState(ScenarioState):
 
 
 @dataclass(frozen=True, slots=True)
-class UnmetStepState:
-    """A step that still waits for a call. *met* is the number of calls that have met it, of its
-    *times*; null for any number."""
-
-    id: str
-    title: str
-    match: Mapping[str, Any]
-    times: int | None
-    met: int
-
-
-@dataclass(frozen=True, slots=True)
 class UnmetSteps:
     """The steps that still wait for a call, in their order."""
 
-    steps: list[UnmetStepState]
+    steps: list[UnmetStep]
 
 
 def settings_json(emulator: Emulator) -> dict[str, Any]:
@@ -124,12 +113,7 @@ def scenario_state(emulator: Emulator) -> ScenarioState:
 
 def unmet_steps(emulator: Emulator) -> UnmetSteps:
     """The steps that still wait for a call. Blocks; see `Store.run`."""
-    return UnmetSteps(
-        [
-            UnmetStepState(each.id, each.title, each.match, each.times, each.met)
-            for each in emulator.scenario.unmet()
-        ]
-    )
+    return UnmetSteps(emulator.scenario.unmet())
 
 
 async def hosting_state(emulator: Emulator) -> HostingState:
