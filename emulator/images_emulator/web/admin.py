@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from images_emulator.admin_prefix import ADMIN_PREFIX
 from images_emulator.state.emulator import Emulator
-from images_emulator.web.admin_audit import AdminAudit
+from images_emulator.web.admin_audit import AdminAudit, AuditLog
 from images_emulator.web.admin_auth import AdminAuth
 from images_emulator.web.health import HEALTH
 from images_emulator.web.namespaces import Namespaces
@@ -53,5 +53,5 @@ class Admin:
             await api(scope, receive, send)
 
         app = refreshed if store.is_shared else api
-        audit = AdminAudit(app, emulator.settings, emulator.namespace)
+        audit = AdminAudit(app, AuditLog(emulator.settings, emulator.namespace))
         return AdminAuth(audit, emulator.settings, emulator.namespace)

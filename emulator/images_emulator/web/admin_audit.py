@@ -64,14 +64,41 @@ def note_detail(text: str | None) -> None:
         call_detail.text = text
 
 
-class AdminAudit:
-    """Wraps the admin API of one emulator, behind the check of access. It logs the calls that may
-    have changed something. *namespace* is the emulator's namespace; None for the default one."""
+class AuditLog:
+    """The log records of a server or of its *namespace*; None for the default one."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, namespace: str | None) -> None:
-        self.app = app
+    def __init__(self, settings: Settings, namespace: str | None) -> None:
         self.settings = settings
         self.namespace = namespace
+
+    def write(self, scope: Scope, status: int | None, seconds: float, detail: str | None) -> None:
+        """Log the call of *scope*, which took so many *seconds*."""
+        is_wrong = status is None or status in (401, 403) or status >= 500
+        level = logging.WARNING if is_wrong else logging.INFO
+        if not logger.isEnabledFor(level):
+            return
+        action = AdminAction(
+            time=time(),
+            client=_client(scope),
+            method=scope["method"],
+            path=_shown_path(scope["path"], self.settings),
+            namespace=self.namespace,
+            status=status,
+            duration_ms=1000 * seconds,
+            detail=detail,
+        )
+        client = f"from {action.client or 'a socket'}"
+        words = [action.method, action.path, client, str(status), detail]
+        logger.log(level, "%s", " ".join(filter(None, words)), extra={"action": action})
+
+
+class AdminAudit:
+    """Wraps the admin API of one emulator, behind the check of access. It logs the calls that may
+    have changed something."""
+
+    def __init__(self, app: ASGIApp, log: AuditLog) -> None:
+        self.app = app
+        self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] in SAFE_METHODS:
@@ -82,8 +109,7 @@ class AdminAudit:
         def log(status: int | None) -> None:
             nonlocal is_logged
             is_logged = True
-            seconds = perf_counter() - begun
-            _log(scope, self.settings, self.namespace, status, seconds, call_detail.text)
+            self._log.write(scope, status, perf_counter() - begun, call_detail.text)
 
         async def send_logged(message: Message) -> None:
             # Before the answer leaves: a client that has the answer finds the record.
@@ -104,9 +130,8 @@ class RefusalLog:
     """Logs the calls that are refused access. Refusals of one client for one reason are logged once
     in `REPEAT_SECONDS`: a page that has no token yet asks for several things at once."""
 
-    def __init__(self, settings: Settings, namespace: str | None) -> None:
-        self.settings = settings
-        self.namespace = namespace
+    def __init__(self, log: AuditLog) -> None:
+        self._log = log
         self._told: dict[tuple[str | None, str], tuple[float, int]] = {}
         """By client and reason: the time of the last record, by `monotonic`, and the number of
         refusals since then."""
@@ -122,33 +147,7 @@ class RefusalLog:
             self._told.clear()
         self._told[key] = now, 0
         more = f"; so were {count} more calls before" if count else ""
-        _log(scope, self.settings, self.namespace, status, 0.0, reason + more)
-
-
-def _log(  # noqa: PLR0917 - the fields of an action
-    scope: Scope,
-    settings: Settings,
-    namespace: str | None,
-    status: int | None,
-    seconds: float,
-    detail: str | None,
-) -> None:
-    is_wrong = status is None or status in (401, 403) or status >= 500
-    level = logging.WARNING if is_wrong else logging.INFO
-    if not logger.isEnabledFor(level):
-        return
-    action = AdminAction(
-        time=time(),
-        client=_client(scope),
-        method=scope["method"],
-        path=_shown_path(scope["path"], settings),
-        namespace=namespace,
-        status=status,
-        duration_ms=1000 * seconds,
-        detail=detail,
-    )
-    words = [action.method, action.path, f"from {action.client or 'a socket'}", str(status), detail]
-    logger.log(level, "%s", " ".join(filter(None, words)), extra={"action": action})
+        self._log.write(scope, status, 0.0, reason + more)
 
 
 def _client(scope: Scope) -> str | None:

@@ -17,7 +17,7 @@ from images_emulator.contract import admin_errors
 from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.credentials import bearer_token
 from images_emulator.settings import Settings
-from images_emulator.web.admin_audit import RefusalLog
+from images_emulator.web.admin_audit import AuditLog, RefusalLog
 from images_emulator.web.forwarded_headers import is_proxied
 from images_emulator.web.json_responses import admin_error_response
 from images_emulator.web.server_names import MAX_SHOWN_CHARS, ServerNames, host_name
@@ -46,6 +46,7 @@ class SessionCookie:
     """
 
     def __init__(self, token: str) -> None:
+        self.token = token
         digest = hmac.digest(token.encode("utf-8", "surrogatepass"), b"session", "sha256").hex()
         self.name = f"images-emulator-{digest[:8]}"
         self.value = digest[8:]
@@ -55,47 +56,35 @@ class SessionCookie:
         return are_same(cookie_parser(header).get(self.name, ""), self.value)
 
 
-class AdminAuth:
-    """Wraps the admin API of a server or of its *namespace*, or `/metrics`, and logs the calls that
-    it refuses.
+class AdminAccess:
+    """Tells which calls have access.
 
-    For the names under which a page of another site can reach it, see `ServerNames`. To another
-    name than the server's own a browser does not send the cookie.
+    For the names under which a page of another site can reach the server, see `ServerNames`. To
+    another name than the server's own a browser does not send the cookie.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings, namespace: str | None = None) -> None:
-        self.app = app
-        self._refusals = RefusalLog(settings, namespace)
-        self.token = settings.admin_token
-        self.cookie = None if self.token is None else SessionCookie(self.token)
+    def __init__(self, settings: Settings) -> None:
+        token = settings.admin_token
+        self.cookie = None if token is None else SessionCookie(token)
+        """None without an admin token."""
         public = urlsplit(settings.public_url or "")
         self._names = ServerNames(settings.host, settings.public_url)
         self.public_origin = f"{public.scheme}://{public.netloc}".lower()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            if scope["path"] not in OPEN_PATHS:
-                self._check(scope)
-        except APIError as error:
-            self._refusals.log(scope, error.newest.status, self._reason(scope, error))
-            await admin_error_response(error)(scope, receive, send)
-        else:
-            await self.app(scope, receive, send)
-
     def has_access(self, scope: Scope) -> bool:
-        """Whether the call has access. Nothing is logged."""
+        """Whether the call has access."""
         try:
-            self._check(scope)
+            self.check(scope)
         except APIError:
             return False
         return True
 
-    def _check(self, scope: Scope) -> None:
+    def check(self, scope: Scope) -> None:
         """Raises APIError for a call without access."""
         headers = Headers(scope=scope)
-        if self.token is not None and self.cookie is not None:
+        if self.cookie is not None:
             # No other site can know the token, wherever the call comes from.
-            if are_same(bearer_token(headers.get("authorization", "")), self.token):
+            if are_same(bearer_token(headers.get("authorization", "")), self.cookie.token):
                 return
             has_cookie = self.cookie.is_in(headers.get("cookie", ""))
             if not has_cookie and scope["path"] != SESSION_PATH:
@@ -108,7 +97,7 @@ class AdminAuth:
         if foreign or headers.get("sec-fetch-site") == "cross-site":
             raise admin_errors.foreign_origin()
 
-    def _reason(self, scope: Scope, error: APIError) -> str:
+    def reason(self, scope: Scope, error: APIError) -> str:
         """Why the call was refused, in a few words, without the token."""
         headers = Headers(scope=scope)
         match error.newest.code:
@@ -142,6 +131,26 @@ class AdminAuth:
             return True
         default = 443 if scheme == "https" else 80
         return (port or default) == (_port(authority) or default)
+
+
+class AdminAuth:
+    """Wraps the admin API of a server or of its *namespace*, or `/metrics`, and logs the calls that
+    it refuses."""
+
+    def __init__(self, app: ASGIApp, settings: Settings, namespace: str | None = None) -> None:
+        self.app = app
+        self._access = AdminAccess(settings)
+        self._refusals = RefusalLog(AuditLog(settings, namespace))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            if scope["path"] not in OPEN_PATHS:
+                self._access.check(scope)
+        except APIError as error:
+            self._refusals.log(scope, error.newest.status, self._access.reason(scope, error))
+            await admin_error_response(error)(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
 
 
 def _port(authority: str) -> int | None:

@@ -26,7 +26,7 @@ from images_emulator.namespace_names import (
 )
 from images_emulator.setting_values import NamespaceBy
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
-from images_emulator.web.admin_auth import OPEN_PATHS, SESSION_PATH, AdminAuth
+from images_emulator.web.admin_auth import OPEN_PATHS, SESSION_PATH, AdminAccess
 from images_emulator.web.answer_recorder import ORIGIN
 from images_emulator.web.cors_middleware import is_preflight
 from images_emulator.web.downloads_api import download_of_nothing
@@ -58,7 +58,7 @@ class NamespaceRouter:
         self._default = namespaces.default_app
         self._metrics_path = METRICS_PATH if settings.metrics else None
         self._leads_to_page = settings.page
-        self._auth = AdminAuth(self._default, settings)
+        self._access = AdminAccess(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -101,7 +101,7 @@ class NamespaceRouter:
         path = scope["path"]
         if is_admin_path(path):
             is_look = scope["method"] in SAFE_METHODS or path in (SESSION_PATH, *OPEN_PATHS)
-            return not is_look and self._auth.has_access(scope)
+            return not is_look and self._access.has_access(scope)
         if is_preflight(scope):
             return False
         if path == "/":
