@@ -16,7 +16,7 @@ from PIL import Image
 from images_emulator import Emulator, Server, Settings
 from images_emulator.cli import main
 from images_emulator.state.memory_store import MemoryStore
-from images_emulator.state.scenario import Scenario
+from images_emulator.state.scenario import scenario_of
 from images_emulator.step_documents.pictures_folder import PicturesFolder
 from tests.conftest import KEY
 from tests.pictures import BLUE, GREEN, RED, answered, encoded, plain, png
@@ -81,7 +81,7 @@ def test_faults_and_counted_answers_of_the_folder_wait_for_their_calls(tmp_path:
         '[[steps]]\nanswer = { image = "ship.png" }\ntimes = 2\n'
         '[[steps]]\nanswer = { image = "ship.png" }\n'
     )
-    scenario = Scenario(MemoryStore(), pictures=str(tmp_path))
+    scenario = scenario_of(Settings(pictures=str(tmp_path)), MemoryStore())
     assert [step.title for step in scenario.unmet()] == [
         "pictures.toml, step 1 (server_error)",
         "pictures.toml, step 2 (ship.png)",
@@ -119,7 +119,7 @@ def test_answers_of_the_folder_wait_for_no_call_also_where_another_process_read_
 ) -> None:
     write(tmp_path, fo=RED)
     store = MemoryStore()
-    scenario, other = (Scenario(store, pictures=str(tmp_path)) for _ in range(2))
+    scenario, other = (scenario_of(Settings(pictures=str(tmp_path)), store) for _ in range(2))
     write(tmp_path, ship=BLUE)
     scenario.read_pictures()
     scenario.reset()

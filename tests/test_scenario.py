@@ -277,7 +277,7 @@ def test_a_scenario_has_faults_while_a_step_is_open() -> None:
 def test_a_removed_step_meets_no_call_until_a_reset(tmp_path: Path) -> None:
     path = tmp_path / "steps.json"
     path.write_text('{"steps": [{"fault": "slow_down"}, {"fault": "server_error"}]}')
-    scenario = Scenario(MemoryStore(), str(path))
+    scenario = Scenario(MemoryStore(), read_scenario(str(path)).steps)
     scenario.inject("timeout", times=None)
     for label in ("timeout", "slow_down", "server_error"):
         assert meets(scenario) == [label]
@@ -345,7 +345,7 @@ def test_long_prompts_and_keys_are_not_remembered() -> None:
 def test_reset_begins_the_scenario_of_the_settings_again(tmp_path: Path) -> None:
     path = tmp_path / "once.json"
     path.write_text('{"steps": [{"fault": "slow_down", "times": 1}]}')
-    scenario = Scenario(MemoryStore(), str(path))
+    scenario = Scenario(MemoryStore(), read_scenario(str(path)).steps)
     scenario.inject("timeout", times=None)
     assert meets(scenario, calls=2) == ["timeout"] * 2
     scenario.reset()
@@ -498,7 +498,7 @@ def test_threads_may_inject_while_others_call() -> None:
 def test_a_bundled_scenario_is_valid(path: Path) -> None:
     assert path.read_text().startswith("# ")
     steps = read_scenario(str(path)).steps
-    scenario = Scenario(MemoryStore(), str(path))
+    scenario = Scenario(MemoryStore(), read_scenario(str(path)).steps)
     shown = scenario.as_json()["steps"]
     assert [step["met"] for step in shown] == [0] * len(steps)
     written = ("fault", "match", "times", "after", "probability", "seed")

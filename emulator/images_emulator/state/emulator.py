@@ -24,7 +24,7 @@ from images_emulator.state.hosting import Hosting
 from images_emulator.state.journal import Journal
 from images_emulator.state.open_store import open_store
 from images_emulator.state.rate_limits import RateLimits
-from images_emulator.state.scenario import Scenario
+from images_emulator.state.scenario import Scenario, scenario_of
 from images_emulator.state.store import NUMBER_CODEC, Codec, Packed, Store
 
 if TYPE_CHECKING:
@@ -151,9 +151,7 @@ class Emulator:
         notice of a model's shutdown has the model's id as its key, and a hint at another path has
         the hint."""
         self.scenario: Scenario = (
-            parent.scenario.for_store(self.store)
-            if parent
-            else Scenario(self.store, initial.scenario, initial.pictures)
+            parent.scenario.for_store(self.store) if parent else scenario_of(initial, self.store)
         )
         """The steps that decide which call gets which fault, and which answer."""
         self.rate_limits = RateLimits(

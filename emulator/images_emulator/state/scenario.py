@@ -14,6 +14,7 @@ from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.field_path import FieldPath
 from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.immutable import Immutable
+from images_emulator.settings import Settings
 from images_emulator.state.random_ids import random_id
 from images_emulator.state.rate_limits import Admission
 from images_emulator.state.steps import (
@@ -99,6 +100,15 @@ class FaultFinding(NamedTuple):
     """Why the call met none of the first steps; empty where it meets a fault."""
 
 
+class _Meeting(NamedTuple):
+    """The *step* that a call has met, and the *number* of calls that have met it, this one
+    included. Where it has met none, the step is None, and there are the near misses."""
+
+    step: ScenarioStep | None = None
+    number: int = 0
+    near_misses: Sequence[NearMiss] = ()
+
+
 class ClaimedAnswer(NamedTuple):
     """The *answer* that a call has met, of the step with that *title*. *number* is the number of
     calls that have met it, this one included."""
@@ -137,29 +147,19 @@ class Scenario:
     listed. A step of the scenario stays, for the record. Any thread may change the steps; that
     blocks, see `Store.run`.
 
-    Its state is in *store*. It begins with the file at *path* and the answers in the folder
-    *pictures*, or as *parent* began: then the folder is read again, the file is not. Raises
-    ValueError where one is missing or has mistakes.
+    Its state is in *store*. It begins with the steps *initial* and the answers in *folder*, which
+    is read. Raises ValueError where the folder is missing or has mistakes.
     """
 
     def __init__(
         self,
         store: Store,
-        path: str | None = None,
-        pictures: str | None = None,
-        parent: Scenario | None = None,
+        initial: Sequence[StepDocument] = (),
+        folder: PicturesFolder | None = None,
     ) -> None:
         self._store = store
-        self._initial: Sequence[StepDocument] = parent._initial if parent else ()
-        self._folder: PicturesFolder | None = parent._folder if parent else None
-        if path is not None:
-            from images_emulator.step_documents.scenario_document import read_scenario  # noqa: PLC0415 - most servers need none
-
-            self._initial = read_scenario(path).steps
-        if pictures is not None:
-            from images_emulator.step_documents.pictures_folder import PicturesFolder  # noqa: PLC0415 - most servers have none
-
-            self._folder = PicturesFolder(pictures)
+        self._initial = initial
+        self._folder = folder
         self._answers: Sequence[NamedStep] = ()
         self.read_pictures()
         self._steps = store.register("scenario", self._new_steps(self._initial), CODEC)
@@ -169,7 +169,7 @@ class Scenario:
     def for_store(self, store: Store) -> Scenario:
         """A copy of the scenario at its start, with its state in another *store*. Raises ValueError
         for mistakes in the folder of pictures."""
-        return Scenario(store, parent=self)
+        return Scenario(store, self._initial, self._folder)
 
     def read_pictures(self) -> None:
         """Read the folder of pictures anew, where there is one; `reset` begins with its answers.
@@ -222,10 +222,13 @@ class Scenario:
         """The paths to fields that its steps ask for."""
         return self._steps.value.paths
 
-    async def claim_fault(self, match_input: MatchInput) -> FaultFinding:
-        """Search for the fault of a call with this *match_input*, and count it as met."""
-        met, near_misses = await self._meet(match_input)
-        return FaultFinding(met[0].document.fault if met else None, near_misses)
+    async def claim_fault(
+        self, match_input: MatchInput, if_fresh: Callable[[], bool] | None = None
+    ) -> FaultFinding:
+        """Search for the fault of a call with this *match_input*, and count it as met. See
+        `Counters.claim` for *if_fresh*."""
+        met = await self._meet(match_input, if_fresh=if_fresh)
+        return FaultFinding(met.step.document.fault if met.step else None, met.near_misses)
 
     async def claim_fault_early(
         self, make_match_input: Callable[[], Awaitable[MatchInput]]
@@ -239,35 +242,31 @@ class Scenario:
         with suppress(APIError, StaleRegistersError):
             # The files that a call names by their ids may be in the store, too.
             match_input = await make_match_input()
-            if steps is self._steps.value and self._has_match_for(match_input):
-                met, near_misses = await self._meet(
-                    match_input, if_fresh=lambda: self._steps.value is steps
-                )
-                return FaultFinding(met[0].document.fault if met else None, near_misses)
+            if steps is self._steps.value and next(self._scan(steps, match_input).matching(), None):
+                # The counter of the step decides whether the call meets it.
+                return await self.claim_fault(match_input, lambda: self._steps.value is steps)
         return None
 
     async def claim_answer(
         self, match_input: MatchInput, admission: Admission | None = None
-    ) -> tuple[ClaimedAnswer | None, list[NearMiss]]:
+    ) -> tuple[ClaimedAnswer | None, Sequence[NearMiss]]:
         """The answer that a validated call with this *match_input* meets; or None, and the near
         misses. With *admission*, only an admitted call meets one. Raises APIError where the call is
         not admitted, or the store is away."""
-        met, near_misses = await self._meet(match_input, admission)
-        if met is None:
-            return None, near_misses
-        step, count = met
-        assert step.answer, "a validated call matches no other"
-        return ClaimedAnswer(step.answer, step.title, count.grants), []
+        met = await self._meet(match_input, admission)
+        if met.step is None:
+            return None, met.near_misses
+        assert met.step.answer, "a validated call matches no other"
+        return ClaimedAnswer(met.step.answer, met.step.title, met.number), ()
 
     async def _meet(
         self,
         match_input: MatchInput,
         admission: Admission | None = None,
         if_fresh: Callable[[], bool] | None = None,
-    ) -> tuple[tuple[ScenarioStep, ClaimCount] | None, list[NearMiss]]:
-        """Claim the step that a call meets, and count it. Returns the step with its count; or None,
-        and the near misses. With *admission*, only an admitted call meets one. Raises APIError
-        where the call is not admitted, or the store is away."""
+    ) -> _Meeting:
+        """Claim the step that a call meets, and count it. With *admission*, only an admitted call
+        meets one. Raises APIError where the call is not admitted, or the store is away."""
         steps = self._steps.value
         scan = self._scan(steps, match_input)
         near_steps: list[ScenarioStep] = []
@@ -285,33 +284,28 @@ class Scenario:
             if admission or next(scan.matching(), None):
                 raise
             # The call goes on where the store is away. Only its near misses are not known.
-            return None, []
+            return _Meeting()
         if admission:
             admission.check(take)
         if granted:
             step, count = granted
             if is_spent(step, count):
                 await self._steps.update_soon(lambda steps: steps.with_spent(step))
-            return granted, []
+            return _Meeting(step, count.grants)
         if scan.near_misses is not None:
-            return None, scan.near_misses
+            return _Meeting(near_misses=scan.near_misses)
         pairs = zip(near_steps, counts, strict=True)
         near_misses = [step.near_miss(match_input, count) for step, count in pairs]
         # The reason of a step that matches names its count.
         matching = {step.key for step in scan.matching()}
         if matching.isdisjoint(step.key for step in near_steps):
             scan.near_misses = near_misses
-        return None, near_misses
+        return _Meeting(near_misses=near_misses)
 
     async def _revive(self, key: str) -> None:
         """Let the step of this *key* be met again, because its last grant was revoked."""
         if any(step.key == key for step in self._steps.value.spent_steps()):
             await self._steps.update(lambda steps: steps.with_revived(key))
-
-    def _has_match_for(self, match_input: MatchInput) -> bool:
-        """Whether a live step matches a call with this *match_input*. The counter of the step
-        decides whether the call meets it."""
-        return next(self._scan(self._steps.value, match_input).matching(), None) is not None
 
     def _scan(self, steps: Steps, match_input: MatchInput) -> _Scan:
         """The scan of *steps* for a call with this *match_input*; it is cached unless that is
@@ -462,3 +456,19 @@ class Scenario:
             for number, (name, step) in enumerate([*numbered, *self._answers], 1)
         )
         return Steps.from_steps(planned=planned, live_planned=planned)
+
+
+def scenario_of(settings: Settings, store: Store) -> Scenario:
+    """The scenario of the *settings*: the steps in its file, and the answers in the folder of
+    pictures. Raises ValueError where one is missing or has mistakes."""
+    steps: Sequence[StepDocument] = ()
+    folder = None
+    if settings.scenario is not None:
+        from images_emulator.step_documents.scenario_document import read_scenario  # noqa: PLC0415 - most servers need none
+
+        steps = read_scenario(settings.scenario).steps
+    if settings.pictures is not None:
+        from images_emulator.step_documents.pictures_folder import PicturesFolder  # noqa: PLC0415 - most servers have none
+
+        folder = PicturesFolder(settings.pictures)
+    return Scenario(store, steps, folder)
