@@ -133,7 +133,7 @@ def details_of(call: ParsedCall | None, request: ImageRequest | None) -> CallDet
     uploads = tuple(_uploads(sent, request))
     names = tuple(_shortened(name) for name in islice(sent, MAX_DETAIL_NAMES))
     if request:
-        parameters = dict(_resolved_parameters(request, sent))
+        parameters = {name: kept_value(name, value) for name, value in _parameters(request, sent)}
         violations = tuple(map(str, request.forgiven))
         return CallDetails(
             request.model.id, request.prompt or None, parameters, uploads, violations, names
@@ -157,14 +157,6 @@ def values_in_force(request: ImageRequest, sent: Mapping[str, Any]) -> dict[str,
     """The fields *sent*, with the values in force in place of the sent ones, defaults included."""
     values = {**sent, **dict(_parameters(request, sent)), "model": request.model.id}
     return {**values, "prompt": request.prompt} if request.prompt else values
-
-
-def _resolved_parameters(
-    request: ImageRequest, sent: Mapping[str, Any]
-) -> Iterator[tuple[str, Any]]:
-    """The values in force of the parameters, abridged and without credentials."""
-    for name, value in _parameters(request, sent):
-        yield name, kept_value(name, value)
 
 
 def _parameters(request: ImageRequest, sent: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -256,7 +248,7 @@ def kept_value(name: str, value: Any, depth: int = MAX_DEPTH) -> Any:
     return redacted_secret(name, abridged) if isinstance(abridged, str) else HIDDEN
 
 
-def _abridged(value: Any, depth: int = MAX_DEPTH) -> Any:
+def _abridged(value: Any, depth: int) -> Any:
     """A *value* as it was sent, cut where it is long, and without the inside of what is too deep.
     NaN and infinite numbers become texts, because JSON has none."""
     if isinstance(value, str):

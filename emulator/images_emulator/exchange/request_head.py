@@ -7,6 +7,7 @@ from functools import partial
 from itertools import chain
 from urllib.parse import parse_qs
 
+from images_emulator.contract.http_headers import HeaderPairs
 from images_emulator.contract.message_format import mask_key
 from images_emulator.exchange.credentials import (
     api_key,
@@ -18,6 +19,16 @@ from images_emulator.exchange.credentials import (
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
 """Names in lower case, with their values."""
+
+
+def text_of_headers(headers: Iterable[tuple[bytes, bytes]]) -> HeaderPairs:
+    """The *headers* as texts, in their order."""
+    return tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)
+
+
+def first_by_name(headers: Iterable[tuple[bytes, bytes]]) -> Mapping[bytes, bytes]:
+    """The *headers* by their names. Of a header that came twice, the first counts."""
+    return dict([*headers][::-1])
 
 
 class RequestHead:
@@ -58,7 +69,7 @@ class RequestHead:
         """The headers by their names in lower case."""
         headers = self._by_name
         if headers is None:
-            headers = dict([*self.pairs][::-1])
+            headers = first_by_name(self.pairs)
             if self._pairs is not None:
                 self._by_name = headers
         return headers

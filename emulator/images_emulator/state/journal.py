@@ -309,7 +309,7 @@ class Journal:
         only the matching calls after *since* and before *before*. Raises UnknownCallError for an id
         that is not in the journal.
         """
-        if not query.has_filters and since is None and before is None and limit > 0:
+        if not query.has_filters and since is None and before is None:
             total = len(self)
             newest = self._as_they_are(self._log.newest(limit))
             # Fewer where the store has entries that it leaves out.

@@ -183,9 +183,14 @@ class ScenarioStep:
     def difference(self, match_input: MatchInput) -> str | None:
         """How a call with this *match_input* differs from the step's `match`, in a sentence; None
         where it does not."""
+        key = self._different_key(match_input)
+        return self._difference_sentence(key, match_input) if key else None
+
+    def _different_key(self, match_input: MatchInput) -> Any:
+        """The first key of the step's `match` that does not hold; None where all do."""
         for name, index, test in self._tests:
             if not _holds(test, match_input[index]):
-                return self._difference_sentence(name, match_input)
+                return name
         return None
 
     def near_miss(self, match_input: MatchInput, count: ClaimCount) -> NearMiss:
@@ -203,10 +208,8 @@ class ScenarioStep:
             return "target", "is for downloads"
         if self._only_streams and not match_input.asks_for_stream:
             return "target", "is for streams, and the call asks for none"
-        for name, index, test in self._tests:
-            if not _holds(test, match_input[index]):
-                kind: Any = name
-                return kind, self._difference_sentence(name, match_input)
+        if key := self._different_key(match_input):
+            return key, self._difference_sentence(key, match_input)
         if spent:
             return "spent", f"has met its {count.grants} calls"
         pattern = self.document.match.prompt_regex

@@ -218,8 +218,8 @@ async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError | ValidationError)
     first = error.errors()[0]
     # FastAPI's errors begin with the part of the request: `query` or `path`.
-    place = first["loc"][isinstance(error, RequestValidationError) :]
-    name = ".".join(str(part) for part in place) or "body"
+    start = 1 if isinstance(error, RequestValidationError) else 0
+    name = ".".join(str(part) for part in first["loc"][start:]) or "body"
     refusal = admin_errors.bad_input(name=name, reason=first["msg"])
     note_detail(refusal.newest.code)
     return admin_error_response(refusal)

@@ -20,7 +20,13 @@ from images_emulator.contract.request import ParsedCall
 from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
 from images_emulator.state.emulator import Emulator
 from images_emulator.web.authentication import authenticate
-from images_emulator.web.endpoints import Endpoint, Handler, OpenAIEndpoints, ServedMethod
+from images_emulator.web.endpoints import (
+    Endpoint,
+    Handler,
+    OpenAIEndpoints,
+    ServedMethod,
+    handled_method,
+)
 
 
 def deployment_of(exchange: ServedExchange, model: object) -> str:
@@ -52,7 +58,7 @@ class AzureEndpoints(OpenAIEndpoints):
         endpoint = super().endpoint_of(methods)
 
         async def with_method(request: Request) -> Response:
-            if ("GET" if request.method == "HEAD" else request.method) not in methods:
+            if handled_method(request.method) not in methods:
                 raise azure.not_found()
             return await endpoint(request)
 
@@ -65,7 +71,7 @@ class AzureEndpoints(OpenAIEndpoints):
         by_method = {each.method: each for each in operations}
 
         async def with_version(request: Request) -> Response:
-            operation = by_method.get("GET" if request.method == "HEAD" else request.method)
+            operation = by_method.get(handled_method(request.method))
             version = exchange_of(request.scope).head.api_version
             if not (operation and azure.version_has(operation, version)):
                 raise azure.not_found()

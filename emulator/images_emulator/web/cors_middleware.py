@@ -13,7 +13,7 @@ from images_emulator.admin_prefix import is_admin_path
 from images_emulator.contract.blob_storage import preflight_failure
 from images_emulator.contract.cors import preflight_headers
 from images_emulator.exchange.connection import CONNECTION
-from images_emulator.exchange.request_head import RequestHead
+from images_emulator.exchange.request_head import first_by_name
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
 from images_emulator.state.random_ids import random_uuid
@@ -33,7 +33,7 @@ def is_preflight(scope: Scope) -> bool:
     """Whether a browser asks by this call whether it may send another one."""
     if scope["method"] != "OPTIONS":
         return False
-    headers = RequestHead("", "", b"", scope["headers"]).by_name
+    headers = first_by_name(scope["headers"])
     return ORIGIN in headers and REQUEST_METHOD in headers
 
 
@@ -70,7 +70,7 @@ class CORSMiddleware:
         if scope["path"].startswith(DOWNLOAD_PREFIX):
             now = self.emulator.clock.now()
             return storage_error_response(preflight_failure(), random_uuid(), now)
-        headers = RequestHead("", "", b"", scope["headers"]).by_name
+        headers = first_by_name(scope["headers"])
         method = headers[REQUEST_METHOD].decode("latin-1")
         names = headers.get(REQUEST_HEADERS)
         return Response(

@@ -38,6 +38,11 @@ class ServedMethod(NamedTuple):
     period: Period = ALWAYS
 
 
+def handled_method(method: str) -> str:
+    """The method whose handler answers a call of *method*: that of GET answers HEAD, too."""
+    return "GET" if method == "HEAD" else method
+
+
 class OpenAIEndpoints:
     """Makes the endpoints of OpenAI's paths."""
 
@@ -61,8 +66,7 @@ class OpenAIEndpoints:
                 # clients with a key only.
                 self.check_key(exchange)
                 raise
-            # The handler of GET answers a HEAD request, too.
-            method = methods.get("GET" if exchange.method == "HEAD" else exchange.method)
+            method = methods.get(handled_method(exchange.method))
             is_there = method is not None and policy.as_of in method.period
             if not (is_there or any(policy.as_of in each.period for each in methods.values())):
                 raise HTTPException(404)

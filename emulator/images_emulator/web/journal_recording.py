@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 from urllib.parse import quote
 
 from images_emulator import imaging
-from images_emulator.contract.http_headers import HeaderPairs
 from images_emulator.contract.request import ImageRequest
 from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.request_head import text_of_headers
 from images_emulator.recordings.recording import (
     End,
     RecordedDownload,
@@ -121,12 +121,8 @@ def _request(exchange: Exchange) -> RecordedRequest:
     query = head.query_string.decode("latin-1")
     path = quote(head.path, safe=_PATH_CHARACTERS)
     return RecordedRequest(
-        head.method, f"{path}?{query}" if query else path, _as_text(head.pairs), body or b""
+        head.method, f"{path}?{query}" if query else path, text_of_headers(head.pairs), body or b""
     )
-
-
-def _as_text(headers: Iterable[tuple[bytes, bytes]]) -> HeaderPairs:
-    return tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)
 
 
 def _response(exchange: Exchange, pictures: Pictures) -> RecordedResponse | None:
@@ -137,7 +133,7 @@ def _response(exchange: Exchange, pictures: Pictures) -> RecordedResponse | None
     end: End = "complete"
     if not sent.is_whole:
         end = "reset" if answer.is_reset else "cut"
-    headers = _as_text(sent.headers)
+    headers = text_of_headers(sent.headers)
     body = _with_pictures(exchange, exchange.answer_bytes or b"", pictures)
     if sent.is_stream:
         parts = tuple(_events(exchange, body))

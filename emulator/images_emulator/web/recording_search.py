@@ -13,10 +13,10 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
 from images_emulator.contract import emulator_errors
-from images_emulator.contract.http_headers import HeaderPairs
 from images_emulator.contract.policy import Policy
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import ImageRequest, ParsedCall
+from images_emulator.exchange.request_head import text_of_headers
 from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.lru_cache import LRUCache
 from images_emulator.recordings.compared_call import ComparedCall, Resolver, compared_call
@@ -105,7 +105,7 @@ class RecordingSearch:
         if not may_come_again or (operation and operation.reads_uploads):
             return await self._search(exchange, scope, receive, chunks, policy)
         content_type = exchange.head.header(b"content-type")
-        credentials = redacting_headers(_recorded_headers(scope))
+        credentials = redacting_headers(text_of_headers(scope["headers"]))
         # Namespaces have caches of their own, and may record for each other.
         count = self.replay.index.count
         target = _target(scope)
@@ -181,7 +181,7 @@ class RecordingSearch:
         """The match of a call whose credentials in query and body are redacted as in recordings.
         None where the call has no such credentials, or matches nothing."""
         sent = RecordedRequest(
-            exchange.method, _target(scope), _recorded_headers(scope), b"".join(chunks)
+            exchange.method, _target(scope), text_of_headers(scope["headers"]), b"".join(chunks)
         )
         try:
             redacted = Redactor().redact(Recording(sent, None)).request
@@ -196,13 +196,6 @@ class RecordingSearch:
 
         result = self.replay.find(call, resolve, as_of)
         return result if isinstance(result, RecordingMatch) else None
-
-
-def _recorded_headers(scope: Scope) -> HeaderPairs:
-    """The headers of the call, as a recording has them."""
-    return tuple(
-        (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
-    )
 
 
 def _target(scope: Scope) -> str:

@@ -20,6 +20,7 @@ from images_emulator.contract.operations import JSON
 from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.connection import CONNECTION
 from images_emulator.exchange.credentials import key_header_name, key_headers
+from images_emulator.exchange.request_head import text_of_headers
 from images_emulator.exchange.served_exchange import EXCHANGE
 from images_emulator.exchange.waits import hang_up, wait_for_disconnect
 from images_emulator.recordings.recording import (
@@ -377,9 +378,7 @@ def _end_to_end(headers: CasedHeaders, excluded: Iterable[str] = ()) -> list[tup
 
 
 def _as_text(headers: CasedHeaders) -> HeaderPairs:
-    return tuple(
-        (name.decode("latin-1"), value.strip().decode("latin-1")) for name, value in headers
-    )
+    return text_of_headers((name, value.strip()) for name, value in headers)
 
 
 def _body_message(data: bytes, *, more: bool) -> Message:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
 
 from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT
+from images_emulator.exchange.request_head import text_of_headers
 from images_emulator.recordings.document import decoded_body, header
 from images_emulator.recordings.recording import RecordedDownload, Recording
 
@@ -96,9 +97,7 @@ async def fetch_picture(url: str, upstream: UpstreamClient) -> RecordedDownload:
                 await response.aclose()
     except (library.TransportError, library.InvalidURL, OSError) as error:  # TimeoutError is one
         raise PictureFetchError(f"failed: {error or type(error).__name__}") from None
-    received = tuple(
-        (name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw
-    )
+    received = text_of_headers(response.headers.raw)
     return RecordedDownload(url=url, status=response.status_code, headers=received, data=data)
 
 

@@ -19,7 +19,7 @@ from images_emulator.web.code_samples.python_code import (
     python_upload,
     python_value,
 )
-from images_emulator.web.code_samples.sdk_call import REQUIRED, SampleSource, SDKCall, sdk_call
+from images_emulator.web.code_samples.sdk_call import SampleSource, SDKCall, sdk_call
 
 ERROR_CLASSES: Final[Mapping[int, str]] = {
     400: "BadRequestError",
@@ -45,7 +45,7 @@ def pytest_code(source: SampleSource) -> str:
     source = replace(source, has_own_server=True)
     sdk = sdk_call(source)
     sdk = sdk and _with_models(sdk, source.deployments)
-    if not sdk or not (sdk.is_json_with_images or REQUIRED[sdk.operation] <= sdk.arguments.keys()):
+    if not (sdk and sdk.has_required):
         url = f"images_emulator.url + {literal(source.target)}"
         body = python_http(source, url)
         body += f"with answer:\n    assert answer.status == {source.exchange.status}\n"

@@ -8,7 +8,6 @@ from typing import Any, Final
 from images_emulator.web.code_samples.code_layout import group, indented, literal
 from images_emulator.web.code_samples.sdk_call import (
     PYTHON_METHODS,
-    REQUIRED,
     SDK_PARAMETERS,
     SampleSource,
     SDKCall,
@@ -125,7 +124,7 @@ def python_imports(*names: str, code: str) -> str:
 def python_code(source: SampleSource) -> str:
     """A program in Python."""
     sdk = sdk_call(source)
-    if not sdk or not (sdk.is_json_with_images or REQUIRED[sdk.operation] <= sdk.arguments.keys()):
+    if not (sdk and sdk.has_required):
         code = python_http(source, literal(f"{source.base}{source.target}"))
         code += 'with answer:\n    print(answer.status, answer.read().decode(errors="replace"))\n'
         return f"{python_imports(code=code)}\n\n{code}"

@@ -170,6 +170,11 @@ class SDKCall:
     """The query without the `api-version` of a deployment."""
 
     @property
+    def has_required(self) -> bool:
+        """Whether it has the arguments without which openai-python makes no call."""
+        return self.is_json_with_images or REQUIRED[self.operation] <= self.arguments.keys()
+
+    @property
     def uses_uploads(self) -> bool:
         """Whether the arguments have an upload."""
         return any(True for _ in _links(self.arguments))
