@@ -351,6 +351,25 @@ def test_a_test_has_the_fault_the_date_and_the_validation_of_the_call(
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("only_plugin")
+@pytest.mark.parametrize(
+    "fault", ["connection_reset", {"kind": "timeout", "seconds": 0.01}], ids=str
+)
+def test_a_test_by_plain_http_expects_no_answer_where_the_call_got_none(
+    server: Server, http: httpx2.Client, tmp_path: Path, fault: Any
+) -> None:
+    server.inject(fault)
+    with pytest.raises(httpx2.TransportError):
+        http.get("/v1/models")
+    until(lambda: server.requests[0].duration_ms is not None)
+    (call,) = server.requests
+    code = http.get(f"/_emulator/requests/{call.id}/code/pytest").text
+    (tmp_path / "test_it.py").write_text(code)
+    done = run_pytest(["-q", "-p", "no:cacheprovider", "-W", "error"], tmp_path)
+    assert done.returncode == 0, done.stdout
+
+
 def test_a_test_of_a_fault_that_changed_nothing_expects_the_answer(
     server: Server, http: httpx2.Client
 ) -> None:

@@ -16,6 +16,7 @@ from images_emulator.web.code_samples.python_code import (
     python_client,
     python_http,
     python_imports,
+    python_request,
     python_upload,
     python_value,
 )
@@ -46,9 +47,7 @@ def pytest_code(source: SampleSource) -> str:
     sdk = sdk_call(source)
     sdk = sdk and _with_models(sdk, source.deployments)
     if not (sdk and sdk.has_required):
-        url = f"images_emulator.url + {literal(source.target)}"
-        body = python_http(source, url)
-        body += f"with answer:\n    assert answer.status == {source.exchange.status}\n"
+        body = _plain_http(source)
         names: Sequence[str] = ()
     else:
         checks = indented("".join(_checks(source, sdk)))
@@ -116,6 +115,19 @@ def _asks_for_fault(exchange: Exchange) -> bool:
     return "x-emulator-fault" in exchange.headers or b"[[emulator:" in (exchange.body or b"")
 
 
+def _plain_http(source: SampleSource) -> str:
+    """Statements that make the call by plain HTTP, and check the status; where no status was sent,
+    that there is no answer."""
+    url = f"images_emulator.url + {literal(source.target)}"
+    exchange = source.exchange
+    if exchange.status is None and (end := _end_of(exchange)):
+        timeout = ", timeout=1" if exchange.fault in WITHOUT_END else ""
+        check = f"with pytest.raises(Exception):  # the answer {end}\n"
+        return f"{python_request(source, url)}{check}    urlopen(request{timeout})\n"
+    status = "" if exchange.status is None else f" == {exchange.status}"
+    return f"{python_http(source, url)}with answer:\n    assert answer.status{status}\n"
+
+
 def _checks(source: SampleSource, sdk: SDKCall) -> Iterator[str]:
     exchange, expression = source.exchange, python_call(source, sdk)
     if exchange.outcome == "refused":
@@ -146,7 +158,8 @@ _ENDS: Final = {"failed": "ends with an error", "cut": "is cut"}
 
 
 def _end_of(exchange: Exchange) -> str | None:
-    """Why the SDK raises an exception for an answer that is no refusal; None where it does not."""
+    """Why the SDK raises an exception for an answer that is no refusal; None where it does not. So
+    does plain HTTP where no status was sent."""
     if exchange.fault in WITHOUT_END and exchange.outcome != "answered":
         return "does not end"
     # Asked for by the call, it may spoil the picture alone, which the SDK does not look at.

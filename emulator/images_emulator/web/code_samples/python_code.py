@@ -149,6 +149,13 @@ def python_code(source: SampleSource) -> str:
 
 def python_http(source: SampleSource, url: str) -> str:
     """Statements that make the call by plain HTTP; `answer` is the answer, also a refusal."""
+    return python_request(source, url) + (
+        "try:\n    answer = urlopen(request)\nexcept HTTPError as error:\n    answer = error\n"
+    )
+
+
+def python_request(source: SampleSource, url: str) -> str:
+    """Statements that make the `request` of the call for plain HTTP."""
     exchange = source.exchange
     lines, body = [f"{url},", f"method={literal(exchange.method)},"], ""
     if exchange.body and source.text is not None:
@@ -164,7 +171,4 @@ def python_http(source: SampleSource, url: str) -> str:
         headers.append(f"{literal(name)}: {literal(scheme)} + {PYTHON_KEY}")
     lines.append(f"headers={group('{', headers, '}')},")
     request = indented("\n".join(lines))
-    return (
-        f"{body}request = Request(\n{request}\n)\n"
-        "try:\n    answer = urlopen(request)\nexcept HTTPError as error:\n    answer = error\n"
-    )
+    return f"{body}request = Request(\n{request}\n)\n"
