@@ -40,7 +40,7 @@ async def input_of_call(
     fields = call.fields if call else _NOTHING
 
     async def values_for_steps() -> MatchInput:
-        match_input = _sent_values(exchange, call, model, exchange.accepted_key or "")
+        match_input = _sent_values(exchange, call, model)
         match_input = _with_forms_of_prompt(match_input, emulator)
         if match_input.images and "image_sha256" in emulator.scenario.expensive_keys:
             # Hashing takes time, and a file that was uploaded earlier is in the store.
@@ -70,16 +70,15 @@ async def _for_the_same_steps(
             return match_input
 
 
-def _sent_values(
-    exchange: Exchange, call: ParsedCall | None, model: str | None, api_key: str
-) -> MatchInput:
-    """The values of a call as they were sent, without those that are computed from them."""
+def _sent_values(exchange: Exchange, call: ParsedCall | None, model: str | None) -> MatchInput:
+    """The values of a call as they were sent, without those that are computed from them. Its API
+    key is accepted, because only such calls are compared with steps."""
     fields = call.fields if call else _NOTHING
     return MatchInput(
         path=exchange.path,
         model=model or _text_field(fields, "model") or "",
         prompt=_text_field(fields, "prompt") or "",
-        api_key=api_key,
+        api_key=exchange.head.api_key,
         retry_count=exchange.head.retry_count,
         asks_for_stream=call is not None and call.asks_for_stream,
         size=_text_field(fields, "size"),
@@ -101,7 +100,7 @@ async def input_of_request(
         return values_in_force(request, call.fields if call else _NOTHING)
 
     async def values_for_steps() -> MatchInput:
-        match_input = _values_in_force(exchange, request, exchange.accepted_key or "")
+        match_input = _values_in_force(exchange, request)
         match_input = _with_forms_of_prompt(match_input, emulator)
         if emulator.scenario.paths:
             match_input = match_input._replace(
@@ -120,12 +119,11 @@ def input_of_answered(
     Otherwise the values are as they were sent. It may take as long as `Exchange.parsed_call`."""
     call, request = exchange.parsed_call, exchange.request
     fields = call.fields if call else _NOTHING
-    api_key = exchange.head.api_key  # accepted, because only such calls meet steps
     if not validated:
-        match_input = _sent_values(exchange, call, None, api_key)
+        match_input = _sent_values(exchange, call, None)
         match_input = match_input._replace(image_sha256=_digests(fields, emulator))
     elif request:
-        match_input = _values_in_force(exchange, request, api_key)
+        match_input = _values_in_force(exchange, request)
         fields = values_in_force(request, fields)
     else:
         return None
@@ -136,13 +134,13 @@ def input_of_answered(
     )
 
 
-def _values_in_force(exchange: Exchange, request: ImageRequest, api_key: str) -> MatchInput:
+def _values_in_force(exchange: Exchange, request: ImageRequest) -> MatchInput:
     """The values of a validated call, without the forms of its prompt and the fields."""
     return MatchInput(
         path=exchange.path,
         model=request.model.id,
         prompt=request.prompt,
-        api_key=api_key,
+        api_key=exchange.head.api_key,
         retry_count=exchange.head.retry_count,
         asks_for_stream=request.stream,
         is_validated=True,
