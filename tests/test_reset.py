@@ -13,6 +13,7 @@ import httpx2
 import pytest
 
 from images_emulator import Emulator, Server, Settings
+from images_emulator.contract import operational_errors
 from images_emulator.contract.blob_storage import StorageError
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import GENERATIONS
@@ -148,8 +149,9 @@ def test_rate_limits_can_be_reset_by_another_thread() -> None:
 
     def work() -> None:
         with suppress(APIError):
-            admission = limits.admission(f"{next(keys) % 4}", REQUEST)
-            assert admission
+            admission = limits.admission(
+                f"{next(keys) % 4}", REQUEST, operational_errors.rate_limited, None, {}
+            )
             store.run(admission.admit())
 
     assert hammer(work, lambda: store.run(limits.reset())) == []

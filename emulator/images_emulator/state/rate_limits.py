@@ -5,14 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from hashlib import blake2b
-from types import MappingProxyType
 from typing import NamedTuple
 
 from images_emulator.contract import operational_errors
 from images_emulator.contract.notices import TOO_MANY_AT_ONCE
 from images_emulator.contract.refusal import APIError, Refusal
 from images_emulator.contract.request import ImageRequest
-from images_emulator.setting_values import Rate, parse_rate
+from images_emulator.setting_values import parse_rate
 from images_emulator.state.account import Account
 from images_emulator.state.clock import Clock
 from images_emulator.state.store import PendingTake, Register, Store, TakeOutcome
@@ -56,57 +55,49 @@ class RateLimits:
         self,
         key: str,
         request: ImageRequest,
-        refusal: Refusal = operational_errors.rate_limited,
-        deployment: str | None = None,
-        message_values: Mapping[str, object] = MappingProxyType({}),
-    ) -> Admission | None:
+        refusal: Refusal,
+        deployment: str | None,
+        message_values: Mapping[str, object],
+    ) -> Admission:
         """The admission of *request*, which takes its images from the bucket of *key* and
         *deployment*, or else the model. The message of *refusal* may name *message_values*, too.
-        None where there is no limit."""
-        if not self.rate:
-            return None
+        There is a limit."""
         rate = self.rate
+        assert rate, "asked before"
         # A key may be as long as a request's head; its hash is not.
         digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
         bucket = f"{digest}:{deployment or request.model.id}"
         pending_take = PendingTake(
             self._buckets, bucket, request.n, rate.limit, rate.seconds, self._clock.now()
         )
-        return Admission(
-            pending_take, lambda take: self._error(refusal, rate, request, take, message_values)
-        )
 
-    def _error(
-        self,
-        refusal: Refusal,
-        rate: Rate,
-        request: ImageRequest,
-        take: TakeOutcome,
-        message_values: Mapping[str, object],
-    ) -> APIError:
-        # No wait is long enough for more images than a bucket holds.
-        is_too_large = take.wait_ms is None
-        if is_too_large and refusal is operational_errors.rate_limited:
-            refusal = operational_errors.request_too_large
-        wait_ms = take.wait_ms or rate.seconds * 1000
-        values = {
-            "model": request.model.id,
-            "organization": self._account.value.organization_id,
-            **operational_errors.rate_limit_values(
-                limit=rate.limit,
-                used=take.used,
-                requested=request.n,
-                unit=rate.unit,
-                wait_ms=wait_ms,
-            ),
-        }
-        error = refusal(**(values | dict(message_values)))
-        if refusal is not operational_errors.request_too_large:
-            error.headers = operational_errors.retry_headers(wait_ms)
-        if is_too_large:
-            limit = f"--rate-limit {rate.limit}/{rate.unit}"
-            error.add_notice(TOO_MANY_AT_ONCE.format(requested=request.n, limit=limit))
-        return error
+        def error_of(take: TakeOutcome) -> APIError:
+            # No wait is long enough for more images than a bucket holds.
+            is_too_large = take.wait_ms is None
+            wait_ms = take.wait_ms or rate.seconds * 1000
+            values = {
+                "model": request.model.id,
+                "organization": self._account.value.organization_id,
+                **operational_errors.rate_limit_values(
+                    limit=rate.limit,
+                    used=take.used,
+                    requested=request.n,
+                    unit=rate.unit,
+                    wait_ms=wait_ms,
+                ),
+                **message_values,
+            }
+            if is_too_large and refusal is operational_errors.rate_limited:
+                error = operational_errors.request_too_large(**values)
+            else:
+                error = refusal(**values)
+                error.headers = operational_errors.retry_headers(wait_ms)
+            if is_too_large:
+                limit = f"--rate-limit {rate.limit}/{rate.unit}"
+                error.add_notice(TOO_MANY_AT_ONCE.format(requested=request.n, limit=limit))
+            return error
+
+        return Admission(pending_take, error_of)
 
     async def reset(self) -> None:
         """Fill all buckets."""

@@ -124,9 +124,8 @@ class ImagesAPI:
             await admission.admit()
         return exchange.replacement or NO_REPLACEMENT
 
-    def _admission(self, exchange: ServedExchange, image_request: ImageRequest) -> Admission | None:
-        """The admission of the images by the rate limit of the API key or the deployment; None
-        where there is no limit."""
+    def _admission(self, exchange: ServedExchange, image_request: ImageRequest) -> Admission:
+        """The admission of the images by the rate limit of the API key or the deployment."""
         deployment = exchange.deployment
         values = exchange.message_values(deployment or "", image_request.model.id)
         refusal = exchange.dialect.refusal("rate_limit_exceeded", image_request.model)
