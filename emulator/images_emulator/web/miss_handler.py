@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Final
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from images_emulator.contract import emulator_errors
 from images_emulator.contract.http_headers import header_value
-from images_emulator.contract.notices import NOTICE_HEADER
 from images_emulator.contract.request import ImageRequest
 from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
@@ -17,6 +16,7 @@ from images_emulator.recordings.recording_index import Miss
 from images_emulator.setting_values import OnMiss
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.replay import Replay
+from images_emulator.web.answer_notice import with_notice
 from images_emulator.web.recording_search import RecordingSearch
 
 if TYPE_CHECKING:
@@ -84,14 +84,8 @@ class MissHandler:
             exchange.recording_miss = f"{sentence}; it is forwarded to {self._recorder.host}"
             await self._recorder.forward(request, scope, receive, send, group=group)
             return
-        notice = NOTICE_HEADER, header_value(sentence, MAX_NOTICE_CHARS)
-
-        async def send_with_notice(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), notice]
-            await send(message)
-
-        await app(scope, receive, send_with_notice)
+        notice = header_value(sentence, MAX_NOTICE_CHARS)
+        await app(scope, receive, with_notice(send, notice))
 
 
 def _near_misses(miss: Miss) -> list[NearMiss]:

@@ -7,13 +7,13 @@ from typing import Final
 from urllib.parse import quote, unquote, unquote_to_bytes
 
 from starlette.responses import RedirectResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from images_emulator.admin_prefix import SAFE_METHODS, is_admin_path
 from images_emulator.contract import emulator_errors
 from images_emulator.contract.cors import ALLOW_ORIGIN
 from images_emulator.contract.http_headers import header_value
-from images_emulator.contract.notices import NO_NAMESPACE, NOTICE_HEADER
+from images_emulator.contract.notices import NO_NAMESPACE
 from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.request_head import RequestHead
 from images_emulator.namespace_names import (
@@ -27,6 +27,7 @@ from images_emulator.namespace_names import (
 from images_emulator.setting_values import NamespaceBy
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
 from images_emulator.web.admin_auth import OPEN_PATHS, SESSION_PATH, AdminAccess
+from images_emulator.web.answer_notice import with_notice
 from images_emulator.web.answer_recorder import ORIGIN
 from images_emulator.web.cors_middleware import is_preflight
 from images_emulator.web.downloads_api import download_of_nothing
@@ -121,7 +122,8 @@ class NamespaceRouter:
                         return
                     # Not by its application, whose journal a shared store would keep.
                     app = download_of_nothing(scope, namespace.emulator.clock.now())
-                send = _with_notice(send, NO_NAMESPACE.format(name=namespace.name))
+                notice = header_value(NO_NAMESPACE.format(name=namespace.name))
+                send = with_notice(send, notice)
             await app({**scope, "root_path": root_path}, receive, send)
         finally:
             self.namespaces.release(namespace)
@@ -168,18 +170,6 @@ class NamespaceRouter:
             else:
                 others.append(pair)
         return name, {**scope, "query_string": b"&".join(others)}
-
-
-def _with_notice(send: Send, notice: str) -> Send:
-    """*send* for an answer that has the *notice* in a header."""
-
-    async def send_noticed(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            header = NOTICE_HEADER, header_value(notice)
-            message = {**message, "headers": [*message["headers"], header]}
-        await send(message)
-
-    return send_noticed
 
 
 def _utf8_name(name: bytes) -> str:
