@@ -118,8 +118,8 @@ MAKES_EMULATOR = re.compile(r"\b(Emulator|Server|create_app|running)\(")
 """A module of tests that has this makes emulators of its own."""
 
 
-SERVER_FIXTURES = frozenset({"running", "images_emulator_server"})
-"""The fixtures that start the servers of the session."""
+SERVER_FIXTURES = frozenset({"running", "images_emulator_server", "play"})
+"""The fixtures that start servers, of the session or of `tests/replays.py`."""
 
 
 @cache
@@ -128,7 +128,7 @@ def _has_maker(path: Path) -> bool:
 
 
 def _makes_emulator(item: pytest.Item) -> bool:
-    """Whether *item* calls a server of the session, or its module may make an emulator."""
+    """Whether *item* calls a server of a fixture, or its module may make an emulator."""
     fixtures = item.fixturenames if isinstance(item, pytest.Function) else ()
     return not SERVER_FIXTURES.isdisjoint(fixtures) or _has_maker(item.path)
 

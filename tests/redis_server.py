@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
@@ -105,6 +106,14 @@ class RedisServer:
         """End it for good."""
         self.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def stoppable_redis() -> Iterator[RedisServer]:
+    """A Redis that a test may stop; for a fixture `redis_server`."""
+    server = RedisServer()
+    yield server
+    server.resume()
+    server.close()
 
 
 class Sentinel:

@@ -1,17 +1,28 @@
-"""Another store than the one in memory, to show what its users may rely on."""
+"""Another store than the one in memory, to show what its users may rely on, and numbers to keep in
+any."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from threading import Lock
-from typing import Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from weakref import WeakKeyDictionary
+
+import pytest
 
 from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.exchange_packing import CompletionPacker, pack_arrival
@@ -38,9 +49,22 @@ from images_emulator.state.store import (
     StoreOperationObserver,
     TakeOutcome,
 )
-from tests.redis_server import new_store_name, shared_redis
+from tests.redis_server import RedisServer, new_store_name, shared_redis
+
+if TYPE_CHECKING:
+    from images_emulator.state.redis_store import RedisStore
 
 T = TypeVar("T")
+
+NUMBER: Final[Codec[int]] = Codec(
+    lambda number: Packed({"number": number}), lambda packed: int(packed.document["number"])
+)
+NUMBERS: Final = LogCodec(NUMBER.pack, NUMBER.pack, NUMBER.unpack)
+
+
+def log_of(store: Store) -> Log[int]:
+    """A log of numbers."""
+    return store.log("n", NUMBERS, max_entries=100, max_bytes=1000, detach=int)
 
 
 @dataclass
@@ -367,6 +391,20 @@ def redis_store() -> Store:
     from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
     return RedisStore(url, new_store_name())
+
+
+async def lone_redis_store(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[RedisStore]:
+    """The only store of a Redis that a test may stop; for a fixture `lone_store`. After a failure
+    it asks again at once."""
+    monkeypatch.setattr("images_emulator.state.redis_client.RETRY_SECONDS", 0)
+    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+
+    store = RedisStore(redis_server.url)
+    yield store
+    await store.disconnect()
+    await asyncio.to_thread(store.close)
 
 
 STORES: Mapping[str, Callable[[], Store]] = {

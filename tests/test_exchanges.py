@@ -211,7 +211,7 @@ OF_REPLAY = {"no_recording"}
 """Those of calls that recordings alone may answer: see `test_replay`."""
 
 OF_STORES = {"store_unavailable"}
-"""Those of calls that need a store which is away: see `test_replicas`."""
+"""Those of calls that need a store which is away: see `test_redis_outages`."""
 
 OF_NAMESPACES = {"too_many_namespaces", "unavailable_namespace"}
 """Those of calls whose namespace cannot begin: see `test_namespaces`."""

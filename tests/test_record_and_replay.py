@@ -15,7 +15,7 @@ from images_emulator.recordings.recording import Recording
 from images_emulator.recordings.redaction import Redactor
 from tests.conftest import KEY
 from tests.pictures import png
-from tests.test_replay import CALLS, differences, form, sent_by
+from tests.replays import CALLS, differences, form, sent_by
 from tests.wire import answer_of, exchange, headers_of
 
 ALL: dict[str, dict[str, Any]] = CALLS | {

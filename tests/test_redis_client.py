@@ -1,8 +1,9 @@
-"""The client of the store in Redis: threads that ask it, and event loops that end."""
+"""The client of the store in Redis: its commands, threads that ask it, event loops that end."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Coroutine, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,11 +25,13 @@ from images_emulator.state.store import (
 )
 from images_emulator.step_documents.scenario_document import parse_step
 from tests.redis_server import RedisServer, missing_part, new_store_name, shared_redis
+from tests.replicas import RECOVERY_SECONDS
 from tests.waiting import until
 
 if not missing_part():
     from images_emulator.state import redis_scripts
     from images_emulator.state.redis_client import RedisClient
+    from images_emulator.state.redis_connection import CommandPacker
     from images_emulator.state.redis_counters import RedisCounters
     from images_emulator.state.redis_store import RedisStore
 
@@ -294,3 +297,25 @@ async def test_a_claim_does_a_revival_that_its_task_has_left(redis_store: RedisS
     assert (await counters.claim([step])).granted == (step, ClaimCount(1, 1))
     assert revived == ["a"]
     await redis_store.disconnect()
+
+
+def test_a_command_is_written_in_resp_with_lengths_in_bytes() -> None:
+    script, packer = redis_scripts.COUNTS, CommandPacker()
+    arguments = ("", "é\r\n", b"", b"\xff\x00" * 20_000, 5, "x" * 40_000, "\N{ELEPHANT}", b"end")
+    encoded = [each if isinstance(each, bytes) else str(each).encode() for each in arguments]
+    words = [b"EVALSHA", script.digest.encode(), b"1", b"key", *encoded]
+    command = b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
+    for _ in range(2):
+        pieces = packer.pack(script, ("key",), arguments)
+        assert b"".join(pieces) == b"*%d\r\n%b" % (len(words), command)
+
+
+def test_store_that_is_garbage_leaves_no_thread() -> None:
+    before = {*threading.enumerate()}
+    store = RedisStore(shared_redis().url, new_store_name())
+    assert store.run(store.counters("x").counts(["a"])) == [ClaimCount()]
+    (thread,) = {*threading.enumerate()} - before
+    del store
+    gc.collect()
+    thread.join(RECOVERY_SECONDS)
+    assert not thread.is_alive()

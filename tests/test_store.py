@@ -52,14 +52,11 @@ from images_emulator.state.store import (
 from images_emulator.step_documents.scenario_document import parse_step
 from tests.conftest import KEY
 from tests.pictures import half_clear, opened, png
-from tests.stores import JSONStore, packed_exchange
+from tests.stores import NUMBER, JSONStore, packed_exchange
 
 pytestmark = pytest.mark.not_on_redis("its tests have each store as it is")
 
 NOW: Final = datetime(2026, 11, 26, 12, tzinfo=UTC)
-NUMBER: Final[Codec[int]] = Codec(
-    lambda number: Packed({"number": number}), lambda packed: int(packed.document["number"])
-)
 BYTES: Final[Codec[bytes]] = Codec(lambda data: Packed({}, data), lambda packed: packed.data)
 
 

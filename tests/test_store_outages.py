@@ -1,4 +1,5 @@
-"""While Redis is away, a call to any route is answered as ever, or with a 503 that says so."""
+"""While Redis is away, a call to any route is answered as ever, or with a 503 that says so. What
+else an outage does is in `test_redis_outages`."""
 
 from __future__ import annotations
 
@@ -30,7 +31,13 @@ from images_emulator.recordings.recording import Recording
 from images_emulator.state.redis_client import RedisClient
 from tests.conftest import KEY
 from tests.pictures import png
-from tests.redis_server import RedisServer, missing_part, new_store_name, shared_redis
+from tests.redis_server import (
+    RedisServer,
+    missing_part,
+    new_store_name,
+    shared_redis,
+    stoppable_redis,
+)
 from tests.waiting import until
 from tests.wire import answer_of, exchange
 
@@ -158,12 +165,7 @@ def serving(kind: str, redis: RedisServer, folder: Path) -> Iterator[tuple[Serve
         yield server, http
 
 
-@pytest.fixture
-def redis_server() -> Iterator[RedisServer]:
-    """A Redis that a test may stop."""
-    server = RedisServer()
-    yield server
-    server.close()
+redis_server = pytest.fixture(stoppable_redis)
 
 
 def asked(http: httpx2.Client, call: RouteCall) -> httpx2.Response:
