@@ -13,7 +13,6 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
 from images_emulator.contract import emulator_errors
-from images_emulator.contract.policy import Policy
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import ImageRequest, ParsedCall
 from images_emulator.exchange.request_head import text_of_headers
@@ -103,7 +102,7 @@ class RecordingSearch:
         operation = exchange.image_operation
         may_come_again = exchange.body_bytes <= MAX_CACHED_BODY_BYTES
         if not may_come_again or (operation and operation.reads_uploads):
-            return await self._search(exchange, scope, receive, chunks, policy)
+            return await self._search(exchange, scope, receive)
         content_type = exchange.head.header(b"content-type")
         credentials = redacting_headers(text_of_headers(scope["headers"]))
         # Namespaces have caches of their own, and may record for each other.
@@ -112,22 +111,19 @@ class RecordingSearch:
         key = exchange.method, target, content_type, credentials, policy, chunks, count
         result: SearchResult | None = self._results.get(key)
         if result is None:
-            result = await self._search(exchange, scope, receive, chunks, policy)
+            result = await self._search(exchange, scope, receive)
             texts = exchange.method, target, content_type, *chain(*credentials)
             weight = exchange.body_bytes + sum(map(len, texts))
             self._results.put(key, result, RESULT_OVERHEAD_BYTES + weight)
         return result
 
     async def _search(
-        self,
-        exchange: ServedExchange,
-        scope: Scope,
-        receive: Receive,
-        chunks: Sequence[bytes],
-        policy: Policy,
+        self, exchange: ServedExchange, scope: Scope, receive: Receive
     ) -> SearchResult:
-        """Compare a call whose body is *chunks* with the recordings."""
-        operation = exchange.image_operation
+        """Compare a call, whose policy and body are read, with the recordings."""
+        operation, policy, chunks = exchange.image_operation, exchange.policy, exchange.chunks
+        assert policy, "`find` has read it"
+        assert chunks is not None, "`find` has read them"
         parsed_call: ParsedCall | None = None
         if operation:
             with suppress(APIError):
