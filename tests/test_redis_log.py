@@ -192,7 +192,7 @@ async def test_an_entry_that_would_count_dropped_ones_and_is_dropped_leaves_them
     assert await log.all() == [2]
     assert not any(failures.values())
     assert await log.added_count() == 3
-    assert await call(redis_scripts.COUNT_ENTRIES, log._keys) == b"3"  # type: ignore[attr-defined]
+    assert await call(redis_scripts.COUNT_ENTRIES, log.keys) == b"3"  # type: ignore[attr-defined]
 
 
 async def test_a_write_past_the_budget_of_an_outage_is_kept_without_its_bytes(

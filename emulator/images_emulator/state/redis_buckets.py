@@ -7,7 +7,7 @@ from datetime import datetime
 
 from images_emulator.state import redis_scripts as scripts
 from images_emulator.state.redis_client import RedisClient
-from images_emulator.state.redis_container import RedisContainer
+from images_emulator.state.redis_container import RedisContainer, TimeToLive
 from images_emulator.state.store import PendingTake, TakeOutcome
 
 
@@ -18,26 +18,26 @@ class RedisBuckets(RedisContainer):
     KEYS = scripts.BUCKETS_KEYS
 
     def __init__(
-        self, client: RedisClient, keys: tuple[str, ...], ttl_seconds: int, max_buckets: int
+        self, client: RedisClient, keys: tuple[str, ...], ttl: TimeToLive, max_buckets: int
     ) -> None:
-        super().__init__(client, keys, ttl_seconds)
+        super().__init__(client, keys, ttl)
         self._max_buckets = max_buckets
 
     async def take(
         self, key: str, amount: int, *, limit: int, seconds: int, now: datetime
     ) -> TakeOutcome:
         arguments = self.arguments_of(PendingTake(self, key, amount, limit, seconds, now))
-        return take_of(await self._call(scripts.TAKE, self._keys, *arguments))
+        return take_of(await self._client.call(scripts.TAKE, self.keys, *arguments))
 
     def arguments_of(self, pending_take: PendingTake) -> tuple[int | str, ...]:
         """The arguments of `redis_scripts.TAKE`."""
         now_ms = int(pending_take.now.timestamp() * 1000)
         token_us = -(-pending_take.seconds * 1_000_000 // pending_take.limit)
         numbers = pending_take.amount, pending_take.limit, token_us, now_ms
-        return self._ttl_seconds, self._max_buckets, pending_take.key, *numbers
+        return self._ttl.seconds, self._max_buckets, pending_take.key, *numbers
 
     async def clear(self) -> None:
-        await self._call(scripts.CLEAR, self._keys)
+        await self._client.call(scripts.CLEAR, self.keys)
 
 
 def take_of(reply: Sequence[int]) -> TakeOutcome:

@@ -53,7 +53,7 @@ class TimeToLive:
 class RedisContainer:
     """A container of `state/store.py` in Redis: each of its *keys* holds one kind of fact about all
     entries. Each operation is one script of `redis_scripts`. The script gets all keys, and gives
-    them *ttl_seconds* to live when it writes."""
+    them the seconds of *ttl* to live when it writes."""
 
     KIND: ClassVar[str]
     """The kind of container; the keys have it before the container's name."""
@@ -61,16 +61,11 @@ class RedisContainer:
     KEYS: ClassVar[tuple[str, ...]]
     """The ends of the keys, in the order in which the scripts take them."""
 
-    def __init__(self, client: RedisClient, keys: tuple[str, ...], ttl_seconds: int) -> None:
-        self._client = client
-        self._call = client.call
-        self._keys = keys
-        self._ttl_seconds = ttl_seconds
-
-    @property
-    def keys(self) -> tuple[str, ...]:
+    def __init__(self, client: RedisClient, keys: tuple[str, ...], ttl: TimeToLive) -> None:
+        self.keys = keys
         """The keys in Redis, in the order of `KEYS`."""
-        return self._keys
+        self._client = client
+        self._ttl = ttl
 
 
 class ValueReader(Generic[T]):

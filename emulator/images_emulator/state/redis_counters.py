@@ -14,7 +14,7 @@ from images_emulator.state import redis_scripts as scripts
 from images_emulator.state.random_ids import random_digits
 from images_emulator.state.redis_buckets import RedisBuckets, take_of
 from images_emulator.state.redis_client import RETRY_SECONDS, RedisClient, RefusedOperationError
-from images_emulator.state.redis_container import RedisContainer
+from images_emulator.state.redis_container import RedisContainer, TimeToLive
 from images_emulator.state.store import (
     MAX_COUNTS,
     ClaimCount,
@@ -47,13 +47,13 @@ class RedisCounters(RedisContainer):
         self,
         client: RedisClient,
         keys: tuple[str, ...],
-        ttl_seconds: int,
+        ttl: TimeToLive,
         *,
         on_revocation: Callable[[str], Coroutine[Any, Any, None]] | None,
         registers_key: str,
         registers_version: Callable[[], str],
     ) -> None:
-        super().__init__(client, keys, ttl_seconds)
+        super().__init__(client, keys, ttl)
         self._registers_key = registers_key
         self._registers_version = registers_version
         """Gives the version of the copies of all registers."""
@@ -123,15 +123,16 @@ class RedisCounters(RedisContainer):
         """The reply of the bucket, if it is asked, and the reply of `CLAIM`. For a claim that was
         not made, the reply has one item."""
         if version is not None:
-            keys = (self._registers_key, *self._keys)
-            life = self._ttl_seconds, version
-            return None, await self._call(scripts.CLAIM_IF_FRESH, keys, *life, *arguments)
+            keys = (self._registers_key, *self.keys)
+            arguments = (self._ttl.seconds, version, *arguments)
+            return None, await self._client.call(scripts.CLAIM_IF_FRESH, keys, *arguments)
         if pending_take is None:
-            return None, await self._call(scripts.CLAIM, self._keys, self._ttl_seconds, *arguments)
+            arguments = (self._ttl.seconds, *arguments)
+            return None, await self._client.call(scripts.CLAIM, self.keys, *arguments)
         buckets = pending_take.buckets
         assert isinstance(buckets, RedisBuckets), "of the same store"
-        keys = (*buckets.keys, *self._keys)
-        taken, *claim = await self._call(
+        keys = (*buckets.keys, *self.keys)
+        taken, *claim = await self._client.call(
             scripts.TAKE_AND_CLAIM, keys, *buckets.arguments_of(pending_take), *arguments
         )
         return take_of(taken), claim[0] if claim else [-1]
@@ -144,8 +145,8 @@ class RedisCounters(RedisContainer):
         if ids := self._to_revoke[:MAX_CLAIMS]:
             reply: Sequence[bytes] = ()
             with suppress(RefusedOperationError):
-                reply = await self._call(
-                    scripts.REVOKE, self._keys, self._ttl_seconds, MAX_CLAIMS, *ids
+                reply = await self._client.call(
+                    scripts.REVOKE, self.keys, self._ttl.seconds, MAX_CLAIMS, *ids
                 )
             keys, revoked = [key.decode() for key in reply], {*ids}
             with self._lock:
@@ -190,12 +191,12 @@ class RedisCounters(RedisContainer):
     async def counts(self, keys: Sequence[str]) -> list[ClaimCount]:
         if not keys:
             return []
-        counts = _counts(await self._call(scripts.COUNTS, self._keys, *keys))
+        counts = _counts(await self._client.call(scripts.COUNTS, self.keys, *keys))
         self._keep_counts(keys, counts)
         return counts
 
     async def clear(self) -> None:
-        await self._call(scripts.CLEAR, self._keys)
+        await self._client.call(scripts.CLEAR, self.keys)
         with self._lock:
             self._known.clear()
 

@@ -192,22 +192,20 @@ class RedisLog(RedisContainer, Generic[T]):
         self,
         client: RedisClient,
         keys: tuple[str, ...],
-        ttl_seconds: int,
+        ttl: TimeToLive,
         codec: LogCodec[T],
         *,
         max_entries: int,
         max_bytes: int,
         registers: RedisRegisters,
-        life: TimeToLive,
     ) -> None:
-        super().__init__(client, keys, ttl_seconds)
+        super().__init__(client, keys, ttl)
         self._codec = codec
         self._reader = ValueReader(codec.unpack, keys[0])
         self._summaries = _Summaries(self._reader)
-        self._life_and_limits = ttl_seconds, max_entries, max_bytes
+        self._ttl_and_limits = ttl.seconds, max_entries, max_bytes
         self._registers = registers
         self._keys_to_append = *keys, registers.key
-        self._life = life
         self._late: deque[_Write] = deque()
         """The writes that Redis has not confirmed, in their order."""
         self._late_bytes = 0
@@ -240,40 +238,40 @@ class RedisLog(RedisContainer, Generic[T]):
 
     async def get(self, key: str) -> T | None:
         await self.catch_up()
-        text, data = await self._client.call(scripts.GET_ENTRY, self._keys, key)
+        text, data = await self._client.call(scripts.GET_ENTRY, self.keys, key)
         return None if text is None else self._reader.read(text, data)
 
     async def newest(self, max_count: int) -> list[T]:
         await self.catch_up()
-        flat = await self._client.call(scripts.NEWEST_ENTRIES, self._keys, max_count)
+        flat = await self._client.call(scripts.NEWEST_ENTRIES, self.keys, max_count)
         return self._reader.read_all(flat)
 
     async def all(self) -> list[T]:
         await self.catch_up()
-        flat = await self._client.call(scripts.ALL_ENTRIES, self._keys)
+        flat = await self._client.call(scripts.ALL_ENTRIES, self.keys)
         return self._reader.read_all(flat)
 
     async def summaries(self) -> list[T]:
         await self.catch_up()
         position = self._summaries.position
-        reply = await self._client.call(scripts.HEADS, self._keys, *position)
+        reply = await self._client.call(scripts.HEADS, self.keys, *position)
         return self._summaries.update(position, reply)
 
     async def added_count(self) -> int:
         await self.catch_up()
-        count = await self._client.call(scripts.COUNT_ENTRIES, self._keys)
+        count = await self._client.call(scripts.COUNT_ENTRIES, self.keys)
         return int(count or 0) + self._uncounted
 
     async def size(self) -> ContainerSize:
         await self.catch_up()
-        return size_of(await self._client.call(scripts.SIZE_OF_LOG, self._keys))
+        return size_of(await self._client.call(scripts.SIZE_OF_LOG, self.keys))
 
     async def clear(self) -> int:
         change = self._change_message("cleared")
         async with self._write_lock:
             with self._lock:
                 before, uncounted = [*self._late], self._uncounted
-            count = await self._client.call(scripts.CLEAR_LOG, self._keys, change)
+            count = await self._client.call(scripts.CLEAR_LOG, self.keys, change)
             forgotten = {id(write) for write in before}
             with self._lock:
                 while self._late and id(self._late[0]) in forgotten:
@@ -284,7 +282,7 @@ class RedisLog(RedisContainer, Generic[T]):
     async def watch(self, watcher: LogWatcher) -> None:
         self._own_watchers += 1
         try:
-            async for message in self._client.messages(self._keys[0]):
+            async for message in self._client.messages(self.keys[0]):
                 if message is None:
                     watcher(LogChange("gap"))
                     continue
@@ -342,10 +340,10 @@ class RedisLog(RedisContainer, Generic[T]):
 
     async def _send(self, write: _Write) -> int:
         script, key, text, data, weight, detachable, change, dropped_before = write
-        entry = *self._life_and_limits, key, text, data, weight
+        entry = *self._ttl_and_limits, key, text, data, weight
         if script is not scripts.APPEND:
             arguments = *entry, int(detachable), change
-            return int(await self._client.call(script, self._keys, *arguments))
+            return int(await self._client.call(script, self.keys, *arguments))
         last = dropped_before or 0, change, self._registers.version
         number, watchers, refresh = await self._client.call(
             script, self._keys_to_append, *entry, *last
@@ -356,8 +354,8 @@ class RedisLog(RedisContainer, Generic[T]):
         with suppress(APIError):
             if refresh != 1:
                 await self._registers.apply_refresh(refresh)
-            if self._life.is_due:
-                await self._life.renew()
+            if self._ttl.is_due:
+                await self._ttl.renew()
         return int(number)
 
     def _keep(self, write: _Write) -> None:

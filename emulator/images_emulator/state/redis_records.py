@@ -11,6 +11,7 @@ from images_emulator.state.redis_client import RedisClient
 from images_emulator.state.redis_container import (
     EPOCH,
     RedisContainer,
+    TimeToLive,
     ValueReader,
     present,
     size_of,
@@ -31,11 +32,11 @@ class RedisRecords(RedisContainer, Generic[T]):
         self,
         client: RedisClient,
         keys: tuple[str, ...],
-        ttl_seconds: int,
+        ttl: TimeToLive,
         budget: int,
         codec: Codec[T],
     ) -> None:
-        super().__init__(client, keys, ttl_seconds)
+        super().__init__(client, keys, ttl)
         self._budget = budget
         self._codec = codec
         self._reader = ValueReader(codec.unpack, keys[0])
@@ -57,36 +58,36 @@ class RedisRecords(RedisContainer, Generic[T]):
             arguments += key, packed.json(), packed.data
         times = time_text(now), time_text(expiry)
         limits = weight, self._budget
-        call = self._client.call_soon if soon else self._call
-        await call(scripts.PUT_RECORDS, self._keys, self._ttl_seconds, *times, *limits, *arguments)
+        call = self._client.call_soon if soon else self._client.call
+        await call(scripts.PUT_RECORDS, self.keys, self._ttl.seconds, *times, *limits, *arguments)
 
     async def get(self, key: str) -> T | None:
-        text, data = await self._call(scripts.GET_VALUE, self._keys, key)
+        text, data = await self._client.call(scripts.GET_VALUE, self.keys, key)
         return None if text is None else self._reader.read(text, data)
 
     async def delete(self, key: str) -> bool:
-        count = await self._call(scripts.DELETE_RECORD, self._keys, self._ttl_seconds, key)
+        count = await self._client.call(scripts.DELETE_RECORD, self.keys, self._ttl.seconds, key)
         return bool(count)
 
     async def all(self) -> list[T]:
-        return self._reader.read_all(await self._call(scripts.ALL_VALUES, self._keys))
+        return self._reader.read_all(await self._client.call(scripts.ALL_VALUES, self.keys))
 
     async def summary(self, key: str) -> T | None:
-        text = await self._call(scripts.GET_JSON, self._keys, key)
+        text = await self._client.call(scripts.GET_JSON, self.keys, key)
         return None if text is None else self._reader.read(text, None)
 
     async def summaries(self) -> list[T]:
-        texts = await self._call(scripts.ALL_JSON, self._keys)
+        texts = await self._client.call(scripts.ALL_JSON, self.keys)
         return present(self._reader.read(text, None) for text in texts)
 
     async def expiries(self, now: datetime) -> list[datetime]:
-        texts = await self._call(scripts.RECORD_TIMES, self._keys)
+        texts = await self._client.call(scripts.RECORD_TIMES, self.keys)
         digits = [text.decode().partition(" ")[2] for text in texts]
         times = [EPOCH + timedelta(microseconds=int(each)) for each in digits if each]
         return [time for time in times if time >= now]
 
     async def size(self) -> ContainerSize:
-        return size_of(await self._call(scripts.SIZE, self._keys))
+        return size_of(await self._client.call(scripts.SIZE, self.keys))
 
     async def clear(self) -> None:
-        await self._call(scripts.CLEAR, self._keys)
+        await self._client.call(scripts.CLEAR, self.keys)

@@ -12,7 +12,7 @@ from images_emulator.contract.refusal import APIError
 from images_emulator.state import redis_scripts as scripts
 from images_emulator.state.random_ids import random_digits
 from images_emulator.state.redis_client import RedisClient
-from images_emulator.state.redis_container import pairs, reason_of, unpack_value
+from images_emulator.state.redis_container import TimeToLive, pairs, reason_of, unpack_value
 from images_emulator.state.redis_counters import RedisCounters
 from images_emulator.state.store import Codec
 
@@ -117,7 +117,7 @@ class RedisRegisters:
         self,
         client: RedisClient,
         key: str,
-        ttl_seconds: int,
+        ttl: TimeToLive,
         changed: Callable[[str], None],
         counters: Sequence[RedisCounters],
     ) -> None:
@@ -125,7 +125,7 @@ class RedisRegisters:
         self.changed = changed
         self.key = key
         self._keys = (key,)
-        self._ttl_seconds = ttl_seconds
+        self._ttl = ttl
         self._counters = counters
         self._copies: dict[str, RedisRegister[Any]] = {}
         self.version = ""
@@ -159,7 +159,7 @@ class RedisRegisters:
         APIError."""
         value = name, version, text, data
         call = self.client.call_soon if soon else self.client.call
-        reply = await call(scripts.REPLACE, self._keys, self._ttl_seconds, _stamp(), *value)
+        reply = await call(scripts.REPLACE, self._keys, self._ttl.seconds, _stamp(), *value)
         if not isinstance(reply, bytes):
             await self._adopt_or_restore(reply)
             return None
@@ -182,7 +182,7 @@ class RedisRegisters:
             known = counters.known_counts()
             counts += len(known), *(part for key, count in known for part in (key, *count))
         flat = await self.client.call(
-            *(scripts.SHARE, keys, self._ttl_seconds, _stamp()),
+            *(scripts.SHARE, keys, self._ttl.seconds, _stamp()),
             *(len(values) // 4, *values, *counts),
         )
         self._adopt(flat, {})

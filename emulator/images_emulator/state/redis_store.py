@@ -74,18 +74,17 @@ class RedisStore:
         self._owns_client = isinstance(redis, str)
         self.client = RedisClient(redis) if isinstance(redis, str) else redis
         """The connections, which other stores may use, too."""
-        self._ttl_seconds = ttl_seconds
         self._name = name
         # The braces put all keys of an emulator into one slot of a cluster.
         self._prefix = f"images-emulator:{LAYOUT}:{{{name}}}"
         registers_key = f"{self._prefix}:registers"
-        self._counters: list[RedisCounters] = []
-        self._registers = RedisRegisters(
-            self.client, registers_key, ttl_seconds, self._register_changed, self._counters
-        )
-        self._logs: dict[str, RedisLog[Any]] = {}
         self._ttl = TimeToLive(self.client, ttl_seconds)
         self._ttl.keys.append(registers_key)
+        self._counters: list[RedisCounters] = []
+        self._registers = RedisRegisters(
+            self.client, registers_key, self._ttl, self._register_changed, self._counters
+        )
+        self._logs: dict[str, RedisLog[Any]] = {}
         self._lock = Lock()
         """Held while containers are made."""
         self.client.recover_later(self)
@@ -108,7 +107,7 @@ class RedisStore:
 
     def records(self, name: str, budget: int, codec: Codec[T]) -> Records[T]:
         keys = self._keys_of(RedisRecords, name)
-        return RedisRecords(self.client, keys, self._ttl_seconds, budget, codec)
+        return RedisRecords(self.client, keys, self._ttl, budget, codec)
 
     def counters(
         self, name: str, on_revocation: Callable[[str], Coroutine[Any, Any, None]] | None = None
@@ -117,7 +116,7 @@ class RedisStore:
         counters = RedisCounters(
             self.client,
             keys,
-            self._ttl_seconds,
+            self._ttl,
             on_revocation=on_revocation,
             registers_key=self._registers.key,
             registers_version=lambda: self._registers.version,
@@ -128,7 +127,7 @@ class RedisStore:
 
     def buckets(self, name: str, max_buckets: int) -> Buckets:
         keys = self._keys_of(RedisBuckets, name)
-        return RedisBuckets(self.client, keys, self._ttl_seconds, max_buckets)
+        return RedisBuckets(self.client, keys, self._ttl, max_buckets)
 
     def log(
         self,
@@ -145,12 +144,11 @@ class RedisStore:
                 self._logs[name] = RedisLog(
                     self.client,
                     keys,
-                    self._ttl_seconds,
+                    self._ttl,
                     codec,
                     max_entries=max_entries,
                     max_bytes=max_bytes,
                     registers=self._registers,
-                    life=self._ttl,
                 )
             return self._logs[name]
 
