@@ -342,6 +342,25 @@ async def test_a_stop_that_is_cancelled_while_a_namespace_opens_ends_the_thread(
     emulator.close()
 
 
+async def test_stop_gives_up_a_namespace_that_opens_too_slowly(
+    slow_opening: SlowOpening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(namespaces_module, "STOP_SECONDS", 0.01)
+    others = opening_threads()
+    emulator = Emulator()
+    namespaces = Namespaces(emulator, lambda emulator, namespaces: create_app(emulator))
+    opening = asyncio.ensure_future(namespaces.acquire("a", begins=True))
+    assert await asyncio.to_thread(slow_opening.begun.wait, 20)
+    (thread,) = opening_threads() - others
+    async with asyncio.timeout(10):
+        await namespaces.stop()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    slow_opening.released.set()
+    until(lambda: not thread.is_alive())
+    emulator.close()
+
+
 async def test_an_end_that_fails_keeps_no_other_from_its_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -29,6 +29,9 @@ from images_emulator.threads import DaemonThreadPool
 MIN_IDLE_SECONDS: Final = 60
 """Seconds since its last call after which a namespace may make room for another one."""
 
+STOP_SECONDS: Final = 2
+"""Seconds that the stop of a server waits for namespaces that are being opened."""
+
 
 class NamespaceState(Immutable):
     """A namespace as the admin API lists it. *calls* is the number of calls since its last reset.
@@ -271,15 +274,18 @@ class Namespaces:
             self.release(namespace)
 
     async def stop(self) -> None:
-        """Stop all emulators; one that fails keeps no other from its stop. No namespace can be
-        opened afterwards. The server awaits this when it stops."""
+        """Stop all emulators; one that fails keeps no other from its stop. A namespace that is
+        still being opened after `STOP_SECONDS` is given up, as its folder may hang. No namespace
+        can be opened afterwards. The server awaits this when it stops."""
         if self._timer:
             self._timer.cancel()
         async with AsyncExitStack() as stack:
             # It waits for no thread.
             stack.callback(self._opening_thread.shutdown, cancel_futures=True)
             if self._openings:
-                await asyncio.wait([*self._openings])
+                _, late = await asyncio.wait([*self._openings], timeout=STOP_SECONDS)
+                for opening in late:
+                    opening.cancel()
             stack.push_async_callback(self.default.stop)
             for namespace in [*self._by_name.values()]:
                 stack.push_async_callback(namespace.emulator.stop)
@@ -295,25 +301,22 @@ class Namespaces:
     async def _find_or_open(self, name: str, *, begins: bool) -> Namespace:
         """The namespace *name*, with one more open call. *begins* says whether the call begins it.
         Raises APIError where it cannot begin."""
-        namespace = self._take(name)
-        if namespace is None or (begins and not namespace.is_listed):
-            self._loop = asyncio.get_running_loop()
-            opening = self._loop.run_in_executor(
-                self._opening_thread, partial(self._open_namespace, name, begins=begins)
-            )
-            self._openings.add(opening)
-            opening.add_done_callback(self._openings.discard)
-            try:
-                # A caller that is cancelled while it waits does not cancel the opening.
-                await asyncio.wait([opening])
-            except asyncio.CancelledError:
-                opening.add_done_callback(self._release_unused)
-                raise
-            finally:
-                if namespace:
-                    self.release(namespace)
-            namespace = opening.result()
-            self._schedule()
+        if namespace := self._take(name, begins=begins):
+            return namespace
+        self._loop = asyncio.get_running_loop()
+        opening = self._loop.run_in_executor(
+            self._opening_thread, partial(self._open_namespace, name, begins=begins)
+        )
+        self._openings.add(opening)
+        opening.add_done_callback(self._openings.discard)
+        try:
+            # A caller that is cancelled while it waits does not cancel the opening.
+            await asyncio.wait([opening])
+        except asyncio.CancelledError:
+            opening.add_done_callback(self._release_unused)
+            raise
+        namespace = opening.result()
+        self._schedule()
         return namespace
 
     def _release_unused(self, opening: asyncio.Future[Namespace]) -> None:
@@ -322,41 +325,40 @@ class Namespaces:
             self.release(opening.result())
             self._schedule()
 
-    def _take(self, name: str) -> Namespace | None:
-        """Count one more open call of the namespace *name*, and return it; None where it is not
-        open."""
+    def _take(self, name: str, *, begins: bool) -> Namespace | None:
+        """Count one more open call of the namespace *name*, and return it. None where it is not
+        open, and where it has not begun but *begins* says that it must have."""
         with self._lock:
             namespace = self._by_name.get(name)
-            if namespace:
-                namespace.open_calls += 1
+            if namespace is None or (begins and not namespace.is_listed):
+                return None
+            namespace.open_calls += 1
             return namespace
 
     def _open_namespace(self, name: str, *, begins: bool) -> Namespace:
         """The namespace *name*, with one more open call. *begins* says whether the call begins it.
         Blocks; called in the thread of `_opening_thread` alone. Raises APIError."""
-        namespace = self._take(name)
-        if namespace and (namespace.is_listed or not begins):
+        if namespace := self._take(name, begins=begins):
             return namespace
-        try:
-            if begins:
-                self._sweep()
-                self._check_room()
-            if namespace is None:
-                return self._make_namespace(name, begins=begins)
-            self._begin(namespace)
-        except BaseException:
-            if namespace:
-                self.release(namespace)
-            raise
-        return namespace
+        if begins:
+            self._sweep()
+            self._raise_if_full()
+            if namespace := self._take(name, begins=False):
+                self._begin(namespace)
+                return namespace
+        return self._make_namespace(name, begins=begins)
 
     def _begin(self, namespace: Namespace) -> None:
-        """Begin an open namespace that was only looked at, or deleted. Raises APIError where there
-        is no room for it."""
-        self._make_room()
-        if namespace.phase is Phase.DELETED and not self._uses:
-            # Its open calls may have left something since.
-            _reset(namespace.emulator)
+        """Begin an open namespace that was only looked at, or deleted. Where there is no room for
+        it, raises APIError and releases it."""
+        try:
+            self._make_room()
+            if namespace.phase is Phase.DELETED and not self._uses:
+                # Its open calls may have left something since.
+                _reset(namespace.emulator)
+        except BaseException:
+            self.release(namespace)
+            raise
         with self._lock:
             namespace.phase = Phase.BEGUN
 
@@ -383,8 +385,9 @@ class Namespaces:
             self._by_name[name] = namespace
         return namespace
 
-    def _check_room(self) -> None:
-        """Raises APIError where there is no room for one more namespace, and none can be made."""
+    def _raise_if_full(self) -> None:
+        """Raise APIError where there is no room for one more namespace, and none can be made. So no
+        emulator is made in vain; `_make_room` asks once more."""
         with self._lock:
             self._to_evict()
 
@@ -415,6 +418,7 @@ class Namespaces:
     def _is_surplus(self) -> bool:
         """Whether more namespaces of a shared store are open than there may be. The lock is
         held."""
+        # A surplus implies that number of open ones. Asked first, it spares most calls the count.
         return bool(self._uses) and len(self._by_name) > self._max_count and self._surplus > 0
 
     @property
