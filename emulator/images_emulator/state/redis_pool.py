@@ -41,6 +41,49 @@ def _as_failure(error: ResponseError) -> Exception:
     return RedisConnectionError(str(error)) if code in FAILURE_CODES else error
 
 
+class _ClusterSender:
+    """Sends commands to the cluster of *client*, each in a task of its own. Small ones may take
+    *timeout* seconds."""
+
+    def __init__(self, client: RedisCluster, timeout: float) -> None:
+        self._client = client
+        self._timeout = timeout
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def send(self, commands: Sequence[RedisCommand]) -> None:
+        """Send the *commands*."""
+        for each in commands:
+            task = asyncio.create_task(self._ask(each))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _ask(self, command: RedisCommand) -> None:
+        """Ask the node that has the keys. The keys may move to another node at any time, so
+        redis-py has to send the command again."""
+        script, arguments = command.script, (*command.keys, *command.arguments)
+        reply: Any
+        try:
+            size = sum(map(len, command.parts))
+            async with asyncio.timeout(seconds_for(size, self._timeout)):
+                try:
+                    reply = await self._client.evalsha(script.digest, len(command.keys), *arguments)
+                except NoScriptError:
+                    reply = await self._client.eval(script.text, len(command.keys), *arguments)
+        except TimeoutError:
+            reply = RedisTimeoutError("no reply of the cluster")
+        except ResponseError as error:
+            reply = _as_failure(error)
+        except Exception as error:  # noqa: BLE001 - it is raised where the reply is awaited
+            reply = error
+        command.settle(reply)
+
+    async def close(self) -> None:
+        """Complete the commands that are under way, and close the connections."""
+        while self._tasks:
+            await asyncio.wait([*self._tasks])
+        await self._client.aclose()
+
+
 class RedisPool:
     """The connections of the event loop that runs when the pool is made. Scripts that are called
     within one step of the loop are sent together, in one round trip."""
@@ -48,11 +91,14 @@ class RedisPool:
     def __init__(self, url: str) -> None:
         self.loop = asyncio.get_running_loop()
         address = RedisAddress(url)
-        self._cluster = address.cluster() if address.is_cluster else None
         self._pool = address.pool()
         options = self._pool.connection_kwargs
         self.timeout: float = options.get("socket_timeout") or TIMEOUT_SECONDS
         """The timeout of the URL, or else `TIMEOUT_SECONDS`."""
+        self._cluster: _ClusterSender | None = None
+        """Sends all commands where the address is that of a cluster, in place of `_connections`."""
+        if address.is_cluster:
+            self._cluster = _ClusterSender(address.cluster(), self.timeout)
         # These two would make a task of each command.
         options |= {"socket_timeout": None, "socket_connect_timeout": None}
         self._packer = CommandPacker()
@@ -64,8 +110,6 @@ class RedisPool:
         """The timer that sends the commands for soon, where no other command comes."""
         self._opening: asyncio.Task[None] | None = None
         """The task that opens a connection for the waiting commands."""
-        self._tasks: set[asyncio.Task[None]] = set()
-        """The tasks that send commands to a cluster."""
         self._spawned: set[asyncio.Task[None]] = set()
         """The tasks that run beside the calls, until the pool is closed."""
 
@@ -97,15 +141,9 @@ class RedisPool:
             self._timer = None
         if not self._waiting or self._opening:
             return
-        if self._cluster:
+        if sender := self._cluster or self._connection():
             commands, self._waiting = self._waiting, []
-            for each in commands:
-                task = self.loop.create_task(self._ask_cluster(self._cluster, each))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
-        elif connection := self._connection():
-            commands, self._waiting = self._waiting, []
-            connection.send(commands)
+            sender.send(commands)
         else:
             self._opening = self.loop.create_task(self._open())
 
@@ -135,26 +173,6 @@ class RedisPool:
             self._opening = None
         self._send_waiting()
 
-    async def _ask_cluster(self, cluster: RedisCluster, command: RedisCommand) -> None:
-        """Ask the node that has the keys. The keys may move to another node at any time, so
-        redis-py has to send the command again."""
-        script, arguments = command.script, (*command.keys, *command.arguments)
-        reply: Any
-        try:
-            size = sum(map(len, command.parts))
-            async with asyncio.timeout(seconds_for(size, self.timeout)):
-                try:
-                    reply = await cluster.evalsha(script.digest, len(command.keys), *arguments)
-                except NoScriptError:
-                    reply = await cluster.eval(script.text, len(command.keys), *arguments)
-        except TimeoutError:
-            reply = RedisTimeoutError("no reply of the cluster")
-        except ResponseError as error:
-            reply = _as_failure(error)
-        except Exception as error:  # noqa: BLE001 - it is raised where the reply is awaited
-            reply = error
-        command.settle(reply)
-
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run *work* until it ends or this is closed."""
         task = self.loop.create_task(work)
@@ -171,9 +189,9 @@ class RedisPool:
         for task in spawned:
             task.cancel()
         await asyncio.gather(*spawned, return_exceptions=True)
-        while self._opening or self._tasks or self._connections:
-            if busy := {*self._tasks, *filter(None, (self._opening,))}:
-                await asyncio.wait(busy)
+        while self._opening or self._connections:
+            if self._opening:
+                await asyncio.wait([self._opening])
             connections, self._connections = self._connections, []
             try:
                 for connection in connections:
@@ -185,7 +203,7 @@ class RedisPool:
         with suppress(*FAILURES):
             await close_sentinels(self._pool)
         if self._cluster:
-            await self._cluster.aclose()
+            await self._cluster.close()
 
 
 class RedisPools:
