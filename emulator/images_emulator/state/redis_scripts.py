@@ -159,9 +159,9 @@ for place = 2, #KEYS, 4 do
     local claims, grants = tonumber(ARGV[each + 1]), tonumber(ARGV[each + 2])
     local text = redis.call('HGET', counts, ARGV[each])
     if text then
-      local cut = string.find(text, ' ', 1, true)
-      claims = math.max(claims, tonumber(string.sub(text, 1, cut - 1)))
-      grants = math.max(grants, tonumber(string.sub(text, cut + 1)))
+      local kept_claims, kept_grants = string.match(text, '(%S+) (%S+)')
+      claims = math.max(claims, tonumber(kept_claims))
+      grants = math.max(grants, tonumber(kept_grants))
     else
       turn = turn + 1
       redis.call('ZADD', order, turn, ARGV[each])
@@ -226,8 +226,8 @@ local weight = tonumber(redis.call('HGET', meta, 'weight') or '0')
 local function weight_and_expiry(key)
   local text = redis.call('HGET', info, key)
   if not text then return nil end
-  local cut = string.find(text, ' ', 1, true)
-  return tonumber(string.sub(text, 1, cut - 1)), string.sub(text, cut + 1)
+  local record_weight, record_expiry = string.match(text, '(%S+) (.*)')
+  return tonumber(record_weight), record_expiry
 end
 local function drop(key)
   local record_weight = weight_and_expiry(key)
@@ -373,8 +373,8 @@ local function claim(counts, order, effects, recent, at)
     local claims, grants = 0, 0
     local text = redis.call('HGET', counts, key)
     if text then
-      local cut = string.find(text, ' ', 1, true)
-      claims, grants = tonumber(string.sub(text, 1, cut - 1)), tonumber(string.sub(text, cut + 1))
+      claims, grants = string.match(text, '(%S+) (%S+)')
+      claims, grants = tonumber(claims), tonumber(grants)
     end
     if times < 0 or grants < times then
       local number = claims + 1 - after
@@ -447,12 +447,12 @@ live, the version that the process has, then the arguments of the claim."""
 REVOKE: Final = _script(
     _RENEW_TTL,
     """
-local function lower(key, claims, grants)
+local function lower(key, by_claims, by_grants)
   local text = redis.call('HGET', counts, key)
   if not text then return end
-  local cut = string.find(text, ' ', 1, true)
-  claims = math.max(tonumber(string.sub(text, 1, cut - 1)) - claims, 0)
-  grants = math.max(tonumber(string.sub(text, cut + 1)) - grants, 0)
+  local claims, grants = string.match(text, '(%S+) (%S+)')
+  claims = math.max(tonumber(claims) - by_claims, 0)
+  grants = math.max(tonumber(grants) - by_grants, 0)
   redis.call('HSET', counts, key,
     string.format('%.0f', claims) .. ' ' .. string.format('%.0f', grants))
 end
@@ -506,8 +506,8 @@ local function take(buckets, order)
   local fills_from, owed = now, 0
   local text = redis.call('HGET', buckets, key)
   if text then
-    local cut = string.find(text, ' ', 1, true)
-    fills_from, owed = tonumber(string.sub(text, 1, cut - 1)), tonumber(string.sub(text, cut + 1))
+    fills_from, owed = string.match(text, '(%S+) (%S+)')
+    fills_from, owed = tonumber(fills_from), tonumber(owed)
     if (fills_from - now) * 1000 > limit * token then
       fills_from, owed = now, 0
     elseif fills_from < now then
