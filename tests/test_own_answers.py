@@ -27,6 +27,7 @@ from images_emulator.contract.own_picture import OwnPicture
 from images_emulator.contract.request import Upload
 from images_emulator.exchange.exchange_packing import unpack_exchange
 from images_emulator.exchange.retention import drop_body_and_pictures
+from images_emulator.exchange.served_exchange import exchange_of
 from images_emulator.imaging.decoder import decode
 from images_emulator.own_answers.picture_files import PictureFile
 from images_emulator.web.image_responses import ImageResponses, PreparedCall
@@ -63,17 +64,14 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Answer:
         replacement = AnswerReplacement("answer", pictures or None, overrides)
 
         async def answered(
-            self: ImageResponses,
-            request: Request,
-            exchange: Any,
-            prepared: PreparedCall,
-            headers: Any,
+            self: ImageResponses, request: Request, prepared: PreparedCall, headers: Any
         ) -> Response:
+            exchange = exchange_of(request.scope)
             if raw:
                 return self.respond_raw(exchange, raw)
             prepared = prepared.with_replacement(replacement)
             exchange.request = prepared.request
-            return await respond(self, request, exchange, prepared, headers)
+            return await respond(self, request, prepared, headers)
 
         monkeypatch.setattr(ImageResponses, "respond", answered)
 

@@ -123,14 +123,11 @@ class ImageResponses:
         self.renderer = emulator.renderer
 
     async def respond(
-        self,
-        request: Request,
-        exchange: ServedExchange,
-        prepared: PreparedCall,
-        headers: RawHeaders,
+        self, request: Request, prepared: PreparedCall, headers: RawHeaders
     ) -> Response:
         """The answer to *prepared*, with *headers* beside its own. Raises ClientDisconnect, and
         APIError for an own picture that cannot answer the call."""
+        exchange = exchange_of(request.scope)
         exchange.answer.files = prepared.files
         if prepared.request.own_pictures:
             headers = [*headers, *await self._notices(request, prepared)]
@@ -141,7 +138,7 @@ class ImageResponses:
                 self._events(request, prepared), is_proxied=is_proxied(request.scope)
             )
         else:
-            response = json_response(await self._make_body(request, exchange, prepared))
+            response = json_response(await self._make_body(request, prepared))
         response.raw_headers += headers
         overrides = prepared.overrides
         if overrides is not NO_OVERRIDES:
@@ -179,13 +176,12 @@ class ImageResponses:
             prepared.notice_headers = [(NOTICE_HEADER, header_value(notice)) for notice in notices]
         return prepared.notice_headers
 
-    async def _make_body(
-        self, request: Request, exchange: ServedExchange, prepared: PreparedCall
-    ) -> bytes:
+    async def _make_body(self, request: Request, prepared: PreparedCall) -> bytes:
+        exchange = exchange_of(request.scope)
         image_request, created = prepared.request, exchange.time.replace(microsecond=0)
         by_url = image_request.response_format == "url"
         if by_url:
-            images = await self._publish(request, exchange, image_request, created)
+            images = await self._publish(request, image_request, created)
             exchange.answer.image_urls = images
         else:
             # Each image is a job of its own. So other calls get their turn between them, and the
@@ -209,13 +205,10 @@ class ImageResponses:
         return template.fill(wire.slot_values(created_at, images, exchange.id))
 
     async def _publish(
-        self,
-        request: Request,
-        exchange: ServedExchange,
-        image_request: ImageRequest,
-        created: datetime,
+        self, request: Request, image_request: ImageRequest, created: datetime
     ) -> list[bytes]:
         """Host the images and return their URLs. An image is drawn when it is downloaded."""
+        exchange = exchange_of(request.scope)
         pictures = hosted_pictures(image_request)
         targets, stored = self.emulator.hosting.publish(
             pictures,

@@ -81,14 +81,14 @@ class ImagesAPI:
             imaging.decode_limits.DecodeLimits.from_settings(settings),
         )
 
-    def handler(self, operation: Operation, model_of: ModelLookup | None = None) -> Handler:
-        """The handler of *operation*. It marks the errors of body and parameters as those of an
-        operation: see `APIError.is_of_operation`."""
+    def handler(self, model_of: ModelLookup | None = None) -> Handler:
+        """The handler of all image operations. It marks the errors of body and parameters as those
+        of an operation: see `APIError.is_of_operation`."""
 
         async def respond(request: Request, policy: Policy) -> Response:
             exchange = exchange_of(request.scope)
             try:
-                prepared = await self._prepare(request, exchange, operation, policy, model_of)
+                prepared = await self._prepare(request, policy, model_of)
             except APIError as error:
                 error.is_of_operation = True
                 raise
@@ -98,7 +98,7 @@ class ImagesAPI:
             if replacement.raw:
                 return self.responses.respond_raw(exchange, replacement.raw)
             headers = self._emulator_headers(prepared.request, policy.day)
-            return await self.responses.respond(request, exchange, prepared, headers)
+            return await self.responses.respond(request, prepared, headers)
 
         return respond
 
@@ -133,20 +133,16 @@ class ImagesAPI:
         return self.emulator.rate_limits.admission(key, image_request, refusal, deployment, values)
 
     async def _prepare(
-        self,
-        request: Request,
-        exchange: ServedExchange,
-        operation: Operation,
-        policy: Policy,
-        model_of: ModelLookup | None,
+        self, request: Request, policy: Policy, model_of: ModelLookup | None
     ) -> PreparedCall:
         """Read and validate the call, or take it from `Emulator.prepared_calls`. A large call is
         not in this cache, nor is a call with uploads or to a deployment."""
-        body = exchange.chunks
-        if body is None:
-            body = await read_body(exchange, request.receive, self.emulator.settings)
+        exchange = exchange_of(request.scope)
+        operation = exchange.image_operation
+        assert operation, "no other path has this handler"
+        body = await read_body(exchange, request.receive, self.emulator.settings)
         if operation.reads_uploads or model_of or exchange.is_large:
-            _, image_request = await self._read(request, exchange, operation, policy, model_of)
+            _, image_request = await self._read(request, policy, model_of)
             return PreparedCall(image_request, body)
         content_type = exchange.head.by_name.get(b"content-type")
         key = PreparedKey(operation, exchange.dialect, policy, content_type, body)
@@ -155,7 +151,7 @@ class ImagesAPI:
             # All journal entries with this body share one copy of it.
             exchange.chunks = prepared.chunks
         else:
-            call, image_request = await self._read(request, exchange, operation, policy)
+            call, image_request = await self._read(request, policy)
             prepared = PreparedCall(image_request, body, event_key=object())
             if exchange.body_bytes > MAX_REPARSE_BYTES:
                 prepared.details = details_of(call, image_request)
@@ -167,25 +163,18 @@ class ImagesAPI:
         return prepared
 
     async def _read(
-        self,
-        request: Request,
-        exchange: ServedExchange,
-        operation: Operation,
-        policy: Policy,
-        model_of: ModelLookup | None = None,
+        self, request: Request, policy: Policy, model_of: ModelLookup | None = None
     ) -> tuple[ParsedCall, ImageRequest]:
         """Parse and validate the body of the call."""
+        exchange = exchange_of(request.scope)
         with self.emulator.span("validate"):
-            call = await read_call(
-                exchange, request.receive, operation, self.emulator, policy.as_of
-            )
+            call = await read_call(exchange, request.receive, self.emulator, policy.as_of)
             if model_of:
                 call = replace(call, fields={**call.fields, "model": model_of(request, call)})
-            return call, await self._validated(request, exchange, call, policy)
+            return call, await self._validated(request, call, policy)
 
-    async def _validated(
-        self, request: Request, exchange: ServedExchange, call: ParsedCall, policy: Policy
-    ) -> ImageRequest:
+    async def _validated(self, request: Request, call: ParsedCall, policy: Policy) -> ImageRequest:
+        exchange = exchange_of(request.scope)
         dialect = exchange.dialect
         if not call.operation.reads_uploads:
             return validate(call, self.loader, policy, dialect)

@@ -127,7 +127,7 @@ class RecordingSearch:
         parsed_call: ParsedCall | None = None
         if operation:
             with suppress(APIError):
-                parsed_call = await read_call(exchange, receive, operation, self.emulator)
+                parsed_call = await read_call(exchange, receive, self.emulator)
 
         as_of = policy.as_of.isoformat() if policy.as_of else None
 

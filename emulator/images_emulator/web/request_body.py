@@ -58,17 +58,15 @@ async def read_body(
 
 
 async def read_call(
-    exchange: ServedExchange,
-    receive: Receive,
-    operation: Operation,
-    emulator: Emulator,
-    as_of: AsOf = None,
+    exchange: ServedExchange, receive: Receive, emulator: Emulator, as_of: AsOf = None
 ) -> ParsedCall:
-    """The parsed call to an image *operation*. The first caller parses the body, later ones get the
+    """The parsed call to an image operation. The first caller parses the body, later ones get the
     same call or error. Only the media type is judged by the day *as_of*, each time.
 
     Raises ClientDisconnect. Raises APIError where the body is longer than the settings allow,
     cannot be parsed, or has a media type that the operation does not read on that day."""
+    operation = exchange.image_operation
+    assert operation, "the caller has looked"
     body = await _read_accepted_body(exchange, receive, operation, emulator, as_of)
     if exchange.parse_error:
         raise exchange.parse_error
@@ -99,7 +97,7 @@ async def read_call_or_none(
     cannot be parsed."""
     if exchange.image_operation:
         with suppress(APIError, ClientDisconnect):
-            return await read_call(exchange, receive, exchange.image_operation, emulator)
+            return await read_call(exchange, receive, emulator)
     return None
 
 

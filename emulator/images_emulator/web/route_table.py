@@ -77,8 +77,8 @@ def routes(emulator: Emulator) -> list[Route]:
                 )
             return handlers[operation]
         if mount.provider is Provider.OPENAI:
-            return images.handler(operation)
-        with_model = images.handler(operation, azure.model_of_deployment)
+            return images.handler()
+        with_model = images.handler(azure.model_of_deployment)
         return azure.require_deployment(with_model) if mount.names_deployment else with_model
 
     def served(mount: Mount) -> Iterator[Route]:
