@@ -16,7 +16,7 @@ from typing import Final
 import httpx2
 
 from images_emulator.state.journal import Journal
-from images_emulator.state.redis_store import RedisStore
+from images_emulator.state.redis.redis_store import RedisStore
 from reliability.mixed_calls import FAULT_WORD, FAULTS, KEY, Result, mix
 from reliability.promise import Effort, Figure, Outcome
 

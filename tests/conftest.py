@@ -256,8 +256,8 @@ def chosen_store(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
         return
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("images_emulator.state.redis_pool.TIMEOUT_SECONDS", 30)
-        patch.setattr("images_emulator.state.redis_subscription.CONNECT_SECONDS", 30)
+        patch.setattr("images_emulator.state.redis.redis_pool.TIMEOUT_SECONDS", 30)
+        patch.setattr("images_emulator.state.redis.redis_subscription.CONNECT_SECONDS", 30)
         if request.config.option.store != "memory":
             _choose_redis(patch)
         yield
@@ -269,7 +269,7 @@ def _choose_redis(patch: pytest.MonkeyPatch) -> None:
     def open_store(url: str | None, store_name: str) -> Store:
         return redis_store() if url is None else RedisStore(url, store_name)
 
-    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
     patch.setattr("images_emulator.state.emulator.open_store", open_store)
 

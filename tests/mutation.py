@@ -383,7 +383,7 @@ def unnoticeable() -> list[Unnoticeable]:
 
 def sources(patterns: Sequence[str] = ()) -> dict[str, str]:
     """The modules of `LAYERS`, or those that match one of *patterns*, with their source."""
-    paths = (path for layer in LAYERS for path in sorted((PACKAGE / layer).glob("*.py")))
+    paths = (path for layer in LAYERS for path in sorted((PACKAGE / layer).rglob("*.py")))
     return {
         path.relative_to(PACKAGE).as_posix(): path.read_text("utf-8")
         for path in paths

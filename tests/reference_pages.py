@@ -39,8 +39,8 @@ from images_emulator.state.clock import Clock
 from images_emulator.state.scenario import UnmetStep
 from images_emulator.step_documents.match import Match
 from images_emulator.step_documents.scenario_document import StepDocument
-from images_emulator.web.admin_api import create_admin_api
-from images_emulator.web.metric_table import METRICS
+from images_emulator.web.admin.admin_api import create_admin_api
+from images_emulator.web.instruments.metric_table import METRICS
 from tests.clients.results import clients_code, clients_table
 from tests.fault_outcomes import ANSWERS, CODES, NODE, STREAMS, WHOLE, Seen
 from tests.guards import GUARDS

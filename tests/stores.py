@@ -52,7 +52,7 @@ from images_emulator.state.store import (
 from tests.redis_server import RedisServer, new_store_name, shared_redis
 
 if TYPE_CHECKING:
-    from images_emulator.state.redis_store import RedisStore
+    from images_emulator.state.redis.redis_store import RedisStore
 
 T = TypeVar("T")
 
@@ -388,7 +388,7 @@ def packed_exchange(exchange: Exchange) -> tuple[dict[str, Any], bytes]:
 def redis_store() -> Store:
     """A store in the Redis that tests share, with a state of its own."""
     url = shared_redis().url
-    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
     return RedisStore(url, new_store_name())
 
@@ -398,8 +398,8 @@ async def lone_redis_store(
 ) -> AsyncIterator[RedisStore]:
     """The only store of a Redis that a test may stop; for a fixture `lone_store`. After a failure
     it asks again at once."""
-    monkeypatch.setattr("images_emulator.state.redis_client.RETRY_SECONDS", 0)
-    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+    monkeypatch.setattr("images_emulator.state.redis.redis_client.RETRY_SECONDS", 0)
+    from images_emulator.state.redis.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
     store = RedisStore(redis_server.url)
     yield store

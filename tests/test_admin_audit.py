@@ -16,7 +16,7 @@ from starlette.types import Message, Scope
 from images_emulator import Emulator, Server
 from images_emulator.cli.call_log import CallLog
 from images_emulator.settings import LogSettings
-from images_emulator.web import admin_audit
+from images_emulator.web.admin import admin_audit
 from images_emulator.web.app import create_app
 
 TOKEN = "tok-1234-secret"

@@ -10,7 +10,7 @@ import pytest
 
 from images_emulator import RemoteServer, Server, Settings
 from images_emulator.client_errors import ServerError
-from images_emulator.web.session_api import MAX_TOKEN_BODY_BYTES
+from images_emulator.web.admin.session_api import MAX_TOKEN_BODY_BYTES
 
 
 def ask(server: Server, path: str = "/_emulator/settings", **headers: str) -> httpx2.Response:

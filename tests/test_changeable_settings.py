@@ -11,7 +11,7 @@ import pytest
 
 from images_emulator import Emulator, RemoteServer, Server, Settings
 from images_emulator.changeable_settings import CHANGEABLE, SettingChanges, changeable_values
-from images_emulator.web.admin_api import create_admin_api
+from images_emulator.web.admin.admin_api import create_admin_api
 
 PATH = "/_emulator/settings"
 ROOT = Path(__file__).parent.parent

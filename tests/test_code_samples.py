@@ -23,9 +23,9 @@ from images_emulator import Server, Settings
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import EDITS, GENERATIONS, VARIATIONS, Operation
 from images_emulator.exchange.exchange import Exchange
+from images_emulator.web.admin.journal_api import Language
 from images_emulator.web.code_samples import LANGUAGES
 from images_emulator.web.code_samples.sdk_call import NOT_IN_SDK, PYTHON_METHODS
-from images_emulator.web.journal_api import Language
 from tests.answers import error_of
 from tests.conftest import KEY
 from tests.pictures import half_clear, png

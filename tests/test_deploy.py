@@ -23,7 +23,7 @@ from images_emulator import Server, Settings
 from images_emulator.cli.command_line import COMMANDS
 from images_emulator.setting_definition import ENVIRONMENT_PREFIX
 from images_emulator.settings import command_settings
-from images_emulator.web.admin_auth import OPEN_PATHS
+from images_emulator.web.admin.admin_auth import OPEN_PATHS
 from tests.programs import ROOT
 from tests.proxies import fill_in
 from tests.redis_server import RedisServer, missing_part

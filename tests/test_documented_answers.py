@@ -16,7 +16,7 @@ from images_emulator.contract.admin_errors import AdminRefusal
 from images_emulator.contract.api_document import api_document
 from images_emulator.contract.model_listing import models_json
 from images_emulator.contract.operations import FORM, JSON, OPERATIONS
-from images_emulator.web.admin_api import create_admin_api
+from images_emulator.web.admin.admin_api import create_admin_api
 from reliability.documented_answers import mistake_of
 from reliability.promise import Promise
 

@@ -18,8 +18,8 @@ import pytest
 from images_emulator import Server
 from images_emulator.cli.store_line import store_line
 from images_emulator.contract.refusal import APIError
-from images_emulator.state import redis_scripts
-from images_emulator.state.redis_client import RedisClient
+from images_emulator.state.redis import redis_scripts
+from images_emulator.state.redis.redis_client import RedisClient
 from images_emulator.state.store import StoreAway, StoreBack, StoreEvent, StoreRestored
 from reliability.ports import free_ports
 from tests.conftest import KEY
@@ -207,14 +207,14 @@ def test_ready_says_that_the_store_is_away_and_why(
 
 @pytest.fixture
 def retries_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("images_emulator.state.redis_client.RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("images_emulator.state.redis.redis_client.RETRY_SECONDS", 0.01)
 
 
 @pytest.mark.usefixtures("retries_at_once")
 def test_an_outage_is_told_once_with_its_late_and_dropped_calls(
     redis: RedisServer, http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("images_emulator.state.redis_log.MAX_LATE_WRITES", 4)
+    monkeypatch.setattr("images_emulator.state.redis.redis_log.MAX_LATE_WRITES", 4)
     events: list[StoreEvent] = []
     with Server(store=redis.url) as server:
         server.emulator.store.observe_events(events.append)

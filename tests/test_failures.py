@@ -37,7 +37,7 @@ from images_emulator.web.answer_recorder import AnswerRecorder, StandardHeaders
 from images_emulator.web.app import Router
 from images_emulator.web.cors_middleware import CORSMiddleware
 from images_emulator.web.images_api import ImagesAPI
-from images_emulator.web.instruments import instruments_of
+from images_emulator.web.instruments.instrument import instruments_of
 from images_emulator.web.journal_middleware import JournalMiddleware
 from tests.conftest import KEY
 

@@ -36,7 +36,7 @@ from images_emulator.state.journal import Journal
 from images_emulator.state.memory_store import MemoryLog, MemoryStore
 from images_emulator.state.query import Query
 from images_emulator.state.store import Store
-from images_emulator.web.journal_json import summary
+from images_emulator.web.admin.journal_json import summary
 from tests.pictures import half_clear, png
 from tests.stores import JSONStore
 

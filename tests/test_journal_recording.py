@@ -18,8 +18,8 @@ from images_emulator.faults import FAULTS
 from images_emulator.recordings.document import from_document
 from images_emulator.recordings.recorded_files import MemoryFiles
 from images_emulator.recordings.recording import Recording
-from images_emulator.web import journal_recording
-from images_emulator.web.journal_recording import NotHeldError
+from images_emulator.web.admin import journal_recording
+from images_emulator.web.admin.journal_recording import NotHeldError
 from tests.pictures import png
 
 KEY = "sk-journal-0123456789abcdef"

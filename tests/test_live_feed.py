@@ -23,10 +23,10 @@ from images_emulator.exchange.sent_answer import SentEvent
 from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.state.memory_store import MemoryStore
 from images_emulator.state.store import Codec, LogChange, LogWatcher, Packed, Store
-from images_emulator.web import live_feed
-from images_emulator.web.admin_handlers import AdminContext
-from images_emulator.web.journal_json import summary
-from images_emulator.web.live_feed import EventLog, LiveFeed, Reader
+from images_emulator.web.admin import live_feed
+from images_emulator.web.admin.admin_handlers import AdminContext
+from images_emulator.web.admin.journal_json import summary
+from images_emulator.web.admin.live_feed import EventLog, LiveFeed, Reader
 from tests.answers import error_of
 from tests.event_loops import run_on_own_loop
 from tests.feed_listener import Event, Listener, listening, parsed
@@ -432,7 +432,7 @@ async def test_a_call_that_cannot_be_told_keeps_no_other_from_being_told(
             raise ZeroDivisionError
         return summary(entry)
 
-    monkeypatch.setattr("images_emulator.web.live_feed.summary", failing)
+    monkeypatch.setattr("images_emulator.web.admin.live_feed.summary", failing)
     async with aclosing(LiveFeed(emulator).read(Reader(), None)) as frames:
         await anext(frames)
         for number in (1, 2):

@@ -33,7 +33,7 @@ from images_emulator.exchange.request_head import RequestHead
 from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.settings import LogSettings
 from images_emulator.web.app import create_app
-from images_emulator.web.metrics import SAMPLE_SECONDS, Metrics, _sizes, endpoint_label
+from images_emulator.web.instruments.metrics import SAMPLE_SECONDS, Metrics, _sizes, endpoint_label
 from tests.conftest import KEY
 from tests.pictures import png
 from tests.redis_server import new_store_name, shared_redis
@@ -360,7 +360,7 @@ def test_the_lag_of_the_event_loop_is_measured_from_the_first_call_on(
     def lags() -> float:
         return scrape(measured).value("event_loop_lag_seconds_count")
 
-    monkeypatch.setattr("images_emulator.web.metrics.SAMPLE_SECONDS", 0.001)
+    monkeypatch.setattr("images_emulator.web.instruments.metrics.SAMPLE_SECONDS", 0.001)
     assert [lags() for _ in range(3)] == [0, 0, 0]
     draw()
     until(lambda: lags() >= 3, "a third sample of the lag")
@@ -384,7 +384,7 @@ def loops() -> Iterator[list[asyncio.AbstractEventLoop]]:
 @pytest.fixture
 def sampled(monkeypatch: pytest.MonkeyPatch) -> Metrics:
     """Metrics that take a sample in each round of an event loop."""
-    monkeypatch.setattr("images_emulator.web.metrics.SAMPLE_SECONDS", 0)
+    monkeypatch.setattr("images_emulator.web.instruments.metrics.SAMPLE_SECONDS", 0)
     return Metrics(Settings())
 
 
@@ -483,7 +483,7 @@ def test_samples_go_on_after_one_that_fails(
             raise failures.pop()
         sample(metrics)
 
-    monkeypatch.setattr("images_emulator.web.metrics.SAMPLE_SECONDS", 0.001)
+    monkeypatch.setattr("images_emulator.web.instruments.metrics.SAMPLE_SECONDS", 0.001)
     draw()
     monkeypatch.setattr(Metrics, "_sample", failing_once)
     until(lambda: not failures)

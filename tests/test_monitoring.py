@@ -23,7 +23,7 @@ from openai import OpenAI
 
 from images_emulator import Server
 from images_emulator.settings import command_settings
-from images_emulator.web.metric_table import METRICS, PREFIX, MetricKind
+from images_emulator.web.instruments.metric_table import METRICS, PREFIX, MetricKind
 from reliability.ports import free_port
 from tests.conftest import KEY
 from tests.pictures import png

@@ -27,9 +27,9 @@ from images_emulator.contract.refusal import APIError
 from images_emulator.namespace_names import MAX_CHARS, name_of_key, path_of, split_path
 from images_emulator.state.emulator import Emulator
 from images_emulator.web import namespaces as namespaces_module
-from images_emulator.web.metrics import Metrics
-from images_emulator.web.miss_recorder import MissRecorder
+from images_emulator.web.instruments.metrics import Metrics
 from images_emulator.web.namespaces import Namespace, Namespaces
+from images_emulator.web.replay.miss_recorder import MissRecorder
 from tests.conftest import KEY
 from tests.event_loops import run_on_own_loop
 from tests.pictures import png

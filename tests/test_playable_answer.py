@@ -17,7 +17,7 @@ import pytest
 from images_emulator import Server
 from images_emulator.contract.events import event
 from images_emulator.recordings.recording import RecordedPart, RecordedResponse
-from images_emulator.web.playable_answer import playable_answer
+from images_emulator.web.replay.playable_answer import playable_answer
 from tests.conftest import KEY
 from tests.pictures import png
 from tests.replays import FOX, GENERATIONS, Play, answer, at_once, playing, recording_of

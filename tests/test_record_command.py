@@ -32,7 +32,7 @@ from images_emulator.recordings.recording import (
     RecordedResponse,
     Recording,
 )
-from images_emulator.web.record_proxy import RecordingResult
+from images_emulator.web.forwarding.record_proxy import RecordingResult
 from tests.documents import BLOCKS
 from tests.pictures import half_clear, png
 from tests.programs import RunningCommand, running_command

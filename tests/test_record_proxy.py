@@ -30,10 +30,10 @@ from images_emulator.recordings.recording import (
     Recording,
 )
 from images_emulator.recordings.upstream_address import UpstreamAddress
-from images_emulator.web import record_proxy, upstream, upstream_pictures
-from images_emulator.web.record_proxy import RecordingResult
-from images_emulator.web.upstream import UpstreamClient
-from images_emulator.web.upstream_pictures import picture_urls
+from images_emulator.web.forwarding import record_proxy, upstream, upstream_pictures
+from images_emulator.web.forwarding.record_proxy import RecordingResult
+from images_emulator.web.forwarding.upstream import UpstreamClient
+from images_emulator.web.forwarding.upstream_pictures import picture_urls
 from reliability.ports import free_port
 from tests.answers import error_of
 from tests.pictures import half_clear, png

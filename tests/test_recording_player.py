@@ -275,7 +275,7 @@ def test_caches_weigh_all_of_their_keys(play: Play, monkeypatch: pytest.MonkeyPa
             caches.append(self)
 
     for module in ("recording_player", "recording_search"):
-        monkeypatch.setattr(f"images_emulator.web.{module}.LRUCache", NotedCache)
+        monkeypatch.setattr(f"images_emulator.web.replay.{module}.LRUCache", NotedCache)
     response = RecordedResponse(200, (("content-type", "application/json"),), (at_once(b"{}"),))
     player = play(replace(recording_of(FOX), response=response))
     encoding = {"Accept-Encoding": "y" * 20_000}

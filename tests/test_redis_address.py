@@ -95,9 +95,9 @@ def test_store_is_the_master_that_sentinels_name(
 async def test_a_subscription_is_made_at_the_node_of_a_cluster_that_is_there(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from images_emulator.state.redis_subscription import messages  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis.redis_subscription import messages  # noqa: PLC0415 - an extra
 
-    monkeypatch.setattr("images_emulator.state.redis_subscription.RECONNECT_SECONDS", 0)
+    monkeypatch.setattr("images_emulator.state.redis.redis_subscription.RECONNECT_SECONDS", 0)
     port, nobody = free_ports(2)
     redis_server.command(f"CONFIG SET bind 127.0.0.1 port {port}")
     hosts = f"127.0.0.1:{nobody},127.0.0.1:{port}"
@@ -112,7 +112,7 @@ async def test_a_subscription_is_made_at_the_node_of_a_cluster_that_is_there(
 async def test_a_sentinel_that_does_not_reply_is_not_waited_for(
     redis_server: RedisServer, tmp_path: Path
 ) -> None:
-    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
     port, sentinel_port = free_ports(2)
     redis_server.command(f"CONFIG SET bind 127.0.0.1 port {port}")

@@ -13,7 +13,7 @@ import pytest
 
 from images_emulator.contract import emulator_errors
 from images_emulator.contract.refusal import APIError
-from images_emulator.state.event_loop_thread import EventLoopThread
+from images_emulator.state.redis.event_loop_thread import EventLoopThread
 from images_emulator.state.steps import ScenarioStep
 from images_emulator.state.store import (
     NUMBER_CODEC,
@@ -29,11 +29,11 @@ from tests.replicas import RECOVERY_SECONDS
 from tests.waiting import until
 
 if not missing_part():
-    from images_emulator.state import redis_scripts
-    from images_emulator.state.redis_client import RedisClient
-    from images_emulator.state.redis_connection import CommandPacker
-    from images_emulator.state.redis_counters import RedisCounters
-    from images_emulator.state.redis_store import RedisStore
+    from images_emulator.state.redis import redis_scripts
+    from images_emulator.state.redis.redis_client import RedisClient
+    from images_emulator.state.redis.redis_connection import CommandPacker
+    from images_emulator.state.redis.redis_counters import RedisCounters
+    from images_emulator.state.redis.redis_store import RedisStore
 
 pytestmark = [
     pytest.mark.skipif(bool(missing_part()), reason=missing_part()),
@@ -114,7 +114,7 @@ def test_work_after_a_close_is_done_by_another_thread(redis_store: RedisStore) -
 def test_an_outage_that_an_event_loop_met_just_before_its_end_ends_all_the_same(
     redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("images_emulator.state.redis_client.RETRY_SECONDS", 0)
+    monkeypatch.setattr("images_emulator.state.redis.redis_client.RETRY_SECONDS", 0)
     events: list[StoreEvent] = []
     client = RedisClient(redis.url)
     store = RedisStore(client)
@@ -143,7 +143,7 @@ def events_of(client: RedisClient) -> list[StoreEvent]:
 
 @pytest.fixture
 def retries_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("images_emulator.state.redis_client.RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("images_emulator.state.redis.redis_client.RETRY_SECONDS", 0.01)
 
 
 @pytest.mark.usefixtures("retries_at_once")
@@ -238,7 +238,7 @@ async def test_claims_without_a_reply_are_all_revoked_by_one_task(redis_store: R
 async def test_a_revival_that_fails_is_done_when_redis_replies_again(
     redis_store: RedisStore, monkeypatch: pytest.MonkeyPatch, failures: int
 ) -> None:
-    monkeypatch.setattr("images_emulator.state.redis_counters.RETRY_SECONDS", 0)
+    monkeypatch.setattr("images_emulator.state.redis.redis_counters.RETRY_SECONDS", 0)
     calls: list[str] = []
 
     async def revive(key: str) -> None:

@@ -12,8 +12,8 @@ import pytest
 from tests.redis_server import missing_part
 
 if not missing_part():
-    from images_emulator.state.redis_connection import RedisCommand, RedisConnection
-    from images_emulator.state.redis_scripts import CLEAR
+    from images_emulator.state.redis.redis_connection import RedisCommand, RedisConnection
+    from images_emulator.state.redis.redis_scripts import CLEAR
 
 pytestmark = pytest.mark.skipif(bool(missing_part()), reason=missing_part())
 

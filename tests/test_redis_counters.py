@@ -23,7 +23,7 @@ CALL: Final = MatchInput("/v1/models")
 
 
 async def test_a_claim_is_refused_where_another_process_has_changed_a_register() -> None:
-    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
     name = new_store_name()
     one, other = (RedisStore(shared_redis().url, name) for _ in range(2))
@@ -49,9 +49,9 @@ async def test_a_claim_is_refused_where_another_process_has_changed_a_register()
 async def test_a_claim_that_a_cluster_sends_again_counts_once_and_has_its_outcome(
     times: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
-    counters_module = "images_emulator.state.redis_counters"
+    counters_module = "images_emulator.state.redis.redis_counters"
     monkeypatch.setattr(f"{counters_module}.random_digits", iter("1122").__next__)
     store = RedisStore(shared_redis().url, new_store_name())
     counters = store.counters("steps")
@@ -71,10 +71,10 @@ async def test_a_claim_that_a_cluster_sends_again_counts_once_and_has_its_outcom
 async def test_revoking_a_claim_whose_count_was_dropped_lowers_no_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from images_emulator.state.redis_counters import RedisCounters  # noqa: PLC0415 - an extra
-    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis.redis_counters import RedisCounters  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
-    counters_module = "images_emulator.state.redis_counters"
+    counters_module = "images_emulator.state.redis.redis_counters"
     monkeypatch.setattr(f"{counters_module}.MAX_COUNTS", 2)
     monkeypatch.setattr(f"{counters_module}.random_digits", iter("1234567").__next__)
     store = RedisStore(shared_redis().url, new_store_name())
@@ -112,8 +112,8 @@ async def test_revoking_a_claim_whose_count_was_dropped_lowers_no_other(
 async def test_a_step_that_was_over_is_met_again_by_the_grant_that_was_revoked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from images_emulator.state.redis_counters import RedisCounters  # noqa: PLC0415 - an extra
-    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis.redis_counters import RedisCounters  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
     name = new_store_name()
     stores = [RedisStore(shared_redis().url, name) for _ in range(2)]

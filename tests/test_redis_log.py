@@ -23,7 +23,7 @@ from tests.stores import NUMBERS, log_of, lone_redis_store
 from tests.waiting import until
 
 if TYPE_CHECKING:
-    from images_emulator.state.redis_store import RedisStore
+    from images_emulator.state.redis.redis_store import RedisStore
 
 pytestmark = [
     pytest.mark.skipif(bool(missing_part()), reason=missing_part()),
@@ -40,7 +40,7 @@ lone_store = pytest.fixture(lone_redis_store)
 async def test_entry_that_redis_gets_late_is_not_amended_before_it_is_there(
     lone_store: RedisStore, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from images_emulator.state import redis_scripts  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis import redis_scripts  # noqa: PLC0415 - an extra
 
     log, counters = log_of(lone_store), lone_store.counters("x")
     redis_server.kill()
@@ -73,7 +73,7 @@ async def test_entry_that_redis_gets_late_is_not_amended_before_it_is_there(
 @pytest.fixture
 async def small_store() -> AsyncIterator[RedisStore]:
     """A store whose Redis takes no value of more than a megabyte."""
-    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
     redis = RedisServer("--proto-max-bulk-len", "1mb")
     store = RedisStore(redis.url)
@@ -104,7 +104,7 @@ async def eventually(read: Callable[[], Any]) -> Any:
 async def test_a_write_that_redis_refuses_even_without_bytes_is_dropped_and_counted(
     small_store: RedisStore, monkeypatch: pytest.MonkeyPatch, is_late: bool
 ) -> None:
-    monkeypatch.setattr("images_emulator.state.redis_client.RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("images_emulator.state.redis.redis_client.RETRY_SECONDS", 0.01)
     codec = LogCodec(TEXTS.pack, TEXTS.pack, TEXTS.unpack)
     log = small_store.log("n", codec, max_entries=100, max_bytes=2**30, detach=len)
     events: list[StoreEvent] = []
@@ -134,8 +134,8 @@ AWAY: Final = emulator_errors.store_unavailable(url="redis:", reason="the connec
 async def test_a_dropped_entry_is_counted_once_by_entries_that_are_sent_again(
     lone_store: RedisStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from images_emulator.state import redis_scripts  # noqa: PLC0415 - an extra
-    from images_emulator.state.redis_client import RefusedOperationError  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis import redis_scripts  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis.redis_client import RefusedOperationError  # noqa: PLC0415 - an extra
 
     log, call, loses_replies = log_of(lone_store), lone_store.client.call, True
     refused = RefusedOperationError(AWAY.newest, AWAY.refusal, AWAY.values)
@@ -169,8 +169,8 @@ async def test_a_dropped_entry_is_counted_once_by_entries_that_are_sent_again(
 async def test_an_entry_that_would_count_dropped_ones_and_is_dropped_leaves_them_to_the_next(
     lone_store: RedisStore, monkeypatch: pytest.MonkeyPatch, last: str
 ) -> None:
-    from images_emulator.state import redis_scripts  # noqa: PLC0415 - an extra
-    from images_emulator.state.redis_client import RefusedOperationError  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis import redis_scripts  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis.redis_client import RefusedOperationError  # noqa: PLC0415 - an extra
 
     refused = RefusedOperationError(AWAY.newest, AWAY.refusal, AWAY.values)
     log, call = log_of(lone_store), lone_store.client.call
@@ -179,7 +179,7 @@ async def test_an_entry_that_would_count_dropped_ones_and_is_dropped_leaves_them
         "b": [AWAY, refused if last == "is refused" else AWAY],
         "c": [],
     }
-    monkeypatch.setattr("images_emulator.state.redis_log.MAX_LATE_WRITES", 1)
+    monkeypatch.setattr("images_emulator.state.redis.redis_log.MAX_LATE_WRITES", 1)
 
     async def unreliable(script: Any, keys: Any, *arguments: Any) -> Any:
         if script is redis_scripts.APPEND and failures[arguments[3]]:
@@ -198,7 +198,7 @@ async def test_an_entry_that_would_count_dropped_ones_and_is_dropped_leaves_them
 async def test_a_write_past_the_budget_of_an_outage_is_kept_without_its_bytes(
     lone_store: RedisStore, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("images_emulator.state.redis_log.MAX_LATE_BYTES", 1000)
+    monkeypatch.setattr("images_emulator.state.redis.redis_log.MAX_LATE_BYTES", 1000)
     packed = [Packed({"n": 0}, b""), Packed({"n": 1}, b"x" * 900), Packed({"n": 2}, b"x" * 900)]
     codec: LogCodec[Any] = LogCodec(
         lambda entry: packed[entry], lambda entry: packed[entry], lambda entry: entry
@@ -218,9 +218,9 @@ async def test_a_write_past_the_budget_of_an_outage_is_kept_without_its_bytes(
 async def test_a_late_write_on_its_way_is_not_dropped(
     lone_store: RedisStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from images_emulator.state import redis_scripts  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis import redis_scripts  # noqa: PLC0415 - an extra
 
-    monkeypatch.setattr("images_emulator.state.redis_log.MAX_LATE_WRITES", 1)
+    monkeypatch.setattr("images_emulator.state.redis.redis_log.MAX_LATE_WRITES", 1)
     log, call = log_of(lone_store), lone_store.client.call
     is_away, on_its_way, may_go = True, asyncio.Event(), asyncio.Event()
 
@@ -251,8 +251,8 @@ async def test_a_late_write_on_its_way_is_not_dropped(
 async def test_a_dropped_entry_is_counted_where_the_next_one_is_cancelled(
     lone_store: RedisStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from images_emulator.state import redis_scripts  # noqa: PLC0415 - an extra
-    from images_emulator.state.redis_client import RefusedOperationError  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis import redis_scripts  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis.redis_client import RefusedOperationError  # noqa: PLC0415 - an extra
 
     log, call, is_sent = log_of(lone_store), lone_store.client.call, asyncio.Event()
 
@@ -315,7 +315,7 @@ LOST: Final = ("entries", "order", "detachable")
 
 
 async def test_amendments_that_expire_last_are_in_the_way_of_no_reader() -> None:
-    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
     redis, name = shared_redis(), new_store_name()
     store = RedisStore(redis.url, name)
@@ -338,7 +338,7 @@ class DelayedReply:
         monkeypatch.setattr(store.client, "call", self.call)
 
     async def call(self, script: Any, keys: Any, *arguments: Any) -> Any:
-        from images_emulator.state import redis_scripts  # noqa: PLC0415 - an extra
+        from images_emulator.state.redis import redis_scripts  # noqa: PLC0415 - an extra
 
         reply = await self._call(script, keys, *arguments)
         if script is redis_scripts.HEADS and not self.has_come.is_set():
@@ -351,7 +351,7 @@ class DelayedReply:
 async def test_an_early_reply_that_comes_late_hides_no_entry(
     monkeypatch: pytest.MonkeyPatch, cleared: bool
 ) -> None:
-    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
     store = RedisStore(shared_redis().url, new_store_name())
     log = log_of(store)
@@ -379,7 +379,7 @@ async def test_an_early_reply_that_comes_late_hides_no_entry(
 async def test_an_early_reply_that_comes_late_brings_no_dropped_entry_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
     store = RedisStore(shared_redis().url, new_store_name())
     log = store.log("n", NUMBERS, max_entries=3, max_bytes=1000, detach=int)
@@ -399,7 +399,7 @@ async def test_an_early_reply_that_comes_late_brings_no_dropped_entry_back(
 
 
 async def test_a_log_that_has_lost_all_entries_has_the_next_ones() -> None:
-    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
     store = RedisStore(shared_redis().url, new_store_name())
     log = store.log("n", NUMBERS, max_entries=3, max_bytes=10, detach=int)

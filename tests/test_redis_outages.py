@@ -40,7 +40,7 @@ from tests.stores import NUMBER, log_of, lone_redis_store
 from tests.waiting import until
 
 if TYPE_CHECKING:
-    from images_emulator.state.redis_store import RedisStore
+    from images_emulator.state.redis.redis_store import RedisStore
 
 pytestmark = [
     pytest.mark.skipif(bool(missing_part()), reason=missing_part()),
@@ -185,7 +185,7 @@ def test_a_download_that_fails_in_the_emulator_is_complete_in_the_journal(
 
     with Server(store=shared_redis().url, store_name=new_store_name()) as server:
         url = generate(http, server).json()["data"][0]["url"]
-        monkeypatch.setattr("images_emulator.state.redis_records.RedisRecords.get", fail)
+        monkeypatch.setattr("images_emulator.state.redis.redis_records.RedisRecords.get", fail)
         monkeypatch.setattr(logging.getLogger("images_emulator"), "disabled", True)
         assert [http.get(url).status_code for _ in range(3)] == [500] * 3
         downloads = server.emulator.journal.find()[1:]
@@ -217,7 +217,7 @@ class Arrivals:
 async def test_a_call_that_is_cancelled_while_it_is_written_to_redis_is_completed(
     redis_server: RedisServer, path: str, has_arrived: bool
 ) -> None:
-    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
     store = RedisStore(redis_server.url)
     emulator = await asyncio.to_thread(lambda: Emulator(store=store))
@@ -394,7 +394,7 @@ def test_registers_that_redis_has_lost_are_restored_from_the_replicas(
 def test_calls_do_not_hang_where_redis_replies_to_nothing(
     redis_server: RedisServer, http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("images_emulator.state.redis_pool.TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr("images_emulator.state.redis.redis_pool.TIMEOUT_SECONDS", 1)
     with Server(store=redis_server.url) as server:
         generate(http, server, prompt="before")
         redis_server.pause()
@@ -413,7 +413,7 @@ def test_calls_do_not_hang_where_redis_replies_to_nothing(
 def test_faults_that_calls_claimed_while_redis_paused_are_met_by_others(
     redis_server: RedisServer, http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("images_emulator.state.redis_pool.TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr("images_emulator.state.redis.redis_pool.TIMEOUT_SECONDS", 1)
     for servers in replicas_of(redis_server.url):
         paths = [f"{server.base_url}/models" for server in servers]
         for path in paths:
@@ -453,7 +453,7 @@ def test_faults_that_calls_claimed_while_redis_paused_are_met_by_others(
 def test_writes_to_the_journal_that_redis_never_gets_are_counted(
     redis_server: RedisServer, http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("images_emulator.state.redis_log.MAX_LATE_WRITES", 4)
+    monkeypatch.setattr("images_emulator.state.redis.redis_log.MAX_LATE_WRITES", 4)
     with Server(store=redis_server.url) as server:
         redis_server.kill()
         for number in range(5):
@@ -491,8 +491,8 @@ async def test_a_reply_that_is_an_error_is_logged_once_and_no_outage(
 async def test_redis_is_not_asked_again_soon_after_a_failure(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("images_emulator.state.redis_client.RETRY_SECONDS", 1000)
-    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+    monkeypatch.setattr("images_emulator.state.redis.redis_client.RETRY_SECONDS", 1000)
+    from images_emulator.state.redis.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
     store = RedisStore(redis_server.url)
     counters = store.counters("x")
@@ -511,8 +511,8 @@ async def test_one_operation_asks_as_long_as_the_url_lets_it_wait_and_others_fai
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("redis_pool.TIMEOUT_SECONDS", "redis_client.RETRY_SECONDS"):
-        monkeypatch.setattr(f"images_emulator.state.{name}", 0)
-    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+        monkeypatch.setattr(f"images_emulator.state.redis.{name}", 0)
+    from images_emulator.state.redis.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
     store = RedisStore(f"{redis_server.url}?socket_timeout={RECOVERY_SECONDS}")
     counters = store.counters("x")

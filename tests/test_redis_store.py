@@ -53,7 +53,7 @@ def test_all_that_redis_holds_has_the_prefix_and_a_time_to_live(http: httpx2.Cli
 
 
 async def test_stores_of_one_client_are_apart_and_end_and_expire_alone() -> None:
-    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
     redis, name = shared_redis(), new_store_name()
     parent = RedisStore(redis.url, name)
@@ -85,7 +85,7 @@ def lives_of(redis: RedisServer, name: str, seconds: int | None = None) -> dict[
 
 
 async def test_the_keys_of_a_container_expire_together_whenever_they_were_made() -> None:
-    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
     redis, name = shared_redis(), new_store_name()
     store = RedisStore(redis.url, name, ttl_seconds=100)
@@ -105,7 +105,7 @@ async def test_the_keys_of_a_container_expire_together_whenever_they_were_made()
 
 
 async def test_a_container_from_which_a_record_is_deleted_has_a_time_to_live() -> None:
-    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
     redis, name = shared_redis(), new_store_name()
     store = RedisStore(redis.url, name)
@@ -121,7 +121,7 @@ async def test_a_container_from_which_a_record_is_deleted_has_a_time_to_live() -
 
 
 async def test_deleting_a_record_that_is_not_there_leaves_no_key_in_redis() -> None:
-    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
     redis, name = shared_redis(), new_store_name()
     store = RedisStore(redis.url, name)
@@ -133,9 +133,9 @@ async def test_deleting_a_record_that_is_not_there_leaves_no_key_in_redis() -> N
 async def test_a_write_of_a_register_that_a_cluster_sends_again_is_made_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from images_emulator.state.redis_client import RedisClient  # noqa: PLC0415 - an extra
-    from images_emulator.state.redis_scripts import REPLACE  # noqa: PLC0415 - an extra
-    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis.redis_client import RedisClient  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis.redis_scripts import REPLACE  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
     call = RedisClient.call
 
@@ -154,8 +154,8 @@ async def test_a_write_of_a_register_that_a_cluster_sends_again_is_made_once(
 async def test_a_reply_that_is_older_than_the_last_write_of_a_process_is_no_loss(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from images_emulator.state import redis_scripts  # noqa: PLC0415 - an extra
-    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis import redis_scripts  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
     name = new_store_name()
     one, other = (RedisStore(shared_redis().url, name) for _ in range(2))
@@ -191,7 +191,7 @@ async def test_a_reply_that_is_older_than_the_last_write_of_a_process_is_no_loss
 
 
 def test_the_table_of_scripts_has_each_of_them_once() -> None:
-    from images_emulator.state import redis_scripts  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis import redis_scripts  # noqa: PLC0415 - an extra
 
     table = re.findall(r"^\|.*\|$", redis_scripts.__doc__ or "", re.MULTILINE)
     listed = [name for row in table for name in re.findall(r"`([A-Z_]+)`", row.split("|")[4])]

@@ -406,7 +406,7 @@ def test_calls_of_another_version_are_told(
 ) -> None:
     sdk.images.generate(**GENERATION)
     monkeypatch.setattr(
-        "images_emulator.web.journal_api.pack_redacted", lambda exchange: {"data": ""}
+        "images_emulator.web.admin.journal_api.pack_redacted", lambda exchange: {"data": ""}
     )
     with pytest.raises(ServerError, match="cannot read"):
         assert remote.requests

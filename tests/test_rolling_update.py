@@ -18,7 +18,7 @@ from tests.pictures import png
 from tests.redis_server import RedisServer, missing_part, new_store_name, shared_redis
 
 if TYPE_CHECKING:
-    from images_emulator.state.redis_store import RedisStore
+    from images_emulator.state.redis.redis_store import RedisStore
 
 pytestmark = [
     pytest.mark.skipif(bool(missing_part()), reason=missing_part()),
@@ -60,7 +60,7 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def newer(server: Server) -> Iterator[RedisStore]:
     """The store of a newer server."""
-    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
     settings = server.emulator.initial_settings
     assert settings.store
@@ -72,7 +72,7 @@ def newer(server: Server) -> Iterator[RedisStore]:
 @pytest.fixture
 async def stores() -> AsyncIterator[tuple[RedisStore, RedisStore, RedisServer]]:
     """An older and a newer store on one Redis."""
-    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
     redis = RedisServer()
     pair = RedisStore(redis.url), RedisStore(redis.url)
@@ -202,7 +202,7 @@ async def test_late_entries_are_written_beside_a_register_that_cannot_be_read(
 async def test_a_value_that_a_server_cannot_read_is_restored_by_it_as_it_was(
     stores: tuple[RedisStore, RedisStore, RedisServer], then: str | None
 ) -> None:
-    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
     older, newer, redis = stores
     packed: Codec[Packed] = Codec(lambda packed: packed, lambda packed: packed)

@@ -450,7 +450,7 @@ def test_start_up_imports_nothing_that_only_some_calls_need() -> None:
         "images_emulator.imaging.svg",
         "images_emulator.recordings",
         "images_emulator.state.replay",
-        "images_emulator.web.replay_middleware",
+        "images_emulator.web.replay.replay_middleware",
         "importlib.metadata",
         "importlib.resources",
         "uharfbuzz",

@@ -17,11 +17,11 @@ from images_emulator import Server
 from images_emulator.contract.operations import GENERATIONS
 from images_emulator.exchange.request_head import RequestHead
 from images_emulator.exchange.served_exchange import ServedExchange
-from images_emulator.state import redis_client, redis_subscription
 from images_emulator.state.journal import Journal
-from images_emulator.state.redis_address import RedisAddress
+from images_emulator.state.redis import redis_client, redis_subscription
+from images_emulator.state.redis.redis_address import RedisAddress
 from images_emulator.state.store import LogChange
-from images_emulator.web import live_feed
+from images_emulator.web.admin import live_feed
 from tests.conftest import KEY
 from tests.feed_listener import listening
 from tests.redis_server import RedisServer, missing_part, new_store_name, shared_redis
@@ -74,7 +74,7 @@ def test_call_of_another_server_is_told_as_the_list_of_calls_shows_it(
 
 
 async def test_log_tells_of_what_other_processes_do_to_it() -> None:
-    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
     namespace = new_store_name()
     changes: asyncio.Queue[LogChange] = asyncio.Queue()
@@ -101,7 +101,7 @@ async def test_log_tells_of_what_other_processes_do_to_it() -> None:
 
 
 async def test_journal_knows_at_each_arrival_whether_another_process_watches() -> None:
-    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
     namespace = new_store_name()
     stores = [RedisStore(shared_redis().url, namespace) for _ in range(2)]

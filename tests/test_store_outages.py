@@ -28,7 +28,7 @@ from images_emulator.contract.operations import (
 )
 from images_emulator.recordings.folder import RecordingFolder
 from images_emulator.recordings.recording import Recording
-from images_emulator.state.redis_client import RedisClient
+from images_emulator.state.redis.redis_client import RedisClient
 from tests.conftest import KEY
 from tests.pictures import png
 from tests.redis_server import (

@@ -123,7 +123,7 @@ def spans_are_sent() -> Iterator[None]:
 @pytest.fixture
 def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
     collector = Collector()
-    monkeypatch.setattr("images_emulator.web.tracing.FLUSH_SECONDS", 30)
+    monkeypatch.setattr("images_emulator.web.instruments.tracing.FLUSH_SECONDS", 30)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     yield collector
@@ -407,7 +407,7 @@ def test_a_server_that_has_not_run_leaves_no_thread_that_sends_spans(is_made: bo
 def test_a_collector_that_answers_nothing_holds_up_neither_calls_nor_the_stop(
     collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("images_emulator.web.tracing.FLUSH_SECONDS", 0.1)
+    monkeypatch.setattr("images_emulator.web.instruments.tracing.FLUSH_SECONDS", 0.1)
     # Each span is sent at once, and more than the queue takes.
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "1")
     monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "4")
@@ -423,7 +423,7 @@ def test_a_collector_that_answers_nothing_holds_up_neither_calls_nor_the_stop(
 
 
 def test_a_collector_that_is_not_there_breaks_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("images_emulator.web.tracing.FLUSH_SECONDS", 0.1)
+    monkeypatch.setattr("images_emulator.web.instruments.tracing.FLUSH_SECONDS", 0.1)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
     with (
         Server(otel=True) as server,

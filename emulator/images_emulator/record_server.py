@@ -7,9 +7,9 @@ from collections.abc import Callable
 from images_emulator.http_server import HTTPServer
 from images_emulator.protocol import CasedProtocol
 from images_emulator.threaded_server import ThreadedServer
-from images_emulator.web.record_proxy import RecordingResult, RecordProxy, SaveRecording
+from images_emulator.web.forwarding.record_proxy import RecordingResult, RecordProxy, SaveRecording
+from images_emulator.web.forwarding.upstream import TIMEOUT_SECONDS, UpstreamClient
 from images_emulator.web.server_names import ServerNames
-from images_emulator.web.upstream import TIMEOUT_SECONDS, UpstreamClient
 
 
 class RecordServer(ThreadedServer):

@@ -30,7 +30,7 @@ from images_emulator.state.query import Query
 from images_emulator.state.scenario import UnmetStep
 from images_emulator.threaded_server import ThreadedServer
 from images_emulator.web.app import create_app
-from images_emulator.web.instruments import instruments_of
+from images_emulator.web.instruments.instrument import instruments_of
 from images_emulator.web.match_input import input_of_answered
 from images_emulator.web.namespace_router import NamespaceRouter
 from images_emulator.web.namespaces import Namespaces
@@ -156,7 +156,7 @@ class Server(ThreadedServer, ServerControl):
         whose body was dropped. Raises OSError.
         """
         from images_emulator.recordings.folder import RecordingFolder  # noqa: PLC0415 - for few
-        from images_emulator.web.journal_recording import (  # noqa: PLC0415
+        from images_emulator.web.admin.journal_recording import (  # noqa: PLC0415
             NotHeldError,
             drawn_pictures,
             recording_of,

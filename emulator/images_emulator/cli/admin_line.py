@@ -8,7 +8,7 @@ from datetime import datetime
 
 from images_emulator.cli.call_line import DURATION_COLUMNS, GAP, duration_text
 from images_emulator.cli.terminal import Part, printable, render
-from images_emulator.web.admin_audit import AdminAction
+from images_emulator.web.admin.admin_audit import AdminAction
 
 
 def admin_line(

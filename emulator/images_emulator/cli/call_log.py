@@ -23,7 +23,7 @@ from images_emulator.observers import add_observer, remove_observer
 from images_emulator.settings import LogSettings
 from images_emulator.state.journal import Journal
 from images_emulator.state.store import Store, StoreEvent
-from images_emulator.web import admin_audit as audit
+from images_emulator.web.admin import admin_audit as audit
 
 if TYPE_CHECKING:
     from images_emulator.cli.call_line import CallLine

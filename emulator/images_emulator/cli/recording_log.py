@@ -14,7 +14,7 @@ from images_emulator.cli.call_line import CallLine
 from images_emulator.cli.call_log import STDERR, STDOUT, LineLog
 from images_emulator.recordings.recording import RecordedRequest, RecordedResponse
 from images_emulator.settings import LogSettings
-from images_emulator.web.record_proxy import RecordingResult
+from images_emulator.web.forwarding.record_proxy import RecordingResult
 
 MAX_PARSED_BYTES: Final = 64 * 1024
 """The longest body of JSON that is parsed for the line of its call."""

@@ -19,7 +19,7 @@ from images_emulator.cli.shells import FORMS, shell_of
 from images_emulator.environment import API_KEY
 from images_emulator.setting_values import OnMiss, parse_lenient, without_credentials
 from images_emulator.settings import LogSettings, Settings
-from images_emulator.web.metric_table import METRICS_PATH
+from images_emulator.web.instruments.metric_table import METRICS_PATH
 
 if TYPE_CHECKING:
     from images_emulator.server import Server

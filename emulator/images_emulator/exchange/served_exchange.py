@@ -50,7 +50,7 @@ class ServedExchange(Exchange):
     - `web/journal_middleware.py`: `complete_in_journal`, `number`, `time`, `pending_write`,
       `advanced_seconds_at_arrival`; of a download `request`, `hosted_index`; when the call is over
       `connection`
-    - `web/tracing.py`: `span_trace_id`
+    - `web/instruments/tracing.py`: `span_trace_id`
     - `web/request_body.py`: `cached_call`, `parse_error`
     - `web/authentication.py`: `accepted_key`
     - `web/call_policy.py`: `policy`
@@ -58,14 +58,14 @@ class ServedExchange(Exchange):
     - `web/fault_middleware.py`: `fault`, `fault_message_values`, `body_may_change`; of a
       refused call `deployment`, `passed_api_management`
     - `faults/downloads.py`: `is_expired`
-    - `web/replay_middleware.py`: `replacement`; `recording`, `has_recorded_headers`, where no
-      recording answers after all
-    - `web/recording_search.py`: `recording_miss`
-    - `web/recording_player.py`: `recording`, `has_recorded_headers`, `breaks_off`,
+    - `web/replay/replay_middleware.py`: `replacement`; where no recording answers after all
+      `recording`, `has_recorded_headers`
+    - `web/replay/recording_search.py`: `recording_miss`
+    - `web/replay/recording_player.py`: `recording`, `has_recorded_headers`, `breaks_off`,
       `body_may_change`; of a download `request`; of a picture that cannot be sent
       `recording_miss`
-    - `web/miss_handler.py`: `recording_miss`, more of `near_misses`
-    - `web/miss_recorder.py`: `goes_to_upstream`, `has_recorded_headers`, `body_may_change`,
+    - `web/replay/miss_handler.py`: `recording_miss`, more of `near_misses`
+    - `web/replay/miss_recorder.py`: `goes_to_upstream`, `has_recorded_headers`, `body_may_change`,
       `request`
     - `web/azure_endpoints.py`: `deployment`, `passed_api_management`
     - `web/images_api.py`: `request`; of a prepared call `chunks`, `cached_details`

@@ -14,6 +14,6 @@ def open_store(url: str | None, store_name: str) -> Store:
     if url is None:
         return MemoryStore()
     # All schemes that the setting takes are those of Redis.
-    from images_emulator.state.redis_store import RedisStore  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
     return RedisStore(url, store_name)

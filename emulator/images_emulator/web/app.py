@@ -17,13 +17,13 @@ from images_emulator.contract.notices import NOTICE_HEADER
 from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
 from images_emulator.state.emulator import Emulator
-from images_emulator.web.admin import Admin
+from images_emulator.web.admin.admin import Admin
 from images_emulator.web.call_policy import set_policy_if_valid
 from images_emulator.web.cors_middleware import CORSMiddleware
 from images_emulator.web.endpoints import Endpoint
 from images_emulator.web.fault_middleware import FaultMiddleware
 from images_emulator.web.fault_search import FaultSearch
-from images_emulator.web.instruments import Instrument, instruments_of
+from images_emulator.web.instruments.instrument import Instrument, instruments_of
 from images_emulator.web.journal_middleware import JournalMiddleware
 from images_emulator.web.json_responses import error_response, server_error
 from images_emulator.web.namespaces import Namespaces
@@ -123,7 +123,7 @@ def create_app(
     emulator = emulator or Emulator()
     app: ASGIApp = Router(routes(emulator), emulator)
     if emulator.replay:
-        from images_emulator.web.replay_middleware import ReplayMiddleware  # noqa: PLC0415 - most servers need none
+        from images_emulator.web.replay.replay_middleware import ReplayMiddleware  # noqa: PLC0415 - most servers need none
 
         app = ReplayMiddleware(app, emulator, emulator.replay)
     if instruments is None:

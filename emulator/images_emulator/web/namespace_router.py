@@ -26,13 +26,13 @@ from images_emulator.namespace_names import (
 )
 from images_emulator.setting_values import NamespaceBy
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
-from images_emulator.web.admin_auth import OPEN_PATHS, SESSION_PATH, AdminAccess
+from images_emulator.web.admin.admin_auth import OPEN_PATHS, SESSION_PATH, AdminAccess
 from images_emulator.web.answer_notice import with_notice
 from images_emulator.web.answer_recorder import ORIGIN
 from images_emulator.web.cors_middleware import is_preflight
 from images_emulator.web.downloads_api import download_of_nothing
+from images_emulator.web.instruments.metric_table import METRICS_PATH
 from images_emulator.web.json_responses import admin_error_response
-from images_emulator.web.metric_table import METRICS_PATH
 from images_emulator.web.namespaces import Namespace, Namespaces
 from images_emulator.web.page_files import is_browser_navigation
 

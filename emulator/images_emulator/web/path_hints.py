@@ -13,7 +13,7 @@ from images_emulator.contract.notices import NO_METRICS, WRONG_PATH
 from images_emulator.contract.operations import AZURE_PREFIX
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
-from images_emulator.web.metric_table import METRICS_PATH
+from images_emulator.web.instruments.metric_table import METRICS_PATH
 from images_emulator.web.route import Route
 
 MAX_PATH_CHARS: Final = 256

@@ -23,7 +23,7 @@ from time import monotonic
 from typing import Any, Final
 
 from images_emulator.shared_listener import NOT_SERVING, ConnectionCounts
-from images_emulator.web.metric_table import FOLDER_VARIABLE
+from images_emulator.web.instruments.metric_table import FOLDER_VARIABLE
 from images_emulator.workers.cleanup_process import CleanupProcess
 from images_emulator.workers.own_redis import OwnRedis, OwnRedisError
 from images_emulator.workers.worker_messages import Report, WorkerConfig

@@ -1,0 +1,1 @@
+"""The store in Redis: its containers, its scripts, and its client."""

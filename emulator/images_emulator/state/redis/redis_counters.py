@@ -1,0 +1,239 @@
+"""Counters in Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import suppress
+from threading import Lock
+from typing import Any, Final
+
+from images_emulator.contract.refusal import APIError
+from images_emulator.state.random_ids import random_digits
+from images_emulator.state.redis import redis_scripts as scripts
+from images_emulator.state.redis.redis_buckets import RedisBuckets, take_of
+from images_emulator.state.redis.redis_client import (
+    RETRY_SECONDS,
+    RedisClient,
+    RefusedOperationError,
+)
+from images_emulator.state.redis.redis_container import RedisContainer, TimeToLive
+from images_emulator.state.store import (
+    MAX_COUNTS,
+    ClaimCount,
+    ClaimOutcome,
+    PendingTake,
+    Q,
+    Quota,
+    StaleRegistersError,
+    TakeOutcome,
+)
+
+logger = logging.getLogger("images_emulator")
+
+MAX_CLAIMS: Final = 10_000
+"""The number of claims whose ids Redis keeps: the last ones. Only these claims can be revoked."""
+
+
+class RedisCounters(RedisContainer):
+    """`Counters` in Redis. Each claim has an id. A claim whose reply did not reach the caller is
+    revoked by its id: Redis may have made the claim, or may still receive it.
+
+    The counts in the replies are kept, and are restored where Redis loses them. So a counter that
+    begins anew needs another key.
+    """
+
+    KIND = "counters"
+    KEYS = scripts.COUNTERS_KEYS
+
+    def __init__(
+        self,
+        client: RedisClient,
+        keys: tuple[str, ...],
+        ttl: TimeToLive,
+        *,
+        on_revocation: Callable[[str], Coroutine[Any, Any, None]] | None,
+        registers_key: str,
+        registers_version: Callable[[], str],
+    ) -> None:
+        super().__init__(client, keys, ttl)
+        self._registers_key = registers_key
+        self._registers_version = registers_version
+        """Gives the version of the copies of all registers."""
+        self._on_revocation = on_revocation
+        self._to_revoke: list[str] = []
+        """The ids of the claims that are to be revoked."""
+        self._to_revive: list[str] = []
+        """The keys of the quotas whose grants are revoked, and for which `on_revocation` is still
+        to be done."""
+        self._revocation: asyncio.Task[None] | None = None
+        """The task that revokes these claims and revives these quotas when Redis replies again."""
+        self._known: dict[str, ClaimCount] = {}
+        """The last counts in replies, by their keys."""
+        self._lock = Lock()
+        """Held while the known counts, the claims to be revoked and the quotas to be revived are
+        changed."""
+
+    def known_counts(self) -> list[tuple[str, ClaimCount]]:
+        """The counts that this process knows, by the keys of their quotas."""
+        with self._lock:
+            return [*self._known.items()]
+
+    async def claim(
+        self,
+        quotas: Iterable[Q],
+        count_keys: Iterable[str] = (),
+        *,
+        pending_take: PendingTake | None = None,
+        if_fresh: Callable[[], bool] | None = None,
+    ) -> ClaimOutcome[Q]:
+        # Before `if_fresh` reads the copies: a copy changes before the version does.
+        version = self._registers_version() if if_fresh else None
+        if if_fresh and not if_fresh():
+            raise StaleRegistersError
+        assert not (pending_take and if_fresh), "no script does both"
+        candidates, asked = [*quotas], [*count_keys]
+        if not candidates and not asked:
+            return ClaimOutcome(None, [], await pending_take.take() if pending_take else None)
+        self._client.raise_if_away()
+        if self._to_revoke or self._to_revive:
+            await self._revoke()
+        claim_id = random_digits()
+        try:
+            arguments = _arguments(claim_id, candidates, asked)
+            take, (index, *texts) = await self._claim(arguments, pending_take, version)
+        except BaseException:
+            if candidates:
+                self._revoke_soon(claim_id)
+            raise
+        if index == _STALE:
+            raise StaleRegistersError
+        if not texts:
+            return ClaimOutcome(None, (), take)
+        found, others = map(_counts, texts)
+        self._keep_counts([each.key for each in candidates], found)
+        if index >= 0:
+            return ClaimOutcome((candidates[index], found[index]), (), take)
+        self._keep_counts(asked, others)
+        return ClaimOutcome(None, others, take)
+
+    async def _claim(
+        self,
+        arguments: Sequence[str | bytes | int],
+        pending_take: PendingTake | None,
+        version: str | None,
+    ) -> tuple[TakeOutcome | None, Sequence[Any]]:
+        """The reply of the bucket, if it is asked, and the reply of `CLAIM`. For a claim that was
+        not made, the reply has one item."""
+        if version is not None:
+            keys = (self._registers_key, *self.keys)
+            arguments = (self._ttl.seconds, version, *arguments)
+            return None, await self._client.call(scripts.CLAIM_IF_FRESH, keys, *arguments)
+        if pending_take is None:
+            arguments = (self._ttl.seconds, *arguments)
+            return None, await self._client.call(scripts.CLAIM, self.keys, *arguments)
+        buckets = pending_take.buckets
+        assert isinstance(buckets, RedisBuckets), "of the same store"
+        keys = (*buckets.keys, *self.keys)
+        taken, *claim = await self._client.call(
+            scripts.TAKE_AND_CLAIM, keys, *buckets.arguments_of(pending_take), *arguments
+        )
+        return take_of(taken), claim[0] if claim else [-1]
+
+    async def _revoke(self) -> None:
+        """Revoke the claims that had no reply, and do `on_revocation` for the quotas whose grants
+        are revoked. Raises APIError where Redis does not reply; the next call does the rest. A
+        revocation that Redis refuses, or that fails otherwise, is logged and given up, because it
+        would make every later claim fail."""
+        if ids := self._to_revoke[:MAX_CLAIMS]:
+            reply: Sequence[bytes] = ()
+            with suppress(RefusedOperationError):
+                reply = await self._client.call(
+                    scripts.REVOKE, self.keys, self._ttl.seconds, MAX_CLAIMS, *ids
+                )
+            keys, revoked = [key.decode() for key in reply], {*ids}
+            with self._lock:
+                self._to_revoke = [each for each in self._to_revoke if each not in revoked]
+                for key in keys:
+                    self._known.pop(key, None)
+                if self._on_revocation:
+                    self._to_revive += keys
+        for key in [*self._to_revive]:
+            assert self._on_revocation, "only then are there keys"
+            try:
+                await self._on_revocation(key)
+            except APIError as error:
+                if not isinstance(error, RefusedOperationError):
+                    raise
+            except Exception:
+                logger.exception("A step whose fault was revoked cannot be met again")
+            with self._lock, suppress(ValueError):  # another task may have done it, too
+                self._to_revive.remove(key)
+
+    def _revoke_soon(self, claim_id: str) -> None:
+        """Revoke a claim that had no reply, when Redis replies again."""
+        with self._lock:
+            self._to_revoke.append(claim_id)
+            revocation = self._revocation
+            # The loop of an earlier revocation may have ended, and the revocation with it.
+            if revocation is None or revocation.done() or revocation.get_loop().is_closed():
+                self._revocation = self._client.spawn(self._revoke_all())
+
+    async def _revoke_all(self) -> None:
+        """Do all that `_revoke` does, as soon as Redis replies."""
+        while True:
+            with self._lock:
+                if not self._to_revoke and not self._to_revive:
+                    self._revocation = None
+                    return
+            try:
+                await self._revoke()
+            except APIError:
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def counts(self, keys: Sequence[str]) -> list[ClaimCount]:
+        if not keys:
+            return []
+        counts = _counts(await self._client.call(scripts.COUNTS, self.keys, *keys))
+        self._keep_counts(keys, counts)
+        return counts
+
+    async def clear(self) -> None:
+        await self._client.call(scripts.CLEAR, self.keys)
+        with self._lock:
+            self._known.clear()
+
+    def _keep_counts(self, keys: Sequence[str], counts: Sequence[ClaimCount]) -> None:
+        """Keep the *counts* of the first *keys*, unless a later reply came first."""
+        with self._lock:
+            known = self._known
+            for key, count in zip(keys, counts, strict=False):
+                if count > known.get(key, _NONE):
+                    known.pop(key, None)  # it becomes the latest
+                    known[key] = count
+            while len(known) > MAX_COUNTS:
+                del known[next(iter(known))]
+
+
+_NONE: Final = ClaimCount()
+"""The count of a quota without claims."""
+
+_STALE: Final = -2
+"""The reply of `CLAIM_IF_FRESH` in place of a claim."""
+
+
+def _arguments(
+    claim_id: str, candidates: Sequence[Quota], asked: Sequence[str]
+) -> Sequence[str | bytes | int]:
+    """The arguments of a claim; see `redis_scripts.CLAIM`."""
+    arguments: list[str | bytes | int] = [MAX_COUNTS, claim_id, MAX_CLAIMS, len(asked), *asked]
+    for quota in candidates:
+        times = -1 if quota.times is None else quota.times
+        arguments += quota.key, quota.after, times, repr(float(quota.probability))
+        arguments.append(quota.seed.encode())
+    return arguments
+
+
+def _counts(texts: Sequence[bytes | None]) -> list[ClaimCount]:
+    return [ClaimCount(*map(int, text.split())) if text else ClaimCount() for text in texts]

@@ -1,0 +1,1 @@
+"""Forwards calls to another server, and records them."""

@@ -1,0 +1,1 @@
+"""Observes the calls of a server for somebody else: Prometheus and OpenTelemetry."""

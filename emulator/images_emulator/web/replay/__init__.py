@@ -1,0 +1,1 @@
+"""Answers calls with recordings: a server with the setting `replay`."""

@@ -1,0 +1,117 @@
+"""The replay middleware. It answers calls with recordings, in place of the application."""
+
+from __future__ import annotations
+
+import logging
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from images_emulator.contract.answer_overrides import NO_REPLACEMENT
+from images_emulator.contract.refusal import APIError
+from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
+from images_emulator.recordings.recording_index import Miss
+from images_emulator.state.emulator import Emulator
+from images_emulator.state.replay import Replay
+from images_emulator.web.json_responses import replace_with_error_response
+from images_emulator.web.own_answer_claim import claim_own_answer
+from images_emulator.web.replay.miss_handler import MissHandler
+from images_emulator.web.replay.recording_player import RecordingPlayer, UnplayableError
+from images_emulator.web.replay.recording_search import RecordingSearch, SearchResult
+
+logger = logging.getLogger("images_emulator")
+
+
+class ReplayMiddleware:
+    """The middleware inside `FaultMiddleware` and around the router. Without the setting `replay`
+    there is none. `RecordingSearch` finds the recordings of a call, `RecordingPlayer` sends one of
+    them, and `MissHandler` answers where there is none.
+
+    A call without an accepted key is refused by the application, and uses up no recording. Faults
+    apply to a recorded answer as to any other.
+
+    It is outside the router, which turns exceptions into error answers, so it answers its own
+    APIErrors. The store may be away when the next of several recordings is asked for, and when the
+    pictures behind URLs are stored.
+    """
+
+    def __init__(self, app: ASGIApp, emulator: Emulator, replay: Replay) -> None:
+        self.app = app
+        self.emulator = emulator
+        self.replay = replay
+        self._search = RecordingSearch(emulator, replay)
+        self._player = RecordingPlayer(app, emulator, replay)
+        self._misses = MissHandler(emulator, replay, self._search)
+        if not replay.is_prepared:
+            emulator.renderer.background_queue.submit(lambda _: self._prepare())
+
+    def _prepare(self) -> None:
+        """Read the recordings, and log mistakes in them."""
+        try:
+            self.replay.prepare()
+        except (OSError, ValueError) as error:
+            logger.error("%s", error)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = exchange_of(scope)
+        try:
+            if not self.replay.is_prepared:
+                await self.emulator.renderer.run_in_background(self._prepare)
+            if exchange.kind == "download":
+                await self._answer_download(exchange, scope, receive, send)
+            else:
+                await self._answer(exchange, scope, receive, send)
+        except APIError as error:
+            # No recording answers the call then.
+            exchange.recording, exchange.has_recorded_headers = None, False
+            await replace_with_error_response(error, exchange, self.emulator.settings)(
+                scope, receive, send
+            )
+
+    async def _answer_download(
+        self, exchange: ServedExchange, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Answer a download with the recorded picture, or by the application."""
+        recorded_picture = None
+        if exchange.method in ("GET", "HEAD") and not exchange.is_expired:
+            query = exchange.head.query_string.decode("latin-1")
+            recorded_picture = self.replay.picture_at(exchange.path, query)
+        if recorded_picture is None:
+            await self.app(scope, receive, send)
+        else:
+            await self._player.play_download(recorded_picture, scope, receive, send)
+
+    async def _answer(
+        self, exchange: ServedExchange, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Answer the call by a recording, by the application or as a miss. Raises APIError where
+        the store is away: then nothing of the answer has left."""
+        count = self.replay.index.count
+        result = await self._search.find(exchange, scope, receive)
+        if result is None or await self._claim_own_answer(result, exchange):
+            await self.app(scope, receive, send)
+            return
+        if isinstance(result.match_or_miss, Miss):
+            if not await self._misses.wait_for_recordings(result.group, exchange, receive):
+                return
+            if self.replay.index.count != count:
+                result = await self._search.find(exchange, scope, receive) or result
+        found, group, app = result.match_or_miss, result.group, self.app
+        if not isinstance(found, Miss):
+            try:
+                await self._player.play(found, result.request, scope, receive, send)
+                return
+            except UnplayableError as error:
+                found, group = Miss(exchange.path, (), str(error)), None
+                app = error.emulated or app
+        request = result.request
+        await self._misses.handle(found, app, scope, receive, send, request=request, group=group)
+
+    async def _claim_own_answer(self, result: SearchResult, exchange: ServedExchange) -> bool:
+        """Claim the own answer of the call, which goes before a recording. Return whether it meets
+        one. A call that a recording answers does not count for the rate limit, so the endpoint asks
+        this only afterwards: a call that the limit refuses has used up its own answer."""
+        if result.request is None or not self.emulator.scenario.has_answers:
+            return False
+        replacement = await claim_own_answer(exchange, result.request, self.emulator)
+        exchange.replacement = replacement
+        return replacement is not NO_REPLACEMENT
