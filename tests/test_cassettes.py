@@ -185,6 +185,11 @@ def test_the_chunks_of_a_compressed_body_of_polly_are_joined(encoding: str, tmp_
     assert answer(recording).body == GZIPPED
 
 
+def test_a_text_of_polly_that_nests_too_deeply_is_a_text(tmp_path: Path) -> None:
+    entry = har_entry(POST_DATA, {"text": "[" * 100_000}, coding={"content-encoding": "gzip"})
+    assert answer(recording_of(tmp_path, har(entry, creator="Polly.JS"))).body == b"[" * 100_000
+
+
 def test_a_binary_body_of_an_old_polly_is_hexadecimal(tmp_path: Path) -> None:
     entry = har_entry(POST_DATA, {"text": FORM.hex(), "_isBinary": True})
     assert answer(recording_of(tmp_path, har(entry, creator="Polly.JS"))).body == FORM

@@ -81,6 +81,13 @@ def test_a_format_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     assert answer.image_indexes == (0,)
 
 
+@pytest.mark.parametrize("text", ["", "{", "[1]", "[" * 100_000, "\udcff"])
+def test_a_picture_with_a_text_that_is_no_recipe_carries_none(text: str) -> None:
+    file = b'<svg xmlns="x"><metadata id="openai-images-emulator">%b</metadata></svg>'
+    with pytest.raises(ValueError, match="this picture carries no recipe"):
+        read_recipe(file % text.encode("utf-8", "surrogateescape"))
+
+
 @pytest.mark.parametrize("output_format", OUTPUT_FORMATS)
 def test_a_file_is_known_by_its_first_bytes(client: OpenAI, output_format: str) -> None:
     model = model_that_writes(output_format)

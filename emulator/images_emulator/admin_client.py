@@ -215,7 +215,7 @@ def parse_json(text: bytes) -> Any:
     """The value of JSON *text*; None where *text* is no JSON."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from typing import Any, Final
 
 from images_emulator.cli.call_line import CallLine
 from images_emulator.cli.call_log import STDERR, STDOUT, LineLog
+from images_emulator.exchange.answer_json import json_value
 from images_emulator.recordings.recording import RecordedRequest, RecordedResponse
 from images_emulator.settings import LogSettings
 from images_emulator.web.forwarding.record_proxy import RecordingResult
@@ -118,10 +118,7 @@ def _fields(request: RecordedRequest) -> Mapping[str, Any]:
 
 def _object(body: bytes) -> Mapping[str, Any]:
     """The JSON object in *body*; empty for a long body, or for any other one."""
-    try:
-        value = json.loads(body) if len(body) <= MAX_PARSED_BYTES else {}
-    except (ValueError, RecursionError):
-        value = {}
+    value = json_value(body) if len(body) <= MAX_PARSED_BYTES else None
     return value if isinstance(value, dict) else {}
 
 

@@ -23,7 +23,7 @@ def read_recipe(picture: bytes) -> dict[str, Any]:
         raise ValueError("this is no picture")
     try:
         recipe = json.loads(output_format.read_recipe(picture) or b"")
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         recipe = None
     if not isinstance(recipe, dict) or "model" not in recipe:
         raise ValueError("this picture carries no recipe")

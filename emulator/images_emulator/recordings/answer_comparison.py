@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from images_emulator.contract.http_headers import HeaderPairs
+from images_emulator.exchange.answer_json import json_value
 from images_emulator.immutable import Immutable
 from images_emulator.recordings.document import (
     EVENT_STREAM,
@@ -416,10 +417,7 @@ def _decoded_body(response: RecordedResponse) -> bytes:
 
 def _json(body: bytes) -> Any:
     """The object or array in *body*; None where *body* is anything else."""
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
+    value = json_value(body)
     return value if isinstance(value, dict | list) else None
 
 

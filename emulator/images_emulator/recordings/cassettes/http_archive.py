@@ -277,7 +277,7 @@ def _chunks(body: str) -> list[str]:
         return []
     try:
         chunks = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     return chunks if all(isinstance(each, str) for each in chunks) else []
 
