@@ -18,7 +18,7 @@ import pytest
 from images_emulator import Emulator, Server, Settings, create_app
 from images_emulator.recordings.folder import RecordingFolder, read_recording
 from tests.conftest import KEY
-from tests.raw_upstream import raw_upstream
+from tests.raw_upstream import answering, raw_upstream
 from tests.replays import FOX, GENERATIONS, openai_client, recording_of
 from tests.waiting import until
 from tests.wire import answer_of, answer_to, exchange
@@ -88,6 +88,31 @@ def test_forwarded_call_is_in_the_journal_as_the_played_one(
         assert len(miss.pictures) == fields.get("n", 1)
         for name in ("outcome", "usage", "price_usd", "event_count", "answer_body", "request"):
             assert getattr(miss, name) == getattr(hit, name), name
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"b64_json": None, "url": "https://x.example/a.png"},
+        {"b64_json": "not base64", "url": "https://x.example/a.png"},
+        {"b64_json": 5},
+        5,
+    ],
+)
+def test_odd_answer_of_an_upstream_is_passed_on_and_played(item: Any, tmp_path: Path) -> None:
+    body = json.dumps({"created": 1, "data": [item]}).encode()
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    with (
+        raw_upstream(answering(head % len(body) + body)) as upstream,
+        recording_misses(tmp_path, upstream) as player,
+        httpx2.Client(base_url=player.url, headers=KEYED) as http,
+    ):
+        for _ in range(2):
+            assert http.post(GENERATIONS, json=FOX).content == body
+            until(lambda: any(tmp_path.glob("*.json")))
+            until(lambda: len(player.emulator.replay.recordings) == 1)  # type: ignore[union-attr]
+        miss, hit = player.requests
+        assert (miss.outcome, hit.outcome, hit.recording is None) == ("answered", "answered", False)
 
 
 def recording_misses(folder: Path, upstream: str, **settings: Any) -> Server:

@@ -172,9 +172,11 @@ def test_call_that_fails_while_its_fault_is_looked_for_is_complete_in_the_journa
     with Server(store=redis_server.url) as server:
         server.inject("server_error", match={"path": "/v1/models"})
         monkeypatch.setattr(FaultSearch, "_claim_early", failing)
-        monkeypatch.setattr(logging.getLogger("uvicorn.error"), "disabled", True)
-        assert generate(http, server).status_code == 500
-        assert server.requests[0].outcome != "waiting"
+        monkeypatch.setattr(logging.getLogger("images_emulator"), "disabled", True)
+        answered = generate(http, server)
+        (call,) = server.requests
+        assert (answered.status_code, call.status, call.outcome) == (500, 500, "refused")
+        assert answered.headers["x-request-id"] == call.id
 
 
 def test_a_download_that_fails_in_the_emulator_is_complete_in_the_journal(

@@ -61,8 +61,8 @@ def known_answer(
     body = b"".join(parts)
     answer = json_value(body)
     items = [*image_items(answer)]
-    files = {index: item["b64_json"] for index, item in items if "b64_json" in item}
-    urls = tuple(str(item["url"]) for _, item in items if "b64_json" not in item)
+    files = {index: item["b64_json"] for index, item in items if _is_file(item)}
+    urls = tuple(str(item["url"]) for _, item in items if not _is_file(item))
     data: list[bytes | None] = [_from_base64(each) for each in files.values()]
     if not files:
         data = [downloads.get(url) for url in urls]
@@ -87,7 +87,7 @@ def _stream(events: Sequence[bytes]) -> KnownAnswer:
     final, last = b"", None
     for number, event in enumerate(events):
         payload = _payload(event)
-        if not (is_image(payload) and "b64_json" in payload):
+        if not (is_image(payload) and _is_file(payload)):
             continue
         files[number] = SentFile.from_base64(payload["b64_json"].encode())
         if "partial_image_index" in payload:
@@ -105,6 +105,12 @@ def _stream(events: Sequence[bytes]) -> KnownAnswer:
         pictures=(own,) if data and all(partials) else (),
         parameters=_parameters(last),
     )
+
+
+def _is_file(image: Mapping[str, Any]) -> bool:
+    """Whether the answer has the file of *image*, and not its URL. Some servers name both, and one
+    of them is null."""
+    return isinstance(image.get("b64_json"), str)
 
 
 def _from_base64(encoded: str) -> bytes:

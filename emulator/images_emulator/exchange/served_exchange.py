@@ -59,14 +59,14 @@ class ServedExchange(Exchange):
       refused call `deployment`, `passed_api_management`
     - `faults/downloads.py`: `is_expired`
     - `web/replay/replay_middleware.py`: `replacement`; where no recording answers after all
-      `recording`, `has_recorded_headers`
+      `recording`, `omits_standard_headers`
     - `web/replay/recording_search.py`: `recording_miss`
-    - `web/replay/recording_player.py`: `recording`, `has_recorded_headers`, `breaks_off`,
+    - `web/replay/recording_player.py`: `recording`, `omits_standard_headers`, `breaks_off`,
       `body_may_change`; of a download `request`; of a picture that cannot be sent
       `recording_miss`
     - `web/replay/miss_handler.py`: `recording_miss`, more of `near_misses`
-    - `web/replay/miss_recorder.py`: `goes_to_upstream`, `has_recorded_headers`, `body_may_change`,
-      `request`
+    - `web/replay/miss_recorder.py`: `goes_to_upstream`, `omits_standard_headers`,
+      `body_may_change`, `request`
     - `web/azure_endpoints.py`: `deployment`, `passed_api_management`
     - `web/images_api.py`: `request`; of a prepared call `chunks`, `cached_details`
     - `web/own_answer_claim.py`: more of `near_misses`
@@ -114,7 +114,8 @@ class ServedExchange(Exchange):
     # --- faults
 
     body_may_change: bool = False
-    """Whether a fault or a recording may change the body that the endpoint wrote."""
+    """Whether the body may be another one than the emulator makes of the request: a fault may have
+    changed it, or it was recorded or forwarded."""
     has_directive: bool = False
     """Whether a directive was taken out of the prompt of `cached_call`. The body still has it."""
     fault_message_values: Mapping[str, Any] | None = None
@@ -124,8 +125,9 @@ class ServedExchange(Exchange):
 
     # --- recordings and own answers
 
-    has_recorded_headers: bool = False
-    """Whether the answer has the recording's headers, in place of the API's standard ones."""
+    omits_standard_headers: bool = False
+    """Whether the answer has the headers of a recording, or of the upstream, in place of the API's
+    standard ones."""
     breaks_off: bool = False
     """Whether the recorded answer ends before its body is whole."""
     goes_to_upstream: bool = False

@@ -87,7 +87,8 @@ class JournalObserver(Protocol):
     `Exchange` for what other threads may read of it."""
 
     def on_arrival(self, exchange: ServedExchange) -> None:
-        """The call has been entered in the journal. Its body may not be read yet."""
+        """The call has arrived, and the journal has it unless the store is away. Its body may not
+        be read yet."""
         ...
 
     def on_event(self, exchange: ServedExchange, index: int) -> None:
@@ -95,8 +96,8 @@ class JournalObserver(Protocol):
         ...
 
     def on_completion(self, exchange: ServedExchange) -> None:
-        """The call is over, and the journal has it whole. The last bytes of its answer, if it has
-        one, are sent after this."""
+        """The call is over, and the journal has it whole unless the store is away. The last bytes
+        of its answer, if it has one, are sent after this."""
         ...
 
     def on_clear(self) -> None:
@@ -117,10 +118,10 @@ class Journal:
     the store is as that process wrote it last. While a stream goes on and another process watches,
     a draft of the call, as far as it is, is written with each event: see `notify_events`.
 
-    Past *max_bytes* the journal drops the bodies and pictures of the oldest calls that hold
-    `MIN_DROPPED_BYTES` or more, and then the oldest calls. Past *max_entries* it drops the
-    oldest calls. A call that alone is past *max_bytes*, or past `MAX_COPIED_BYTES` on a shared
-    store, is completed without its body and pictures.
+    Past *max_bytes* the journal drops bodies and pictures of the calls that hold
+    `MIN_DROPPED_BYTES` or more, those that were completed first, and then the oldest calls. Past
+    *max_entries* it drops the oldest calls. A call that alone is past *max_bytes*, or past
+    `MAX_COPIED_BYTES` on a shared store, is completed without its body and pictures.
     """
 
     def __init__(self, store: Store, max_entries: int, max_bytes: int) -> None:

@@ -227,7 +227,7 @@ class Scenario:
     ) -> FaultFinding:
         """Search for the fault of a call with this *match_input*, and count it as met. See
         `Counters.claim` for *if_fresh*."""
-        met = await self._meet(match_input, if_fresh=if_fresh)
+        met = await self._claim_step(match_input, if_fresh=if_fresh)
         return FaultFinding(met.step.document.fault if met.step else None, met.near_misses)
 
     async def claim_fault_early(
@@ -253,13 +253,13 @@ class Scenario:
         """The answer that a validated call with this *match_input* meets; or None, and the near
         misses. With *admission*, only an admitted call meets one. Raises APIError where the call is
         not admitted, or the store is away."""
-        met = await self._meet(match_input, admission)
+        met = await self._claim_step(match_input, admission)
         if met.step is None:
             return None, met.near_misses
         assert met.step.answer, "a validated call matches no other"
         return ClaimedAnswer(met.step.answer, met.step.title, met.number), ()
 
-    async def _meet(
+    async def _claim_step(
         self,
         match_input: MatchInput,
         admission: Admission | None = None,

@@ -186,7 +186,7 @@ class AnswerRecorder:
         """Add the standard headers to the beginning of an answer. Record the beginning where it
         *leaves*."""
         exchange = self._exchange
-        if exchange.has_recorded_headers:
+        if exchange.omits_standard_headers:
             _adapt_recorded_headers(exchange, message)
         elif exchange.kind == "call":
             message["headers"] = [

@@ -53,8 +53,7 @@ class OpenAIEndpoints:
         """The endpoint of a path with these *methods*. It calls the handler of the call's method.
 
         On days on which no method is there, the endpoint raises HTTPException 404. On others, it
-        checks the key, then the method. It lets APIError, HTTPException and ClientDisconnect
-        pass, and turns any other exception of the handler into the API's error 500.
+        checks the key, then the method. Whatever the handler raises is answered by the `Router`.
         """
 
         async def endpoint(request: Request) -> Response:

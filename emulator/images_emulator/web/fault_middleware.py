@@ -37,7 +37,7 @@ class FaultMiddleware:
         try:
             fault = await self._search.claim(exchange, receive)
         except APIError as error:
-            _note_deployment(exchange)
+            exchange.passed_api_management = True
             await error_response(error, exchange, self.emulator.settings)(scope, receive, send)
             return
         if fault is None:
@@ -69,7 +69,10 @@ class FaultMiddleware:
         try:
             await fault(self.app, exchange, scope, receive, send)
         except APIError as error:
-            _note_deployment(exchange)
+            values = exchange.fault_message_values
+            # The deployment is sent in a header, so it must not be a name that a client made up.
+            exchange.deployment = values["deployment"] if values.get("model") in MODELS else None
+            exchange.passed_api_management = True
             await self._error_response(error, exchange, fault)(scope, receive, send)
 
     def _error_response(
@@ -83,12 +86,3 @@ class FaultMiddleware:
             failure = error_in_place_of(answer.status, code, message, answer.headers)
             return storage_error_response(failure, exchange.id, self.emulator.clock.now())
         return error_response(error, exchange, self.emulator.settings)
-
-
-def _note_deployment(exchange: ServedExchange) -> None:
-    """Note in *exchange* the deployment that refuses the call, and that API Management let it
-    pass."""
-    values = exchange.fault_message_values or {}
-    # The deployment is sent in a header, so it must not be a name that a client made up.
-    exchange.deployment = values["deployment"] if values.get("model") in MODELS else None
-    exchange.passed_api_management = True

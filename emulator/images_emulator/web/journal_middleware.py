@@ -4,6 +4,7 @@ and ends it. An `AnswerRecorder` records the answer."""
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import suppress
 from typing import Any
 
@@ -21,8 +22,11 @@ from images_emulator.state.hosting import DOWNLOAD_PREFIX
 from images_emulator.state.random_ids import random_digits, random_uuid
 from images_emulator.web.answer_recorder import AnswerRecorder, StandardHeaders
 from images_emulator.web.fault_search import FaultSearch
+from images_emulator.web.json_responses import error_response, server_error
 from images_emulator.web.memory_release import release_memory
 from images_emulator.web.page_files import is_browser_navigation
+
+logger = logging.getLogger("images_emulator")
 
 
 class JournalMiddleware:
@@ -63,7 +67,16 @@ class JournalMiddleware:
         try:
             await self._enter(exchange, own_advanced_seconds)
             is_in_process = exchange.connection is None
-            await self.app(scope, receive, recorder.send)
+            try:
+                await self.app(scope, receive, recorder.send)
+            except Exception:
+                # The router answers for what endpoints raise; this is for the middleware around it.
+                if exchange.status is not None:
+                    raise
+                logger.exception("%s %s failed", exchange.method, exchange.path)
+                error = server_error(exchange)
+                response = error_response(error, exchange, self.emulator.settings)
+                await response(scope, receive, recorder.send)
             if exchange.answer.is_hung_up and is_in_process:
                 raise ConnectionResetError("the connection was closed in place of an answer")
         finally:

@@ -27,7 +27,8 @@ from images_emulator.state.store import Codec, Packed, Records
 from images_emulator.threads import DaemonThreadPool
 
 MIN_IDLE_SECONDS: Final = 60
-"""Seconds since its last call after which a namespace may make room for another one."""
+"""Seconds since its last call after which a namespace may make room for another one. With a shared
+store it may do so at once, because its state stays there."""
 
 STOP_SECONDS: Final = 2
 """Seconds that the stop of a server waits for namespaces that are being opened."""

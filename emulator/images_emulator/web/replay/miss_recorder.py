@@ -125,7 +125,8 @@ class MissRecorder:
         No call waits for the recording of a call that a recording matches, but which cannot be
         played: its *group* is None."""
         exchange = exchange_of(scope)
-        exchange.goes_to_upstream = exchange.has_recorded_headers = exchange.body_may_change = True
+        exchange.goes_to_upstream = exchange.omits_standard_headers = True
+        exchange.body_may_change = True
         # The journal finds images in answers to it: see `record_start`.
         exchange.request = request
         messages = _body_messages(exchange.chunks or ())
@@ -153,8 +154,10 @@ class MissRecorder:
 
         async def note_answer(recording: Recording) -> None:
             if request and recording.response and recording.response.status == HTTPStatus.OK:
-                with suppress(OSError, ValueError):  # a body that the disk has no place for
+                try:
                     exchange.note_images(request, await self._known_answer(recording))
+                except Exception:  # whatever is wrong with it, the client gets its answer
+                    logger.exception("%s is not in the journal", exchange.path)
 
         try:
             await self._proxy.forward(scope, receive_again, send_and_note, end, note_answer)

@@ -70,15 +70,15 @@ class RecordingPlayer:
     async def play(
         self,
         match: RecordingMatch,
-        request: ImageRequest | None,
+        image_request: ImageRequest | None,
         scope: Scope,
         receive: Receive,
         send: Send,
     ) -> None:
-        """Answer a call, which makes *request*, with the next of the recordings that it matches.
-        Raises UnplayableError for one that cannot be made of its files, or leaves values open that
-        the emulator's answer lacks. Raises APIError where the store is away: then nothing of the
-        answer has left."""
+        """Answer a call, which makes *image_request*, with the next of the recordings that it
+        matches. Raises UnplayableError for one that cannot be made of its files, or leaves values
+        open that the emulator's answer lacks. Raises APIError where the store is away: then nothing
+        of the answer has left."""
         exchange = exchange_of(scope)
         position = await self.replay.claim_next(match.positions)
         try:
@@ -88,11 +88,11 @@ class RecordingPlayer:
         if isinstance(playable, Recording):
             await self._play_described(playable, scope, receive, send)
             return
-        exchange.recording, exchange.has_recorded_headers = playable.name, True
-        exchange.breaks_off = playable.end != "complete"
-        self._note_answer(playable, request, exchange)
         if exchange.method == "POST" and exchange.path.endswith(CREATE_FILE.route):
             await self._keep_file(playable, exchange, receive)
+        exchange.recording, exchange.omits_standard_headers = playable.name, True
+        exchange.breaks_off = playable.end != "complete"
+        self._note_answer(playable, image_request, exchange)
         await self._send(playable, exchange, receive, send)
 
     async def play_download(
@@ -120,7 +120,7 @@ class RecordingPlayer:
             await self.app(scope, receive, send)
             return
         exchange.recording = self.replay.index.names[recorded_picture.position]
-        exchange.has_recorded_headers = True
+        exchange.omits_standard_headers = True
         exchange.request = self._hosted_requests.get(exchange.path)
         await send(start)
         await send({"type": "http.response.body", "body": data})
@@ -210,15 +210,15 @@ class RecordingPlayer:
         return playable
 
     def _note_answer(
-        self, playable: PlayableAnswer, request: ImageRequest | None, exchange: ServedExchange
+        self, playable: PlayableAnswer, image_request: ImageRequest | None, exchange: ServedExchange
     ) -> None:
         """Note in *exchange* what the journal shows of the answer: its pictures, and unless a fault
         changes it, the recorded answer."""
         answer = playable.known_answer
-        if request and playable.status == HTTPStatus.OK:
-            request = exchange.note_images(request, answer)
+        if image_request and playable.status == HTTPStatus.OK:
+            image_request = exchange.note_images(image_request, answer)
             for url, picture in zip(answer.urls, answer.pictures, strict=False):
-                picture_request = replace(request, own_pictures=(picture,))
+                picture_request = replace(image_request, own_pictures=(picture,))
                 path = unquote(urlsplit(url.decode().removeprefix(playable.base_url)).path)
                 weight = HOSTED_OVERHEAD_BYTES + picture.weight
                 self._hosted_requests.put(path, picture_request, weight)

@@ -62,7 +62,7 @@ class ReplayMiddleware:
                 await self._answer(exchange, scope, receive, send)
         except APIError as error:
             # No recording answers the call then.
-            exchange.recording, exchange.has_recorded_headers = None, False
+            exchange.recording, exchange.omits_standard_headers = None, False
             await replace_with_error_response(error, exchange, self.emulator.settings)(
                 scope, receive, send
             )
