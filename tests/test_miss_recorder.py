@@ -115,6 +115,20 @@ def test_odd_answer_of_an_upstream_is_passed_on_and_played(item: Any, tmp_path: 
         assert (miss.outcome, hit.outcome, hit.recording is None) == ("answered", "answered", False)
 
 
+def test_journal_has_no_drawing_in_place_of_a_picture_that_it_lacks(tmp_path: Path) -> None:
+    body = json.dumps({"created": 1, "data": [{"url": "http://x.example/a.png"}]}).encode()
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
+    with (
+        raw_upstream(answering(head + body)) as upstream,
+        recording_misses(tmp_path, upstream) as player,
+        httpx2.Client(base_url=player.url, headers=KEYED) as http,
+    ):
+        assert http.post(GENERATIONS, json=FOX).content == body
+        (call,) = player.requests
+        assert (call.request, [*call.image_indexes]) == (None, [0])
+        assert http.get(f"/_emulator/images/{call.id}/0").status_code == 404
+
+
 def recording_misses(folder: Path, upstream: str, **settings: Any) -> Server:
     """A server that forwards calls without a recording to *upstream*, and adds its answers to
     *folder*."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ import openai
 import pytest
 
 from images_emulator import Emulator, Server, Settings
+from images_emulator.contract.request import ImageRequest
 from images_emulator.recordings.folder import RecordingFolder, read_recording
 from images_emulator.recordings.recording import RecordedDownload, Recording
 from images_emulator.recordings.recording_source import MemoryRecordings
@@ -35,9 +37,11 @@ from tests.replays import (
     recording_of,
     sent_by,
 )
-from tests.wire import answer_to
+from tests.wire import answer_to, exchange
 
 play = pytest.fixture(playing)
+
+DEPLOYMENT = "/openai/deployments/gpt-image-2/images/generations"
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -120,6 +124,59 @@ def test_recording_answers_a_call_whose_step_lets_it_meet_no_answer(
     assert [asked(player, each) for each in (FOX, ship)] == ["own", "own"]
     assert [call.recording for call in player.requests] == [*["0001"] * 4, None, None, None]
     assert player.requests[4].recording_miss
+
+
+@pytest.mark.parametrize("validation", ["strict", "lenient"])
+def test_journal_shows_the_recorded_answer_to_a_call_that_the_rules_of_its_day_refuse(
+    server: Server, play: Play, validation: str
+) -> None:
+    mini = {**FOX, "model": "gpt-image-1-mini"}
+    recording = recorded(server, target=GENERATIONS, body=mini)
+    player = play(recording, validation=validation)
+    sent_by(player, recording, x_emulator_as_of="2023-12-01")
+    (call,), (original,) = player.requests, server.requests
+    assert (call.model, call.price_usd) == ("gpt-image-1-mini", original.price_usd)
+    assert call.pictures == original.pictures
+
+
+def test_journal_lists_a_recorded_answer_to_a_model_that_nobody_knows(play: Play) -> None:
+    item = {"b64_json": base64.b64encode(png()).decode()}
+    player = play(recording_of({"model": "unknown", "prompt": "x"}, json.dumps({"data": [item]})))
+    asked(player, {"model": "unknown", "prompt": "x"})
+    (call,) = player.requests
+    assert (list(call.image_indexes), list(call.pictures)) == ([0], [])
+    assert httpx2.get(f"{player.url}/_emulator/requests").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", GENERATIONS),
+        ("PUT", GENERATIONS),
+        ("POST", f"{DEPLOYMENT}?api-version=2020-01-01"),
+        ("POST", DEPLOYMENT),
+        ("GET", f"{DEPLOYMENT}?api-version=2025-04-01-preview"),
+    ],
+)
+def test_call_that_no_endpoint_serves_uses_up_no_own_answer(
+    play: Play, method: str, path: str
+) -> None:
+    player = play(recording_of(FOX, "recorded"))
+    player.answer(raw={"body": "own"}, times=1)
+    exchange(player.url, method, path, FOX)
+    assert player.requests[0].own_answer is None
+    assert asked(player, FOX) == "own"
+
+
+def test_failed_function_of_an_own_answer_is_named_in_the_journal(play: Play) -> None:
+    def fail(request: ImageRequest, index: int) -> Any:
+        raise ValueError("no paint")
+
+    player = play(recording_of(FOX, "recorded"))
+    player.answer(fail)
+    refused = answer_to(player.url, "POST", GENERATIONS, FOX)
+    (call,) = player.requests
+    assert (call.own_answer, "no paint" in refused.body.decode()) == ("function fail", True)
 
 
 def test_call_that_the_rules_of_its_day_refuse_meets_no_own_answer(play: Play) -> None:

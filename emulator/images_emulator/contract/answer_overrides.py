@@ -13,6 +13,7 @@ from images_emulator.contract.http_headers import (
     check_header,
 )
 from images_emulator.contract.own_picture import OwnPicture
+from images_emulator.contract.refusal import APIError
 from images_emulator.immutable import Immutable
 
 MAX_CREATED: Final = 253_402_300_799
@@ -88,6 +89,8 @@ class AnswerReplacement(Immutable, eq=False):
     *pictures* in place of the drawings (None: the emulator draws) and the *overrides*.
 
     - *label*: its name in the journal.
+    - *error*: in place of all that, the error that the call gets, because making its pictures
+      failed.
     - *is_for_one_call*: whether no other call is given the same object. The others are given again
       and again, so that caches know them by identity.
     """
@@ -96,6 +99,7 @@ class AnswerReplacement(Immutable, eq=False):
     pictures: tuple[OwnPicture, ...] | None = None
     overrides: AnswerOverrides = NO_OVERRIDES
     raw: RawAnswer | None = None
+    error: APIError | None = None
     is_for_one_call: bool = False
 
 

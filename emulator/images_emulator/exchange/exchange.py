@@ -343,7 +343,10 @@ class Exchange:
             return None
         if request := self.request:
             return ImageParameters.from_request(request)
-        return ImageParameters.from_details(self.details.parameters)
+        # A recorded answer may be to a call that no rule knows.
+        with suppress(KeyError, ValueError, AttributeError):
+            return ImageParameters.from_details(self.details.parameters)
+        return None
 
     @property
     def usage(self) -> Usage | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from images_emulator.contract.own_picture import OwnPicture
 from images_emulator.contract.request import ImageRequest
@@ -14,6 +15,8 @@ from images_emulator.contract.usage import Usage
 from images_emulator.contract.wire import ECHOED_PARAMETERS
 from images_emulator.exchange.answer_json import image_items, is_image, json_value, usage_in
 from images_emulator.exchange.sent_file import SentFile, without_base64
+
+_SIZE: Final = re.compile(r"([0-9]{1,6})x([0-9]{1,6})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +136,11 @@ def _parameters(answer: Any) -> Mapping[str, str]:
     if not isinstance(answer, Mapping):
         return {}
     values = {name: answer.get(name) for name in ECHOED_PARAMETERS}
-    return {name: value for name, value in values.items() if isinstance(value, str)}
+    return {
+        name: value for name, value in values.items() if isinstance(value, str) and value.isascii()
+    }
 
 
 def _pixels(size: str) -> Pixels | None:
-    width, x, height = size.partition("x")
-    return (int(width), int(height)) if x and width.isdecimal() and height.isdecimal() else None
+    match = _SIZE.fullmatch(size)
+    return (int(match[1]), int(match[2])) if match else None

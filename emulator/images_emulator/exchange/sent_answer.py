@@ -117,15 +117,19 @@ class SentAnswer:
         body_may_change: bool,
         keeps_answer_text: bool = False,
         known_answer: KnownAnswer | None = None,
+        is_forwarded_stream: bool = False,
     ) -> None:
         """Note *status* and *headers*. With *body_may_change* a fault may rewrite or cut the body,
         so the body is read to find its images, unless there is a *known_answer*. With
-        *keeps_answer_text* the beginning of the body is kept."""
+        *keeps_answer_text* the beginning of the body is kept. *is_forwarded_stream* tells of a
+        stream that comes from an upstream, whose *request* is not known here."""
         self.status = status
         self.headers = headers
         request = request if status == 200 else None
         self.is_stream = (
-            known_answer.is_stream if known_answer else bool(request and request.stream)
+            known_answer.is_stream
+            if known_answer
+            else is_forwarded_stream or bool(request and request.stream)
         )
         self.body_may_change = known_answer is not None or (body_may_change and request is not None)
         self.needs_parts = (
@@ -134,6 +138,11 @@ class SentAnswer:
         if self.is_stream:
             self.kept_events = []
         self._part_reader = _part_reader_of(self, request, known_answer)
+
+    def note_known(self, answer: KnownAnswer) -> None:
+        """Note what is known of the whole body before its last part is noted."""
+        self.image_indexes, self.usage = answer.image_indexes, answer.usage
+        self.body, self.body_may_change = b"".join(answer.texts)[:MAX_BODY_BYTES], True
 
     def add(self, part: bytes, ms: float) -> None:
         """Note a part of the body that is about to leave, *ms* milliseconds after the call's
@@ -194,7 +203,8 @@ class _BodyReader(_PartReader):
             self.add_to_body(part)
 
     def end(self) -> None:
-        self.sent.image_indexes = tuple(range(self._image_count))
+        if self._image_count:
+            self.sent.image_indexes = tuple(range(self._image_count))
 
 
 class _ChangedBodyReader(_PartReader):

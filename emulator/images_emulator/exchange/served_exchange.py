@@ -49,7 +49,7 @@ class ServedExchange(Exchange):
 
     - `web/journal_middleware.py`: `complete_in_journal`, `number`, `time`, `pending_write`,
       `advanced_seconds_at_arrival`; of a download `request`, `hosted_index`; when the call is over
-      `connection`
+      `connection`, `clock`
     - `web/instruments/tracing.py`: `span_trace_id`
     - `web/request_body.py`: `cached_call`, `parse_error`
     - `web/authentication.py`: `accepted_key`
@@ -65,8 +65,7 @@ class ServedExchange(Exchange):
       `body_may_change`; of a download `request`; of a picture that cannot be sent
       `recording_miss`
     - `web/replay/miss_handler.py`: `recording_miss`, more of `near_misses`
-    - `web/replay/miss_recorder.py`: `goes_to_upstream`, `omits_standard_headers`,
-      `body_may_change`, `request`
+    - `web/replay/miss_recorder.py`: `goes_to_upstream`, `omits_standard_headers`, `request`
     - `web/azure_endpoints.py`: `deployment`, `passed_api_management`
     - `web/images_api.py`: `request`; of a prepared call `chunks`, `cached_details`
     - `web/own_answer_claim.py`: more of `near_misses`
@@ -205,13 +204,23 @@ class ServedExchange(Exchange):
         self.answer.image_urls, self.answer.files = answer.urls, files
         return request
 
+    def note_forwarded(self, request: ImageRequest | None, answer: KnownAnswer) -> None:
+        """Note the *answer* of the upstream to a call that makes *request*, before its last part is
+        sent. Where the answer lacks the files, there is no request: the emulator has no pictures in
+        their place."""
+        self.answer.sent.note_known(answer)
+        if request and answer.pictures:
+            self.note_images(request, answer)
+
     def record_start(self, status: int, headers: RawHeaders = ()) -> None:
         """Note how the answer begins, before the client can see it."""
         is_call, answer = self.kind == "call", self.answer
         request = self.request if is_call and not answer.is_raw else None
-        # The text of an answer is kept, except of answers that an image operation makes.
-        is_kept_text = self.image_operation is None and _has_text(headers)
+        # The text of an answer is kept, but not of a file, nor of what an image operation makes.
+        media_type = _media_type(headers)
+        is_kept_text = self.image_operation is None and not media_type.startswith(_FILE_TYPES)
         keeps_answer_text = is_call and (answer.is_raw or is_kept_text)
+        is_forwarded_stream = self.goes_to_upstream and media_type.startswith(b"text/event-stream")
         answer.sent.start(
             status,
             request,
@@ -219,6 +228,7 @@ class ServedExchange(Exchange):
             body_may_change=self.body_may_change,
             keeps_answer_text=keeps_answer_text,
             known_answer=answer.known_answer,
+            is_forwarded_stream=is_forwarded_stream,
         )
 
     def hold_back_until(self, write: Coroutine[Any, Any, None]) -> None:
@@ -251,10 +261,14 @@ class ServedExchange(Exchange):
         self.duration_ms = duration_ms
 
 
-def _has_text(headers: RawHeaders) -> bool:
-    """Whether an answer with these *headers* has a text, and not the bytes of a file."""
-    media_type = next((value for name, value in headers if name.lower() == b"content-type"), b"")
-    return media_type.startswith((b"application/json", b"text/"))
+_FILE_TYPES: Final = (b"application/octet-stream", b"image/", b"audio/", b"video/")
+"""The beginnings of the media types of files, whose bytes are no text."""
+
+
+def _media_type(headers: RawHeaders) -> bytes:
+    """The `content-type` in *headers*, in lower case; empty where there is none."""
+    values = (value for name, value in headers if name.lower() == b"content-type")
+    return next(values, b"").lower()
 
 
 def exchange_of(scope: MutableMapping[str, Any]) -> ServedExchange:

@@ -42,6 +42,16 @@ def message_values_of_call(exchange: ServedExchange, emulator: Emulator) -> Mapp
     return exchange.message_values(deployment, emulator.deployments.get(deployment, deployment))
 
 
+def serves_operation(exchange: ServedExchange, policy: Policy) -> bool:
+    """Whether the endpoint of the path lets the call reach the handler of its image operation, if
+    its key is accepted: by its method, its day, and below a deployment its `api-version`."""
+    operation = exchange.image_operation
+    if not (operation and exchange.method == operation.method and policy.as_of in operation.period):
+        return False
+    needs_version = azure.deployment_in(exchange.path)
+    return not needs_version or azure.version_has(operation, exchange.head.api_version)
+
+
 class AzureEndpoints(OpenAIEndpoints):
     """Makes the endpoints of Azure's paths, which check the operation first and then the key."""
 

@@ -93,6 +93,8 @@ class ImagesAPI:
                 error.is_of_operation = True
                 raise
             replacement = await self._admit(exchange, prepared.request)
+            if replacement.error:
+                raise replacement.error
             prepared = prepared.with_replacement(replacement)
             exchange.request = prepared.request
             if replacement.raw:
@@ -107,7 +109,7 @@ class ImagesAPI:
     ) -> AnswerReplacement:
         """Take the images from the rate limit, and claim the own answer of the call, unless
         `ReplayMiddleware` did so. Return what the call is sent for it. Raises APIError where the
-        rate limit refuses the call, or its own answer fails.
+        rate limit refuses the call.
 
         One step of the store does both here: a call that the rate limit refuses uses up no own
         answer, unless `ReplayMiddleware` has claimed it.

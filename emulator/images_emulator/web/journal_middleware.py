@@ -87,7 +87,7 @@ class JournalMiddleware:
             finally:
                 # The server may keep the scope for a while. It must not keep body and pictures.
                 del scope["state"][EXCHANGE]
-                exchange.connection = None
+                exchange.connection = exchange.clock = None
                 if recorder.large_parts:
                     self._release(recorder.large_parts)
 

@@ -30,7 +30,7 @@ async def claim_own_answer(
 ) -> AnswerReplacement:
     """Claim the own answer that the call meets, whose validated request is *request*. Return what
     the call is sent for it, or `NO_REPLACEMENT` where it meets none. Raises APIError where the call
-    has an *admission* that the rate limit refuses, and where the function of an answer fails."""
+    has an *admission* that the rate limit refuses."""
     match_input = await input_of_request(exchange, request, emulator)
     met, near_misses = await emulator.scenario.claim_answer(match_input, admission)
     if met is None:
@@ -47,7 +47,8 @@ async def claim_own_answer(
             logger.exception("the function of the answer '%s' failed", met.title)
             sentence = _sentence(error)
             reason = f"{type(error).__name__}: {sentence}" if sentence else type(error).__name__
-            raise emulator_errors.failed_answer(name=met.title, reason=reason) from None
+            failure = emulator_errors.failed_answer(name=met.title, reason=reason)
+            return AnswerReplacement(replacement.label, error=failure, is_for_one_call=True)
         return answer.with_pictures(pictures)
     return replacement
 

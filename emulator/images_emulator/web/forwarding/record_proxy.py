@@ -32,6 +32,9 @@ from images_emulator.web.server_names import ServerNames
 DOWNLOADS_GRACE_SECONDS: Final = 5.0
 """Seconds that downloads of pictures get to finish when the server stops."""
 
+MAX_NOTED_BYTES: Final = 64 * 2**20
+"""The longest answer that is read again before its last part is sent."""
+
 SaveRecording = Callable[[Recording], Path | None]
 """Saves a recording that has no credentials. Returns its file, or None where it is not to be saved.
 It may raise OSError, and is called in one thread."""
@@ -104,13 +107,14 @@ class RecordProxy:
         on_answer: Callable[[Recording], Awaitable[None]] | None = None,
     ) -> None:
         """Forward a call, whatever page it is of. *on_answer* is awaited with the recording, which
-        has credentials, before the last message of a whole answer. *on_end* is called on the event
-        loop when the recording is saved, or is not to be saved, or could not be: maybe long after
-        the answer."""
+        has credentials, before the last message of a whole answer of at most `MAX_NOTED_BYTES`.
+        *on_end* is called on the event loop when the recording is saved, or is not to be saved, or
+        could not be: maybe long after the answer."""
         call = self._upstream.call(scope)
 
         async def send_after_answer(message: Message) -> None:
-            if on_answer and message["type"] == "http.response.body" and call.is_answered:
+            is_last = message["type"] == "http.response.body" and call.is_answered
+            if on_answer and is_last and call.answer_bytes <= MAX_NOTED_BYTES:
                 await on_answer(call.recording())
             await send(message)
 

@@ -212,6 +212,8 @@ class ForwardedCall:
             headers = [pair for pair in headers if pair[0] != b"content-length"]
         self.status = status
         length = next((int(value) for name, value in headers if name == b"content-length"), None)
+        if "transfer-encoding" in response.headers:
+            length = None  # it does not count then, and may be wrong
         try:
             await send({"type": "http.response.start", "status": status, "headers": headers})
             async for chunk in response.aiter_raw():
@@ -293,6 +295,11 @@ class ForwardedCall:
     def is_recordable(self) -> bool:
         """Whether the request arrived whole. Otherwise there is nothing to record."""
         return self._is_whole
+
+    @property
+    def answer_bytes(self) -> int:
+        """The length of the answer's body, as far as it has arrived."""
+        return len(self._answer)
 
     @property
     def is_answered(self) -> bool:

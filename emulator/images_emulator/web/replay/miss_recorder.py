@@ -126,9 +126,7 @@ class MissRecorder:
         played: its *group* is None."""
         exchange = exchange_of(scope)
         exchange.goes_to_upstream = exchange.omits_standard_headers = True
-        exchange.body_may_change = True
-        # The journal finds images in answers to it: see `record_start`.
-        exchange.request = request
+        exchange.request = None  # a recording that could not be played may have one
         messages = _body_messages(exchange.chunks or ())
 
         async def receive_again() -> Message:
@@ -153,9 +151,11 @@ class MissRecorder:
             await send(message)
 
         async def note_answer(recording: Recording) -> None:
-            if request and recording.response and recording.response.status == HTTPStatus.OK:
+            is_answer = recording.response and recording.response.status == HTTPStatus.OK
+            # Where a fault may change the body, nobody knows what the client gets of it.
+            if exchange.image_operation and is_answer and not exchange.body_may_change:
                 try:
-                    exchange.note_images(request, await self._known_answer(recording))
+                    exchange.note_forwarded(request, await self._known_answer(recording))
                 except Exception:  # whatever is wrong with it, the client gets its answer
                     logger.exception("%s is not in the journal", exchange.path)
 

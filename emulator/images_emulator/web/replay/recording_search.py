@@ -54,12 +54,14 @@ _STRICT: Final = (ReplayMatch.EXACT, ReplayMatch.REQUEST)
 
 
 class SearchResult(NamedTuple):
-    """The match or the miss of a call, and the request of the call. *request* is None where the
-    call makes no images, or has a mistake that its policy does not forgive. *group* is that of
-    `group_of`; None where the recordings cannot be read."""
+    """The match or the miss of a call, and its request by the rules of all days. *request* is None
+    where the call makes no images, or has a mistake that its policy does not forgive.
+    *request_of_day* is that by the policy of the call; None where this refuses it. *group* is that
+    of `group_of`; None where the recordings cannot be read."""
 
     match_or_miss: RecordingMatch | Miss
     request: ImageRequest | None
+    request_of_day: ImageRequest | None = None
     group: Hashable = None
 
 
@@ -82,9 +84,8 @@ class RecordingSearch:
     ) -> SearchResult | None:
         """The match or the miss of a call. None for a call that the application is to refuse: it
         has no accepted key, invalid `x-emulator-…` headers, a body that is too long, or a client
-        that has left. Raises APIError
-        where the recordings cannot be read and misses would be forwarded: the call may be recorded
-        already, and the upstream may ask money for it."""
+        that has left. Raises APIError where the recordings cannot be read and misses would be
+        forwarded: the call may be recorded already, and the upstream may ask money for it."""
         settings = self.emulator.settings
         if not authenticate(exchange, settings):
             return None
@@ -147,12 +148,16 @@ class RecordingSearch:
             if isinstance(outcome, Miss) or outcome.level not in _STRICT:
                 outcome = self._find_redacted(exchange, scope, chunks, as_of) or outcome
             # After an exact match, the call is resolved only here.
-            request = resolve()
+            request = request_of_day = resolve()
             if policy.as_of or (request is None and policy.is_lenient):
-                request = self._resolver(exchange).request_by(policy, call, parsed_call)
+                request_of_day = self._resolver(exchange).request_by(policy, call, parsed_call)
+            request = request or request_of_day
             if request:
                 request = replace(request, as_of=policy.as_of, day=policy.day)
-            return SearchResult(outcome, request, group_of(call, self.replay.level))
+            if request_of_day and not policy.as_of:
+                request_of_day = request
+            group = group_of(call, self.replay.level)
+            return SearchResult(outcome, request, request_of_day, group)
 
         if operation and operation.reads_uploads:
             return await self.emulator.renderer.run_in_decoder(search)

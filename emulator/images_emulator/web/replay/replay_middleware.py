@@ -12,6 +12,7 @@ from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
 from images_emulator.recordings.recording_index import Miss
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.replay import Replay
+from images_emulator.web.azure_endpoints import serves_operation
 from images_emulator.web.json_responses import replace_with_error_response
 from images_emulator.web.own_answer_claim import claim_own_answer
 from images_emulator.web.replay.miss_handler import MissHandler
@@ -110,8 +111,11 @@ class ReplayMiddleware:
         """Claim the own answer of the call, which goes before a recording. Return whether it meets
         one. A call that a recording answers does not count for the rate limit, so the endpoint asks
         this only afterwards: a call that the limit refuses has used up its own answer."""
-        if result.request is None or not self.emulator.scenario.has_answers:
+        request, policy = result.request_of_day, exchange.policy
+        if not (request and policy and self.emulator.scenario.has_answers):
             return False
-        replacement = await claim_own_answer(exchange, result.request, self.emulator)
+        if not serves_operation(exchange, policy):
+            return False
+        replacement = await claim_own_answer(exchange, request, self.emulator)
         exchange.replacement = replacement
         return replacement is not NO_REPLACEMENT
