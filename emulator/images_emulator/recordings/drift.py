@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 COSTS_MONEY: Final = "it costs money"
 """The reason for skipping a recorded success."""
 
-OWN_HEADER_START: Final = "x-emulator-"
+EMULATOR_HEADER_START: Final = "x-emulator-"
 """The beginning of the headers that only an emulator knows."""
 
 OWN_SENTENCE_START: Final = b"This emulator "
@@ -189,7 +189,7 @@ def _only_of_an_emulator(recording: Recording) -> str:
     if recording.broken:
         return "only an emulator can be broken"
     for name, _ in recording.request.headers:
-        if name.lower().startswith(OWN_HEADER_START):
+        if name.lower().startswith(EMULATOR_HEADER_START):
             return f"only an emulator has the header {name}"
     if recording.response and OWN_SENTENCE_START in recording.response.body:
         return "it is a sentence of the emulator's own"

@@ -108,14 +108,14 @@ class Clock:
         self._setting = store.register("clock", ClockSetting(), CODEC)
         self._waits: set[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = set()
         """The futures of waits, which an advance wakes, each with its event loop."""
-        self.own_advanced_seconds: float = 0
+        self.local_advance: float = 0
         """The seconds that this object was told to advance. They are counted here before
         `advanced_seconds` has them."""
         self._next_check = 0.0
         """The time of the next check for an advance by another process, by `perf_counter`. The
         first wait that wakes after it makes the check for all waits."""
         self._lock = Lock()
-        """Held while `_waits` is changed or read, and while `own_advanced_seconds` is changed."""
+        """Held while `_waits` is changed or read, and while `local_advance` is changed."""
 
     @property
     def frozen(self) -> bool:
@@ -138,11 +138,11 @@ class Clock:
         """The seconds that the clock was ever advanced by. It never shrinks."""
         return self._setting.value.advanced_seconds
 
-    def advanced_before(self, own_advanced_seconds: float) -> float:
+    def advanced_before(self, local_advance: float) -> float:
         """The `advanced_seconds` without the advances by this object since it had these
-        *own_advanced_seconds*."""
+        *local_advance*."""
         # The difference is negative where the store has refused an advance that had begun before.
-        return self.advanced_seconds - max(0.0, self.own_advanced_seconds - own_advanced_seconds)
+        return self.advanced_seconds - max(0.0, self.local_advance - local_advance)
 
     async def wait_until(self, moment: float) -> None:
         """Wait until `perf_counter() + advanced_seconds` is *moment*: the machine's time passes,
@@ -180,12 +180,12 @@ class Clock:
         except OverflowError:
             raise ValueError(OUT_OF_YEARS) from None
         with self._lock:
-            self.own_advanced_seconds += max(step.total_seconds(), 0)
+            self.local_advance += max(step.total_seconds(), 0)
         try:
             self._store.run(self._setting.update(lambda setting: setting.advanced(step)))
         except BaseException:
             with self._lock:
-                self.own_advanced_seconds -= max(step.total_seconds(), 0)
+                self.local_advance -= max(step.total_seconds(), 0)
             raise
         with self._lock:
             waits = [*self._waits]

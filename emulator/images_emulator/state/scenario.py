@@ -118,6 +118,15 @@ class ClaimedAnswer(NamedTuple):
     number: int
 
 
+class AnswerFinding(NamedTuple):
+    """What a search of the scenario for the own answer of a call has found."""
+
+    claimed: ClaimedAnswer | None
+    """The answer that the call meets; None where it meets none."""
+    near_misses: Sequence[NearMiss]
+    """Why the call met none of the first steps; empty where it meets an answer."""
+
+
 class UnmetStep(Immutable):
     """A fault or an answer that still waits for a call: it has been *met* by fewer calls than its
     *times*, or by none. Its text is one line."""
@@ -249,15 +258,15 @@ class Scenario:
 
     async def claim_answer(
         self, match_input: MatchInput, admission: Admission | None = None
-    ) -> tuple[ClaimedAnswer | None, Sequence[NearMiss]]:
-        """The answer that a validated call with this *match_input* meets; or None, and the near
-        misses. With *admission*, only an admitted call meets one. Raises APIError where the call is
+    ) -> AnswerFinding:
+        """Search for the own answer of a validated call with this *match_input*, and count it as
+        met. With *admission*, only an admitted call meets one. Raises APIError where the call is
         not admitted, or the store is away."""
         met = await self._claim_step(match_input, admission)
         if met.step is None:
-            return None, met.near_misses
+            return AnswerFinding(None, met.near_misses)
         assert met.step.answer, "a validated call matches no other"
-        return ClaimedAnswer(met.step.answer, met.step.title, met.number), ()
+        return AnswerFinding(ClaimedAnswer(met.step.answer, met.step.title, met.number), ())
 
     async def _claim_step(
         self,

@@ -87,12 +87,12 @@ _GLOBS: Final = frozenset({"path", "model", "size", "prompt_name"})
 _ALWAYS_TEXTS: Final = frozenset({"path", "model", "api_key", "prompt_name"})
 """The keys of `match` whose value every call has, be it empty."""
 
-_INDEXES: Final[Mapping[str, int]] = {
+_INDEX_BY_KEY: Final[Mapping[str, int]] = {
     **{name: index for index, name in enumerate(MatchInput._fields)},
     "prompt": MatchInput._fields.index("folded_prompt"),
     "prompt_regex": MatchInput._fields.index("prompt"),
 }
-"""The index in a `MatchInput` of the value for a key of `match`."""
+"""For a key of `match`, the index of the value in a `MatchInput` that it is compared with."""
 
 
 def _test(name: str, wanted: Any) -> Callable[[Any], bool]:
@@ -164,7 +164,9 @@ class ScenarioStep:
         """The paths in its `match`."""
         if "prompt_regex" in wanted:  # last, because it takes the longest
             wanted["prompt_regex"] = wanted.pop("prompt_regex")
-        self._tests = [(name, _INDEXES[name], _test(name, value)) for name, value in wanted.items()]
+        self._tests = [
+            (name, _INDEX_BY_KEY[name], _test(name, value)) for name, value in wanted.items()
+        ]
 
     def matches(self, match_input: MatchInput) -> bool:
         """Whether its `match` holds for a call with this *match_input*, whatever its counter says.
@@ -223,7 +225,7 @@ class ScenarioStep:
     def _difference_sentence(self, name: str, match_input: MatchInput) -> str:
         """The sentence that says how *match_input* differs from what the key *name* wants."""
         wanted = getattr(self.document.match, name)
-        value: Any = match_input[_INDEXES[name]]
+        value: Any = match_input[_INDEX_BY_KEY[name]]
         match name:
             case "prompt":
                 return f"the prompt does not have {wanted!r}"

@@ -58,14 +58,14 @@ class JournalMiddleware:
     ) -> None:
         """Answer a call, from its entry in the journal to its completion there."""
         CALL_ID.set(exchange.id)
-        own_advanced_seconds = self.emulator.clock.own_advanced_seconds
+        local_advance = self.emulator.clock.local_advance
         await self._fault_search.begin_early_claim(exchange, receive)
         recorder = AnswerRecorder(exchange, self.emulator.journal, self._headers, send)
         exchange.complete_in_journal = recorder.complete_in_journal
         # From here on the journal may have the call, also where entering it fails or is cancelled.
         scope["state"][EXCHANGE] = exchange
         try:
-            await self._enter(exchange, own_advanced_seconds)
+            await self._enter(exchange, local_advance)
             is_in_process = exchange.connection is None
             try:
                 await self.app(scope, receive, recorder.send)
@@ -103,8 +103,8 @@ class JournalMiddleware:
         with suppress(RuntimeError):  # the server ends
             self.emulator.renderer.background_queue.submit(lambda _: release_memory(parts))
 
-    async def _enter(self, exchange: ServedExchange, own_advanced_seconds: float) -> None:
-        """Enter an exchange in the journal, and tell the observers. *own_advanced_seconds* is the
+    async def _enter(self, exchange: ServedExchange, local_advance: float) -> None:
+        """Enter an exchange in the journal, and tell the observers. *local_advance* is the
         clock's, as it was when the call came.
 
         With a shared store this is a round trip, which also brings the registers up to date, the
@@ -124,7 +124,8 @@ class JournalMiddleware:
             # A client that has found the entry may have advanced the clock meanwhile. That advance
             # counts for this call.
             exchange.advanced_seconds_at_arrival = max(
-                exchange.advanced_seconds_at_arrival, clock.advanced_before(own_advanced_seconds)
+                exchange.advanced_seconds_at_arrival,
+                clock.advanced_before(local_advance),
             )
         finally:
             # Observers hear of the arrival before the completion, also where the entry failed.

@@ -96,16 +96,17 @@ class ReplayMiddleware:
                 return
             if self.replay.index.count != count:
                 result = await self._search.find(exchange, scope, receive) or result
-        found, group, app = result.match_or_miss, result.group, self.app
-        if not isinstance(found, Miss):
-            try:
-                await self._player.play(found, result.request, scope, receive, send)
-                return
-            except UnplayableError as error:
-                found, group = Miss(exchange.path, (), str(error)), None
-                app = error.emulated or app
-        request = result.request
-        await self._misses.handle(found, app, scope, receive, send, request=request, group=group)
+        found, request, group = result.match_or_miss, result.request, result.group
+        if isinstance(found, Miss):
+            await self._misses.handle(
+                found, self.app, scope, receive, send, request=request, group=group
+            )
+            return
+        try:
+            await self._player.play(found, request, scope, receive, send)
+        except UnplayableError as error:
+            miss, app = Miss(exchange.path, (), str(error)), error.emulated or self.app
+            await self._misses.handle(miss, app, scope, receive, send, request=request)
 
     async def _claim_own_answer(self, result: SearchResult, exchange: ServedExchange) -> bool:
         """Claim the own answer of the call, which goes before a recording. Return whether it meets
