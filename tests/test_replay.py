@@ -168,6 +168,7 @@ def test_call_that_no_endpoint_serves_uses_up_no_own_answer(
     assert asked(player, FOX) == "own"
 
 
+@pytest.mark.not_on_redis("a shared one takes no functions")
 def test_failed_function_of_an_own_answer_is_named_in_the_journal(play: Play) -> None:
     def fail(request: ImageRequest, index: int) -> Any:
         raise ValueError("no paint")
