@@ -498,6 +498,16 @@ def test_a_function_that_fails_is_a_clear_error_and_in_the_log(
     assert record.exc_info
 
 
+@pytest.mark.not_on_redis("a shared one takes no functions")
+def test_a_function_that_names_two_files_for_one_image_fails(
+    client: OpenAI, server: Server, tmp_path: Path
+) -> None:
+    pictures(tmp_path, "red.png", "blue.png")
+    server.answer(lambda request, index: f"{tmp_path}/*.png")
+    with pytest.raises(openai.BadRequestError, match=r"image 0: \*\.png stands for 2 files"):
+        colours(client)
+
+
 # --- mistakes
 
 ONE_STEP: Final = '[[steps]]\nmatch = {{ prompt = "fox" }}\n[steps.answer]\n{}\n'
@@ -525,6 +535,9 @@ MISTAKES: Final[dict[str, tuple[int, str]]] = {
     'headers = { "a b" = "c" }': (4, "'a b' is no name of a header"),
     "headers = { a = 1 }": (4, "header 'a' has a value that is no text"),
     'usage = "none"': (4, "usage: input should be a valid dictionary"),
+    "usage = { at = 2026-12-01 }": (4, "usage: expected a value of JSON"),
+    "raw = { body = { at = [2026-12-01] } }": (4, "raw: body: expected a value of JSON"),
+    "image = { sha256 = [] }": (4, "step 1: answer: image: expected a file: its path"),
     "raw = { status = 100 }": (4, "raw: status: input should be greater than or equal to 200"),
     'raw = { status = 204, body = "x" }': (4, "an answer with status 204 has no body"),
     'raw = { body = "x", file = "red.png" }': (4, "it has a body or a file, not both"),

@@ -570,6 +570,7 @@ def test_inject_says_which_calls_meet_a_fault(
             "match: unknown key 'prmpt'; 'prompt' is probably meant; it takes path, model, prompt",
         ),
         (("timeout", "--match", "retry_count=x"), "match: retry_count: "),
+        (("timeout", "--match", "fields=x", "--match", "fields.size=1"), "match: fields: "),
         (("timeout", "--times", "0"), "argument --times: must be a number of calls, or 'always'"),
         (("timeout", "--probability", "7"), "probability: input should be less than or equal to 1"),
         (("timeout", "--after", "-1"), "after: input should be greater than or equal to 0"),

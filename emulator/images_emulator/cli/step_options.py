@@ -111,6 +111,8 @@ def match_of(pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
     for name, text in pairs:
         if name.startswith(FIELDS_PREFIX):
             fields = match.setdefault("fields", {})
+            if not isinstance(fields, dict):
+                raise ValueError("match: fields: expected PATH: fields.PATH=VALUE")
             fields[name.removeprefix(FIELDS_PREFIX)] = _json(text)
         else:
             match[name] = _json(text) if name in NOT_TEXTS else text

@@ -114,7 +114,7 @@ class ServedExchange(Exchange):
 
     body_may_change: bool = False
     """Whether the body may be another one than the emulator makes of the request: a fault may have
-    changed it, or it was recorded or forwarded."""
+    changed it, or it was recorded. Of a forwarded answer, whether a fault may have changed it."""
     has_directive: bool = False
     """Whether a directive was taken out of the prompt of `cached_call`. The body still has it."""
     fault_message_values: Mapping[str, Any] | None = None

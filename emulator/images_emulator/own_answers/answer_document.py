@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
@@ -134,6 +135,17 @@ Created = Annotated[int, BeforeValidator(_seconds), AfterValidator(_check_create
 """A time: seconds since 1970, or a date and time of TOML."""
 
 
+def _check_json(value: Any) -> Any:
+    """*value*, which may come from TOML or from code. Raises ValueError where JSON has no such
+    value."""
+    if not isinstance(value, bytes):
+        try:
+            json.dumps(value)
+        except TypeError as error:
+            raise ValueError(f"expected a value of JSON: {error}") from None
+    return value
+
+
 class RawAnswerDocument(StrictModel, arbitrary_types_allowed=True):
     """An answer that is sent as it is."""
 
@@ -143,7 +155,7 @@ class RawAnswerDocument(StrictModel, arbitrary_types_allowed=True):
         description="Headers, added to the API's own or in place of them. `content-type` is "
         "guessed where it is left out.",
     )
-    body: Annotated[Any, WithJsonSchema({})] = Field(
+    body: Annotated[Any, AfterValidator(_check_json), WithJsonSchema({})] = Field(
         default=None, description="The body: a text, or JSON, which is written as the API does."
     )
     file: PictureSource | None = Field(default=None, description="A file that is the body.")
@@ -225,7 +237,7 @@ class AnswerDocument(StrictModel, arbitrary_types_allowed=True):
     revised_prompt: str | None = Field(
         default=None, description="The `revised_prompt` of each picture."
     )
-    usage: dict[str, Any] | None = Field(
+    usage: Annotated[dict[str, Any] | None, AfterValidator(_check_json)] = Field(
         default=None, description="The `usage` of the answer, as it is."
     )
     created: Created | None = Field(

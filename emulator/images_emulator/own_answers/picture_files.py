@@ -108,8 +108,9 @@ def read_files(value: Any, context: ReadingContext) -> tuple[PictureFile, ...]:
         return tuple(_files_at(path, context.folder))
     if isinstance(value, bytes | bytearray | memoryview):
         return (PictureFile("bytes", bytes(value)),)
-    if isinstance(value, Mapping) and value.get(DIGEST_KEY) in context.stored:
-        return (PictureFile(value[NAME_KEY], context.stored[value[DIGEST_KEY]]),)
+    digest = value.get(DIGEST_KEY) if isinstance(value, Mapping) else None
+    if isinstance(digest, str) and digest in context.stored:
+        return (PictureFile(value[NAME_KEY], context.stored[digest]),)
     file = imaging.fitting.file_of(value)
     if file is None:
         raise ValueError("expected a file: its path, a data: URL, bytes or an image of Pillow")

@@ -44,7 +44,7 @@ MAX_SPENT_STEPS: Final = 20
 class MatchInput(NamedTuple):
     """The values of a call that the `match` of a step reads, by the names of its keys.
     *is_download*: the call is for a hosted picture, which has this *model* and *prompt*.
-    *is_validated*: the call is validated, and may meet an answer; others may meet a fault.
+    *seeks_answer*: the call is validated, and may meet an answer; others may meet a fault.
 
     Values that take time to find are there where a step reads them, see `Steps.expensive_keys`, or
     where they are known anyway: *folded_prompt* (the prompt without case), *prompt_name*,
@@ -58,7 +58,7 @@ class MatchInput(NamedTuple):
     retry_count: int = 0
     is_download: bool = False
     asks_for_stream: bool = False
-    is_validated: bool = False
+    seeks_answer: bool = False
     size: str | None = None
     quality: str | None = None
     n: int | None = None
@@ -171,7 +171,7 @@ class ScenarioStep:
     def matches(self, match_input: MatchInput) -> bool:
         """Whether its `match` holds for a call with this *match_input*, whatever its counter says.
         Raises TimeoutError where the search for its `prompt_regex` takes too long."""
-        if match_input.is_validated is not self._is_answer:
+        if match_input.seeks_answer is not self._is_answer:
             return False
         if not (self._may_meet_downloads if match_input.is_download else self._may_meet_calls):
             return False
@@ -363,7 +363,7 @@ class Steps(Immutable):
         """The injected and planned steps for calls of the kind of *match_input*: validated or
         not."""
         for step in chain(self.injected, self.planned):
-            if (step.answer is not None) is match_input.is_validated:
+            if (step.answer is not None) is match_input.seeks_answer:
                 yield step
 
     def spent_steps(self) -> Iterator[ScenarioStep]:

@@ -143,7 +143,7 @@ def _values_in_force(exchange: Exchange, request: ImageRequest) -> MatchInput:
         api_key=exchange.head.api_key,
         retry_count=exchange.head.retry_count,
         asks_for_stream=request.stream,
-        is_validated=True,
+        seeks_answer=True,
         size="{}x{}".format(*request.size),
         quality=request.quality,
         n=request.n,

@@ -76,13 +76,16 @@ def _made_picture(answer: OwnAnswer, request: ImageRequest, index: int) -> OwnPi
     assert answer.function, "asked before"
     value = answer.function(request, index)
     try:
-        (file,) = read_files(value, ReadingContext(Path()))
+        files = read_files(value, ReadingContext(Path()))
+        if len(files) != 1:
+            raise ValueError(f"{value} stands for {len(files)} files")
     except ValueError as error:
         type_name, sentence = type(value).__name__, str(error)
         if isinstance(value, str | os.PathLike):
             path = os.fsdecode(value)
             sentence = sentence.replace(path, base_name(path))
         raise ValueError(f"it returned {type_name} for image {index}: {sentence}") from None
+    (file,) = files
     if file.mistake and not answer.verbatim:
         raise ValueError(f"what it returned for image {index} {file.mistake}")
     return answer.picture(file)
