@@ -115,6 +115,43 @@ def test_odd_answer_of_an_upstream_is_passed_on_and_played(item: Any, tmp_path: 
         assert (miss.outcome, hit.outcome, hit.recording is None) == ("answered", "answered", False)
 
 
+def chunked(*parts: bytes) -> bytes:
+    """A stream of events in these *parts*, each a chunk."""
+    head = (
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    return head + b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (*parts, b""))
+
+
+@pytest.mark.parametrize(
+    ("fault", "events"),
+    [
+        ("latency;seconds=0", [b"event: a\ndata: {}\n\n", b"event: b\ndata: 1\n\n", b"x"]),
+        ("stream_cut;after=1", [b"event: a\ndata: {}\n\n"]),
+    ],
+)
+def test_faults_of_a_forwarded_stream_find_whole_events(
+    fault: str, events: list[bytes], tmp_path: Path
+) -> None:
+    answer = chunked(b"event: a\nda", b"ta: {}\n", b"\nevent: b\ndata: 1\n\nx")
+    with (
+        raw_upstream(answering(answer)) as upstream,
+        recording_misses(tmp_path, upstream) as player,
+        httpx2.Client(base_url=player.url, headers=KEYED) as http,
+    ):
+        received = b""
+        body = {**FOX, "stream": True}
+        with http.stream(
+            "POST", GENERATIONS, json=body, headers={"x-emulator-fault": fault}
+        ) as got:
+            try:
+                for part in got.iter_bytes():
+                    received += part
+            except httpx2.TransportError:
+                assert "cut" in fault
+        assert received == b"".join(events)
+
+
 def test_journal_has_no_drawing_in_place_of_a_picture_that_it_lacks(tmp_path: Path) -> None:
     body = json.dumps({"created": 1, "data": [{"url": "http://x.example/a.png"}]}).encode()
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"

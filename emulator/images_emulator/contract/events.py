@@ -5,11 +5,37 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any, Final
 
 EVENT_END: Final = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 """The end of an event in any stream: the end of a line, and the empty line behind it. Those of the
 API end with two line feeds."""
+
+
+EVENT_ENDS: Final = (b"\n\n", b"\n\r\n", b"\r\r")
+"""The last bytes that an event can have."""
+
+
+class EventSplitter:
+    """Cuts a stream at the ends of its events, whatever its parts are."""
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+        """The beginning of an event."""
+
+    def split(self, part: bytes, *, is_last: bool) -> list[bytes]:
+        """The events that are whole with the next *part*. With *is_last* also what is left."""
+        rest = self._rest
+        rest += part
+        ends = [0, *(match.end() for match in EVENT_END.finditer(rest))]
+        if not is_last and rest.endswith(b"\r") and ends[-1] == len(rest):
+            ends.pop()  # a line feed may follow
+        if is_last and ends[-1] < len(rest):
+            ends.append(len(rest))
+        events = [bytes(rest[start:end]) for start, end in pairwise(ends)]
+        del rest[: ends[-1]]
+        return events
 
 
 def event(name: str, payload: Mapping[str, Any]) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterator
-from itertools import count, pairwise
+from itertools import count
 from typing import Any, Literal
 
 from pydantic import Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from images_emulator.contract.events import EVENT_END, event, read_event
+from images_emulator.contract.events import EVENT_ENDS, event, read_event
 from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.faults.base import (
     RESPONSE_START,
@@ -38,8 +38,8 @@ class BodyFault(BaseFault):
         return frame
 
     def _rewrite_frame(self, frame: bytes, indexes: Iterator[int]) -> bytes:
-        if frame.startswith(b":"):
-            return frame  # a comment
+        if frame.startswith(b":") or not frame.endswith(EVENT_ENDS):
+            return frame  # a comment, or the part of an event before its stream broke off
         try:
             return self.rewrite_event(frame, next(indexes))
         except (ValueError, RecursionError):
@@ -52,7 +52,7 @@ class BodyFault(BaseFault):
         start: Message = {}
         rewrites_json = False
         body = bytearray()
-        """The JSON so far, or the beginning of an event."""
+        """The JSON so far."""
         indexes = count()
 
         async def wrapped_send(message: Message) -> None:
@@ -73,18 +73,8 @@ class BodyFault(BaseFault):
                 await send({**start, "headers": _with_length(start["headers"], rewritten)})
                 message = {**message, "body": rewritten}
             elif is_event_stream(start):
-                # A part of a recording may be half an event, or several.
-                body.extend(message.get("body", b""))
-                ends = [0, *(match.end() for match in EVENT_END.finditer(body))]
-                if has_more and body.endswith(b"\r") and ends[-1] == len(body):
-                    ends.pop()  # a line feed may follow
-                frames = [bytes(body[begin:end]) for begin, end in pairwise(ends)]
-                rest = bytes(body[ends[-1] :])
-                body[:] = rest if has_more else b""
-                sent = [self._rewrite_frame(frame, indexes) for frame in frames]
-                message = {**message, "body": b"".join(sent) + (b"" if has_more else rest)}
-                if has_more and not message["body"]:
-                    return
+                frame = message.get("body", b"")
+                message = {**message, "body": frame and self._rewrite_frame(frame, indexes)}
             await send(message)
 
         await app(scope, receive, wrapped_send)

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from images_emulator.contract.calendar import version_on
 from images_emulator.contract.notices import NOTICE_HEADER
-from images_emulator.contract.refusal import APIError
+from images_emulator.contract.refusal import APIError, Refusal
 from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
 from images_emulator.state.emulator import Emulator
 from images_emulator.web.admin.admin import Admin
@@ -88,9 +88,10 @@ class Router:
         404 is empty, and the 405 has a message."""
         set_policy_if_valid(exchange, self.emulator.settings)
         dialect = exchange.dialect
-        refusal = version_on(exchange.day, dialect.unknown_path, dialect.earlier_unknown_path)
         if status == 405:
-            refusal = dialect.wrong_method
+            refusal: Refusal | None = dialect.wrong_method
+        else:
+            refusal = version_on(exchange.day, dialect.unknown_path, dialect.earlier_unknown_path)
         if refusal is None:
             return Response(status_code=status)
         return self._refuse(refusal(method=exchange.method, path=exchange.path), exchange)

@@ -138,7 +138,7 @@ class ImagesAPI:
         self, request: Request, policy: Policy, model_of: ModelLookup | None
     ) -> PreparedCall:
         """Read and validate the call, or take it from `Emulator.prepared_calls`. A large call is
-        not in this cache, nor is a call with uploads or to a deployment."""
+        not in this cache, nor is one of an operation that reads uploads, or to a deployment."""
         exchange = exchange_of(request.scope)
         operation = exchange.image_operation
         assert operation, "no other path has this handler"
