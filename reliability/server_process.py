@@ -129,9 +129,14 @@ class ServerProcess:
         self._stderr.close()
 
     def ask(self, *question: Any) -> Any:
-        """The answer to a *question*: the name of a method of `Probe`, and its arguments."""
+        """The answer to a *question*: the name of a method of `Probe`, and its arguments. Raises
+        EOFError where the server has ended."""
         self._probe.sendall(f"{json.dumps(question)}\n".encode())
-        return json.loads(self._answers.readline())
+        answer = self._answers.readline()
+        if not answer:
+            status = self.process.poll()
+            raise EOFError(f"the probe was closed, status {status}: {self.stderr()[-2000:]}")
+        return json.loads(answer)
 
     def resident(self) -> float:
         """The resident memory, in MB."""
