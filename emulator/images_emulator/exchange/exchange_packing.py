@@ -158,15 +158,15 @@ class CompletionPacker:
             files, shared = _shared_members(exchange)
             return own | shared, _files_and_body(exchange, files), ""
         # A cached request is alive, so no other request has its identity.
-        known: _SharedText | None = self._texts.get(id(request))
+        shared_text: _SharedText | None = self._texts.get(id(request))
         identical, equal = _facts(exchange)
-        if known is None or known.equal != equal or not all(map(is_, known.identical, identical)):
+        if shared_text is None or not shared_text.is_of(identical, equal):
             _, shared = _shared_members(exchange)
             text = json.dumps(shared, separators=(",", ":"))[1:-1]
-            known = _SharedText(text, identical, equal)
+            shared_text = _SharedText(text, identical, equal)
             held = len(text) + _BODY_COPIES * exchange.body_bytes
-            self._texts.put(id(request), known, SHARED_OVERHEAD_BYTES + held)
-        return own, exchange.body or b"", known.text
+            self._texts.put(id(request), shared_text, SHARED_OVERHEAD_BYTES + held)
+        return own, exchange.body or b"", shared_text.text
 
 
 class _SharedText(NamedTuple):
@@ -176,6 +176,10 @@ class _SharedText(NamedTuple):
     text: str
     identical: tuple[object, ...]
     equal: tuple[object, ...]
+
+    def is_of(self, identical: tuple[object, ...], equal: tuple[object, ...]) -> bool:
+        """Whether it is the text of an exchange with these values."""
+        return self.equal == equal and all(map(is_, self.identical, identical))
 
 
 def _facts(exchange: Exchange) -> tuple[tuple[object, ...], tuple[object, ...]]:
