@@ -77,6 +77,15 @@ async def drawn_texts(elements: Locator) -> list[str]:
     return texts
 
 
+async def pictures_loaded(page: Page) -> None:
+    """Wait until all pictures of the page are there. It waits for a function: an expression would
+    be evaluated again each time, which the page's Content-Security-Policy refuses but for the
+    first time."""
+    await page.wait_for_function(
+        "() => [...document.images].every((each) => each.complete && each.naturalWidth > 0)"
+    )
+
+
 async def serious_faults(page: Page, npm_folder: Path, within: str = "body") -> list[str]:
     """What axe-core finds in the element *within* that keeps people out, one line each."""
     if not await page.evaluate("'axe' in window"):

@@ -21,7 +21,7 @@ from openai import OpenAI
 
 from images_emulator import Server
 from reliability.ports import free_port
-from tests.opened_page import Scheme, opened_page, serious_faults
+from tests.opened_page import Scheme, opened_page, pictures_loaded, serious_faults
 from tests.pictures import half_clear, png
 from tests.programs import run_python
 from tests.waiting import until as wait_until
@@ -82,12 +82,6 @@ async def has_rows(page: Page, *prompts: str) -> None:
           return JSON.stringify(shown) === JSON.stringify(prompts);
         }""",
         arg=list(prompts),
-    )
-
-
-async def pictures_loaded(page: Page) -> None:
-    await page.wait_for_function(
-        "() => [...document.images].every((each) => each.complete && each.naturalWidth > 0)"
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from images_emulator import Server
 from images_emulator.namespace_names import path_of
-from tests.opened_page import opened_page, serious_faults
+from tests.opened_page import opened_page, pictures_loaded, serious_faults
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Locator, Page
@@ -69,7 +69,7 @@ async def test_a_namespace_that_begins_is_offered_chosen_and_left(
         # It is live, its pictures are its own, and so is the address for SDKs.
         generate(shared, NAME, "and another")
         await page.get_by_text("and another").first.wait_for()
-        await page.wait_for_function("[...document.images].every((each) => each.naturalWidth > 0)")
+        await pictures_loaded(page)
         await page.get_by_text(f"{shared.url}{path_of(NAME)}/v1").first.wait_for()
         # The address is kept when the page is loaded again.
         await page.reload()

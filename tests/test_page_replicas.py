@@ -12,9 +12,9 @@ from openai import OpenAI
 
 from images_emulator import Server
 from tests.conftest import KEY
-from tests.opened_page import opened_page
+from tests.opened_page import opened_page, pictures_loaded
 from tests.redis_server import missing_part, new_store_name, shared_redis
-from tests.test_page import generate, has_rows, is_live, pictures_loaded, tiles, until
+from tests.test_page import generate, has_rows, is_live, tiles, until
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
