@@ -41,6 +41,9 @@ MESSAGE: Final = "this failure is on purpose"
 STEP: Final = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_GENERATOR
 """Flags of functions that run in steps; what one raises reaches who waits for it."""
 
+TICKS: Final = {each.__qualname__ for each in (HTTPServer.main_loop, HTTPServer.on_tick)}
+"""Coroutines that step ten times a second, for the server and for no call. The server ends where
+one raises."""
 
 THREAD_SECONDS: Final = 30
 """Seconds in which a thread of the renderer has to run what it is given; else it has ended."""
@@ -66,8 +69,8 @@ class Entries:
         code, caller = frame.f_code, frame.f_back
         if event != "call" or not code.co_filename.startswith(PACKAGE):
             return
-        if code.co_qualname == HTTPServer.on_tick.__qualname__:
-            return  # of the server, ten times a second, and of no call
+        if code.co_qualname in TICKS:
+            return
         by_library = caller is None or (
             caller.f_code.co_filename.startswith(STANDARD_LIBRARY)
             and "site-packages" not in caller.f_code.co_filename
