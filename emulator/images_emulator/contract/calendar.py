@@ -58,7 +58,7 @@ class StackDays(Immutable):
     older_stack: Period = ALWAYS
 
     def period(self, stayed_on_older_stack: bool) -> Period:
-        """The days at an operation that moved or stayed."""
+        """The days at operations that stayed, or else at those that moved."""
         return self.older_stack if stayed_on_older_stack else self.gateway
 
 
@@ -77,8 +77,9 @@ Its errors have other messages, another order of keys, and null for `param`; all
 with a line feed."""
 
 
-def is_before_gateway(day: Day) -> bool:
-    """Whether the older stack answered calls on *day*: False for None, the newest day."""
+def is_day_of_older_stack(day: Day) -> bool:
+    """Whether *day* is before `GATEWAY_SINCE`. False for None, the newest day. For one operation
+    see `Operation.is_on_older_stack`."""
     return day is not None and day < GATEWAY_SINCE
 
 

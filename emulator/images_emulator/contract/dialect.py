@@ -46,7 +46,7 @@ class AnswerFacts(NamedTuple):
     day: Day = None
     """`Policy.day` of the call."""
     stayed_on_older_stack: bool = False
-    """Whether the operation of the call never moved to OpenAI's gateway; see `StackDays`."""
+    """`ServedExchange.stayed_on_older_stack` of the call; see `StackDays`."""
     client_request_id: bytes | None = None
     """The value of `x-ms-client-request-id`, if the call has one."""
     passed_api_management: bool = False

@@ -24,7 +24,7 @@ from images_emulator.contract.calendar import (
     AsOf,
     Day,
     Period,
-    is_before_gateway,
+    is_day_of_older_stack,
 )
 from images_emulator.contract.message_format import Words
 from images_emulator.immutable import Immutable
@@ -128,7 +128,8 @@ class Operation(Immutable, kw_only=True, eq=False):
         raise errors.unsupported_content_type(content_type=name, listed=accepted)
 
     def message_day(self, day: Day) -> Day:
-        """The day that decides the messages of errors on *day*; None for the newest ones."""
+        """The day whose messages the operation's errors have on *day*; None for the newest ones.
+        It is the older stack's last day at most for an operation that stayed on that stack."""
         return (
             min(day or LAST_DAY_OF_OLDER_STACK, LAST_DAY_OF_OLDER_STACK)
             if self.stayed_on_older_stack
@@ -136,8 +137,9 @@ class Operation(Immutable, kw_only=True, eq=False):
         )
 
     def is_on_older_stack(self, day: Day) -> bool:
-        """Whether the older stack judges its calls on *day*."""
-        return is_before_gateway(self.message_day(day))
+        """Whether the older stack judges the operation's calls on *day*: it judged those of all
+        operations once, and those of one that stayed on it on all days."""
+        return is_day_of_older_stack(self.message_day(day))
 
 
 # The documentation named a default model until 2026-10, but a missing one was recorded as refused

@@ -19,7 +19,7 @@ from typing import Any, Final
 from images_emulator.contract.calendar import (
     GATEWAY_SINCE,
     Day,
-    is_before_gateway,
+    is_day_of_older_stack,
     version_on,
 )
 from images_emulator.contract.notices import NOTICE_HEADER
@@ -136,7 +136,7 @@ class APIError(Exception):
         answer = self.refusal.version_on(day).answer(self.values) if self.refusal else self.newest
         if self.headers:
             answer = replace(answer, headers={**answer.headers, **self.headers})
-        if self.is_of_operation and is_before_gateway(day):
+        if self.is_of_operation and is_day_of_older_stack(day):
             return answer.in_older_envelope()
         return answer
 
