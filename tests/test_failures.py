@@ -33,7 +33,7 @@ from images_emulator.exchange.waits import hang_up
 from images_emulator.protocol import HTTPProtocol
 from images_emulator.rendering.job_queue import JobQueue
 from images_emulator.threads import DaemonThreadPool
-from images_emulator.web.answer_recorder import AnswerRecorder, StandardHeaders
+from images_emulator.web.answer_sender import AnswerSender, StandardHeaders
 from images_emulator.web.app import Router
 from images_emulator.web.cors_middleware import CORSMiddleware
 from images_emulator.web.images_api import ImagesAPI
@@ -421,10 +421,10 @@ async def test_head_that_is_held_leaves_where_the_end_of_its_call_cannot_be_reco
         datetime.now(UTC),
         connection=cast("Connection", connection),
     )
-    recorder = AnswerRecorder(exchange, emulator.journal, StandardHeaders(emulator), send)
-    await recorder.send({"type": "http.response.start", "status": 200, "headers": []})
+    sender = AnswerSender(exchange, emulator.journal, StandardHeaders(emulator), send)
+    await sender.send({"type": "http.response.start", "status": 200, "headers": []})
     with pytest.raises(type(error)):
-        await recorder.send({"type": "http.response.body", "body": b""})
+        await sender.send({"type": "http.response.body", "body": b""})
     assert connection.heads == ["held", "released"]
     emulator.close()
 
@@ -443,18 +443,18 @@ async def test_an_answer_hung_up_before_its_first_part_whose_write_fails_gives_w
 
     exchange = ServedExchange(RequestHead("GET", "/v1/models", b"", []), "req_1", datetime.now(UTC))
     exchange.number = await emulator.journal.append(exchange)
-    recorder = AnswerRecorder(exchange, emulator.journal, StandardHeaders(emulator), send)
-    exchange.complete_in_journal = recorder.complete_in_journal
+    sender = AnswerSender(exchange, emulator.journal, StandardHeaders(emulator), send)
+    exchange.complete_in_journal = sender.complete_in_journal
     exchange.hold_back_until(write())
 
     async def leave() -> Message:
         return {"type": "http.disconnect"}
 
-    await recorder.send({"type": "http.response.start", "status": 200, "headers": []})
+    await sender.send({"type": "http.response.start", "status": 200, "headers": []})
     with pytest.raises(APIError):
         await hang_up(exchange, leave, reset=False)
-    await recorder.send({"type": "http.response.start", "status": 503, "headers": []})
-    await recorder.send({"type": "http.response.body", "body": b"{}"})
+    await sender.send({"type": "http.response.start", "status": 503, "headers": []})
+    await sender.send({"type": "http.response.body", "body": b"{}"})
     assert [each.get("status") for each in sent] == [503, None]
     assert (exchange.status, exchange.outcome) == (503, "refused")
     emulator.close()
@@ -462,8 +462,8 @@ async def test_an_answer_hung_up_before_its_first_part_whose_write_fails_gives_w
 
 def test_a_forgotten_answer_leaves_nothing() -> None:
     exchange = ServedExchange(RequestHead("GET", "/", b"", []), "req_1", datetime.now(UTC))
-    exchange.record_start(200)
-    exchange.record_end()
+    exchange.note_start(200)
+    exchange.note_end()
     answer, exchange.weight = exchange.answer, exchange.weight + 1
     exchange.forget_answer()
     assert exchange.answer is not answer

@@ -71,9 +71,9 @@ def arrived(journal: Journal, identity: str, **state: Any) -> ServedExchange:
 
 def answered(journal: Journal, identity: str, **state: Any) -> ServedExchange:
     exchange = arrived(journal, identity, **state)
-    exchange.record_start(200)
+    exchange.note_start(200)
     exchange.answer.sent.end()
-    exchange.record_end()
+    exchange.note_end()
     journal._store.run(journal.complete(exchange))
     return exchange
 
@@ -634,7 +634,7 @@ def test_updates_of_cleared_entries_are_ignored() -> None:
     journal = Journal(MemoryStore(), 10, 10**6)
     entry = arrived(journal, "a")
     journal.reset()
-    entry.record_end()
+    entry.note_end()
     RUN(journal.complete(entry))
     assert (journal.find(), weight_of(journal)) == ([], 0)
 
@@ -711,7 +711,7 @@ def test_a_hundred_thousand_calls_stay_inside_the_limit() -> None:
             # Answers come in another order than calls.
             while waiting:
                 entry = waiting.pop()
-                entry.record_end()
+                entry.note_end()
                 RUN(journal.complete(entry))
         heaviest = max(heaviest, weight_of(journal))
     assert 0.9 * 10**6 < heaviest <= 10**6
@@ -741,7 +741,7 @@ def test_weight_of_an_entry_is_at_least_its_memory() -> None:
         )
         entry.keep_request_body((body,))
         RUN(journal.append(entry))
-        entry.record_end()
+        entry.note_end()
         RUN(journal.complete(entry))
     taken, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -765,9 +765,9 @@ def test_a_call_that_is_completed_while_it_is_read_is_read_whole(
 
     async def read_too_early() -> list[Exchange]:
         calls = await read()
-        exchange.record_start(200)
+        exchange.note_start(200)
         exchange.answer.sent.end()
-        exchange.record_end()
+        exchange.note_end()
         await journal.complete(exchange)
         return calls
 

@@ -70,7 +70,7 @@ def test_call_without_an_end_of_its_own_is_not_held(is_stopped: bool, reason: st
     head = RequestHead("GET", "/v1/models", b"", [])
     answer = CallAnswer(is_stopped=is_stopped)
     entry = ServedExchange(head, "req_1", datetime(2026, 11, 26, tzinfo=UTC), answer=answer)
-    entry.record_end()
+    entry.note_end()
     with pytest.raises(NotHeldError, match=reason):
         journal_recording.recording_of(entry, {})
 

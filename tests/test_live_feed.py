@@ -287,9 +287,9 @@ async def arrive(emulator: Emulator, number: int) -> ServedExchange:
 
 
 async def complete(emulator: Emulator, entry: ServedExchange) -> None:
-    entry.record_start(200)
+    entry.note_start(200)
     entry.answer.sent.end()
-    entry.record_end()
+    entry.note_end()
     await emulator.journal.complete(entry)
 
 

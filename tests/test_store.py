@@ -557,9 +557,9 @@ def test_a_packed_exchange_without_its_bytes_is_one_without_body_and_uploads() -
     exchange.keep_request_body((b"--b", b"--"))
     exchange.request = _request(images=tuple(IMAGES), mask=MASK)
     exchange.number, exchange.answer.files = 7, {0: SentFile(1648, b"iVBORw0K", 1234)}
-    exchange.record_start(200)
+    exchange.note_start(200)
     exchange.answer.sent.end()
-    exchange.record_end()
+    exchange.note_end()
     document, data = packed_exchange(exchange)
     whole, rest = unpack_exchange(document, data), unpack_exchange(document, b"")
     assert (whole.request, whole.body) == (exchange.request, b"--b--")
@@ -610,8 +610,8 @@ def test_a_text_that_exchanges_share_weighs_the_body_that_it_is_compared_by() ->
     head = RequestHead("POST", "/v1/images/generations", b"", [])
     exchange = ServedExchange(head, "req_1", NOW, request=_request())
     exchange.keep_request_body((b"{}" + b" " * 100_000,))
-    exchange.record_start(200)
-    exchange.record_end()
+    exchange.note_start(200)
+    exchange.note_end()
     packer = CompletionPacker()
     packer.pack(exchange)
     assert packer._texts.weight > 100_000
@@ -623,10 +623,10 @@ def test_a_packed_stream_has_its_events_and_was_cut_where_it_was() -> None:
     exchange = ServedExchange(head, "req_1", NOW, fault="stream_cut", answer=answer)
     exchange.body_may_change = True
     exchange.request = replace(_request(), stream=True, partial_images=2)
-    exchange.record_start(200)
+    exchange.note_start(200)
     for number in range(2):
         exchange.answer.sent.add(b"event: image_edit.partial_image\ndata: {}\n\n", number)
-    exchange.record_end()
+    exchange.note_end()
     document, data = packed_exchange(exchange)
     entry = unpack_exchange(document, data)
     assert [*entry.stream_events] == [*exchange.stream_events]
@@ -637,7 +637,7 @@ def test_a_packed_stream_has_its_events_and_was_cut_where_it_was() -> None:
 def test_a_packed_exchange_was_stopped_where_it_was() -> None:
     head = RequestHead("GET", "/v1/models", b"", [])
     exchange = ServedExchange(head, "req_1", NOW, answer=CallAnswer(is_stopped=True))
-    exchange.record_end()
+    exchange.note_end()
     entry = unpack_exchange(*packed_exchange(exchange))
     assert (entry.outcome, entry.answer.is_stopped) == ("cut", True)
 

@@ -87,7 +87,7 @@ class SentAnswer:
     is_whole: bool = False
     """Whether all of the answer was sent."""
     needs_parts: bool = False
-    """Whether `AnswerRecorder` has to call `add` for the parts of the body."""
+    """Whether `AnswerSender` has to call `add` for the parts of the body."""
     kept_events: Sequence[SentEvent] = ()
     """The first `MAX_KEPT_EVENTS` events."""
     body_may_change: bool = False

@@ -69,7 +69,7 @@ class ServedExchange(Exchange):
     - `web/azure_endpoints.py`: `deployment`, `passed_api_management`
     - `web/images_api.py`: `request`; of a prepared call `chunks`, `cached_details`
     - `web/own_answer_claim.py`: more of `near_misses`
-    - `web/answer_recorder.py`: `pending_write`
+    - `web/answer_sender.py`: `pending_write`
     - `exchange/retention.py`, for the journal: `weight`, `dropped`, `cached_details`; when the call
       is over, what only its answer needs: `cached_call`, `parse_error`,
       `fault_message_values`, `replacement`; later `request`, `chunks`, `body_bytes`
@@ -77,7 +77,7 @@ class ServedExchange(Exchange):
     Others are set by the methods of this class: `chunks`, `body_bytes`, `is_too_long` and `dropped`
     by `keep_request_body`, which `request_body.py` calls; `pending_write` by `hold_back_until`;
     `request` by `note_images`, of an answer that the emulator has not made; and `duration_ms` by
-    `record_end`. The attributes of `answer` are set by `AnswerRecorder` and by whatever makes the
+    `note_end`. The attributes of `answer` are set by `AnswerSender` and by whatever makes the
     answer; `forget_answer` puts a new `answer` in its place.
 
     Only `answer.cached_usage` and the caches in `head` are set by the first thread that needs them.
@@ -92,7 +92,7 @@ class ServedExchange(Exchange):
     """All seconds by which the clock had been advanced when the call arrived. Later advances
     shorten the waits of the answer."""
     complete_in_journal: Callable[[], Awaitable[None]] | None = None
-    """Ends the call, unless it has ended, and completes it in the journal. The recorder does so
+    """Ends the call, unless it has ended, and completes it in the journal. `AnswerSender` does so
     before the last part of the answer, `hang_up` before it closes the connection, and
     `JournalMiddleware` when the application has returned or raised an exception: the first of them
     ends the call. None where no journal has it, and when the application has returned."""
@@ -212,7 +212,7 @@ class ServedExchange(Exchange):
         if request and answer.pictures:
             self.note_images(request, answer)
 
-    def record_start(self, status: int, headers: RawHeaders = ()) -> None:
+    def note_start(self, status: int, headers: RawHeaders = ()) -> None:
         """Note how the answer begins, before the client can see it."""
         is_call, answer = self.kind == "call", self.answer
         request = self.request if is_call and not answer.is_raw else None
@@ -245,13 +245,13 @@ class ServedExchange(Exchange):
         self.answer = CallAnswer()
         self.duration_ms, self.weight = None, EXCHANGE_OVERHEAD_BYTES
 
-    def record_end(self) -> None:
+    def note_end(self) -> None:
         """Note the end of the answer: its last part is about to be sent, or the application's call
         has ended without a last part."""
         duration_ms = self.elapsed_ms
         answer, by_protocol = self.answer, self.connection and self.connection.protocol_answer
         if by_protocol and answer.sent.status is None:
-            self.record_start(by_protocol.status)
+            self.note_start(by_protocol.status)
             answer.sent.add(by_protocol.body, duration_ms)
             answer.sent.end()
         if self.connection and not answer.sent.is_whole:

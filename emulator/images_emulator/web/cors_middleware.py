@@ -17,7 +17,7 @@ from images_emulator.exchange.request_head import first_by_name
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
 from images_emulator.state.random_ids import random_uuid
-from images_emulator.web.answer_recorder import ORIGIN
+from images_emulator.web.answer_sender import ORIGIN
 from images_emulator.web.blob_responses import storage_error_response
 
 REQUEST_METHOD: Final = b"access-control-request-method"

@@ -1,5 +1,5 @@
 """The middleware that makes the `ServedExchange` of each call, enters it in the journal on arrival,
-and ends it. An `AnswerRecorder` records the answer."""
+and ends it. An `AnswerSender` sends the answer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from images_emulator.exchange.trace_context import CALL_ID
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
 from images_emulator.state.random_ids import random_digits, random_uuid
-from images_emulator.web.answer_recorder import AnswerRecorder, StandardHeaders
+from images_emulator.web.answer_sender import AnswerSender, StandardHeaders
 from images_emulator.web.fault_search import FaultSearch
 from images_emulator.web.json_responses import error_response, server_error
 from images_emulator.web.memory_release import release_memory
@@ -60,15 +60,15 @@ class JournalMiddleware:
         CALL_ID.set(exchange.id)
         local_advance = self.emulator.clock.local_advance
         await self._fault_search.begin_early_claim(exchange, receive)
-        recorder = AnswerRecorder(exchange, self.emulator.journal, self._headers, send)
-        exchange.complete_in_journal = recorder.complete_in_journal
+        sender = AnswerSender(exchange, self.emulator.journal, self._headers, send)
+        exchange.complete_in_journal = sender.complete_in_journal
         # From here on the journal may have the call, also where entering it fails or is cancelled.
         scope["state"][EXCHANGE] = exchange
         try:
             await self._enter(exchange, local_advance)
             is_in_process = exchange.connection is None
             try:
-                await self.app(scope, receive, recorder.send)
+                await self.app(scope, receive, sender.send)
             except Exception:
                 # The router answers for what endpoints raise; this is for the middleware around it.
                 if exchange.status is not None:
@@ -76,20 +76,20 @@ class JournalMiddleware:
                 logger.exception("%s %s failed", exchange.method, exchange.path)
                 error = server_error(exchange)
                 response = error_response(error, exchange, self.emulator.settings)
-                await response(scope, receive, recorder.send)
+                await response(scope, receive, sender.send)
             if exchange.answer.is_hung_up and is_in_process:
                 raise ConnectionResetError("the connection was closed in place of an answer")
         finally:
             self._fault_search.end_early_claim(exchange)
             exchange.pending_write = exchange.complete_in_journal = None
             try:
-                await recorder.complete_in_journal()
+                await sender.complete_in_journal()
             finally:
                 # The server may keep the scope for a while. It must not keep body and pictures.
                 del scope["state"][EXCHANGE]
                 exchange.connection = exchange.clock = None
-                if recorder.large_parts:
-                    self._release(recorder.large_parts)
+                if sender.large_parts:
+                    self._release(sender.large_parts)
 
     def _is_for_admin(self, scope: Scope) -> bool:
         """Whether the call is to the admin API, or of a browser that opens the page."""

@@ -28,7 +28,7 @@ from images_emulator.setting_values import NamespaceBy
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
 from images_emulator.web.admin.admin_auth import OPEN_PATHS, SESSION_PATH, AdminAccess
 from images_emulator.web.answer_notice import with_notice
-from images_emulator.web.answer_recorder import ORIGIN
+from images_emulator.web.answer_sender import ORIGIN
 from images_emulator.web.cors_middleware import is_preflight
 from images_emulator.web.downloads_api import download_of_nothing
 from images_emulator.web.instruments.metric_table import METRICS_PATH

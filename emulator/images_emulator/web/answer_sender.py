@@ -1,5 +1,5 @@
-"""Records the answer of a call while it is sent, and completes the call in the journal. It adds the
-API's standard headers to the answer; downloads and recorded answers have headers of their own.
+"""Sends the answer of a call: adds the API's standard headers, notes what leaves in the exchange,
+and completes the call in the journal. Downloads and recorded answers have headers of their own.
 
 A new header on all answers is a row of `OPENAI_HEADERS` in `contract/dialect.py` and an entry in
 `_azure_headers` of `contract/azure.py`. Where an answer without it is drift, its name is in
@@ -67,10 +67,10 @@ class StandardHeaders:
         return headers
 
 
-class AnswerRecorder:
-    """Records the answer of one call in its exchange, and passes it on to *send*. Messages that the
+class AnswerSender:
+    """Notes the answer of one call in its exchange, and passes it on to *send*. Messages that the
     client does not get, because its connection is closed or the protocol has answered, are not
-    recorded.
+    noted.
 
     An answer waits for the store, which takes a while where it is shared:
 
@@ -101,7 +101,7 @@ class AnswerRecorder:
         another thread: see `memory_release.py`."""
 
     async def send(self, message: Message) -> None:
-        """Record *message*, and pass it on. Raises the APIError of the `pending_write`."""
+        """Note *message*, and pass it on. Raises the APIError of the `pending_write`."""
         exchange = self._exchange
         if exchange.pending_write is None:
             await self._send_now(message)
@@ -114,9 +114,9 @@ class AnswerRecorder:
         with self._forgotten_on_failure():
             if message.get("more_body"):
                 await exchange.pending_write
-            await self._record(start)
-            # The last part of an answer is recorded together with the write.
-            await self._record(message)
+            await self._note(start)
+            # The last part of an answer is noted together with the write.
+            await self._note(message)
         await self._forward(start)
         await self._forward(message)
 
@@ -130,7 +130,7 @@ class AnswerRecorder:
     @contextmanager
     def _forgotten_on_failure(self) -> Iterator[None]:
         """Await the `pending_write` within this. Where it fails, the answer, of which nothing has
-        left, is forgotten, so that another one can be recorded."""
+        left, is forgotten, so that another one can be noted."""
         try:
             yield
         except APIError:
@@ -140,33 +140,33 @@ class AnswerRecorder:
             self._exchange.pending_write = self._kept_start = None
 
     async def _send_now(self, message: Message) -> None:
-        """Record *message*, and pass it on. While the last part is recorded, the connection holds a
+        """Note *message*, and pass it on. While the last part is noted, the connection holds a
         head back that has not left yet, because without a body it is all that a client waits
         for."""
         is_last = message["type"] == "http.response.body" and not message.get("more_body")
         connection = self._exchange.connection if is_last else None
         if not connection:
-            await self._record(message)
+            await self._note(message)
             await self._forward(message)
             return
         connection.hold_head()
         try:
-            await self._record(message)
+            await self._note(message)
             await self._forward(message)
         finally:
             # Also where the store fails or the call is cancelled: the answer has begun to leave.
             connection.release_head()
 
-    async def _record(self, message: Message) -> None:
-        """Record *message*. The last one completes the call in the journal."""
+    async def _note(self, message: Message) -> None:
+        """Note *message*. The last one completes the call in the journal."""
         exchange, connection = self._exchange, self._exchange.connection
         # The server drops what is sent on a closed connection.
         leaves = connection is None or not (connection.is_closing() or connection.protocol_answer)
         if message["type"] == "http.response.start":
-            self._record_start(message, leaves)
+            self._note_start(message, leaves)
         elif message["type"] == "http.response.body":
             if leaves and exchange.answer.sent.needs_parts:
-                self._add(message.get("body", b""))
+                self._note_part(message.get("body", b""))
             if not message.get("more_body") and exchange.duration_ms is None:
                 if leaves:
                     exchange.answer.sent.end()
@@ -177,13 +177,13 @@ class AnswerRecorder:
         exchange = self._exchange
         if exchange.duration_ms is not None:
             return
-        exchange.record_end()
+        exchange.note_end()
         if exchange.is_large:
             self.large_parts.extend(large_parts(exchange))
         await self._journal.complete(exchange, exchange.pending_write)
 
-    def _record_start(self, message: Message, leaves: bool) -> None:
-        """Add the standard headers to the beginning of an answer. Record the beginning where it
+    def _note_start(self, message: Message, leaves: bool) -> None:
+        """Add the standard headers to the beginning of an answer. Note the beginning where it
         *leaves*."""
         exchange = self._exchange
         if exchange.omits_standard_headers:
@@ -194,10 +194,10 @@ class AnswerRecorder:
                 *self._headers.headers_for(exchange, message["status"]),
             ]
         if leaves:
-            exchange.record_start(message["status"], message.get("headers", ()))
+            exchange.note_start(message["status"], message.get("headers", ()))
 
-    def _add(self, part: bytes) -> None:
-        """Note a part of the body, and tell the journal of the events in it."""
+    def _note_part(self, part: bytes) -> None:
+        """Note a *part* of the body, and tell the journal of the events in it."""
         exchange = self._exchange
         sent = exchange.answer.sent
         count = sent.event_count
