@@ -53,8 +53,9 @@ class FaultEligibility(NamedTuple):
     may_have_fault: bool
     """Whether the call may have a fault: its key is accepted, its `x-emulator-…` headers are valid,
     and the body of a call to an image operation has come. Of a download, see `FaultSearch`."""
-    has_directive: bool
-    """Whether a directive begins in the body of such a call."""
+    may_have_directive: bool
+    """Whether the body of a call that may have a fault contains `DIRECTIVE_START`, which begins a
+    directive if it is in the prompt."""
 
 
 class EarlyClaim(NamedTuple):
@@ -132,7 +133,7 @@ class FaultSearch:
         reading: asyncio.Future[FaultEligibility],
     ) -> EarlyClaim:
         eligibility, finding = await reading, None
-        is_by_scenario = not eligibility.has_directive and _FAULT_HEADER not in exchange.head
+        is_by_scenario = not eligibility.may_have_directive and _FAULT_HEADER not in exchange.head
         if eligibility.may_have_fault and is_by_scenario:
             scenario = self.emulator.scenario
             finding = await scenario.claim_fault_early(lambda: self._match_input(exchange, receive))
@@ -150,7 +151,7 @@ class FaultSearch:
         if not eligibility.may_have_fault:
             return None
         text = None
-        if eligibility.has_directive:
+        if eligibility.may_have_directive:
             text = await self._take_directive(exchange, receive)
         if header := exchange.head.header(_FAULT_HEADER):
             return _fault_of_header(header, exchange)
@@ -168,14 +169,14 @@ class FaultSearch:
         """Read the body of a call to an image operation, and tell what faults the call may have."""
         settings = self.emulator.settings
         if exchange.kind == "download":
-            return FaultEligibility(self._may_download_fail(exchange), has_directive=False)
+            return FaultEligibility(self._may_download_fail(exchange), may_have_directive=False)
         if exchange.image_operation and not await read_whole_body(exchange, receive, settings):
-            return FaultEligibility(may_have_fault=False, has_directive=False)
+            return FaultEligibility(may_have_fault=False, may_have_directive=False)
         may_have_fault = authenticate(exchange, settings) and has_valid_policy_headers(
             exchange, settings
         )
-        has_directive = may_have_fault and await self._has_directive(exchange)
-        return FaultEligibility(may_have_fault, has_directive)
+        may_have_directive = may_have_fault and await self._may_have_directive(exchange)
+        return FaultEligibility(may_have_fault, may_have_directive)
 
     def _may_download_fail(self, exchange: ServedExchange) -> bool:
         """Whether it is a GET or HEAD of a URL that has a valid signature or belongs to a recorded
@@ -187,7 +188,7 @@ class FaultSearch:
             or (replay is not None and replay.picture_at(exchange.path, query) is not None)
         )
 
-    async def _has_directive(self, exchange: ServedExchange) -> bool:
+    async def _may_have_directive(self, exchange: ServedExchange) -> bool:
         body = exchange.chunks or ()
         if exchange.is_large:
             return await self.emulator.renderer.run_in_background(
