@@ -151,7 +151,7 @@ class HTTPProtocol(HttpToolsProtocol):
         if is_over and not self._in_head:
             self.transport.close()
         else:
-            self._refuse(errors.late_request(seconds=seconds))
+            self._end_with_error(errors.late_request(seconds=seconds))
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -237,13 +237,13 @@ class HTTPProtocol(HttpToolsProtocol):
         self._end_with(400, {"content-type": "text/plain; charset=utf-8"}, msg.encode())
 
     def _refuse_head(self) -> None:
-        self._refuse(errors.head_too_large(limit=self._limits.max_head))
+        self._end_with_error(errors.head_too_large(limit=self._limits.max_head))
 
     def _refuse_connection(self) -> None:
         limit, count = self._limits.max_connections, len(self.connections)
-        self._refuse(emulator_errors.too_many_connections(count=count, limit=limit))
+        self._end_with_error(emulator_errors.too_many_connections(count=count, limit=limit))
 
-    def _refuse(self, error: APIError) -> None:
+    def _end_with_error(self, error: APIError) -> None:
         """Answer with *error*, and close the connection."""
         if self._refused:
             return

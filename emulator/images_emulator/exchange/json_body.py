@@ -48,11 +48,11 @@ def parse_json(body: bytes, max_structure: int = MAX_STRUCTURE) -> dict[str, Any
     return value
 
 
-def _refuse_constant(text: str) -> Never:
-    raise ValueError(f"{text} is not JSON")
+def _raise_not_json(constant: str) -> Never:
+    raise ValueError(f"{constant} is not JSON")
 
 
-_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
+_DECODER: Final = json.JSONDecoder(parse_constant=_raise_not_json)
 
 
 def _parse(body: bytes) -> Any:

@@ -62,11 +62,11 @@ class JsonLayout(Immutable):
         return cls(**document) if document else cls()
 
 
-def _refuse(constant: str) -> Never:
+def _raise_not_json(constant: str) -> Never:
     raise ValueError(f"{constant} is not JSON")
 
 
-_DECODER: Final = json.JSONDecoder(parse_constant=_refuse)
+_DECODER: Final = json.JSONDecoder(parse_constant=_raise_not_json)
 
 
 def parse(text: str) -> Any:

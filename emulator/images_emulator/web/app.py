@@ -53,7 +53,7 @@ class Router:
         try:
             response = await self._endpoint(scope)(request)
         except APIError as error:
-            response = self._refuse(error, exchange)
+            response = self._error_response(error, exchange)
         except HTTPException as error:
             response = self._unrouted(error.status_code, exchange)
         except ClientDisconnect:
@@ -61,14 +61,14 @@ class Router:
             response = Response(status_code=499)
         except Exception:
             logger.exception("%s %s failed", exchange.method, exchange.path)
-            response = self._refuse(server_error(exchange), exchange)
+            response = self._error_response(server_error(exchange), exchange)
         if response.status_code == 404 and (hint := self._hints.hint(exchange.path)):
             response.raw_headers.append((NOTICE_HEADER, hint))
         try:
             await response(scope, receive, send)
         except APIError as error:
             # A write to the store has failed, and the answer does not begin without it.
-            await self._refuse(error, exchange)(scope, receive, send)
+            await self._error_response(error, exchange)(scope, receive, send)
 
     def _endpoint(self, scope: Scope) -> Endpoint:
         """The endpoint of the path. Puts the parameters of the path into *scope*. Raises
@@ -94,9 +94,9 @@ class Router:
             refusal = version_on(exchange.day, dialect.unknown_path, dialect.earlier_unknown_path)
         if refusal is None:
             return Response(status_code=status)
-        return self._refuse(refusal(method=exchange.method, path=exchange.path), exchange)
+        return self._error_response(refusal(method=exchange.method, path=exchange.path), exchange)
 
-    def _refuse(self, error: APIError, exchange: ServedExchange) -> Response:
+    def _error_response(self, error: APIError, exchange: ServedExchange) -> Response:
         return error_response(error, exchange, self.emulator.settings)
 
 

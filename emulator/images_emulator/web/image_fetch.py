@@ -56,7 +56,7 @@ def fetcher(settings: Settings, seconds: float = FETCH_TIMEOUT_SECONDS) -> Fetch
     def placeholder(url: str) -> bytes | None:
         return NO_IMAGE if _path_of(url).lower().endswith(".svg") else None
 
-    def refuse(url: str) -> bytes:
+    def raise_forbidden(url: str) -> bytes:
         raise errors.download_failed(status=403)
 
     def fetch(url: str) -> bytes:
@@ -66,7 +66,7 @@ def fetcher(settings: Settings, seconds: float = FETCH_TIMEOUT_SECONDS) -> Fetch
         case RemoteImages.PLACEHOLDER:
             return placeholder
         case RemoteImages.REFUSE:
-            return refuse
+            return raise_forbidden
         case RemoteImages.FETCH:
             return fetch
 

@@ -15,9 +15,9 @@ from images_emulator.web.endpoints import Handler
 def unserved_handler(paths: Sequence[str]) -> Handler:
     """A handler that refuses every call with a 404 that names the *paths* that are served."""
 
-    async def refuse(request: Request, policy: Policy) -> Response:
+    async def raise_not_served(request: Request, policy: Policy) -> Response:
         raise emulator_errors.not_served(
             method=request.method, path=request.scope["path"], paths=", ".join(paths)
         )
 
-    return refuse
+    return raise_not_served

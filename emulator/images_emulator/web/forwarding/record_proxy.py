@@ -94,7 +94,7 @@ class RecordProxy:
             try:
                 self._names.check_page(scope["headers"])
             except APIError as error:
-                await self._refuse(error, scope, send)
+                await self._answer_unforwarded(error, scope, send)
                 return
         await self.forward(scope, receive, send)
 
@@ -133,7 +133,8 @@ class RecordProxy:
                 call.close()
                 on_end()
 
-    async def _refuse(self, error: APIError, scope: Scope, send: Send) -> None:
+    async def _answer_unforwarded(self, error: APIError, scope: Scope, send: Send) -> None:
+        """Answer a call with *error* in place of forwarding it, and tell `on_result`."""
         for message in error_messages(error):
             await send(message)
         status = error.newest.status

@@ -204,7 +204,7 @@ class ForwardedCall:
         if status not in STATUSES:
             await response.aclose()
             self._upstream_status = None
-            await self._refuse("cannot be understood", f"its status is {status}", send)
+            await self._answer_failure("cannot be understood", f"its status is {status}", send)
             return
         headers = [(name.lower(), value) for name, value in _end_to_end(response.headers.raw)]
         if status == 304:
@@ -255,23 +255,24 @@ class ForwardedCall:
             await self._hang_up(receive, reset=False)
         elif isinstance(error, library.ReadTimeout):
             seconds = f"{self._upstream.timeout:g} seconds"
-            await self._refuse("does not answer", f"nothing came for {seconds}", send)
+            await self._answer_failure("does not answer", f"nothing came for {seconds}", send)
         elif isinstance(error, library.WriteTimeout):
             seconds = f"{self._upstream.timeout:g} seconds"
-            await self._refuse(
+            await self._answer_failure(
                 "does not take this call", f"it took nothing of it for {seconds}", send
             )
         elif isinstance(error, library.LocalProtocolError):
             # The text ends in the header or byte that is wrong, which may be a credential.
             self._error = str(error).partition(" b'")[0].partition(' b"')[0]
-            await self._refuse("cannot be sent this call", self._error, send)
+            await self._answer_failure("cannot be sent this call", self._error, send)
         elif isinstance(error, library.ProtocolError):
-            await self._refuse("cannot be understood", self._error, send)
+            await self._answer_failure("cannot be understood", self._error, send)
         else:
             self.has_reached = False
-            await self._refuse("cannot be reached", self._error, send)
+            await self._answer_failure("cannot be reached", self._error, send)
 
-    async def _refuse(self, problem: str, reason: str, send: Send) -> None:
+    async def _answer_failure(self, problem: str, reason: str, send: Send) -> None:
+        """Answer with a 502 that says the *problem* of the upstream, and its *reason*."""
         error = emulator_errors.upstream_failed(
             url=self._upstream.address.base_url, problem=problem, reason=reason.rstrip(".")
         )
