@@ -254,13 +254,13 @@ def test_errors_of_the_blob_store_have_the_headers_of_their_service() -> None:
     names = ("retry-after", "retry-after-ms")
     waits = dict.fromkeys(names, "2")
     error = error_in_place_of(429, None, None, {**waits, "www-authenticate": "Bearer"})
-    assert error.response_headers("an-id") == {
+    assert error.answer_headers("an-id") == {
         "Server": "Microsoft-HTTPAPI/2.0",
         "x-ms-request-id": "an-id",
         **waits,
         "x-ms-error-code": "ServerBusy",
     }
-    assert blob_storage.unsigned_url().response_headers("an-id") == {
+    assert blob_storage.unsigned_url().answer_headers("an-id") == {
         "Server": "Blob Service Version 1.0 Microsoft-HTTPAPI/2.0",
         "x-ms-request-id": "an-id",
     }

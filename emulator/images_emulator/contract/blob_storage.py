@@ -96,7 +96,7 @@ class StorageError(Exception):
             f"Time:{time}</Message>{detail}</Error>"
         )
 
-    def response_headers(self, request_id: str) -> dict[str, str]:
+    def answer_headers(self, request_id: str) -> dict[str, str]:
         """The headers of the answer, but for its content type and length."""
         if self.anonymous:
             # Recorded of anonymous calls, without `x-ms-error-code`.

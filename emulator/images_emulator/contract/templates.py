@@ -1,7 +1,7 @@
-"""Response templates: the text that all answers to one request share, with slots for the values
+"""Templates of answers: the text that all answers to one request share, with slots for the values
 that differ.
 
-A response body is serialised once. Each answer joins its bytes with a time, an image and an id.
+The template is serialised once. Each answer joins its bytes with a time, an image and an id.
 """
 
 from __future__ import annotations

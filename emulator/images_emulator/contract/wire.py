@@ -1,4 +1,5 @@
-"""Response bodies and stream events: their keys, the order of the keys, and the days of each key.
+"""Bodies of answers (responses), and stream events: their keys, the order of the keys, and the days
+of each key.
 
 In the body of an answer with images, `created` comes first, and the other keys follow in
 alphabetical order. In an event, the keys of `EVENT_KEYS` come first, and the other keys follow in

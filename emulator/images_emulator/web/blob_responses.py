@@ -13,4 +13,4 @@ def storage_error_response(error: StorageError, request_id: str, now: datetime) 
     """*error* as XML. *request_id* is the id under which the download stands in the journal, *now*
     the time by the emulator's clock."""
     body = error.body(request_id, now)
-    return Response(body, error.status, error.response_headers(request_id), MEDIA_TYPE)
+    return Response(body, error.status, error.answer_headers(request_id), MEDIA_TYPE)
