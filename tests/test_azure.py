@@ -17,6 +17,8 @@ from images_emulator import Server, Settings
 from images_emulator.contract.azure import AZURE
 from images_emulator.contract.operational_errors import AZURE_ERRORS_BY_NAME, ERRORS_BY_NAME
 from images_emulator.contract.refusal import API_MANAGEMENT_ENVELOPE
+from images_emulator.contract.rules import Choice
+from images_emulator.imaging.formats import OUTPUT_FORMATS
 from tests.pictures import answered, opened, png
 
 KEY = "azure-key"
@@ -330,6 +332,14 @@ def test_azure_refuses_webp_and_defaults_to_high_quality(azure: Server, model: s
         assert sdk.images.generate(model=model, prompt="x", quality="low").quality == "low"
     with OpenAI(base_url=azure.base_url, api_key=KEY) as sdk:
         assert sdk.images.generate(model=model, prompt="x", output_format="webp").data
+
+
+def test_each_output_format_is_known_to_be_one_of_azure_or_not() -> None:
+    rule = AZURE.adapt_rule("output_format", Choice(tuple(OUTPUT_FORMATS), default="png"))
+    assert isinstance(rule, Choice)
+    assert {*rule.words} == {"png", "jpeg", "gif", "svg"}, (
+        "`_adapt_rule` of contract/azure.py takes a format out, or it is one more here"
+    )
 
 
 def test_azure_defaults_to_high_for_the_quality_of_gpt_image_models_alone(azure: Server) -> None:

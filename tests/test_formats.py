@@ -20,9 +20,16 @@ from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.rules import Choice
 from images_emulator.exchange.sent_answer import SentAnswer
 from images_emulator.file_types import FILE_TYPES, FileType
-from images_emulator.imaging.formats import OUTPUT_FORMATS, OutputFormat, format_of, frame_delay
+from images_emulator.imaging.formats import (
+    OUTPUT_FORMATS,
+    OutputFormat,
+    format_of,
+    frame_delay,
+    pillow_name,
+)
 from images_emulator.imaging.recipe import recipe_json
 from images_emulator.imaging.render import media_type, render_image
+from images_emulator.recordings.document_check import schema
 from tests.answers import model_that_writes
 from tests.pictures import encoded, halves, png
 
@@ -34,6 +41,13 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def test_the_output_formats_are_those_of_the_table() -> None:
     assert words_of("output_format") == OUTPUT_FORMATS.keys()
+
+
+def test_exchange_files_can_describe_each_format_that_pillow_writes() -> None:
+    Image.init()
+    written = {pillow_name(each.file_type) for each in OUTPUT_FORMATS.values()} & Image.SAVE.keys()
+    described = schema()["$defs"]["picture"]["properties"]["format"]["enum"]
+    assert written <= {*described}, "`picture` of recordings/schema.json lacks a format"
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def edited(http: httpx2.Client, *images: bytes, mask: bytes | None = None) -> ht
 
 def test_each_setting_that_is_a_number_is_a_limit_with_a_test() -> None:
     numbers = {each.name for each in all_settings() if each.type is int and each.metavar in UNITS}
-    assert {limit.setting for limit in LIMITS} == numbers
+    assert {limit.setting for limit in LIMITS} == numbers, "tests/limits.py needs a row for each"
 
 
 @pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: limit.setting)

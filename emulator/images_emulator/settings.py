@@ -1,5 +1,6 @@
-"""The settings. Each field is a flag, an environment variable, a key of the settings file and a row
-of the docs' table. A new setting is a new field."""
+"""The settings (configuration). Each field is a flag (command-line option), an environment
+variable, a key of the settings file and a row of the docs' table. A new setting is a new field; one
+that is a number also has a row in `tests/limits.py`."""
 
 from __future__ import annotations
 

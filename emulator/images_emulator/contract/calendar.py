@@ -1,5 +1,6 @@
-"""Dates: days, periods, and the version of a thing on a day. What changes from a date on says so by
-the types here.
+"""Dates: days, periods, and the version of a thing on a day. What changes on a day, such as a dated
+sentence of an error or a rule that holds from some day on, says so by the types here. The day, if
+no later than `LAST_KNOWN_DAY`, is also one of `KNOWN_DAYS` in `tests/test_calendar.py`.
 
 A thing that exists on some days only has a `Period`, such as a `Rule`, `Conflict`, `Operation` or
 `RequestBody` in its field `period`. The periods of answer keys (`wire.KEY_PERIODS`), headers

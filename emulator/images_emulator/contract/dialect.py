@@ -3,7 +3,8 @@ one provider on the wire: headers, error bodies, error messages and URLs.
 
 Both have the same tables of models, validation and rendering. A dialect may adapt the rule for a
 parameter; the paths of a provider are in `operations.py`. OpenAI's dialect is here, Azure's in
-`azure.py`. A new response header on every answer of OpenAI is a row of `OPENAI_HEADERS`.
+`azure.py`. A new response header on every answer of OpenAI is a row of
+`OPENAI_HEADERS`; `_openai_headers` makes those whose value differs, such as `x-request-id`.
 """
 
 from __future__ import annotations

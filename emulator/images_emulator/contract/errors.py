@@ -1,6 +1,9 @@
-"""The error messages of the API, each a `Refusal`. A new error is a `Refusal` here. `earlier` has
-the words that an error had until some day. Words for one parameter alone are a `Refusal` of their
-own, in `refusal=` of its `Choice`.
+"""The error messages of the API, each a `Refusal`. A new error is a `Refusal` here; one that Azure
+alone sends is in `azure.py`. Words for one parameter alone are a `Refusal` of their own, in
+`refusal=` of its `Choice`.
+
+A sentence that changes on a day has its former words in `earlier`. A new day, if no later than
+`LAST_KNOWN_DAY`, is also one of `KNOWN_DAYS` in `tests/test_calendar.py`.
 
 The words are the API's own, as recorded. Words that no recording shows follow the form of recorded
 ones, and a comment says so.

@@ -1,6 +1,7 @@
 """Metadata of the fields of an `ImageRequest`. It tells the part of a file that a field decides,
 and the form of its value in keys, in the recipe of a file, and in JSON. A new parameter that
-changes the picture is a field of `ImageRequest` (`request.py`) with a mark.
+changes the picture is a field of `ImageRequest` (`request.py`) with a mark, and is used in
+`scene_of` of `imaging/drawing.py`.
 
 A field has `field(metadata=…)` with one of the marks `DRAWING`, `ENCODING`, `ANIMATION` and
 `DELIVERY`. A codec (`PIXELS`, `IMAGES` …) is added for a value that is not JSON. Keys, recipes

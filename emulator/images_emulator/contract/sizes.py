@@ -1,5 +1,5 @@
-"""Size rules: what `size` may be. A rule is a fixed list, or WIDTHxHEIGHT within limits of edges,
-pixels and proportions (the aspect ratio).
+"""Size rules: what `size` (the dimensions, the resolution) may be. A rule is a fixed list, or
+WIDTHxHEIGHT within limits of edges, pixels and proportions (the aspect ratio).
 
 The limits of a model are a `FlexibleSize` in `model_rules.py`. Only a rule of another kind is a
 class here.

@@ -155,7 +155,8 @@ def _base_colours(chance: Random, vivid: float) -> bytes:
 
 def scene_of(request: ImageRequest, index: int, phase: float = 0.0) -> Scene:
     """The scene of image *index* of *request*. In an animation, the sun moves around a small circle
-    while *phase* goes from 0 to 1."""
+    while *phase* goes from 0 to 1. A field of *request* that is used here has the mark `DRAWING`:
+    see `contract/field_codecs.py`."""
     chance = Random(seed_of(request, index))
     vivid = {"natural": 0.55, "vivid": 1.2}.get(request.style or "", 1.0)
     colours = _base_colours(chance, vivid)

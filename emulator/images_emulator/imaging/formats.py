@@ -1,8 +1,10 @@
-"""The output formats. Each makes a file of a drawn image, and knows and reads such files.
+"""The output formats (`output_format`: PNG, JPEG, WebP, GIF, SVG) with their encoders. Each makes a
+file of a drawn image, and knows and reads such files.
 
 A new output format is an entry of `OUTPUT_FORMATS`, and an entry of `FILE_TYPES` in
-`file_types.py`. Which models have it, and which do not stream it, is in `contract/model_rules.py`.
-All that a format touches is in `.github/CONTRIBUTING.md`.
+`file_types.py`. Which models have it, and which do not stream it, is in `contract/model_rules.py`;
+which Azure lacks, in `_adapt_rule` of `contract/azure.py`; which an exchange file may describe, in
+`recordings/schema.json`. All that a format touches is in `.github/CONTRIBUTING.md`.
 """
 
 from __future__ import annotations
