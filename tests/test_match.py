@@ -16,7 +16,7 @@ from images_emulator.exchange.field_path import FieldPath
 from images_emulator.exchange.prompts import name_pattern, prompt_name
 from images_emulator.state.steps import MatchInput
 from images_emulator.step_documents.scenario_document import parse_step
-from images_emulator.web.match_input import _for_the_same_steps
+from images_emulator.web.match_input import _made_for_current_steps
 from tests.pictures import RED, half_clear, png
 from tests.programs import run_command
 
@@ -36,7 +36,7 @@ async def test_values_are_made_again_where_a_step_comes_meanwhile_that_asks_for_
             await asyncio.to_thread(emulator.scenario.inject, "timeout", match={"prompt": "fox"})
         return MatchInput("/v1/images/generations")
 
-    await _for_the_same_steps(make, emulator)
+    await _made_for_current_steps(make, emulator)
     assert made == [frozenset(), frozenset({"prompt"})]
 
 

@@ -153,9 +153,9 @@ class BufferedTransport:
         if self.is_closing():
             return  # the client was faster
         # A linger time of 0 makes the kernel send RST instead of FIN.
-        now = struct.pack("ii", 1, 0)
+        no_linger = struct.pack("ii", 1, 0)
         sock = self._transport.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, now)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_linger)
         self._transport.abort()
 
     def get_write_buffer_size(self) -> int:

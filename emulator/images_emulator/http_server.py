@@ -44,7 +44,8 @@ POLL_SECONDS: Final = 0.02
 """The most seconds between two checks whether the answers have ended."""
 
 MIN_POLL_SECONDS: Final = 0.001
-"""The first of these waits; each next one is twice as long. Idle connections end in a moment."""
+"""The seconds between the first two of these checks. Each next pause is twice as long, because idle
+connections end in a moment."""
 
 LOOP_SECONDS: Final = 0.1
 """The seconds between two calls of `HTTPServer.on_tick`, as in uvicorn."""

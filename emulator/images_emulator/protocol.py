@@ -1,4 +1,4 @@
-"""HTTP/1.1 on the connections of the server."""
+"""HTTP/1.1 on the connections of the server: uvicorn's protocol, with limits (408, 431, 503)."""
 
 from __future__ import annotations
 
@@ -91,6 +91,7 @@ class HTTPProtocol(HttpToolsProtocol):
     chunk: what followed in that chunk, such as the beginning of the next head, was not counted."""
 
     _refused = False
+    """Whether the server has answered with an error of its own, which ends the connection."""
 
     _is_excess = False
     """Whether the limit of connections was reached when this one was made."""
@@ -327,9 +328,9 @@ class CasedProtocol(HTTPProtocol):
 
 
 def _origin_form(target: bytes) -> bytes:
-    """A request's *target*, or the path and query in it where httptools would find none. An
-    absolute form may end after the host. A *target* with a malformed host is taken for a path that
-    does not exist."""
+    """The *target* of a request in a form in which httptools finds a path. A URL without a path
+    (`http://host?query`) becomes `/?query`. A malformed URL is taken for a path that does not
+    exist."""
     if target.startswith(b"/") or target == b"*":
         return target
     try:

@@ -18,7 +18,7 @@ IMAGE_BYTES_LIMIT: Final = 50 * MEBIBYTE
 """Images must be smaller than this, for any model."""
 
 MAX_INPUT_IMAGES: Final = 16
-"""Input images of one edit."""
+"""The most input images of one edit."""
 
 RaiseOrForgive = Callable[[APIError], None]
 """Raises the error of an image, or forgives it. A blank image then replaces the image."""
@@ -67,7 +67,8 @@ class InputImages(Rule, ABC, kw_only=True):
     def mask_of(
         self, images: tuple[CallImage, ...], raise_or_forgive: RaiseOrForgive
     ) -> CallImage | None:
-        """The mask of a call without `mask`, or None."""
+        """The mask of a call without `mask`: the first of *images*, where the rule takes its
+        transparent pixels for a mask; else None."""
         return None
 
 

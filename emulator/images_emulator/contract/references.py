@@ -13,7 +13,7 @@ from images_emulator.contract.image_rules import IMAGE_BYTES_LIMIT, InputImages,
 from images_emulator.contract.message_format import json_type
 
 MAX_URL_CHARS: Final = 20_971_520
-"""Characters of an `image_url`, from the specification."""
+"""The most characters of an `image_url`, from the specification."""
 
 BASE64_CHUNK_CHARS: Final = 2**20
 """Characters of base64 that are decoded at once; a multiple of four."""

@@ -196,8 +196,8 @@ def _uploads(sent: Mapping[str, Any], request: ImageRequest | None) -> Iterator[
 def input_image_items(
     sent: Mapping[str, Any],
 ) -> Iterator[tuple[str, str, Upload | Mapping[str, Any]]]:
-    """The files and references of images among the fields *sent*: each with its parameter and its
-    place, such as `image[0]`."""
+    """The files and references of images among the fields *sent*, at most `MAX_DETAIL_ITEMS` of a
+    parameter: each with its parameter and its place, such as `image[0]`."""
     for parameter in ("image", "images", "mask", "markup"):
         value = sent.get(parameter)
         items = value if isinstance(value, list) else [value]

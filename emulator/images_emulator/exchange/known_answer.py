@@ -1,4 +1,5 @@
-"""An answer whose bytes are known before they are sent, such as a recording, in the journal."""
+"""Answers whose bytes are known before they are sent, such as recorded ones, as the journal shows
+them."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def drop_unkept(exchange: ServedExchange, *, copied: bool = False) -> int:
         and exchange.cached_call
         and (exchange.body_bytes > MAX_REPARSE_BYTES or exchange.fault is not None)
     ):
-        # In this order: see `details`.
+        # Set before `cached_call` is dropped, because `Exchange.details` reads that call first.
         exchange.cached_details = details_of(exchange.cached_call, exchange.request)
         held += getsizeof(repr(exchange.cached_details))
     if request := exchange.request:
@@ -78,7 +78,8 @@ def drop_body_and_pictures(exchange: Exchange) -> None:
         weighed = replace(details, prompt=None)
     exchange.weight += getsizeof(repr(weighed))
     exchange.dropped = tuple(_dropped(exchange, request))
-    # In this order: see `details` and `usage`.
+    # Set before the request and the chunks are dropped, because `Exchange.details` and
+    # `Exchange.usage` read those first.
     exchange.cached_details, exchange.answer.cached_usage = details, usage
     exchange.request = request
     exchange.chunks = None

@@ -1,4 +1,4 @@
-"""Faults of time: late, too late, and slowly."""
+"""Faults of time: an answer that is late, never comes, or is sent slowly."""
 
 from __future__ import annotations
 

@@ -88,8 +88,9 @@ def subject_of(image: Image.Image) -> Image.Image:
 
 
 def card_room(area: Image.Image, box: Box) -> Box | None:
-    """The largest rectangle within *box* that is all white in *area*, preferably a wide one; None
-    where there is none. Its precision is a twenty-fourth of the edges of *box*."""
+    """The largest rectangle within *box* that is all white in *area*, a mask of mode `L`, and
+    preferably a wide one. None where there is none. Its edges are on a grid of `GRID_CELLS` by
+    `GRID_CELLS` cells of *box*."""
     part = area.crop(box)
     if part.getextrema() == (WHITE, WHITE):
         return box

@@ -18,7 +18,7 @@ from images_emulator.immutable import Immutable
 from images_emulator.own_answers.picture_files import PictureFile
 
 MAX_PICTURES: Final = 16
-"""More pictures than any answer has."""
+"""The most files that one call is given *in_turn*. No answer has more pictures."""
 
 PictureFunction = Callable[[ImageRequest, int], Any]
 """Makes image *index* (from 0) of a request: returns an image of Pillow, bytes, or a path."""
@@ -64,7 +64,7 @@ class OwnAnswer(Immutable, eq=False):
 
     @cached_property
     def _turns(self) -> Sequence[AnswerReplacement]:
-        """What each call is sent, until it repeats."""
+        """The replacements that calls are sent one after the other; the first follows the last."""
         pictures = tuple(self.picture(file) for file in self.files)
         if not self.in_turn:
             return [AnswerReplacement(self.label, pictures or None, self.overrides, self.raw)]

@@ -21,7 +21,7 @@ from images_emulator.web.authentication import file_owner
 MAX_DIGITS: Final = 18
 """The most digits of a number in a form that steps are compared with."""
 
-_NOTHING: Mapping[str, Any] = {}
+_NO_FIELDS: Mapping[str, Any] = {}
 
 
 def input_of_download(exchange: Exchange, emulator: Emulator) -> MatchInput:
@@ -37,7 +37,7 @@ async def input_of_call(
 ) -> MatchInput:
     """The values of a call as they were sent. *call* is None where the body cannot be parsed. The
     *model* behind an Azure deployment replaces the one that the call names."""
-    fields = call.fields if call else _NOTHING
+    fields = call.fields if call else _NO_FIELDS
 
     async def values_for_steps() -> MatchInput:
         match_input = _sent_values(exchange, call, model)
@@ -54,10 +54,10 @@ async def input_of_call(
             match_input = match_input._replace(fields=at_paths)
         return match_input
 
-    return await _for_the_same_steps(values_for_steps, emulator)
+    return await _made_for_current_steps(values_for_steps, emulator)
 
 
-async def _for_the_same_steps(
+async def _made_for_current_steps(
     make: Callable[[], Awaitable[MatchInput]], emulator: Emulator
 ) -> MatchInput:
     """The values that *make* gives. They are made again where steps have come meanwhile that ask
@@ -73,7 +73,7 @@ async def _for_the_same_steps(
 def _sent_values(exchange: Exchange, call: ParsedCall | None, model: str | None) -> MatchInput:
     """The values of a call as they were sent, without those that are computed from them. Its API
     key is accepted, because only such calls are compared with steps."""
-    fields = call.fields if call else _NOTHING
+    fields = call.fields if call else _NO_FIELDS
     return MatchInput(
         path=exchange.path,
         model=model or _text_field(fields, "model") or "",
@@ -97,7 +97,7 @@ async def input_of_request(
 
     def fields() -> Mapping[str, Any]:
         call = exchange.parsed_call
-        return values_in_force(request, call.fields if call else _NOTHING)
+        return values_in_force(request, call.fields if call else _NO_FIELDS)
 
     async def values_for_steps() -> MatchInput:
         match_input = _values_in_force(exchange, request)
@@ -108,7 +108,7 @@ async def input_of_request(
             )
         return match_input
 
-    return await _for_the_same_steps(values_for_steps, emulator)
+    return await _made_for_current_steps(values_for_steps, emulator)
 
 
 def input_of_answered(
@@ -118,7 +118,7 @@ def input_of_answered(
     *validated* asks for the values in force, which a call that was not validated lacks: then None.
     Otherwise the values are as they were sent. It may take as long as `Exchange.parsed_call`."""
     call, request = exchange.parsed_call, exchange.request
-    fields = call.fields if call else _NOTHING
+    fields = call.fields if call else _NO_FIELDS
     if not validated:
         match_input = _sent_values(exchange, call, None)
         match_input = match_input._replace(image_sha256=_digests(fields, emulator))

@@ -121,6 +121,8 @@ async def _read_accepted_body(
     emulator: Emulator,
     as_of: AsOf,
 ) -> tuple[bytes, ...]:
+    """The chunks of the body, as `read_body` returns them. Raises APIError, too, for a media type
+    that *operation* does not read on the day *as_of*."""
     body = await read_body(exchange, receive, emulator.settings)
     operation.accepted_media_type(exchange.head.header(b"content-type"), as_of)
     return body

@@ -1,4 +1,5 @@
-"""The Redis of workers that were given none: a process of the supervisor's own."""
+"""The Redis process that the supervisor starts for its workers where the setting `store` names no
+store."""
 
 from __future__ import annotations
 
