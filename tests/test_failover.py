@@ -18,7 +18,7 @@ import pytest
 from images_emulator import Server
 from images_emulator.cli.store_line import store_line
 from images_emulator.contract.refusal import APIError
-from images_emulator.state.redis import redis_scripts
+from images_emulator.state.redis import redis_registers_scripts
 from images_emulator.state.redis.redis_client import RedisClient
 from images_emulator.state.store import StoreAway, StoreBack, StoreEvent, StoreRestored
 from reliability.ports import free_ports
@@ -256,7 +256,7 @@ def test_no_credentials_are_told() -> None:
     client.event_observers = (events.append,)
     for _ in range(2):
         with pytest.raises(APIError):
-            client.run(client.call(redis_scripts.REFRESH, ("registers",), ""))
+            client.run(client.call(redis_registers_scripts.REFRESH, ("registers",), ""))
     client.close()
     (event,) = events
     assert event.url == "redis://127.0.0.1:9/0"

@@ -29,10 +29,11 @@ from tests.replicas import RECOVERY_SECONDS
 from tests.waiting import until
 
 if not missing_part():
-    from images_emulator.state.redis import redis_scripts
     from images_emulator.state.redis.redis_client import RedisClient
     from images_emulator.state.redis.redis_connection import CommandPacker
     from images_emulator.state.redis.redis_counters import RedisCounters
+    from images_emulator.state.redis.redis_counters_scripts import COUNTS
+    from images_emulator.state.redis.redis_scripts import TOUCH
     from images_emulator.state.redis.redis_store import RedisStore
 
 pytestmark = [
@@ -156,7 +157,7 @@ def test_each_outage_is_told_where_an_object_cannot_recover(
     for number in range(1, 3):
         redis.kill()
         with pytest.raises(APIError):
-            client.run(client.call(redis_scripts.TOUCH, (), 1))
+            client.run(client.call(TOUCH, (), 1))
         redis.start()
         until(lambda count=2 * number: len(events) == count)  # type: ignore[misc]
         assert len(caplog.records) == number
@@ -171,7 +172,7 @@ def test_an_outage_ends_where_no_object_has_to_recover(redis: RedisServer) -> No
     events = events_of(client)
     redis.kill()
     with pytest.raises(APIError):
-        client.run(client.call(redis_scripts.TOUCH, (), 1))
+        client.run(client.call(TOUCH, (), 1))
     redis.start()
     until(lambda: len(events) == 2)
     assert client.failure is None
@@ -300,7 +301,7 @@ async def test_a_claim_does_a_revival_that_its_task_has_left(redis_store: RedisS
 
 
 def test_a_command_is_written_in_resp_with_lengths_in_bytes() -> None:
-    script, packer = redis_scripts.COUNTS, CommandPacker()
+    script, packer = COUNTS, CommandPacker()
     arguments = ("", "é\r\n", b"", b"\xff\x00" * 20_000, 5, "x" * 40_000, "\N{ELEPHANT}", b"end")
     encoded = [each if isinstance(each, bytes) else str(each).encode() for each in arguments]
     words = [b"EVALSHA", script.digest.encode(), b"1", b"key", *encoded]

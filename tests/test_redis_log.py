@@ -40,7 +40,7 @@ lone_store = pytest.fixture(lone_redis_store)
 async def test_entry_that_redis_gets_late_is_not_amended_before_it_is_there(
     lone_store: RedisStore, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from images_emulator.state.redis import redis_scripts  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis import redis_log_scripts as scripts  # noqa: PLC0415 - an extra
 
     log, counters = log_of(lone_store), lone_store.counters("x")
     redis_server.kill()
@@ -51,7 +51,7 @@ async def test_entry_that_redis_gets_late_is_not_amended_before_it_is_there(
     call, began, may_have_fault = lone_store.client.call, asyncio.Event(), asyncio.Event()
 
     async def fail_to_append(script: Any, keys: Any, *arguments: Any) -> Any:
-        if script is not redis_scripts.APPEND or may_have_fault.is_set():
+        if script is not scripts.APPEND or may_have_fault.is_set():
             return await call(script, keys, *arguments)
         began.set()
         await may_have_fault.wait()
@@ -134,14 +134,14 @@ AWAY: Final = emulator_errors.store_unavailable(url="redis:", reason="the connec
 async def test_a_dropped_entry_is_counted_once_by_entries_that_are_sent_again(
     lone_store: RedisStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from images_emulator.state.redis import redis_scripts  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis import redis_log_scripts as scripts  # noqa: PLC0415 - an extra
     from images_emulator.state.redis.redis_client import RefusedOperationError  # noqa: PLC0415 - an extra
 
     log, call, loses_replies = log_of(lone_store), lone_store.client.call, True
     refused = RefusedOperationError(AWAY.newest, AWAY.refusal, AWAY.values)
 
     async def unreliable(script: Any, keys: Any, *arguments: Any) -> Any:
-        if script is not redis_scripts.APPEND:
+        if script is not scripts.APPEND:
             return await call(script, keys, *arguments)
         if arguments[3] == "a":
             await asyncio.sleep(0)  # the other one is sent
@@ -169,7 +169,7 @@ async def test_a_dropped_entry_is_counted_once_by_entries_that_are_sent_again(
 async def test_an_entry_that_would_count_dropped_ones_and_is_dropped_leaves_them_to_the_next(
     lone_store: RedisStore, monkeypatch: pytest.MonkeyPatch, last: str
 ) -> None:
-    from images_emulator.state.redis import redis_scripts  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis import redis_log_scripts as scripts  # noqa: PLC0415 - an extra
     from images_emulator.state.redis.redis_client import RefusedOperationError  # noqa: PLC0415 - an extra
 
     refused = RefusedOperationError(AWAY.newest, AWAY.refusal, AWAY.values)
@@ -182,7 +182,7 @@ async def test_an_entry_that_would_count_dropped_ones_and_is_dropped_leaves_them
     monkeypatch.setattr("images_emulator.state.redis.redis_log.MAX_LATE_WRITES", 1)
 
     async def unreliable(script: Any, keys: Any, *arguments: Any) -> Any:
-        if script is redis_scripts.APPEND and failures[arguments[3]]:
+        if script is scripts.APPEND and failures[arguments[3]]:
             raise failures[arguments[3]].pop(0)
         return await call(script, keys, *arguments)
 
@@ -192,7 +192,7 @@ async def test_an_entry_that_would_count_dropped_ones_and_is_dropped_leaves_them
     assert await log.all() == [2]
     assert not any(failures.values())
     assert await log.added_count() == 3
-    assert await call(redis_scripts.COUNT_ENTRIES, log.keys) == b"3"  # type: ignore[attr-defined]
+    assert await call(scripts.COUNT_ENTRIES, log.keys) == b"3"  # type: ignore[attr-defined]
 
 
 async def test_a_write_past_the_budget_of_an_outage_is_kept_without_its_bytes(
@@ -218,16 +218,16 @@ async def test_a_write_past_the_budget_of_an_outage_is_kept_without_its_bytes(
 async def test_a_late_write_on_its_way_is_not_dropped(
     lone_store: RedisStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from images_emulator.state.redis import redis_scripts  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis import redis_log_scripts as scripts  # noqa: PLC0415 - an extra
 
     monkeypatch.setattr("images_emulator.state.redis.redis_log.MAX_LATE_WRITES", 1)
     log, call = log_of(lone_store), lone_store.client.call
     is_away, on_its_way, may_go = True, asyncio.Event(), asyncio.Event()
 
     async def slow(script: Any, keys: Any, *arguments: Any) -> Any:
-        if script is redis_scripts.APPEND and is_away:
+        if script is scripts.APPEND and is_away:
             raise AWAY
-        if script is redis_scripts.APPEND and arguments[3] == "a":
+        if script is scripts.APPEND and arguments[3] == "a":
             on_its_way.set()
             await may_go.wait()
         return await call(script, keys, *arguments)
@@ -251,15 +251,15 @@ async def test_a_late_write_on_its_way_is_not_dropped(
 async def test_a_dropped_entry_is_counted_where_the_next_one_is_cancelled(
     lone_store: RedisStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from images_emulator.state.redis import redis_scripts  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis import redis_log_scripts as scripts  # noqa: PLC0415 - an extra
     from images_emulator.state.redis.redis_client import RefusedOperationError  # noqa: PLC0415 - an extra
 
     log, call, is_sent = log_of(lone_store), lone_store.client.call, asyncio.Event()
 
     async def hanging(script: Any, keys: Any, *arguments: Any) -> Any:
-        if script is redis_scripts.APPEND and arguments[3] == "a":
+        if script is scripts.APPEND and arguments[3] == "a":
             raise RefusedOperationError(AWAY.newest, AWAY.refusal, AWAY.values)
-        if script is redis_scripts.APPEND and arguments[3] == "b" and not is_sent.is_set():
+        if script is scripts.APPEND and arguments[3] == "b" and not is_sent.is_set():
             is_sent.set()
             await asyncio.Event().wait()
         return await call(script, keys, *arguments)
@@ -338,10 +338,10 @@ class DelayedReply:
         monkeypatch.setattr(store.client, "call", self.call)
 
     async def call(self, script: Any, keys: Any, *arguments: Any) -> Any:
-        from images_emulator.state.redis import redis_scripts  # noqa: PLC0415 - an extra
+        from images_emulator.state.redis import redis_log_scripts as scripts  # noqa: PLC0415 - an extra
 
         reply = await self._call(script, keys, *arguments)
-        if script is redis_scripts.HEADS and not self.has_come.is_set():
+        if script is scripts.HEADS and not self.has_come.is_set():
             self.has_come.set()
             await self.is_over.wait()
         return reply

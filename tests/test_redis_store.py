@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import re
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 import httpx2
@@ -134,7 +135,7 @@ async def test_a_write_of_a_register_that_a_cluster_sends_again_is_made_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from images_emulator.state.redis.redis_client import RedisClient  # noqa: PLC0415 - an extra
-    from images_emulator.state.redis.redis_scripts import REPLACE  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis.redis_registers_scripts import REPLACE  # noqa: PLC0415 - an extra
     from images_emulator.state.redis.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
     call = RedisClient.call
@@ -154,7 +155,7 @@ async def test_a_write_of_a_register_that_a_cluster_sends_again_is_made_once(
 async def test_a_reply_that_is_older_than_the_last_write_of_a_process_is_no_loss(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from images_emulator.state.redis import redis_scripts  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis import redis_registers_scripts  # noqa: PLC0415 - an extra
     from images_emulator.state.redis.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
     name = new_store_name()
@@ -169,10 +170,10 @@ async def test_a_reply_that_is_older_than_the_last_write_of_a_process_is_no_loss
 
     async def reply_late(script: Any, keys: Any, *arguments: Any) -> Any:
         reply = await call(script, keys, *arguments)
-        if script is redis_scripts.REFRESH and not has_reply.is_set():
+        if script is redis_registers_scripts.REFRESH and not has_reply.is_set():
             has_reply.set()
             await may_go_on.wait()
-        shares.append(script is redis_scripts.SHARE)
+        shares.append(script is redis_registers_scripts.SHARE)
         return reply
 
     monkeypatch.setattr(one.client, "call", reply_late)
@@ -190,11 +191,21 @@ async def test_a_reply_that_is_older_than_the_last_write_of_a_process_is_no_loss
         await asyncio.to_thread(store.close)
 
 
-def test_the_table_of_scripts_has_each_of_them_once() -> None:
-    from images_emulator.state.redis import redis_scripts  # noqa: PLC0415 - an extra
+def test_each_script_has_a_name_of_its_own_which_is_that_of_its_constant() -> None:
+    from images_emulator.state import redis  # noqa: PLC0415 - an extra
+    from images_emulator.state.redis.redis_scripts import Script  # noqa: PLC0415 - an extra
 
-    table = re.findall(r"^\|.*\|$", redis_scripts.__doc__ or "", re.MULTILINE)
-    listed = [name for row in table for name in re.findall(r"`([A-Z_]+)`", row.split("|")[4])]
-    scripts = vars(redis_scripts).items()
-    names = [name for name, value in scripts if isinstance(value, redis_scripts.Script)]
-    assert sorted(listed) == sorted(names)
+    modules = [
+        import_module(f"{redis.__name__}.{module.name}")
+        for module in iter_modules(redis.__path__)
+        if module.name.endswith("_scripts")
+    ]
+    scripts = {
+        (constant, script)
+        for module in modules
+        for constant, script in vars(module).items()
+        if isinstance(script, Script)
+    }
+    names = [script.name for _, script in scripts]
+    assert len({*names}) == len(names) > 0
+    assert names == [constant.lower() for constant, _ in scripts]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from images_emulator.state.redis import redis_scripts as scripts
+from images_emulator.state.redis import redis_buckets_scripts as scripts
 from images_emulator.state.redis.redis_client import RedisClient
 from images_emulator.state.redis.redis_container import RedisContainer, TimeToLive
+from images_emulator.state.redis.redis_scripts import CLEAR
 from images_emulator.state.store import PendingTake, TakeOutcome
 
 
@@ -30,17 +31,17 @@ class RedisBuckets(RedisContainer):
         return take_of(await self._client.call(scripts.TAKE, self.keys, *arguments))
 
     def arguments_of(self, pending_take: PendingTake) -> tuple[int | str, ...]:
-        """The arguments of `redis_scripts.TAKE`."""
+        """The arguments of `redis_buckets_scripts.TAKE`."""
         now_ms = int(pending_take.now.timestamp() * 1000)
         token_us = -(-pending_take.seconds * 1_000_000 // pending_take.limit)
         numbers = pending_take.amount, pending_take.limit, token_us, now_ms
         return self._ttl.seconds, self._max_buckets, pending_take.key, *numbers
 
     async def clear(self) -> None:
-        await self._client.call(scripts.CLEAR, self.keys)
+        await self._client.call(CLEAR, self.keys)
 
 
 def take_of(reply: Sequence[int]) -> TakeOutcome:
-    """The reply of `redis_scripts.TAKE`."""
+    """The reply of `redis_buckets_scripts.TAKE`."""
     granted, used, wait_ms = reply
     return TakeOutcome(bool(granted), used, None if wait_ms < 0 else wait_ms)

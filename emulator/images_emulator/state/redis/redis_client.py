@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from threading import Lock
@@ -20,12 +20,11 @@ from redis.exceptions import RedisError
 from images_emulator.contract import emulator_errors
 from images_emulator.contract.refusal import APIError
 from images_emulator.setting_values import without_credentials
-from images_emulator.state.redis import redis_scripts
 from images_emulator.state.redis.event_loop_thread import EventLoopThread
 from images_emulator.state.redis.redis_address import RedisAddress
 from images_emulator.state.redis.redis_connection import FAILURES
 from images_emulator.state.redis.redis_pool import RedisPools
-from images_emulator.state.redis.redis_scripts import FREEING, Script
+from images_emulator.state.redis.redis_scripts import TOUCH, Script
 from images_emulator.state.redis.redis_subscription import messages
 from images_emulator.state.store import (
     StoreAway,
@@ -43,14 +42,6 @@ logger = logging.getLogger("images_emulator")
 RETRY_SECONDS: Final = 0.25
 """Seconds after a failure in which no operation asks Redis. Then one operation asks, and the others
 fail until it has a reply."""
-
-_NAMES: Final[Mapping[str, str]] = {
-    script.digest: name.lower()
-    for name, script in vars(redis_scripts).items()
-    if isinstance(script, Script)
-}
-"""The names of scripts in lower case, by their digests. Metrics and spans have them, so a script
-keeps its name."""
 
 MAX_REFUSALS: Final = 100
 """The most refusals that the program's log has of one store."""
@@ -166,7 +157,7 @@ class RedisClient:
             return await self._ask(script, keys, arguments)
         with ExitStack() as observations:
             for observer in self.observers:
-                observations.enter_context(observer(_NAMES[script.digest]))
+                observations.enter_context(observer(script.name))
             return await self._ask(script, keys, arguments)
 
     async def call_soon(
@@ -186,7 +177,7 @@ class RedisClient:
     ) -> Any:
         pool = self._pools.for_running_loop()
         if self._reason:
-            if not (script in FREEING and self._reason.startswith(NO_MEMORY)):
+            if not (script.frees_memory and self._reason.startswith(NO_MEMORY)):
                 self.raise_if_away()
             self._next_attempt = monotonic() + pool.timeout + RETRY_SECONDS
             # The loop of an earlier recovery may have ended, and the recovery with it.
@@ -274,7 +265,7 @@ class RedisClient:
         does."""
         if self._reason:
             try:
-                await self._ask(redis_scripts.TOUCH, (), (1,))
+                await self._ask(TOUCH, (), (1,))
             except APIError:
                 return
         with self._lock:
@@ -333,7 +324,7 @@ class RedisClient:
 
     def _refusal(self, script: Script, error: RedisError) -> RefusedOperationError:
         """The exception for the *error* with which Redis has replied to *script*."""
-        name, reason, url = _NAMES[script.digest], _reason(error), without_credentials(self._url)
+        name, reason, url = script.name, _reason(error), without_credentials(self._url)
         if (name, reason) not in self._refusals and len(self._refusals) < MAX_REFUSALS:
             self._refusals.add((name, reason))
             logger.warning("The store %s has refused the operation %s: %s", url, name, reason)

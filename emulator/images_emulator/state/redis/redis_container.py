@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
-from images_emulator.state.redis import redis_scripts as scripts
 from images_emulator.state.redis.redis_client import RedisClient
+from images_emulator.state.redis.redis_scripts import TOUCH
 from images_emulator.state.store import Codec, ContainerSize, Packed
 
 T = TypeVar("T")
@@ -47,13 +47,13 @@ class TimeToLive:
     async def renew(self) -> None:
         """Renew the time to live. Raises APIError where Redis does not reply."""
         self._renewed = monotonic()
-        await self._client.call(scripts.TOUCH, (*self.keys,), self.seconds)
+        await self._client.call(TOUCH, (*self.keys,), self.seconds)
 
 
 class RedisContainer:
     """A container of `state/store.py` in Redis: each of its *keys* holds one kind of fact about all
-    entries. Each operation is one script of `redis_scripts`. The script gets all keys, and gives
-    them the seconds of *ttl* to live when it writes."""
+    entries. Each operation is one script, such as those of `redis_log_scripts` for `RedisLog`. The
+    script gets all keys, and gives them the seconds of *ttl* to live when it writes."""
 
     KIND: ClassVar[str]
     """The kind of container; the keys have it before the container's name."""
@@ -128,7 +128,7 @@ def pairs(flat: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
 
 
 def size_of(reply: tuple[int, bytes]) -> ContainerSize:
-    """The size in a reply of `redis_scripts.SIZE`."""
+    """The size in a reply of `SIZE` or `SIZE_OF_LOG`."""
     number, weight = reply
     return ContainerSize(number, int(float(weight)))
 

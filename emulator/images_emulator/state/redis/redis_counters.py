@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from images_emulator.contract.refusal import APIError
 from images_emulator.state.random_ids import random_digits
-from images_emulator.state.redis import redis_scripts as scripts
+from images_emulator.state.redis import redis_counters_scripts as scripts
 from images_emulator.state.redis.redis_buckets import RedisBuckets, take_of
 from images_emulator.state.redis.redis_client import (
     RETRY_SECONDS,
@@ -19,6 +19,7 @@ from images_emulator.state.redis.redis_client import (
     RefusedOperationError,
 )
 from images_emulator.state.redis.redis_container import RedisContainer, TimeToLive
+from images_emulator.state.redis.redis_scripts import CLEAR
 from images_emulator.state.store import (
     MAX_COUNTS,
     ClaimCount,
@@ -200,7 +201,7 @@ class RedisCounters(RedisContainer):
         return counts
 
     async def clear(self) -> None:
-        await self._client.call(scripts.CLEAR, self.keys)
+        await self._client.call(CLEAR, self.keys)
         with self._lock:
             self._known.clear()
 
@@ -226,7 +227,7 @@ _STALE: Final = -2
 def _arguments(
     claim_id: str, candidates: Sequence[Quota], asked: Sequence[str]
 ) -> Sequence[str | bytes | int]:
-    """The arguments of a claim; see `redis_scripts.CLAIM`."""
+    """The arguments of a claim; see `redis_counters_scripts.CLAIM`."""
     arguments: list[str | bytes | int] = [MAX_COUNTS, claim_id, MAX_CLAIMS, len(asked), *asked]
     for quota in candidates:
         times = -1 if quota.times is None else quota.times

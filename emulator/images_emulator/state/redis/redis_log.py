@@ -12,7 +12,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 
 from images_emulator.contract.refusal import APIError
 from images_emulator.state.random_ids import random_digits
-from images_emulator.state.redis import redis_scripts as scripts
+from images_emulator.state.redis import redis_log_scripts as scripts
 from images_emulator.state.redis.redis_client import RedisClient, RefusedOperationError
 from images_emulator.state.redis.redis_container import (
     RedisContainer,
@@ -22,6 +22,7 @@ from images_emulator.state.redis.redis_container import (
     size_of,
 )
 from images_emulator.state.redis.redis_registers import RedisRegisters
+from images_emulator.state.redis.redis_scripts import Script
 from images_emulator.state.store import ContainerSize, LogChange, LogCodec, LogWatcher, Packed
 
 T = TypeVar("T")
@@ -47,7 +48,7 @@ class _Write(NamedTuple):
     entry is sent again: Redis counts both together, once.
     """
 
-    script: scripts.Script
+    script: Script
     key: str
     text: str
     data: bytes

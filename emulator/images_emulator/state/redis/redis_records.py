@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
-from images_emulator.state.redis import redis_scripts as scripts
+from images_emulator.state.redis import redis_records_scripts as scripts
 from images_emulator.state.redis.redis_client import RedisClient
 from images_emulator.state.redis.redis_container import (
     EPOCH,
@@ -17,6 +17,7 @@ from images_emulator.state.redis.redis_container import (
     size_of,
     time_text,
 )
+from images_emulator.state.redis.redis_scripts import CLEAR
 from images_emulator.state.store import Codec, ContainerSize
 
 T = TypeVar("T")
@@ -90,4 +91,4 @@ class RedisRecords(RedisContainer, Generic[T]):
         return size_of(await self._client.call(scripts.SIZE, self.keys))
 
     async def clear(self) -> None:
-        await self._client.call(scripts.CLEAR, self.keys)
+        await self._client.call(CLEAR, self.keys)

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from images_emulator.contract.refusal import APIError
 from images_emulator.state.random_ids import random_digits
-from images_emulator.state.redis import redis_scripts as scripts
+from images_emulator.state.redis import redis_registers_scripts as scripts
 from images_emulator.state.redis.redis_client import RedisClient
 from images_emulator.state.redis.redis_container import TimeToLive, pairs, reason_of, unpack_value
 from images_emulator.state.redis.redis_counters import RedisCounters
@@ -146,7 +146,7 @@ class RedisRegisters:
         await self.apply_refresh(await self.client.call(scripts.REFRESH, self._keys, self.version))
 
     async def apply_refresh(self, reply: Any) -> None:
-        """Do what the *reply* of `redis_scripts.REFRESH` says. Raises APIError."""
+        """Do what the *reply* of `redis_registers_scripts.REFRESH` says. Raises APIError."""
         if reply != 1:
             await self._adopt_or_restore(reply)
 

@@ -5,7 +5,8 @@ Each operation is one Lua script, and one round trip. More round trips are neede
 process comes before an update, and to revoke claims, renew the time to live of keys, and restore
 data after Redis was away. An operation that need not happen at once is sent with the next one.
 Values are JSON, with their bytes beside them. All keys begin with `images-emulator`, the number of
-their layout and the name of the state; `redis_scripts` has the keys of each kind of container.
+their layout and the name of the state; the keys of a container are described beside its scripts,
+such as those of a log in `redis_log_scripts`.
 """
 
 from __future__ import annotations
