@@ -122,7 +122,8 @@ OWN_TESTS: Final[Mapping[str, Sequence[str]]] = {
     "request": ("field_codecs", "golden", "generations", "calendar", "own_answers"),
     "retry_chain": ("journal_detail",),
     "operational_errors": ("faults", "rate_limits"),
-    "steps": ("match", "scenario"),
+    "scenario_step": ("match", "scenario"),
+    "steps": ("scenario", "store"),
     "token_rates": ("usage", "models"),
     "wire": ("usage", "streams", "generations", "calendar"),
 }

@@ -14,7 +14,7 @@ from images_emulator import Emulator, Server
 from images_emulator.contract.references import BASE64_CHUNK_CHARS
 from images_emulator.exchange.field_path import FieldPath
 from images_emulator.exchange.prompts import name_pattern, prompt_name
-from images_emulator.state.steps import MatchInput
+from images_emulator.state.scenario_step import MatchInput
 from images_emulator.step_documents.scenario_document import parse_step
 from images_emulator.web.match_input import _made_for_current_steps
 from tests.pictures import RED, half_clear, png

@@ -14,7 +14,7 @@ import pytest
 from images_emulator.contract import emulator_errors
 from images_emulator.contract.refusal import APIError
 from images_emulator.state.redis.event_loop_thread import EventLoopThread
-from images_emulator.state.steps import ScenarioStep
+from images_emulator.state.scenario_step import ScenarioStep
 from images_emulator.state.store import (
     NUMBER_CODEC,
     ClaimCount,
@@ -223,7 +223,7 @@ async def cancel_and_revoke(claims: Iterable[Coroutine[Any, Any, Any]]) -> None:
 
 async def test_claims_without_a_reply_are_all_revoked_by_one_task(redis_store: RedisStore) -> None:
     counters = redis_store.counters("steps")
-    step = ScenarioStep(parse_step({"fault": "timeout", "times": 30}), "step", "a")
+    step = ScenarioStep(parse_step({"fault": "timeout", "times": 30}), "scenario", "step", "a")
     await cancel_and_revoke(counters.claim([step]) for _ in range(20))
     assert await counters.counts(["a"]) == [ClaimCount()]
     # The next one has a task again.
@@ -249,7 +249,8 @@ async def test_a_revival_that_fails_is_done_when_redis_replies_again(
 
     counters = redis_store.counters("steps", revive)
     steps = [
-        ScenarioStep(parse_step({"fault": "timeout", "times": 1}), "step", key) for key in "ab"
+        ScenarioStep(parse_step({"fault": "timeout", "times": 1}), "scenario", "step", key)
+        for key in "ab"
     ]
     await cancel_and_revoke(counters.claim([step]) for step in steps)
     assert calls == [*["a"] * failures, "a", "b"]
@@ -265,7 +266,8 @@ async def test_a_revival_that_cannot_be_done_is_logged_and_given_up(
 
     counters = redis_store.counters("steps", revive)
     steps = [
-        ScenarioStep(parse_step({"fault": "timeout", "times": 1}), "step", key) for key in "ab"
+        ScenarioStep(parse_step({"fault": "timeout", "times": 1}), "scenario", "step", key)
+        for key in "ab"
     ]
     await cancel_and_revoke(counters.claim([step]) for step in steps)
     assert (await counters.claim(steps[:1])).granted == (steps[0], ClaimCount(1, 1))
@@ -294,7 +296,7 @@ async def test_a_claim_does_a_revival_that_its_task_has_left(redis_store: RedisS
     counters = redis_store.counters("steps", revive)
     assert isinstance(counters, RedisCounters)
     counters._to_revive = ["a"]
-    step = ScenarioStep(parse_step({"fault": "timeout", "times": 1}), "step", "b")
+    step = ScenarioStep(parse_step({"fault": "timeout", "times": 1}), "scenario", "step", "b")
     assert (await counters.claim([step])).granted == (step, ClaimCount(1, 1))
     assert revived == ["a"]
     await redis_store.disconnect()

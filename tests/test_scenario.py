@@ -23,7 +23,8 @@ from images_emulator.faults.base import BaseFault
 from images_emulator.scenarios import ready_scenarios
 from images_emulator.state.memory_store import MemoryStore
 from images_emulator.state.scenario import MAX_CACHED_SCANS, MAX_NEAR_MISSES, Scenario
-from images_emulator.state.steps import MAX_SPENT_STEPS, MatchInput, ScenarioStep
+from images_emulator.state.scenario_step import MatchInput, ScenarioStep
+from images_emulator.state.steps import MAX_SPENT_STEPS
 from images_emulator.state.store import ClaimCount
 from images_emulator.step_documents.scenario_document import read_scenario
 from tests.answers import error_of, messages_for

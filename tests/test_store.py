@@ -35,7 +35,8 @@ from images_emulator.state.clock import ClockSetting
 from images_emulator.state.files import StoredFile
 from images_emulator.state.hosted_picture import HostedPicture
 from images_emulator.state.memory_store import MemoryStore
-from images_emulator.state.steps import ScenarioStep, Steps
+from images_emulator.state.scenario_step import ScenarioStep
+from images_emulator.state.steps import Steps
 from images_emulator.state.store import (
     ClaimCount,
     ClaimOutcome,
@@ -497,7 +498,7 @@ MASK: Final = decode(half_clear((8, 8)))
 STEP: Final = parse_step(
     {"fault": "timeout", "match": {"api_key": "sk-x", "prompt": "x"}, "times": 2}
 )
-PLANNED: Final = tuple(ScenarioStep(STEP, f"step {n}", f"{n}") for n in (1, 2))
+PLANNED: Final = tuple(ScenarioStep(STEP, "scenario", f"step {n}", f"{n}") for n in (1, 2))
 STORED: Final[dict[str, tuple[Codec[Any], Any]]] = {
     "account": (account.CODEC, account.random_account()),
     "clock that runs": (clock.CODEC, ClockSetting(timedelta(days=-3, microseconds=1))),
@@ -519,8 +520,8 @@ def test_a_stored_value_is_the_same_after_its_way_through_json(name: str) -> Non
 
 
 def test_steps_are_the_same_after_their_way_through_json() -> None:
-    injected = ScenarioStep(STEP, steps.INJECTED, "i")
-    spent = ScenarioStep(STEP, steps.INJECTED, "s")
+    injected = ScenarioStep(STEP, "injected", "injected", "i")
+    spent = ScenarioStep(STEP, "injected", "injected", "s")
     value = Steps((injected,), PLANNED, PLANNED[1:], (spent,))
     packed = steps.CODEC.pack(value)
     again = steps.CODEC.unpack(Packed(json.loads(json.dumps(packed.document)), packed.data))
@@ -530,8 +531,8 @@ def test_steps_are_the_same_after_their_way_through_json() -> None:
         (value.live_planned, again.live_planned),
         (value.spent_injected, again.spent_injected),
     ):
-        assert [(each.document, each.title, each.key) for each in after] == [
-            (each.document, each.title, each.key) for each in before
+        assert [(each.document, each.origin, each.title, each.key) for each in after] == [
+            (each.document, each.origin, each.title, each.key) for each in before
         ]
 
 

@@ -17,14 +17,8 @@ from images_emulator.immutable import Immutable
 from images_emulator.settings import Settings
 from images_emulator.state.random_ids import random_id
 from images_emulator.state.rate_limits import Admission
-from images_emulator.state.steps import (
-    CODEC,
-    INJECTED,
-    MatchInput,
-    ScenarioStep,
-    Steps,
-    name_of_step,
-)
+from images_emulator.state.scenario_step import MatchInput, ScenarioStep, StepOrigin
+from images_emulator.state.steps import CODEC, Steps
 from images_emulator.state.store import ClaimCount, StaleRegistersError, Store, is_spent
 
 if TYPE_CHECKING:
@@ -223,7 +217,7 @@ class Scenario:
 
     @property
     def expensive_keys(self) -> frozenset[str]:
-        """Which of `steps.EXPENSIVE_KEYS` its steps ask for."""
+        """Which of `scenario_step.EXPENSIVE_KEYS` its steps ask for."""
         return self._steps.value.expensive_keys
 
     @property
@@ -374,7 +368,7 @@ class Scenario:
 
         step = parse_step(document, ReadingContext(folder))
         self._check([step])
-        injected = ScenarioStep(step, INJECTED, random_id())
+        injected = ScenarioStep(step, "injected", "injected", random_id())
         self._store.run(self._steps.update(lambda steps: steps.with_injected(injected)))
         return injected.key
 
@@ -459,10 +453,12 @@ class Scenario:
         """*steps*, and after them the answers in the folder of pictures, with new counters: calls
         that are under way count for the old ones."""
         run = random_id(8)
-        numbered = [(name_of_step(number), step) for number, step in enumerate(steps, 1)]
+        named: list[tuple[StepDocument, StepOrigin, str]] = [
+            *((step, "scenario", f"step {number}") for number, step in enumerate(steps, 1)),
+            *((each.step, "pictures", each.name) for each in self._answers),
+        ]
         planned = tuple(
-            ScenarioStep(step, name, f"{run}-{number}")
-            for number, (name, step) in enumerate([*numbered, *self._answers], 1)
+            ScenarioStep(*each, f"{run}-{number}") for number, each in enumerate(named, 1)
         )
         return Steps.from_steps(planned=planned, live_planned=planned)
 

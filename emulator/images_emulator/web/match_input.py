@@ -15,7 +15,7 @@ from images_emulator.exchange.field_path import FieldPath
 from images_emulator.exchange.prompts import prompt_name
 from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.state.emulator import Emulator
-from images_emulator.state.steps import MatchInput
+from images_emulator.state.scenario_step import MatchInput
 from images_emulator.web.authentication import file_owner
 
 MAX_DIGITS: Final = 18
