@@ -26,7 +26,7 @@ from images_emulator.exchange.call_answer import CallAnswer
 from images_emulator.exchange.exchange_packing import CompletionPacker, unpack_exchange
 from images_emulator.exchange.request_head import RequestHead
 from images_emulator.exchange.sent_answer import SentAnswer
-from images_emulator.exchange.sent_file import SentFile
+from images_emulator.exchange.sent_file import FileKey, SentFile
 from images_emulator.exchange.sent_images import SentImage
 from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.imaging.decoder import decode
@@ -557,7 +557,7 @@ def test_a_packed_exchange_without_its_bytes_is_one_without_body_and_uploads() -
     )
     exchange.keep_request_body((b"--b", b"--"))
     exchange.request = _request(images=tuple(IMAGES), mask=MASK)
-    exchange.number, exchange.answer.files = 7, {0: SentFile(1648, b"iVBORw0K", 1234)}
+    exchange.number, exchange.answer.files = 7, {FileKey(0): SentFile(1648, b"iVBORw0K", 1234)}
     exchange.note_start(200)
     exchange.answer.sent.end()
     exchange.note_end()

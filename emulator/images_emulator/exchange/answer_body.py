@@ -17,7 +17,7 @@ from images_emulator.contract.dialect import Dialect
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.usage import Usage
 from images_emulator.exchange.sent_answer import SentAnswer
-from images_emulator.exchange.sent_file import SentFile
+from images_emulator.exchange.sent_file import FileKey, SentFile
 
 _CREATED: Final = re.compile(rb'"created_at":(\d+)')
 
@@ -49,32 +49,34 @@ def images_body(
 
 def stream_body(
     request: ImageRequest,
-    files: Mapping[int, SentFile],
+    files: Mapping[FileKey, SentFile],
     usage: Usage | None,
     sent: SentAnswer,
     overrides: AnswerOverrides,
 ) -> bytes:
-    """The events of a stream that have left. *files* are by the number of the event. *overrides*
-    replace values of the events."""
+    """The events of a stream that have left, with *files*. *overrides* replace values of the
+    events."""
     return b"".join(_events(request, files, usage, sent, overrides))
 
 
 def _events(
     request: ImageRequest,
-    files: Mapping[int, SentFile],
+    files: Mapping[FileKey, SentFile],
     usage: Usage | None,
     sent: SentAnswer,
     overrides: AnswerOverrides,
 ) -> Iterator[bytes]:
     for number, event in enumerate(sent.kept_events):
-        second, file = _CREATED.search(event.head), files.get(number)
+        is_last = number == request.partial_images
+        second = _CREATED.search(event.head)
+        file = files.get(FileKey(0, None if is_last else number))
         if second is None or file is None:
             # The error that ended the stream.
             yield sent.error_body
             continue
         created = datetime.fromtimestamp(int(second[1]), UTC)
         values = wire.slot_values(created, [file.shown()])
-        if number == request.partial_images:
+        if is_last:
             template = wire.completed_event(request, usage, overrides)
         else:
             template = wire.partial_image_event(request, number)

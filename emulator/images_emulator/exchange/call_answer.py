@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from images_emulator.contract.answer_overrides import NO_OVERRIDES, AnswerOverrides
 from images_emulator.contract.usage import Usage
 from images_emulator.exchange.sent_answer import SentAnswer
-from images_emulator.exchange.sent_file import SentFile
+from images_emulator.exchange.sent_file import FileKey, SentFile
 
 if TYPE_CHECKING:
     from images_emulator.exchange.known_answer import KnownAnswer
@@ -37,9 +37,9 @@ class CallAnswer:
     drawn pictures."""
     known_answer: KnownAnswer | None = None
     """The answer of a recording as the journal will show it, until the call is completed."""
-    files: Mapping[int, SentFile] = field(default_factory=dict)
-    """The files: by the index of the image, or for a stream by the number of the event. Calls with
-    equal answers share the mapping, which is filled as the images are drawn."""
+    files: Mapping[FileKey, SentFile] = field(default_factory=dict)
+    """The files. Calls with equal answers share the mapping, which is filled as the images are
+    drawn. Of a recorded or forwarded stream there is the final image alone."""
     image_urls: Sequence[bytes] = ()
     """The URLs, in place of files."""
     sent: SentAnswer = field(default_factory=SentAnswer)

@@ -39,6 +39,7 @@ from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.exchange.outcome import Outcome, outcome_of
 from images_emulator.exchange.request_head import RequestHead
 from images_emulator.exchange.sent_answer import SentEvent
+from images_emulator.exchange.sent_file import FileKey
 from images_emulator.exchange.sent_images import ImageParameters, SentImage, price_of, sent_images
 from images_emulator.exchange.trace_context import trace_id_in
 
@@ -328,12 +329,7 @@ class Exchange:
         request, parameters, answer = self.request, self._image_parameters, self.answer
         if parameters is None:
             return ()
-        # A stream numbers files by its events: the partial images come before the image.
-        number = parameters.partial_images if answer.sent.is_stream else None
-        files = {
-            index: answer.files.get(index if number is None else number)
-            for index in answer.sent.image_indexes
-        }
+        files = {index: answer.files.get(FileKey(index)) for index in answer.sent.image_indexes}
         return sent_images(files, parameters, request)
 
     @property
@@ -432,7 +428,11 @@ class Exchange:
             return stream_body(request, answer.files, usage, sent, overrides)
         if not sent.is_whole:
             return None
-        files = [answer.files[index] for index in range(request.n)] if not answer.image_urls else []
+        files = (
+            [answer.files[FileKey(index)] for index in range(request.n)]
+            if not answer.image_urls
+            else []
+        )
         images = answer.image_urls or files
         return images_body(
             request,

@@ -31,7 +31,7 @@ from images_emulator.exchange.exchange import EXCHANGE_OVERHEAD_BYTES, Exchange
 from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.exchange.request_head import RawHeaders, RequestHead
 from images_emulator.exchange.sent_answer import SentAnswer, SentEvent
-from images_emulator.exchange.sent_file import SentFile
+from images_emulator.exchange.sent_file import FileKey, SentFile
 from images_emulator.lru_cache import LRUCache
 
 PackedValue = tuple[Mapping[str, Any], bytes]
@@ -202,10 +202,10 @@ def _shared_members(exchange: Exchange) -> tuple[bytes, dict[str, Any]]:
         members["request"], files = pack_request(exchange.request)
     members["details"] = _details_as_json(exchange.details)
     if exchange.answer.files:
-        members["files"] = {
-            str(number): [file.base64_chars, file.beginning.decode("latin-1"), file.file_bytes]
-            for number, file in exchange.answer.files.items()
-        }
+        members["files"] = [
+            [*key, file.base64_chars, file.beginning.decode("latin-1"), file.file_bytes]
+            for key, file in exchange.answer.files.items()
+        ]
     if files:
         members["upload_bytes"] = len(files)
     if exchange.chunks is not None:
@@ -328,8 +328,8 @@ def _unpack_answer(document: Mapping[str, Any]) -> CallAnswer:
         if "overrides" in document
         else NO_OVERRIDES,
         files={
-            int(number): SentFile(chars, beginning.encode("latin-1"), size)
-            for number, (chars, beginning, size) in get("files", {}).items()
+            FileKey(image, partial): SentFile(chars, beginning.encode("latin-1"), size)
+            for image, partial, chars, beginning, size in get("files", ())
         },
         image_urls=[url.encode() for url in get("image_urls", ())],
         sent=_unpack_sent(sent) if sent else SentAnswer(),

@@ -15,7 +15,7 @@ from images_emulator.contract.rules import Pixels
 from images_emulator.contract.usage import Usage
 from images_emulator.contract.wire import ECHOED_PARAMETERS
 from images_emulator.exchange.answer_json import image_items, is_image, json_value, usage_in
-from images_emulator.exchange.sent_file import SentFile, without_base64
+from images_emulator.exchange.sent_file import FileKey, SentFile, without_base64
 
 _SIZE: Final = re.compile(r"([0-9]{1,6})x([0-9]{1,6})")
 
@@ -31,7 +31,7 @@ class KnownAnswer:
     texts: tuple[bytes, ...] = ()
     """The text of each part of the body, with only the beginning of each image; empty for a body
     that is no text."""
-    files: Mapping[int, SentFile] = field(default_factory=dict)
+    files: Mapping[FileKey, SentFile] = field(default_factory=dict)
     """See `CallAnswer.files`."""
     urls: tuple[bytes, ...] = ()
     """The URLs in it, in place of files."""
@@ -75,7 +75,9 @@ def known_answer(
         image_indexes=tuple(index for index, _ in items),
         usage=usage_in(answer),
         texts=(without_base64(body),),
-        files={index: SentFile.from_base64(each.encode()) for index, each in files.items()},
+        files={
+            FileKey(index): SentFile.from_base64(each.encode()) for index, each in files.items()
+        },
         urls=tuple(map(str.encode, urls)),
         # Only where each image has its own picture: a request repeats its pictures.
         pictures=tuple(OwnPicture(each, verbatim=True) for each in data if each)
@@ -86,18 +88,19 @@ def known_answer(
 
 
 def _stream(events: Sequence[bytes]) -> KnownAnswer:
-    files: dict[int, SentFile] = {}
+    files: dict[FileKey, SentFile] = {}
     partials: list[bytes] = []
     final, last = b"", None
-    for number, event in enumerate(events):
+    for event in events:
         payload = _payload(event)
         if not (is_image(payload) and _is_file(payload)):
             continue
-        files[number] = SentFile.from_base64(payload["b64_json"].encode())
+        encoded = payload["b64_json"]
         if "partial_image_index" in payload:
-            partials.append(_from_base64(payload["b64_json"]))
+            partials.append(_from_base64(encoded))
         else:
-            final, last = _from_base64(payload["b64_json"]), payload
+            final, last = _from_base64(encoded), payload
+            files[FileKey(0)] = SentFile.from_base64(encoded.encode())
     data = final or (partials[-1] if partials else b"")
     own = OwnPicture(data, verbatim=True, partials=tuple(partials))
     return KnownAnswer(

@@ -10,6 +10,15 @@ SHOWN_CHARS: Final = 8
 _BASE64: Final = b'"b64_json"'
 
 
+class FileKey(NamedTuple):
+    """Which file of an answer: that of an image, or of one of its partial images."""
+
+    image: int
+    """The index of the image, from 0."""
+    partial: int | None = None
+    """The index of the partial image, from 0; None for the final image."""
+
+
 class SentFile(NamedTuple):
     """A file that was sent as base64, without its content."""
 

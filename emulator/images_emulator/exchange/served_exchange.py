@@ -197,11 +197,7 @@ class ServedExchange(Exchange):
         """Note the images of an *answer* to *request* that the emulator has not made. Return the
         request with them, which is the `request` from now on."""
         self.request = request = answer.request_as_answered(request)
-        files = answer.files
-        if answer.is_stream and answer.image_indexes:
-            # The journal finds the whole image by the number of the last event.
-            files = {**files, request.partial_images: files[max(files)]}
-        self.answer.image_urls, self.answer.files = answer.urls, files
+        self.answer.image_urls, self.answer.files = answer.urls, answer.files
         return request
 
     def note_forwarded(self, request: ImageRequest | None, answer: KnownAnswer) -> None:

@@ -29,7 +29,7 @@ from images_emulator.contract.templates import Template
 from images_emulator.contract.usage import Usage, usage_of
 from images_emulator.exchange.call_details import CallDetails
 from images_emulator.exchange.request_head import RawHeaders
-from images_emulator.exchange.sent_file import SentFile
+from images_emulator.exchange.sent_file import FileKey, SentFile
 from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
 from images_emulator.rendering.renderer import Renderer
 from images_emulator.state.emulator import Emulator
@@ -57,7 +57,7 @@ class PreparedCall:
     templates: dict[int | None, Template] = field(default_factory=dict)
     """The templates that were needed so far: the template of a JSON body under None, the template
     of an event under its number."""
-    files: dict[int, SentFile] = field(default_factory=dict)
+    files: dict[FileKey, SentFile] = field(default_factory=dict)
     """The files that were drawn so far; see `CallAnswer.files`."""
     details: CallDetails | None = None
     """The details for the journal, where the body is too long for the journal to parse it again."""
@@ -191,7 +191,10 @@ class ImageResponses:
                 for index in range(image_request.n)
             ]
             if not prepared.files:
-                prepared.files.update(enumerate(map(SentFile.from_base64, images)))
+                prepared.files.update(
+                    (FileKey(index), SentFile.from_base64(each))
+                    for index, each in enumerate(images)
+                )
         template = prepared.templates.get(None)
         if template is None:
             usage = None if by_url else await self._usage(image_request)
@@ -276,7 +279,7 @@ class ImageResponses:
         is_last = index == image_request.partial_images
         partial = None if is_last else index
         encoded = await render_for_client(self.renderer, request, image_request, 0, partial)
-        prepared.files[index] = SentFile.from_base64(encoded)
+        prepared.files[FileKey(0, partial)] = SentFile.from_base64(encoded)
         template = prepared.templates.get(index)
         if template is None:
             if is_last:
