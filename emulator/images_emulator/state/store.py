@@ -359,7 +359,7 @@ class StaleRegistersError(Exception):
 
 
 class LogChange(NamedTuple):
-    """A change of a log by another process. *key* names the entry that was added or amended, and
+    """A change of a log, by any process. *key* names the entry that was added or amended, and
     *event_index* is the one that `Log.amend` was given. The kind `gap` says that there may have
     been other changes, which were not told."""
 
