@@ -142,7 +142,7 @@ class Client:
         """Find the call in the journal. Raises WrongAnswerError."""
         if self._journal:
             entry = await self._journal.get(identity)
-            found, whole = entry is not None, entry and entry.duration_ms is not None
+            found, whole = entry is not None, entry and entry.has_ended
         else:
             answer = await self._http.get(f"/_emulator/requests/{identity}")
             found = answer.status_code == 200

@@ -341,7 +341,7 @@ def test_a_test_has_the_fault_the_date_and_the_validation_of_the_call(
     try:
         http.post(GENERATIONS.path, json=body)
     except httpx2.TransportError:
-        until(lambda: server.requests[0].duration_ms is not None)
+        until(lambda: server.requests[0].has_ended)
     (call,) = server.requests
     code = http.get(f"/_emulator/requests/{call.id}/code/pytest").text
     assert '@pytest.mark.images_emulator(as_of="2026-11-01", validation="lenient")' in code
@@ -362,7 +362,7 @@ def test_a_test_by_plain_http_expects_no_answer_where_the_call_got_none(
     server.inject(fault)
     with pytest.raises(httpx2.TransportError):
         http.get("/v1/models")
-    until(lambda: server.requests[0].duration_ms is not None)
+    until(lambda: server.requests[0].has_ended)
     (call,) = server.requests
     code = http.get(f"/_emulator/requests/{call.id}/code/pytest").text
     (tmp_path / "test_it.py").write_text(code)

@@ -93,7 +93,7 @@ def test_renderings_of_disconnected_clients_leave_the_queue(
             until(lambda: len(pool._jobs) == 1)
         stays.settimeout(60)
         assert stays.recv(15) == b"HTTP/1.1 200 OK"
-    until(lambda: all(call.duration_ms is not None for call in server.requests))
+    until(lambda: all(call.has_ended for call in server.requests))
 
 
 def test_a_rendering_is_withdrawn_once_its_last_client_disconnects(
@@ -149,7 +149,7 @@ def test_a_fault_waits_for_no_client_that_has_left(
         connection.sendall(generation("a lighthouse", **fields))
         until(lambda: bool(clock._waits))
     call = server.wait_for_call()
-    until(lambda: server.calls()[0].duration_ms is not None, f"the end of {call}")
+    until(lambda: server.calls()[0].has_ended, f"the end of {call}")
     assert server.calls()[0].outcome == "gone"
     until(lambda: not clock._waits, "the end of the wait")
 

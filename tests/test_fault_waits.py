@@ -225,7 +225,7 @@ def test_a_client_that_leaves_ends_the_wait_of_its_call(server: Server, client: 
         draw(client.with_options(timeout=0.5))
     server.wait_for_call()
     # The server's thread ends it; a store outside the process gives a copy each time.
-    while (call := server.calls()[0]).duration_ms is None:
+    while not (call := server.calls()[0]).has_ended:
         threading.Event().wait(0.001)
     assert call.status is None
 

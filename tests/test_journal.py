@@ -392,7 +392,7 @@ class Observer:
         (entry,) = self.journal.find()
         assert entry.id == exchange.id
         summary(exchange)
-        return entry.status, entry.event_count, entry.duration_ms is not None
+        return entry.status, entry.event_count, entry.has_ended
 
 
 async def test_observers_are_told_of_arrival_events_and_completion(store: Store) -> None:

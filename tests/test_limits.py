@@ -272,7 +272,7 @@ def test_a_call_whose_rest_does_not_come_stands_in_the_journal_as_it_was_answere
     with idle_connection(data, received) as (server, connection):
         let_pass(server, 31)
         assert b" 408 " in connection.recv(65_536)
-        until(lambda: server.requests[0].duration_ms is not None)
+        until(lambda: server.requests[0].has_ended)
         (call,) = server.requests
         assert (call.status, call.error_code, call.outcome) == (408, "request_timeout", "refused")
 

@@ -373,7 +373,7 @@ async def test_old_call_that_ends_is_loaded_with_the_others_of_its_time(
         async with opened_page(chromium, server) as page:
             await until(page, "261")
             client.close()
-            wait_until(lambda: server.requests[0].duration_ms is not None)
+            wait_until(lambda: server.requests[0].has_ended)
             many(http, 1, "last")
             await until(page, "last 0")
             await page.locator(".list-scroller").evaluate("(each) => { each.scrollTop = 1e6 }")

@@ -193,7 +193,7 @@ def test_the_emulator_notices_that_a_client_of_the_proxy_hangs_up(
         parts = answer.iter_bytes()  # hangs up when it is collected
         next(parts)
         assert [call.duration_ms for call in setup.other.requests] == [None]
-    until(lambda: setup.other.requests[0].duration_ms is not None)
+    until(lambda: setup.other.requests[0].has_ended)
 
 
 def test_a_fault_is_met_as_often_as_it_says_by_64_clients(

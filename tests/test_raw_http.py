@@ -77,7 +77,7 @@ def test_a_call_whose_body_is_not_http_is_refused_in_the_journal(server: Server,
     with socket.create_connection((server.settings.host, server.port), timeout=30) as connection:
         connection.sendall(data[case])
         assert [answer.status for answer in all_parsed(received(connection))] == [400]
-    until(lambda: bool(server.requests) and server.requests[0].duration_ms is not None)
+    until(lambda: bool(server.requests) and server.requests[0].has_ended)
     (call,) = server.requests
     assert (call.status, call.outcome) == (400, "refused")
 
@@ -96,7 +96,7 @@ def test_call_of_a_client_that_left_ends_where_more_requests_wait_behind_it(
         until(lambda: bool(server.requests) and server.requests[0].fault is not None)
     until(lambda: http.server_state.tasks <= tasks)
     (call,) = server.requests
-    assert call.duration_ms is not None
+    assert call.has_ended
     assert http.server_state.connections <= connections
 
 

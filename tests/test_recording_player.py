@@ -243,7 +243,7 @@ def test_journal_has_the_error_of_a_recording(
     player = play(recording)
     sent_by(player, recording)
     (call,) = player.requests
-    until(lambda: call.duration_ms is not None)
+    until(lambda: call.has_ended)
     assert (call.outcome, call.error) == (outcome, server.requests[-1].error)
 
 
@@ -357,7 +357,7 @@ def test_client_that_leaves_ends_a_recorded_answer(play: Play) -> None:
     ):
         next(response.iter_lines())
     (call,) = player.requests
-    until(lambda: call.duration_ms is not None)
+    until(lambda: call.has_ended)
     assert (call.outcome, call.event_count) == ("gone", 1)
 
 
@@ -372,5 +372,5 @@ def test_client_that_leaves_ends_a_recorded_answer_that_a_fault_slows_down(play:
     ):
         pass
     (call,) = player.requests
-    until(lambda: call.duration_ms is not None)
+    until(lambda: call.has_ended)
     assert (call.outcome, call.recording) == ("gone", "0001")

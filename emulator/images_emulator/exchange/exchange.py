@@ -76,7 +76,7 @@ class Exchange:
       share the objects of `Log.summaries`.
     - A call that this process serves is its `ServedExchange`, the very object that the server fills
       in, even while the call is answered. A reader in any thread may read the properties, and of
-      the attributes `head` and the `READABLE_ATTRIBUTES`. Once `duration_ms` is set, it may also
+      the attributes `head` and the `READABLE_ATTRIBUTES`. Once the call `has_ended`, it may also
       read `request`, `hosted_index` and `answer`; the journal may replace `request` all the same.
       Until then a property may be newer than one that was read before it. The other attributes are
       for the server's thread.
@@ -139,8 +139,7 @@ class Exchange:
 
     answer: CallAnswer = field(default_factory=CallAnswer)
     duration_ms: float | None = None
-    """Milliseconds from arrival to end. The call ends just before the last part of the answer is
-    sent, or when the call is given up. None until then."""
+    """Milliseconds from arrival to end; None until the end, see `has_ended`."""
     weight: int = EXCHANGE_OVERHEAD_BYTES
     """Bytes that the journal counts for the exchange, about."""
     dropped: Sequence[str] = ()
@@ -283,12 +282,18 @@ class Exchange:
         return self.answer.sent.status
 
     @property
+    def has_ended(self) -> bool:
+        """Whether the call is over. It ends just before the last part of the answer is sent, or
+        when the call is given up."""
+        return self.duration_ms is not None
+
+    @property
     def outcome(self) -> Outcome:
         """`answered`, `refused`, `failed` (a stream that ended with an error), `cut` (the server
         closed the connection: for a fault or a recording, as its upstream did, or when it
         stopped), `gone` (the client left first) or `waiting`."""
-        answer, is_over = self.answer, self.duration_ms is not None
-        return outcome_of(answer.sent, is_over=is_over, is_closed=answer.is_closed)
+        answer, has_ended = self.answer, self.has_ended
+        return outcome_of(answer.sent, has_ended=has_ended, is_closed=answer.is_closed)
 
     @property
     def event_count(self) -> int:

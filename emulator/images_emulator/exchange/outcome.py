@@ -19,10 +19,10 @@ Outcome = Literal["answered", "refused", "failed", "cut", "gone", "waiting"]
 """
 
 
-def outcome_of(sent: SentAnswer, *, is_over: bool, is_closed: bool) -> Outcome:
+def outcome_of(sent: SentAnswer, *, has_ended: bool, is_closed: bool) -> Outcome:
     """The outcome of a call. *sent* is the part of its answer that has left. *is_closed*: the
     server closed the connection; see `CallAnswer.is_closed`."""
-    if not is_over:
+    if not has_ended:
         return "waiting"
     if sent.is_stream and sent.error_body:
         return "failed"

@@ -167,7 +167,7 @@ class AnswerSender:
         elif message["type"] == "http.response.body":
             if leaves and exchange.answer.sent.needs_parts:
                 self._note_part(message.get("body", b""))
-            if not message.get("more_body") and exchange.duration_ms is None:
+            if not message.get("more_body") and not exchange.has_ended:
                 if leaves:
                     exchange.answer.sent.end()
                 await self._end_exchange()
@@ -175,7 +175,7 @@ class AnswerSender:
     async def _end_exchange(self) -> None:
         """End the exchange, unless it has ended, and complete it in the journal."""
         exchange = self._exchange
-        if exchange.duration_ms is not None:
+        if exchange.has_ended:
             return
         exchange.note_end()
         if exchange.is_large:

@@ -86,7 +86,7 @@ def drawn_pictures(exchange: Exchange, renderer: Renderer) -> Pictures:
 def recording_of(exchange: Exchange, pictures: Pictures) -> Recording:
     """The recording of *exchange*, with these *pictures* of its answer and without credentials.
     Raises NotHeldError."""
-    if exchange.duration_ms is None:
+    if not exchange.has_ended:
         raise NotHeldError("is not answered yet")
     if exchange.outcome == "gone":
         raise NotHeldError("was left by its client before the end")

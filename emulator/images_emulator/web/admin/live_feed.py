@@ -438,7 +438,7 @@ class LiveFeed:
             for exchange in journal.summaries():
                 calls[exchange.id] = notes = batch.notes_of(exchange.id)
                 notes.arrived = True
-                notes.completed = exchange.duration_ms is not None
+                notes.completed = exchange.has_ended
         else:
             calls = batch.calls
         # The others are not even read: in a shared store each may have megabytes.
