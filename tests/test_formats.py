@@ -88,7 +88,7 @@ def test_a_format_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     assert media_type(request) == "image/x-made-up"
     assert read_recipe(file)["prompt"] == "a lighthouse"
     answer = SentAnswer()
-    answer.start(200, request, body_may_change=True)
+    answer.start(200, request, body_may_differ=True)
     item = {"b64_json": base64.b64encode(file + b" " * (-len(file) % 3)).decode()}
     answer.add(json.dumps({"data": [item]}).encode(), 1)
     answer.end()

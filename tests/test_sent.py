@@ -244,7 +244,7 @@ def test_of_an_altered_picture_only_the_beginning_is_decoded(
     monkeypatch.setattr("images_emulator.exchange.answer_json.b64decode", decode)
     picture = base64.b64encode(b"\x89PNG\r\n\x1a\n\0").decode() + rest
     answer = SentAnswer()
-    answer.start(200, replace(REQUEST, stream=False), body_may_change=True)
+    answer.start(200, replace(REQUEST, stream=False), body_may_differ=True)
     answer.add(json.dumps({"created": 1, "data": [{"b64_json": picture}]}).encode(), 1)
     answer.end()
     assert answer.image_indexes == ((0,) if len(picture) % 4 == 0 else ())
@@ -257,7 +257,7 @@ def test_of_an_altered_picture_only_the_beginning_is_decoded(
 def test_events_are_counted_and_not_chunks(altered: bool, length: int, line_end: bytes) -> None:
     stream = STREAM.replace(b"\n", line_end)
     answer = SentAnswer()
-    answer.start(200, REQUEST, body_may_change=altered)
+    answer.start(200, REQUEST, body_may_differ=altered)
     for place in range(0, len(stream), length):
         answer.add(stream[place : place + length], place)
         assert (answer.image_indexes == (0,)) == (place + length >= len(stream))
@@ -277,7 +277,7 @@ def test_events_are_counted_and_not_chunks(altered: bool, length: int, line_end:
 
 def test_of_a_long_stream_the_first_events_are_kept() -> None:
     answer = SentAnswer()
-    answer.start(200, REQUEST, body_may_change=False)
+    answer.start(200, REQUEST, body_may_differ=False)
     for number in range(3 * MAX_KEPT_EVENTS):
         answer.add(b"event: image_generation.partial_image\ndata: {}\n\n", number)
     assert answer.event_count == 3 * MAX_KEPT_EVENTS

@@ -622,7 +622,7 @@ def test_a_packed_stream_has_its_events_and_was_cut_where_it_was() -> None:
     head = RequestHead("POST", "/v1/images/generations", b"", [])
     answer = CallAnswer(is_hung_up=True, is_reset=True)
     exchange = ServedExchange(head, "req_1", NOW, fault="stream_cut", answer=answer)
-    exchange.body_may_change = True
+    exchange.fault_changes_body = True
     exchange.request = replace(_request(), stream=True, partial_images=2)
     exchange.note_start(200)
     for number in range(2):

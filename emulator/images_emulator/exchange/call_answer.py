@@ -35,6 +35,9 @@ class CallAnswer:
     is_raw: bool = False
     """Whether the answer is a step's `raw`: its body is not made of the request, and it has no
     drawn pictures."""
+    is_described: bool = False
+    """Whether the answer is that of a recording which describes it: its body is not made of the
+    request alone."""
     known_answer: KnownAnswer | None = None
     """The answer of a recording as the journal will show it, until the call is completed."""
     files: Mapping[FileKey, SentFile] = field(default_factory=dict)

@@ -74,8 +74,8 @@ class SentAnswer:
     """None before the answer starts."""
     headers: RawHeaders = ()
     body: bytes | bytearray = b""
-    """The text of a body that the journal cannot make again. A body that was recorded, or that a
-    fault may have changed, has lost its base64. It is cut at `MAX_BODY_BYTES`."""
+    """The text of a body that the journal cannot make again. With `notes_body` it has lost its
+    base64. It is cut at `MAX_BODY_BYTES`."""
     event_count: int = 0
     """The number of server-sent events, in chunks of any length."""
     image_indexes: tuple[int, ...] = ()
@@ -90,11 +90,12 @@ class SentAnswer:
     """Whether `AnswerSender` has to call `add` for the parts of the body."""
     kept_events: Sequence[SentEvent] = ()
     """The first `MAX_KEPT_EVENTS` events."""
-    body_may_change: bool = False
-    """Whether the body may be another one than the emulator makes of the request. A fault may have
-    rewritten or cut it, or it was recorded."""
+    notes_body: bool = False
+    """Whether `body` and `usage` are noted of the body that leaves, because it may differ from the
+    one that the emulator makes of the request: a fault may rewrite or cut it, or it was recorded or
+    forwarded. Otherwise the journal makes the body of an image operation again."""
     usage: Usage | None = None
-    """The usage in the body, where `body_may_change`."""
+    """The usage in the body, with `notes_body`."""
     _part_reader: _PartReader | None = None
     """What reads the parts of the body; None before the answer starts, and after its end."""
 
@@ -114,15 +115,16 @@ class SentAnswer:
         request: ImageRequest | None,
         headers: RawHeaders = (),
         *,
-        body_may_change: bool,
+        body_may_differ: bool,
         keeps_answer_text: bool = False,
         known_answer: KnownAnswer | None = None,
         is_forwarded_stream: bool = False,
     ) -> None:
-        """Note *status* and *headers*. With *body_may_change* a fault may rewrite or cut the body,
-        so the body is read to find its images, unless there is a *known_answer*. With
-        *keeps_answer_text* the beginning of the body is kept. *is_forwarded_stream* tells of a
-        stream that comes from an upstream, whose *request* is not known here."""
+        """Note *status* and *headers*. With *body_may_differ* the body may be another one than the
+        emulator makes of the *request*, so it is read to find its images, unless there is a
+        *known_answer*. With *keeps_answer_text* the beginning of the body is kept.
+        *is_forwarded_stream* tells of a stream that comes from an upstream, whose *request* is not
+        known here."""
         self.status = status
         self.headers = headers
         request = request if status == 200 else None
@@ -131,10 +133,8 @@ class SentAnswer:
             if known_answer
             else is_forwarded_stream or bool(request and request.stream)
         )
-        self.body_may_change = known_answer is not None or (body_may_change and request is not None)
-        self.needs_parts = (
-            self.is_stream or self.body_may_change or keeps_answer_text or status >= 400
-        )
+        self.notes_body = known_answer is not None or (body_may_differ and request is not None)
+        self.needs_parts = self.is_stream or self.notes_body or keeps_answer_text or status >= 400
         if self.is_stream:
             self.kept_events = []
         self._part_reader = _part_reader_of(self, request, known_answer)
@@ -142,7 +142,7 @@ class SentAnswer:
     def note_known(self, answer: KnownAnswer) -> None:
         """Note what is known of the whole body before its last part is noted."""
         self.image_indexes, self.usage = answer.image_indexes, answer.usage
-        self.body, self.body_may_change = b"".join(answer.texts)[:MAX_BODY_BYTES], True
+        self.body, self.notes_body = b"".join(answer.texts)[:MAX_BODY_BYTES], True
 
     def add(self, part: bytes, ms: float) -> None:
         """Note a part of the body that is about to leave, *ms* milliseconds after the call's
@@ -332,8 +332,8 @@ def _part_reader_of(
     if known_answer:
         return (_KnownStreamReader if sent.is_stream else _KnownBodyReader)(sent, known_answer)
     if sent.is_stream:
-        return (_ChangedStreamReader if sent.body_may_change else _StreamReader)(sent)
-    if sent.body_may_change:
+        return (_ChangedStreamReader if sent.notes_body else _StreamReader)(sent)
+    if sent.notes_body:
         return _ChangedBodyReader(sent)
     return _BodyReader(sent, request.n if request else 0)
 

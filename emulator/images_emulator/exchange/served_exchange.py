@@ -55,15 +55,14 @@ class ServedExchange(Exchange):
     - `web/authentication.py`: `accepted_key`
     - `web/call_policy.py`: `policy`
     - `web/fault_search.py`: `near_misses`; with a directive `has_directive`, `cached_call`
-    - `web/fault_middleware.py`: `fault`, `fault_message_values`, `body_may_change`; of a
+    - `web/fault_middleware.py`: `fault`, `fault_message_values`, `fault_changes_body`; of a
       refused call `deployment`, `passed_api_management`
     - `faults/downloads.py`: `is_expired`
     - `web/replay/replay_middleware.py`: `replacement`; where no recording answers after all
       `recording`, `omits_standard_headers`
     - `web/replay/recording_search.py`: `recording_miss`
-    - `web/replay/recording_player.py`: `recording`, `omits_standard_headers`, `breaks_off`,
-      `body_may_change`; of a download `request`; of a picture that cannot be sent
-      `recording_miss`
+    - `web/replay/recording_player.py`: `recording`, `omits_standard_headers`, `breaks_off`;
+      of a download `request`; of a picture that cannot be sent `recording_miss`
     - `web/replay/miss_handler.py`: `recording_miss`, more of `near_misses`
     - `web/replay/miss_recorder.py`: `goes_to_upstream`, `omits_standard_headers`, `request`
     - `web/azure_endpoints.py`: `deployment`, `passed_api_management`
@@ -112,9 +111,8 @@ class ServedExchange(Exchange):
 
     # --- faults
 
-    body_may_change: bool = False
-    """Whether the body may be another one than the emulator makes of the request: a fault may have
-    changed it, or it was recorded. Of a forwarded answer, whether a fault may have changed it."""
+    fault_changes_body: bool = False
+    """Whether the fault of the call may change the body of the answer, or cut it."""
     has_directive: bool = False
     """Whether a directive was taken out of the prompt of `cached_call`. The body still has it."""
     fault_message_values: Mapping[str, Any] | None = None
@@ -221,7 +219,7 @@ class ServedExchange(Exchange):
             status,
             request,
             headers,
-            body_may_change=self.body_may_change,
+            body_may_differ=self.fault_changes_body or answer.is_described,
             keeps_answer_text=keeps_answer_text,
             known_answer=answer.known_answer,
             is_forwarded_stream=is_forwarded_stream,

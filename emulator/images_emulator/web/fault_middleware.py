@@ -60,7 +60,7 @@ class FaultMiddleware:
             await read_call_or_none(exchange, receive, self.emulator)
         else:
             await read_whole_body(exchange, receive, self.emulator.settings)
-        exchange.fault, exchange.body_may_change = fault.label, fault.changes_body
+        exchange.fault, exchange.fault_changes_body = fault.label, fault.changes_body
         exchange.fault_message_values = {
             "organization": self.emulator.account.organization_id,
             **message_values_of_call(exchange, self.emulator),

@@ -165,7 +165,7 @@ class MissRecorder:
         async def note_answer(recording: Recording) -> None:
             is_answer = recording.response and recording.response.status == HTTPStatus.OK
             # Where a fault may change the body, nobody knows what the client gets of it.
-            if exchange.image_operation and is_answer and not exchange.body_may_change:
+            if exchange.image_operation and is_answer and not exchange.fault_changes_body:
                 try:
                     exchange.note_forwarded(request, await self._known_answer(recording))
                 except Exception:  # whatever is wrong with it, the client gets its answer

@@ -178,7 +178,7 @@ class RecordingPlayer:
         except ValueError as error:
             exchange.recording = None
             raise UnplayableError(recording.name, error, emulated) from error
-        exchange.body_may_change = True
+        exchange.answer.is_described = True
         exchange.answer.own_header_names = described.described_names
         await send(_start_message(described.status, described.headers))
         await send({"type": "http.response.body", "body": described.body})
@@ -222,8 +222,8 @@ class RecordingPlayer:
                 path = unquote(urlsplit(url.decode().removeprefix(playable.base_url)).path)
                 weight = HOSTED_OVERHEAD_BYTES + picture.weight
                 self._hosted_requests.put(path, picture_request, weight)
-        if not exchange.body_may_change:
-            exchange.answer.known_answer, exchange.body_may_change = answer, True
+        if not exchange.fault_changes_body:
+            exchange.answer.known_answer = answer
 
     async def _keep_file(
         self, playable: PlayableAnswer, exchange: ServedExchange, receive: Receive
