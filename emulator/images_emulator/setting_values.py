@@ -202,20 +202,17 @@ REDIS_SCHEMES: Final = (
     *("redis", "rediss", "unix"),
     *("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"),
 )
-"""The schemes of URLs that name Redis; some are for several nodes."""
-
-STORE_CHECKS: Final = dict.fromkeys(REDIS_SCHEMES, _check_redis)
-"""The checks of the `store` setting, by the scheme of the URL. Each raises ValueError for a URL
-that the setting cannot have."""
+"""The schemes of URLs that name Redis, which are all that the setting `store` takes; some are for
+several nodes."""
 
 
 def check_store(text: str) -> None:
     """Raise ValueError where *text* is no URL of a store, or its extra is missing."""
     url = urlsplit(text)
-    if url.scheme not in STORE_CHECKS or not (url.netloc or url.path):
-        *others, last = (f"{scheme}://" for scheme in STORE_CHECKS)
+    if url.scheme not in REDIS_SCHEMES or not (url.netloc or url.path):
+        *others, last = (f"{scheme}://" for scheme in REDIS_SCHEMES)
         raise ValueError(f"expected a URL that begins with {', '.join(others)} or {last}")
-    STORE_CHECKS[url.scheme](url)
+    _check_redis(url)
 
 
 def check_metrics(on: bool) -> None:

@@ -1,6 +1,6 @@
 """The store for the URL of the setting `store`. A new store (backend), in another database, has the
-protocols of `store.py`. It is added here, and the check of its URLs to `STORE_CHECKS` of
-`setting_values.py`. `.github/CONTRIBUTING.md` lists what else says Redis."""
+protocols of `store.py`. It is added here, and its URLs to `check_store` of `setting_values.py`,
+which has the only list of them. `.github/CONTRIBUTING.md` lists what else says Redis."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def open_store(url: str | None, store_name: str) -> Store:
     process."""
     if url is None:
         return MemoryStore()
-    # All schemes that the setting takes are those of Redis.
+    # The setting takes no other URL: see `check_store`.
     from images_emulator.state.redis.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
     return RedisStore(url, store_name)
