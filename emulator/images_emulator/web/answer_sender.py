@@ -121,9 +121,10 @@ class AnswerSender:
         await self._forward(message)
 
     async def complete_in_journal(self) -> None:
-        """End the exchange, unless it has ended, and complete it in the journal. Where the answer
-        is hung up while its start is kept, raise the APIError of the `pending_write`: then the
-        application sends another answer."""
+        """End the exchange, unless the exchange has ended, and complete its entry in the journal.
+        Raises APIError where the connection is to be closed while the start of the answer is kept,
+        and the `pending_write` fails: nothing of the answer has left, and the application sends an
+        error in its place."""
         with self._forgotten_on_failure() if self._kept_start else nullcontext():
             await self._end_exchange()
 
