@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache
+from functools import cached_property
 from itertools import chain
 from typing import Final, NamedTuple
 
@@ -54,15 +54,20 @@ _STRICT: Final = (ReplayMatch.EXACT, ReplayMatch.REQUEST)
 
 
 class SearchResult(NamedTuple):
-    """The match or the miss of a call, and its request by the rules of all days. *request* is None
-    where the call makes no images, or has a mistake that its policy does not forgive.
-    *request_of_day* is that by the policy of the call; None where this refuses it. *group* is that
-    of `group_of`; None where the recordings cannot be read."""
+    """What a search for the recordings of a call has found. Both requests are on the day of the
+    call's policy, and None where the call makes no images."""
 
     match_or_miss: RecordingMatch | Miss
-    request: ImageRequest | None
-    request_of_day: ImageRequest | None = None
+    request: ImageRequest | None = None
+    """The request that the call makes by the rules of all days, or else by its policy; None where
+    both refuse it."""
+    request_by_policy: ImageRequest | None = None
+    """The request that the application would answer; None where the policy of the call refuses
+    it."""
     group: Hashable = None
+    """The group of `group_of`; None where the recordings cannot be read."""
+    recording_count: int = 0
+    """The `RecordingIndex.count` when the search began."""
 
 
 class RecordingSearch:
@@ -94,7 +99,8 @@ class RecordingSearch:
             if self._forwards_misses:
                 exchange.recording_miss = sentence
                 raise emulator_errors.no_recording(reason=sentence)
-            return SearchResult(Miss(exchange.path, (), sentence), None)
+            miss = Miss(exchange.path, (), sentence)
+            return SearchResult(miss, recording_count=self.replay.index.count)
         try:
             policy = policy_of(exchange, settings)
             chunks = await read_body(exchange, receive, settings)
@@ -121,69 +127,101 @@ class RecordingSearch:
     async def _search(
         self, exchange: ServedExchange, scope: Scope, receive: Receive
     ) -> SearchResult:
-        """Compare a call, whose policy and body are read, with the recordings."""
-        operation, policy, chunks = exchange.image_operation, exchange.policy, exchange.chunks
-        assert policy, "`find` has read it"
-        assert chunks is not None, "`find` has read them"
+        """Search the recordings for a call whose policy and body are read, in the thread that the
+        search needs."""
+        operation = exchange.image_operation
         parsed_call: ParsedCall | None = None
         if operation:
             with suppress(APIError):
                 parsed_call = await read_call(exchange, receive, self.emulator)
-
-        as_of = policy.as_of.isoformat() if policy.as_of else None
-
-        def compare() -> ComparedCall:
-            content_type = exchange.head.header(b"content-type")
-            fields = parsed_call.fields if parsed_call else None
-            return compared_call(exchange.method, _target(scope), content_type, chunks, fields)
-
-        def search() -> SearchResult:
-            call = compare()
-
-            @cache
-            def resolve() -> ImageRequest | None:
-                return self._resolver(exchange).resolve(call, parsed_call)
-
-            outcome = self.replay.find(call, resolve, as_of)
-            if isinstance(outcome, Miss) or outcome.level not in _STRICT:
-                outcome = self._find_redacted(exchange, scope, chunks, as_of) or outcome
-            # After an exact match, the call is resolved only here.
-            request = request_of_day = resolve()
-            if policy.as_of or (request is None and policy.is_lenient):
-                request_of_day = self._resolver(exchange).request_by(policy, call, parsed_call)
-            request = request or request_of_day
-            if request:
-                request = replace(request, as_of=policy.as_of, day=policy.day)
-            if request_of_day and not policy.as_of:
-                request_of_day = request
-            group = group_of(call, self.replay.level)
-            return SearchResult(outcome, request, request_of_day, group)
-
+        search = _CallSearch(self.emulator, self.replay, exchange, scope, parsed_call)
+        renderer = self.emulator.renderer
         if operation and operation.reads_uploads:
-            return await self.emulator.renderer.run_in_decoder(search)
-        if not exchange.is_large and self.replay.find_exact(compare(), as_of):
-            return search()
+            return await renderer.run_in_decoder(search.result)
+        if not exchange.is_large and search.matches_exactly():
+            return search.result()
         # A search for less exact matches may read the files of recordings.
-        return await self.emulator.renderer.run_in_background(search)
+        return await renderer.run_in_background(search.result)
 
-    def _resolver(self, exchange: ServedExchange) -> Resolver:
-        """A resolver for the call, which may name uploaded files of its API key. The pixels that it
-        decodes are limited to those of one call, so each is for one resolution."""
-        files, owner = self.emulator.files, file_owner(exchange, self.emulator.settings)
-        return self.replay.resolver_of_call(lambda file_id: files.data(file_id, owner))
 
-    def _find_redacted(
+class _CallSearch:
+    """The search for the recordings of one call, whose policy and body are read. *parsed_call* is
+    the body of a call to an image operation; None where it cannot be parsed."""
+
+    def __init__(
         self,
+        emulator: Emulator,
+        replay: Replay,
         exchange: ServedExchange,
         scope: Scope,
-        chunks: Sequence[bytes],
-        as_of: str | None,
-    ) -> RecordingMatch | None:
-        """The match of a call whose credentials in query and body are redacted as in recordings.
-        None where the call has no such credentials, or matches nothing."""
-        sent = RecordedRequest(
-            exchange.method, _target(scope), text_of_headers(scope["headers"]), b"".join(chunks)
+        parsed_call: ParsedCall | None,
+    ) -> None:
+        assert exchange.policy, "`RecordingSearch.find` has read it"
+        assert exchange.chunks is not None, "`RecordingSearch.find` has read them"
+        self._emulator = emulator
+        self._replay = replay
+        self._exchange = exchange
+        self._parsed_call = parsed_call
+        self._policy = exchange.policy
+        self._as_of = self._policy.as_of.isoformat() if self._policy.as_of else None
+        self._chunks = exchange.chunks
+        self._target = _target(scope)
+
+    def matches_exactly(self) -> bool:
+        """Whether a recording is of the very call. No file is read, and no upload decoded."""
+        return self._replay.find_exact(self._call, self._as_of) is not None
+
+    def result(self) -> SearchResult:
+        """Search the recordings: for the call as it was sent, then as recordings redact it. May
+        read files and decode uploads, so a call that is large or has uploads needs a thread."""
+        count = self._replay.index.count
+        found = self._replay.find(self._call, lambda: self._request_of_any_day, self._as_of)
+        if isinstance(found, Miss) or found.level not in _STRICT:
+            found = self._match_of_redacted_call() or found
+        # After an exact match, the requests are made only here.
+        by_policy = self._request_by_policy
+        return SearchResult(
+            found,
+            self._on_day_of_call(self._request_of_any_day or by_policy),
+            self._on_day_of_call(by_policy),
+            group_of(self._call, self._replay.level),
+            count,
         )
+
+    @cached_property
+    def _call(self) -> ComparedCall:
+        """The call in the form in which recordings are compared with it."""
+        return compared_call(
+            self._exchange.method,
+            self._target,
+            self._exchange.head.header(b"content-type"),
+            self._chunks,
+            self._parsed_call.fields if self._parsed_call else None,
+        )
+
+    @cached_property
+    def _request_of_any_day(self) -> ImageRequest | None:
+        """The request by the rules of all days; None where these refuse it. `_call` then has its
+        values."""
+        return self._new_resolver().resolve(self._call, self._parsed_call)
+
+    @cached_property
+    def _request_by_policy(self) -> ImageRequest | None:
+        """The request by the policy of the call; None where this refuses it."""
+        request, policy = self._request_of_any_day, self._policy
+        if policy.as_of or (request is None and policy.is_lenient):
+            return self._new_resolver().request_by(policy, self._call, self._parsed_call)
+        return request
+
+    def _on_day_of_call(self, request: ImageRequest | None) -> ImageRequest | None:
+        policy = self._policy
+        return request and replace(request, as_of=policy.as_of, day=policy.day)
+
+    def _match_of_redacted_call(self) -> RecordingMatch | None:
+        """The match of the call whose credentials in query and body are redacted as in recordings.
+        None where the call has no such credentials, or matches nothing."""
+        headers = text_of_headers(self._exchange.head.pairs)
+        sent = RecordedRequest(self._exchange.method, self._target, headers, b"".join(self._chunks))
         try:
             redacted = Redactor().redact(Recording(sent, None)).request
         except UnreadableBodyError:
@@ -193,10 +231,17 @@ class RecordingSearch:
         call = compared_call_of(redacted)
 
         def resolve() -> ImageRequest | None:
-            return self._resolver(exchange).resolve(call, parsed_call_of(call, redacted))
+            return self._new_resolver().resolve(call, parsed_call_of(call, redacted))
 
-        result = self.replay.find(call, resolve, as_of)
-        return result if isinstance(result, RecordingMatch) else None
+        found = self._replay.find(call, resolve, self._as_of)
+        return found if isinstance(found, RecordingMatch) else None
+
+    def _new_resolver(self) -> Resolver:
+        """A resolver for the call, which may name uploaded files of its API key. The pixels that it
+        decodes are limited to those of one call, so each is for one resolution."""
+        files, exchange = self._emulator.files, self._exchange
+        owner = file_owner(exchange, self._emulator.settings)
+        return self._replay.resolver_of_call(lambda file_id: files.data(file_id, owner))
 
 
 def _target(scope: Scope) -> str:

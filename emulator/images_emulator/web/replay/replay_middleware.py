@@ -86,16 +86,14 @@ class ReplayMiddleware:
     ) -> None:
         """Answer the call by a recording, by the application or as a miss. Raises APIError where
         the store is away: then nothing of the answer has left."""
-        count = self.replay.index.count
         result = await self._search.find(exchange, scope, receive)
         if result is None or await self._claim_own_answer(result, exchange):
             await self.app(scope, receive, send)
             return
         if isinstance(result.match_or_miss, Miss):
-            if not await self._misses.wait_for_recordings(result.group, exchange, receive):
+            result = await self._find_after_waiting(result, exchange, scope, receive)
+            if result is None:
                 return
-            if self.replay.index.count != count:
-                result = await self._search.find(exchange, scope, receive) or result
         found, request, group = result.match_or_miss, result.request, result.group
         if isinstance(found, Miss):
             await self._misses.handle(
@@ -108,11 +106,24 @@ class ReplayMiddleware:
             miss, app = Miss(exchange.path, (), str(error)), error.emulated or self.app
             await self._misses.handle(miss, app, scope, receive, send, request=request)
 
+    async def _find_after_waiting(
+        self, missed: SearchResult, exchange: ServedExchange, scope: Scope, receive: Receive
+    ) -> SearchResult | None:
+        """Wait for the recordings of earlier calls that are still to be kept and may answer this
+        call, which has *missed*: see `MissHandler.wait_for_recordings`. Where recordings were added
+        since the first search, search again. Return None where the client leaves meanwhile."""
+        if not await self._misses.wait_for_recordings(missed.group, exchange, receive):
+            return None
+        if self.replay.index.count == missed.recording_count:
+            return missed
+        return await self._search.find(exchange, scope, receive) or missed
+
     async def _claim_own_answer(self, result: SearchResult, exchange: ServedExchange) -> bool:
-        """Claim the own answer of the call, which goes before a recording. Return whether it meets
-        one. A call that a recording answers does not count for the rate limit, so the endpoint asks
-        this only afterwards: a call that the limit refuses has used up its own answer."""
-        request, policy = result.request_of_day, exchange.policy
+        """Claim the own answer of the call, which goes before a recording, and return whether there
+        is one. The endpoint, which asks the rate limit, gets the call afterwards: a call that the
+        limit refuses has used up its own answer. For a call that a recording answers, the endpoint
+        is not called, and the call does not count for the limit."""
+        request, policy = result.request_by_policy, exchange.policy
         if not (request and policy and self.emulator.scenario.has_answers):
             return False
         if not serves_operation(exchange, policy):
