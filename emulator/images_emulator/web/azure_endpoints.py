@@ -1,13 +1,11 @@
-"""The endpoints of Azure's paths. They check, in this order, the operation, `api-version` and
-`api-key`, as Azure API Management does in front of the service, and the deployment in the path or
-in the body, as the service does.
+"""The endpoints of Azure's paths. `AzureEndpoints.endpoint_of` has their checks in order.
 
 Azure's messages, headers and bodies are in `contract/azure.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,7 +20,6 @@ from images_emulator.state.emulator import Emulator
 from images_emulator.web.authentication import authenticate
 from images_emulator.web.endpoints import (
     Endpoint,
-    Handler,
     OpenAIEndpoints,
     ServedMethod,
     handled_method,
@@ -42,18 +39,54 @@ def message_values_of_call(exchange: ServedExchange, emulator: Emulator) -> Mapp
     return exchange.message_values(deployment, emulator.deployments.get(deployment, deployment))
 
 
+def has_api_version(exchange: ServedExchange, operation: Operation) -> bool:
+    """Whether the `api-version` of the call has *operation*. Only paths of deployments need an
+    `api-version`."""
+    if not azure.deployment_in(exchange.path):
+        return True
+    return azure.version_has(operation, exchange.head.api_version)
+
+
 def serves_operation(exchange: ServedExchange, policy: Policy) -> bool:
     """Whether the endpoint of the path lets the call reach the handler of its image operation, if
     its key is accepted: by its method, its day, and below a deployment its `api-version`."""
     operation = exchange.image_operation
     if not (operation and exchange.method == operation.method and policy.as_of in operation.period):
         return False
-    needs_version = azure.deployment_in(exchange.path)
-    return not needs_version or azure.version_has(operation, exchange.head.api_version)
+    return has_api_version(exchange, operation)
 
 
 class AzureEndpoints(OpenAIEndpoints):
-    """Makes the endpoints of Azure's paths, which check the operation first and then the key."""
+    """Makes the endpoints of Azure's paths."""
+
+    def endpoint_of(self, methods: Mapping[str, ServedMethod]) -> Endpoint:
+        """The endpoint of a path with these *methods*. It checks, in this order, the method, the
+        `api-version`, the day of the operation and the key, as Azure API Management does in front
+        of the service; then the deployment in the path, as the service does before it reads the
+        body. Then it calls the handler, which checks the deployment in the body:
+        `model_of_deployment`.
+
+        Where a check before that of the key fails, the endpoint raises the error of a path that
+        does not exist.
+        """
+
+        async def endpoint(request: Request) -> Response:
+            exchange = exchange_of(request.scope)
+            method = methods.get(handled_method(exchange.method))
+            if method is None:
+                raise azure.not_found()
+            operation = method.operation
+            if operation and not has_api_version(exchange, operation):
+                raise azure.not_found()
+            policy = self.policy_of(exchange)
+            if policy.as_of not in method.period:
+                raise azure.not_found()
+            self.check_key(exchange)
+            if operation and azure.deployment_in(exchange.path):
+                self._find_deployment(exchange)
+            return await method.handler(request, policy)
+
+        return endpoint
 
     def check_key(self, exchange: ServedExchange) -> None:
         """Raise APIError unless the call has an accepted key, and note that API Management has let
@@ -61,43 +94,6 @@ class AzureEndpoints(OpenAIEndpoints):
         if not authenticate(exchange, self.emulator.settings):
             raise azure.access_denied()
         exchange.passed_api_management = True
-
-    def endpoint_of(self, methods: Mapping[str, ServedMethod]) -> Endpoint:
-        """The endpoint of a path with these *methods*. For any other method it raises the
-        error of a path that does not exist."""
-        endpoint = super().endpoint_of(methods)
-
-        async def with_method(request: Request) -> Response:
-            if handled_method(request.method) not in methods:
-                raise azure.not_found()
-            return await endpoint(request)
-
-        return with_method
-
-    def require_api_version(self, operations: Sequence[Operation], endpoint: Endpoint) -> Endpoint:
-        """*endpoint*, behind a check of the call's `api-version`. Where that version has none of
-        the *operations* for the method, the endpoint raises the error of a path that does not
-        exist."""
-        by_method = {each.method: each for each in operations}
-
-        async def with_version(request: Request) -> Response:
-            operation = by_method.get(handled_method(request.method))
-            version = exchange_of(request.scope).head.api_version
-            if not (operation and azure.version_has(operation, version)):
-                raise azure.not_found()
-            return await endpoint(request)
-
-        return with_version
-
-    def require_deployment(self, handler: Handler) -> Handler:
-        """*handler*, behind a check that the deployment in the path exists. The check comes before
-        the body is read."""
-
-        async def with_deployment(request: Request, policy: Policy) -> Response:
-            self._find_deployment(exchange_of(request.scope))
-            return await handler(request, policy)
-
-        return with_deployment
 
     def model_of_deployment(self, request: Request, call: ParsedCall) -> str:
         """The model behind the deployment that the path or the body names. Raises APIError where

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from images_emulator.contract import errors
 from images_emulator.contract.calendar import ALWAYS, Period
 from images_emulator.contract.message_format import key_in_message
+from images_emulator.contract.operations import Operation
 from images_emulator.contract.policy import Policy
 from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
@@ -32,10 +33,17 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class ServedMethod(NamedTuple):
-    """A method of a path: its *handler*, and the days on which it is there."""
+    """A method of a path, with its *handler*."""
 
     handler: Handler
-    period: Period = ALWAYS
+    operation: Operation | None = None
+    """The operation; None at a path that the emulator does not serve, whose handler refuses every
+    call."""
+
+    @property
+    def period(self) -> Period:
+        """The days on which the method is there."""
+        return self.operation.period if self.operation else ALWAYS
 
 
 def handled_method(method: str) -> str:
@@ -50,31 +58,35 @@ class OpenAIEndpoints:
         self.emulator = emulator
 
     def endpoint_of(self, methods: Mapping[str, ServedMethod]) -> Endpoint:
-        """The endpoint of a path with these *methods*. It calls the handler of the call's method.
+        """The endpoint of a path with these *methods*. It checks, in this order, the day of the
+        path, the key and the method, and then calls the handler.
 
-        On days on which no method is there, the endpoint raises HTTPException 404. On others, it
-        checks the key, then the method. Whatever the handler raises is answered by the `Router`.
+        The endpoint raises HTTPException with status 404 on days on which no method is there, and
+        with status 405 for any other method. Whatever the handler raises is answered by the
+        `Router`.
         """
 
         async def endpoint(request: Request) -> Response:
             exchange = exchange_of(request.scope)
-            try:
-                policy = policy_of(exchange, self.emulator.settings)
-            except APIError:
-                # The key is checked first. An error about the call's `x-emulator-…` headers is for
-                # clients with a key only.
-                self.check_key(exchange)
-                raise
-            method = methods.get(handled_method(exchange.method))
-            is_there = method is not None and policy.as_of in method.period
-            if not (is_there or any(policy.as_of in each.period for each in methods.values())):
+            policy = self.policy_of(exchange)
+            if not any(policy.as_of in each.period for each in methods.values()):
                 raise HTTPException(404)
             self.check_key(exchange)
-            if method is None or not is_there:
+            method = methods.get(handled_method(exchange.method))
+            if method is None or policy.as_of not in method.period:
                 raise HTTPException(405)
             return await method.handler(request, policy)
 
         return endpoint
+
+    def policy_of(self, exchange: ServedExchange) -> Policy:
+        """The policy of the call. Raises APIError where an `x-emulator-…` header is invalid. The
+        key is checked first then: an error about these headers is for clients with a key only."""
+        try:
+            return policy_of(exchange, self.emulator.settings)
+        except APIError:
+            self.check_key(exchange)
+            raise
 
     def check_key(self, exchange: ServedExchange) -> None:
         """Raise APIError unless the call has an accepted key."""

@@ -78,18 +78,12 @@ def routes(emulator: Emulator) -> list[Route]:
             return handlers[operation]
         if mount.provider is Provider.OPENAI:
             return images.handler()
-        with_model = images.handler(azure.model_of_deployment)
-        return azure.require_deployment(with_model) if mount.names_deployment else with_model
+        return images.handler(azure.model_of_deployment)
 
     def served(mount: Mount) -> Iterator[Route]:
         for route, operations in _by_route(mount.operations).items():
-            methods = {
-                each.method: ServedMethod(handler(mount, each), each.period) for each in operations
-            }
-            endpoint = endpoints[mount.provider].endpoint_of(methods)
-            if mount.names_deployment:
-                endpoint = azure.require_api_version(operations, endpoint)
-            yield Route(mount.prefix + route, endpoint)
+            methods = {each.method: ServedMethod(handler(mount, each), each) for each in operations}
+            yield Route(mount.prefix + route, endpoints[mount.provider].endpoint_of(methods))
 
     def unserved(mount: Mount) -> Iterator[Route]:
         refuse = ServedMethod(unserved_handler(paths_of(mount.provider)))
