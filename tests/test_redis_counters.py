@@ -128,13 +128,13 @@ async def test_a_step_that_was_over_is_met_again_by_the_grant_that_was_revoked(
         await revoke(counters)
 
     monkeypatch.setattr(RedisCounters, "_revoke_all", revoke_then)
-    lost = asyncio.ensure_future(one.claim_fault(CALL))
+    lost = asyncio.ensure_future(one.claim(CALL))
     await asyncio.sleep(0)  # it waits to be sent
     lost.cancel()
     (step,) = (await asyncio.to_thread(other.as_json))["steps"]
     while await stores[1].counters("scenario").counts([step["id"]]) != [ClaimCount(1, 1)]:
         pass
-    assert (await other.claim_fault(CALL))[0]
+    assert (await other.claim(CALL)).step
     await stores[1].counters("x").counts(["any"])  # takes the removal of the step along
     await stores[0].refresh()
     assert not one.has_faults
@@ -143,8 +143,8 @@ async def test_a_step_that_was_over_is_met_again_by_the_grant_that_was_revoked(
     may_revoke.set()
     await revived.wait()
     await stores[1].refresh()
-    assert (await other.claim_fault(CALL))[0]
-    assert (await other.claim_fault(CALL))[0] is None
+    assert (await other.claim(CALL)).step
+    assert (await other.claim(CALL)).step is None
     for store in stores:
         await store.disconnect()
         store.close()

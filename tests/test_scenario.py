@@ -46,8 +46,8 @@ def scenario_of(*steps: dict[str, Any]) -> Scenario:
 def meet(scenario: Scenario, call: MatchInput = CALL) -> tuple[BaseFault | None, list[str]]:
     """The fault that a call meets, and its near misses as text."""
     call = call._replace(folded_prompt=call.prompt.casefold())
-    fault, misses = MemoryStore().run(scenario.claim_fault(call))
-    return fault, [*map(str, misses)]
+    finding = MemoryStore().run(scenario.claim(call))
+    return finding.fault, [*map(str, finding.near_misses)]
 
 
 def meets(scenario: Scenario, call: MatchInput = CALL, calls: int = 1) -> list[str]:
@@ -121,7 +121,7 @@ async def test_a_call_while_the_scenario_is_exchanged_counts_for_the_old_steps(
     clear, during = scenario._counters.clear, []
 
     async def clear_after_a_call() -> None:
-        during.append((await scenario.claim_fault(CALL))[0])
+        during.append((await scenario.claim(CALL)).fault)
         await clear()
 
     monkeypatch.setattr(scenario._counters, "clear", clear_after_a_call)
@@ -146,8 +146,10 @@ async def test_a_fault_is_met_early_unless_the_steps_change_meanwhile(
         return CALL
 
     monkeypatch.setattr(scenario._counters, "claim", claim_late)
-    met = await scenario.claim_fault_early(call)
-    assert (met and met[0] and met[0].label) == (None if changed else "server_error")
+    finding = await scenario.claim_early(call)
+    assert (finding and finding.fault and finding.fault.label) == (
+        None if changed else "server_error"
+    )
     steps = scenario.as_json()["steps"]
     assert sum(step["met"] for step in steps) == (0 if changed else 1)
 
@@ -408,7 +410,7 @@ def test_a_near_miss_has_step_kind_and_whether_it_is_spent(
     scenario = scenario_of({"fault": "slow_down", **step})
     if spent:
         assert meets(scenario) == ["slow_down"]
-    _, (miss,) = MemoryStore().run(scenario.claim_fault(call))
+    (miss,) = MemoryStore().run(scenario.claim(call)).near_misses
     assert (miss.kind, miss.spent) == (kind, spent)
     assert (miss.name, miss.label) == ("step 1", step.get("fault", "slow_down"))
     assert miss.step == scenario._steps.value.planned[0].key

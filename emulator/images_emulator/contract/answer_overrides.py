@@ -1,4 +1,5 @@
-"""Replacements for the pictures and for values of an answer, and for whole answers."""
+"""What a call is sent in place of the answer that the emulator makes: pictures, values or a whole
+answer."""
 
 from __future__ import annotations
 
@@ -85,14 +86,15 @@ class RawAnswer(Immutable):
 
 
 class AnswerReplacement(Immutable, eq=False):
-    """What one call is sent in place of what the emulator makes: a whole answer *raw*, or else
-    *pictures* in place of the drawings (None: the emulator draws) and the *overrides*.
+    """What one call is sent for its own answer, in place of what the emulator makes: a whole answer
+    *raw*, or else *pictures* in place of the drawings (None: the emulator draws) and the
+    *overrides*.
 
-    - *label*: its name in the journal.
-    - *error*: in place of all that, the error that the call gets, because making its pictures
+    - *label*: the name of the own answer in the journal.
+    - *error*: the error that the call is sent in place of all that, because making the pictures
       failed.
-    - *is_for_one_call*: whether no other call is given the same object. The others are given again
-      and again, so that caches know them by identity.
+    - *is_for_one_call*: whether no other call has the same replacement. Other replacements are
+      those of many calls, and caches know them by identity.
     """
 
     label: str
@@ -104,4 +106,4 @@ class AnswerReplacement(Immutable, eq=False):
 
 
 NO_REPLACEMENT: Final = AnswerReplacement("")
-"""The replacement of a call that is sent what the emulator makes."""
+"""The replacement of a call without an own answer: the call is sent what the emulator makes."""

@@ -130,8 +130,9 @@ class ServedExchange(Exchange):
     goes_to_upstream: bool = False
     """Whether the call is forwarded to the upstream, because no recording answers it."""
     replacement: AnswerReplacement | None = None
-    """What the call is sent for its own answer, which goes before a recording; `NO_REPLACEMENT`
-    where it meets none. None where `ReplayMiddleware` has not searched: then the endpoint does."""
+    """The replacement that `ReplayMiddleware` has claimed, because an own answer goes before a
+    recording; `NO_REPLACEMENT` where the call has no own answer. None where `ReplayMiddleware` has
+    claimed nothing: then the endpoint claims the own answer."""
 
     # --- the answer
 

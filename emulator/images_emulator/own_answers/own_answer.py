@@ -1,4 +1,4 @@
-"""An own answer, as calls are given it."""
+"""An own answer: the answer of a step. Each call that meets the step is sent a replacement."""
 
 from __future__ import annotations
 
@@ -54,17 +54,17 @@ class OwnAnswer(Immutable, eq=False):
         return OwnPicture(file.data, self.fit, self.verbatim, partials, file.base_name)
 
     def replacement(self, number: int) -> AnswerReplacement:
-        """What the call with that *number* (from 1) among the calls that met the answer is sent.
-        It has no pictures yet where a *function* makes them: see `with_pictures`."""
-        return self._turns[(number - 1) % len(self._turns)]
+        """The replacement for the call with that *number* (from 1) among the calls that met the
+        step. It has no pictures yet where a *function* makes them: see `replacement_with`."""
+        return self._replacements[(number - 1) % len(self._replacements)]
 
-    def with_pictures(self, pictures: tuple[OwnPicture, ...]) -> AnswerReplacement:
-        """What one call is sent for which the *function* has made *pictures*."""
+    def replacement_with(self, pictures: tuple[OwnPicture, ...]) -> AnswerReplacement:
+        """The replacement for one call, for which the *function* has made *pictures*."""
         return AnswerReplacement(self.label, pictures, self.overrides, is_for_one_call=True)
 
     @cached_property
-    def _turns(self) -> Sequence[AnswerReplacement]:
-        """The replacements that calls are sent one after the other; the first follows the last."""
+    def _replacements(self) -> Sequence[AnswerReplacement]:
+        """The replacements of one call after the other, until they repeat."""
         pictures = tuple(self.picture(file) for file in self.files)
         if not self.in_turn:
             return [AnswerReplacement(self.label, pictures or None, self.overrides, self.raw)]

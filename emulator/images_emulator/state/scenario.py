@@ -23,7 +23,6 @@ from images_emulator.state.store import ClaimCount, StaleRegistersError, Store, 
 
 if TYPE_CHECKING:
     from images_emulator.faults.base import BaseFault
-    from images_emulator.own_answers.own_answer import OwnAnswer
     from images_emulator.own_answers.picture_files import PictureFile
     from images_emulator.step_documents.pictures_folder import NamedStep, PicturesFolder
     from images_emulator.step_documents.scenario_document import StepDocument
@@ -85,40 +84,21 @@ class _Scan:
             return index < len(self._matching)
 
 
-class FaultFinding(NamedTuple):
-    """What a search of the scenario for the fault of a call has found."""
-
-    fault: BaseFault | None
-    """The fault that the call meets; None where it meets none."""
-    near_misses: Sequence[NearMiss]
-    """Why the call met none of the first steps; empty where it meets a fault."""
-
-
-class _Meeting(NamedTuple):
-    """The *step* that a call has met, and the *number* of calls that have met it, this one
-    included. Where it has met none, the step is None, and there are the near misses."""
+class StepFinding(NamedTuple):
+    """What a search of the scenario for the step of a call has found."""
 
     step: ScenarioStep | None = None
+    """The step that the call has met; None where it has met none."""
     number: int = 0
+    """The number of calls that have met the step, this one included."""
     near_misses: Sequence[NearMiss] = ()
+    """Why the call met none of the first steps; empty where it has met a step, and where the store
+    is away."""
 
-
-class ClaimedAnswer(NamedTuple):
-    """The *answer* that a call has met, of the step with that *title*. *number* is the number of
-    calls that have met it, this one included."""
-
-    answer: OwnAnswer
-    title: str
-    number: int
-
-
-class AnswerFinding(NamedTuple):
-    """What a search of the scenario for the own answer of a call has found."""
-
-    claimed: ClaimedAnswer | None
-    """The answer that the call meets; None where it meets none."""
-    near_misses: Sequence[NearMiss]
-    """Why the call met none of the first steps; empty where it meets an answer."""
+    @property
+    def fault(self) -> BaseFault | None:
+        """The fault of the step; None for a step with an answer, and for no step."""
+        return self.step.document.fault if self.step else None
 
 
 class UnmetStep(Immutable):
@@ -225,51 +205,32 @@ class Scenario:
         """The paths to fields that its steps ask for."""
         return self._steps.value.paths
 
-    async def claim_fault(
-        self, match_input: MatchInput, if_fresh: Callable[[], bool] | None = None
-    ) -> FaultFinding:
-        """Search for the fault of a call with this *match_input*, and count it as met. See
-        `Counters.claim` for *if_fresh*."""
-        met = await self._claim_step(match_input, if_fresh=if_fresh)
-        return FaultFinding(met.step.document.fault if met.step else None, met.near_misses)
-
-    async def claim_fault_early(
+    async def claim_early(
         self, make_match_input: Callable[[], Awaitable[MatchInput]]
-    ) -> FaultFinding | None:
-        """Do what `claim_fault` does, before the store is refreshed. With a shared store, the claim
-        then needs no round trip of its own: see `FaultSearch.begin_early_claim`. Return None
-        where `claim_fault` has to be called afterwards: where no step matches what
-        *make_match_input* gives, the steps or other registers have changed, or the store is
-        away."""
+    ) -> StepFinding | None:
+        """Do what `claim` does for a fault, before the store is refreshed. With a shared store, the
+        claim then needs no round trip of its own: see `FaultSearch.begin_early_claim`. Return None
+        where `claim` has to be called afterwards: where no step matches what *make_match_input*
+        gives, the steps or other registers have changed, or the store is away."""
         steps = self._steps.value
         with suppress(APIError, StaleRegistersError):
             # The files that a call names by their ids may be in the store, too.
             match_input = await make_match_input()
             if steps is self._steps.value and next(self._scan(steps, match_input).matching(), None):
                 # The counter of the step decides whether the call meets it.
-                return await self.claim_fault(match_input, lambda: self._steps.value is steps)
+                return await self.claim(match_input, if_fresh=lambda: self._steps.value is steps)
         return None
 
-    async def claim_answer(
-        self, match_input: MatchInput, admission: Admission | None = None
-    ) -> AnswerFinding:
-        """Search for the own answer of a validated call with this *match_input*, and count it as
-        met. With *admission*, only an admitted call meets one. Raises APIError where the call is
-        not admitted, or the store is away."""
-        met = await self._claim_step(match_input, admission)
-        if met.step is None:
-            return AnswerFinding(None, met.near_misses)
-        assert met.step.answer, "a validated call matches no other"
-        return AnswerFinding(ClaimedAnswer(met.step.answer, met.step.title, met.number), ())
-
-    async def _claim_step(
+    async def claim(
         self,
         match_input: MatchInput,
         admission: Admission | None = None,
         if_fresh: Callable[[], bool] | None = None,
-    ) -> _Meeting:
-        """Claim the step that a call meets, and count it. With *admission*, only an admitted call
-        meets one. Raises APIError where the call is not admitted, or the store is away."""
+    ) -> StepFinding:
+        """Search for the step that a call with this *match_input* meets, and count the call as one
+        that has met it: a step with a fault, or of a validated call a step with an answer. With
+        *admission*, only an admitted call meets a step. See `Counters.claim` for *if_fresh*. Raises
+        APIError where the call is not admitted, or the store is away."""
         steps = self._steps.value
         scan = self._scan(steps, match_input)
         near_steps: list[ScenarioStep] = []
@@ -287,23 +248,23 @@ class Scenario:
             if admission or next(scan.matching(), None):
                 raise
             # The call goes on where the store is away. Only its near misses are not known.
-            return _Meeting()
+            return StepFinding()
         if admission:
             admission.check(take)
         if granted:
             step, count = granted
             if is_spent(step, count):
                 await self._steps.update_soon(lambda steps: steps.with_spent(step))
-            return _Meeting(step, count.grants)
+            return StepFinding(step, count.grants)
         if scan.near_misses is not None:
-            return _Meeting(near_misses=scan.near_misses)
+            return StepFinding(near_misses=scan.near_misses)
         pairs = zip(near_steps, counts, strict=True)
         near_misses = [step.near_miss(match_input, count) for step, count in pairs]
         # The reason of a step that matches names its count.
         matching = {step.key for step in scan.matching()}
         if matching.isdisjoint(step.key for step in near_steps):
             scan.near_misses = near_misses
-        return _Meeting(near_misses=near_misses)
+        return StepFinding(near_misses=near_misses)
 
     async def _revive(self, key: str) -> None:
         """Let the step of this *key* be met again, because its last grant was revoked."""

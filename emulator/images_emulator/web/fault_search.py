@@ -19,7 +19,7 @@ from starlette.types import Receive
 from images_emulator.contract import emulator_errors
 from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.state.emulator import Emulator
-from images_emulator.state.scenario import FaultFinding
+from images_emulator.state.scenario import StepFinding
 from images_emulator.state.scenario_step import MatchInput
 from images_emulator.web.authentication import authenticate
 from images_emulator.web.azure_endpoints import message_values_of_call
@@ -62,8 +62,9 @@ class EarlyClaim(NamedTuple):
     """The outcome of an early claim on the scenario."""
 
     eligibility: FaultEligibility
-    finding: FaultFinding | None
-    """The finding, which may be no fault; None where `FaultSearch.claim` has to claim once more."""
+    finding: StepFinding | None
+    """What `Scenario.claim_early` has found; None where `FaultSearch.claim` has to claim once
+    more."""
 
 
 class FaultSearch:
@@ -136,7 +137,7 @@ class FaultSearch:
         is_by_scenario = not eligibility.may_have_directive and _FAULT_HEADER not in exchange.head
         if eligibility.may_have_fault and is_by_scenario:
             scenario = self.emulator.scenario
-            finding = await scenario.claim_fault_early(lambda: self._match_input(exchange, receive))
+            finding = await scenario.claim_early(lambda: self._match_input(exchange, receive))
         return EarlyClaim(eligibility, finding)
 
     async def claim(self, exchange: ServedExchange, receive: Receive) -> BaseFault | None:
@@ -161,7 +162,7 @@ class FaultSearch:
             if not self.emulator.scenario.has_faults:
                 return None
             match_input = await self._match_input(exchange, receive)
-            finding = await self.emulator.scenario.claim_fault(match_input)
+            finding = await self.emulator.scenario.claim(match_input)
         exchange.near_misses = tuple(finding.near_misses)
         return finding.fault
 

@@ -1,6 +1,5 @@
 """The handlers of `/images/generations`, `/images/edits` and `/images/variations`. A handler reads
-and validates the call, asks the rate limit and claims an answer of one's own, and makes the
-answer."""
+and validates the call, asks the rate limit, claims the own answer, and makes the answer."""
 
 from __future__ import annotations
 
@@ -108,7 +107,7 @@ class ImagesAPI:
         self, exchange: ServedExchange, image_request: ImageRequest
     ) -> AnswerReplacement:
         """Take the images from the rate limit, and claim the own answer of the call, unless
-        `ReplayMiddleware` did so. Return what the call is sent for it. Raises APIError where the
+        `ReplayMiddleware` did so. Return the replacement for the call. Raises APIError where the
         rate limit refuses the call.
 
         One step of the store does both here: a call that the rate limit refuses uses up no own

@@ -1,4 +1,4 @@
-"""Claims the own answer that a validated call meets, and makes its pictures."""
+"""Claims the own answer of a validated call, and makes the replacement that the call is sent."""
 
 from __future__ import annotations
 
@@ -28,28 +28,29 @@ async def claim_own_answer(
     emulator: Emulator,
     admission: Admission | None = None,
 ) -> AnswerReplacement:
-    """Claim the own answer that the call meets, whose validated request is *request*. Return what
-    the call is sent for it, or `NO_REPLACEMENT` where it meets none. Raises APIError where the call
-    has an *admission* that the rate limit refuses."""
+    """Claim the own answer of the call, whose validated request is *request*. Return the
+    replacement for the call; `NO_REPLACEMENT` where it meets no step with an answer. Raises
+    APIError where the call has an *admission* that the rate limit refuses."""
     match_input = await input_of_request(exchange, request, emulator)
-    met, near_misses = await emulator.scenario.claim_answer(match_input, admission)
-    if met is None:
+    step, number, near_misses = await emulator.scenario.claim(match_input, admission)
+    if step is None:
         exchange.near_misses = (*exchange.near_misses, *near_misses)
         return NO_REPLACEMENT
-    answer = met.answer
-    replacement = answer.replacement(met.number)
+    own_answer = step.answer
+    assert own_answer, "a validated call matches no other step"
+    replacement = own_answer.replacement(number)
     exchange.answer.own_answer = replacement.label
-    if answer.function:
+    if own_answer.function:
         try:
             # It is not the emulator's code, and may take its time.
-            pictures = await asyncio.to_thread(_made_pictures, answer, request)
+            pictures = await asyncio.to_thread(_made_pictures, own_answer, request)
         except Exception as error:
-            logger.exception("the function of the answer '%s' failed", met.title)
+            logger.exception("the function of the answer '%s' failed", step.title)
             sentence = _sentence(error)
             reason = f"{type(error).__name__}: {sentence}" if sentence else type(error).__name__
-            failure = emulator_errors.failed_answer(name=met.title, reason=reason)
+            failure = emulator_errors.failed_answer(name=step.title, reason=reason)
             return AnswerReplacement(replacement.label, error=failure, is_for_one_call=True)
-        return answer.with_pictures(pictures)
+        return own_answer.replacement_with(pictures)
     return replacement
 
 
@@ -65,16 +66,15 @@ def _file_names(error: OSError) -> Iterator[str | bytes]:
     return (name for name in (error.filename, error.filename2) if isinstance(name, str | bytes))
 
 
-def _made_pictures(answer: OwnAnswer, request: ImageRequest) -> tuple[OwnPicture, ...]:
-    """The pictures that the function of *answer* makes for *request*. Raises whatever it raises,
-    and ValueError for what is no picture."""
-    assert answer.function, "asked before"
-    return tuple(_made_picture(answer, request, index) for index in range(request.n))
+def _made_pictures(own_answer: OwnAnswer, request: ImageRequest) -> tuple[OwnPicture, ...]:
+    """The pictures that the function of *own_answer* makes for *request*. Raises what the function
+    raises, and ValueError for a value that is no picture."""
+    return tuple(_made_picture(own_answer, request, index) for index in range(request.n))
 
 
-def _made_picture(answer: OwnAnswer, request: ImageRequest, index: int) -> OwnPicture:
-    assert answer.function, "asked before"
-    value = answer.function(request, index)
+def _made_picture(own_answer: OwnAnswer, request: ImageRequest, index: int) -> OwnPicture:
+    assert own_answer.function, "`claim_own_answer` has looked"
+    value = own_answer.function(request, index)
     try:
         files = read_files(value, ReadingContext(Path()))
         if len(files) != 1:
@@ -86,6 +86,6 @@ def _made_picture(answer: OwnAnswer, request: ImageRequest, index: int) -> OwnPi
             sentence = sentence.replace(path, base_name(path))
         raise ValueError(f"it returned {type_name} for image {index}: {sentence}") from None
     (file,) = files
-    if file.mistake and not answer.verbatim:
+    if file.mistake and not own_answer.verbatim:
         raise ValueError(f"what it returned for image {index} {file.mistake}")
-    return answer.picture(file)
+    return own_answer.picture(file)
