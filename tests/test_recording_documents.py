@@ -192,6 +192,7 @@ def test_json_is_json_with_its_layout() -> None:
     [
         (b'{"a": 1, "b": "\\u00e9"}', {"spaces": True, "ascii": True}),
         (b'{"a":"\\u003cb\\u003e"}', {"html": True}),
+        ('{"a":"ü\\u2028\\u2029"}'.encode(), {"html": True}),
         (b'{"a":"b\\/c"}', {"slashes": True}),
         (b'{\n\t"a": 1\n}', {"indent": "\t"}),
         ('{"a":"é"}\n'.encode(), {"newline": True}),

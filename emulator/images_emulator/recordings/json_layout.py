@@ -11,8 +11,14 @@ from typing import Any, Final, Never, Self
 from images_emulator.immutable import Immutable
 
 _INDENTED: Final = re.compile(r"[\[{]\n( {1,16}|\t{1,8})")
-_HTML: Final = {"<": r"\u003c", ">": r"\u003e", "&": r"\u0026", "\u2028": r"\u2028"}
-_HTML_ESCAPE: Final = re.compile(r"\\u00(?:3c|3e|26)|\\u2028")
+_HTML: Final = {
+    "<": r"\u003c",
+    ">": r"\u003e",
+    "&": r"\u0026",
+    "\u2028": r"\u2028",
+    "\u2029": r"\u2029",
+}
+_HTML_ESCAPE: Final = re.compile(r"\\u00(?:3c|3e|26)|\\u202[89]")
 
 
 class JsonLayout(Immutable):
@@ -27,7 +33,7 @@ class JsonLayout(Immutable):
     ascii: bool = False
     """Whether characters beyond ASCII are escapes."""
     html: bool = False
-    r"""The characters `<`, `>`, `&` and U+2028 are escapes, as Go writes them."""
+    r"""The characters `<`, `>`, `&`, U+2028 and U+2029 are escapes, as Go writes them."""
     slashes: bool = False
     r"""Each slash is `\/`, as PHP writes it."""
     newline: bool = False
