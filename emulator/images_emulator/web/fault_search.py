@@ -100,11 +100,7 @@ class FaultSearch:
         calls this calls `end_early_claim` at the end of the call.
 
         Wait until the body has come, but `BODY_SECONDS` at most. The claim then goes to the store
-        in the same round trip as what the caller sends to it at once. For this, nothing that is
-        awaited here or in `_claim_early` may suspend between the end of the body and the claim
-        (`test_a_call_that_ends_a_step_asks_redis_twice`). A large body is searched and parsed in
-        another thread, and so are the images of a call that a step with `image_sha256` may match:
-        such a claim is a round trip of its own.
+        in the same round trip as what the caller sends to the store at once: see `_claim_early`.
         """
         is_early = self.emulator.store.is_shared and exchange.kind == "call"
         if not (is_early and self.emulator.scenario.has_faults):
@@ -133,6 +129,14 @@ class FaultSearch:
         receive: Receive,
         reading: asyncio.Future[FaultEligibility],
     ) -> EarlyClaim:
+        """Claim a fault of the scenario once the *reading* of the body has ended.
+
+        What is awaited after the reading must not suspend before the claim is handed to the store:
+        the claim would miss the round trip of the journal's entry, and take one of its own
+        (`test_a_call_that_ends_a_step_asks_redis_twice`). Such a claim is that of a large body,
+        which is parsed in another thread, and that of a call whose images a step with
+        `image_sha256` asks for.
+        """
         eligibility, finding = await reading, None
         is_by_scenario = not eligibility.may_have_directive and _FAULT_HEADER not in exchange.head
         if eligibility.may_have_fault and is_by_scenario:
