@@ -16,17 +16,17 @@ from images_emulator.recordings.recording import Recording
 
 
 class EmulatedAnswer:
-    """The answer that the emulator draws for a call. As the `send` of that call, `collect` takes it
-    message by message. As an application, the object sends the messages again."""
+    """The answer that the emulator draws for a call, kept in place of being sent."""
 
     def __init__(self) -> None:
         self._messages: list[Message] = []
 
     async def collect(self, message: Message) -> None:
-        """Take one message of the answer."""
+        """Keep one message of the answer. This is the `send` that the application is given."""
         self._messages.append(message)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def send_kept(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the messages that are kept. This is an application of ASGI."""
         for message in self._messages:
             await send(message)
 

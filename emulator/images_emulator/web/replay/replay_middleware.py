@@ -103,7 +103,8 @@ class ReplayMiddleware:
         try:
             await self._player.play(found, request, scope, receive, send)
         except UnplayableError as error:
-            miss, app = Miss(exchange.path, (), str(error)), error.emulated or self.app
+            miss = Miss(exchange.path, (), str(error))
+            app = error.emulated.send_kept if error.emulated else self.app
             await self._misses.handle(miss, app, scope, receive, send, request=request)
 
     async def _find_after_waiting(
