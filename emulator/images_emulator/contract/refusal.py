@@ -120,7 +120,8 @@ class APIError(Exception):
         """Headers of the answer beside those of the refusal."""
         self.is_of_operation = False
         """Whether an image operation refused the call, when it read or validated the body. Such an
-        error has the older stack's envelope on the days of that stack."""
+        error has the older stack's envelope on the days of that stack. `ImagesAPI.handler` sets
+        it, because the code that raises the error may read the body of any call."""
 
     @property
     def is_client_error(self) -> bool:

@@ -227,7 +227,8 @@ class FlexibleSize(ServiceSize, kw_only=True):
         if self.min_pixels > 1:
             pixels = f"{self.min_pixels:,} to {self.max_pixels:,}"
         of_sheets = (
-            f"; edge and pixels of a GIF are those of the {self.sheets.describe()}"
+            f"; edge and pixels of a {self.sheets.output_format.upper()} are those of the "
+            f"{self.sheets.describe()}"
             if self.sheets
             else ""
         )

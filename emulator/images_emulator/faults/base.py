@@ -64,7 +64,9 @@ def is_event_stream(start: Message) -> bool:
 
 
 def is_event(message: Message) -> bool:
-    """Whether *message* is one event of a stream, and not a comment or the end of the stream."""
+    """Whether *message*, of an answer that `is_event_stream`, is one event. It is none where it is
+    the start of the answer, empty as the end of a stream is, or a comment. The part of an event at
+    which a recorded or forwarded stream ends counts as an event."""
     return message["type"] == RESPONSE_BODY and bytes(message.get("body", b"")[:1]) not in {
         b"",
         b":",

@@ -1,5 +1,9 @@
-"""Faults of a stream, each of whose events is one message. Answers that are no streams, or that are
-compressed, pass untouched."""
+"""Faults of a stream. Answers that are no streams, or that are compressed, pass untouched.
+
+Each event is one message of its own. `EventStream` sends drawn streams so, `playable_answer` cuts
+recorded ones, and `MissRecorder` those that are forwarded. Messages between the events are empty
+or comments: see `is_event`.
+"""
 
 from __future__ import annotations
 

@@ -44,8 +44,10 @@ class PlayableAnswer:
     status: int | None
     """The status; None where the connection failed before an answer."""
     headers: Sequence[Header]
-    """The recorded headers in their order, without those of the connection. Where `content-length`
-    was recorded, it is adapted to this body."""
+    """The recorded headers in their order, without those of the connection, and without the
+    `content-encoding` of a body that is sent uncompressed. A recorded `content-length` has the
+    length of the body in *parts*; a greater one where the answer is one to HEAD or was cut. Answers
+    with status 204 or 304 have none."""
     parts: Sequence[tuple[float, bytes]]
     """The parts of the body: the seconds from the end of the request, and the bytes. Those of a
     stream are its events, each as late as its last byte was."""
@@ -129,8 +131,8 @@ def _encoded(name: str, value: str) -> Header:
 
 
 def _adapted_headers(recording: Recording, length: int, *, keeps_coding: bool) -> Iterator[Header]:
-    """The headers of the answer as they are sent with a body of *length* bytes. Raises ValueError
-    for one that cannot be sent."""
+    """The `PlayableAnswer.headers` of a body of *length* bytes. Raises ValueError for a header that
+    cannot be sent."""
     response = recording.response
     assert response
     for name, value in sendable_headers(response.headers):
