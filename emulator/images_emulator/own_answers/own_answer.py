@@ -64,7 +64,7 @@ class OwnAnswer(Immutable, eq=False):
 
     @cached_property
     def _replacements(self) -> Sequence[AnswerReplacement]:
-        """The replacements of one call after the other, until they repeat."""
+        """The replacements that calls are sent one after the other; the first follows the last."""
         pictures = tuple(self.picture(file) for file in self.files)
         if not self.in_turn:
             return [AnswerReplacement(self.label, pictures or None, self.overrides, self.raw)]
