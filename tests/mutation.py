@@ -69,7 +69,7 @@ ALL_TESTS: Final = (*(f"--ignore-glob=tests/test_{name}.py" for name in OTHER_TE
 OWN_TESTS: Final[Mapping[str, Sequence[str]]] = {
     "account": ("identity", "hosting", "generations"),
     "admin_errors": ("refusals", "admin_api", "scenario"),
-    "answer_overrides": ("own_answers", "answer_steps"),
+    "answer_replacement": ("own_answers", "answer_steps"),
     "api_document": ("documented_answers",),
     "azure": ("azure",),
     "blob_storage": ("hosting", "downloads"),

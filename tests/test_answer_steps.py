@@ -16,7 +16,7 @@ from openai import AzureOpenAI, OpenAI
 from PIL import Image
 
 from images_emulator import Emulator, Server, read_recipe
-from images_emulator.contract.answer_overrides import MAX_CREATED, AnswerOverrides
+from images_emulator.contract.answer_replacement import MAX_CREATED, AnswerOverrides
 from images_emulator.contract.request import ImageRequest
 from images_emulator.state.memory_store import MemoryStore
 from images_emulator.step_documents.scenario_document import read_scenario

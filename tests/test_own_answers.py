@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from images_emulator import Emulator, Server, read_recipe
-from images_emulator.contract.answer_overrides import (
+from images_emulator.contract.answer_replacement import (
     NO_OVERRIDES,
     AnswerOverrides,
     AnswerReplacement,

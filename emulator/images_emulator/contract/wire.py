@@ -17,7 +17,7 @@ from itertools import count
 from types import MappingProxyType
 from typing import Any, Final
 
-from images_emulator.contract.answer_overrides import NO_OVERRIDES, AnswerOverrides
+from images_emulator.contract.answer_replacement import NO_OVERRIDES, AnswerOverrides
 from images_emulator.contract.calendar import (
     ALWAYS,
     SAFETY_IDENTIFIER_DAYS,

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from images_emulator.contract import wire
-from images_emulator.contract.answer_overrides import AnswerOverrides
+from images_emulator.contract.answer_replacement import AnswerOverrides
 from images_emulator.contract.dialect import Dialect
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.usage import Usage

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from images_emulator.contract.answer_overrides import NO_OVERRIDES, AnswerOverrides
+from images_emulator.contract.answer_replacement import NO_OVERRIDES, AnswerOverrides
 from images_emulator.contract.usage import Usage
 from images_emulator.exchange.sent_answer import SentAnswer
 from images_emulator.exchange.sent_file import FileKey, SentFile

@@ -16,7 +16,7 @@ from operator import is_
 from typing import Any, Final, NamedTuple
 
 from images_emulator import imaging
-from images_emulator.contract.answer_overrides import NO_OVERRIDES, AnswerOverrides
+from images_emulator.contract.answer_replacement import NO_OVERRIDES, AnswerOverrides
 from images_emulator.contract.call_image import CallImage
 from images_emulator.contract.dialects import dialect_at
 from images_emulator.contract.models import MODELS

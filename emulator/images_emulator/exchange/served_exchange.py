@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from images_emulator.contract.answer_overrides import AnswerReplacement
+from images_emulator.contract.answer_replacement import AnswerReplacement
 from images_emulator.contract.calendar import Day
 from images_emulator.contract.dialect import MessageFacts
 from images_emulator.contract.policy import Policy

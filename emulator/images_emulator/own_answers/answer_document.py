@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from images_emulator.contract.answer_overrides import (
+from images_emulator.contract.answer_replacement import (
     NO_OVERRIDES,
     AnswerOverrides,
     RawAnswer,

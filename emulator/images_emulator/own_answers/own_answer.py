@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Final
 
-from images_emulator.contract.answer_overrides import (
+from images_emulator.contract.answer_replacement import (
     NO_OVERRIDES,
     AnswerOverrides,
     AnswerReplacement,

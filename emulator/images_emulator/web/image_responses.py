@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from images_emulator import imaging
 from images_emulator.contract import emulator_errors, operational_errors, wire
-from images_emulator.contract.answer_overrides import (
+from images_emulator.contract.answer_replacement import (
     NO_OVERRIDES,
     NO_REPLACEMENT,
     AnswerOverrides,

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from images_emulator import imaging
-from images_emulator.contract.answer_overrides import NO_REPLACEMENT, AnswerReplacement
+from images_emulator.contract.answer_replacement import NO_REPLACEMENT, AnswerReplacement
 from images_emulator.contract.calendar import Day
 from images_emulator.contract.call_image import ImageLoader
 from images_emulator.contract.dialect import Dialect

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from images_emulator.contract import emulator_errors
-from images_emulator.contract.answer_overrides import NO_REPLACEMENT, AnswerReplacement
+from images_emulator.contract.answer_replacement import NO_REPLACEMENT, AnswerReplacement
 from images_emulator.contract.own_picture import OwnPicture
 from images_emulator.contract.request import ImageRequest
 from images_emulator.exchange.served_exchange import ServedExchange

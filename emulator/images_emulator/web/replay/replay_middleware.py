@@ -6,7 +6,7 @@ import logging
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from images_emulator.contract.answer_overrides import NO_REPLACEMENT
+from images_emulator.contract.answer_replacement import NO_REPLACEMENT
 from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
 from images_emulator.recordings.recording_index import Miss
