@@ -152,6 +152,24 @@ def test_faults_of_a_forwarded_stream_find_whole_events(
         assert received == b"".join(events)
 
 
+@pytest.mark.parametrize("fault", ["", "latency;seconds=0"])
+def test_stream_that_the_upstream_breaks_off_keeps_what_has_come_of_an_event(
+    fault: str, tmp_path: Path
+) -> None:
+    answer = chunked(b"event: a\ndata: {}\n\n", b"event: b\nda").removesuffix(b"0\r\n\r\n")
+    headers = {"x-emulator-fault": fault} if fault else {}
+    received: list[bytes] = []
+    with (
+        raw_upstream(answering(answer)) as upstream,
+        recording_misses(tmp_path, upstream) as player,
+        httpx2.Client(base_url=player.url, headers=KEYED) as http,
+        http.stream("POST", GENERATIONS, json={**FOX, "stream": True}, headers=headers) as got,
+        pytest.raises(httpx2.RemoteProtocolError),
+    ):
+        received.extend(got.iter_bytes())
+    assert b"".join(received) == b"event: a\ndata: {}\n\nevent: b\nda"
+
+
 def test_journal_has_no_drawing_in_place_of_a_picture_that_it_lacks(tmp_path: Path) -> None:
     body = json.dumps({"created": 1, "data": [{"url": "http://x.example/a.png"}]}).encode()
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"

@@ -113,7 +113,7 @@ class RecordProxy:
         call = self._upstream.call(scope)
 
         async def send_after_answer(message: Message) -> None:
-            is_last = message["type"] == "http.response.body" and call.is_answered
+            is_last = message["type"] == "http.response.body" and not message.get("more_body")
             if on_answer and is_last and call.answer_bytes <= MAX_NOTED_BYTES:
                 await on_answer(call.recording())
             await send(message)

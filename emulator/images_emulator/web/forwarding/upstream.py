@@ -14,14 +14,14 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from images_emulator.contract import emulator_errors
-from images_emulator.contract.events import EVENT_END
+from images_emulator.contract.events import EVENT_END, EventSplitter
 from images_emulator.contract.http_headers import HOP_BY_HOP, STATUSES, HeaderPairs
 from images_emulator.contract.operations import JSON
 from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.connection import CONNECTION
 from images_emulator.exchange.credentials import key_header_name, key_headers
 from images_emulator.exchange.request_head import text_of_headers
-from images_emulator.exchange.served_exchange import EXCHANGE
+from images_emulator.exchange.served_exchange import EXCHANGE, ServedExchange
 from images_emulator.exchange.waits import hang_up, wait_for_disconnect
 from images_emulator.recordings.recording import (
     End,
@@ -214,6 +214,14 @@ class ForwardedCall:
         length = next((int(value) for name, value in headers if name == b"content-length"), None)
         if "transfer-encoding" in response.headers:
             length = None  # it does not count then, and may be wrong
+        exchange: ServedExchange | None = self._scope["state"].get(EXCHANGE)
+        # Faults count on an event being one message.
+        splitter = EventSplitter() if self._is_stream and exchange and exchange.fault else None
+
+        async def send_rest() -> None:
+            if splitter and splitter.rest:
+                await send(_body_message(splitter.rest, more=True))
+
         try:
             await send({"type": "http.response.start", "status": status, "headers": headers})
             async for chunk in response.aiter_raw():
@@ -221,15 +229,22 @@ class ForwardedCall:
                 # A client that knows the length waits for no more.
                 if len(self._answer) == length:
                     self._end = "complete"
-                await send(_body_message(chunk, more=not self.is_answered))
+                if splitter is None:
+                    await send(_body_message(chunk, more=not self.is_answered))
+                    continue
+                for event in splitter.split(chunk):
+                    await send(_body_message(event, more=True))
         except library.ReadError as error:
             self._end, self._error = "reset", _reason(error)
+            await send_rest()
             await self._hang_up(receive, reset=True)
         except library.TransportError as error:
             self._error = _reason(error)
+            await send_rest()
             await self._hang_up(receive, reset=False)
         else:
-            if not self.is_answered:
+            await send_rest()
+            if splitter or not self.is_answered:
                 self._end = "complete"
                 await send(_body_message(b"", more=False))
         finally:
@@ -313,6 +328,10 @@ class ForwardedCall:
         values = (value for name, value in self._answer_headers if name.lower() == "content-type")
         return next(values, "").lower()
 
+    @property
+    def _is_stream(self) -> bool:
+        return self.content_type.startswith("text/event-stream")
+
     def recording(self) -> Recording:
         """The request, and the answer as far as it arrived. Credentials are in them. The bodies are
         read when they are first needed, which must be before `close`. A read raises OSError where
@@ -344,7 +363,7 @@ class ForwardedCall:
         if not body:
             return ()
         ends = []
-        if self.content_type.startswith("text/event-stream"):
+        if self._is_stream:
             ends = [match.end() for match in EVENT_END.finditer(body)]
         if not ends or ends[-1] < len(body):
             ends.append(len(body))

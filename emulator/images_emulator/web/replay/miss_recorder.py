@@ -13,12 +13,10 @@ from typing import Final
 from starlette.types import Message, Receive, Scope, Send
 
 from images_emulator.contract import emulator_errors
-from images_emulator.contract.events import EventSplitter
 from images_emulator.contract.request import ImageRequest
 from images_emulator.exchange.known_answer import KnownAnswer
 from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
 from images_emulator.exchange.waits import client_stays_during
-from images_emulator.faults.base import is_event_stream
 from images_emulator.recordings.folder import (
     RecordingFolder,
     read_recording,
@@ -143,23 +141,12 @@ class MissRecorder:
                 self._replay.pending_recordings.remove(pending)
                 pending.end.set_result(None)
 
-        splitter: EventSplitter | None = None
-
         async def send_and_note(message: Message) -> None:
-            nonlocal is_complete, splitter
+            nonlocal is_complete
             if message["type"] == "http.response.body":
-                is_complete = not message.get("more_body")
-                pending.is_answered = is_complete
-                if splitter:
-                    # Faults count on an event being one message.
-                    for event in splitter.split(message["body"], is_last=is_complete):
-                        await send({**message, "body": event, "more_body": True})
-                    message = {**message, "body": b""}
-            else:
-                if message["status"] in _NOT_KEPT:
-                    end()
-                if exchange.fault and is_event_stream(message):
-                    splitter = EventSplitter()
+                pending.is_answered = is_complete = not message.get("more_body")
+            elif message["status"] in _NOT_KEPT:
+                end()
             await send(message)
 
         async def note_answer(recording: Recording) -> None:
