@@ -197,11 +197,11 @@ def test_late_entries_are_written_where_redis_refuses_to_restore_the_registers(
     redis.kill()
     assert store.run(log.append("a", 1, 1)) == 0
     redis.start()
-    redis.command("SET", "images-emulator:3:{default}:registers", "x")
+    redis.command("SET", "images-emulator:4:{default}:registers", "x")
     may_recover.set()
     until(lambda: len(events) == 2)
     assert b"$1\r\n1\r\n" in redis.command(
-        "HGET", "images-emulator:3:{default}:log:n:entries", "w:a"
+        "HGET", "images-emulator:4:{default}:log:n:entries", "w:a"
     )
     client.close()
 
@@ -223,7 +223,7 @@ async def cancel_and_revoke(claims: Iterable[Coroutine[Any, Any, Any]]) -> None:
 
 async def test_claims_without_a_reply_are_all_revoked_by_one_task(redis_store: RedisStore) -> None:
     counters = redis_store.counters("steps")
-    step = ScenarioStep(parse_step({"fault": "timeout", "times": 30}), "scenario", "step", "a")
+    step = ScenarioStep(parse_step({"fault": "timeout", "times": 30}), "document", "step", "a")
     await cancel_and_revoke(counters.claim([step]) for _ in range(20))
     assert await counters.counts(["a"]) == [ClaimCount()]
     # The next one has a task again.
@@ -249,7 +249,7 @@ async def test_a_revival_that_fails_is_done_when_redis_replies_again(
 
     counters = redis_store.counters("steps", revive)
     steps = [
-        ScenarioStep(parse_step({"fault": "timeout", "times": 1}), "scenario", "step", key)
+        ScenarioStep(parse_step({"fault": "timeout", "times": 1}), "document", "step", key)
         for key in "ab"
     ]
     await cancel_and_revoke(counters.claim([step]) for step in steps)
@@ -266,7 +266,7 @@ async def test_a_revival_that_cannot_be_done_is_logged_and_given_up(
 
     counters = redis_store.counters("steps", revive)
     steps = [
-        ScenarioStep(parse_step({"fault": "timeout", "times": 1}), "scenario", "step", key)
+        ScenarioStep(parse_step({"fault": "timeout", "times": 1}), "document", "step", key)
         for key in "ab"
     ]
     await cancel_and_revoke(counters.claim([step]) for step in steps)
@@ -281,7 +281,7 @@ async def test_a_revocation_that_redis_refuses_is_given_up(redis: RedisServer) -
     counters = store.counters("steps")
     assert isinstance(counters, RedisCounters)
     counters._to_revoke = ["1"]
-    redis.command("SET", "images-emulator:3:{default}:counters:steps:effects", "x")
+    redis.command("SET", "images-emulator:4:{default}:counters:steps:effects", "x")
     await counters._revoke()
     assert counters._to_revoke == []
     await store.disconnect()
@@ -296,7 +296,7 @@ async def test_a_claim_does_a_revival_that_its_task_has_left(redis_store: RedisS
     counters = redis_store.counters("steps", revive)
     assert isinstance(counters, RedisCounters)
     counters._to_revive = ["a"]
-    step = ScenarioStep(parse_step({"fault": "timeout", "times": 1}), "scenario", "step", "b")
+    step = ScenarioStep(parse_step({"fault": "timeout", "times": 1}), "document", "step", "b")
     assert (await counters.claim([step])).granted == (step, ClaimCount(1, 1))
     assert revived == ["a"]
     await redis_store.disconnect()

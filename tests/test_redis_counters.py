@@ -30,7 +30,7 @@ async def test_a_claim_is_refused_where_another_process_has_changed_a_register()
     registers = await asyncio.to_thread(
         lambda: [store.register("number", 0, NUMBER) for store in (one, other)]
     )
-    step = ScenarioStep(parse_step({"fault": "server_error"}), "scenario", "step", "key")
+    step = ScenarioStep(parse_step({"fault": "server_error"}), "document", "step", "key")
     counters = one.counters("steps")
     assert (await counters.claim([step], if_fresh=lambda: True)).granted
     await registers[1].update(lambda number: number + 1)
@@ -56,7 +56,7 @@ async def test_a_claim_that_a_cluster_sends_again_counts_once_and_has_its_outcom
     store = RedisStore(shared_redis().url, new_store_name())
     counters = store.counters("steps")
     late, step = (
-        ScenarioStep(parse_step({"fault": "timeout", **fields}), "scenario", "step", key)
+        ScenarioStep(parse_step({"fault": "timeout", **fields}), "document", "step", key)
         for key, fields in (("a", {"after": 3}), ("b", {"times": times}))
     )
     claims = [await counters.claim([late, step], ["c"]) for _ in range(2)]
@@ -86,7 +86,7 @@ async def test_revoking_a_claim_whose_count_was_dropped_lowers_no_other(
     counters = store.counters("steps", note)
     assert isinstance(counters, RedisCounters)
     first, second, third, late = (
-        ScenarioStep(parse_step({"fault": "timeout", "after": after}), "scenario", "step", key)
+        ScenarioStep(parse_step({"fault": "timeout", "after": after}), "document", "step", key)
         for key, after in (("a", 1), ("b", 0), ("c", 0), ("c", 9))
     )
     assert (await counters.claim([first, second])).granted == (second, ClaimCount(1, 1))

@@ -498,7 +498,7 @@ MASK: Final = decode(half_clear((8, 8)))
 STEP: Final = parse_step(
     {"fault": "timeout", "match": {"api_key": "sk-x", "prompt": "x"}, "times": 2}
 )
-PLANNED: Final = tuple(ScenarioStep(STEP, "scenario", f"step {n}", f"{n}") for n in (1, 2))
+PLANNED: Final = tuple(ScenarioStep(STEP, "document", f"step {n}", f"{n}") for n in (1, 2))
 STORED: Final[dict[str, tuple[Codec[Any], Any]]] = {
     "account": (account.CODEC, account.random_account()),
     "clock that runs": (clock.CODEC, ClockSetting(timedelta(days=-3, microseconds=1))),

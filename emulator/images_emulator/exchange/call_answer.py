@@ -42,7 +42,8 @@ class CallAnswer:
     """The answer of a recording as the journal will show it, until the call is completed."""
     files: Mapping[FileKey, SentFile] = field(default_factory=dict)
     """The files. Calls with equal answers share the mapping, which is filled as the images are
-    drawn. Of a recorded or forwarded stream there is the final image alone."""
+    drawn. Of a recorded or forwarded stream there is the final image alone; its partial images
+    are own pictures of the request."""
     image_urls: Sequence[bytes] = ()
     """The URLs, in place of files."""
     sent: SentAnswer = field(default_factory=SentAnswer)

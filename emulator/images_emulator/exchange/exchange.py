@@ -359,7 +359,7 @@ class Exchange:
         answer = self.answer
         if usage := answer.cached_usage or answer.sent.usage:
             return usage
-        if request is None or answer.sent.notes_body:
+        if request is None or answer.sent.body_may_differ:
             return None
         counts = answer.overrides.usage
         usage = usage_of(request, self.partial_count) if counts is None else read_usage(counts)
@@ -418,7 +418,7 @@ class Exchange:
         # request.
         request, answer = self.request, self.answer
         sent, overrides = answer.sent, answer.overrides
-        if sent.body or sent.notes_body:
+        if sent.body or sent.body_may_differ:
             return self._redacted(bytes(sent.body))
         if sent.error_body and not sent.is_stream:
             return self._redacted(sent.error_body)

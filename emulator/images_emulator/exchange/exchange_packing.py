@@ -189,7 +189,7 @@ def _facts(exchange: Exchange) -> tuple[tuple[object, ...], tuple[object, ...]]:
     answer, sent = exchange.answer, exchange.answer.sent
     return (exchange.request, exchange.chunks, answer.files), (
         *(len(answer.files), sent.image_indexes, sent.partial_count, sent.usage),
-        *(sent.notes_body, answer.overrides.usage, exchange.cached_details),
+        *(sent.body_may_differ, answer.overrides.usage, exchange.cached_details),
     )
 
 
@@ -253,7 +253,7 @@ def _sent_as_json(sent: SentAnswer) -> dict[str, Any]:
         members["kept_events"] = [
             [each.head.decode("latin-1"), *each[1:]] for each in sent.kept_events
         ]
-    for name in ("is_stream", "is_whole", "notes_body"):
+    for name in ("is_stream", "is_whole", "body_may_differ"):
         if getattr(sent, name):
             members[name] = True
     return members
@@ -367,7 +367,7 @@ def _unpack_sent(document: Mapping[str, Any]) -> SentAnswer:
         kept_events=[
             SentEvent(head.encode("latin-1"), ms, size) for head, ms, size in get("kept_events", ())
         ],
-        notes_body=get("notes_body", False),
+        body_may_differ=get("body_may_differ", False),
         headers=_unpack_pairs(document["headers"]),
         body=get("body", "").encode("latin-1"),
     )

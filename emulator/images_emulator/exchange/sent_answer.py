@@ -74,7 +74,7 @@ class SentAnswer:
     """None before the answer starts."""
     headers: RawHeaders = ()
     body: bytes | bytearray = b""
-    """The text of a body that the journal cannot make again. With `notes_body` it has lost its
+    """The text of a body that the journal cannot make again. With `body_may_differ` it has lost its
     base64. It is cut at `MAX_BODY_BYTES`."""
     event_count: int = 0
     """The number of server-sent events, in chunks of any length."""
@@ -90,12 +90,12 @@ class SentAnswer:
     """Whether `AnswerSender` has to call `add` for the parts of the body."""
     kept_events: Sequence[SentEvent] = ()
     """The first `MAX_KEPT_EVENTS` events."""
-    notes_body: bool = False
-    """Whether `body` and `usage` are noted of the body that leaves, because it may differ from the
-    one that the emulator makes of the request: a fault may rewrite or cut it, or it was recorded or
-    forwarded. Otherwise the journal makes the body of an image operation again."""
+    body_may_differ: bool = False
+    """Whether the body may differ from the one that the emulator makes of the request: a fault may
+    rewrite or cut it, or it was recorded or forwarded. Then `body` and `usage` are noted of what
+    leaves. Otherwise the journal makes the body of an image operation again."""
     usage: Usage | None = None
-    """The usage in the body, with `notes_body`."""
+    """The usage in the body, with `body_may_differ`."""
     _part_reader: _PartReader | None = None
     """What reads the parts of the body; None before the answer starts, and after its end."""
 
@@ -133,8 +133,10 @@ class SentAnswer:
             if known_answer
             else is_forwarded_stream or bool(request and request.stream)
         )
-        self.notes_body = known_answer is not None or (body_may_differ and request is not None)
-        self.needs_parts = self.is_stream or self.notes_body or keeps_answer_text or status >= 400
+        self.body_may_differ = known_answer is not None or (body_may_differ and request is not None)
+        self.needs_parts = (
+            self.is_stream or self.body_may_differ or keeps_answer_text or status >= 400
+        )
         if self.is_stream:
             self.kept_events = []
         self._part_reader = _part_reader_of(self, request, known_answer)
@@ -142,7 +144,7 @@ class SentAnswer:
     def note_known(self, answer: KnownAnswer) -> None:
         """Note what is known of the whole body before its last part is noted."""
         self.image_indexes, self.usage = answer.image_indexes, answer.usage
-        self.body, self.notes_body = b"".join(answer.texts)[:MAX_BODY_BYTES], True
+        self.body, self.body_may_differ = b"".join(answer.texts)[:MAX_BODY_BYTES], True
 
     def add(self, part: bytes, ms: float) -> None:
         """Note a part of the body that is about to leave, *ms* milliseconds after the call's
@@ -207,9 +209,9 @@ class _BodyReader(_PartReader):
             self.sent.image_indexes = tuple(range(self._image_count))
 
 
-class _ChangedBodyReader(_PartReader):
-    """Reads a body that is no stream, and in which a fault may have changed the images. They are
-    looked for at the end."""
+class _ParsedBodyReader(_PartReader):
+    """Reads a body that may differ, and that is no stream. Its images and its usage are looked for
+    at the end."""
 
     def __init__(self, sent: SentAnswer) -> None:
         super().__init__(sent)
@@ -290,8 +292,8 @@ class _StreamReader(_PartReader):
         self.sent.image_indexes = (0,)
 
 
-class _ChangedStreamReader(_StreamReader):
-    """Reads a stream whose events a fault may have changed or cut."""
+class _ParsedStreamReader(_StreamReader):
+    """Reads a stream that may differ: also the text and the usage of its events."""
 
     def add_event(self, event: bytes, ms: float) -> None:
         self.add_to_body(without_base64(event))
@@ -332,9 +334,9 @@ def _part_reader_of(
     if known_answer:
         return (_KnownStreamReader if sent.is_stream else _KnownBodyReader)(sent, known_answer)
     if sent.is_stream:
-        return (_ChangedStreamReader if sent.notes_body else _StreamReader)(sent)
-    if sent.notes_body:
-        return _ChangedBodyReader(sent)
+        return (_ParsedStreamReader if sent.body_may_differ else _StreamReader)(sent)
+    if sent.body_may_differ:
+        return _ParsedBodyReader(sent)
     return _BodyReader(sent, request.n if request else 0)
 
 

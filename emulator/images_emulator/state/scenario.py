@@ -415,7 +415,7 @@ class Scenario:
         that are under way count for the old ones."""
         run = random_id(8)
         named: list[tuple[StepDocument, StepOrigin, str]] = [
-            *((step, "scenario", f"step {number}") for number, step in enumerate(steps, 1)),
+            *((step, "document", f"step {number}") for number, step in enumerate(steps, 1)),
             *((each.step, "pictures", each.name) for each in self._answers),
         ]
         planned = tuple(

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 MAX_QUOTED_CHARS: Final = 80
 """Characters of a call's own words in a near miss."""
 
-StepOrigin = Literal["injected", "scenario", "pictures"]
-"""Where a step comes from: a test injects it, or it is of the scenario's document, or of the folder
+StepOrigin = Literal["injected", "document", "pictures"]
+"""Where a step comes from: a test injects it, or it is in the scenario's document, or in the folder
 of pictures."""
 
 
