@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -282,6 +283,38 @@ def test_caches_weigh_all_of_their_keys(play: Play, monkeypatch: pytest.MonkeyPa
     answer_to(player.url, "POST", GENERATIONS, FOX, **encoding)
     answer_to(player.url, "POST", f"{GENERATIONS}?x={'q' * 20_000}", FOX)
     assert sum(cache.weight for cache in caches) > 2 * 20_000
+
+
+# --- faults
+
+
+@pytest.mark.parametrize(
+    ("fault", "names"),
+    [
+        ("stream_error;after=1", ["partial", "error"]),
+        ("unknown_event;after=1", ["partial", "image_generation.keepalive", "completed"]),
+        ("fewer_partials", ["completed"]),
+        ("malformed", ["partial", "completed"]),
+        ("stall;after=1;seconds=0", ["partial", "completed"]),
+    ],
+)
+def test_fault_may_change_the_length_of_a_recorded_stream(
+    fault: str, names: list[str], play: Play, caplog: pytest.LogCaptureFixture
+) -> None:
+    events = [
+        b'event: partial\ndata: {"partial_image_index": 0}\n\n',
+        b'event: completed\ndata: {"b64_json": ""}\n\n',
+    ]
+    headers = (
+        ("content-type", "text/event-stream"),
+        ("content-length", f"{sum(map(len, events))}"),
+    )
+    response = RecordedResponse(200, headers, tuple(RecordedPart(0, each) for each in events))
+    recording = replace(recording_of({**FOX, "stream": True}), response=response)
+    played = answer_of(sent_by(play(recording), recording, x_emulator_fault=fault))
+    assert played.end == "complete"
+    assert re.findall(r"(?m)^event: (.*)$", played.body.decode()) == names
+    assert not caplog.records
 
 
 # --- time

@@ -22,22 +22,20 @@ class EventSplitter:
 
     def __init__(self) -> None:
         self._rest = bytearray()
+        """The beginning of an event."""
 
-    def split(self, part: bytes) -> list[bytes]:
-        """The events that are whole with the next *part*."""
+    def split(self, part: bytes, *, is_last: bool) -> list[bytes]:
+        """The events that are whole with the next *part*. With *is_last* also what is left."""
         rest = self._rest
         rest += part
         ends = [0, *(match.end() for match in EVENT_END.finditer(rest))]
-        if rest.endswith(b"\r") and ends[-1] == len(rest):
+        if not is_last and rest.endswith(b"\r") and ends[-1] == len(rest):
             ends.pop()  # a line feed may follow
+        if is_last and ends[-1] < len(rest):
+            ends.append(len(rest))
         events = [bytes(rest[start:end]) for start, end in pairwise(ends)]
         del rest[: ends[-1]]
         return events
-
-    @property
-    def rest(self) -> bytes:
-        """What has come of the event that is not whole yet."""
-        return bytes(self._rest)
 
 
 def event(name: str, payload: Mapping[str, Any]) -> str:

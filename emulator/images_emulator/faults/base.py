@@ -63,6 +63,13 @@ def is_event_stream(start: Message) -> bool:
     return is_stream and not is_compressed(start)
 
 
+def without_length(start: Message) -> Message:
+    """*start* without `content-length`, for an answer whose length a fault changes: that of a
+    recorded or forwarded stream may have one."""
+    headers = [each for each in start["headers"] if each[0] != b"content-length"]
+    return {**start, "headers": headers}
+
+
 def is_event(message: Message) -> bool:
     """Whether *message*, of an answer that `is_event_stream`, is one event. It is none where it is
     the start of the answer, empty as the end of a stream is, or a comment. The part of an event at

@@ -18,6 +18,7 @@ from images_emulator.faults.base import (
     BaseFault,
     is_compressed,
     is_event_stream,
+    without_length,
 )
 
 JSONObject = dict[str, Any]
@@ -62,7 +63,7 @@ class BodyFault(BaseFault):
                 # The last part of an answer that breaks off does not come.
                 rewrites_json = _holds_json(start) and not exchange.breaks_off
                 if not rewrites_json:
-                    await send(message)
+                    await send(without_length(start) if is_event_stream(start) else start)
                 return
             has_more = message.get("more_body", False)
             if rewrites_json:
@@ -70,7 +71,9 @@ class BodyFault(BaseFault):
                 if has_more:
                     return
                 rewritten = self.rewrite(bytes(body))
-                await send({**start, "headers": _with_length(start["headers"], rewritten)})
+                start = without_length(start)
+                start["headers"].append((b"content-length", str(len(rewritten)).encode()))
+                await send(start)
                 message = {**message, "body": rewritten}
             elif is_event_stream(start):
                 frame = message.get("body", b"")
@@ -85,12 +88,6 @@ def _holds_json(start: Message) -> bool:
     content_type: bytes = dict(start["headers"]).get(b"content-type", b"")
     is_json = content_type.startswith(b"application/json") and not is_compressed(start)
     return bool(start["status"] == 200 and is_json)
-
-
-def _with_length(headers: list[tuple[bytes, bytes]], body: bytes) -> list[tuple[bytes, bytes]]:
-    """*headers* with the length of *body*."""
-    others = [(name, value) for name, value in headers if name != b"content-length"]
-    return [*others, (b"content-length", str(len(body)).encode())]
 
 
 def _rewrite_images(body: bytes, change: Callable[[JSONObject], None]) -> bytes:

@@ -25,6 +25,7 @@ from images_emulator.faults.base import (
     BaseFault,
     is_event,
     is_event_stream,
+    without_length,
 )
 from images_emulator.faults.bodies import BodyFault
 from images_emulator.faults.error_fault import ErrorFault, ErrorName
@@ -34,6 +35,8 @@ class StreamFault(BaseFault):
     """Interrupts a stream once, when *after* events have been sent."""
 
     for_streams: ClassVar[bool] = True
+    changes_length: ClassVar[bool] = False
+    """Whether a stream that ends has another length."""
 
     after: int = Field(default=1, ge=0, description="Events that are sent before the fault.")
 
@@ -51,6 +54,8 @@ class StreamFault(BaseFault):
             nonlocal streaming, interrupted, ended, sent
             if message["type"] == RESPONSE_START:
                 streaming = is_event_stream(message)
+                if streaming and self.changes_length:
+                    message = without_length(message)
             elif streaming and not interrupted and sent == self.after:
                 interrupted = True
                 ended = await self.interrupt(exchange, receive, send)
@@ -64,6 +69,8 @@ class StreamFault(BaseFault):
 class StreamError(StreamFault):
     """Ends a stream as the API does when it fails: with `event: error`, and an error by its
     *name*."""
+
+    changes_length: ClassVar[bool] = True
 
     kind: Literal["stream_error"] = "stream_error"
     name: ErrorName = Field(
@@ -112,6 +119,8 @@ class Stall(StreamFault):
 
 class UnknownEvent(StreamFault):
     """Puts an event that no client knows into a stream."""
+
+    changes_length: ClassVar[bool] = True
 
     kind: Literal["unknown_event"] = "unknown_event"
     name: str = Field(

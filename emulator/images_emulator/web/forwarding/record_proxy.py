@@ -103,24 +103,27 @@ class RecordProxy:
         scope: Scope,
         receive: Receive,
         send: Send,
+        *,
         on_end: Callable[[], None] = lambda: None,
         on_answer: Callable[[Recording], Awaitable[None]] | None = None,
+        on_cut: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Forward a call, whatever page it is of. *on_answer* is awaited with the recording, which
         has credentials, before the last message of a whole answer of at most `MAX_NOTED_BYTES`.
+        *on_cut* is awaited before the client's connection is closed because the upstream's was.
         *on_end* is called on the event loop when the recording is saved, or is not to be saved, or
         could not be: maybe long after the answer."""
         call = self._upstream.call(scope)
 
         async def send_after_answer(message: Message) -> None:
-            is_last = message["type"] == "http.response.body" and not message.get("more_body")
+            is_last = message["type"] == "http.response.body" and call.is_answered
             if on_answer and is_last and call.answer_bytes <= MAX_NOTED_BYTES:
                 await on_answer(call.recording())
             await send(message)
 
         try:
             with suppress(ClientDisconnect):
-                await call.forward(receive, send_after_answer)
+                await call.forward(receive, send_after_answer, on_cut)
         finally:
             if call.is_recordable or call.status is not None:
                 record = self._record if call.is_recordable else self._tell_of_part

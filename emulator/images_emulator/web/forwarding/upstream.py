@@ -4,7 +4,7 @@ passed on as it comes."""
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from time import perf_counter
 from types import ModuleType
@@ -14,14 +14,14 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from images_emulator.contract import emulator_errors
-from images_emulator.contract.events import EVENT_END, EventSplitter
+from images_emulator.contract.events import EVENT_END
 from images_emulator.contract.http_headers import HOP_BY_HOP, STATUSES, HeaderPairs
 from images_emulator.contract.operations import JSON
 from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.connection import CONNECTION
 from images_emulator.exchange.credentials import key_header_name, key_headers
 from images_emulator.exchange.request_head import text_of_headers
-from images_emulator.exchange.served_exchange import EXCHANGE, ServedExchange
+from images_emulator.exchange.served_exchange import EXCHANGE
 from images_emulator.exchange.waits import hang_up, wait_for_disconnect
 from images_emulator.recordings.recording import (
     End,
@@ -141,15 +141,20 @@ class ForwardedCall:
         """
         self.duration_ms = 0.0
         """Milliseconds from the arrival of the call to the end of its answer."""
+        self._on_cut: Callable[[], Awaitable[None]] | None = None
 
-    async def forward(self, receive: Receive, send: Send) -> None:
+    async def forward(
+        self, receive: Receive, send: Send, on_cut: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         """Forward the request, and pass each chunk of the answer on when it arrives. Where the
-        upstream cuts or resets its connection, the client's is cut or reset. Where the upstream
-        cannot be reached or understood, the client gets an error of the emulator.
+        upstream cuts or resets its connection, *on_cut* is awaited, and the client's is cut or
+        reset. Where the upstream cannot be reached or understood, the client gets an error of the
+        emulator.
 
         The answer is read to its end even if the client leaves. Raises ClientDisconnect where it
         leaves before its request is whole.
         """
+        self._on_cut = on_cut
         try:
             await self._forward(receive, send)
         finally:
@@ -214,14 +219,6 @@ class ForwardedCall:
         length = next((int(value) for name, value in headers if name == b"content-length"), None)
         if "transfer-encoding" in response.headers:
             length = None  # it does not count then, and may be wrong
-        exchange: ServedExchange | None = self._scope["state"].get(EXCHANGE)
-        # Faults count on an event being one message.
-        splitter = EventSplitter() if self._is_stream and exchange and exchange.fault else None
-
-        async def send_rest() -> None:
-            if splitter and splitter.rest:
-                await send(_body_message(splitter.rest, more=True))
-
         try:
             await send({"type": "http.response.start", "status": status, "headers": headers})
             async for chunk in response.aiter_raw():
@@ -229,22 +226,15 @@ class ForwardedCall:
                 # A client that knows the length waits for no more.
                 if len(self._answer) == length:
                     self._end = "complete"
-                if splitter is None:
-                    await send(_body_message(chunk, more=not self.is_answered))
-                    continue
-                for event in splitter.split(chunk):
-                    await send(_body_message(event, more=True))
+                await send(_body_message(chunk, more=not self.is_answered))
         except library.ReadError as error:
             self._end, self._error = "reset", _reason(error)
-            await send_rest()
             await self._hang_up(receive, reset=True)
         except library.TransportError as error:
             self._error = _reason(error)
-            await send_rest()
             await self._hang_up(receive, reset=False)
         else:
-            await send_rest()
-            if splitter or not self.is_answered:
+            if not self.is_answered:
                 self._end = "complete"
                 await send(_body_message(b"", more=False))
         finally:
@@ -299,6 +289,8 @@ class ForwardedCall:
     async def _hang_up(self, receive: Receive, *, reset: bool) -> None:
         """Close the client's connection as the upstream closed its own."""
         state = self._scope["state"]
+        if self._on_cut:
+            await self._on_cut()
         if EXCHANGE in state:
             await hang_up(state[EXCHANGE], receive, reset=reset)
         elif CONNECTION in state:
@@ -327,10 +319,6 @@ class ForwardedCall:
         """The `content-type` of the answer, in lower case; empty where there is none."""
         values = (value for name, value in self._answer_headers if name.lower() == "content-type")
         return next(values, "").lower()
-
-    @property
-    def _is_stream(self) -> bool:
-        return self.content_type.startswith("text/event-stream")
 
     def recording(self) -> Recording:
         """The request, and the answer as far as it arrived. Credentials are in them. The bodies are
@@ -363,7 +351,7 @@ class ForwardedCall:
         if not body:
             return ()
         ends = []
-        if self._is_stream:
+        if self.content_type.startswith("text/event-stream"):
             ends = [match.end() for match in EVENT_END.finditer(body)]
         if not ends or ends[-1] < len(body):
             ends.append(len(body))

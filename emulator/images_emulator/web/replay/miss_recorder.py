@@ -13,10 +13,12 @@ from typing import Final
 from starlette.types import Message, Receive, Scope, Send
 
 from images_emulator.contract import emulator_errors
+from images_emulator.contract.events import EventSplitter
 from images_emulator.contract.request import ImageRequest
 from images_emulator.exchange.known_answer import KnownAnswer
 from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
 from images_emulator.exchange.waits import client_stays_during
+from images_emulator.faults.base import is_event_stream
 from images_emulator.recordings.folder import (
     RecordingFolder,
     read_recording,
@@ -141,13 +143,29 @@ class MissRecorder:
                 self._replay.pending_recordings.remove(pending)
                 pending.end.set_result(None)
 
+        splitter: EventSplitter | None = None
+
         async def send_and_note(message: Message) -> None:
-            nonlocal is_complete
+            nonlocal is_complete, splitter
             if message["type"] == "http.response.body":
-                pending.is_answered = is_complete = not message.get("more_body")
-            elif message["status"] in _NOT_KEPT:
-                end()
+                is_complete = not message.get("more_body")
+                pending.is_answered = is_complete
+                if splitter:
+                    # Faults count on an event being one message.
+                    for event in splitter.split(message["body"], is_last=is_complete):
+                        await send({**message, "body": event, "more_body": True})
+                    message = {**message, "body": b""}
+            else:
+                if message["status"] in _NOT_KEPT:
+                    end()
+                if exchange.fault and is_event_stream(message):
+                    splitter = EventSplitter()
             await send(message)
+
+        async def send_rest() -> None:
+            """Send what has come of an event that the upstream does not end."""
+            for rest in splitter.split(b"", is_last=True) if splitter else ():
+                await send({"type": "http.response.body", "body": rest, "more_body": True})
 
         async def note_answer(recording: Recording) -> None:
             is_answer = recording.response and recording.response.status == HTTPStatus.OK
@@ -159,7 +177,14 @@ class MissRecorder:
                     logger.exception("%s is not in the journal", exchange.path)
 
         try:
-            await self._proxy.forward(scope, receive_again, send_and_note, end, note_answer)
+            await self._proxy.forward(
+                scope,
+                receive_again,
+                send_and_note,
+                on_end=end,
+                on_answer=note_answer,
+                on_cut=send_rest,
+            )
         finally:
             if not is_complete:
                 end()
