@@ -39,7 +39,7 @@ def message_values_of_call(exchange: ServedExchange, emulator: Emulator) -> Mapp
     return exchange.message_values(deployment, emulator.deployments.get(deployment, deployment))
 
 
-def has_api_version(exchange: ServedExchange, operation: Operation) -> bool:
+def api_version_has(exchange: ServedExchange, operation: Operation) -> bool:
     """Whether the `api-version` of the call has *operation*. Only paths of deployments need an
     `api-version`."""
     if not azure.deployment_in(exchange.path):
@@ -53,7 +53,7 @@ def serves_operation(exchange: ServedExchange, policy: Policy) -> bool:
     operation = exchange.image_operation
     if not (operation and exchange.method == operation.method and policy.as_of in operation.period):
         return False
-    return has_api_version(exchange, operation)
+    return api_version_has(exchange, operation)
 
 
 class AzureEndpoints(OpenAIEndpoints):
@@ -76,9 +76,9 @@ class AzureEndpoints(OpenAIEndpoints):
             if method is None:
                 raise azure.not_found()
             operation = method.operation
-            if operation and not has_api_version(exchange, operation):
+            if operation and not api_version_has(exchange, operation):
                 raise azure.not_found()
-            policy = self.policy_of(exchange)
+            policy = self.checked_policy(exchange)
             if policy.as_of not in method.period:
                 raise azure.not_found()
             self.check_key(exchange)

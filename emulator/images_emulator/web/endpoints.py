@@ -68,7 +68,7 @@ class OpenAIEndpoints:
 
         async def endpoint(request: Request) -> Response:
             exchange = exchange_of(request.scope)
-            policy = self.policy_of(exchange)
+            policy = self.checked_policy(exchange)
             if not any(policy.as_of in each.period for each in methods.values()):
                 raise HTTPException(404)
             self.check_key(exchange)
@@ -79,7 +79,7 @@ class OpenAIEndpoints:
 
         return endpoint
 
-    def policy_of(self, exchange: ServedExchange) -> Policy:
+    def checked_policy(self, exchange: ServedExchange) -> Policy:
         """The policy of the call. Raises APIError where an `x-emulator-…` header is invalid. The
         key is checked first then: an error about these headers is for clients with a key only."""
         try:
