@@ -45,7 +45,8 @@ class ServedExchange(Exchange):
     """A call while this process answers it, with everything that only its answer needs.
 
     Each attribute has few writers, all on the thread of the server's event loop. These modules set
-    attributes, also those of `Exchange`. `tests/test_architecture.py` checks the list.
+    attributes, also those of `Exchange`, from the arrival of the call to its end.
+    `tests/test_architecture.py` checks the list.
 
     - `web/journal_middleware.py`: `complete_in_journal`, `number`, `time`, `pending_write`,
       `advanced_seconds_at_arrival`; of a download `request`, `hosted_index`; when the call is over

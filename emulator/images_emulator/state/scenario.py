@@ -39,8 +39,7 @@ MAX_SCAN_CHARS: Final = 4096
 
 class _Scan:
     """A search for the live *steps* that match the *match_input* of a call: the steps found so far,
-    and the near misses. Near misses are kept only where the call met no step, and where none of
-    their reasons names a count.
+    and the near misses.
 
     It is cached for the next equal call: to match 1,000 steps takes 0.16 ms, as long as an answer.
     Any change of the steps empties the cache. Where a step could not be compared in time, the next
@@ -50,11 +49,14 @@ class _Scan:
     def __init__(self, steps: Steps, match_input: MatchInput) -> None:
         self.is_certain = True
         """Whether all steps so far could be compared, and in time."""
-        self._rest = self._search(steps, match_input)
+        self._steps = steps
+        self._match_input = match_input
+        self._rest = self._search()
         self._lock = Lock()
         """Held while `_rest` is asked for its next step: a generator is of one thread at a time."""
         self._matching: list[ScenarioStep] = []
-        self.near_misses: list[NearMiss] | None = None
+        self._near_misses: Sequence[NearMiss] | None = None
+        """The near misses; None until they are known, and where they depend on counts."""
 
     def matching(self) -> Iterator[ScenarioStep]:
         """The steps that match, in their order. Calls and threads may iterate at the same time."""
@@ -63,10 +65,30 @@ class _Scan:
             yield self._matching[index]
             index += 1
 
-    def _search(self, steps: Steps, match_input: MatchInput) -> Iterator[ScenarioStep]:
-        for step in chain(steps.injected, steps.live_planned):
+    def near_steps(self) -> Sequence[ScenarioStep]:
+        """The steps whose counts `near_misses` needs; none where the near misses are known."""
+        if self._near_misses is not None:
+            return ()
+        return [*islice(self._steps.for_calls_like(self._match_input), MAX_NEAR_MISSES)]
+
+    def near_misses(
+        self, near_steps: Sequence[ScenarioStep], counts: Sequence[ClaimCount]
+    ) -> Sequence[NearMiss]:
+        """Why the call has met none of *near_steps*, whose counts are *counts*."""
+        if self._near_misses is not None:
+            return self._near_misses
+        pairs = zip(near_steps, counts, strict=True)
+        near_misses = [step.near_miss(self._match_input, count) for step, count in pairs]
+        # The reason of a step that matches names its count.
+        matching = {step.key for step in self.matching()}
+        if matching.isdisjoint(step.key for step in near_steps):
+            self._near_misses = near_misses
+        return near_misses
+
+    def _search(self) -> Iterator[ScenarioStep]:
+        for step in chain(self._steps.injected, self._steps.live_planned):
             try:
-                if step.matches(match_input):
+                if step.matches(self._match_input):
                     yield step
             except TimeoutError:
                 self.is_certain = False
@@ -230,13 +252,11 @@ class Scenario:
         """Search for the step that a call with this *match_input* meets, and count the call as one
         that has met it: a step with a fault, or of a validated call a step with an answer. With
         *admission*, only an admitted call meets a step. See `Counters.claim` for *if_fresh*. Raises
-        APIError where the call is not admitted, or the store is away."""
+        APIError where the call is not admitted. Raises it where the store is away, too, unless the
+        call needs no admission and no step matches it."""
         steps = self._steps.value
         scan = self._scan(steps, match_input)
-        near_steps: list[ScenarioStep] = []
-        """The steps whose near misses are made of their counts."""
-        if scan.near_misses is None:
-            near_steps.extend(islice(steps.for_calls_like(match_input), MAX_NEAR_MISSES))
+        near_steps = scan.near_steps()
         try:
             granted, counts, take = await self._counters.claim(
                 scan.matching(),
@@ -256,15 +276,7 @@ class Scenario:
             if is_spent(step, count):
                 await self._steps.update_soon(lambda steps: steps.with_spent(step))
             return StepFinding(step, count.grants)
-        if scan.near_misses is not None:
-            return StepFinding(near_misses=scan.near_misses)
-        pairs = zip(near_steps, counts, strict=True)
-        near_misses = [step.near_miss(match_input, count) for step, count in pairs]
-        # The reason of a step that matches names its count.
-        matching = {step.key for step in scan.matching()}
-        if matching.isdisjoint(step.key for step in near_steps):
-            scan.near_misses = near_misses
-        return StepFinding(near_misses=near_misses)
+        return StepFinding(near_misses=scan.near_misses(near_steps, counts))
 
     async def _revive(self, key: str) -> None:
         """Let the step of this *key* be met again, because its last grant was revoked."""

@@ -141,10 +141,12 @@ class _Summaries(Generic[T]):
         ]
         with self._lock:
             position = self.position
-            if first not in {position.first, request.first}:
+            was_cleared = first not in {position.first, request.first}
+            if was_cleared:
                 self._entries, self._oldest, position = {}, 0.0, _LogPosition(first)
-            # Where this condition fails, a later reply came first, and this one has nothing new.
-            if first == position.first and amendments >= position.amendments:
+            # A reply that a later one has overtaken has nothing new.
+            is_overtaken = first != position.first or amendments < position.amendments
+            if not is_overtaken:
                 # Where no entry is left, those up to the last one of the request were dropped.
                 # Nothing is known of later ones.
                 last_dropped = request.last if request.first == first else 0

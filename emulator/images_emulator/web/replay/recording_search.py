@@ -178,7 +178,8 @@ class _CallSearch:
         found = self._replay.find(self._call, lambda: self._request_of_any_day, self._as_of)
         if isinstance(found, Miss) or found.level not in _STRICT:
             found = self._match_of_redacted_call() or found
-        # After an exact match, the requests are made only here.
+        # After an exact match, the requests are made only here. `group_of` needs the values that
+        # `_call` gets with them.
         by_policy = self._request_by_policy
         return SearchResult(
             found,
@@ -201,8 +202,8 @@ class _CallSearch:
 
     @cached_property
     def _request_of_any_day(self) -> ImageRequest | None:
-        """The request by the rules of all days; None where these refuse it. `_call` then has its
-        values."""
+        """The request by the rules of all days; None where these refuse it. When it is made,
+        `_call` gets its values."""
         return self._new_resolver().resolve(self._call, self._parsed_call)
 
     @cached_property
