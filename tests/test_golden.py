@@ -9,13 +9,17 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
+from itertools import combinations
 from typing import Any, Final
 
 import pytest
 from PIL import Image
 
+from images_emulator.contract.call_image import CallImage
+from images_emulator.contract.field_codecs import FieldEffect, codecs_of
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import EDITS, GENERATIONS, VARIATIONS, ImageKind
+from images_emulator.contract.own_picture import OwnPicture
 from images_emulator.contract.request import ImageRequest
 from images_emulator.imaging import decoder, drawing, render, svg
 from images_emulator.imaging.drawing import Scene
@@ -41,14 +45,15 @@ USUAL: Final = ImageRequest(
 )
 
 
-def _edited(**changes: Any) -> ImageRequest:
+def _upload(image: Image.Image) -> CallImage:
     # An edit hangs on the bytes of its uploads, and these digests on those of this level.
-    source, mask = (
-        decoder.decode(encoded(image, compress_level=6))
-        for image in (halves((300, 200)), opened(half_clear()))
-    )
-    assert source
-    assert mask
+    upload = decoder.decode(encoded(image, compress_level=6))
+    assert upload
+    return upload
+
+
+def _edited(**changes: Any) -> ImageRequest:
+    source, mask = _upload(halves((300, 200))), _upload(opened(half_clear()))
     fields: dict[str, Any] = {"images": (source,), "mask": mask} | changes
     return replace(USUAL, operation=EDITS, size=(512, 512), **fields)
 
@@ -63,6 +68,8 @@ def requests() -> dict[str, ImageRequest]:
         **{f"script {number}": replace(USUAL, prompt=text) for number, text in enumerate(SCRIPTS)},
         **{f"quality {word}": replace(USUAL, quality=word) for word in ("low", "medium")},
         **{f"style {word}": replace(USUAL, style=word) for word in ("vivid", "natural")},
+        "another model": replace(USUAL, model=MODELS["gpt-image-1"]),
+        "complexity low": replace(USUAL, complexity="low"),
         "transparent": replace(USUAL, background="transparent"),
         "gif": replace(USUAL, size=(512, 512), output_format="gif", frame_count=3),
         "svg": replace(USUAL, output_format="svg"),
@@ -70,7 +77,9 @@ def requests() -> dict[str, ImageRequest]:
         "edit with a mask": _edited(),
         "edit without a mask": varied,
         "edit of three": _edited(images=varied.images * 3, mask=None),
+        "edit with markup": _edited(mask=None, markup=_upload(opened(half_clear((300, 200))))),
         "variation": replace(varied, operation=VARIATIONS),
+        "own picture": replace(USUAL, own_pictures=(OwnPicture(encoded(halves((300, 200)))),)),
     }
 
 
@@ -118,6 +127,8 @@ GOLDEN: Final = {
     "quality medium": "c1d1dcfdd6a5fab5",
     "style vivid": "bfc6d7c98abb1b7f",
     "style natural": "7d38e1c17dbc132b",
+    "another model": "6cb6251ee9f0f10e",
+    "complexity low": "fefab6ebce52eddb",
     "transparent": "685aef959f48104d",
     "gif": "f3741e07d7d90411",
     "svg": "57203f56d87f2490",
@@ -125,7 +136,9 @@ GOLDEN: Final = {
     "edit with a mask": "66d6a223780f7c6c",
     "edit without a mask": "f2a76e904b7deae6",
     "edit of three": "cafeed181791ea2c",
+    "edit with markup": "94d93ead50f192ef",
     "variation": "3ece1f04ad268f2b",
+    "own picture": "addfc9567f0a78bd",
     "preview 0": "28189c7a2d20ae8e",
     "preview 1": "c599d34aff067d6e",
     "preview 2": "6ad88c8915ead2ed",
@@ -162,6 +175,32 @@ def test_each_part_of_a_scene_is_drawn_in_pixels_and_as_shapes(
         monkeypatch.setattr(module, "scene_of", changed)
     both = "`_landscape` of imaging/drawing.py and that of imaging/svg.py"
     assert digest_of(requests()[name]) != GOLDEN[name], f"{both} must draw {part} of a scene"
+
+
+SEED_ALONE: Final[Mapping[str, str]] = {
+    "complexity": "a value has a scene of its own; what else it would change is not known",
+}
+"""The fields with the mark `DRAWING` that decide the random numbers of a drawing and nothing else,
+each with the reason."""
+
+
+@pytest.mark.parametrize("name", codecs_of(ImageRequest, FieldEffect.DRAWING))
+def test_each_field_marked_as_drawing_is_drawn_in_a_golden_picture(name: str) -> None:
+    def differ_in_name_alone(one: ImageRequest, other: ImageRequest) -> bool:
+        values, others = one.to_json(), other.to_json()
+        keys = values.keys() | others.keys()
+        return {key for key in keys if values.get(key) != others.get(key)} == {name}
+
+    pairs = [pair for pair in combinations(requests().values(), 2) if differ_in_name_alone(*pair)]
+    assert pairs, f"`requests` of {__file__} needs two pictures that differ in {name} alone"
+    one, other = pairs[0]
+    # Without the difference of their seeds.
+    vars(other)["drawing_key"] = one.drawing_key
+    is_drawn = digest_of(one) != digest_of(other)
+    assert is_drawn is (name not in SEED_ALONE), (
+        f"{name} must be used in imaging/, as in `scene_of` of imaging/drawing.py, or be in "
+        "SEED_ALONE, and not both"
+    )
 
 
 def test_partial_images_have_the_same_pixels_everywhere() -> None:

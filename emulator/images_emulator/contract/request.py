@@ -110,6 +110,7 @@ class ImageRequest:
     style: str | None = field(default=None, metadata=DRAWING)
     background: str = field(default="opaque", metadata=DRAWING)
     complexity: str | None = field(default=None, metadata=DRAWING)
+    """Drawings use it as a seed alone."""
     input_fidelity: str | None = field(default=None, metadata=ENCODING)
     output_format: str = field(default="png", metadata=ENCODING)
     output_compression: int = field(default=100, metadata=ENCODING)
