@@ -45,6 +45,20 @@ def test_every_module_that_defines_faults_is_listed() -> None:
     assert {kind for kind in kinds if isinstance(kind, str)} == FAULTS.keys()
 
 
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=[*FAULTS])
+def test_a_fault_is_described_as_tables_and_help_show_it(fault: type[BaseFault]) -> None:
+    docstring = (fault.__doc__ or "").strip()
+    assert re.fullmatch(r"[A-Z].*\.", docstring, re.DOTALL), (
+        f"the docstring of {fault.__name__} is shown in tables and help: it needs whole sentences"
+    )
+    for name, field in fault.model_fields.items():
+        setting = f"the setting {fault.__name__}.{name}"
+        assert name == "kind" or (field.description or "").endswith("."), (
+            f"{setting} needs a description that ends with a point: the default is put behind it"
+        )
+        assert not field.is_required(), f"{setting} needs a default: a fault may be a name alone"
+
+
 @pytest.fixture
 def patient(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAI]:
     """An SDK that tries twice, and at once where the answer does not say when."""

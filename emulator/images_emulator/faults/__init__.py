@@ -1,6 +1,6 @@
 """Faults: failures on request (fault injection, chaos). Each fault is a class. Its settings are its
 JSON form, and one method wraps an ASGI application. A new fault is a class in one of `_MODULES`.
-Its row in `tests/fault_outcomes.py` tells what clients make of it."""
+`ANSWERS` and `STREAMS` of `tests/fault_outcomes.py` tell what clients make of it."""
 
 from __future__ import annotations
 

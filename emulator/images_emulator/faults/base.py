@@ -20,8 +20,12 @@ MAX_WAIT_SECONDS: Final = 86_400
 
 
 class BaseFault(StrictModel):
-    """A fault: its settings are the fields, and `__call__` applies it to a call. Tables and help
-    show the docstring of its class, and the `description` that each field has to have."""
+    """A fault: its settings are the fields, and `__call__` applies it to a call.
+
+    Tables and help show the docstring of its class and the descriptions of its fields. The
+    docstring is sentences; the page's list of faults shows the beginning alone, up to the first
+    point, comma, colon or semicolon. Each field has a default, so that the name of the fault is
+    enough, and a `description` that ends with a point."""
 
     for_downloads: ClassVar[bool] = False
     """Whether the fault is for downloads of hosted pictures alone, and not for API calls."""
