@@ -10,7 +10,7 @@ import httpx2
 
 from images_emulator import create_app
 from images_emulator.contract.models import MODELS
-from images_emulator.contract.operations import GENERATIONS
+from images_emulator.contract.operations import GENERATIONS, Operation
 from images_emulator.contract.rules import Choice
 from images_emulator.contract.sizes import FlexibleSize
 
@@ -81,13 +81,14 @@ async def messages_for(
     return messages
 
 
-def model_that_writes(output_format: str) -> str:
-    """The id of the newest model that generates pictures in that format, of any proportions."""
+def model_that_writes(output_format: str, operation: Operation = GENERATIONS) -> str:
+    """The id of the newest model that answers *operation* with pictures in that format, of any
+    proportions."""
     names = [
         (model.released, name)
         for name, model in MODELS.items()
-        if isinstance(model.accepts.get(GENERATIONS, {}).get("size"), FlexibleSize)
-        if isinstance(rule := model.accepts[GENERATIONS].get("output_format"), Choice)
+        if isinstance(model.accepts.get(operation, {}).get("size"), FlexibleSize)
+        if isinstance(rule := model.accepts[operation].get("output_format"), Choice)
         if output_format in rule.words
     ]
     assert names, f"no model of flexible sizes writes {output_format}"

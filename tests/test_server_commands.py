@@ -290,7 +290,7 @@ def test_draw_says_which_event_of_a_stream_has_no_valid_field(  # noqa: PLR0917 
     ("arguments", "sentence"),
     [
         (
-            ("--size", "1000x1000"),
+            ("--model", "gpt-image-2", "--size", "1000x1000"),
             "Invalid size '1000x1000'. Width and height must both be divisible by 16.",
         ),
         (("--edit", "none.png"), "none.png: No such file or directory"),

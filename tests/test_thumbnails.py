@@ -14,12 +14,11 @@ import pytest
 from PIL import Image, ImageChops, ImageStat
 
 from images_emulator import Emulator, Server, imaging
-from images_emulator.contract.models import NEWEST_MODEL
 from images_emulator.contract.operations import EDITS, GENERATIONS, VARIATIONS, Operation
 from images_emulator.imaging.decode_limits import DecodeLimits
 from images_emulator.lru_cache import LRUCache
 from images_emulator.rendering.job_queue import JobQueue
-from tests.answers import error_of
+from tests.answers import error_of, model_that_writes
 from tests.pictures import half_clear, opened, png
 
 
@@ -122,14 +121,14 @@ def test_edits_and_variations_have_thumbnails(
 def test_each_format_has_thumbnails(
     http: httpx2.Client, admin: httpx2.Client, output_format: str
 ) -> None:
-    body = {"model": NEWEST_MODEL.id, "prompt": "x", "output_format": output_format}
+    body = {"model": model_that_writes(output_format), "prompt": "x"}
     extra = {"svg": {"svg": {"model": "gpt-5.2"}}}.get(output_format, {})
-    identity = id_of(call(http, json=body | extra))
+    identity = id_of(call(http, json=body | {"output_format": output_format} | extra))
     assert thumbnail_of(admin.get(f"/images/{identity}/0/thumbnail/96")).width == 96
 
 
 def test_an_edit_as_svg_has_thumbnails(http: httpx2.Client, admin: httpx2.Client) -> None:
-    fields = {"model": NEWEST_MODEL.id, "prompt": "x", "size": "1024x1024"}
+    fields = {"model": model_that_writes("svg", EDITS), "prompt": "x", "size": "1024x1024"}
     svg = {"output_format": "svg", "svg[model]": "gpt-5.2"}
     files = {"image": ("a.png", png((64, 64)), "image/png")}
     identity = id_of(call(http, EDITS, data=fields | svg, files=files))

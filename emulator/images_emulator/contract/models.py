@@ -345,13 +345,13 @@ def newest_of(models: Iterable[Model]) -> Model:
 
 
 NEWEST_MODEL: Final = newest_of(MODELS.values())
-"""The newest model of the table. Three places change with it, because they use it where no call
-names a known model:
+"""The newest model of the table. With it changes the line `models` of the README, and what these
+modules do where no call names a known model:
 
 - the errors of faults (`faults/error_fault.py`)
 - the placeholder of a remote image that is not fetched (`imaging/image_loader.py`)
 - the rendering that warms up a process (`rendering/render_process.py`)
 
-Validation judges an unknown model by the newest model of the call's day instead: see
-`TablesOfDay.newest_model`.
+The newest model of the day (`TablesOfDay.newest_model`) is another: validation judges an unknown
+model by it, and the command `draw` asks for it.
 """
