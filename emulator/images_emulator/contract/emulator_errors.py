@@ -1,4 +1,6 @@
-"""Errors of the emulator itself at paths of the API, in the form of the API's errors."""
+"""Errors of the emulator itself, in the form of the API's errors: at paths of the API, and some at
+those of `/_emulator`, too (of a namespace, the store and connections). `admin_errors.py` has the
+errors of `/_emulator` alone."""
 
 from __future__ import annotations
 

@@ -16,8 +16,9 @@ type of this name, written anew because this layer knows no web framework."""
 
 
 class Waits:
-    """The waits of a call's answer, one after the other, by the emulator's clock. Faults and
-    recordings wait only in this way, and only while the client stays.
+    """The waits of a call's answer for a time, one after the other, by the emulator's clock. Faults
+    and recordings wait for a time only in this way, and only while the client stays. They wait
+    without an end by `wait_for_disconnect`.
 
     The first wait begins when the object is made. An advance of the clock after the call's arrival
     shortens the sum of the waits, whether it comes before or during them. So a test that finds a

@@ -1,6 +1,7 @@
-"""The store for the URL of the setting `store`. A new store (backend), in another database, has the
-protocols of `store.py`. It is added here, and its URLs to `check_store` of `setting_values.py`,
-which has the only list of them. `.github/CONTRIBUTING.md` lists what else says Redis."""
+"""The store for the URL of the setting `store`. A new store (backend), in another database such as
+SQLite or PostgreSQL, has the protocols of `store.py`. It is added here, and its URLs to
+`check_store` of `setting_values.py`, which has the only list of them. `.github/CONTRIBUTING.md`
+lists what else says Redis."""
 
 from __future__ import annotations
 

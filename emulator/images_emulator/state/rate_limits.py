@@ -72,7 +72,9 @@ class RateLimits:
         )
 
         def error_of(take: TakeOutcome) -> APIError:
-            # No wait is long enough for more images than a bucket holds.
+            # No wait is long enough for more images than a bucket holds. OpenAI says so of GPT
+            # image models. What DALL·E models and Azure answer then is not known: here the error of
+            # any other call past the limit, with the time in which the bucket fills as the wait.
             is_too_large = take.wait_ms is None
             wait_ms = take.wait_ms or rate.seconds * 1000
             values = {
