@@ -20,7 +20,7 @@ from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import GENERATIONS
 from images_emulator.contract.own_picture import OwnPicture
 from images_emulator.contract.request import ImageRequest
-from images_emulator.imaging.decoder import add_holder
+from images_emulator.imaging.decoder import add_and_weigh_holder
 from images_emulator.state.account import CODEC, random_account
 from images_emulator.state.clock import Clock
 from images_emulator.state.hosted_picture import HostedPicture, hosted_pictures, mean_weight
@@ -448,7 +448,7 @@ def test_the_settings_say_what_hosted_pictures_may_weigh() -> None:
         operation=GENERATIONS, model=MODELS["dall-e-2"], prompt="x", size=(256, 256)
     )
     with (
-        Server(hosted_bytes=3 * add_holder(request)) as server,
+        Server(hosted_bytes=3 * add_and_weigh_holder(request)) as server,
         OpenAI(base_url=server.base_url, api_key="sk-test") as client,
     ):
         urls = []
@@ -493,7 +493,7 @@ def test_each_hosted_picture_of_an_answer_has_its_own_file_alone(*, copied: bool
         (files[0],),
     ]
     weight = mean_weight(pictures, are_copied=copied)
-    texts = add_holder(replace(request, own_pictures=None))
+    texts = add_and_weigh_holder(replace(request, own_pictures=None))
     bytes_of_files = sum(files[index].weight for index in (0, 1, 0))
     if copied:
         assert weight * 3 <= 3 * texts + bytes_of_files <= weight * 3 + 3

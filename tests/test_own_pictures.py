@@ -20,7 +20,7 @@ from images_emulator.exchange.exchange_packing import pack_request, unpack_reque
 from images_emulator.file_types import FILE_TYPES
 from images_emulator.imaging import fitting
 from images_emulator.imaging.decoder import (
-    add_holder,
+    add_and_weigh_holder,
     copy_weight,
     decode,
     needs_decoding,
@@ -323,9 +323,9 @@ def test_a_request_with_own_pictures_is_stored_and_read_with_their_files() -> No
 
 def test_calls_that_share_a_picture_count_it_a_few_times() -> None:
     request = answered(OwnPicture(bytes(2**20), verbatim=True))
-    first, *others = (add_holder(request) for _ in range(1000))
+    first, *others = (add_and_weigh_holder(request) for _ in range(1000))
     assert first >= 2**20
-    assert all(weight > add_holder(REQUEST) for weight in others)
+    assert all(weight > add_and_weigh_holder(REQUEST) for weight in others)
     assert first + sum(others) < 10 * 2**20
 
 

@@ -63,7 +63,7 @@ class OwnPicture(Immutable):
         """Bytes of the picture's files."""
         return len(self.data) + sum(map(len, self.partials))
 
-    def add_holder(self) -> int:
+    def add_and_weigh_holder(self) -> int:
         """Note one more call that holds this very object, and return the part of `weight` that it
         counts. The first call counts all of it, the second a half, the third a third, and so on. A
         thousand calls thus count less than eight times what they hold. When the first calls are

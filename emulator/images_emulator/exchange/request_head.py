@@ -46,13 +46,17 @@ class RequestHead:
         self._packed = b""
         self._by_name: Mapping[bytes, bytes] | None = None
 
-    def join_headers(self) -> int:
-        """Hold the headers in one piece, and return the bytes that the head takes. A processor's
-        cache has no room for the many pieces of a thousand heads."""
+    def pack_headers(self) -> None:
+        """Hold the headers in one piece. A processor's cache has no room for the many pieces of a
+        thousand heads."""
         if self._pairs is not None:
             # Packed first: a reader on another thread that finds no pairs finds them packed.
             self._packed = b"\n".join(chain.from_iterable(self._pairs))
             self._pairs = self._by_name = None
+
+    @property
+    def packed_bytes(self) -> int:
+        """The bytes of path, query string and headers, after `pack_headers`."""
         return len(self.path) + len(self.query_string) + len(self._packed)
 
     @property

@@ -1,6 +1,6 @@
 """The parts of a call that the journal keeps, and their weight in bytes.
 
-The journal calls these functions: `drop_unkept` and `weigh_open` on the event loop of the server,
+The journal calls these functions: `drop_unkept` and `weigh_draft` on the event loop of the server,
 `drop_body_and_pictures` where an entry is added or completed. Other threads may read the exchange
 meanwhile. The functions set its attributes in an order that is safe for these threads."""
 
@@ -21,16 +21,17 @@ from images_emulator.exchange.exchange import (
 from images_emulator.exchange.served_exchange import ServedExchange
 
 
-def drop_unkept(exchange: ServedExchange, *, copied: bool = False) -> int:
-    """Drop everything that only the answer needed. Return the bytes that the journal still holds:
-    of the head, the body, the pictures, and what is kept of details and answer. *copied* is true
-    where the journal keeps a copy, as in a shared store. Own pictures then count whole; otherwise
-    calls share them.
+def drop_unkept(exchange: ServedExchange, *, copied: bool = False) -> None:
+    """Drop everything that only the answer needed, and set `weight` to the bytes that are left,
+    about: `EXCHANGE_OVERHEAD_BYTES`, and those of the head, the body, the pictures, and what is
+    kept of details and answer. *copied* is true where the journal keeps a copy, as in a shared
+    store. Own pictures then count whole; otherwise calls share them.
 
     The parsed body is dropped. It is many times as large as the body, and perhaps no test ever
     reads it.
     """
-    held = exchange.body_bytes + exchange.head.join_headers()
+    exchange.head.pack_headers()
+    held = exchange.body_bytes + exchange.head.packed_bytes
     if (
         exchange.cached_details is None
         and exchange.cached_call
@@ -40,7 +41,7 @@ def drop_unkept(exchange: ServedExchange, *, copied: bool = False) -> int:
         exchange.cached_details = details_of(exchange.cached_call, exchange.request)
         held += getsizeof(repr(exchange.cached_details))
     if request := exchange.request:
-        weigh = imaging.decoder.copy_weight if copied else imaging.decoder.add_holder
+        weigh = imaging.decoder.copy_weight if copied else imaging.decoder.add_and_weigh_holder
         held += weigh(request)
         if request.images:
             exchange.request = imaging.decoder.without_pixels(request)
@@ -50,17 +51,19 @@ def drop_unkept(exchange: ServedExchange, *, copied: bool = False) -> int:
     exchange.cached_call = exchange.parse_error = None
     exchange.fault_message_values = exchange.replacement = answer.known_answer = None
     exchange.weight = EXCHANGE_OVERHEAD_BYTES + held
-    return held
 
 
-def weigh_open(exchange: Exchange) -> int:
-    """Set `weight` to about the bytes that a copy of an open call takes. Return those that body and
-    pictures take."""
-    held = exchange.body_bytes
-    if exchange.request:
-        held += imaging.decoder.copy_weight(exchange.request)
-    exchange.weight = EXCHANGE_OVERHEAD_BYTES + held + _answer_bytes(exchange)
-    return held
+def body_and_picture_bytes(exchange: Exchange) -> int:
+    """The bytes that body and pictures take in a copy of an open call, about."""
+    pictures = imaging.decoder.copy_weight(exchange.request) if exchange.request else 0
+    return exchange.body_bytes + pictures
+
+
+def weigh_draft(exchange: Exchange) -> None:
+    """Set `weight` to the bytes that a copy of an open call takes, about."""
+    exchange.weight = (
+        EXCHANGE_OVERHEAD_BYTES + body_and_picture_bytes(exchange) + _answer_bytes(exchange)
+    )
 
 
 def drop_body_and_pictures(exchange: Exchange) -> None:
@@ -68,13 +71,12 @@ def drop_body_and_pictures(exchange: Exchange) -> None:
     details, usage = exchange.details, exchange.usage
     request = exchange.request if exchange.request and not exchange.request.has_files else None
     weighed = details
-    exchange.weight = (
-        EXCHANGE_OVERHEAD_BYTES + exchange.head.join_headers() + _answer_bytes(exchange)
-    )
+    exchange.head.pack_headers()
+    exchange.weight = EXCHANGE_OVERHEAD_BYTES + exchange.head.packed_bytes + _answer_bytes(exchange)
     if request:
         # These two texts do not change the drawing, and may be as long as a body.
         request = replace(request, user=None, safety_identifier=None)
-        exchange.weight += imaging.decoder.add_holder(request)
+        exchange.weight += imaging.decoder.add_and_weigh_holder(request)
         weighed = replace(details, prompt=None)
     exchange.weight += getsizeof(repr(weighed))
     exchange.dropped = tuple(_dropped(exchange, request))

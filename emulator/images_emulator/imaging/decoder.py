@@ -313,11 +313,11 @@ def _released(call_image: CallImage) -> CallImage:
     return replace(call_image, pixels=None)
 
 
-def add_holder(request: ImageRequest) -> int:
+def add_and_weigh_holder(request: ImageRequest) -> int:
     """Note one more holder of *request*, and return the approximate number of bytes to count for
     it. The pixels of uploads are not counted, and own pictures are shared among holders: see
-    `OwnPicture.add_holder`."""
-    own_weight = sum(own.add_holder() for own in request.own_pictures or ())
+    `OwnPicture.add_and_weigh_holder`."""
+    own_weight = sum(own.add_and_weigh_holder() for own in request.own_pictures or ())
     return _weight_without_own_pictures(request) + own_weight
 
 

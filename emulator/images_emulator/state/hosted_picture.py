@@ -37,7 +37,7 @@ def hosted_pictures(request: ImageRequest) -> Sequence[HostedPicture]:
 def mean_weight(pictures: Sequence[HostedPicture], *, are_copied: bool) -> int:
     """The bytes that each of the *pictures* of one answer takes, about. Unless they *are_copied*,
     they have the uploads in common."""
-    weigh = imaging.decoder.copy_weight if are_copied else imaging.decoder.add_holder
+    weigh = imaging.decoder.copy_weight if are_copied else imaging.decoder.add_and_weigh_holder
     weight = sum(weigh(each.request) for each in pictures)
     if not are_copied:
         uploads = sum(map(len, imaging.decoder.upload_files_of(pictures[0].request)))

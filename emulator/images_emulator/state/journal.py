@@ -8,13 +8,18 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from images_emulator.contract.dialect import OPENAI
-from images_emulator.exchange.exchange import Exchange
+from images_emulator.exchange.exchange import EXCHANGE_OVERHEAD_BYTES, Exchange
 from images_emulator.exchange.exchange_packing import (
     CompletionPacker,
     pack_arrival,
     unpack_exchange,
 )
-from images_emulator.exchange.retention import drop_body_and_pictures, drop_unkept, weigh_open
+from images_emulator.exchange.retention import (
+    body_and_picture_bytes,
+    drop_body_and_pictures,
+    drop_unkept,
+    weigh_draft,
+)
 from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.state.query import ALL_ENTRIES, Query
 from images_emulator.state.retry_chain import possible_attempts, retry_chain
@@ -171,13 +176,12 @@ class Journal:
         The *write* is awaited, too. Where it fails, its exception is raised, and the
         observers are not told. The caller then completes the call again, with another answer, and
         processes that watch may have seen it complete with the first one."""
-        held_bytes = drop_unkept(exchange, copied=self._copies)
-        if exchange.weight > self._max_call_bytes and held_bytes >= MIN_DROPPED_BYTES:
+        drop_unkept(exchange, copied=self._copies)
+        detachable = exchange.weight - EXCHANGE_OVERHEAD_BYTES >= MIN_DROPPED_BYTES
+        if detachable and exchange.weight > self._max_call_bytes:
             drop_body_and_pictures(exchange)
-            held_bytes = 0
-        amend = self._log.amend(
-            exchange.id, exchange, exchange.weight, detachable=held_bytes >= MIN_DROPPED_BYTES
-        )
+            detachable = False
+        amend = self._log.amend(exchange.id, exchange, exchange.weight, detachable=detachable)
         if self._drafts and (draft := self._drafts.pop(exchange.id, None)):
             amend = _after(draft, amend)
         if self._copies or self.observers or write:
@@ -196,13 +200,17 @@ class Journal:
         for observer in self.observers:
             for index in range(first, exchange.event_count):
                 observer.on_event(exchange, index)
-        if self._log.is_watched and (held_bytes := weigh_open(exchange)) <= MAX_DRAFT_BYTES:
+        if not self._log.is_watched:
+            return
+        droppable_bytes = body_and_picture_bytes(exchange)
+        if droppable_bytes <= MAX_DRAFT_BYTES:
+            weigh_draft(exchange)
             for index in range(first, exchange.event_count):
                 draft = self._log.amend(
                     exchange.id,
                     exchange,
                     exchange.weight,
-                    detachable=held_bytes >= MIN_DROPPED_BYTES,
+                    detachable=droppable_bytes >= MIN_DROPPED_BYTES,
                     event_index=index,
                 )
                 if before := self._drafts.get(exchange.id):
