@@ -70,7 +70,7 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Answer:
             if raw:
                 return self.respond_raw(exchange, raw)
             prepared = prepared.with_replacement(replacement)
-            exchange.request = prepared.request
+            exchange.request = prepared.image_request
             return await respond(self, request, prepared, headers)
 
         monkeypatch.setattr(ImageResponses, "respond", answered)

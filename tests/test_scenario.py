@@ -131,7 +131,7 @@ async def test_a_call_while_the_scenario_is_exchanged_counts_for_the_old_steps(
 
 
 @pytest.mark.parametrize("changed", [False, True])
-async def test_a_fault_is_met_early_unless_the_steps_change_meanwhile(
+async def test_a_claim_with_the_entry_is_granted_unless_the_steps_change_meanwhile(
     changed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scenario = scenario_of({"times": 3})
@@ -146,7 +146,7 @@ async def test_a_fault_is_met_early_unless_the_steps_change_meanwhile(
         return CALL
 
     monkeypatch.setattr(scenario._counters, "claim", claim_late)
-    finding = await scenario.claim_early(call)
+    finding = await scenario.claim_with_entry(call)
     assert (finding and finding.fault and finding.fault.label) == (
         None if changed else "server_error"
     )

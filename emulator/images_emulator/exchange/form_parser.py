@@ -103,7 +103,7 @@ class _Parser:
     """Takes a body in chunks of any size. Bytes before the first boundary and after the last one
     are ignored.
 
-    | place | `_part` | `_in_head` | ends with |
+    | read next | `_part` | `_in_head` | ends with |
     |---|---|---|---|
     | before the first boundary | None | False | a boundary |
     | the headers of a part | None | True | an empty line |

@@ -264,12 +264,12 @@ class _StreamReader(_PartReader):
             self.add_event(part, ms)
             return
         # The end of an event may lie in two parts.
-        place = max(0, len(pending) - 3)
+        search_start = max(0, len(pending) - 3)
         pending += part
-        while end := _end_of_event(pending, place):
+        while end := _end_of_event(pending, search_start):
             self.add_event(bytes(pending[:end]), ms)
             del pending[:end]
-            place = 0
+            search_start = 0
 
     def add_event(self, event: bytes, ms: float) -> None:
         """Note an *event* whose last byte is about to leave."""
@@ -343,8 +343,8 @@ def _part_reader_of(
 def _head_of(event: bytes) -> bytes:
     """The bytes of *event* that are kept. In an event of 2025 the time comes behind the image."""
     head = event[:MAX_EVENT_HEAD_BYTES]
-    place = -1 if _TIME in head else event.rfind(_TIME)
-    return head if place < 0 else head + event[place : place + MAX_TIME_BYTES]
+    time_start = -1 if _TIME in head else event.rfind(_TIME)
+    return head if time_start < 0 else head + event[time_start : time_start + MAX_TIME_BYTES]
 
 
 def _first_line(event: bytes) -> bytes:
@@ -356,8 +356,8 @@ def _end_of_event(data: bytearray, start: int) -> int:
     """The index behind the first event in *data*, whose end is searched from *start* on; 0 where it
     has no end yet. Recorded streams may have CRLF at the ends of their lines."""
     if data.find(b"\r", start) < 0:
-        place = data.find(b"\n\n", start)
-        return place + 2 if place >= 0 else 0
+        last_line_end = data.find(b"\n\n", start)
+        return last_line_end + 2 if last_line_end >= 0 else 0
     end = EVENT_END.search(data, start)
     if end is None or (data.endswith(b"\r") and end.end() == len(data)):
         return 0  # the rest of the last CRLF may follow

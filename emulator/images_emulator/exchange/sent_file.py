@@ -55,7 +55,7 @@ def without_base64(text: bytes | bytearray) -> bytes:
             break
         # Where the text was cut, a line may end instead of the string.
         ends = (text.find(mark, start) for mark in (b'"', b"\n"))
-        end = min((place for place in ends if place >= 0), default=len(text))
+        end = min((index for index in ends if index >= 0), default=len(text))
         pieces.append(text[at:start])
         chars = end - start
         if chars > 4 * SHOWN_CHARS:

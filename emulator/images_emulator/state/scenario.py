@@ -227,11 +227,11 @@ class Scenario:
         """The paths to fields that its steps ask for."""
         return self._steps.value.paths
 
-    async def claim_early(
+    async def claim_with_entry(
         self, make_match_input: Callable[[], Awaitable[MatchInput]]
     ) -> StepFinding | None:
-        """Do what `claim` does for a fault, before the store is refreshed. With a shared store, the
-        claim then needs no round trip of its own: see `FaultSearch.begin_early_claim`. Return None
+        """Do what `claim` does for a fault, while the call is entered in the journal. With a shared
+        store, the claim then needs no round trip of its own: see `FaultSearch.begin`. Return None
         where `claim` has to be called afterwards: where no step matches what *make_match_input*
         gives, the steps or other registers have changed, or the store is away."""
         steps = self._steps.value

@@ -79,9 +79,9 @@ _INDEX_BY_KEY: Final[Mapping[str, int]] = {
 """For a key of `match`, the index of the value in a `MatchInput` that it is compared with."""
 
 
-def _test(name: str, wanted: Any) -> Callable[[Any], bool]:
-    """The test for a field of a `MatchInput`, from the *wanted* value of the key *name*. It raises
-    TimeoutError where the search for `prompt_regex` takes too long."""
+def _predicate(name: str, wanted: Any) -> Callable[[Any], bool]:
+    """The predicate for a field of a `MatchInput`, from the *wanted* value of the key *name*. It
+    raises TimeoutError where the search for `prompt_regex` takes too long."""
     if name == "prompt":
         part = wanted.casefold()
         return lambda folded_prompt: part in folded_prompt
@@ -98,10 +98,10 @@ def _test(name: str, wanted: Any) -> Callable[[Any], bool]:
     return lambda value: value == wanted
 
 
-def _holds(test: Callable[[Any], bool], value: Any) -> bool:
-    """Whether *test* holds for *value*. One that takes too long does not."""
+def _holds(predicate: Callable[[Any], bool], value: Any) -> bool:
+    """Whether *predicate* holds for *value*. One that takes too long does not."""
     with suppress(TimeoutError):
-        return test(value)
+        return predicate(value)
     return False
 
 
@@ -150,8 +150,8 @@ class ScenarioStep:
         """The paths in its `match`."""
         if "prompt_regex" in wanted:  # last, because it takes the longest
             wanted["prompt_regex"] = wanted.pop("prompt_regex")
-        self._tests = [
-            (name, _INDEX_BY_KEY[name], _test(name, value)) for name, value in wanted.items()
+        self._predicates = [
+            (name, _INDEX_BY_KEY[name], _predicate(name, value)) for name, value in wanted.items()
         ]
 
     def matches(self, match_input: MatchInput) -> bool:
@@ -163,8 +163,8 @@ class ScenarioStep:
             return False
         if self._only_streams and not match_input.asks_for_stream:
             return False
-        for _, index, test in self._tests:  # noqa: SIM110 - a generator takes twice as long
-            if not test(match_input[index]):
+        for _, index, holds in self._predicates:  # noqa: SIM110 - a generator takes twice as long
+            if not holds(match_input[index]):
                 return False
         return True
 
@@ -176,8 +176,8 @@ class ScenarioStep:
 
     def _different_key(self, match_input: MatchInput) -> Any:
         """The first key of the step's `match` that does not hold; None where all do."""
-        for name, index, test in self._tests:
-            if not _holds(test, match_input[index]):
+        for name, index, predicate in self._predicates:
+            if not _holds(predicate, match_input[index]):
                 return name
         return None
 

@@ -30,13 +30,11 @@ from images_emulator.web.request_body import read_call_or_none, read_whole_body
 if TYPE_CHECKING:
     from images_emulator.faults.base import BaseFault
 
-FAULT_HEADER: Final = "x-emulator-fault"
+FAULT_HEADER: Final = b"x-emulator-fault"
 """The header that gives a call a fault."""
 
-_FAULT_HEADER: Final = FAULT_HEADER.encode()
-
 BODY_SECONDS: Final = 0.05
-"""Seconds for which `FaultSearch.begin_early_claim` waits for the body of a call. With the body,
+"""Seconds for which `FaultSearch.begin` waits for the body of a call. With the body,
 one round trip to a shared store enters the call in the journal and claims its fault; without it,
 that takes two."""
 
@@ -58,13 +56,13 @@ class FaultEligibility(NamedTuple):
     directive if it is in the prompt."""
 
 
-class EarlyClaim(NamedTuple):
-    """The outcome of an early claim on the scenario."""
+class BegunSearch(NamedTuple):
+    """The outcome of a search that `FaultSearch.begin` has begun."""
 
     eligibility: FaultEligibility
     finding: StepFinding | None
-    """What `Scenario.claim_early` has found; None where `FaultSearch.claim` has to claim once
-    more."""
+    """What `Scenario.claim_with_entry` has found; None where `FaultSearch.find` has to claim a step
+    of the scenario itself."""
 
 
 class FaultSearch:
@@ -80,8 +78,9 @@ class FaultSearch:
       that of a recorded picture. A download has no API key, and of the `x-emulator-…` headers only
       `x-emulator-fault` counts.
 
-    A fault that is claimed counts as met, also where the emulator fails or stops before it answers
-    the call. Only a claim whose outcome did not get here is revoked: see `Counters.claim`.
+    A fault of the scenario that is claimed counts as met, also where the emulator fails or stops
+    before it answers the call. Only a claim whose outcome did not get here is revoked: see
+    `Counters.claim`.
 
     The body of each call to an image operation is read here, also where no fault waits. The
     directive stands in the body, and the journal has the bodies of calls without a key, too.
@@ -89,21 +88,23 @@ class FaultSearch:
 
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
-        self._early_claims: WeakKeyDictionary[ServedExchange, asyncio.Task[EarlyClaim]] = (
+        self._begun: WeakKeyDictionary[ServedExchange, asyncio.Task[BegunSearch]] = (
             WeakKeyDictionary()
         )
-        """The early claims, until `claim` takes them."""
+        """The searches that `begin` has begun, until `find` takes them."""
 
-    async def begin_early_claim(self, exchange: ServedExchange, receive: Receive) -> None:
-        """With a shared store and a scenario that has faults, begin to claim a fault for a call
-        that is not in the journal yet, other than a download. `claim` awaits what is begun. Whoever
-        calls this calls `end_early_claim` at the end of the call.
+    async def begin(self, exchange: ServedExchange, receive: Receive) -> None:
+        """With a shared store and a scenario that has faults, begin the search for the fault of a
+        call that is not in the journal yet, other than a download. `find` awaits what is begun.
+        Whoever calls this calls `end` at the end of the call.
 
-        Wait until the body has come, but `BODY_SECONDS` at most. The claim then goes to the store
-        in the same round trip as what the caller sends to the store at once: see `_claim_early`.
+        Wait until the body has come, but `BODY_SECONDS` at most. The claim on the scenario then
+        goes to the store in the same round trip as the entry of the call, which the caller sends to
+        the store at once: see `_search_with_entry`.
         """
-        is_early = self.emulator.store.is_shared and exchange.kind == "call"
-        if not (is_early and self.emulator.scenario.has_faults):
+        if not (self.emulator.store.is_shared and self.emulator.scenario.has_faults):
+            return
+        if exchange.kind == "download":
             return
         reading = asyncio.ensure_future(self._read_and_judge(exchange, receive))
         try:
@@ -111,25 +112,26 @@ class FaultSearch:
         except BaseException:
             reading.cancel()
             raise
-        claim = asyncio.ensure_future(self._claim_early(exchange, receive, reading))
-        # Where `claim` is cancelled before it begins, it does not cancel what it would await.
-        claim.add_done_callback(lambda _: reading.cancel())
-        # Where the call ends before it awaits the claim, nobody else asks for its exception.
-        claim.add_done_callback(lambda done: done.cancelled() or done.exception())
-        self._early_claims[exchange] = claim
+        search = asyncio.ensure_future(self._search_with_entry(exchange, receive, reading))
+        # Where `search` is cancelled before it begins, it does not cancel what it would await.
+        search.add_done_callback(lambda _: reading.cancel())
+        # Where the call ends before it awaits the search, nobody else asks for its exception.
+        search.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._begun[exchange] = search
 
-    def end_early_claim(self, exchange: ServedExchange) -> None:
-        """End what `begin_early_claim` has begun, where the call ended before `claim` took it."""
-        if claim := self._early_claims.pop(exchange, None):
-            claim.cancel()
+    def end(self, exchange: ServedExchange) -> None:
+        """End what `begin` has begun, where the call ended before `find` took it."""
+        if search := self._begun.pop(exchange, None):
+            search.cancel()
 
-    async def _claim_early(
+    async def _search_with_entry(
         self,
         exchange: ServedExchange,
         receive: Receive,
         reading: asyncio.Future[FaultEligibility],
-    ) -> EarlyClaim:
-        """Claim a fault of the scenario once the *reading* of the body has ended.
+    ) -> BegunSearch:
+        """Claim a fault of the scenario once the *reading* of the body has ended, in the round trip
+        that enters the call in the journal.
 
         What is awaited after the reading must not suspend before the claim is handed to the store:
         the claim would miss the round trip of the journal's entry, and take one of its own
@@ -138,19 +140,20 @@ class FaultSearch:
         `image_sha256` asks for.
         """
         eligibility, finding = await reading, None
-        is_by_scenario = not eligibility.may_have_directive and _FAULT_HEADER not in exchange.head
+        is_by_scenario = not eligibility.may_have_directive and FAULT_HEADER not in exchange.head
         if eligibility.may_have_fault and is_by_scenario:
             scenario = self.emulator.scenario
-            finding = await scenario.claim_early(lambda: self._match_input(exchange, receive))
-        return EarlyClaim(eligibility, finding)
+            finding = await scenario.claim_with_entry(lambda: self._match_input(exchange, receive))
+        return BegunSearch(eligibility, finding)
 
-    async def claim(self, exchange: ServedExchange, receive: Receive) -> BaseFault | None:
-        """Find the fault of the call, by its header, its directive or the scenario, and count it
-        as met; None for none. Removes the directive, and sets the near misses. Raises APIError
-        where header or directive names no valid fault, and where the store is away."""
-        early, finding = self._early_claims.pop(exchange, None), None
-        if early:
-            eligibility, finding = await early
+    async def find(self, exchange: ServedExchange, receive: Receive) -> BaseFault | None:
+        """The fault of the call, by its header, its directive or the scenario; None for none. A
+        fault of the scenario is claimed, which counts it as met. Removes the directive, and sets
+        the near misses. Raises APIError where header or directive names no valid fault, and where
+        the store is away."""
+        begun, finding = self._begun.pop(exchange, None), None
+        if begun:
+            eligibility, finding = await begun
         else:
             eligibility = await self._read_and_judge(exchange, receive)
         if not eligibility.may_have_fault:
@@ -158,7 +161,7 @@ class FaultSearch:
         text = None
         if eligibility.may_have_directive:
             text = await self._take_directive(exchange, receive)
-        if header := exchange.head.header(_FAULT_HEADER):
+        if header := exchange.head.header(FAULT_HEADER):
             return _fault_of_header(header, exchange)
         if text is not None:
             return _fault_of_directive(text)
@@ -231,7 +234,9 @@ def _fault_of_header(text: str, exchange: ServedExchange) -> BaseFault | None:
     try:
         fault = _parse_fault(text)
     except ValueError as error:
-        raise emulator_errors.bad_override(header=FAULT_HEADER, reason=str(error)) from None
+        raise emulator_errors.bad_override(
+            header=FAULT_HEADER.decode(), reason=str(error)
+        ) from None
     return None if fault.for_downloads and exchange.kind != "download" else fault
 
 

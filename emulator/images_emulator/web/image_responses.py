@@ -52,7 +52,7 @@ class PreparedCall:
     """A validated call, with its body and the parts that all answers to it share. `Emulator` caches
     them, with the bytes of events."""
 
-    request: ImageRequest
+    image_request: ImageRequest
     chunks: tuple[bytes, ...]
     templates: dict[int | None, Template] = field(default_factory=dict)
     """The templates that were needed so far: the template of a JSON body under None, the template
@@ -88,7 +88,7 @@ class PreparedCall:
         if copy is None:
             is_kept = not replacement.is_for_one_call
             copy = PreparedCall(
-                replace(self.request, own_pictures=replacement.pictures),
+                replace(self.image_request, own_pictures=replacement.pictures),
                 self.chunks,
                 details=self.details,
                 overrides=replacement.overrides,
@@ -129,9 +129,9 @@ class ImageResponses:
         APIError for an own picture that cannot answer the call."""
         exchange = exchange_of(request.scope)
         exchange.answer.files = prepared.files
-        if prepared.request.own_pictures:
+        if prepared.image_request.own_pictures:
             headers = [*headers, *await self._notices(request, prepared)]
-        if prepared.request.stream:
+        if prepared.image_request.stream:
             from images_emulator.web.event_stream import EventStream  # noqa: PLC0415 - it delays the start
 
             response: Response = EventStream(
@@ -165,7 +165,8 @@ class ImageResponses:
             try:
                 with watch_disconnect(request) as disconnect:
                     notices = await self.renderer.run_in_decoder(
-                        lambda: imaging.fitting.check_own_pictures(prepared.request), disconnect
+                        lambda: imaging.fitting.check_own_pictures(prepared.image_request),
+                        disconnect,
                     )
             except imaging.fitting.UnusablePictureError as error:
                 raise emulator_errors.unusable_own_picture(
@@ -178,7 +179,7 @@ class ImageResponses:
 
     async def _make_body(self, request: Request, prepared: PreparedCall) -> bytes:
         exchange = exchange_of(request.scope)
-        image_request, created = prepared.request, exchange.time.replace(microsecond=0)
+        image_request, created = prepared.image_request, exchange.time.replace(microsecond=0)
         by_url = image_request.response_format == "url"
         if by_url:
             images = await self._publish(request, image_request, created)
@@ -241,7 +242,7 @@ class ImageResponses:
         drawn. Any other error is the last event."""
         index = 0
         try:
-            for index in range(prepared.request.partial_images + 1):
+            for index in range(prepared.image_request.partial_images + 1):
                 yield await self._event(request, prepared, index)
         except ClientDisconnect:
             raise
@@ -275,7 +276,7 @@ class ImageResponses:
         self, request: Request, prepared: PreparedCall, index: int
     ) -> tuple[Template, bytes]:
         """The template of the event with that *index*, and the base64 of its image."""
-        image_request = prepared.request
+        image_request = prepared.image_request
         is_last = index == image_request.partial_images
         partial = None if is_last else index
         encoded = await render_for_client(self.renderer, request, image_request, 0, partial)

@@ -91,14 +91,14 @@ class ImagesAPI:
             except APIError as error:
                 error.is_of_operation = True
                 raise
-            replacement = await self._admit(exchange, prepared.request)
+            replacement = await self._admit(exchange, prepared.image_request)
             if replacement.error:
                 raise replacement.error
             prepared = prepared.with_replacement(replacement)
-            exchange.request = prepared.request
+            exchange.request = prepared.image_request
             if replacement.raw:
                 return self.responses.respond_raw(exchange, replacement.raw)
-            headers = self._emulator_headers(prepared.request, policy.day)
+            headers = self._emulator_headers(prepared.image_request, policy.day)
             return await self.responses.respond(request, prepared, headers)
 
         return respond

@@ -59,7 +59,7 @@ class JournalMiddleware:
         """Answer a call, from its entry in the journal to its completion there."""
         CALL_ID.set(exchange.id)
         local_advance = self.emulator.clock.local_advance
-        await self._fault_search.begin_early_claim(exchange, receive)
+        await self._fault_search.begin(exchange, receive)
         sender = AnswerSender(exchange, self.emulator.journal, self._headers, send)
         exchange.complete_in_journal = sender.complete_in_journal
         # From here on the journal may have the call, also where entering it fails or is cancelled.
@@ -80,7 +80,7 @@ class JournalMiddleware:
             if exchange.answer.is_hung_up and is_in_process:
                 raise ConnectionResetError("the connection was closed in place of an answer")
         finally:
-            self._fault_search.end_early_claim(exchange)
+            self._fault_search.end(exchange)
             exchange.pending_write = exchange.complete_in_journal = None
             try:
                 await sender.complete_in_journal()
@@ -108,7 +108,7 @@ class JournalMiddleware:
         clock's, as it was when the call came.
 
         With a shared store this is a round trip, which also brings the registers up to date, the
-        clock's among them, and makes the claim that `FaultSearch.begin_early_claim` has begun.
+        clock's among them, and makes the claim of the search that `FaultSearch.begin` has begun.
         Until the exchange is completed, its entry there has the time by the clock before the round
         trip, and the entry of a download has no picture.
         """

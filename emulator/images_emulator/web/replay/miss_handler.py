@@ -49,7 +49,7 @@ class MissHandler:
         recorder = self._recorder
         if recorder is None:
             return True
-        if not await recorder.wait_for_recordings(group, receive):
+        if not await recorder.wait_for_pending(group, receive):
             return False
         try:
             await self.emulator.renderer.run_in_background(recorder.read_new_files)

@@ -44,7 +44,7 @@ key."""
 class MissRecorder:
     """Forwards calls to the upstream of the settings. It adds their recordings to the folder and to
     *replay*, and then calls *on_kept*. The next call of the kind is played, also one that comes
-    before the recording is kept: see `wait_for_recordings`.
+    before the recording is kept: see `wait_for_pending`.
 
     Results that may differ at the next try are passed on and not kept: answers about a key,
     answers that depend on the moment, and connections that failed. Raises ValueError where the
@@ -85,7 +85,7 @@ class MissRecorder:
         """The host of the upstream."""
         return self._upstream.address.host
 
-    async def wait_for_recordings(self, group: Hashable, receive: Receive) -> bool:
+    async def wait_for_pending(self, group: Hashable, receive: Receive) -> bool:
         """Wait for the recordings that may answer a call of this *group* and are still to be kept:
         those of calls that are over for their clients, as far as now known. A client that sends
         calls one after the other pays once for equal ones. Calls beside each other do not wait.

@@ -87,7 +87,7 @@ class ReplayMiddleware:
         """Answer the call by a recording, by the application or as a miss. Raises APIError where
         the store is away: then nothing of the answer has left."""
         result = await self._search.find(exchange, scope, receive)
-        if result is None or await self._claim_own_answer(result, exchange):
+        if result is None or await self._try_own_answer(result, exchange):
             await self.app(scope, receive, send)
             return
         if isinstance(result.match_or_miss, Miss):
@@ -119,11 +119,12 @@ class ReplayMiddleware:
             return missed
         return await self._search.find(exchange, scope, receive) or missed
 
-    async def _claim_own_answer(self, result: SearchResult, exchange: ServedExchange) -> bool:
-        """Claim the own answer of the call, which goes before a recording, and return whether there
-        is one. The endpoint, which asks the rate limit, gets the call afterwards: a call that the
-        limit refuses has used up its own answer. For a call that a recording answers, the endpoint
-        is not called, and the call does not count for the limit."""
+    async def _try_own_answer(self, result: SearchResult, exchange: ServedExchange) -> bool:
+        """Claim the own answer of the call, which goes before a recording. Set the replacement of
+        the exchange, and return whether there is one. The endpoint, which asks the rate limit, gets
+        the call afterwards: a call that the limit refuses has used up its own answer. For a call
+        that a recording answers, the endpoint is not called, and the call does not count for the
+        limit."""
         request, policy = result.request_by_policy, exchange.policy
         if not (request and policy and self.emulator.scenario.has_answers):
             return False
