@@ -122,7 +122,7 @@ def outcomes(
 def test_a_second_emulator_has_no_drift(recorded: dict[str, Recording], server: Server) -> None:
     found = outcomes([*recorded.values()], server)
     assert [each.recording.name for each in found] == [*CALLS]
-    assert [str(each.differences or each.failed or each.skipped) for each in found] == [
+    assert [str(each.differences or each.failure or each.skip_reason) for each in found] == [
         "",
         *[""] * 5,
     ]
@@ -134,15 +134,15 @@ def test_the_exchanges_of_the_project_have_no_drift_at_a_second_emulator() -> No
     with Server(Settings(port=0, api_key=(KEY,))) as server:
         found = outcomes(read_folder(EXCHANGES), server, costs=False)
     assert not [f"{each.recording.name}: {each}" for each in found if each.differences]
-    assert not [each.failed for each in found if each.failed]
+    assert not [each.failure for each in found if each.failure]
     assert {each.recording.name for each in found if each.is_same} >= COMPARED
-    reasons = {each.recording.name: each.skipped for each in found}
+    reasons = {each.recording.name: each.skip_reason for each in found}
     assert {name: reasons[name] for name in NOT_COMPARED} == NOT_COMPARED
 
 
 def test_what_costs_money_is_not_asked_for(recorded: dict[str, Recording], server: Server) -> None:
     found = outcomes([*recorded.values()], server, costs=False)
-    skipped = [each.recording.name for each in found if each.skipped == "it costs money"]
+    skipped = [each.recording.name for each in found if each.skip_reason == "it costs money"]
     assert skipped == ["drawn", "streamed"]
     assert len(server.requests) == len(CALLS) - 2
 

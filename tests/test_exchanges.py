@@ -99,10 +99,10 @@ def is_answered_so_elsewhere(recording: Recording) -> None:
     costs = os.environ.get("REMOTE_COSTS") == "1"
     upstream = UpstreamAddress(REMOTE_URL, os.environ["REMOTE_API_KEY"])
     (outcome,) = drift([recording], upstream, costs=costs)
-    if outcome.skipped:
-        pytest.skip(outcome.skipped)
-    assert not outcome.failed
-    assert not outcome.key_refused
+    if outcome.skip_reason:
+        pytest.skip(outcome.skip_reason)
+    assert not outcome.failure
+    assert not outcome.key_refusal
     assert not [str(each) for each in outcome.differences]
 
 

@@ -16,7 +16,7 @@ from images_emulator.contract.operations import (
     IMAGE_OPERATIONS,
     MOUNTS,
     OPERATIONS,
-    UNSERVED_ROUTES,
+    UNSERVED_SUBPATHS,
     VARIATIONS,
     Mount,
     Operation,
@@ -56,7 +56,7 @@ def test_image_operation_at_finds_served_paths_only(path: str, operation: Operat
 def test_image_operation_at_finds_every_image_operation_of_every_mount(mount: Mount) -> None:
     prefix = mount.prefix.replace("{deployment}", "some-deployment")
     for operation in mount.operations:
-        operation_there = image_operation_at(prefix + operation.route)
+        operation_there = image_operation_at(prefix + operation.subpath)
         assert operation_there is (operation if operation.image_kind else None)
 
 
@@ -67,13 +67,13 @@ def test_operation_is_the_same_object_after_pickling(operation: Operation) -> No
 
 def test_operations_have_distinct_methods_and_paths() -> None:
     for mount in MOUNTS:
-        ways = [(each.method, each.route) for each in mount.operations]
+        ways = [(each.method, each.subpath) for each in mount.operations]
         assert len(ways) == len(set(ways))
 
 
 @pytest.mark.parametrize("operation", IMAGE_OPERATIONS.values(), ids=str)
 def test_image_operation_has_the_name_of_its_path(operation: Operation) -> None:
-    assert operation.route == f"/images/{operation.name}"
+    assert operation.subpath == f"/images/{operation.name}"
     assert operation.method == "POST"
 
 
@@ -86,7 +86,7 @@ def test_readme_lists_the_paths_of_image_operations(operation: Operation) -> Non
 @pytest.mark.parametrize("mount", MOUNTS, ids=lambda mount: mount.prefix or "no prefix")
 def test_every_operation_of_every_mount_has_a_route(mount: Mount) -> None:
     paths = {route.path for route in routes(Emulator())}
-    assert paths >= {mount.prefix + operation.route for operation in mount.operations}
+    assert paths >= {mount.prefix + operation.subpath for operation in mount.operations}
 
 
 def test_operation_without_a_handler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,11 +95,11 @@ def test_operation_without_a_handler_is_named(monkeypatch: pytest.MonkeyPatch) -
         routes(Emulator())
 
 
-@pytest.mark.parametrize("path", UNSERVED_ROUTES)
+@pytest.mark.parametrize("path", UNSERVED_SUBPATHS)
 def test_unserved_route_is_no_operation(path: str) -> None:
     assert image_operation_at(f"/v1{path}") is None
-    served = [each.name for each in OPERATIONS.values() if each.route.startswith(path)]
-    assert not served, f"take {path} out of UNSERVED_ROUTES in contract/operations.py: {served}"
+    served = [each.name for each in OPERATIONS.values() if each.subpath.startswith(path)]
+    assert not served, f"take {path} out of UNSERVED_SUBPATHS in contract/operations.py: {served}"
 
 
 @pytest.mark.parametrize("operation", IMAGE_OPERATIONS.values(), ids=str)

@@ -56,7 +56,7 @@ def test_page_names_files_that_there_are(http: httpx2.Client) -> None:
 def test_page_has_every_operation_that_a_picture_can_answer() -> None:
     script = (FOLDER / "step_words.js").read_text()
     rows = re.findall(r'^  "(\*/images/[^"]+)": "(\w+)",$', script, re.MULTILINE)
-    assert dict(rows) == {f"*{each.route}": name for name, each in IMAGE_OPERATIONS.items()}, (
+    assert dict(rows) == {f"*{each.subpath}": name for name, each in IMAGE_OPERATIONS.items()}, (
         "OPERATIONS of page/step_words.js"
     )
 

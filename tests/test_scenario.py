@@ -860,7 +860,7 @@ def test_steps_of_ready_scenarios_for_some_paths_are_for_no_downloads(path: Path
         assert not fnmatchcase("/private/org-x/user-y/img-z.png", pattern)
         for operation in IMAGE_OPERATIONS.values():
             assert fnmatchcase(operation.path, pattern)
-            assert fnmatchcase(f"/openai/deployments/x{operation.route}", pattern)
+            assert fnmatchcase(f"/openai/deployments/x{operation.subpath}", pattern)
 
 
 def test_the_admin_api_lists_and_gives_the_ready_scenarios(http: httpx2.Client) -> None:

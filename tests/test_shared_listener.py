@@ -26,7 +26,7 @@ def listener() -> Iterator[socket.socket]:
 @pytest.fixture
 def counts(tmp_path: Path) -> Iterator[ConnectionCounts]:
     """The counts of two processes."""
-    counts = ConnectionCounts.created(tmp_path / "counts", 2)
+    counts = ConnectionCounts.create(tmp_path / "counts", 2)
     yield counts
     counts.close()
 
@@ -72,7 +72,7 @@ async def until_counts(counts: ConnectionCounts, *expected: int) -> None:
 
 
 def test_counts_are_seen_by_all_who_have_the_file(tmp_path: Path) -> None:
-    first = ConnectionCounts.created(tmp_path / "counts", 3)
+    first = ConnectionCounts.create(tmp_path / "counts", 3)
     second = ConnectionCounts(tmp_path / "counts", 3)
     assert [*second.counts] == [NOT_SERVING] * 3
     first.counts[1] = 7

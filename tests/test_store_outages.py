@@ -22,7 +22,7 @@ from images_emulator.contract.operations import (
     GENERATIONS,
     JSON,
     MOUNTS,
-    UNSERVED_ROUTES,
+    UNSERVED_SUBPATHS,
     Mount,
     Operation,
 )
@@ -63,7 +63,7 @@ class RouteCall(NamedTuple):
 def call_of(mount: Mount, operation: Operation, **fields: Any) -> RouteCall:
     """A good call of *operation* under the prefix of *mount*, with *fields* in its JSON."""
     names = {"deployment": "x", "file": "file-1", "model": "gpt-image-2"}
-    path = (mount.prefix + operation.route.replace(":path", "")).format_map(names)
+    path = (mount.prefix + operation.subpath.replace(":path", "")).format_map(names)
     path += f"?{API_VERSION}" if mount.names_deployment else ""
     body = {"model": "dall-e-2", "prompt": "x", "size": "256x256"}
     if mount.prefix.startswith("/openai"):
@@ -89,7 +89,7 @@ def calls() -> Iterator[RouteCall]:
             yield call_of(mount, operation, **(FILE_EDIT if operation is EDITS else {}))
             if operation is GENERATIONS:
                 yield call_of(mount, operation, response_format="b64_json")
-        yield RouteCall("GET", f"{mount.prefix.format(deployment='x')}{UNSERVED_ROUTES[0]}")
+        yield RouteCall("GET", f"{mount.prefix.format(deployment='x')}{UNSERVED_SUBPATHS[0]}")
     yield RouteCall("PUT", "/v1/models")
     yield RouteCall("GET", "/nowhere")
 

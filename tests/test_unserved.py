@@ -9,10 +9,10 @@ import openai
 import pytest
 from openai import OpenAI
 
-from images_emulator.contract.operations import UNSERVED_ROUTES
+from images_emulator.contract.operations import UNSERVED_SUBPATHS
 
 
-@pytest.mark.parametrize("path", UNSERVED_ROUTES)
+@pytest.mark.parametrize("path", UNSERVED_SUBPATHS)
 @pytest.mark.parametrize("rest", ["", "/some-id"])
 def test_unserved_path_names_the_served_paths(http: httpx2.Client, path: str, rest: str) -> None:
     answer = http.post(f"/v1{path}{rest}", json={})

@@ -237,10 +237,11 @@ def _with_marker(use: _FixtureUse) -> Iterator[AnyServer]:
     wider_steps = session.wider_steps if use.is_of_test else None
     has_own_scenario = False
     try:
-        wider_steps_are_left = wider_steps and wider_steps.begin_test(server.current_steps())
+        if wider_steps:
+            wider_steps.begin_test(server.current_steps())
         if marker:
             if marker.kwargs.get("scenario") is not None:
-                if wider_steps_are_left:
+                if wider_steps and wider_steps.are_left:
                     raise pytest.fail.Exception(OCCUPIED_SCENARIO, pytrace=False)
                 has_own_scenario = True
             _apply_marker_or_fail(marker, server, request.config.rootpath)

@@ -44,15 +44,19 @@ class WiderSteps:
         self._known = {step["id"] for step in steps}
         self._ids: set[str] = set()
 
-    def begin_test(self, steps: Sequence[Mapping[str, Any]]) -> bool:
-        """Count the steps that are new among *steps*, before a test, as those of these fixtures.
-        Return whether these have any left."""
+    def begin_test(self, steps: Sequence[Mapping[str, Any]]) -> None:
+        """Count the steps that are new among *steps*, before a test, as those of these
+        fixtures."""
         self._ids &= {step["id"] for step in steps}
         self._ids |= {
             step["id"]
             for step in steps
             if step["id"] not in self._known and _step_document(step) not in self._own_documents
         }
+
+    @property
+    def are_left(self) -> bool:
+        """Whether there were steps of these fixtures when the last test began."""
         return bool(self._ids)
 
     def end_test(self, steps: Sequence[Mapping[str, Any]]) -> None:

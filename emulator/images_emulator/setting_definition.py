@@ -333,7 +333,7 @@ def parse_value(subject: str, parse: Callable[[Any], Any], value: Any) -> Any:
         raise ValueError(f"{subject} {error}") from None
 
 
-def no_setting(name: str, names: Iterable[str]) -> str:
+def unknown_setting_sentence(name: str, names: Iterable[str]) -> str:
     """The sentence that refuses *name*, which is none of the *names* of settings."""
     meant = suggestion(name, names, quote="'")
     return f"there is no setting '{name}'{meant}"

@@ -15,11 +15,11 @@ from images_emulator.setting_definition import (
     Setting,
     check_values,
     convert_values,
-    no_setting,
     path_setting,
     setting,
     settings_of,
     size_setting,
+    unknown_setting_sentence,
 )
 from images_emulator.setting_values import (
     VALIDATIONS,
@@ -381,7 +381,7 @@ class Settings(Immutable, kw_only=True):
 
     @classmethod
     def _unknown(cls, name: str) -> str:
-        return no_setting(name, [each.name for each in fields(cls)])
+        return unknown_setting_sentence(name, [each.name for each in fields(cls)])
 
     def __post_init__(self) -> None:
         convert_values(self)

@@ -39,7 +39,7 @@ class ConnectionCounts:
         self.counts = memoryview(self._map).cast("q")
 
     @classmethod
-    def created(cls, path: Path, count: int) -> ConnectionCounts:
+    def create(cls, path: Path, count: int) -> ConnectionCounts:
         """Create the file, for processes that do not serve yet. Raises OSError."""
         path.write_bytes(NOT_SERVING.to_bytes(_COUNT_BYTES, sys.byteorder) * count)
         return cls(path, count)

@@ -15,7 +15,7 @@ except ModuleNotFoundError as error:
 from images_emulator.environment import API_KEY, sdk_variables
 from images_emulator.namespace_names import DEFAULT_NAMESPACE
 from images_emulator.remote_server import RemoteServer
-from images_emulator.setting_definition import no_setting
+from images_emulator.setting_definition import unknown_setting_sentence
 from images_emulator.settings import command_settings
 
 IMAGE: Final = "images-emulator"
@@ -40,7 +40,7 @@ class ImagesEmulatorContainer(DockerContainer):
         variables = {name: each.variable for name, each in definitions.items()}
         for name in settings:
             if name not in variables:
-                raise ValueError(no_setting(name, variables))
+                raise ValueError(unknown_setting_sentence(name, variables))
         if "port" in settings:
             raise ValueError("the port in the container is 8080; Docker chooses the one outside")
         # An unset setting, such as the `admin_token` of a variable that is not there.

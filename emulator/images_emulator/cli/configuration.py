@@ -13,7 +13,12 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeVar
 
 from images_emulator.environment import API_KEY, URL_VARIABLE
-from images_emulator.setting_definition import ENVIRONMENT_PREFIX, Setting, no_setting, parse_value
+from images_emulator.setting_definition import (
+    ENVIRONMENT_PREFIX,
+    Setting,
+    parse_value,
+    unknown_setting_sentence,
+)
 from images_emulator.setting_values import Need, check_header_secret
 from images_emulator.settings import command_defaults, command_settings, contradictions
 from images_emulator.spelling import suggestion
@@ -274,7 +279,7 @@ def upstream_key(values: Mapping[str, Any]) -> str | None:
     return str(key)
 
 
-def no_upstream_key(upstream: str) -> str:
+def missing_upstream_key_sentence(upstream: str) -> str:
     """The sentence for a command that calls *upstream* and has no key for it: see
     `upstream_key`."""
     variable = _key_variable(upstream)
@@ -358,7 +363,7 @@ def parse_document(
             read = partial(_read_value, settings[key], settings[key].parse_toml, check=check)
             values[key] = _collect(mistakes, read, value, f"{place(key)}{key}")
         else:
-            mistakes.append(f"{place(key)}{no_setting(key, settings)}")
+            mistakes.append(f"{place(key)}{unknown_setting_sentence(key, settings)}")
     if mistakes:
         raise ValueError("\n".join(mistakes))
     return values

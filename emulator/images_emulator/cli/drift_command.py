@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from images_emulator.cli.command_line import ArgumentParser, CommandError
 from images_emulator.cli.configuration import (
     add_upstream_key,
-    no_upstream_key,
+    missing_upstream_key_sentence,
     read_settings,
     upstream_key,
 )
@@ -87,7 +87,7 @@ def run(
     address = UpstreamAddress(upstream, key or "")
     recordings = _recordings(folder, only)
     if not key and needs_key(recordings, costs=costs):
-        raise ValueError(no_upstream_key(upstream))
+        raise ValueError(missing_upstream_key_sentence(upstream))
     outcomes = drift(recordings, address, costs=costs, timeout=timeout, concurrency=concurrency)
     report = _json_report if format == "json" else _text_report
     return report(outcomes)
@@ -137,11 +137,11 @@ class _Tally:
     def add(self, outcome: DriftResult) -> None:
         self.same += outcome.is_same
         self.different += bool(outcome.differences)
-        self.failed += bool(outcome.failed)
-        if outcome.key_refused:
-            self.key_refused[outcome.key_refused] += 1
-        if outcome.skipped:
-            self.skipped[outcome.skipped] += 1
+        self.failed += bool(outcome.failure)
+        if outcome.key_refusal:
+            self.key_refused[outcome.key_refusal] += 1
+        if outcome.skip_reason:
+            self.skipped[outcome.skip_reason] += 1
         for each in outcome.differences:
             self.places[each.kind][each.path_pattern] += 1
 
@@ -162,7 +162,7 @@ def _text_report(outcomes: Iterator[DriftResult]) -> int:
     tally = _Tally()
     for outcome in outcomes:
         tally.add(outcome)
-        for line in [*map(str, outcome.differences), *filter(None, [outcome.failed])]:
+        for line in [*map(str, outcome.differences), *filter(None, [outcome.failure])]:
             print(printable(f"{outcome.recording.name}: {line}"), flush=True)
     counts = [f"{tally.same} as recorded"]
     counts += [f"{tally.different} otherwise"] if tally.different else []
@@ -199,10 +199,10 @@ def _json_report(outcomes: Iterator[DriftResult]) -> int:
     exchanges: list[dict[str, Any]] = []
     for outcome in outcomes:
         tally.add(outcome)
-        if outcome.differences or outcome.failed:
+        if outcome.differences or outcome.failure:
             exchange: dict[str, Any] = {"name": outcome.recording.name}
-            if outcome.failed:
-                exchange["failed"] = outcome.failed
+            if outcome.failure:
+                exchange["failed"] = outcome.failure
             exchange["differences"] = [
                 {
                     "kind": each.kind,

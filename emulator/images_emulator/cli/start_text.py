@@ -112,7 +112,7 @@ def start_text(
     metrics = f"{local}{METRICS_PATH}" if settings.metrics else None
     traces = _traces_url(os.environ) if settings.otel else None
     store = settings.store and without_credentials(settings.store)
-    notes = [*filter(None, [_open_door(settings)]), *warnings]
+    notes = [*filter(None, [_exposure_warning(settings)]), *warnings]
     notices = [*_mode_lines(settings, state), *_joined_lines(started, state)]
     if log.log_format == "json":
         values = {
@@ -175,7 +175,7 @@ def _traces_url(variables: Mapping[str, str]) -> str | None:
     return without_credentials(own or f"{base.rstrip('/')}/v1/traces")
 
 
-def _open_door(settings: Settings) -> str | None:
+def _exposure_warning(settings: Settings) -> str | None:
     """The warning that other machines may use the admin API; None where they may not."""
     if settings.admin_token is not None or is_loopback(settings.host):
         return None

@@ -151,7 +151,7 @@ _PROMPT: Final = dict(
 def _annotations(request: ImageRequest) -> Mapping[str, Any]:
     """The results of the content filters, for DALL·E alone: "The GPT-image-1 model doesn't return
     content filtering annotations"."""
-    if not request.model.content_filters:
+    if not request.model.has_content_filters:
         return {}
     return {"content_filter_results": _CONTENT, "prompt_filter_results": _PROMPT}
 

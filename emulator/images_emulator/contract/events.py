@@ -13,7 +13,7 @@ EVENT_END: Final = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 API end with two line feeds."""
 
 
-EVENT_ENDS: Final = (b"\n\n", b"\n\r\n", b"\r\r")
+EVENT_LAST_BYTES: Final = (b"\n\n", b"\n\r\n", b"\r\r")
 """The last bytes that an event can have."""
 
 

@@ -34,17 +34,17 @@ class File(Protocol):
     def created(self) -> datetime: ...
 
 
-def check_upload(fields: Mapping[str, Any]) -> tuple[Upload, str]:
+def upload_and_purpose(fields: Mapping[str, Any]) -> tuple[Upload, str]:
     """The file and the purpose in the form fields of `POST /files`. Raises APIError where the file
     or the purpose is missing or invalid, or the file is too large. The operation never moved to the
     gateway, so the error has the words of the older stack on all days."""
     try:
-        return _checked_upload(fields)
+        return _valid_upload_and_purpose(fields)
     except APIError as error:
         raise APIError(error.answer_on(LAST_DAY_OF_OLDER_STACK)) from None
 
 
-def _checked_upload(fields: Mapping[str, Any]) -> tuple[Upload, str]:
+def _valid_upload_and_purpose(fields: Mapping[str, Any]) -> tuple[Upload, str]:
     for name in ("file", "purpose"):
         if name not in fields:
             raise errors.missing_parameter(name=name)

@@ -50,7 +50,7 @@ class Model(Immutable):
     """The model's own words for errors of `ERRORS_BY_NAME`, by the same names."""
     revises_prompt: bool = False
     """Whether answers have a `revised_prompt`."""
-    content_filters: bool = False
+    has_content_filters: bool = False
     """Whether Azure's answers carry the results of its content filters."""
 
     def __str__(self) -> str:

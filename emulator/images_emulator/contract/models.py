@@ -269,7 +269,7 @@ MODELS: Final[Mapping[str, Model]] = {
                 "rate_limit_exceeded": rate_limited_dalle,
                 "content_policy_violation": content_policy_dalle_2,
             },
-            content_filters=True,
+            has_content_filters=True,
         ),
         Model(
             "dall-e-3",
@@ -282,7 +282,7 @@ MODELS: Final[Mapping[str, Model]] = {
             seconds=DALLE_3_SECONDS,
             error_overrides={"rate_limit_exceeded": rate_limited_dalle},
             revises_prompt=True,
-            content_filters=True,
+            has_content_filters=True,
         ),
         GPT_1,
         Model(

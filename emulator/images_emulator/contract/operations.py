@@ -77,7 +77,7 @@ class Operation(Immutable, kw_only=True, eq=False):
     """A word that no other row has; of image operations it is the last segment of the path."""
     method: str
     """The HTTP method, in capitals. A GET row answers HEAD too."""
-    route: str
+    subpath: str
     """The path behind a provider's prefix (see `MOUNTS`), with parameters as in Starlette's
     routes: `/files/{file}`."""
     bodies: Mapping[str, RequestBody] = field(default_factory=dict)
@@ -98,7 +98,7 @@ class Operation(Immutable, kw_only=True, eq=False):
     older stack's messages, key order and final newline on all days."""
     azure: AzureOperation | None = None
     """This operation at Azure, if Azure has it under a deployment's path."""
-    azure_v1: bool = False
+    is_on_azure_v1: bool = False
     """Whether Azure has it under `/openai/v1`, too."""
 
     def __str__(self) -> str:
@@ -110,7 +110,7 @@ class Operation(Immutable, kw_only=True, eq=False):
     @property
     def path(self) -> str:
         """The path at OpenAI."""
-        return f"/v1{self.route}"
+        return f"/v1{self.subpath}"
 
     @property
     def reads_uploads(self) -> bool:
@@ -149,18 +149,18 @@ _DALLE_DAYS: Final = Period(until=DALLE_SHUTDOWN)
 GENERATIONS: Final = Operation(
     name="generations",
     method="POST",
-    route="/images/generations",
+    subpath="/images/generations",
     bodies={JSON: RequestBody(default_models=[(_DALLE_DAYS, ("dall-e-2", "gpt-image-1"))])},
     image_kind=ImageKind.FROM_PROMPT,
     event_name="image_generation",
     azure=AzureOperation("ImageGenerations_Create", date(2023, 6, 1)),
-    azure_v1=True,
+    is_on_azure_v1=True,
 )
 
 EDITS: Final = Operation(
     name="edits",
     method="POST",
-    route="/images/edits",
+    subpath="/images/edits",
     bodies={
         FORM: RequestBody(
             default_models=[
@@ -174,13 +174,13 @@ EDITS: Final = Operation(
     event_name="image_edit",
     # The name was not recorded; it is the reference's heading "Image generations - Edit".
     azure=AzureOperation("ImageGenerations_Edit", date(2025, 4, 1)),
-    azure_v1=True,
+    is_on_azure_v1=True,
 )
 
 VARIATIONS: Final = Operation(
     name="variations",
     method="POST",
-    route="/images/variations",
+    subpath="/images/variations",
     bodies={FORM: RequestBody(default_models=[(_DALLE_DAYS, ("dall-e-2",))])},
     image_kind=ImageKind.VARIATION,
     only_model="dall-e-2",
@@ -189,27 +189,31 @@ VARIATIONS: Final = Operation(
     stayed_on_older_stack=True,
 )
 
-LIST_MODELS: Final = Operation(name="list_models", method="GET", route="/models", azure_v1=True)
+LIST_MODELS: Final = Operation(
+    name="list_models", method="GET", subpath="/models", is_on_azure_v1=True
+)
 RETRIEVE_MODEL: Final = Operation(
-    name="retrieve_model", method="GET", route="/models/{model:path}", azure_v1=True
+    name="retrieve_model", method="GET", subpath="/models/{model:path}", is_on_azure_v1=True
 )
 
-LIST_FILES: Final = Operation(name="list_files", method="GET", route="/files", azure_v1=True)
+LIST_FILES: Final = Operation(
+    name="list_files", method="GET", subpath="/files", is_on_azure_v1=True
+)
 CREATE_FILE: Final = Operation(
     name="create_file",
     method="POST",
-    route="/files",
+    subpath="/files",
     bodies={FORM: RequestBody()},
-    azure_v1=True,
+    is_on_azure_v1=True,
 )
 RETRIEVE_FILE: Final = Operation(
-    name="retrieve_file", method="GET", route="/files/{file}", azure_v1=True
+    name="retrieve_file", method="GET", subpath="/files/{file}", is_on_azure_v1=True
 )
 DELETE_FILE: Final = Operation(
-    name="delete_file", method="DELETE", route="/files/{file}", azure_v1=True
+    name="delete_file", method="DELETE", subpath="/files/{file}", is_on_azure_v1=True
 )
 DOWNLOAD_FILE: Final = Operation(
-    name="download_file", method="GET", route="/files/{file}/content", azure_v1=True
+    name="download_file", method="GET", subpath="/files/{file}/content", is_on_azure_v1=True
 )
 OPERATIONS: Final[Mapping[str, Operation]] = {
     operation.name: operation
@@ -271,13 +275,13 @@ class Mount(NamedTuple):
         return "{deployment}" in self.prefix
 
 
-UNSERVED_ROUTES: Final = (
+UNSERVED_SUBPATHS: Final = (
     *("/responses", "/chat/completions", "/completions", "/embeddings", "/moderations"),
     *("/audio", "/batches", "/uploads", "/fine_tuning", "/assistants", "/threads"),
     *("/vector_stores", "/evals", "/realtime", "/containers", "/conversations", "/videos"),
 )
-"""Routes of OpenAI's other endpoints, without the prefix of a mount. The emulator refuses them and
-all paths below them. A route that gets an endpoint must be removed from here."""
+"""Subpaths of OpenAI's other endpoints. The emulator refuses them and all paths below them. A
+subpath that gets an endpoint must be removed from here."""
 
 _ON_AZURE: Final = [operation for operation in OPERATIONS.values() if operation.azure]
 
@@ -289,19 +293,19 @@ MOUNTS: Final[Sequence[Mount]] = (
     Mount(
         f"{AZURE_PREFIX}v1",
         Provider.AZURE,
-        [operation for operation in OPERATIONS.values() if operation.azure_v1],
+        [operation for operation in OPERATIONS.values() if operation.is_on_azure_v1],
     ),
 )
-"""The prefixes of the API. Each path of the API is one of these prefixes and a row's route."""
+"""The prefixes of the API. Each path of the API is one of these prefixes and a row's `subpath`."""
 
 _BY_PATH: Final[Mapping[str, Operation]] = {
-    mount.prefix + operation.route: operation
+    mount.prefix + operation.subpath: operation
     for mount in MOUNTS
     if not mount.names_deployment
     for operation in mount.operations
     if operation.image_kind
 }
-_BY_ROUTE_OF_DEPLOYMENT: Final = {each.route: each for each in _ON_AZURE if each.image_kind}
+_BY_SUBPATH_OF_DEPLOYMENT: Final = {each.subpath: each for each in _ON_AZURE if each.image_kind}
 
 
 def image_operation_at(path: str) -> Operation | None:
@@ -310,5 +314,5 @@ def image_operation_at(path: str) -> Operation | None:
     operation = _BY_PATH.get(path)
     if operation is None and path.startswith(DEPLOYMENTS_PREFIX):
         deployment, slash, rest = path[len(DEPLOYMENTS_PREFIX) :].partition("/")
-        return _BY_ROUTE_OF_DEPLOYMENT.get(slash + rest) if deployment else None
+        return _BY_SUBPATH_OF_DEPLOYMENT.get(slash + rest) if deployment else None
     return operation

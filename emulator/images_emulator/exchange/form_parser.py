@@ -220,13 +220,13 @@ class _Parser:
             name, value = self._part.content()
             if self.listed is not None and len(self.listed) < MAX_LISTED_PARTS:
                 self.listed.append((name, value))
-            self.name_count += place_value(self.fields, name, value)
+            self.name_count += put_value(self.fields, name, value)
             if len(self.part_names) < MAX_NAMES:
                 self.part_names[name] = None
         self._part = None
 
 
-def place_value(fields: dict[str, Any], name: str, value: str | Upload) -> bool:
+def put_value(fields: dict[str, Any], name: str, value: str | Upload) -> bool:
     """Put the *value* of one part under its *name*: `image`, `image[]`, `image[0]`, `svg[model]`.
     Return whether the name counts as one more: items of a list count once, keys of a mapping each.
 

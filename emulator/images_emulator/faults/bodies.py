@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from images_emulator.contract.events import EVENT_ENDS, event, read_event
+from images_emulator.contract.events import EVENT_LAST_BYTES, event, read_event
 from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.faults.base import (
     RESPONSE_START,
@@ -39,7 +39,7 @@ class BodyFault(BaseFault):
         return frame
 
     def _rewrite_frame(self, frame: bytes, indexes: Iterator[int]) -> bytes:
-        if frame.startswith(b":") or not frame.endswith(EVENT_ENDS):
+        if frame.startswith(b":") or not frame.endswith(EVENT_LAST_BYTES):
             return frame  # a comment, or the part of an event before its stream broke off
         try:
             return self.rewrite_event(frame, next(indexes))

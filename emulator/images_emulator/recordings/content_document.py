@@ -91,10 +91,10 @@ def content_document(
     embedded = list(_embedded_files(data)) if files else []
     rest = len(data) - sum(each.end - each.text_start for each in embedded)
     if rest <= MAX_JSON_BYTES or not files:
-        texts, places = _cut(data, embedded, files) if files else ([data], [])
-        document = _json_document(texts, places, likely) if as_json else None
+        texts, descriptions = _cut(data, embedded, files) if files else ([data], [])
+        document = _json_document(texts, descriptions, likely) if as_json else None
         if not document and (rest <= MAX_TEXT_BYTES or not files):
-            document = _text_document(texts, places)
+            document = _text_document(texts, descriptions)
         if document:
             return document
     if files and len(data) > MAX_INLINE_BYTES:
@@ -154,7 +154,7 @@ def _cut(
     """The texts of *data* before, between and after the files in it, and the descriptions that
     stand for these files in a document."""
     texts: list[bytes] = []
-    places: list[Document] = []
+    descriptions: list[Document] = []
     position = 0
     for each in embedded:
         try:
@@ -162,13 +162,13 @@ def _cut(
         except ValueError:
             continue
         texts.append(data[position : each.text_start])
-        places.append({"file": name, "as": each.kind})
+        descriptions.append({"file": name, "as": each.kind})
         position = each.end
-    return [*texts, data[position:] if position else data], places
+    return [*texts, data[position:] if position else data], descriptions
 
 
 def _json_document(
-    texts: Sequence[bytes], places: Sequence[Document], likely: JsonLayout | None
+    texts: Sequence[bytes], descriptions: Sequence[Document], likely: JsonLayout | None
 ) -> dict[str, Any] | None:
     """The document of *texts* that make JSON together; None where the same bytes cannot be written
     again."""
@@ -182,37 +182,44 @@ def _json_document(
     if read is None:
         return None
     value, layout = read
-    places_by_number = dict(enumerate(places))
+    unplaced = dict(enumerate(descriptions))
     try:
-        value = _with_places(value, mark.decode(), places_by_number)
+        value = _with_descriptions(value, mark.decode(), unplaced)
     except ValueError:
         return None
-    if places_by_number:
+    if unplaced:
         return None  # one is the name of a member
     described = layout.to_document()
     return {"json": value} | ({"layout": described} if described else {})
 
 
-def _with_places(value: Any, mark: str, places: dict[int, Document], depth: int = MAX_DEPTH) -> Any:
-    """*value* with *places* in place of their marks. A place that is found is removed from
-    *places*. Raises ValueError where *value* is too deep, or has an object of its own that looks
-    like a description."""
+def _with_descriptions(
+    value: Any, mark: str, descriptions: dict[int, Document], depth: int = MAX_DEPTH
+) -> Any:
+    """*value* with *descriptions* in place of their marks. One whose mark is found is removed from
+    *descriptions*. Raises ValueError where *value* is too deep, or has an object of its own that
+    looks like a description."""
     if isinstance(value, str):
-        if places and value.startswith(mark) and value[len(mark) :].isdecimal():
-            return places.pop(int(value[len(mark) :]))
+        if descriptions and value.startswith(mark) and value[len(mark) :].isdecimal():
+            return descriptions.pop(int(value[len(mark) :]))
         return value
     if isinstance(value, list | dict) and not depth:
         raise ValueError("too deep")
     if isinstance(value, list):
-        return [_with_places(each, mark, places, depth - 1) for each in value]
+        return [_with_descriptions(each, mark, descriptions, depth - 1) for each in value]
     if isinstance(value, dict):
         if is_description(value):
             raise ValueError("an object that describes a text")
-        return {key: _with_places(each, mark, places, depth - 1) for key, each in value.items()}
+        return {
+            key: _with_descriptions(each, mark, descriptions, depth - 1)
+            for key, each in value.items()
+        }
     return value
 
 
-def _text_document(texts: Sequence[bytes], places: Sequence[Document]) -> dict[str, Any] | None:
+def _text_document(
+    texts: Sequence[bytes], descriptions: Sequence[Document]
+) -> dict[str, Any] | None:
     """The document of bytes that are text; None for others."""
     try:
         pieces: list[Any] = [text.decode() for text in texts]
@@ -220,9 +227,9 @@ def _text_document(texts: Sequence[bytes], places: Sequence[Document]) -> dict[s
         return None
     if any("\0" in piece for piece in pieces):
         return None
-    for index, place in enumerate(places):
-        pieces.insert(2 * index + 1, place)
-    return {"text": pieces if places else pieces[0]}
+    for index, description in enumerate(descriptions):
+        pieces.insert(2 * index + 1, description)
+    return {"text": pieces if descriptions else pieces[0]}
 
 
 # --- from a document

@@ -138,7 +138,7 @@ class CredentialSearch:
         """*data* with the credentials replaced, of the same length. Returns the same object where
         there is nothing to replace."""
         changes = [
-            (start, new) for old, new in self._replacements for start in _places(data, old)
+            (start, new) for old, new in self._replacements for start in _offsets(data, old)
         ] + [
             (start, filler(bytes(data[start:end])))
             for pattern in self._patterns
@@ -161,7 +161,7 @@ class CredentialSearch:
         return self.redact(data).decode("utf-8", "surrogateescape")
 
 
-def _places(data: bytes, sought: bytes) -> Iterator[int]:
+def _offsets(data: bytes, sought: bytes) -> Iterator[int]:
     """The positions at which *sought* begins in *data*."""
     for window in range(0, len(data), WINDOW_BYTES):
         start, end = window, window + WINDOW_BYTES + len(sought) - 1
@@ -172,7 +172,7 @@ def _places(data: bytes, sought: bytes) -> Iterator[int]:
 
 def _matches(data: bytes, pattern: _Pattern) -> Iterator[tuple[int, int]]:
     """Yield the start and end of each text in *data* that *pattern* wants replaced."""
-    for start in _places(data, pattern.mark):
+    for start in _offsets(data, pattern.mark):
         if match := pattern.form.match(data, start):
             yield match.span(match.lastindex or 0)
 
@@ -181,7 +181,7 @@ def _azure_names(data: bytes) -> Iterator[tuple[int, int]]:
     """Yield the start and end of each name of an Azure resource in the name of a host."""
     lower = data.lower()
     for service in AZURE_SERVICES:
-        for end in _places(lower, f".{service}.azure.".encode()):
+        for end in _offsets(lower, f".{service}.azure.".encode()):
             first = max(0, end - 64)
             if label := _LAST_LABEL.search(data[first:end]):
                 yield first + label.start(), end
@@ -239,5 +239,5 @@ def _aligned(new: bytes, form: bytes) -> bytes:
     had."""
     characters = _CHARACTER.findall(form)
     return b"".join(
-        each if len(each) > 1 else new[place : place + 1] for place, each in enumerate(characters)
+        each if len(each) > 1 else new[index : index + 1] for index, each in enumerate(characters)
     )

@@ -79,17 +79,17 @@ class DriftResult(Immutable):
     answer was compared."""
 
     recording: Recording
-    skipped: str = ""
-    failed: str = ""
+    skip_reason: str = ""
+    failure: str = ""
     """Why there was no answer."""
-    key_refused: str = ""
+    key_refusal: str = ""
     """The sentence with which the server refused the given key (401)."""
     differences: tuple[AnswerDifference, ...] = ()
 
     @property
     def is_same(self) -> bool:
         """Whether the answer is the same as the recorded one."""
-        return not (self.skipped or self.failed or self.key_refused or self.differences)
+        return not (self.skip_reason or self.failure or self.key_refusal or self.differences)
 
 
 def drift(
@@ -113,11 +113,11 @@ def drift(
 
     def outcome(recording: Recording) -> DriftResult:
         if reason := reason_to_skip(recording, today, costs=costs):
-            return DriftResult(recording, skipped=reason)
+            return DriftResult(recording, skip_reason=reason)
         actual = answer_of(recording, upstream, client)
         if upstream.key and _is_key_refused(recording, actual):
             sentence = redacted_text(error_text(actual), upstream.key)
-            return DriftResult(recording, key_refused=sentence or "401")
+            return DriftResult(recording, key_refusal=sentence or "401")
         differences = answer_differences(recording, actual, only_forms=True)
         return DriftResult(recording, differences=tuple(differences))
 
@@ -126,9 +126,9 @@ def drift(
             return outcome(recording)
         except (library.HTTPError, library.InvalidURL, OSError) as error:
             reason = redacted_text(str(error) or type(error).__name__, upstream.key)
-            return DriftResult(recording, failed=f"no answer: {reason}")
+            return DriftResult(recording, failure=f"no answer: {reason}")
         except ValueError as error:
-            return DriftResult(recording, failed=str(error))
+            return DriftResult(recording, failure=str(error))
 
     with (
         library.Client(timeout=timeout, limits=limits) as client,

@@ -44,7 +44,7 @@ def write_checksums(old: bytes, new: bytearray) -> None:
 
 
 def _with_checksums(old: bytes, new: bytes, tries: Iterator[int]) -> bytes:
-    """The base64 *new* of a PNG file with new checksums, and with its escapes at the same places;
+    """The base64 *new* of a PNG file with new checksums, and with its escapes at the same offsets;
     *new* as it is where no checksum fits these."""
     plain, old_plain = (text.replace(_ESCAPE, b"/") for text in (new, old))
     # An incomplete group of four characters is no byte.
@@ -58,9 +58,9 @@ def _with_checksums(old: bytes, new: bytes, tries: Iterator[int]) -> bytes:
     for chunk in _write_in_files(original, decoded):
         _fit(original, decoded, chunk, slashes, tries)
     encoded = b64encode(decoded) + plain[end:]
-    if any(encoded[place] != _SLASH for place in slashes):
+    if any(encoded[offset] != _SLASH for offset in slashes):
         return new
-    starts = [0, *(place + 1 for place in slashes)]
+    starts = [0, *(offset + 1 for offset in slashes)]
     return _ESCAPE.join(
         encoded[start : start + length] for start, length in zip(starts, lengths, strict=True)
     )
@@ -75,15 +75,15 @@ def _fit(
 ) -> None:
     """Vary the letters that replaced a credential in the *chunk* of *new*, which are the start and
     end of what its checksum covers, until the base64 of the checksum has a slash at each of
-    *slashes*, the places of escapes. An escape is two bytes, so no other character has its length.
+    *slashes*, the offsets of escapes. An escape is two bytes, so no other character has its length.
     Ends with *tries* at the latest."""
     first, last = chunk
-    places = _between(slashes, last, last + 4)
+    offsets = _between(slashes, last, last + 4)
     group = last // 3 * 3
 
     def fits() -> bool:
         encoded = b64encode(new[group : last + 6])
-        return all(encoded[place - group // 3 * 4] == _SLASH for place in places)
+        return all(encoded[offset - group // 3 * 4] == _SLASH for offset in offsets)
 
     if fits():
         return
@@ -105,9 +105,9 @@ def _fit(
             return
 
 
-def _between(places: Sequence[int], start: int, end: int) -> Sequence[int]:
-    """The *places* in base64 that have bits of the bytes from *start* to *end*."""
-    return places[bisect_left(places, start * 8 // 6) : bisect_right(places, (end * 8 - 1) // 6)]
+def _between(offsets: Sequence[int], start: int, end: int) -> Sequence[int]:
+    """The *offsets* in base64 that have bits of the bytes from *start* to *end*."""
+    return offsets[bisect_left(offsets, start * 8 // 6) : bisect_right(offsets, (end * 8 - 1) // 6)]
 
 
 def _write_in_files(old: bytes, new: bytearray) -> list[tuple[int, int]]:

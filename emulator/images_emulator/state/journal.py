@@ -297,7 +297,7 @@ class Journal:
         own |= self._open_calls
         return [own.get(exchange.id, exchange) for exchange in exchanges] if own else exchanges
 
-    def dropped(self) -> int:
+    def dropped_count(self) -> int:
         """The number of calls that the journal has dropped since the last reset."""
         return self._store.run(self.size()).dropped
 

@@ -9,9 +9,9 @@ from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.settings import Settings
 
 
-def authenticate(exchange: ServedExchange, settings: Settings) -> bool:
-    """Whether the call has an accepted API key. The key becomes the call's accepted_key. The
-    *settings* may name the accepted keys; if they name none, every key is accepted."""
+def has_accepted_key(exchange: ServedExchange, settings: Settings) -> bool:
+    """Whether the call has an accepted API key. That key becomes its `accepted_key`. The *settings*
+    may name the accepted keys; if they name none, every key is accepted."""
     if exchange.accepted_key is None:
         key = exchange.head.api_key
         if key and (not settings.api_key or key in settings.api_key):

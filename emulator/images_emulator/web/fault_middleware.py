@@ -17,7 +17,7 @@ from images_emulator.web.blob_responses import storage_error_response
 from images_emulator.web.call_policy import set_policy_if_valid
 from images_emulator.web.fault_search import FaultSearch
 from images_emulator.web.json_responses import error_response
-from images_emulator.web.request_body import read_call_or_none, read_whole_body
+from images_emulator.web.request_body import read_call_or_none, try_read_body
 
 if TYPE_CHECKING:
     from images_emulator.faults.base import BaseFault
@@ -59,7 +59,7 @@ class FaultMiddleware:
         if exchange.image_operation:
             await read_call_or_none(exchange, receive, self.emulator)
         else:
-            await read_whole_body(exchange, receive, self.emulator.settings)
+            await try_read_body(exchange, receive, self.emulator.settings)
         exchange.fault, exchange.fault_changes_body = fault.label, fault.changes_body
         exchange.fault_message_values = {
             "organization": self.emulator.account.organization_id,

@@ -21,11 +21,11 @@ from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.scenario import StepFinding
 from images_emulator.state.scenario_step import MatchInput
-from images_emulator.web.authentication import authenticate
+from images_emulator.web.authentication import has_accepted_key
 from images_emulator.web.azure_endpoints import message_values_of_call
 from images_emulator.web.call_policy import has_valid_policy_headers
 from images_emulator.web.match_input import input_of_call, input_of_download
-from images_emulator.web.request_body import read_call_or_none, read_whole_body
+from images_emulator.web.request_body import read_call_or_none, try_read_body
 
 if TYPE_CHECKING:
     from images_emulator.faults.base import BaseFault
@@ -178,9 +178,9 @@ class FaultSearch:
         settings = self.emulator.settings
         if exchange.kind == "download":
             return FaultEligibility(self._may_download_fail(exchange), may_have_directive=False)
-        if exchange.image_operation and not await read_whole_body(exchange, receive, settings):
+        if exchange.image_operation and not await try_read_body(exchange, receive, settings):
             return FaultEligibility(may_have_fault=False, may_have_directive=False)
-        may_have_fault = authenticate(exchange, settings) and has_valid_policy_headers(
+        may_have_fault = has_accepted_key(exchange, settings) and has_valid_policy_headers(
             exchange, settings
         )
         may_have_directive = may_have_fault and await self._may_have_directive(exchange)

@@ -6,7 +6,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from images_emulator.contract import errors, wire
-from images_emulator.contract.file_objects import check_upload, deleted_file, file_list, file_object
+from images_emulator.contract.file_objects import (
+    deleted_file,
+    file_list,
+    file_object,
+    upload_and_purpose,
+)
 from images_emulator.contract.notices import limit_notice
 from images_emulator.contract.operations import CREATE_FILE
 from images_emulator.contract.policy import Policy
@@ -31,7 +36,7 @@ class FilesAPI:
         fields = await read_fields(
             exchange, request.receive, CREATE_FILE, self.emulator, policy.as_of
         )
-        upload, purpose = check_upload(fields)
+        upload, purpose = upload_and_purpose(fields)
         if not self.files.fits_budget(upload.filename, upload.data):
             error = errors.body_too_large()
             error.add_notice(limit_notice("a file", self.emulator.settings, "files_bytes"))

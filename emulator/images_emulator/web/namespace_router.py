@@ -39,8 +39,8 @@ from images_emulator.web.page_files import is_browser_navigation
 _NAME: Final = itemgetter(0)
 """The name of a raw header."""
 
-_HEADER: Final = NAMESPACE_HEADER.encode()
-_PARAMETER: Final = f"{NAMESPACE_PARAMETER}=".encode()
+_HEADER_BYTES: Final = NAMESPACE_HEADER.encode()
+_PARAMETER_START: Final = f"{NAMESPACE_PARAMETER}=".encode()
 
 
 class NamespaceRouter:
@@ -66,9 +66,9 @@ class NamespaceRouter:
             path = scope["path"]
             if (
                 path.startswith(NAMESPACE_PREFIX)
-                or _HEADER in map(_NAME, scope["headers"])
+                or _HEADER_BYTES in map(_NAME, scope["headers"])
                 or self._by_key
-                or (_PARAMETER in scope["query_string"] and is_admin_path(path))
+                or (_PARAMETER_START in scope["query_string"] and is_admin_path(path))
             ):
                 await self._lead(scope, receive, send)
                 return
@@ -146,8 +146,11 @@ class NamespaceRouter:
                 prefers_key = is_admin_path(rest)
                 return await self.namespaces.name_of_text(name, key, prefers_key=prefers_key), scope
             place = NAMESPACE_HEADER
-            if _HEADER in head:
-                text, prefers_key = _utf8_name(head.by_name[_HEADER]), is_admin_path(scope["path"])
+            if _HEADER_BYTES in head:
+                text, prefers_key = (
+                    _utf8_name(head.by_name[_HEADER_BYTES]),
+                    is_admin_path(scope["path"]),
+                )
                 return await self.namespaces.name_of_text(text, key, prefers_key=prefers_key), scope
             if is_admin_path(scope["path"]):
                 place = NAMESPACE_PARAMETER
@@ -163,8 +166,8 @@ class NamespaceRouter:
         """The name in the query of the admin API, and the scope without it. Raises ValueError."""
         name, others = DEFAULT_NAMESPACE, []
         for pair in scope["query_string"].split(b"&"):
-            if pair.startswith(_PARAMETER):
-                encoded = pair.removeprefix(_PARAMETER).replace(b"+", b" ")
+            if pair.startswith(_PARAMETER_START):
+                encoded = pair.removeprefix(_PARAMETER_START).replace(b"+", b" ")
                 text = _utf8_name(unquote_to_bytes(encoded))
                 name = await self.namespaces.name_of_text(text, prefers_key=True)
             else:

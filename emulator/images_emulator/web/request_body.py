@@ -80,7 +80,7 @@ async def read_call(
     return exchange.cached_call
 
 
-async def read_whole_body(exchange: ServedExchange, receive: Receive, settings: Settings) -> bool:
+async def try_read_body(exchange: ServedExchange, receive: Receive, settings: Settings) -> bool:
     """Read the body. Return whether it has come whole, and is not longer than the *settings*
     allow. If not, the endpoint reads it again and answers with the error."""
     try:

@@ -15,7 +15,7 @@ from images_emulator.contract.operations import (
     MOUNTS,
     RETRIEVE_FILE,
     RETRIEVE_MODEL,
-    UNSERVED_ROUTES,
+    UNSERVED_SUBPATHS,
     Mount,
     Operation,
     Provider,
@@ -46,19 +46,19 @@ def _handlers(emulator: Emulator) -> Mapping[Operation, Handler]:
     }
 
 
-def _by_route(operations: Sequence[Operation]) -> Mapping[str, Sequence[Operation]]:
-    """*operations* by their paths. Operations with different methods may share a path."""
-    by_route: dict[str, list[Operation]] = {}
+def _by_subpath(operations: Sequence[Operation]) -> Mapping[str, Sequence[Operation]]:
+    """*operations* by their subpaths. Operations with different methods may share one."""
+    by_subpath: dict[str, list[Operation]] = {}
     for operation in operations:
-        by_route.setdefault(operation.route, []).append(operation)
-    return by_route
+        by_subpath.setdefault(operation.subpath, []).append(operation)
+    return by_subpath
 
 
 def paths_of(provider: Provider) -> list[str]:
     """The paths at which *provider* serves operations, with parameters in braces, each once.
     OpenAI's paths without a prefix are left out, because they are the same operations again."""
     mounts = [mount for mount in MOUNTS if mount.provider is provider and mount.prefix]
-    paths = (mount.prefix + each.route for mount in mounts for each in mount.operations)
+    paths = (mount.prefix + each.subpath for mount in mounts for each in mount.operations)
     return [*dict.fromkeys(path.replace(":path", "") for path in paths)]
 
 
@@ -81,18 +81,18 @@ def routes(emulator: Emulator) -> list[Route]:
         return images.handler(azure.model_of_deployment)
 
     def served(mount: Mount) -> Iterator[Route]:
-        for route, operations in _by_route(mount.operations).items():
+        for subpath, operations in _by_subpath(mount.operations).items():
             methods = {each.method: ServedMethod(handler(mount, each), each) for each in operations}
-            yield Route(mount.prefix + route, endpoints[mount.provider].endpoint_of(methods))
+            yield Route(mount.prefix + subpath, endpoints[mount.provider].endpoint_of(methods))
 
     def unserved(mount: Mount) -> Iterator[Route]:
         refuse = ServedMethod(unserved_handler(paths_of(mount.provider)))
         endpoint = endpoints[mount.provider].endpoint_of(
             dict.fromkeys(map(str, HTTPMethod), refuse)
         )
-        for route in UNSERVED_ROUTES:
+        for subpath in UNSERVED_SUBPATHS:
             for rest in ("", "/{rest:path}"):
-                yield Route(f"{mount.prefix}{route}{rest}", endpoint)
+                yield Route(f"{mount.prefix}{subpath}{rest}", endpoint)
 
     return [
         *(route for mount in MOUNTS for route in served(mount)),

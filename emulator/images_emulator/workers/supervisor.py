@@ -111,7 +111,7 @@ class Supervisor:
             if settings["store"] is None:
                 self._redis = OwnRedis(self.folder, store_bytes)
                 settings = {**settings, "store": self._redis.url}
-            self._counts = ConnectionCounts.created(self.folder / "connections", count)
+            self._counts = ConnectionCounts.create(self.folder / "connections", count)
             self.log_lock.touch()
             (self.folder / "metrics").mkdir()
         except BaseException:

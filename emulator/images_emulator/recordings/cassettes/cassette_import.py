@@ -106,7 +106,7 @@ def _pattern() -> re.Pattern[str]:
     """The pattern of the API's paths after any prefix of a gateway: the operations that the
     emulator serves, and all other paths below `/images`."""
     routes = {
-        re.sub(r"\{[^}]+\}", "[^/]+", mount.prefix + operation.route)
+        re.sub(r"\{[^}]+\}", "[^/]+", mount.prefix + operation.subpath)
         for mount in MOUNTS
         for operation in mount.operations
         if mount.prefix

@@ -36,9 +36,9 @@ from images_emulator.web.admin.journal_json import (
     Calls,
     FullCall,
     Gallery,
+    answered_images,
     counts_of,
     detail,
-    pictures,
     summary,
 )
 from images_emulator.web.admin.journal_recording import NotHeldError, pictures_of, recording_of
@@ -180,7 +180,7 @@ class JournalAPI(AdminHandlers):
             calls = Calls(
                 [summary(exchange) for exchange in exchanges],
                 total,
-                journal.dropped(),
+                journal.dropped_count(),
                 counts_of(journal.summaries(of_kind)) if counts else None,
             )
             # FastAPI would copy and check all of it first, on the event loop.
@@ -279,13 +279,13 @@ class JournalAPI(AdminHandlers):
 
         def page() -> Gallery:
             on_page, _ = self._page(query, limit, since, before)
-            images = [image for exchange in on_page for image in pictures(exchange)]
+            images = [image for exchange in on_page for image in answered_images(exchange)]
             summaries = [each for each in self.journal.summaries(query) if each.image_indexes]
             # Summaries may lack the uploads from which their pictures are drawn.
             without = [each for each in summaries if not each.drawn_request]
             exchanges = [each for each in summaries if each.drawn_request]
             exchanges += self.journal.whole(without)
-            return Gallery(images, sum(len([*pictures(each)]) for each in exchanges))
+            return Gallery(images, sum(len([*answered_images(each)]) for each in exchanges))
 
         return await asyncio.to_thread(page)
 

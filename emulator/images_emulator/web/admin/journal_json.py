@@ -213,7 +213,7 @@ class Gallery:
     total: int
 
 
-def pictures(exchange: Exchange) -> Iterator[AnsweredImage]:
+def answered_images(exchange: Exchange) -> Iterator[AnsweredImage]:
     """The pictures of *exchange*'s answer that can be drawn again."""
     request = exchange.drawn_request
     for index in exchange.image_indexes if request else ():

@@ -130,7 +130,7 @@ def javascript_code(source: SampleSource) -> str:
     if sdk.is_json_with_images:
         body = _value({"body": sdk.arguments, **extra})
         # The SDK knows no type of the answer; `Object` makes it any.
-        expression = f"Object(await client.post({literal(sdk.operation.route)}, {body}))"
+        expression = f"Object(await client.post({literal(sdk.operation.subpath)}, {body}))"
     else:
         arguments = indented(
             "".join(f"{_name(each)}: {_value(value)},\n" for each, value in sdk.arguments.items())

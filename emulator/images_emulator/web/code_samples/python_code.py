@@ -55,7 +55,7 @@ def python_call(source: SampleSource, sdk: SDKCall) -> str:
     """The expression that makes the call *sdk* by OpenAI's SDK; its value is the answer."""
     if sdk.is_json_with_images:
         lines = [
-            f"{literal(sdk.operation.route)},",
+            f"{literal(sdk.operation.subpath)},",
             "cast_to=openai.types.ImagesResponse,",
             f"body={python_value(sdk.arguments)},",
         ]

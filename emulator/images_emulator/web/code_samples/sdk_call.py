@@ -208,8 +208,8 @@ def sdk_call(source: SampleSource) -> SDKCall | None:
         return None
     deployment = deployment_in(exchange.path)
     version = query.pop("api-version", None) if deployment else None
-    prefix, end = exchange.path[: -len(operation.route)], exchange.path[-len(operation.route) :]
-    if end != operation.route or bool(deployment) != bool(version):
+    prefix, end = exchange.path[: -len(operation.subpath)], exchange.path[-len(operation.subpath) :]
+    if end != operation.subpath or bool(deployment) != bool(version):
         return None
     if deployment and prefix != f"{DEPLOYMENTS_PREFIX}{deployment}":
         return None

@@ -72,7 +72,7 @@ _CLASSES: Final[Mapping[MetricKind, Callable[..., Any]]] = {
 def _resources() -> frozenset[str]:
     """The first segments of the paths of operations that make no pictures: `models`, `files`."""
     operations = (operation for mount in MOUNTS for operation in mount.operations)
-    return frozenset(each.route.split("/")[1] for each in operations if not each.image_kind)
+    return frozenset(each.subpath.split("/")[1] for each in operations if not each.image_kind)
 
 
 _PREFIXES: Final = sorted({mount.prefix for mount in MOUNTS}, key=len, reverse=True)

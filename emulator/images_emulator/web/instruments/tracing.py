@@ -107,7 +107,7 @@ def _routes() -> Iterable[tuple[str, re.Pattern[str]]]:
     """The paths with parameters, as templates, each with its expression."""
     for mount in MOUNTS:
         for operation in mount.operations:
-            path = mount.prefix + operation.route
+            path = mount.prefix + operation.subpath
             template = re.sub(r"\{(\w+):path}", r"{\1}", path)
             pattern = re.sub(
                 r"\\{\w+(:path)?\\}", ".+" if ":path" in path else "[^/]+", re.escape(path)

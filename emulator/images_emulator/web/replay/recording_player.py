@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from images_emulator.contract.dialect import Header
-from images_emulator.contract.file_objects import check_upload
+from images_emulator.contract.file_objects import upload_and_purpose
 from images_emulator.contract.operations import CREATE_FILE
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import ImageRequest
@@ -88,7 +88,7 @@ class RecordingPlayer:
         if isinstance(playable, Recording):
             await self._play_described(playable, scope, receive, send)
             return
-        if exchange.method == "POST" and exchange.path.endswith(CREATE_FILE.route):
+        if exchange.method == "POST" and exchange.path.endswith(CREATE_FILE.subpath):
             await self._keep_file(playable, exchange, receive)
         exchange.recording, exchange.omits_standard_headers = playable.name, True
         exchange.breaks_off = playable.end != "complete"
@@ -236,7 +236,7 @@ class RecordingPlayer:
             return
         try:
             fields = await read_fields(exchange, receive, CREATE_FILE, self.emulator)
-            upload, purpose = check_upload(fields)
+            upload, purpose = upload_and_purpose(fields)
         except (APIError, ClientDisconnect):
             return
         owner = file_owner(exchange, self.emulator.settings)
