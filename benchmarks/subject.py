@@ -61,7 +61,7 @@ def encode(request: ImageRequest, image: Image.Image) -> bytes:
 
 def encode_slowly(image: Image.Image) -> bytes:
     """The same where the fast deflater has no wheel."""
-    return png.write(image, "RGB", {}, zlib)
+    return png.encode(image, "RGB", {}, zlib)
 
 
 def render(request: ImageRequest, index: int = 0) -> bytes:

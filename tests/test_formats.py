@@ -73,7 +73,7 @@ def test_a_format_without_encode_is_refused_in_streams(
 def test_a_format_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     made_up = OutputFormat(
         file_type=FileType("made up", "image/x-made-up", (".made",), rb"....made"),
-        write=lambda request, index, draw: b"\0\0\0\x20made" + recipe_json(request, index),
+        render=lambda request, index, draw: b"\0\0\0\x20made" + recipe_json(request, index),
         read_recipe=lambda image_file: image_file[8:],
     )
     monkeypatch.setitem(cast("dict[str, OutputFormat]", OUTPUT_FORMATS), "made-up", made_up)

@@ -44,7 +44,7 @@ def test_a_drawn_image_is_written_in_true_colour(
     size: tuple[int, int], mode: str, deflater: ModuleType
 ) -> None:
     image = drawing(size)
-    read = opened(png.write(image, mode, {}, deflater))
+    read = opened(png.encode(image, mode, {}, deflater))
     assert (read.mode, read.size) == (mode, size)
     assert read.tobytes() == image.convert(mode).tobytes()
 
@@ -56,7 +56,7 @@ def test_a_photograph_has_the_same_pixels_when_read(
     size: tuple[int, int], mode: str, deflater: ModuleType
 ) -> None:
     image = photograph(size, mode)
-    assert opened(png.write(image, mode, {}, deflater)).tobytes() == image.tobytes()
+    assert opened(png.encode(image, mode, {}, deflater)).tobytes() == image.tobytes()
 
 
 @DEFLATERS
@@ -67,7 +67,7 @@ def test_a_partial_image_has_the_pixels_of_its_squares(
 ) -> None:
     (squares,) = partial_images(drawing(size), "RGBA", number, number + 1)
     assert squares.size == size
-    read = opened(png.write(squares, "RGBA", {}, deflater))
+    read = opened(png.encode(squares, "RGBA", {}, deflater))
     rows = [row for row, height in enumerate(squares.heights) for _ in range(height)]
     image = squares.image.convert("RGBA")
     for top, row in enumerate(rows):
@@ -77,7 +77,7 @@ def test_a_partial_image_has_the_pixels_of_its_squares(
 
 def test_equal_images_are_equal_files() -> None:
     size = (400, 300)
-    assert png.write(drawing(size), "RGB", {}) == png.write(drawing(size), "RGB", {})
+    assert png.encode(drawing(size), "RGB", {}) == png.encode(drawing(size), "RGB", {})
 
 
 @pytest.mark.slow
@@ -96,7 +96,7 @@ def test_equal_images_are_equal_files_wherever_the_deflater_is_in_memory() -> No
         "    sizes.append(made.__sizeof__())\n"
         "    return made\n"
         "for _ in range(5000):\n"
-        "    files.add(png.write(recurring(), 'RGB', {}, SimpleNamespace(compressobj=stream)))\n"
+        "    files.add(png.encode(recurring(), 'RGB', {}, SimpleNamespace(compressobj=stream)))\n"
         "    ballast += bytes(sizes[-1]), bytes(sizes[-1])\n"
         "print(len(files), len(places))\n"
     )
@@ -121,13 +121,13 @@ def test_a_photograph_is_no_larger_than_with_every_filter_tried() -> None:
     image = ImageChops.add(image, photograph(image.size, "RGB"), 2)
     usual = BytesIO()
     image.save(usual, "PNG", compress_level=1)
-    assert len(png.write(image, "RGB", {})) < 1.1 * len(usual.getvalue())
+    assert len(png.encode(image, "RGB", {})) < 1.1 * len(usual.getvalue())
 
 
 def test_texts_are_read_back_in_any_language() -> None:
     values = {"one": "Привет, 世界 😀", "two": ""}
     texts = {name: text.encode() for name, text in values.items()}
-    read = opened(png.write(drawing((20, 20)), "RGB", texts))
+    read = opened(png.encode(drawing((20, 20)), "RGB", texts))
     assert {name: read.info[name] for name in values} == values
 
 
@@ -138,7 +138,7 @@ def test_without_the_fast_deflater_the_pixels_are_the_same() -> None:
         "from images_emulator.imaging import png\n"
         "from tests.test_png import drawing\n"
         "assert png.DEFLATER.__name__ == 'zlib'\n"
-        "sys.stdout.buffer.write(png.write(drawing((300, 200)), 'RGB', {}))\n"
+        "sys.stdout.buffer.write(png.encode(drawing((300, 200)), 'RGB', {}))\n"
     )
     command = [sys.executable, "-c", program]
     written = subprocess.run(command, capture_output=True, check=True, cwd=ROOT).stdout

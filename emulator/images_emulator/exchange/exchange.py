@@ -118,13 +118,13 @@ class Exchange:
     # --- what has answered the call
 
     fault: str | None = None
-    """The name of the fault that the call was given."""
+    """The name of the fault that the call was given, such as `timeout` or `server_error`."""
     near_misses: Sequence[NearMiss] = ()
     """Why the call met none of the first steps of the scenario: steps with a fault, unless it met
     a fault, and steps with an answer, unless it met an answer. Where no recording answers the call,
     the nearest recordings follow."""
     recording: str | None = None
-    """The name of the recording that answers the call."""
+    """The name of the recording that answers the call: that of its file, without a suffix."""
     recording_miss: str | None = None
     """The reason why no recording answers the call, in a sentence. None where one does, and where
     there are no recordings."""

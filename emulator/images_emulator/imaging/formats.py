@@ -64,17 +64,17 @@ class Encoder(Protocol):
 class OutputFormat(Immutable):
     """One `output_format`.
 
-    *write* draws and encodes an image. *encode* encodes an image that is already drawn, as streams
+    *render* draws and encodes an image. *encode* encodes an image that is already drawn, as streams
     need; a format without it is one of `UNSTREAMED_FORMATS` of `contract/model_rules.py`.
     *read_recipe* returns the recipe in a file, not yet parsed, or None where the file has none. It
     raises ValueError for a file that cannot be read.
 
-    *write* and *encode* give the same bytes in any process, with any number of threads. An encoder
+    *render* and *encode* give the same bytes in any process, with any number of threads. An encoder
     that shares its work among threads therefore has a fixed number of them.
     """
 
     file_type: FileType
-    write: Callable[[ImageRequest, int, DrawFunction], bytes]
+    render: Callable[[ImageRequest, int, DrawFunction], bytes]
     read_recipe: Callable[[bytes], str | bytes | None]
     encode: Encoder | None = None
     has_scripts: bool = False
@@ -88,10 +88,10 @@ def _read_by_pillow(file_type: FileType) -> Callable[[bytes], str | bytes | None
 def _still(file_type: FileType, encode: Encoder) -> OutputFormat:
     """A format of one frame in true colour."""
 
-    def write(request: ImageRequest, index: int, draw: DrawFunction) -> bytes:
+    def render(request: ImageRequest, index: int, draw: DrawFunction) -> bytes:
         return encode(request, draw(request, index), index)
 
-    return OutputFormat(file_type, write, _read_by_pillow(file_type), encode)
+    return OutputFormat(file_type, render, _read_by_pillow(file_type), encode)
 
 
 def mode_of(request: ImageRequest) -> str:
@@ -105,7 +105,7 @@ def _png(
     index: int = 0,
     partial: int | None = None,
 ) -> bytes:
-    return png.write(image, mode_of(request), {KEYWORD: recipe_json(request, index, partial)})
+    return png.encode(image, mode_of(request), {KEYWORD: recipe_json(request, index, partial)})
 
 
 def _by_pillow(
@@ -248,7 +248,7 @@ def _gif(request: ImageRequest, index: int, draw: DrawFunction) -> bytes:
 def _svg(request: ImageRequest, index: int, draw: DrawFunction) -> bytes:
     from images_emulator.imaging import svg  # noqa: PLC0415 - it delays the first picture
 
-    return svg.write(request, index, draw)
+    return svg.render(request, index, draw)
 
 
 OUTPUT_FORMATS: Final[Mapping[str, OutputFormat]] = {

@@ -158,7 +158,7 @@ def text_chunk(keyword: str, text: bytes) -> bytes:
     return chunk(b"iTXt", keyword.encode("latin-1") + bytes(5) + text)
 
 
-def write(
+def encode(
     image: Image.Image | PartialImage,
     mode: str,
     texts: Mapping[str, bytes],

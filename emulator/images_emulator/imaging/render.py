@@ -64,7 +64,7 @@ def render_image(request: ImageRequest, index: int) -> bytes:
     own = request.own_picture(index)
     if own and (file := own.verbatim_file()):
         return file
-    return OUTPUT_FORMATS[request.output_format].write(request, index, draw_function(request))
+    return OUTPUT_FORMATS[request.output_format].render(request, index, draw_function(request))
 
 
 def render_stream(request: ImageRequest, start: int = 0) -> Iterator[tuple[int | None, bytes]]:

@@ -70,7 +70,7 @@ def _landscape(request: ImageRequest, scene: Scene) -> Iterator[str]:
 
 
 def _embedded(request: ImageRequest, index: int, draw: DrawFunction) -> str:
-    data = base64.b64encode(png.write(draw(request, index), "RGBA", {})).decode()
+    data = base64.b64encode(png.encode(draw(request, index), "RGBA", {})).decode()
     width, height = request.size
     return f'<image width="{width}" height="{height}" href="data:image/png;base64,{data}"/>'
 
@@ -142,7 +142,7 @@ def _card(request: ImageRequest, index: int, scene: Scene) -> Iterator[str]:
     yield _text_element(" · ".join(each for each in details if each), (x, y), small, MUTED_HEX)
 
 
-def write(request: ImageRequest, index: int, draw: DrawFunction) -> bytes:
+def render(request: ImageRequest, index: int, draw: DrawFunction) -> bytes:
     """Image *index* of *request* as an SVG file. Its title is the prompt."""
     width, height = request.size
     scene = scene_of(request, index)

@@ -70,11 +70,11 @@ class NamespaceRouter:
                 or self._by_key
                 or (_PARAMETER_START in scope["query_string"] and is_admin_path(path))
             ):
-                await self._lead(scope, receive, send)
+                await self._route(scope, receive, send)
                 return
         await self._default(scope, receive, send)
 
-    async def _lead(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the application of the namespace that the call names, if it names one."""
         try:
             name, scope = await self._read(scope)

@@ -138,7 +138,7 @@ def javascript_code(source: SampleSource) -> str:
         more = f", {_value(extra)}" if extra else ""
         method = f"client.images.{JAVASCRIPT_METHODS[sdk.operation]}"
         expression = f"await {method}({{\n{arguments}}}{more})"
-    if sdk.streams:
+    if sdk.asks_for_stream:
         lines.append(f"const stream = {expression};")
         lines.append("let number = 0;")
         lines.append("for await (const event of stream) {")

@@ -141,10 +141,10 @@ def _checks(source: SampleSource, sdk: SDKCall) -> Iterator[str]:
         if exchange.fault in WITHOUT_END:
             yield "client = client.with_options(timeout=1, max_retries=0)\n"
         yield f"with pytest.raises(Exception):  # the answer {end}\n"
-        yield indented(f"list({expression})\n" if sdk.streams else f"{expression}\n")
+        yield indented(f"list({expression})\n" if sdk.asks_for_stream else f"{expression}\n")
     elif exchange.outcome != "answered":
         yield f"answer = {expression}\n"
-    elif sdk.streams:
+    elif sdk.asks_for_stream:
         types = [event.type for event in exchange.stream_events]
         yield f"stream = {expression}\n"
         yield f"types = {python_value(types)}\n"

@@ -133,7 +133,7 @@ def python_code(source: SampleSource) -> str:
     client = python_client(sdk, f"{setting}={literal(address)}", f"api_key={PYTHON_KEY}")
     code = python_upload(source) if sdk.uses_uploads else ""
     code += f"\nclient = {client}\n"
-    if sdk.streams:
+    if sdk.asks_for_stream:
         code += f"stream = {python_call(source, sdk)}\n"
         code += "for number, event in enumerate(stream):\n"
         code += "    print(event.type)\n"

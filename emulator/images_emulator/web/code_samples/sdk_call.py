@@ -161,7 +161,7 @@ class SDKCall:
     """Values of JSON, and `UploadLink`, or lists of them."""
     is_json_with_images: bool
     """Whether it is an edit or a variation with a JSON body, for which the SDKs have no method."""
-    streams: bool
+    asks_for_stream: bool
     prefix: str
     """The part of the path before the operation's route."""
     deployment: str | None
@@ -202,9 +202,9 @@ def sdk_call(source: SampleSource) -> SDKCall | None:
     query = dict(pairs)
     if arguments is None or not _is_text(arguments) or len(query) < len(pairs):
         return None
-    streams = arguments.get("stream") or False
+    asks_for_stream = arguments.get("stream") or False
     is_json_with_images = operation is not GENERATIONS and not call.is_form
-    if not isinstance(streams, bool) or (streams and is_json_with_images):
+    if not isinstance(asks_for_stream, bool) or (asks_for_stream and is_json_with_images):
         return None
     deployment = deployment_in(exchange.path)
     version = query.pop("api-version", None) if deployment else None
@@ -214,7 +214,14 @@ def sdk_call(source: SampleSource) -> SDKCall | None:
     if deployment and prefix != f"{DEPLOYMENTS_PREFIX}{deployment}":
         return None
     return SDKCall(
-        operation, arguments, is_json_with_images, streams, prefix, deployment, version, query
+        operation,
+        arguments,
+        is_json_with_images,
+        asks_for_stream,
+        prefix,
+        deployment,
+        version,
+        query,
     )
 
 
