@@ -79,6 +79,7 @@ OWN_TESTS: Final[Mapping[str, Sequence[str]]] = {
     "dialects": ("azure", "hosting"),
     "emulator_errors": ("refusals", "unserved", "namespaces", "limits"),
     "errors": ("refusals",),
+    "events": ("events", "streams"),
     "file_objects": ("files",),
     "model": ("models", "calendar"),
     "model_rules": ("models", "model_rules", "conflicts"),

@@ -313,20 +313,20 @@ def test_each_exception_from_the_rules_of_security_has_its_reason(folder: str) -
 
 
 def attributes_set_by(path: Path) -> set[str]:
-    """The attributes of an exchange that a module sets."""
-    return {
-        node.attr
+    """The attributes of an exchange, and those of its `answer`, that a module sets."""
+    written = {
+        ast.unparse(node)
         for node in ast.walk(tree(path))
-        if isinstance(node, ast.Attribute)
-        and not isinstance(node.ctx, ast.Load)
-        and ast.unparse(node.value).split(".")[-1] in ("exchange", "_exchange")
+        if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load)
     }
+    matches = (re.search(r"\b_?exchange\.((answer\.)?\w+)$", each) for each in written)
+    return {match[1] for match in matches if match}
 
 
 def test_docstring_of_an_exchange_names_the_modules_that_set_its_attributes() -> None:
     text = cleandoc(ServedExchange.__doc__ or "")
     rows = re.findall(r"^- `([\w/]+\.py)`(.*?)(?=^- |^$)", text, re.MULTILINE | re.DOTALL)
-    listed = {path: set(re.findall(r"`(\w+)`", attributes)) for path, attributes in rows}
+    listed = {path: set(re.findall(r"`([\w.]+)`", attributes)) for path, attributes in rows}
     package = ROOT / "emulator" / "images_emulator"
     by_module = {path.relative_to(package).as_posix(): attributes_set_by(path) for path in MODULES}
     # It makes an exchange that no process serves.

@@ -18,7 +18,7 @@ from images_emulator.contract.request import ParsedCall, Upload
 from images_emulator.exchange.json_body import parse_json
 from images_emulator.exchange.request_head import RequestHead
 from images_emulator.exchange.served_exchange import ServedExchange
-from images_emulator.web.memory_release import large_parts, release_memory
+from images_emulator.web.memory_release import large_parts_of, release_memory
 from tests.answers import error_of
 from tests.conftest import KEY
 from tests.pictures import opened, png
@@ -118,7 +118,7 @@ def test_all_that_a_large_call_held_is_released() -> None:
     )
     exchange.keep_request_body((chunk,))
     del fields
-    parts = large_parts(exchange)
+    parts = large_parts_of(exchange)
     del exchange
     assert len(parts) == 3
     release_memory(parts)

@@ -48,7 +48,8 @@ class ConnectionLimits(NamedTuple):
 
 class LimitedConfig(uvicorn.Config):
     """uvicorn's configuration, with the *limits* of connections. To add a header to every answer of
-    the server, also to what is no valid HTTP, pass it in uvicorn's option `headers`."""
+    the server, also to what is no valid HTTP, pass it in uvicorn's option `headers`. Headers of the
+    API's answers are in `contract/dialect.py`."""
 
     def __init__(self, app: Any, limits: ConnectionLimits, **options: Any) -> None:
         super().__init__(app, **options)

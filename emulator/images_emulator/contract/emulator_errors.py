@@ -1,6 +1,6 @@
 """Errors of the emulator itself, in the form of the API's errors: at paths of the API, and some at
 those of `/_emulator`, too (of a namespace, the store and connections). `admin_errors.py` has the
-errors of `/_emulator` alone."""
+errors of `/_emulator` and `/metrics` alone."""
 
 from __future__ import annotations
 

@@ -27,8 +27,10 @@ class EventSplitter:
     def split(self, part: bytes, *, is_last: bool) -> list[bytes]:
         """The events that are whole with the next *part*. With *is_last* also what is left."""
         rest = self._rest
+        # The end of an event may lie in two parts. An event may have megabytes.
+        search_start = max(0, len(rest) - 3)
         rest += part
-        ends = [0, *(match.end() for match in EVENT_END.finditer(rest))]
+        ends = [0, *(match.end() for match in EVENT_END.finditer(rest, search_start))]
         if not is_last and rest.endswith(b"\r") and ends[-1] == len(rest):
             ends.pop()  # a line feed may follow
         if is_last and ends[-1] < len(rest):

@@ -49,7 +49,7 @@ def drop_unkept(exchange: ServedExchange, *, copied: bool = False) -> None:
     if exchange.near_misses or answer.sent.needs_parts or answer.image_urls:
         held += _answer_bytes(exchange)
     exchange.cached_call = exchange.parse_error = None
-    exchange.fault_message_values = exchange.replacement = answer.known_answer = None
+    exchange.fault_message_values = exchange.replacement = exchange.answer.known_answer = None
     exchange.weight = EXCHANGE_OVERHEAD_BYTES + held
 
 

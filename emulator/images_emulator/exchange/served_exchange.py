@@ -45,8 +45,8 @@ class ServedExchange(Exchange):
     """A call while this process answers it, with everything that only its answer needs.
 
     Each attribute has few writers, all on the thread of the server's event loop. These modules set
-    attributes, also those of `Exchange`, from the arrival of the call to its end.
-    `tests/test_architecture.py` checks the list.
+    attributes, also those of `Exchange` and of its `answer`, from the arrival of the call to its
+    end. `tests/test_architecture.py` checks the list.
 
     - `web/journal_middleware.py`: `complete_in_journal`, `number`, `time`, `pending_write`,
       `advanced_seconds_at_arrival`; of a download `request`, `hosted_index`; when the call is over
@@ -62,23 +62,30 @@ class ServedExchange(Exchange):
     - `web/replay/replay_middleware.py`: `replacement`; where no recording answers after all
       `recording`, `omits_standard_headers`
     - `web/replay/recording_search.py`: `recording_miss`
-    - `web/replay/recording_player.py`: `recording`, `omits_standard_headers`, `breaks_off`;
-      of a download `request`; of a picture that cannot be sent `recording_miss`
+    - `web/replay/recording_player.py`: `recording`, `omits_standard_headers`, `breaks_off`,
+      `answer.known_answer`; of a described recording `answer.is_described`,
+      `answer.own_header_names`; of a download `request`; of a picture that cannot be sent
+      `recording_miss`
     - `web/replay/miss_handler.py`: `recording_miss`, more of `near_misses`
     - `web/replay/miss_recorder.py`: `goes_to_upstream`, `omits_standard_headers`, `request`
     - `web/azure_endpoints.py`: `deployment`, `passed_api_management`
     - `web/images_api.py`: `request`; of a prepared call `chunks`, `cached_details`
-    - `web/own_answer_claim.py`: more of `near_misses`
+    - `web/own_answer_claim.py`: more of `near_misses`, `answer.own_answer`
+    - `web/image_responses.py`: `answer.files`, `answer.image_urls`; of an own answer
+      `answer.overrides`, `answer.own_header_names`, `answer.is_raw`
     - `web/answer_sender.py`: `pending_write`
-    - `exchange/retention.py`, for the journal: `weight`, `dropped`, `cached_details`; when the call
-      is over, what only its answer needs: `cached_call`, `parse_error`,
-      `fault_message_values`, `replacement`; later `request`, `chunks`, `body_bytes`
+    - `exchange/waits.py`, where the connection is closed: `answer.is_hung_up`, `answer.is_reset`
+    - `exchange/retention.py`, for the journal: `weight`, `dropped`, `cached_details`,
+      `answer.cached_usage`; when the call is over, what only its answer needs: `cached_call`,
+      `parse_error`, `fault_message_values`, `replacement`, `answer.known_answer`; later `request`,
+      `chunks`, `body_bytes`
 
     Others are set by the methods of this class: `chunks`, `body_bytes`, `is_too_long` and `dropped`
     by `keep_request_body`, which `request_body.py` calls; `pending_write` by `hold_back_until`;
-    `request` by `note_images`, of an answer that the emulator has not made; and `duration_ms` by
-    `note_end`. The attributes of `answer` are set by `AnswerSender` and by whatever makes the
-    answer; `forget_answer` puts a new `answer` in its place.
+    `request`, `answer.files` and `answer.image_urls` by `note_images`, of an answer that the
+    emulator has not made; `duration_ms` and `answer.is_stopped` by `note_end`; and what
+    `answer.sent` has noted by `note_start`, `note_forwarded` and `note_end`, and by `AnswerSender`.
+    `forget_answer` puts a new `answer` in its place.
 
     Only `answer.cached_usage` and the caches in `head` are set by the first thread that needs them.
     """
@@ -163,7 +170,8 @@ class ServedExchange(Exchange):
 
     def error_answer(self, error: APIError) -> ErrorAnswer:
         """The answer of *error* in the words of the day that the call is judged by. Every error of
-        a call that has an exchange is answered through this method."""
+        a call that has an exchange is answered through this method, but for those of the HTTP
+        protocol, which `protocol.py` answers in the newest words."""
         return error.answer_on(
             self.image_operation.message_day(self.day) if self.image_operation else self.day
         )

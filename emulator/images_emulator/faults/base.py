@@ -35,9 +35,9 @@ class BaseFault(StrictModel):
     that ask for a stream."""
 
     changes_body: ClassVar[bool] = True
-    """Whether the fault may change or withhold the body of a good answer, or sends it in other
-    pieces. False for a fault that only delays it or changes headers. The journal searches a body
-    that may have changed for its images."""
+    """Whether the fault may change the body of a good answer, leave out a part of it, or send it in
+    other pieces. False for a fault that only delays it, be it without an end, or changes headers.
+    The journal searches a body that may have changed for its images."""
 
     kind: str
     """The name of the fault in scenarios, headers and directives."""

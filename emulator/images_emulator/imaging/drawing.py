@@ -1,5 +1,5 @@
-"""Draws a generated image: a landscape that the request seeds, and a card with the prompt and the
-parameters.
+"""Draws a generated image: a landscape that the request seeds, and a card with the prompt, the
+model and a few parameters (size, quality, style).
 
 A pixel of the canvas is one byte, an index into a palette. The indices from `CARD` to `INK` are a
 gradient. Pillow's anti-aliased letters mix indices, and because of the gradient they mix colours,

@@ -26,8 +26,8 @@ of pictures."""
 
 
 class MatchInput(NamedTuple):
-    """The values of a call that the `match` of a step reads, by the names of its keys.
-    *is_download*: the call is for a hosted picture, which has this *model* and *prompt*.
+    """The values of a call that the `match` of a step reads; `_INDEX_BY_KEY` has the value of each
+    key. *is_download*: the call is for a hosted picture, which has this *model* and *prompt*.
     *seeks_answer*: the call is validated, and may meet an answer; others may meet a fault.
 
     Values that take time to find are there where a step reads them, see `Steps.expensive_keys`, or
@@ -171,10 +171,10 @@ class ScenarioStep:
     def difference(self, match_input: MatchInput) -> str | None:
         """How a call with this *match_input* differs from the step's `match`, in a sentence; None
         where it does not."""
-        key = self._different_key(match_input)
+        key = self._different_match_key(match_input)
         return self._difference_sentence(key, match_input) if key else None
 
-    def _different_key(self, match_input: MatchInput) -> Any:
+    def _different_match_key(self, match_input: MatchInput) -> Any:
         """The first key of the step's `match` that does not hold; None where all do."""
         for name, index, predicate in self._predicates:
             if not _holds(predicate, match_input[index]):
@@ -196,7 +196,7 @@ class ScenarioStep:
             return "target", "is for downloads"
         if self._only_streams and not match_input.asks_for_stream:
             return "target", "is for streams, and the call asks for none"
-        if key := self._different_key(match_input):
+        if key := self._different_match_key(match_input):
             return key, self._difference_sentence(key, match_input)
         if spent:
             return "spent", f"has met its {count.grants} calls"

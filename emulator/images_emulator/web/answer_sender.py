@@ -22,7 +22,7 @@ from images_emulator.state.account import Account
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.journal import Journal
 from images_emulator.web.call_policy import set_policy_if_valid
-from images_emulator.web.memory_release import large_parts
+from images_emulator.web.memory_release import large_parts_of
 
 ORIGIN: Final = b"origin"
 """The header that browsers send to another origin."""
@@ -164,7 +164,7 @@ class AnswerSender:
         # The server drops what is sent on a closed connection.
         leaves = connection is None or not (connection.is_closing() or connection.protocol_answer)
         if message["type"] == "http.response.start":
-            self._note_start(message, leaves)
+            self._begin_answer(message, leaves)
         elif message["type"] == "http.response.body":
             if leaves and exchange.answer.sent.needs_parts:
                 self._note_part(message.get("body", b""))
@@ -180,10 +180,10 @@ class AnswerSender:
             return
         exchange.note_end()
         if exchange.is_large:
-            self.large_parts.extend(large_parts(exchange))
+            self.large_parts.extend(large_parts_of(exchange))
         await self._journal.complete(exchange, exchange.pending_write)
 
-    def _note_start(self, message: Message, leaves: bool) -> None:
+    def _begin_answer(self, message: Message, leaves: bool) -> None:
         """Add the standard headers to the beginning of an answer. Note the beginning where it
         *leaves*."""
         exchange = self._exchange

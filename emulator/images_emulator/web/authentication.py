@@ -9,7 +9,7 @@ from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.settings import Settings
 
 
-def has_accepted_key(exchange: ServedExchange, settings: Settings) -> bool:
+def accept_key(exchange: ServedExchange, settings: Settings) -> bool:
     """Whether the call has an accepted API key. That key becomes its `accepted_key`. The *settings*
     may name the accepted keys; if they name none, every key is accepted."""
     if exchange.accepted_key is None:

@@ -17,7 +17,7 @@ from images_emulator.contract.policy import Policy
 from images_emulator.contract.request import ParsedCall
 from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
 from images_emulator.state.emulator import Emulator
-from images_emulator.web.authentication import has_accepted_key
+from images_emulator.web.authentication import accept_key
 from images_emulator.web.endpoints import (
     Endpoint,
     OpenAIEndpoints,
@@ -91,7 +91,7 @@ class AzureEndpoints(OpenAIEndpoints):
     def check_key(self, exchange: ServedExchange) -> None:
         """Raise APIError unless the call has an accepted key, and note that API Management has let
         it pass."""
-        if not has_accepted_key(exchange, self.emulator.settings):
+        if not accept_key(exchange, self.emulator.settings):
             raise azure.access_denied()
         exchange.passed_api_management = True
 

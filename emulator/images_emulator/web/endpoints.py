@@ -22,7 +22,7 @@ from images_emulator.contract.policy import Policy
 from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
 from images_emulator.state.emulator import Emulator
-from images_emulator.web.authentication import has_accepted_key
+from images_emulator.web.authentication import accept_key
 from images_emulator.web.call_policy import policy_of
 
 Handler = Callable[[Request, Policy], Awaitable[Response]]
@@ -90,7 +90,7 @@ class OpenAIEndpoints:
 
     def check_key(self, exchange: ServedExchange) -> None:
         """Raise APIError unless the call has an accepted key."""
-        if has_accepted_key(exchange, self.emulator.settings):
+        if accept_key(exchange, self.emulator.settings):
             return
         key = exchange.head.api_key
         raise errors.incorrect_key(key=key_in_message(key)) if key else errors.missing_key()

@@ -35,7 +35,7 @@ class FaultMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = exchange_of(scope)
         try:
-            fault = await self._search.find(exchange, receive)
+            fault = await self._search.claim_fault(exchange, receive)
         except APIError as error:
             exchange.passed_api_management = True
             await error_response(error, exchange, self.emulator.settings)(scope, receive, send)

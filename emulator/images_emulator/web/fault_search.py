@@ -21,7 +21,7 @@ from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.scenario import StepFinding
 from images_emulator.state.scenario_step import MatchInput
-from images_emulator.web.authentication import has_accepted_key
+from images_emulator.web.authentication import accept_key
 from images_emulator.web.azure_endpoints import message_values_of_call
 from images_emulator.web.call_policy import has_valid_policy_headers
 from images_emulator.web.match_input import input_of_call, input_of_download
@@ -34,9 +34,9 @@ FAULT_HEADER: Final = b"x-emulator-fault"
 """The header that gives a call a fault."""
 
 BODY_SECONDS: Final = 0.05
-"""Seconds for which `FaultSearch.begin` waits for the body of a call. With the body,
-one round trip to a shared store enters the call in the journal and claims its fault; without it,
-that takes two."""
+"""Seconds for which `FaultSearch.begin` waits for the body of a call. With the body, one round trip
+to a shared store enters the call in the journal and claims its fault; without it, that takes two.
+"""
 
 DIRECTIVE_START: Final = b"[[emulator:"
 """The beginning of a directive in a prompt."""
@@ -61,8 +61,8 @@ class BegunSearch(NamedTuple):
 
     eligibility: FaultEligibility
     finding: StepFinding | None
-    """What `Scenario.claim_with_entry` has found; None where `FaultSearch.find` has to claim a step
-    of the scenario itself."""
+    """What `Scenario.claim_with_entry` has found; None where `FaultSearch.claim_fault` has to claim
+    a step of the scenario itself."""
 
 
 class FaultSearch:
@@ -91,12 +91,12 @@ class FaultSearch:
         self._begun: WeakKeyDictionary[ServedExchange, asyncio.Task[BegunSearch]] = (
             WeakKeyDictionary()
         )
-        """The searches that `begin` has begun, until `find` takes them."""
+        """The searches that `begin` has begun, until `claim_fault` takes them."""
 
     async def begin(self, exchange: ServedExchange, receive: Receive) -> None:
         """With a shared store and a scenario that has faults, begin the search for the fault of a
-        call that is not in the journal yet, other than a download. `find` awaits what is begun.
-        Whoever calls this calls `end` at the end of the call.
+        call that is not in the journal yet, other than a download. `claim_fault` awaits what is
+        begun. Whoever calls this calls `end` at the end of the call.
 
         Wait until the body has come, but `BODY_SECONDS` at most. The claim on the scenario then
         goes to the store in the same round trip as the entry of the call, which the caller sends to
@@ -120,7 +120,7 @@ class FaultSearch:
         self._begun[exchange] = search
 
     def end(self, exchange: ServedExchange) -> None:
-        """End what `begin` has begun, where the call ended before `find` took it."""
+        """End what `begin` has begun, where the call ended before `claim_fault` took it."""
         if search := self._begun.pop(exchange, None):
             search.cancel()
 
@@ -134,7 +134,8 @@ class FaultSearch:
         that enters the call in the journal.
 
         What is awaited after the reading must not suspend before the claim is handed to the store:
-        the claim would miss the round trip of the journal's entry, and take one of its own
+        the claim would miss the round trip of the journal's entry, in which `RedisPool` sends all
+        scripts of one step of the event loop, and take one of its own
         (`test_a_call_that_ends_a_step_asks_redis_twice`). Such a claim is that of a large body,
         which is parsed in another thread, and that of a call whose images a step with
         `image_sha256` asks for.
@@ -146,7 +147,7 @@ class FaultSearch:
             finding = await scenario.claim_with_entry(lambda: self._match_input(exchange, receive))
         return BegunSearch(eligibility, finding)
 
-    async def find(self, exchange: ServedExchange, receive: Receive) -> BaseFault | None:
+    async def claim_fault(self, exchange: ServedExchange, receive: Receive) -> BaseFault | None:
         """The fault of the call, by its header, its directive or the scenario; None for none. A
         fault of the scenario is claimed, which counts it as met. Removes the directive, and sets
         the near misses. Raises APIError where header or directive names no valid fault, and where
@@ -180,7 +181,7 @@ class FaultSearch:
             return FaultEligibility(self._may_download_fail(exchange), may_have_directive=False)
         if exchange.image_operation and not await try_read_body(exchange, receive, settings):
             return FaultEligibility(may_have_fault=False, may_have_directive=False)
-        may_have_fault = has_accepted_key(exchange, settings) and has_valid_policy_headers(
+        may_have_fault = accept_key(exchange, settings) and has_valid_policy_headers(
             exchange, settings
         )
         may_have_directive = may_have_fault and await self._may_have_directive(exchange)

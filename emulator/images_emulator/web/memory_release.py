@@ -17,7 +17,7 @@ LARGE_BYTES: Final = 2**18
 """Bytes from which an object is released in another thread."""
 
 
-def large_parts(exchange: Exchange) -> list[Any]:
+def large_parts_of(exchange: Exchange) -> list[Any]:
     """The chunks, long strings and files that a call holds. In this list they outlive the call."""
     parts = [*(exchange.chunks or ())]
     if exchange.cached_call:

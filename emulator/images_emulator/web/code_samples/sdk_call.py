@@ -163,7 +163,7 @@ class SDKCall:
     """Whether it is an edit or a variation with a JSON body, for which the SDKs have no method."""
     asks_for_stream: bool
     prefix: str
-    """The part of the path before the operation's route."""
+    """The part of the path before the operation's subpath."""
     deployment: str | None
     api_version: str | None
     query: Mapping[str, str]

@@ -35,7 +35,7 @@ from images_emulator.recordings.redaction import Redactor, UnreadableBodyError
 from images_emulator.setting_values import OnMiss, ReplayMatch
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.replay import Replay
-from images_emulator.web.authentication import file_owner, has_accepted_key
+from images_emulator.web.authentication import accept_key, file_owner
 from images_emulator.web.call_policy import policy_of
 from images_emulator.web.request_body import read_body, read_call
 
@@ -92,7 +92,7 @@ class RecordingSearch:
         that has left. Raises APIError where the recordings cannot be read and misses would be
         forwarded: the call may be recorded already, and the upstream may ask money for it."""
         settings = self.emulator.settings
-        if not has_accepted_key(exchange, settings):
+        if not accept_key(exchange, settings):
             return None
         if self.replay.failure:
             sentence = f"the recordings cannot be read: {self.replay.failure}"

@@ -85,7 +85,8 @@ class ReplayMiddleware:
         self, exchange: ServedExchange, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Answer the call by a recording, by the application or as a miss. Raises APIError where
-        the store is away: then nothing of the answer has left."""
+        the store is away, where a miss is refused, and where misses would be forwarded and the
+        recordings cannot be read: then nothing of the answer has left."""
         result = await self._search.find(exchange, scope, receive)
         if result is None or await self._try_own_answer(result, exchange):
             await self.app(scope, receive, send)
