@@ -1,8 +1,8 @@
 """Size rules: what `size` (the dimensions, the resolution) may be. A rule is a fixed list, or
 WIDTHxHEIGHT within limits of edges, pixels and proportions (the aspect ratio).
 
-The limits of a model are a `FlexibleSize` in `model_rules.py`. Only a rule of another kind is a
-class here.
+The limits of a model are a `FlexibleSize` in `model_rules.py`. A new class comes here only for a
+rule of another kind.
 """
 
 from __future__ import annotations

@@ -166,6 +166,9 @@ class _CallSearch:
         self._as_of = self._policy.as_of.isoformat() if self._policy.as_of else None
         self._chunks = exchange.chunks
         self._target = _target(scope)
+        self._is_resolved = False
+        self._request: ImageRequest | None = None
+        """The request that `_resolve` has made."""
 
     def matches_exactly(self) -> bool:
         """Whether a recording is of the very call. No file is read, and no upload decoded."""
@@ -175,15 +178,16 @@ class _CallSearch:
         """Search the recordings: for the call as it was sent, then as recordings redact it. May
         read files and decode uploads, so a call that is large or has uploads needs a thread."""
         count = self._replay.index.count
-        found = self._replay.find(self._call, lambda: self._request_of_any_day, self._as_of)
+        found = self._replay.find(self._call, self._resolve, self._as_of)
         if isinstance(found, Miss) or found.level not in _STRICT:
             found = self._match_of_redacted_call() or found
-        # After an exact match, the requests are made only here. `group_of` needs the values that
-        # `_call` gets with them.
-        by_policy = self._request_by_policy
+        # An exact match needs no request, so it may be made only here. `group_of` reads the values
+        # that it gives `_call`.
+        request = self._resolve()
+        by_policy = self._request_by_policy(request)
         return SearchResult(
             found,
-            self._on_day_of_call(self._request_of_any_day or by_policy),
+            self._on_day_of_call(request or by_policy),
             self._on_day_of_call(by_policy),
             group_of(self._call, self._replay.level),
             count,
@@ -200,16 +204,18 @@ class _CallSearch:
             self._parsed_call.fields if self._parsed_call else None,
         )
 
-    @cached_property
-    def _request_of_any_day(self) -> ImageRequest | None:
-        """The request by the rules of all days; None where these refuse it. When it is made,
-        `_call` gets its values."""
-        return self._new_resolver().resolve(self._call, self._parsed_call)
+    def _resolve(self) -> ImageRequest | None:
+        """Make the request by the rules of all days, once, and give `_call` its values. None where
+        these rules refuse the call."""
+        if not self._is_resolved:
+            self._request = self._new_resolver().resolve(self._call, self._parsed_call)
+            self._is_resolved = True
+        return self._request
 
-    @cached_property
-    def _request_by_policy(self) -> ImageRequest | None:
-        """The request by the policy of the call; None where this refuses it."""
-        request, policy = self._request_of_any_day, self._policy
+    def _request_by_policy(self, request: ImageRequest | None) -> ImageRequest | None:
+        """The request by the policy of the call, whose *request* by the rules of all days is known;
+        None where the policy refuses the call."""
+        policy = self._policy
         if policy.as_of or (request is None and policy.is_lenient):
             return self._new_resolver().request_by(policy, self._call, self._parsed_call)
         return request
