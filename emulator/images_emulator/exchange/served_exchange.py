@@ -169,9 +169,9 @@ class ServedExchange(Exchange):
         return bool(operation and operation.stayed_on_older_stack and as_of in operation.period)
 
     def error_answer(self, error: APIError) -> ErrorAnswer:
-        """The answer of *error* in the words of the day that the call is judged by. Every error of
-        a call that has an exchange is answered through this method, but for those of the HTTP
-        protocol, which `protocol.py` answers in the newest words."""
+        """The answer of *error* in the words of the day that the call is judged by. Errors of the
+        HTTP protocol (`protocol.py`) and of an upstream that cannot be reached have the newest
+        words; those of the blob storage are a `StorageError`."""
         return error.answer_on(
             self.image_operation.message_day(self.day) if self.image_operation else self.day
         )

@@ -107,7 +107,8 @@ class _Scan:
 
 
 class StepFinding(NamedTuple):
-    """What a search of the scenario for the step of a call has found."""
+    """What a search of the scenario for the step of a call has found. A finding without a step says
+    that the call meets none; where `Scenario.claim_with_entry` cannot tell, there is no finding."""
 
     step: ScenarioStep | None = None
     """The step that the call has met; None where it has met none."""

@@ -67,7 +67,7 @@ class AzureEndpoints(OpenAIEndpoints):
         `model_of_deployment`.
 
         Where a check before that of the key fails, the endpoint raises the error of a path that
-        does not exist.
+        does not exist. An invalid `x-emulator-…` header is an error of the emulator, after the key.
         """
 
         async def endpoint(request: Request) -> Response:

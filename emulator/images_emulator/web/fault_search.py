@@ -231,7 +231,8 @@ class FaultSearch:
 
 def _fault_of_header(text: str, exchange: ServedExchange) -> BaseFault | None:
     """The fault that the header names; None for a fault of downloads where the call is none, as a
-    client may send the header with each of its requests. Raises APIError."""
+    client may send the header with each of its requests. That call meets no fault of the scenario
+    either. Raises APIError."""
     try:
         fault = _parse_fault(text)
     except ValueError as error:
