@@ -427,12 +427,12 @@ class Scenario:
         """*steps*, and after them the answers in the folder of pictures, with new counters: calls
         that are under way count for the old ones."""
         run = random_id(8)
-        named: list[tuple[StepDocument, StepOrigin, str]] = [
+        sources: list[tuple[StepDocument, StepOrigin, str]] = [
             *((step, "document", f"step {number}") for number, step in enumerate(steps, 1)),
             *((each.step, "pictures", each.name) for each in self._answers),
         ]
         planned = tuple(
-            ScenarioStep(*each, f"{run}-{number}") for number, each in enumerate(named, 1)
+            ScenarioStep(*each, f"{run}-{number}") for number, each in enumerate(sources, 1)
         )
         return Steps.from_steps(planned=planned, live_planned=planned)
 

@@ -178,15 +178,15 @@ class _CallSearch:
         """Search the recordings: for the call as it was sent, then as recordings redact it. May
         read files and decode uploads, so a call that is large or has uploads needs a thread."""
         count = self._replay.index.count
-        found = self._replay.find(self._call, self._resolve, self._as_of)
-        if isinstance(found, Miss) or found.level not in _STRICT:
-            found = self._match_of_redacted_call() or found
+        match_or_miss = self._replay.find(self._call, self._resolve, self._as_of)
+        if isinstance(match_or_miss, Miss) or match_or_miss.level not in _STRICT:
+            match_or_miss = self._match_of_redacted_call() or match_or_miss
         # An exact match needs no request, so it may be made only here. `group_of` reads the values
         # that it gives `_call`.
         request = self._resolve()
         by_policy = self._request_by_policy(request)
         return SearchResult(
-            found,
+            match_or_miss,
             self._on_day_of_call(request or by_policy),
             self._on_day_of_call(by_policy),
             group_of(self._call, self._replay.level),
@@ -240,8 +240,8 @@ class _CallSearch:
         def resolve() -> ImageRequest | None:
             return self._new_resolver().resolve(call, parsed_call_of(call, redacted))
 
-        found = self._replay.find(call, resolve, self._as_of)
-        return found if isinstance(found, RecordingMatch) else None
+        match_or_miss = self._replay.find(call, resolve, self._as_of)
+        return match_or_miss if isinstance(match_or_miss, RecordingMatch) else None
 
     def _new_resolver(self) -> Resolver:
         """A resolver for the call, which may name uploaded files of its API key. The pixels that it
