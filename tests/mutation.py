@@ -124,6 +124,7 @@ OWN_TESTS: Final[Mapping[str, Sequence[str]]] = {
     "retry_chain": ("journal_detail",),
     "operational_errors": ("faults", "rate_limits"),
     "scenario_step": ("match", "scenario"),
+    "step_scan": ("scenario",),
     "steps": ("scenario", "store"),
     "token_rates": ("usage", "models"),
     "wire": ("usage", "streams", "generations", "calendar"),

@@ -22,8 +22,9 @@ from images_emulator.exchange.prompts import PromptPattern
 from images_emulator.faults.base import BaseFault
 from images_emulator.scenarios import ready_scenarios
 from images_emulator.state.memory_store import MemoryStore
-from images_emulator.state.scenario import MAX_CACHED_SCANS, MAX_NEAR_MISSES, Scenario
+from images_emulator.state.scenario import Scenario
 from images_emulator.state.scenario_step import MatchInput, ScenarioStep
+from images_emulator.state.step_scan import MAX_CACHED_SCANS, MAX_NEAR_MISSES
 from images_emulator.state.steps import MAX_SPENT_STEPS
 from images_emulator.state.store import ClaimCount
 from images_emulator.step_documents.scenario_document import read_scenario
@@ -318,7 +319,7 @@ def test_a_scenario_remembers_few_calls() -> None:
     sizes = []
     for number in range(3 * MAX_CACHED_SCANS):
         assert meet(scenario, CALL._replace(prompt=f"{number}"))[1]
-        _, scans = scenario._scans
+        _, scans = scenario._scans._scans
         sizes.append(len(scans))
     assert max(sizes) == MAX_CACHED_SCANS
 
@@ -341,7 +342,7 @@ def test_long_prompts_and_keys_are_not_remembered() -> None:
         facts = CALL._replace(prompt=f"{number}" * 100_000, api_key=f"{number}" * 100_000)
         assert meet(scenario, facts)[1]
         assert meet(scenario, CALL._replace(prompt=f"{number}" * 100_000))[1]
-    _, scans = scenario._scans
+    _, scans = scenario._scans._scans
     assert scans == {}
 
 
@@ -910,7 +911,7 @@ def test_an_invalid_scenario_or_step_changes_nothing(
 def test_threads_search_for_equal_calls_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
     scenario = Scenario(MemoryStore())
     scenario.inject("server_error")
-    scan = scenario._scan(scenario._steps.value, CALL)
+    scan = scenario._scans.scan_of(scenario._steps.value, CALL)
     matches, is_asked, goes_on = ScenarioStep.matches, Event(), Event()
 
     def slow_matches(step: ScenarioStep, values: MatchInput) -> bool:

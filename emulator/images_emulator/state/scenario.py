@@ -3,12 +3,10 @@ call meets."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from itertools import chain, islice
 from pathlib import Path
-from threading import Lock
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.field_path import FieldPath
@@ -18,6 +16,7 @@ from images_emulator.settings import Settings
 from images_emulator.state.random_ids import random_id
 from images_emulator.state.rate_limits import Admission
 from images_emulator.state.scenario_step import MatchInput, ScenarioStep, StepOrigin
+from images_emulator.state.step_scan import StepScans
 from images_emulator.state.steps import CODEC, Steps
 from images_emulator.state.store import ClaimCount, StaleRegistersError, Store, is_spent
 
@@ -26,84 +25,6 @@ if TYPE_CHECKING:
     from images_emulator.own_answers.picture_files import PictureFile
     from images_emulator.step_documents.pictures_folder import NamedStep, PicturesFolder
     from images_emulator.step_documents.scenario_document import StepDocument
-
-MAX_NEAR_MISSES: Final = 20
-"""The most near misses of one call: those of the first steps."""
-
-MAX_CACHED_SCANS: Final = 32
-"""Entries of the cache of scans."""
-
-MAX_SCAN_CHARS: Final = 4096
-"""The most characters of the texts of a call whose scan is cached. A prompt may have megabytes."""
-
-
-class _Scan:
-    """A search for the live *steps* that match the *match_input* of a call: the steps found so far,
-    and the near misses.
-
-    It is cached for the next equal call: to match 1,000 steps takes 0.16 ms, as long as an answer.
-    Any change of the steps empties the cache. Where a step could not be compared in time, the next
-    equal call is searched for anew.
-    """
-
-    def __init__(self, steps: Steps, match_input: MatchInput) -> None:
-        self.is_certain = True
-        """Whether all steps so far could be compared, and in time."""
-        self._steps = steps
-        self._match_input = match_input
-        self._rest = self._search()
-        self._lock = Lock()
-        """Held while `_rest` is asked for its next step: a generator is of one thread at a time."""
-        self._matching: list[ScenarioStep] = []
-        self._near_misses: Sequence[NearMiss] | None = None
-        """The near misses; None until they are known, and where they depend on counts."""
-
-    def matching(self) -> Iterator[ScenarioStep]:
-        """The steps that match, in their order. Calls and threads may iterate at the same time."""
-        index = 0
-        while index < len(self._matching) or self._search_to(index):
-            yield self._matching[index]
-            index += 1
-
-    def near_steps(self) -> Sequence[ScenarioStep]:
-        """The steps whose counts `near_misses` needs; none where the near misses are known."""
-        if self._near_misses is not None:
-            return ()
-        return [*islice(self._steps.for_calls_like(self._match_input), MAX_NEAR_MISSES)]
-
-    def near_misses(
-        self, near_steps: Sequence[ScenarioStep], counts: Sequence[ClaimCount]
-    ) -> Sequence[NearMiss]:
-        """Why the call has met none of *near_steps*, whose counts are *counts*."""
-        if self._near_misses is not None:
-            return self._near_misses
-        pairs = zip(near_steps, counts, strict=True)
-        near_misses = [step.near_miss(self._match_input, count) for step, count in pairs]
-        # The reason of a step that matches names its count.
-        matching = {step.key for step in self.matching()}
-        if matching.isdisjoint(step.key for step in near_steps):
-            self._near_misses = near_misses
-        return near_misses
-
-    def _search(self) -> Iterator[ScenarioStep]:
-        for step in chain(self._steps.injected, self._steps.live_planned):
-            try:
-                if step.matches(self._match_input):
-                    yield step
-            except TimeoutError:
-                self.is_certain = False
-            except BaseException:
-                # A generator that has raised is finished: this scan would miss the later steps.
-                self.is_certain = False
-                raise
-
-    def _search_to(self, index: int) -> bool:
-        """Search on until the matching step with the *index* is found. Return whether there is
-        one."""
-        with self._lock:
-            if index == len(self._matching):
-                self._matching.extend(islice(self._rest, 1))
-            return index < len(self._matching)
 
 
 class StepFinding(NamedTuple):
@@ -170,7 +91,7 @@ class Scenario:
         self.read_pictures()
         self._steps = store.register("scenario", self._new_steps(self._initial), CODEC)
         self._counters = store.counters("scenario", self._revive)
-        self._scans: tuple[Steps, dict[MatchInput, _Scan]] = self._steps.value, {}
+        self._scans = StepScans()
 
     def for_store(self, store: Store) -> Scenario:
         """A copy of the scenario at its start, with its state in another *store*. Raises ValueError
@@ -239,7 +160,9 @@ class Scenario:
         with suppress(APIError, StaleRegistersError):
             # The files that a call names by their ids may be in the store, too.
             match_input = await make_match_input()
-            if steps is self._steps.value and next(self._scan(steps, match_input).matching(), None):
+            if steps is self._steps.value and next(
+                self._scans.scan_of(steps, match_input).matching(), None
+            ):
                 # The counter of the step decides whether the call meets it.
                 return await self.claim(match_input, if_fresh=lambda: self._steps.value is steps)
         return None
@@ -256,7 +179,7 @@ class Scenario:
         APIError where the call is not admitted. Raises it where the store is away, too, unless the
         call needs no admission and no step matches it."""
         steps = self._steps.value
-        scan = self._scan(steps, match_input)
+        scan = self._scans.scan_of(steps, match_input)
         near_steps = scan.near_steps()
         try:
             granted, counts, take = await self._counters.claim(
@@ -283,28 +206,6 @@ class Scenario:
         """Let the step of this *key* be met again, because its last grant was revoked."""
         if any(step.key == key for step in self._steps.value.spent_steps()):
             await self._steps.update(lambda steps: steps.with_revived(key))
-
-    def _scan(self, steps: Steps, match_input: MatchInput) -> _Scan:
-        """The scan of *steps* for a call with this *match_input*; it is cached unless that is
-        long."""
-        scans = self._scans_of(steps)
-        scan = scans.get(match_input)
-        if scan is None or not scan.is_certain:
-            scan = _Scan(steps, match_input)
-            if match_input.chars <= MAX_SCAN_CHARS:
-                if len(scans) >= MAX_CACHED_SCANS:
-                    scans.clear()
-                scans[match_input] = scan
-        return scan
-
-    def _scans_of(self, steps: Steps) -> dict[MatchInput, _Scan]:
-        """The cache of scans of these *steps*."""
-        scanned, scans = self._scans
-        if scanned is not steps:
-            scans = {}
-            # As one value: another thread may have other steps.
-            self._scans = steps, scans
-        return scans
 
     def inject(
         self,
