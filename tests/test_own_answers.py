@@ -30,7 +30,8 @@ from images_emulator.exchange.retention import drop_body_and_pictures
 from images_emulator.exchange.served_exchange import exchange_of
 from images_emulator.imaging.decoder import decode
 from images_emulator.own_answers.picture_files import PictureFile
-from images_emulator.web.image_responses import ImageResponses, PreparedCall
+from images_emulator.web.image_responses import ImageResponses
+from images_emulator.web.prepared_call import PreparedCall
 from tests.answers import error_of
 from tests.conftest import KEY
 from tests.pictures import BLUE, GREEN, RED, encoded, halves, opened, plain, png

@@ -20,7 +20,7 @@ from images_emulator.contract.dialect import OPENAI
 from images_emulator.contract.http_headers import header_value
 from images_emulator.contract.validation import validate
 from images_emulator.web import journal_middleware
-from images_emulator.web.image_responses import PreparedCall
+from images_emulator.web.prepared_call import PreparedCall
 from tests.answers import error_of
 from tests.pictures import png
 from tests.test_streams import frames

@@ -1,6 +1,5 @@
-"""The ASGI application: the router, which turns the errors of endpoints into answers (exception
-handler), and the middleware around it. The way of a call through them is drawn in
-`.github/CONTRIBUTING.md`."""
+"""The ASGI application: the router, which is the exception handler of the endpoints, and the
+middleware around it. The way of a call through them is drawn in `.github/CONTRIBUTING.md`."""
 
 from __future__ import annotations
 

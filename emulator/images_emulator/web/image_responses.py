@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
-from weakref import WeakKeyDictionary
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -16,9 +14,6 @@ from images_emulator import imaging
 from images_emulator.contract import emulator_errors, operational_errors, wire
 from images_emulator.contract.answer_replacement import (
     NO_OVERRIDES,
-    NO_REPLACEMENT,
-    AnswerOverrides,
-    AnswerReplacement,
     RawAnswer,
     encoded_headers,
 )
@@ -27,7 +22,6 @@ from images_emulator.contract.notices import NOTICE_HEADER
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.templates import Template
 from images_emulator.contract.usage import Usage, usage_of
-from images_emulator.exchange.call_details import CallDetails
 from images_emulator.exchange.request_head import RawHeaders
 from images_emulator.exchange.sent_file import FileKey, SentFile
 from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
@@ -37,6 +31,7 @@ from images_emulator.state.hosted_picture import hosted_pictures, mean_weight
 from images_emulator.web.disconnect import watch_disconnect
 from images_emulator.web.forwarded_headers import base_url, is_proxied
 from images_emulator.web.json_responses import json_response
+from images_emulator.web.prepared_call import PreparedCall
 
 logger = logging.getLogger("images_emulator")
 
@@ -45,59 +40,6 @@ MAX_INLINE_PROMPT_CHARS: Final = 4000
 
 EVENT_OVERHEAD_BYTES: Final = 512
 """Bytes that a cached event takes beside its own length, about."""
-
-
-@dataclass(slots=True, weakref_slot=True, eq=False)
-class PreparedCall:
-    """A validated call, with its body and the parts that all answers to it share. `Emulator` caches
-    them, with the bytes of events."""
-
-    image_request: ImageRequest
-    chunks: tuple[bytes, ...]
-    templates: dict[int | None, Template] = field(default_factory=dict)
-    """The templates that were needed so far: the template of a JSON body under None, the template
-    of an event under its number."""
-    files: dict[FileKey, SentFile] = field(default_factory=dict)
-    """The files that were drawn so far; see `CallAnswer.files`."""
-    details: CallDetails | None = None
-    """The details for the journal, where the body is too long for the journal to parse it again."""
-    overrides: AnswerOverrides = NO_OVERRIDES
-    """The values of the answers in place of the emulator's own."""
-    notice_headers: RawHeaders | None = None
-    """The headers that tell of own pictures which are not what the call asks for. None until the
-    own pictures were checked."""
-    event_key: object | None = None
-    """The stand-in for this object in the keys of its events in `Emulator.prepared_calls`. With
-    the object itself, a key would keep body and uploads. None where no other call has this
-    object."""
-    _last_copy: WeakKeyDictionary[AnswerReplacement, PreparedCall] = field(
-        default_factory=WeakKeyDictionary
-    )
-    """The last result of `with_replacement`, while its replacement is in memory."""
-
-    def with_replacement(self, replacement: AnswerReplacement) -> PreparedCall:
-        """A copy of the call that has the pictures and the overrides of *replacement*. It shares no
-        part of an answer with this one. For `NO_REPLACEMENT` it is this one itself.
-
-        The last copy is kept, so a repeated call is as fast as any other. It does not outlive the
-        *replacement*, which has the pictures, so the budget of prepared calls need not count these.
-        """
-        if replacement is NO_REPLACEMENT:
-            return self
-        copy = self._last_copy.get(replacement)
-        if copy is None:
-            is_kept = not replacement.is_for_one_call
-            copy = PreparedCall(
-                replace(self.image_request, own_pictures=replacement.pictures),
-                self.chunks,
-                details=self.details,
-                overrides=replacement.overrides,
-                event_key=self.event_key and object() if is_kept else None,
-            )
-            self._last_copy.clear()
-            if is_kept:
-                self._last_copy[replacement] = copy
-        return copy
 
 
 async def render_for_client(

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
-from typing import Final, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,7 +18,6 @@ from images_emulator.contract.call_image import ImageLoader
 from images_emulator.contract.dialect import Dialect
 from images_emulator.contract.http_headers import header_value
 from images_emulator.contract.notices import MODEL_SHUT_DOWN, NOTICE_HEADER, limit_notice
-from images_emulator.contract.operations import Operation
 from images_emulator.contract.policy import Policy
 from images_emulator.contract.refusal import APIError
 from images_emulator.contract.request import ImageRequest, ParsedCall
@@ -34,28 +32,11 @@ from images_emulator.state.rate_limits import Admission
 from images_emulator.web.authentication import file_owner
 from images_emulator.web.disconnect import watch_disconnect
 from images_emulator.web.endpoints import Handler
-from images_emulator.web.image_responses import ImageResponses, PreparedCall
+from images_emulator.web.image_responses import ImageResponses
+from images_emulator.web.prepared_call import PreparedCall, PreparedKey, prepared_weight
 from images_emulator.web.request_body import read_body, read_call
 
 logger = logging.getLogger("images_emulator")
-
-PREPARED_OVERHEAD_BYTES: Final = 4096
-"""Bytes that a prepared call takes beside its body and its texts, about."""
-
-
-class PreparedKey(NamedTuple):
-    """The key of a call in `Emulator.prepared_calls`. Calls with equal keys have the same request
-    and the same text of the answer."""
-
-    operation: Operation
-    dialect: Dialect
-    policy: Policy
-    """With the day and those settings that can change."""
-    content_type: bytes | None
-    body: tuple[bytes, ...]
-    """The body as it was sent. The request of a body with a directive has the prompt without it,
-    because `FaultSearch` takes the directive out of each call with such a body."""
-
 
 ModelLookup = Callable[[Request, ParsedCall], str]
 """Finds the model of a call whose `model` names a deployment, or is missing. Raises APIError."""
@@ -84,7 +65,7 @@ class ImagesAPI:
         """The handler of all image operations. It marks the errors of body and parameters as those
         of an operation: see `APIError.is_of_operation`."""
 
-        async def respond(request: Request, policy: Policy) -> Response:
+        async def handle(request: Request, policy: Policy) -> Response:
             exchange = exchange_of(request.scope)
             try:
                 prepared = await self._prepare(request, policy, model_of)
@@ -101,7 +82,7 @@ class ImagesAPI:
             headers = self._emulator_headers(prepared.image_request, policy.day)
             return await self.responses.respond(request, prepared, headers)
 
-        return respond
+        return handle
 
     async def _admit(
         self, exchange: ServedExchange, image_request: ImageRequest
@@ -156,10 +137,7 @@ class ImagesAPI:
             prepared = PreparedCall(image_request, body, event_key=object())
             if exchange.body_bytes > MAX_REPARSE_BYTES:
                 prepared.details = details_of(call, image_request)
-            # The body, its texts in the request (up to four times its length), and the same texts
-            # in the templates.
-            weight = PREPARED_OVERHEAD_BYTES + len(content_type or b"") + 8 * exchange.body_bytes
-            self.emulator.prepared_calls.put(key, prepared, weight)
+            self.emulator.prepared_calls.put(key, prepared, prepared_weight(key))
         exchange.cached_details = prepared.details
         return prepared
 
