@@ -416,6 +416,7 @@ def routes(admin: httpx2.Client) -> Iterator[tuple[str, str, dict[str, Any]]]:
             yield path, method, description
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b'"x"', b"[" * 10_000])
 def test_nonsense_is_never_a_server_error(admin: httpx2.Client, body: bytes) -> None:
     for path, method, _ in routes(admin):

@@ -128,6 +128,7 @@ def test_a_function_makes_each_picture_from_the_request(client: OpenAI, server: 
     assert server.calls()[0].own_answer == "function draw"
 
 
+@pytest.mark.slow
 def test_the_files_of_a_glob_answer_calls_in_turn(
     client: OpenAI, server: Server, tmp_path: Path
 ) -> None:
@@ -364,6 +365,7 @@ def test_answers_count_as_faults_do(client: OpenAI, server: Server) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_number_of_calls_get_an_answer_however_many_come_at_once(
     client: OpenAI, server: Server
 ) -> None:
@@ -423,6 +425,7 @@ def test_near_misses_of_faults_and_answers_are_told_together(
     ]
 
 
+@pytest.mark.slow
 def test_a_thousand_answers_are_found_by_their_prompts(client: OpenAI, server: Server) -> None:
     answer = {"image": data_url(png())}
     steps = [{"match": {"prompt_name": f"fox-{n}"}, "answer": answer} for n in range(1000)]
@@ -629,6 +632,7 @@ def test_the_admin_api_reads_no_path_of_the_server(
     assert not server.emulator.scenario
 
 
+@pytest.mark.slow
 def test_processes_that_share_a_store_answer_with_the_same_pictures() -> None:
     memory = MemoryStore()
     one, other = (Server(emulator=Emulator(store=JSONStore(memory))) for _ in range(2))

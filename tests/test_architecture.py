@@ -18,6 +18,7 @@ import pytest
 
 from images_emulator.contract.models import MODELS
 from images_emulator.exchange.served_exchange import ServedExchange
+from tests.sources import MODULES, nodes, tree
 
 ROOT = Path(__file__).parent.parent
 LAYERS = (
@@ -98,8 +99,6 @@ HOMES = {
 }
 """The layers and modules that may import each third-party package."""
 
-MODULES = sorted((ROOT / "emulator" / "images_emulator").rglob("*.py"))
-
 NAMES = {
     ".".join(path.relative_to(ROOT / "emulator").with_suffix("").parts).removesuffix(
         ".__init__"
@@ -113,13 +112,8 @@ def part_of(path: Path) -> str:
     return path.relative_to(ROOT / "emulator" / "images_emulator").with_suffix("").parts[0]
 
 
-@cache
-def tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text())
-
-
 def imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -130,7 +124,7 @@ def imports(path: Path) -> Iterator[str]:
 def imported_modules(path: Path) -> Iterator[str]:
     """The modules of the package that this one imports: at its head, in a function, or for types
     only."""
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         if isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
@@ -181,8 +175,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 def test_no_model_is_known_by_name_outside_the_tables() -> None:
     for path in MODULES:
         if path.name not in ("models.py", "operations.py"):
-            nodes = ast.walk(tree(path))
-            words = {node.value for node in nodes if isinstance(node, ast.Constant)}
+            words = {node.value for node in nodes(path) if isinstance(node, ast.Constant)}
             assert not words & MODELS.keys(), path
 
 
@@ -190,7 +183,7 @@ def test_a_scope_has_one_key_of_ours_beside_the_protocols() -> None:
     keys = {
         ast.unparse(node.slice)
         for path in MODULES
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         if isinstance(node, ast.Subscript) and ast.unparse(node.value).endswith("['state']")
     }
     assert keys == {"EXCHANGE", "CONNECTION"}
@@ -284,7 +277,7 @@ def test_modules_and_public_names_have_docstrings(module: str) -> None:
 def test_no_docstring_begins_with_a_word_that_points_elsewhere(path: Path) -> None:
     texts = (
         node.value.value
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     )
     beginnings = [text for text in texts if re.match(r"(The same|Those|Of)\b", str(text))]
@@ -316,7 +309,7 @@ def attributes_set_by(path: Path) -> set[str]:
     """The attributes of an exchange, and those of its `answer`, that a module sets."""
     written = {
         ast.unparse(node)
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load)
     }
     matches = (re.search(r"\b_?exchange\.((answer\.)?\w+)$", each) for each in written)

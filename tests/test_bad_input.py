@@ -578,6 +578,7 @@ def test_a_large_upload_is_taken_whole(http: httpx2.Client) -> None:
     assert opened(answer.json()["data"][0]["b64_json"]).size == (1024, 1024)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "usable"),
     [((4096, 4096), True), ((8001, 8000), False), ((16_384, 8), True), ((16_385, 8), False)],

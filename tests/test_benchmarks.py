@@ -83,6 +83,7 @@ def test_a_contact_sheet_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert 2 * 256 < sheet.height < 2 * 400
 
 
+@pytest.mark.slow
 def test_each_call_of_the_contact_sheet_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(samples, "SOURCE_EDGE", 64)
     rows = list(samples.rows())

@@ -548,6 +548,7 @@ def http_code(server: Server, identity: str) -> str:
     return httpx2.get(f"{server.url}/_emulator/requests/{identity}/code/curl").text
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("only_plugin")
 def test_a_test_of_a_call_in_a_namespace_has_its_fault_in_its_own_server(
     server: Server, http: httpx2.Client, tmp_path: Path
@@ -562,6 +563,7 @@ def test_a_test_of_a_call_in_a_namespace_has_its_fault_in_its_own_server(
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("only_plugin")
 def test_a_test_of_a_call_past_the_rate_limit_injects_its_error(tmp_path: Path) -> None:
     with Server(rate_limit="1/hour") as server, httpx2.Client(base_url=server.url) as http:
@@ -588,6 +590,7 @@ def test_an_infinite_number_is_in_no_code(
     assert "n: null" not in code
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", ["python", "javascript"])
 def test_code_sends_integers_as_integers_and_floats_as_floats(
     server: Server, http: httpx2.Client, runners: Any, language: str

@@ -160,6 +160,7 @@ def test_healthcheck_of_no_server_is_one_sentence(capsys: pytest.CaptureFixture[
     )
 
 
+@pytest.mark.slow
 def test_healthcheck_of_another_server_is_one_sentence(
     site: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -105,6 +105,7 @@ def test_every_module_that_is_named_is_there() -> None:
         assert (PACKAGE / path).is_file() or (ROOT / path).is_file(), path
 
 
+@pytest.mark.slow
 def test_every_name_that_is_said_to_be_in_a_module_is_there() -> None:
     places = re.findall(
         r"((?:`[\w.]+`(?:, | and | or )?)+)(?: of| in) `((?:[\w-]+/)*[\w-]+\.py)`", TEXT

@@ -37,6 +37,7 @@ def edited(http: httpx2.Client, data: bytes, kind: str = "image/jpeg") -> httpx2
     return http.post("/v1/images/edits", data=FIELDS, files={"image": ("a", data, kind)})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "max_parts"),
     [(scans, 100), (chunks, 10_000), (segments, 10_000)],

@@ -176,6 +176,7 @@ def test_idle_connections_outlast_those_of_the_proxy() -> None:
 # --- compose
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", COMPOSE_FILES, ids=lambda path: path.name)
 def test_compose_files_are_valid(path: Path) -> None:
     spec = find_spec("check_jsonschema")
@@ -314,6 +315,7 @@ def test_the_kustomization_has_each_file() -> None:
     assert {*KUSTOMIZATION["resources"]} == files
 
 
+@pytest.mark.slow
 def test_kubectl_makes_all_manifests_of_the_kustomization() -> None:
     kubectl = shutil.which("kubectl") or pytest.skip("needs kubectl")
     made = subprocess.run(

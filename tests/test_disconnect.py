@@ -114,6 +114,7 @@ def test_a_rendering_is_withdrawn_once_its_last_client_disconnects(
         assert stays.recv(15) == b"HTTP/1.1 200 OK"
 
 
+@pytest.mark.slow
 def test_uploads_of_disconnected_clients_are_not_decoded(server: Server) -> None:
     decoder = server.emulator.renderer.decoder_queue
     with held(decoder):

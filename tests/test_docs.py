@@ -202,6 +202,7 @@ def curl_pages() -> list[str]:
     return sorted({block.page for block in blocks("sh") if block.text.startswith("curl")})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", curl_pages())
 def test_curl_of_a_page_runs_and_prints_what_is_shown(
     page: str, server: Server, tmp_path: Path
@@ -296,6 +297,7 @@ def session(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
     return pytester
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "page", ["README.md", "docs/guides/testing.md", "docs/guides/own-pictures.md"]
 )

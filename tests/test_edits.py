@@ -83,6 +83,7 @@ def test_a_mask_is_scaled_with_its_source(client: OpenAI, width: int, height: in
     assert RED not in {colour for _, colour in left.getcolors(maxcolors=1 << 16) or []}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
 def test_a_source_is_shown_upright_as_its_exif_says(client: OpenAI, form: str) -> None:
     orientation = Image.Exif()
@@ -175,6 +176,7 @@ def test_dalle_takes_the_transparency_of_the_image_for_a_mask(client: OpenAI) ->
     assert RED not in {colour for _, colour in left.getcolors(maxcolors=1 << 16) or []}
 
 
+@pytest.mark.slow
 def test_a_markup_is_drawn_over_the_source(client: OpenAI) -> None:
     markup = Image.new("RGBA", (1024, 1024), (0, 0, 0, 0))
     markup.paste((*GREEN, 255), (0, 0, 1024, 200))
@@ -207,6 +209,7 @@ def product() -> Image.Image:
     return picture
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "output_format", "compression"),
     [
@@ -315,6 +318,7 @@ def test_a_masked_area_of_a_quarter_of_the_edge_has_a_card(
     assert colours[INK] > 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "edge", "hole", "prompts"),
     # A hole of few pixels has few looks; one of many would be the same for any two.
@@ -366,6 +370,7 @@ def test_sixty_prompts_fill_a_few_scattered_pixels_in_sixty_ways(
     assert len(fills) == 60
 
 
+@pytest.mark.slow
 def test_a_mask_without_transparent_pixels_counts_as_none(client: OpenAI) -> None:
     mask = png((1024, 1024), "RGBA", (*BLUE, 255))
     first, second = (masked_edit(client, mask, prompt) for prompt in "AB")
@@ -373,6 +378,7 @@ def test_a_mask_without_transparent_pixels_counts_as_none(client: OpenAI) -> Non
     assert RED not in {colour for _, colour in first.getcolors(1 << 20) or []}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "rows"), [(16, [4, 4, 4, 4]), (5, [3, 2]), (2, [2])])
 def test_several_images_are_in_a_grid_of_equal_squares(
     client: OpenAI, count: int, rows: list[int]
@@ -413,6 +419,7 @@ def test_auto_keeps_the_proportions_of_the_source(client: OpenAI) -> None:
     assert edit(client, model="gpt-image-2", image=square).size == (1254, 1254)
 
 
+@pytest.mark.slow
 def test_the_same_edit_draws_the_same_bytes_and_n_draws_different_ones(client: OpenAI) -> None:
     runs = [
         client.images.edit(model="gpt-image-2", image=file(png()), prompt="x", n=3).data or []
@@ -453,6 +460,7 @@ def test_an_image_url_gets_a_placeholder_and_is_never_fetched(http: httpx2.Clien
     assert answers[0] != answers[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
 @pytest.mark.parametrize("mode", ["RGB", "L", "P"])
 def test_usual_formats_and_modes_are_taken(client: OpenAI, form: str, mode: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ EVENTS = re.compile(rb"(?s).*?(?>\r\n|\n|\r)(?>\r\n|\n|\r)|.+")
 """A whole event, or what is left behind the last one."""
 
 
+@pytest.mark.slow
 @given(st.lists(st.text("\r\na", max_size=4).map(str.encode)))
 def test_stream_is_cut_into_the_same_events_whatever_its_parts_are(parts: list[bytes]) -> None:
     splitter = EventSplitter()

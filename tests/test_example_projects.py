@@ -129,6 +129,7 @@ def test_each_test_file_of_the_nextjs_example_has_a_namespace(
         assert server.calls() == []
 
 
+@pytest.mark.slow
 def test_node_example_of_testcontainers_can_be_parsed() -> None:
     node = shutil.which("node")
     if not node:

@@ -296,6 +296,7 @@ class CountingStore(JSONStore):
         await super().refresh()
 
 
+@pytest.mark.slow
 async def test_many_waits_ask_the_store_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock_module, "POLL_SECONDS", 0.05)
     memory = MemoryStore()

@@ -268,6 +268,7 @@ def read(values: Mapping[str, Any], files: Mapping[str, bytes] = DATA) -> ImageR
     return ImageRequest.from_json(values, models=MODELS, image=picture, file=files.__getitem__)
 
 
+@pytest.mark.slow
 @usual
 @given(requests())
 def test_a_request_survives_json(request: ImageRequest) -> None:

@@ -166,6 +166,7 @@ def test_upload_with_an_invalid_purpose_is_refused(http: httpx2.Client) -> None:
     assert http.post("/v1/files", json={}).json()["error"]["code"] == "unsupported_content_type"
 
 
+@pytest.mark.slow
 def test_too_large_file_is_not_stored(http: httpx2.Client) -> None:
     file = ("a.bin", b"\0" * 53_000_000, "image/png")
     answer = http.post("/v1/files", files={"file": file}, data={"purpose": "vision"})

@@ -204,6 +204,7 @@ def test_a_transparent_gif_edit_is_clear_around_the_subject(client: OpenAI) -> N
         assert alpha.getpixel((256, 200)) == 255
 
 
+@pytest.mark.slow
 def test_a_gif_edit_shows_its_source_in_every_frame(client: OpenAI) -> None:
     response = client.images.edit(
         model=MODEL,
@@ -219,6 +220,7 @@ def test_a_gif_edit_shows_its_source_in_every_frame(client: OpenAI) -> None:
         assert above[0] - above[2] > below[0] - below[2] + 60  # type: ignore[index]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255), (9, 80, 200)])
 def test_a_gif_of_a_plain_picture_has_all_its_frames(
     client: OpenAI, colour: tuple[int, int, int]

@@ -82,6 +82,7 @@ def test_a_hosted_picture_needs_no_key_and_has_the_same_bytes_each_time(client: 
     assert opened(answers[0].content).size == (1024, 1024)
 
 
+@pytest.mark.slow
 def test_url_and_base64_give_the_same_picture(client: OpenAI) -> None:
     image = ("a.png", half_clear(), "image/png")
     by_url = client.images.edit(model="dall-e-2", image=image, prompt="x", n=2)

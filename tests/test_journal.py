@@ -224,6 +224,7 @@ async def test_an_app_in_process_has_a_journal_too() -> None:
     emulator.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [100, 17_500])
 def test_journal_shows_a_repeated_call_with_the_same_details(
     http: httpx2.Client, emulator: Emulator, length: int

@@ -238,6 +238,7 @@ def test_uploads_of_json_link_to_their_bytes(http: httpx2.Client, admin: httpx2.
     assert [upload["thumbnail"] for upload in refused["uploads"]] == [None] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("url", "shown"),
     [
@@ -348,6 +349,7 @@ def test_an_upload_whose_file_was_deleted_is_404(http: httpx2.Client, admin: htt
 # --- what was let go of
 
 
+@pytest.mark.slow
 def test_a_call_without_its_body_keeps_what_it_cost() -> None:
     form = {"model": "gpt-image-2", "prompt": "x", "quality": "low", "n": "2"}
     files = {

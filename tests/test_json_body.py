@@ -115,6 +115,7 @@ def test_a_large_body_is_refused_as_a_small_one_is(body: bytes) -> None:
     assert outcome(padded(body)) == outcome(body)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("offset", range(13))
 def test_many_halves_of_surrogate_pairs_are_question_marks(offset: int) -> None:
     halves = "\\ud83d" * (PIECE_BYTES // 3)
@@ -146,6 +147,7 @@ def structures() -> Iterator[tuple[str, bytes]]:
     yield "names", json.dumps({str(at): 1 for at in range(half)}).encode() + b" " * MAX_WHOLE_BYTES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "body"), list(structures()), ids=lambda value: ascii(value)[:20])
 def test_a_body_of_more_parts_than_any_call_has_is_not_parsed(
     kind: str, body: bytes, monkeypatch: pytest.MonkeyPatch
@@ -181,6 +183,7 @@ def test_blanks_between_many_strings_add_up(monkeypatch: pytest.MonkeyPatch) -> 
     assert refused.value.newest.status == 413
 
 
+@pytest.mark.slow
 def test_no_punctuation_within_strings_counts() -> None:
     value = {"prompt": '{[:,"\\' * 100_000, "user": "," * 10**7}
     assert parse_json(json.dumps(value).encode()) == value

@@ -72,6 +72,7 @@ def test_lenient_validation_refuses_a_call_without_a_usable_prompt(
     assert answer.status_code == 400
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "model", "day", "length"),
     [
@@ -106,6 +107,7 @@ def test_lenient_validation_detects_the_format_of_an_upload(http: httpx2.Client)
     assert picture.getpixel((1000, 500)) == RED
 
 
+@pytest.mark.slow
 def test_lenient_validation_takes_an_undecodable_image_as_blank(http: httpx2.Client) -> None:
     text = ("upload", b"Example data", "application/octet-stream")
     answer = edited(http, image=text, mask=text, markup=text)
@@ -132,6 +134,7 @@ def test_lenient_validation_leaves_out_an_undecodable_overlay(
     assert answer.json()["data"][0]["b64_json"] == plain.json()["data"][0]["b64_json"]
 
 
+@pytest.mark.slow
 def test_lenient_validation_takes_a_text_in_place_of_an_image_as_blank(http: httpx2.Client) -> None:
     body = {"model": "gpt-image-2", "prompt": "x", "images": ["a", {"file_id": "file-x"}, {}]}
     answer = http.post("/v1/images/edits", json=body, headers=LENIENT)
@@ -145,6 +148,7 @@ def test_lenient_validation_takes_an_empty_array_as_a_blank_image(http: httpx2.C
         assert forgiven(answer) == ["images: empty_array"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_mask", [False, True])
 def test_lenient_validation_takes_null_in_place_of_images_as_a_blank_image(
     http: httpx2.Client, with_mask: bool
@@ -222,6 +226,7 @@ def test_no_more_unknown_names_are_judged_than_are_told() -> None:
     assert len(validation.request().forgiven) == len(validation.violations) == MAX_VIOLATIONS
 
 
+@pytest.mark.slow
 def test_no_more_images_are_loaded_than_an_edit_may_have() -> None:
     """Each has a few megabytes of pixels; 200 of them took 20 seconds and 800 MB."""
     images = [{"image_url": f"https://x.example/{number}"} for number in range(200)]

@@ -149,6 +149,7 @@ def test_a_new_reader_is_not_told_of_a_reset_before_it(server: Server, http: htt
     assert (event.name, event.data["id"]) == ("completed", identity)
 
 
+@pytest.mark.slow
 def test_changes_of_state_are_told_by_whomever_they_are_made(
     server: Server, http: httpx2.Client
 ) -> None:
@@ -209,6 +210,7 @@ def test_the_feed_ends_when_the_server_stops(http: httpx2.Client) -> None:
         assert listener.ends()
 
 
+@pytest.mark.slow
 def test_a_reader_who_does_not_read_keeps_nobody_waiting() -> None:
     with (
         Server() as server,

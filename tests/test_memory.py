@@ -271,6 +271,7 @@ def uncollected() -> Iterator[None]:
     gc.enable()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize("answer", [{"n": 99}, {"n": 1, "model": "none"}, {"stream": 3}])
 def test_refused_calls_leave_no_reference_cycles(

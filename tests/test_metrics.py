@@ -329,6 +329,7 @@ def test_refusals_of_the_rate_limit_count_and_those_of_faults_do_not(measured: S
         assert figures.value("calls_total", status="429") == 3
 
 
+@pytest.mark.slow
 def test_downloads_edits_and_files_have_their_endpoints(measured: Server) -> None:
     with sdk(measured) as client:
         client.images.edit(model="gpt-image-2", prompt="A fox", image=("a.png", png()))

@@ -59,6 +59,7 @@ def test_miss_is_forwarded_recorded_and_played_from_then_on(server: Server, tmp_
         assert answer_to(player.url, "POST", GENERATIONS, FOX).body == answer_of(first).body
 
 
+@pytest.mark.slow
 def test_call_that_is_sent_again_at_once_is_forwarded_once(server: Server, tmp_path: Path) -> None:
     prompts = [f"A fox {number}" for number in range(10)]
     with recording_misses(tmp_path, server.base_url) as player, httpx2.Client() as http:

@@ -244,6 +244,7 @@ GONE: Final[dict[str, dict[str, str]]] = {"ImagesEmulatorDown": {}}
 """Alerts that fire where no server has been found."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("series", "fires"),
     [(FIRING, True), (GONE, True), (SILENT, False)],

@@ -133,6 +133,7 @@ in_process(lambda: in_process(loop, 600), 600)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="The kernel's signal is that of Linux.")
 @pytest.mark.parametrize("name", ["SIGINT", "SIGKILL"])
 def test_processes_end_with_the_one_that_started_them(name: str) -> None:

@@ -96,6 +96,7 @@ def names(server: Server) -> list[str]:
 # --- apart
 
 
+@pytest.mark.slow
 def test_each_namespace_has_a_journal_of_its_own(pair: Pair) -> None:
     one, other = pair
     call(one, "a")
@@ -180,6 +181,7 @@ def test_the_public_url_is_before_the_namespace() -> None:
         assert url.startswith("https://images.example/private/")
 
 
+@pytest.mark.slow
 def test_a_reset_forgets_one_namespace_alone(pair: Pair) -> None:
     one, other = pair
     for name in ("a", "b", None):
@@ -677,6 +679,7 @@ def test_a_call_without_access_or_effect_begins_no_namespace(
         assert listed["namespaces"] == []
 
 
+@pytest.mark.slow
 def test_a_download_of_a_deleted_namespace_begins_none(pair: Pair) -> None:
     one, other = pair
     url = urlsplit(call(one, "a", BY_URL).json()["data"][0]["url"])
@@ -835,6 +838,7 @@ def test_namespaces_are_listed_with_their_calls(pair: Pair) -> None:
         assert all(each["last_used"].endswith("Z") for each in listed)
 
 
+@pytest.mark.slow
 def test_a_deleted_namespace_begins_anew(pair: Pair) -> None:
     one, other = pair
     for server in pair:
@@ -880,6 +884,7 @@ def test_a_namespace_is_deleted_from_within(shared: Server) -> None:
     assert names(shared) == []
 
 
+@pytest.mark.slow
 def test_an_open_page_stays_with_a_namespace_that_is_deleted(shared: Server) -> None:
     with httpx2.stream("GET", f"{shared.url}/ns/a/_emulator/events") as events:
         lines = events.iter_lines()
@@ -978,6 +983,7 @@ def test_idle_namespaces_are_forgotten(shared: Server, time: list[float]) -> Non
     assert [calls(shared, name) for name in "ab"] == [0, 1]
 
 
+@pytest.mark.slow
 def test_idle_namespaces_are_forgotten_without_a_call(shared: Server, time: list[float]) -> None:
     call(shared, "a")
     time[0] += 3601
@@ -1019,6 +1025,7 @@ def test_a_namespace_that_makes_room_on_a_shared_store_keeps_what_it_has() -> No
         assert calls(server, "a") == 1
 
 
+@pytest.mark.slow
 @NO_REDIS
 def test_no_more_namespaces_of_other_processes_stay_open_than_the_setting_says() -> None:
     settings: dict[str, Any] = {"store": shared_redis().url, "store_name": new_store_name()}

@@ -150,6 +150,7 @@ def test_vercel_ai_sdk_calls_azure(azure: dict[str, Any], style: str) -> None:
     assert azure[f"{style}Refused"] == ["AI_APICallError", 404, "DeploymentNotFound"]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_node_sdk_streams(results: dict[str, Any]) -> None:
     assert results["edited"] == ["image_edit.partial_image"] * 2 + ["image_edit.completed"]

@@ -158,6 +158,7 @@ def test_urls_of_several_large_own_pictures_are_all_there(answer: Answer) -> Non
     assert [pixel(each.content) for each in pictures] == [RED, GREEN, BLUE]
 
 
+@pytest.mark.slow
 def test_a_stream_has_partial_images_of_the_own_picture(
     http: httpx2.Client, emulator: Emulator, answer: Answer
 ) -> None:

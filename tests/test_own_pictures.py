@@ -352,6 +352,7 @@ def test_a_transparent_gif_of_an_own_picture_is_clear_around_it() -> None:
     assert [each.getchannel("A").getbbox() for each in frames] == [(40, 30, 56, 46)] * 2
 
 
+@pytest.mark.slow
 def test_a_render_process_makes_the_same_files() -> None:
     upload = decode(png(colour=BLUE))
     assert upload

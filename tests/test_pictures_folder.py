@@ -42,6 +42,7 @@ def shown(server: Server, *prompts: str) -> list[str]:
     return [COLOURS.get(corner, "drawn") for corner in corners]  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_picture_answers_the_prompts_that_its_name_says(tmp_path: Path) -> None:
     write(tmp_path, a_red_fo=RED, shipx=BLUE, shipxthree=GREEN)
     (tmp_path / "A Cat?.JPG").write_bytes(encoded(plain(colour=(0, 0, 0)), "JPEG"))
@@ -88,6 +89,7 @@ def test_faults_and_counted_answers_of_the_folder_wait_for_their_calls(tmp_path:
     ]
 
 
+@pytest.mark.slow
 def test_injected_answers_and_the_scenario_go_before_the_folder(tmp_path: Path) -> None:
     write(tmp_path, x=RED)
     scenario = tmp_path / "day.toml"
@@ -102,6 +104,7 @@ def test_injected_answers_and_the_scenario_go_before_the_folder(tmp_path: Path) 
         assert shown(server, "a") == ["drawn"]
 
 
+@pytest.mark.slow
 def test_a_reset_reads_the_folder_anew(tmp_path: Path) -> None:
     write(tmp_path, fo=RED, ship=BLUE)
     with Server(pictures=str(tmp_path)) as server:

@@ -274,6 +274,7 @@ def answered_requests(emulator: Emulator) -> int:
     return sum(bool(each._last_copy) for each in entries if isinstance(each, PreparedCall))
 
 
+@pytest.mark.slow
 def test_a_prepared_request_keeps_own_pictures_no_longer_than_their_answer(
     server: Server, emulator: Emulator, again: Callable[..., httpx2.Response]
 ) -> None:

@@ -169,6 +169,7 @@ def test_a_day_is_its_own():
 """
 
 
+@pytest.mark.slow
 def test_tests_are_isolated_from_each_other(session: pytest.Pytester) -> None:
     run(session, MIXED).assert_outcomes(passed=11)
 
@@ -221,6 +222,7 @@ def test_7():
 """
 
 
+@pytest.mark.slow
 def test_invalid_marker_arguments_are_errors_of_one_line(session: pytest.Pytester) -> None:
     result = run(session, MISTAKES)
     result.assert_outcomes(errors=7)
@@ -237,6 +239,7 @@ def test_invalid_marker_arguments_are_errors_of_one_line(session: pytest.Pyteste
         result.stdout.fnmatch_lines([f"pytest.mark.images_emulator: {words}"])
 
 
+@pytest.mark.slow
 def test_marker_scenario_path_is_relative_to_rootdir(session: pytest.Pytester) -> None:
     session.makefile(".toml", outage='[[steps]]\nfault = "server_error"')
     code = """
@@ -248,6 +251,7 @@ def test_it():
     run(session, code).assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_settings_fixture_can_be_overridden(session: pytest.Pytester) -> None:
     session.makeconftest("""
 import pytest
@@ -312,6 +316,7 @@ def images_emulator_settings():
 # --- the environment
 
 
+@pytest.mark.slow
 def test_no_proxy_names_the_server(
     session: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -334,6 +339,7 @@ def test_without():
     run(session, code).assert_outcomes(passed=2)
 
 
+@pytest.mark.slow
 def test_no_proxy_of_everything_is_kept(
     session: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -466,6 +472,7 @@ def test_two(failing):
 """
 
 
+@pytest.mark.slow
 def test_marker_leaves_what_a_fixture_of_wider_scope_has_injected(
     session: pytest.Pytester,
 ) -> None:
@@ -491,6 +498,7 @@ def test_two(failing):
 FAILING_STEPS = '{"steps": [{"fault": {"kind": "error", "name": "server_error"}}]}'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_remote", [False, True])
 @pytest.mark.parametrize(
     "begin", ['inject("server_error", times=None)', f"begin_scenario({FAILING_STEPS})"], ids=str
@@ -520,6 +528,7 @@ def test_one(wide, images_emulator, number):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_remote", [False, True])
 def test_scenario_of_a_marker_begins_where_no_step_of_a_fixture_of_wider_scope_waits(
     session: pytest.Pytester, server: Server, *, is_remote: bool
@@ -569,6 +578,7 @@ def test_scenario_of_a_marker_replaces_steps_of_the_settings_and_of_tests(
     assert run(session, code, "-p", "no:randomly", *arguments).parseoutcomes().keys() == {"passed"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scope", ["class", "module", "session"])
 @pytest.mark.parametrize("mode", ["fixture", "session"])
 def test_marker_leaves_the_environment_to_wider_scopes(
@@ -707,6 +717,7 @@ def test_three():
     result.stdout.fnmatch_lines(["*not today"])
 
 
+@pytest.mark.slow
 def test_report_in_a_class_has_the_calls_of_one_test(session: pytest.Pytester) -> None:
     code = """
 class TestIt:
@@ -799,6 +810,7 @@ def test_session_mode_serves_clients_made_at_import(
     )
 
 
+@pytest.mark.slow
 def test_session_mode_takes_the_settings_fixture(session: pytest.Pytester) -> None:
     session.makepyfile(shop=SHOP)
     session.makeini("[pytest]\nimages_emulator = session")
@@ -827,6 +839,7 @@ def test_too(images_emulator):
     run(session, code).assert_outcomes(passed=2)
 
 
+@pytest.mark.slow
 def test_command_line_flag_overrides_the_ini_setting(session: pytest.Pytester) -> None:
     session.makeini("[pytest]\nimages_emulator = session")
     code = """
@@ -848,6 +861,7 @@ def test_invalid_ini_setting_is_a_usage_error(session: pytest.Pytester) -> None:
     )
 
 
+@pytest.mark.slow
 def test_session_mode_leaves_no_environment_and_no_thread(session: pytest.Pytester) -> None:
     session.makepyfile(test_it="def test_it(): pass")
     code = """
@@ -861,6 +875,7 @@ print([each.name for each in threading.enumerate()])
     assert done.stdout.splitlines()[-2:] == ["[]", "['MainThread']"]
 
 
+@pytest.mark.slow
 def test_works_with_pytest_socket(session: pytest.Pytester) -> None:
     pytest.importorskip("pytest_socket")
     session.makepyfile(shop=SHOP)
@@ -884,6 +899,7 @@ def test_nothing_else_does(images_emulator):
     run(session, code, *flags).assert_outcomes(passed=2)
 
 
+@pytest.mark.slow
 def test_marker_and_fixtures_have_help_texts(session: pytest.Pytester) -> None:
     run(session, "", "--markers").stdout.fnmatch_lines(["@pytest.mark.images_emulator(*"])
     result = run(session, "", "--fixtures")
@@ -910,6 +926,7 @@ print(*sorted(name for name in sys.modules if name.startswith("images_emulator")
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["emulator/__init__.py", "emulator.py"])
 def test_a_project_may_have_its_own_emulator_package(session: pytest.Pytester, module: str) -> None:
     (session.path / module).parent.mkdir(exist_ok=True)

@@ -49,6 +49,7 @@ def test_names_of_an_account_have_the_recorded_forms() -> None:
         assert re.fullmatch(form, account[name]), name
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system does not fork")
 def test_a_process_that_was_forked_has_other_ids() -> None:
     program = """

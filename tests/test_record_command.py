@@ -66,6 +66,7 @@ def stop(command: RunningCommand) -> str:
     return shown
 
 
+@pytest.mark.slow
 def test_calls_to_all_endpoints_are_files_and_lines(server: Server, tmp_path: Path) -> None:
     folder = tmp_path / "new" / "recordings"
     picture = ("a.png", png((64, 64)), "image/png")
@@ -171,6 +172,7 @@ def echo(connection: socket.socket, request: bytes) -> None:
     connection.sendall(head.encode() + body)
 
 
+@pytest.mark.slow
 def test_no_key_is_anywhere_in_the_folder_or_on_the_terminal(tmp_path: Path) -> None:
     both = f"{KEY} {AZURE_KEY}"
     inner = base64.b64encode(both.encode()).decode()
@@ -248,6 +250,7 @@ def test_ctrl_c_writes_an_exchange_in_flight_as_cut(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_calls_at_the_same_time_have_a_file_each(server: Server, tmp_path: Path) -> None:
     with recording(server.base_url, tmp_path) as (command, url):
 
@@ -293,6 +296,7 @@ def test_the_upstream_and_its_key_may_be_in_variables(
     assert "key-of-a-variable" not in recording_paths(tmp_path)[0].read_text()
 
 
+@pytest.mark.slow
 def test_a_folder_is_gone_on_with_and_a_quiet_log_has_no_calls(tmp_path: Path) -> None:
     with raw_upstream(answering(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n")) as upstream:
         for number in (1, 2):
@@ -354,6 +358,7 @@ def short_files(command: RunningCommand, most: int) -> Iterator[None]:
     resource.prlimit(command.pid, resource.RLIMIT_FSIZE, unlimited)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of another process")
 @pytest.mark.parametrize("kind", ["record", "serve"])
 def test_recording_for_which_there_is_no_space_is_told_of_and_leaves_no_part(

@@ -153,6 +153,7 @@ def test_a_part_may_have_the_beginning_of_a_boundary() -> None:
     assert read_back(recording, MemoryFiles()) == recording
 
 
+@pytest.mark.slow
 @unhurried()
 @given(expectations())
 def test_an_expectation_is_read_from_its_document_as_it_was(expectation: Expectation) -> None:
@@ -611,6 +612,7 @@ def test_what_is_plainly_right_has_no_mistake(document: Any) -> None:
     ] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("document", CHANGED)
 def test_the_check_and_the_schema_agree(document: Any) -> None:
     validator = jsonschema.Draft202012Validator(schema())

@@ -351,6 +351,7 @@ def test_events_come_at_their_recorded_times(
     assert last - second == pytest.approx(28.5 / speed, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_no_event_comes_before_its_time(play: Play) -> None:
     recording = timed(0.05, 0.08, 0.15)
     played = answer_of(sent_by(play(recording, delay=True), recording))

@@ -243,6 +243,7 @@ def test_pixels_of_a_call_are_counted_once_however_often_it_is_compared(play: Pl
     assert answer_of(exchange(player.url, "POST", EDITS, same, content_type)).body == b"own"
 
 
+@pytest.mark.slow
 def test_file_that_was_uploaded_in_the_recording_is_known_by_its_id(
     server: Server, play: Play
 ) -> None:

@@ -181,6 +181,7 @@ def test_a_credential_in_a_url_in_a_header_is_redacted_in_bodies(place: str) -> 
     assert [each.data for each in clean.downloads] in ([], [clean.request.body])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", ["?token=,", "?a=", "#", "?", "&token=", "? token", "?token=?"])
 def test_a_long_header_is_searched_once(value: str) -> None:
     """A search that began anew at each of them would take minutes."""
@@ -361,6 +362,7 @@ def test_a_png_file_whose_text_had_a_key_can_be_read(
     assert (len(prompt), prompt.startswith(f"{before}my key is ")) == (len(text), True)
 
 
+@pytest.mark.slow
 def test_pictures_without_number_whose_checksums_no_letters_fit_are_given_up() -> None:
     """Each try takes time, so there are as many as for one picture."""
     data = png_with_text(KEY)
@@ -619,6 +621,7 @@ def test_a_number_that_is_named_for_a_credential_is_redacted(
     assert found.response.body == b"was REDACTED"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece",
     [

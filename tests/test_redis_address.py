@@ -33,6 +33,7 @@ def test_password_of_the_store_is_not_shown(http: httpx2.Client) -> None:
     assert shown["store"] == f"unix://{path}"
 
 
+@pytest.mark.slow
 def test_store_is_reached_by_tcp_and_tls_and_as_a_user(
     redis_server: RedisServer, tmp_path: Path
 ) -> None:
@@ -74,6 +75,7 @@ def test_store_is_reached_by_tcp_and_tls_and_as_a_user(
         Server(store=f"redis://tester:sesame@127.0.0.1:{port}{patience}")
 
 
+@pytest.mark.slow
 def test_store_is_the_master_that_sentinels_name(
     redis_server: RedisServer, http: httpx2.Client, tmp_path: Path
 ) -> None:

@@ -67,6 +67,7 @@ async def ask(store: RedisStore) -> list[ClaimCount]:
     return await store.counters("x").counts(["a"])
 
 
+@pytest.mark.slow
 def test_work_that_is_handed_over_during_a_close_is_done(
     redis_store: RedisStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

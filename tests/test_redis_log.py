@@ -100,6 +100,7 @@ async def eventually(read: Callable[[], Any]) -> Any:
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_late", [False, True])
 async def test_a_write_that_redis_refuses_even_without_bytes_is_dropped_and_counted(
     small_store: RedisStore, monkeypatch: pytest.MonkeyPatch, is_late: bool
@@ -275,6 +276,7 @@ async def test_a_dropped_entry_is_counted_where_the_next_one_is_cancelled(
     assert await log.added_count() == 3
 
 
+@pytest.mark.slow
 async def test_entries_that_redis_gets_late_come_in_order_from_several_event_loops(
     lone_store: RedisStore, redis_server: RedisServer
 ) -> None:

@@ -136,6 +136,7 @@ def test_a_reset_makes_room_in_a_redis_that_is_full(
         assert len(server.requests) == 1
 
 
+@pytest.mark.slow
 def test_a_body_that_redis_refuses_is_left_out_of_the_journal(http: httpx2.Client) -> None:
     redis = RedisServer("--proto-max-bulk-len", "1mb")
     upload = encoded(Image.frombytes("RGB", (700, 700), Random(1).randbytes(1_470_000)))

@@ -112,6 +112,7 @@ def test_a_call_that_ends_a_step_asks_redis_twice(
         assert generate(http, server).status_code == 200
 
 
+@pytest.mark.slow
 def test_a_call_whose_body_is_late_is_in_the_journal_before_it(replicas: Replicas) -> None:
     one, other = replicas
     one.inject({"kind": "error", "status": 418})
@@ -166,6 +167,7 @@ def test_a_page_of_the_journal_takes_no_more_calls_from_redis_than_it_shows(
         assert sent_bytes(redis_server) - before < 100_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "query",
     [
@@ -199,6 +201,7 @@ def test_a_reader_of_the_journal_gets_from_redis_what_is_new_and_what_it_shows(
         assert read() < 20_000
 
 
+@pytest.mark.slow
 def test_a_call_too_large_for_the_store_goes_there_without_its_body(
     redis_server: RedisServer, http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from itertools import chain, product
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -49,6 +48,7 @@ from images_emulator.contract.validation import Validation
 from images_emulator.imaging.image_loader import PillowImageLoader
 from tests.answers import error_of
 from tests.pictures import half_clear, png
+from tests.sources import MODULES, nodes
 
 REFUSALS = {
     f"{module.__name__.rpartition('.')[2]}.{name}": value
@@ -57,8 +57,6 @@ REFUSALS = {
     if isinstance(value, Refusal)
 }
 """The refusals that code makes by their names, such as `errors.empty_string`."""
-
-SOURCES = sorted((Path(__file__).parent.parent / "emulator").rglob("*.py"))
 
 
 @pytest.mark.parametrize(
@@ -167,8 +165,8 @@ def braces(refusal: Refusal) -> set[str]:
 
 def calls() -> Iterator[tuple[str, set[str]]]:
     """Each refusal that the package makes, and the values that it is given there."""
-    for path in SOURCES:
-        for node in ast.walk(ast.parse(path.read_text())):
+    for path in MODULES:
+        for node in nodes(path):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 name = ast.unparse(node.func)
                 if name in REFUSALS:
@@ -182,7 +180,7 @@ def test_every_use_of_a_refusal_passes_the_fields_of_its_message() -> None:
 
 
 def test_every_refusal_is_used() -> None:
-    sources = "\n".join(path.read_text() for path in SOURCES)
+    sources = "\n".join(path.read_text() for path in MODULES)
     assert [name for name in REFUSALS if name not in sources] == []
 
 
@@ -495,6 +493,7 @@ def refused_on(day: date, operation: Operation, name: str, value: object) -> Ref
     return None
 
 
+@pytest.mark.slow
 def test_refusals_of_the_older_stack_have_an_older_message_with_known_exceptions() -> None:
     days = (date(2022, 11, 3), date(2023, 6, 1), date(2024, 6, 1), LAST_DAY_OF_OLDER_STACK)
     endpoints = (EDITS, VARIATIONS)

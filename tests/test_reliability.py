@@ -208,6 +208,7 @@ def test_runs_of_the_suite_exit_with_1_where_a_test_failed(
     assert output.endswith(f"{2 - bool(failures)} of 2 runs passed\n")
 
 
+@pytest.mark.slow
 def test_clock_of_a_run_begins_on_another_day() -> None:
     if not shutil.which("cc"):
         pytest.skip("needs a C compiler")

@@ -95,6 +95,7 @@ def test_a_process_renders_the_same_edits_as_a_thread(process: RenderProcess) ->
         assert process.render_files(request, 1, None) == [(None, render_image(request, 1))], name
 
 
+@pytest.mark.slow
 def test_a_process_renders_all_partial_images_at_once(process: RenderProcess) -> None:
     request = replace(REQUEST, partial_images=3)
     rendered = process.render_files(request, 0, 1)
@@ -258,6 +259,7 @@ def test_no_process_is_started_once_the_load_is_over() -> None:
     pool.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("executable", ["", "/nowhere/python"])
 def test_without_a_process_the_thread_renders_everything(
     monkeypatch: pytest.MonkeyPatch, executable: str

@@ -51,6 +51,7 @@ def test_url_made_by_one_replica_is_served_by_the_other(
     assert {each.kind for each in one.downloads} == {"download"}
 
 
+@pytest.mark.slow
 def test_file_uploaded_to_one_replica_is_edited_by_the_other(
     replicas: Replicas, http: httpx2.Client
 ) -> None:
@@ -273,6 +274,7 @@ def test_the_code_of_the_guide_prints_what_is_shown(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, output), done.stderr
 
 
+@pytest.mark.slow
 def test_a_server_that_ends_closes_what_was_opened_while_it_did(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

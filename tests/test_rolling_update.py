@@ -240,6 +240,7 @@ def append(log: Log[Document], newer: RedisStore, identity: str, **members: Any)
     return document
 
 
+@pytest.mark.slow
 def test_a_journal_leaves_out_the_calls_that_this_release_cannot_read(
     server: Server, newer: RedisStore, http: httpx2.Client, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -283,6 +284,7 @@ def test_a_call_that_can_be_read_no_more_once_it_is_complete_is_left_out(
     assert len(journal.summaries()) == len(journal.find()) == 2
 
 
+@pytest.mark.slow
 def test_the_live_feed_tells_of_the_calls_that_can_be_read(
     server: Server, newer: RedisStore, http: httpx2.Client
 ) -> None:

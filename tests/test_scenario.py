@@ -472,6 +472,7 @@ def test_ten_thousand_steps_are_met_one_by_one_and_then_cost_nothing() -> None:
     assert len(meet(scenario)[1]) == MAX_NEAR_MISSES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prompt", ["cat 7, please", "cat 7" + " and a dog" * 5_000])
 def test_a_prompt_finds_its_steps_among_two_thousand_in_their_order(prompt: str) -> None:
     scenario = scenario_of(
@@ -486,6 +487,7 @@ def test_a_prompt_finds_its_steps_among_two_thousand_in_their_order(prompt: str)
     assert meets(scenario, CALL._replace(prompt="ship"), calls=2) == ["truncated", ""]
 
 
+@pytest.mark.slow
 def test_threads_may_inject_while_others_call() -> None:
     scenario = Scenario(MemoryStore())
 
@@ -688,6 +690,7 @@ def test_a_directive_works_in_forms(http: httpx2.Client) -> None:
     assert answer.json()["error"]["code"] == "slow_down"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", [" ", "[[emulator:", "[[emulator: x] "])
 def test_a_long_prompt_that_has_almost_directives_is_soon_read(
     http: httpx2.Client, unit: str

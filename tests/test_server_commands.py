@@ -589,6 +589,7 @@ def test_inject_with_a_mistake_is_a_usage_error(
     assert sentence in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_answer_sends_pictures_to_a_running_server(
     at: tuple[str, str],
     server: Server,

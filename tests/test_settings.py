@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -14,9 +13,8 @@ from images_emulator.cli.configuration import parse_variables
 from images_emulator.setting_definition import Setting, _value_type
 from images_emulator.setting_values import Need
 from images_emulator.settings import MAX_WORKERS, ProcessSettings, all_settings, command_settings
+from tests.sources import MODULES, nodes
 
-PACKAGE = Path(__file__).parent.parent / "emulator" / "images_emulator"
-MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.stem != "settings"]
 NAMES = ("settings", "initial")
 """What settings are called; `initial` are those of an emulator's start."""
 
@@ -28,7 +26,8 @@ def settings_read() -> set[str]:
     return {
         node.attr
         for path in MODULES
-        for node in ast.walk(ast.parse(path.read_text()))
+        if path.stem != "settings"
+        for node in nodes(path)
         if isinstance(node, ast.Attribute) and ast.unparse(node.value).endswith(NAMES)
     }
 

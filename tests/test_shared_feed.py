@@ -140,6 +140,7 @@ async def test_journal_knows_at_each_arrival_whether_another_process_watches() -
         store.close()
 
 
+@pytest.mark.slow
 def test_stream_of_another_server_is_told_as_it_goes_on(
     replicas: Replicas, http: httpx2.Client
 ) -> None:
@@ -207,6 +208,7 @@ def test_calls_by_which_a_step_is_met_elsewhere_are_told(
             assert step["met"] == met
 
 
+@pytest.mark.slow
 def test_reader_starts_again_when_the_store_is_back(
     http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

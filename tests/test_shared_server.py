@@ -44,6 +44,7 @@ def test_it(images_emulator, number):
 """
 
 
+@pytest.mark.slow
 def test_marker_leaves_what_a_fixture_of_wider_scope_has_set(
     session: pytest.Pytester, shared: Server
 ) -> None:
@@ -71,6 +72,7 @@ def test_hundreds_of_tests_in_parallel_are_apart(session: pytest.Pytester, share
     assert shared.requests == []
 
 
+@pytest.mark.slow
 def test_unchanged_clients_lead_to_the_namespace(session: pytest.Pytester, shared: Server) -> None:
     code = """
 import asyncio, os
@@ -99,6 +101,7 @@ def test_async(images_emulator):
     assert (namespaces(shared), shared.requests) == ([], [])
 
 
+@pytest.mark.slow
 def test_the_variable_goes_before_the_setting(
     session: pytest.Pytester, shared: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,6 +112,7 @@ def test_the_variable_goes_before_the_setting(
     result.stdout.fnmatch_lines([f"images emulator: {shared.url}"])
 
 
+@pytest.mark.slow
 def test_the_marker_is_for_its_test(session: pytest.Pytester, shared: Server) -> None:
     code = """
 @pytest.mark.images_emulator(as_of="2026-01-01", validation="lenient", scenario="outage")
@@ -131,6 +135,7 @@ def test_wrong():
     result.stdout.fnmatch_lines(["*pytest.mark.images_emulator: *nothing.toml*"])
 
 
+@pytest.mark.slow
 def test_fixtures_of_wider_scope_have_one_namespace(
     session: pytest.Pytester, shared: Server
 ) -> None:
@@ -159,6 +164,7 @@ def test_two(images_emulator):
     assert namespaces(shared) == []
 
 
+@pytest.mark.slow
 def test_clients_of_the_session_mode_have_one_namespace_that_is_emptied(
     session: pytest.Pytester, shared: Server
 ) -> None:
@@ -178,6 +184,7 @@ def test_it(images_emulator, number):
     assert shared.requests == []
 
 
+@pytest.mark.slow
 def test_settings_of_the_session_are_those_of_the_namespaces(
     session: pytest.Pytester, shared: Server
 ) -> None:
@@ -199,6 +206,7 @@ def test_it(images_emulator):
         run(session, code).assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_only_tests_that_want_the_server_of_the_session_have_its_namespace(
     session: pytest.Pytester, shared: Server
 ) -> None:
@@ -215,6 +223,7 @@ def test_only_tests_that_want_the_server_of_the_session_have_its_namespace(
     assert namespaces(shared) == []
 
 
+@pytest.mark.slow
 def test_a_namespace_that_cannot_have_the_settings_is_deleted(
     session: pytest.Pytester, shared: Server
 ) -> None:
@@ -282,6 +291,7 @@ def test_a_server_that_does_not_answer_is_told(session: pytest.Pytester, mode: s
         result.stdout.fnmatch_lines([f"*{sentence}*"])
 
 
+@pytest.mark.slow
 def test_the_admin_token_comes_from_settings_or_the_variable(
     session: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -90,12 +90,14 @@ def test_server_answers_without_its_standard_streams(streams: str) -> None:
 HELP = ("--help", "help draw", "draw --help", "scenario check --help", "serve --help-all")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", ["models", *HELP])
 def test_command_says_in_one_line_that_its_output_is_full(arguments: str) -> None:
     done = in_shell(f"{arguments} >/dev/full")
     assert (done.returncode, done.stderr) == (1, "images-emulator: No space left on device\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", HELP)
 def test_help_whose_reader_is_gone_ends_without_a_word(arguments: str) -> None:
     read_end, write_end = os.pipe()
@@ -111,17 +113,20 @@ def test_help_whose_reader_is_gone_ends_without_a_word(arguments: str) -> None:
     assert (done.returncode, done.stderr) == (1, "")
 
 
+@pytest.mark.slow
 def test_command_prints_nothing_to_a_closed_output() -> None:
     done = in_shell("models >&-")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+@pytest.mark.slow
 def test_characters_that_the_output_does_not_have_are_escapes() -> None:
     done = in_shell("serve --help-all", PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stderr) == (0, "")
     assert r"OTEL_\u2026" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_line_of_which_a_full_disk_takes_a_part_is_ended_and_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

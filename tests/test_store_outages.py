@@ -245,6 +245,7 @@ def test_a_store_that_goes_during_a_call_fails_no_route(
     assert refusals
 
 
+@pytest.mark.slow
 def test_no_path_of_the_admin_api_fails_while_the_store_is_away(
     redis_server: RedisServer, tmp_path: Path
 ) -> None:
@@ -301,6 +302,7 @@ def recordings(server: Server, tmp_path: Path) -> tuple[Path, str]:
     return tmp_path / "recordings", identity
 
 
+@pytest.mark.slow
 def test_a_recorded_edit_of_an_uploaded_file_is_found_after_an_outage(
     redis_server: RedisServer, recordings: tuple[Path, str]
 ) -> None:

@@ -85,6 +85,7 @@ def test_a_stream_asks_a_proxy_not_to_buffer_and_says_nothing_of_it_to_a_client(
     assert answer.headers.get("x-accel-buffering") == buffering
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output_format", STREAMABLE_FORMATS)
 @pytest.mark.parametrize("size", ["1024x1024", "1440x480", "480x1440"])
 def test_partials_come_nearer_and_nearer(

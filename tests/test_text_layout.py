@@ -218,6 +218,7 @@ ALPHABETS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alphabet", ALPHABETS)
 def test_bidi_order_of_random_lines_is_that_of_python_bidi(alphabet: str) -> None:
     """2,000 lines of each alphabet. Only the order is compared: the library mirrors no brackets."""

@@ -123,6 +123,7 @@ async def test_garbage_collected_emulator_leaves_no_thread() -> None:
         assert not thread.is_alive()
 
 
+@pytest.mark.slow
 def test_process_exits_beside_a_hanging_call() -> None:
     code = """
 import asyncio, threading

@@ -127,6 +127,7 @@ def test_each_format_has_thumbnails(
     assert thumbnail_of(admin.get(f"/images/{identity}/0/thumbnail/96")).width == 96
 
 
+@pytest.mark.slow
 def test_an_edit_as_svg_has_thumbnails(http: httpx2.Client, admin: httpx2.Client) -> None:
     fields = {"model": model_that_writes("svg", EDITS), "prompt": "x", "size": "1024x1024"}
     svg = {"output_format": "svg", "svg[model]": "gpt-5.2"}
@@ -320,6 +321,7 @@ def test_partial_images_that_were_sent_are_shown_while_the_stream_goes_on(
             assert error["code"] == "not_found"
 
 
+@pytest.mark.slow
 def test_partial_images_are_shown_after_the_stream(
     http: httpx2.Client, admin: httpx2.Client
 ) -> None:

@@ -422,6 +422,7 @@ def test_a_collector_that_answers_nothing_holds_up_neither_calls_nor_the_stop(
     collector.may_answer.set()
 
 
+@pytest.mark.slow
 def test_a_collector_that_is_not_there_breaks_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("images_emulator.web.instruments.tracing.FLUSH_SECONDS", 0.1)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")

@@ -20,6 +20,7 @@ def vary(client: OpenAI, image: bytes, **parameters: Any) -> list[Image.Image]:
     return answered(response)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", ["256x256", "512x512", "1024x1024"])
 def test_variations_are_the_source_in_other_tones(client: OpenAI, size: Any) -> None:
     source = halves((128, 128))

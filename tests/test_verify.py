@@ -77,6 +77,7 @@ def test_parameters_are_compared_as_json(
     assert server.verify(0, **filters) == []
 
 
+@pytest.mark.slow
 def test_edits_are_verified_by_their_parameters(server: Server, client: OpenAI) -> None:
     client.images.edit(
         model="gpt-image-2", prompt="A hat", image=("a.png", png()), n=2, size="1536x1024"
