@@ -1,4 +1,4 @@
-"""The house: a module imports only from its own layer and earlier ones, and says what it has."""
+"""Architecture: a module imports only from its own layer and earlier ones, and says what it has."""
 
 from __future__ import annotations
 

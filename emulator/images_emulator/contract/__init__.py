@@ -1,1 +1,1 @@
-"""The API on paper: what it accepts and what it says back."""
+"""The API as data: what it accepts, and what it answers."""
