@@ -87,8 +87,8 @@ def model_that_writes(output_format: str, operation: Operation = GENERATIONS) ->
     names = [
         (model.released, name)
         for name, model in MODELS.items()
-        if isinstance(model.accepts.get(operation, {}).get("size"), FlexibleSize)
-        if isinstance(rule := model.accepts[operation].get("output_format"), Choice)
+        if isinstance(model.rules.get(operation, {}).get("size"), FlexibleSize)
+        if isinstance(rule := model.rules[operation].get("output_format"), Choice)
         if output_format in rule.words
     ]
     assert names, f"no model of flexible sizes writes {output_format}"

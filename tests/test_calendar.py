@@ -241,7 +241,7 @@ def days_of_changes() -> Iterator[date | None]:
             yield from (until for until, _ in model.token_rates.earlier)
         periods += [model.output_details_period, *(each.period for each in model.conflicts)]
         periods += filter(None, [model.null_identifier_period])
-        for rule in chain.from_iterable(rules.values() for rules in model.accepts.values()):
+        for rule in chain.from_iterable(rules.values() for rules in model.rules.values()):
             periods.append(rule.period)
             yield from (until for until, _ in rule.earlier)
     for module in (azure, errors, operational_errors):
@@ -686,7 +686,7 @@ def test_future_rule_waits_for_its_day_under_any(
     rule = Integer(
         minimum=1, maximum=4, earlier=versions(lambda n: Integer(minimum=1, maximum=n + 2))
     )
-    rules: Any = MODELS["gpt-image-2"].accepts[GENERATIONS]
+    rules: Any = MODELS["gpt-image-2"].rules[GENERATIONS]
     monkeypatch.setitem(rules, "n", rule)
     days = (date(2024, 1, 1), CHANGES[0] - DAY, CHANGES[0], CHANGES[1])
     limits = [on_day(day, n=9).partition("<= ")[2].partition(",")[0] for day in days]

@@ -386,7 +386,7 @@ def test_a_test_of_a_fault_that_changed_nothing_expects_the_answer(
 def test_parameters_that_the_sdk_lacks_are_in_a_table(operation: Operation) -> None:
     method = getattr(openai.resources.Images, PYTHON_METHODS[operation])
     of_sdk = inspect.signature(method).parameters.keys()
-    of_models = set().union(*(model.accepts.get(operation, {}) for model in MODELS.values()))
+    of_models = set().union(*(model.rules.get(operation, {}) for model in MODELS.values()))
     table = "NOT_IN_SDK in web/code_samples/sdk_call.py"
     missing = of_models - of_sdk - NOT_IN_SDK[operation]
     assert not missing, f"openai-python does not take {missing} by name: add them to {table}"

@@ -109,7 +109,7 @@ def test_json_schema_has_no_combination_that_the_rules_exclude() -> None:
 def test_rows_of_the_table_can_be_compared_and_sent_to_another_process(model: Model) -> None:
     copy = pickle.loads(pickle.dumps(model))  # noqa: S301 - our own
     assert copy == model
-    assert copy.accepts == model.accepts
+    assert copy.rules == model.rules
     assert copy.conflicts == model.conflicts
     assert copy.token_rates == model.token_rates
 

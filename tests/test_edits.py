@@ -21,7 +21,7 @@ from tests.pictures import BLUE, GREEN, RED, answered, encoded, half_clear, halv
 
 EDITORS = [
     *{
-        id(model.accepts[EDITS]): model.id for model in MODELS.values() if EDITS in model.accepts
+        id(model.rules[EDITS]): model.id for model in MODELS.values() if EDITS in model.rules
     }.values()
 ]
 """One model for each set of rows; those that share a row differ in their names alone."""

@@ -179,7 +179,7 @@ SENTENCES = {
 SIZES = {
     version
     for model in MODELS.values()
-    for rules in model.accepts.values()
+    for rules in model.rules.values()
     for rule in [rules.get("size")]
     if rule
     for version in [rule, *(each for _, each in rule.earlier)]

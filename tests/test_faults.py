@@ -556,7 +556,7 @@ def test_a_look_at_a_hosted_picture_without_its_body_is_whole_and_takes_no_time(
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=str)
 def test_every_quality_has_its_seconds(model: Model) -> None:
-    qualities = model.accepts[GENERATIONS]["quality"]
+    qualities = model.rules[GENERATIONS]["quality"]
     assert isinstance(qualities, Choice)
     quality_words = {*qualities.words, *qualities.unlisted} - {"auto"}
     assert model.seconds.keys() == quality_words

@@ -167,7 +167,7 @@ def names_with_a_value_in_every_call() -> set[str]:
         name
         for model in MODELS.values()
         if model.released <= FIRST_MODELS_UNTIL
-        for rules in model.accepts.values()
+        for rules in model.rules.values()
         for name, rule in rules.items()
         if rule.resolve(None, None, {}) is not None
     }

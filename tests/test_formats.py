@@ -60,7 +60,7 @@ def test_a_format_without_encode_is_refused_in_streams(
     http: httpx2.Client, output_format: str, stream: dict[str, Any]
 ) -> None:
     for model in MODELS.values():
-        rule = model.accepts.get(GENERATIONS, {}).get("output_format")
+        rule = model.rules.get(GENERATIONS, {}).get("output_format")
         if isinstance(rule, Choice) and output_format in rule.words:
             body = {"model": model.id, "prompt": "x", "output_format": output_format, **stream}
             answer = http.post("/v1/images/generations", json=body)

@@ -193,7 +193,7 @@ def test_no_punctuation_within_strings_counts() -> None:
 def test_the_largest_call_of_the_table_has_far_less_structure() -> None:
     reference = {"image_url": "data:image/png;base64,AAAA"}
     for model in MODELS.values():
-        for operation, rules in model.accepts.items():
+        for operation, rules in model.rules.items():
             values: Any = {"model": "m", "reasoning": {"effort": "max"}}
             in_json = dict.fromkeys(rules, values)
             in_json |= {"images": [reference] * 16, "mask": reference, "markup": reference}

@@ -284,7 +284,7 @@ def accepted(body: Body, as_of: AsOf = None) -> Rules:
 def is_read(body: Body, as_of: AsOf = None) -> bool:
     """Whether the model takes such a body, by its row for pictures."""
     model, operation, media_type = body
-    image = MODELS[model].accepts[operation].get("image")
+    image = MODELS[model].rules[operation].get("image")
     if media_type == FORM or not isinstance(image, UploadedImages):
         return True
     return image.json_period is not None and as_of in image.json_period
@@ -292,7 +292,7 @@ def is_read(body: Body, as_of: AsOf = None) -> bool:
 
 def bodies() -> Iterator[Body]:
     for model in MODELS.values():
-        for operation in model.accepts:
+        for operation in model.rules:
             of_each_kind = ((model.id, operation, media_type) for media_type in operation.bodies)
             yield from (body for body in of_each_kind if is_read(body))
 
@@ -382,8 +382,8 @@ def test_first_illegal_values_are_refused(body: Body) -> None:
         is_refused(body, name, rule)
 
 
-IMAGE_OF_GPT = MODELS["gpt-image-1"].accepts[EDITS]["image"]
-IMAGE_OF_DALLE = MODELS["dall-e-2"].accepts[EDITS]["image"]
+IMAGE_OF_GPT = MODELS["gpt-image-1"].rules[EDITS]["image"]
+IMAGE_OF_DALLE = MODELS["dall-e-2"].rules[EDITS]["image"]
 
 
 @pytest.mark.parametrize(
@@ -392,7 +392,7 @@ IMAGE_OF_DALLE = MODELS["dall-e-2"].accepts[EDITS]["image"]
         (IMAGE_OF_GPT, 52_428_800, 16),
         (IMAGE_OF_GPT.version_on(date(2025, 6, 1)), 26_214_400, 16),
         (IMAGE_OF_DALLE, 4_194_304, 1),
-        (MODELS["gpt-image-2"].accepts[EDITS]["mask"], 4_194_304, None),
+        (MODELS["gpt-image-2"].rules[EDITS]["mask"], 4_194_304, None),
         (MARKUP, 52_428_800, None),
         (MARKUP.json_rule(None), 52_428_800, None),
     ],
@@ -474,7 +474,7 @@ def days() -> Iterator[tuple[Body, str, date]]:
     """Those on which something changed for a parameter while its model lived."""
     for body in bodies():
         model, operation, _ = body
-        for name, rule in MODELS[model].accepts[operation].items():
+        for name, rule in MODELS[model].rules[operation].items():
             turns = {rule.period.since, rule.period.until, *(until for until, _ in rule.earlier)}
             for day in sorted(turn for turn in turns if turn):
                 around = (day - DAY, day)
@@ -489,7 +489,7 @@ def test_dated_rule_holds_before_and_on_its_day(
 ) -> None:
     as_of = day - before
     model, operation, media_type = body
-    dated = MODELS[model].accepts[operation][name]
+    dated = MODELS[model].rules[operation][name]
     rule = dated.version_on(as_of)
     if media_type == JSON and isinstance(rule, OverlayRule):
         rule = rule.json_rule(as_of) or rule
@@ -563,7 +563,7 @@ def test_parameter_without_a_rule_is_unknown(body: Body) -> None:
 def test_model_that_does_not_support_the_operation_is_refused(
     model: Model, operation: Operation
 ) -> None:
-    if operation not in model.accepts and not operation.only_model:
+    if operation not in model.rules and not operation.only_model:
         with pytest.raises(APIError, match=f"Value must be '{LISTED_MODEL}'"):
             validate(ParsedCall(operation, is_form=True, fields={"model": model.id}), LOADER)
 
@@ -633,8 +633,8 @@ def test_text_of_the_table_fits_a_terminal_and_lists_every_parameter() -> None:
     )
     for operation, part in zip(IMAGE_OPERATIONS.values(), parts, strict=True):
         for model in MODELS.values():
-            assert (model.id in part) == (operation in model.accepts)
-            assert all(f"\n    {name} " in part for name in model.accepts.get(operation, ()))
+            assert (model.id in part) == (operation in model.rules)
+            assert all(f"\n    {name} " in part for name in model.rules.get(operation, ()))
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -686,7 +686,7 @@ def test_tables_have_what_is_answered_where_a_parameter_is_left_out(
 def test_days_on_which_a_parameter_came_and_changed(
     model: str, operation: Operation, name: str, first_day: str | None, changes: tuple[str, ...]
 ) -> None:
-    rule = MODELS[model].accepts[operation][name]
+    rule = MODELS[model].rules[operation][name]
     assert rule.period.since == (first_day and date.fromisoformat(first_day))
     assert tuple(until.isoformat() for until, _ in rule.earlier) == changes
 
@@ -730,13 +730,13 @@ GPT_IMAGE_DEFAULTS = {
 def test_values_of_parameters_that_a_call_leaves_out(
     model: str, operation: Operation, defaults: dict[str, Any]
 ) -> None:
-    rules = MODELS[model].accepts[operation]
+    rules = MODELS[model].rules[operation]
     assert {name: rules[name].resolve(None, None, {}) for name in defaults} == defaults
 
 
 def test_the_mini_model_has_no_input_fidelity() -> None:
-    assert "input_fidelity" in MODELS["gpt-image-1"].accepts[EDITS]
-    assert "input_fidelity" not in MODELS["gpt-image-1-mini"].accepts[EDITS]
+    assert "input_fidelity" in MODELS["gpt-image-1"].rules[EDITS]
+    assert "input_fidelity" not in MODELS["gpt-image-1-mini"].rules[EDITS]
 
 
 @pytest.mark.parametrize(("limit", "digits"), [(640, 641), (4300, 4301), (0, 4301)])

@@ -76,7 +76,7 @@ def test_models_are_listed_in_order_of_release() -> None:
 def test_unknown_model_is_checked_by_the_newest_of_the_day(
     operation: Operation, day: date | None
 ) -> None:
-    accepting = [model for model in MODELS.values() if operation in model.accepts]
+    accepting = [model for model in MODELS.values() if operation in model.rules]
     of_the_day = [model for model in accepting if model.exists_on(day)]
     newest = tables_on(day).newest_model(operation)
     assert newest in (of_the_day or accepting)
@@ -99,11 +99,11 @@ def test_replacement_models_are_not_shut_down() -> None:
 
 def gaps(model: Model) -> Iterator[str]:
     """What the row of *model* lacks for answers to all that it accepts."""
-    if not model.accepts:
+    if not model.rules:
         yield "accepts: no operation"
     if bool(model.shutdown) != bool(model.replacement):
         yield "shutdown and replacement go together"
-    for operation, rules in model.accepts.items():
+    for operation, rules in model.rules.items():
         quality = rules.get("quality", Rule())
         words = quality.schema().get("enum", ())
         for word in sorted({quality.resolve(word, None, {}) for word in words}):
@@ -141,7 +141,7 @@ def test_gaps_of_an_incomplete_model_row_are_named() -> None:
     assert newest.token_rates
     row = replace(
         newest,
-        accepts={GENERATIONS: {**newest.accepts[GENERATIONS]}},
+        rules={GENERATIONS: {**newest.rules[GENERATIONS]}},
         seconds={word: newest.seconds[word] for word in qualities},
         token_rates=replace(newest.token_rates, output=rates),
     )
@@ -151,7 +151,7 @@ def test_gaps_of_an_incomplete_model_row_are_named() -> None:
         "seconds: no figure for quality 'low', which generations takes",
         "tokens: no output rate for quality 'low', which generations takes",
     ]
-    assert [*gaps(Model("gpt-image-9", released=newest.released, accepts={GENERATIONS: {}}))] == [
+    assert [*gaps(Model("gpt-image-9", released=newest.released, rules={GENERATIONS: {}}))] == [
         "seconds: no figure",
         "tokens: generations answers with pictures alone, and so with usage",
         "accepts: generations has neither a size nor an upload to take it from",
@@ -177,7 +177,7 @@ def test_errors_in_other_words_have_the_names_of_errors(owner: Model | Dialect) 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=str)
 def test_auto_resolves_to_a_word_of_the_choice(model: object) -> None:
-    for rules in MODELS[str(model)].accepts.values():
+    for rules in MODELS[str(model)].rules.values():
         for name, rule in rules.items():
             if isinstance(rule, Choice) and "auto" in (*rule.words, *rule.unlisted):
                 assert rule.auto in {*rule.words, *rule.unlisted}, name

@@ -104,13 +104,13 @@ def test_unserved_route_is_no_operation(path: str) -> None:
 
 @pytest.mark.parametrize("operation", IMAGE_OPERATIONS.values(), ids=str)
 def test_operation_has_an_event_name_if_a_model_streams_there(operation: Operation) -> None:
-    accepted = [model.accepts.get(operation, {}) for model in MODELS.values()]
+    accepted = [model.rules.get(operation, {}) for model in MODELS.values()]
     streams = any("stream" in rules for rules in accepted)
     assert streams == bool(operation.event_name), f"{operation} in contract/operations.py"
 
 
 @pytest.mark.parametrize("operation", IMAGE_OPERATIONS.values(), ids=str)
 def test_operation_is_accepted_by_a_model(operation: Operation) -> None:
-    models = [model.id for model in MODELS.values() if operation in model.accepts]
+    models = [model.id for model in MODELS.values() if operation in model.rules]
     assert models, f"no model in contract/models.py has rules for {operation}"
     assert operation.only_model in (None, *models)

@@ -67,7 +67,7 @@ def test_every_method_of_the_sdk_has_an_operation(path: str) -> None:
 def test_every_parameter_of_the_sdk_has_a_rule(path: str, name: str, hint: Any) -> None:
     operation = image_operation_at(path)
     assert operation
-    accepted = [model.accepts[operation] for model in MODELS.values() if operation in model.accepts]
+    accepted = [model.rules[operation] for model in MODELS.values() if operation in model.rules]
     rules = [rules[name] for rules in accepted if name in rules]
     assert rules or name == "model", f"no model in contract/models.py takes {name!r} at {path}"
     choices = [rule for rule in rules if isinstance(rule, Choice)]

@@ -22,7 +22,7 @@ class Model(Immutable):
     id: str
     released: date
     """The first day on which the model exists."""
-    accepts: Mapping[Operation, Rules] = field(compare=False)
+    rules: Mapping[Operation, Rules] = field(compare=False)
     """The rules of each operation that the model serves."""
     conflicts: tuple[Conflict, ...] = field(default=(), compare=False)
     """The combinations of parameters that the model refuses, in the order of the checks."""

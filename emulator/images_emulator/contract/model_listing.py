@@ -50,9 +50,7 @@ def models_json() -> dict[str, Any]:
             "released": model.released.isoformat(),
             "shutdown": model.shutdown.isoformat() if model.shutdown else None,
             "replacement": model.replacement,
-            "endpoints": {
-                operation.path: _schemas(model, operation) for operation in model.accepts
-            },
+            "endpoints": {operation.path: _schemas(model, operation) for operation in model.rules},
         }
         for model in MODELS.values()
     }
@@ -64,7 +62,7 @@ def _date_rows() -> Iterator[list[str]]:
     for model in MODELS.values():
         end = model.shutdown.isoformat() if model.shutdown else ""
         cells = [
-            "yes" if operation in model.accepts else "" for operation in IMAGE_OPERATIONS.values()
+            "yes" if operation in model.rules else "" for operation in IMAGE_OPERATIONS.values()
         ]
         yield [model.id, model.released.isoformat(), end, *cells]
 
@@ -106,23 +104,23 @@ def _model_groups(operation: Operation) -> list[list[Model]]:
     group."""
     groups: dict[str, list[Model]] = {}
     for model in MODELS.values():
-        if operation in model.accepts:
-            schema = schema_of(model.accepts[operation], _conflicts(model, operation))
+        if operation in model.rules:
+            schema = schema_of(model.rules[operation], _conflicts(model, operation))
             groups.setdefault(json.dumps(schema), []).append(model)
     return [*groups.values()]
 
 
 def _conflicts(model: Model, operation: Operation) -> list[Conflict]:
-    return conflicts_within(model.accepts[operation], model.conflicts, None)
+    return conflicts_within(model.rules[operation], model.conflicts, None)
 
 
 def _parameter_rows(operation: Operation) -> Iterator[list[str]]:
     """Rows of a table: for each parameter, the values that the groups of models accept."""
     groups = _model_groups(operation)
     yield ["parameter", *("<br>".join(model.id for model in group) for group in groups)]
-    names = dict.fromkeys(name for group in groups for name in group[0].accepts[operation])
+    names = dict.fromkeys(name for group in groups for name in group[0].rules[operation])
     for name in names:
-        rules = [group[0].accepts[operation].get(name) for group in groups]
+        rules = [group[0].rules[operation].get(name) for group in groups]
         yield [f"`{name}`", *(_summary(rule.schema()) if rule else "" for rule in rules)]
 
 
@@ -143,9 +141,7 @@ def _conflict_rows(operation: Operation) -> Iterator[list[str]]:
 def _defaults(model: Model, operation: Operation) -> dict[str, str]:
     """The values that *model* uses at *operation* for omitted parameters, by name, as text. The
     size of an edit is the size without an input image."""
-    resolved = {
-        name: rule.resolve(None, None, {}) for name, rule in model.accepts[operation].items()
-    }
+    resolved = {name: rule.resolve(None, None, {}) for name, rule in model.rules[operation].items()}
     return {name: _as_text(value) for name, value in resolved.items() if value is not None}
 
 
@@ -159,7 +155,7 @@ def _default_groups(operation: Operation) -> Iterator[tuple[list[Model], dict[st
     """Groups of the models of *operation*, each with its common values for omitted parameters."""
     groups: dict[str, list[Model]] = {}
     for model in MODELS.values():
-        if operation in model.accepts:
+        if operation in model.rules:
             groups.setdefault(json.dumps(_defaults(model, operation)), []).append(model)
     yield from ((models, json.loads(defaults)) for defaults, models in groups.items())
 
@@ -209,7 +205,7 @@ def _parameter_list(operation: Operation) -> Iterator[str]:
     """For each group of models that accept the same calls at *operation*: their names, and a line
     for each parameter and each conflict."""
     for models in _model_groups(operation):
-        rules = models[0].accepts[operation]
+        rules = models[0].rules[operation]
         indent = " " * (4 + max(map(len, rules)) + 2)
         names = ", ".join(model.id for model in models)
         lines = [wrapped(names, "  ", "  ")]

@@ -149,7 +149,7 @@ PNG_WITH_OWN_MASK: Final = SquarePNG(
 )
 """`image` of a dall-e-2 edit. In a call without `mask` its transparent pixels are the mask."""
 
-DALLE_2_ACCEPTS: Final[Mapping[Operation, Rules]] = {
+DALLE_2_OPERATION_RULES: Final[Mapping[Operation, Rules]] = {
     GENERATIONS: {"prompt": DALLE_2_PROMPT, **DALLE_2_RULES},
     EDITS: {
         "prompt": DALLE_2_PROMPT,
@@ -173,7 +173,7 @@ DALLE_2_ACCEPTS: Final[Mapping[Operation, Rules]] = {
         "size": DALLE_2_SIZE,
     },
 }
-"""The `accepts` of dall-e-2."""
+"""`Model.rules` of dall-e-2."""
 
 DALLE_3_SIZE: Final = dalle_size_rule("1024x1024", "1024x1792", "1792x1024")
 """The newest `size` of dall-e-3; `DALLE_3_RULES` adds the earlier versions."""
@@ -381,23 +381,25 @@ NO_RULES: Final[Rules] = MappingProxyType({})
 
 
 def at_generations_and_edits(
-    rules: Rules, *, generations: Rules = NO_RULES, edits: Rules = NO_RULES
+    shared: Rules, *, generations: Rules = NO_RULES, edits: Rules = NO_RULES
 ) -> Mapping[Operation, Rules]:
-    """The `accepts` of a GPT image model: *rules* and the prompt at both operations, uploads at
-    edits. A rule of *rules* that `PERIODS_AT_EDITS` names has that period at edits. *generations*
-    and *edits* are the rules of one operation only, and keep their periods. Such a rule is checked
-    last, unless it replaces a rule of the same name: then it takes that rule's place."""
+    """`Model.rules` of a GPT image model: the *shared* rules and the prompt at both operations,
+    uploads at edits. A shared rule that `PERIODS_AT_EDITS` names has that period at edits.
+
+    *generations* and *edits* are the rules of one operation only, and keep their periods. Such a
+    rule is checked last, unless it replaces a rule of the same name: then it takes that rule's
+    place."""
     with_uploads: Rules = {
         "prompt": GPT_IMAGE_PROMPT_AT_EDITS,
         "image": INPUT_IMAGES,
         **{
             name: replace(rule, period=PERIODS_AT_EDITS.get(name, rule.period))
-            for name, rule in rules.items()
+            for name, rule in shared.items()
         },
         "mask": UploadedOverlay(),
     }
     return {
-        GENERATIONS: {"prompt": GPT_IMAGE_PROMPT, **rules, **generations},
+        GENERATIONS: {"prompt": GPT_IMAGE_PROMPT, **shared, **generations},
         EDITS: {**with_uploads, **edits},
     }
 

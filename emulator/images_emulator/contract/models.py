@@ -17,7 +17,7 @@ from images_emulator.contract.image_rules import InputImages, OverlayRule
 from images_emulator.contract.model import Model
 from images_emulator.contract.model_rules import (
     CONFLICTS,
-    DALLE_2_ACCEPTS,
+    DALLE_2_OPERATION_RULES,
     DALLE_3_RULES,
     FLEXIBLE_SIZE,
     FLEXIBLE_SIZE_WITH_GIF,
@@ -192,7 +192,7 @@ GPT_1: Final = Model(
     shutdown=date(2026, 10, 23),
     replacement="gpt-image-2.5-sunburst",
     # Without `quality`, `high` was recorded.
-    accepts=at_generations_and_edits(
+    rules=at_generations_and_edits(
         gpt_image_rules(size=LISTED_SIZE, auto_quality="high"),
         edits={"input_fidelity": INPUT_FIDELITY},
     ),
@@ -210,7 +210,7 @@ GPT_1_5: Final = replace(
     shutdown=date(2026, 12, 1),
     replacement=GPT_2_6_TIERS,
     # Without `quality`, `medium` was recorded, and never `high`.
-    accepts=at_generations_and_edits(
+    rules=at_generations_and_edits(
         gpt_image_rules(size=LISTED_SIZE, auto_quality="medium"),
         edits={"input_fidelity": INPUT_FIDELITY},
     ),
@@ -223,7 +223,7 @@ GPT_2: Final = Model(
     released=date(2026, 4, 21),
     created=1776399795,
     # Without `quality`, and with `auto`, `low` was recorded.
-    accepts=at_generations_and_edits(
+    rules=at_generations_and_edits(
         gpt_image_rules(size=FLEXIBLE_SIZE, auto_quality="low"),
         edits={"input_fidelity": NO_INPUT_FIDELITY},
     ),
@@ -236,7 +236,7 @@ GPT_2_5: Final = Model(
     "gpt-image-2.5-sunburst",
     released=date(2026, 9, 8),
     created=1788563162,
-    accepts=at_generations_and_edits(GPT_2_5_RULES, edits=GPT_2_5_EDIT_RULES),
+    rules=at_generations_and_edits(GPT_2_5_RULES, edits=GPT_2_5_EDIT_RULES),
     conflicts=CONFLICTS,
     token_rates=GPT_2_5_RATES,
     prices=GPT_2_PRICES,
@@ -247,7 +247,7 @@ GPT_2_6: Final = replace(
     id="gpt-image-2.6-sunburst",
     released=date(2026, 11, 4),
     created=None,
-    accepts=at_generations_and_edits(
+    rules=at_generations_and_edits(
         {**GPT_2_5_RULES, "size": FLEXIBLE_SIZE_WITH_GIF, **GIF_AND_SVG},
         edits={**GPT_2_5_EDIT_RULES, "output_format": GPT_2_6_FORMATS_AT_EDITS},
     ),
@@ -262,7 +262,7 @@ MODELS: Final[Mapping[str, Model]] = {
             created=1698798177,
             shutdown=DALLE_SHUTDOWN,
             replacement="gpt-image-2.5-sunburst",
-            accepts=DALLE_2_ACCEPTS,
+            rules=DALLE_2_OPERATION_RULES,
             prices=DALLE_2_PRICES,
             seconds=DALLE_2_SECONDS,
             error_overrides={
@@ -277,7 +277,7 @@ MODELS: Final[Mapping[str, Model]] = {
             created=1698785189,
             shutdown=DALLE_SHUTDOWN,
             replacement="gpt-image-2.5-sunburst",
-            accepts={GENERATIONS: DALLE_3_RULES},
+            rules={GENERATIONS: DALLE_3_RULES},
             prices=DALLE_3_PRICES,
             seconds=DALLE_3_SECONDS,
             error_overrides={"rate_limit_exceeded": rate_limited_dalle},
@@ -291,9 +291,7 @@ MODELS: Final[Mapping[str, Model]] = {
             created=1758845821,
             shutdown=date(2026, 12, 1),
             replacement=GPT_2_6_TIERS,
-            accepts=at_generations_and_edits(
-                gpt_image_rules(size=LISTED_SIZE, auto_quality="high")
-            ),
+            rules=at_generations_and_edits(gpt_image_rules(size=LISTED_SIZE, auto_quality="high")),
             conflicts=CONFLICTS,
             token_rates=MINI_RATES,
             output_details_period=TILED_OUTPUT_DETAILS_DAYS,
@@ -320,7 +318,7 @@ MODELS: Final[Mapping[str, Model]] = {
 FILE_PARAMETERS: Final = frozenset(
     name
     for model in MODELS.values()
-    for rules in model.accepts.values()
+    for rules in model.rules.values()
     for name, rule in rules.items()
     if isinstance(rule, InputImages | OverlayRule)
 )
@@ -329,7 +327,7 @@ FILE_PARAMETERS: Final = frozenset(
 
 def words_of(parameter: str) -> set[str]:
     """The words of *parameter* that any model takes, by the newest version of its rule."""
-    tables = (rules for model in MODELS.values() for rules in model.accepts.values())
+    tables = (rules for model in MODELS.values() for rules in model.rules.values())
     rules_of_models = (rules.get(parameter) for rules in tables)
     return {word for rule in rules_of_models if isinstance(rule, Choice) for word in rule.words}
 

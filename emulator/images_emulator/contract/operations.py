@@ -4,7 +4,7 @@ in `.github/CONTRIBUTING.md`.
 
 A row has its path, the media types of bodies, default models, event names, and the days on which
 all of that holds. Routes, validation, faults, journal, schemas and tests read it. `MOUNTS` has the
-prefixes under which OpenAI and Azure serve operations. What a model accepts at an operation is in
+prefixes under which OpenAI and Azure serve operations. The rules of a model at an operation are in
 `models.py`.
 """
 

@@ -67,7 +67,7 @@ class TablesOfDay:
 
     def _rules_of_day(self, model: Model, call: ParsedCall) -> Rules:
         rules: dict[str, Rule] = {}
-        for name, dated in model.accepts[call.operation].items():
+        for name, dated in model.rules[call.operation].items():
             if self.as_of not in dated.period:
                 continue
             rule = self.dialect.adapt_rule(name, dated.version_on(self.day))
@@ -151,7 +151,7 @@ class TablesOfDay:
         """The model whose rules check a call of *operation* that names an unknown model. It is the
         newest model of the day that serves *operation*, as recorded. Where the day has none, it is
         the first such model of the table."""
-        accepting = [model for model in MODELS.values() if operation in model.accepts]
+        accepting = [model for model in MODELS.values() if operation in model.rules]
         of_the_day = [model for model in accepting if model.id in self.models]
         return newest_of(of_the_day or accepting[:1])
 

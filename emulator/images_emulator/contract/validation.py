@@ -82,7 +82,7 @@ class Validation:
             # Refused like an unknown model, after the gateway's checks: of calls that named
             # gpt-image-1, a size (2025-05) and unknown names (2025-08) were refused first.
             model_error = errors.no_such_model(model=named)
-        if model and self.call.operation not in model.accepts:
+        if model and self.call.operation not in model.rules:
             listed = Words([LISTED_MODEL])
             self.raise_or_forgive(
                 errors.value_not_the_only_one(name="model", value=name, listed=listed)

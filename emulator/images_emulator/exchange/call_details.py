@@ -32,7 +32,7 @@ MAX_DEPTH: Final = 3
 MAX_PROMPT_CHARS: Final = max(
     rule.max_length or 0
     for model in MODELS.values()
-    for rules in model.accepts.values()
+    for rules in model.rules.values()
     if isinstance(rule := rules.get("prompt"), Text)
 )
 """The most characters of a refused prompt in the details: the longest prompt of any model."""
@@ -49,7 +49,7 @@ PARAMETERS: Final = tuple(
     dict.fromkeys(
         name
         for model in MODELS.values()
-        for rules in model.accepts.values()
+        for rules in model.rules.values()
         for name in rules
         if name not in _SHOWN_ELSEWHERE
     )
@@ -161,7 +161,7 @@ def values_in_force(request: ImageRequest, sent: Mapping[str, Any]) -> dict[str,
 
 def _parameters(request: ImageRequest, sent: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """The values in force of the parameters, without parameters that have no value."""
-    for name, rule in request.model.accepts[request.operation].items():
+    for name, rule in request.model.rules[request.operation].items():
         if name in _SHOWN_ELSEWHERE or request.as_of not in rule.period:
             continue
         if name == "size":

@@ -57,7 +57,7 @@ def _parameters(operation: Operation) -> Mapping[str, set[type]]:
     in all models."""
     classes: dict[str, set[type]] = {"model": set()}
     for model in MODELS.values():
-        for name, rule in model.accepts.get(operation, {}).items():
+        for name, rule in model.rules.get(operation, {}).items():
             if name not in NOT_IN_SDK[operation]:
                 classes.setdefault(name, set()).add(type(rule))
     return classes

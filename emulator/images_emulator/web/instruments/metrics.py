@@ -107,7 +107,7 @@ def _sizes() -> Iterator[str]:
     """The sizes that the table of models names, and those of calls without a size and an upload."""
     for model in MODELS.values():
         for operation in IMAGE_OPERATIONS.values():
-            if rule := model.accepts.get(operation, {}).get("size"):
+            if rule := model.rules.get(operation, {}).get("size"):
                 schema = rule.schema()
                 yield from (*schema.get("enum", ()), *schema.get("examples", ()))
                 width, height = rule.resolve(None, None, {})
