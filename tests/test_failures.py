@@ -421,7 +421,7 @@ async def test_head_that_is_held_leaves_where_the_end_of_its_call_cannot_be_reco
         datetime.now(UTC),
         connection=cast("Connection", connection),
     )
-    sender = AnswerSender(exchange, emulator.journal, StandardHeaders(emulator), send)
+    sender = AnswerSender(exchange, emulator, StandardHeaders(emulator), send)
     await sender.send({"type": "http.response.start", "status": 200, "headers": []})
     with pytest.raises(type(error)):
         await sender.send({"type": "http.response.body", "body": b""})
@@ -443,8 +443,8 @@ async def test_an_answer_hung_up_before_its_first_part_whose_write_fails_gives_w
 
     exchange = ServedExchange(RequestHead("GET", "/v1/models", b"", []), "req_1", datetime.now(UTC))
     exchange.number = await emulator.journal.append(exchange)
-    sender = AnswerSender(exchange, emulator.journal, StandardHeaders(emulator), send)
-    exchange.complete_in_journal = sender.complete_in_journal
+    sender = AnswerSender(exchange, emulator, StandardHeaders(emulator), send)
+    exchange.end_call = sender.end_call
     exchange.hold_back_until(write())
 
     async def leave() -> Message:

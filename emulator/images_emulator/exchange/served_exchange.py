@@ -48,7 +48,7 @@ class ServedExchange(Exchange):
     attributes, also those of `Exchange` and of its `answer`, from the arrival of the call to its
     end. `tests/test_architecture.py` checks the list.
 
-    - `web/journal_middleware.py`: `complete_in_journal`, `number`, `time`, `pending_write`,
+    - `web/journal_middleware.py`: `end_call`, `number`, `time`, `pending_write`,
       `advanced_seconds_at_arrival`; of a download `request`, `hosted_index`; when the call is over
       `connection`, `clock`
     - `web/instruments/tracing.py`: `span_trace_id`
@@ -98,11 +98,9 @@ class ServedExchange(Exchange):
     advanced_seconds_at_arrival: float = 0
     """All seconds by which the clock had been advanced when the call arrived. Later advances
     shorten the waits of the answer."""
-    complete_in_journal: Callable[[], Awaitable[None]] | None = None
-    """Ends the call, unless it has ended, and completes it in the journal. `AnswerSender` does so
-    before the last part of the answer, `hang_up` before it closes the connection, and
-    `JournalMiddleware` when the application has returned or raised an exception: the first of them
-    ends the call. None where no journal has it, and when the application has returned."""
+    end_call: Callable[[], Awaitable[None]] | None = None
+    """`AnswerSender.end_call`, for `hang_up`, which ends the call before it closes the connection.
+    None where no journal has the call, and when the application has returned."""
 
     # --- the body, the key and the policy, once they are needed
 

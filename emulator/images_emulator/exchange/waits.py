@@ -75,8 +75,8 @@ async def hang_up(exchange: ServedExchange, receive: Receive, *, reset: bool) ->
     exchange.answer.is_hung_up = True
     exchange.answer.is_reset = reset
     connection = exchange.connection
-    if exchange.complete_in_journal:
-        await exchange.complete_in_journal()
+    if exchange.end_call:
+        await exchange.end_call()
     if connection is not None:
         await connection.hang_up(reset=reset)
         await wait_for_disconnect(receive)

@@ -1,5 +1,5 @@
 """Sends the answer of a call: adds the API's standard headers, notes what leaves in the exchange,
-and completes the call in the journal. Downloads and recorded answers have headers of their own.
+and ends the call. Downloads and recorded answers have headers of their own.
 
 A new header on all answers is a row of `OPENAI_HEADERS` in `contract/dialect.py` and an entry in
 `_azure_headers` of `contract/azure.py`. Where an answer without it is drift, its name is in
@@ -20,7 +20,6 @@ from images_emulator.contract.refusal import APIError
 from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.state.account import Account
 from images_emulator.state.emulator import Emulator
-from images_emulator.state.journal import Journal
 from images_emulator.web.call_policy import set_policy_if_valid
 from images_emulator.web.memory_release import large_parts_of
 
@@ -39,9 +38,7 @@ class StandardHeaders:
         """Organization and project of the account, as the headers of answers have them."""
 
     def headers_for(self, exchange: ServedExchange, status: int) -> list[Header]:
-        """The headers of an answer with *status*. Sets `ServedExchange.policy`, unless it is set or
-        the call's `x-emulator-…` headers are invalid."""
-        set_policy_if_valid(exchange, self._emulator.settings)
+        """The headers of an answer with *status*, on the day of the exchange's policy."""
         head, account = exchange.head, self._emulator.account
         if account is not self._account:
             self._organization = account.organization.encode()
@@ -85,13 +82,22 @@ class AnswerSender:
     waits as that part does.
     """
 
-    __slots__ = ("_exchange", "_forward", "_headers", "_journal", "_kept_start", "large_parts")
+    __slots__ = (
+        "_emulator",
+        "_exchange",
+        "_forward",
+        "_headers",
+        "_journal",
+        "_kept_start",
+        "large_parts",
+    )
 
     def __init__(
-        self, exchange: ServedExchange, journal: Journal, headers: StandardHeaders, send: Send
+        self, exchange: ServedExchange, emulator: Emulator, headers: StandardHeaders, send: Send
     ) -> None:
         self._exchange = exchange
-        self._journal = journal
+        self._emulator = emulator
+        self._journal = emulator.journal
         self._headers = headers
         self._forward = send
         self._kept_start: Message | None = None
@@ -111,7 +117,7 @@ class AnswerSender:
             return
         start, self._kept_start = self._kept_start, None
         assert start
-        with self._forgotten_on_failure():
+        with self._forget_answer_on_failure():
             if message.get("more_body"):
                 await exchange.pending_write
             await self._note(start)
@@ -120,16 +126,22 @@ class AnswerSender:
         await self._forward(start)
         await self._forward(message)
 
-    async def complete_in_journal(self) -> None:
-        """End the exchange, unless the exchange has ended, and complete its entry in the journal.
-        Raises APIError where the connection is to be closed while the start of the answer is kept,
-        and the `pending_write` fails: nothing of the answer has left, and the application sends an
-        error in its place."""
-        with self._forgotten_on_failure() if self._kept_start else nullcontext():
-            await self._end_exchange()
+    async def end_call(self) -> None:
+        """End the call, unless it has ended: note the end in the exchange, and complete its entry
+        in the journal. Raises APIError where the `pending_write` fails: nothing of the answer has
+        left, and the application sends an error in its place."""
+        exchange = self._exchange
+        if exchange.has_ended:
+            return
+        exchange.note_end()
+        if exchange.is_large:
+            self.large_parts.extend(large_parts_of(exchange))
+        # A connection may be closed while the start of its answer is kept.
+        with self._forget_answer_on_failure() if self._kept_start else nullcontext():
+            await self._journal.complete(exchange, exchange.pending_write)
 
     @contextmanager
-    def _forgotten_on_failure(self) -> Iterator[None]:
+    def _forget_answer_on_failure(self) -> Iterator[None]:
         """Await the `pending_write` within this. Where it fails, the answer, of which nothing has
         left, is forgotten, so that another one can be noted."""
         try:
@@ -159,7 +171,7 @@ class AnswerSender:
             connection.release_head()
 
     async def _note(self, message: Message) -> None:
-        """Note *message*. The last one completes the call in the journal."""
+        """Note *message*. The last one ends the call."""
         exchange, connection = self._exchange, self._exchange.connection
         # The server drops what is sent on a closed connection.
         leaves = connection is None or not (connection.is_closing() or connection.protocol_answer)
@@ -171,25 +183,16 @@ class AnswerSender:
             if not message.get("more_body") and not exchange.has_ended:
                 if leaves:
                     exchange.answer.sent.end()
-                await self._end_exchange()
-
-    async def _end_exchange(self) -> None:
-        """End the exchange, unless it has ended, and complete it in the journal."""
-        exchange = self._exchange
-        if exchange.has_ended:
-            return
-        exchange.note_end()
-        if exchange.is_large:
-            self.large_parts.extend(large_parts_of(exchange))
-        await self._journal.complete(exchange, exchange.pending_write)
+                await self.end_call()
 
     def _begin_answer(self, message: Message, leaves: bool) -> None:
-        """Add the standard headers to the beginning of an answer. Note the beginning where it
-        *leaves*."""
+        """Add the standard headers to the beginning of an answer, for which the policy is set where
+        it is not yet. Note the beginning where it *leaves*."""
         exchange = self._exchange
         if exchange.omits_standard_headers:
             _adapt_recorded_headers(exchange, message)
         elif exchange.kind == "call":
+            set_policy_if_valid(exchange, self._emulator.settings)
             message["headers"] = [
                 *message.get("headers", ()),
                 *self._headers.headers_for(exchange, message["status"]),

@@ -60,8 +60,8 @@ class JournalMiddleware:
         CALL_ID.set(exchange.id)
         local_advance = self.emulator.clock.local_advance
         await self._fault_search.begin(exchange, receive)
-        sender = AnswerSender(exchange, self.emulator.journal, self._headers, send)
-        exchange.complete_in_journal = sender.complete_in_journal
+        sender = AnswerSender(exchange, self.emulator, self._headers, send)
+        exchange.end_call = sender.end_call
         # From here on the journal may have the call, also where entering it fails or is cancelled.
         scope["state"][EXCHANGE] = exchange
         try:
@@ -81,9 +81,9 @@ class JournalMiddleware:
                 raise ConnectionResetError("the connection was closed in place of an answer")
         finally:
             self._fault_search.end(exchange)
-            exchange.pending_write = exchange.complete_in_journal = None
+            exchange.pending_write = exchange.end_call = None
             try:
-                await sender.complete_in_journal()
+                await sender.end_call()
             finally:
                 # The server may keep the scope for a while. It must not keep body and pictures.
                 del scope["state"][EXCHANGE]
