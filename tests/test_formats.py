@@ -18,6 +18,7 @@ from images_emulator.contract.models import MODELS, words_of
 from images_emulator.contract.operations import GENERATIONS
 from images_emulator.contract.request import ImageRequest
 from images_emulator.contract.rules import Choice
+from images_emulator.exchange.part_readers import ParsedBodyReader
 from images_emulator.exchange.sent_answer import SentAnswer
 from images_emulator.file_types import FILE_TYPES, FileType
 from images_emulator.imaging.formats import (
@@ -88,7 +89,7 @@ def test_a_format_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     assert media_type(request) == "image/x-made-up"
     assert read_recipe(file)["prompt"] == "a lighthouse"
     answer = SentAnswer()
-    answer.start(200, request, body_may_differ=True)
+    answer.start(200, (), ParsedBodyReader(answer))
     item = {"b64_json": base64.b64encode(file + b" " * (-len(file) % 3)).decode()}
     answer.add(json.dumps({"data": [item]}).encode(), 1)
     answer.end()

@@ -6,7 +6,6 @@ import base64
 import json
 import socket
 from contextlib import suppress
-from dataclasses import replace
 from time import monotonic
 from typing import Any
 
@@ -17,6 +16,11 @@ from images_emulator import Server
 from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import GENERATIONS
 from images_emulator.contract.request import ImageRequest
+from images_emulator.exchange.part_readers import (
+    ParsedBodyReader,
+    ParsedStreamReader,
+    StreamReader,
+)
 from images_emulator.exchange.sent_answer import MAX_KEPT_EVENTS, SentAnswer
 from tests.conftest import KEY
 
@@ -244,7 +248,7 @@ def test_of_an_altered_picture_only_the_beginning_is_decoded(
     monkeypatch.setattr("images_emulator.exchange.answer_json.b64decode", decode)
     picture = base64.b64encode(b"\x89PNG\r\n\x1a\n\0").decode() + rest
     answer = SentAnswer()
-    answer.start(200, replace(REQUEST, stream=False), body_may_differ=True)
+    answer.start(200, (), ParsedBodyReader(answer))
     answer.add(json.dumps({"created": 1, "data": [{"b64_json": picture}]}).encode(), 1)
     answer.end()
     assert answer.image_indexes == ((0,) if len(picture) % 4 == 0 else ())
@@ -257,7 +261,7 @@ def test_of_an_altered_picture_only_the_beginning_is_decoded(
 def test_events_are_counted_and_not_chunks(altered: bool, length: int, line_end: bytes) -> None:
     stream = STREAM.replace(b"\n", line_end)
     answer = SentAnswer()
-    answer.start(200, REQUEST, body_may_differ=altered)
+    answer.start(200, (), (ParsedStreamReader if altered else StreamReader)(answer))
     for place in range(0, len(stream), length):
         answer.add(stream[place : place + length], place)
         assert (answer.image_indexes == (0,)) == (place + length >= len(stream))
@@ -277,7 +281,7 @@ def test_events_are_counted_and_not_chunks(altered: bool, length: int, line_end:
 
 def test_of_a_long_stream_the_first_events_are_kept() -> None:
     answer = SentAnswer()
-    answer.start(200, REQUEST, body_may_differ=False)
+    answer.start(200, (), StreamReader(answer))
     for number in range(3 * MAX_KEPT_EVENTS):
         answer.add(b"event: image_generation.partial_image\ndata: {}\n\n", number)
     assert answer.event_count == 3 * MAX_KEPT_EVENTS

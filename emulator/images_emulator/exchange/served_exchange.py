@@ -21,7 +21,17 @@ from images_emulator.contract.request import ImageRequest
 from images_emulator.exchange.body_parser import MAX_BYTES_ON_LOOP
 from images_emulator.exchange.call_answer import CallAnswer
 from images_emulator.exchange.exchange import EXCHANGE_OVERHEAD_BYTES, Exchange
+from images_emulator.exchange.part_readers import (
+    KnownBodyReader,
+    KnownStreamReader,
+    ParsedBodyReader,
+    ParsedStreamReader,
+    SkippingReader,
+    StreamReader,
+    TextReader,
+)
 from images_emulator.exchange.request_head import RawHeaders
+from images_emulator.exchange.sent_answer import PartReader
 
 if TYPE_CHECKING:
     from images_emulator.exchange.connection import Connection
@@ -216,22 +226,27 @@ class ServedExchange(Exchange):
 
     def note_start(self, status: int, headers: RawHeaders = ()) -> None:
         """Note how the answer begins, before the client can see it."""
-        is_call, answer = self.kind == "call", self.answer
-        request = self.request if is_call and not answer.is_raw else None
-        # The text of an answer is kept, but not of a file, nor of what an image operation makes.
+        self.answer.sent.start(status, headers, self._part_reader(status, headers))
+
+    def _part_reader(self, status: int, headers: RawHeaders) -> PartReader:
+        """The reader for the body of the answer that begins with *status* and *headers*."""
+        answer, sent = self.answer, self.answer.sent
+        if known := answer.known_answer:
+            return (KnownStreamReader if known.is_stream else KnownBodyReader)(sent, known)
+        is_call = self.kind == "call"
+        request = self.request if is_call and status == 200 and not answer.is_raw else None
+        if request:
+            if self.fault_changes_body or answer.is_described:
+                return (ParsedStreamReader if request.stream else ParsedBodyReader)(sent)
+            return StreamReader(sent) if request.stream else SkippingReader(sent, request.n)
         media_type = _media_type(headers)
+        if self.goes_to_upstream and media_type.startswith(b"text/event-stream"):
+            return StreamReader(sent)
+        # The text of an answer is kept, but not of a file, nor of what an image operation makes.
         is_kept_text = self.image_operation is None and not media_type.startswith(_FILE_TYPES)
-        keeps_answer_text = is_call and (answer.is_raw or is_kept_text)
-        is_forwarded_stream = self.goes_to_upstream and media_type.startswith(b"text/event-stream")
-        answer.sent.start(
-            status,
-            request,
-            headers,
-            body_may_differ=self.fault_changes_body or answer.is_described,
-            keeps_answer_text=keeps_answer_text,
-            known_answer=answer.known_answer,
-            is_forwarded_stream=is_forwarded_stream,
-        )
+        if status >= 400 or (is_call and (answer.is_raw or is_kept_text)):
+            return TextReader(sent)
+        return SkippingReader(sent, 0)
 
     def hold_back_until(self, write: Coroutine[Any, Any, None]) -> None:
         """Hold the answer back until *write*, a write to the store, is done. Called at most once.
