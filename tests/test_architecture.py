@@ -10,14 +10,13 @@ from collections.abc import Iterator
 from functools import cache
 from graphlib import TopologicalSorter
 from importlib import import_module
-from inspect import cleandoc
+from itertools import takewhile
 from pathlib import Path
 from types import FunctionType
 
 import pytest
 
 from images_emulator.contract.models import MODELS
-from images_emulator.exchange.served_exchange import ServedExchange
 from tests.sources import MODULES, nodes, tree
 
 ROOT = Path(__file__).parent.parent
@@ -305,23 +304,55 @@ def test_each_exception_from_the_rules_of_security_has_its_reason(folder: str) -
     assert not without
 
 
-def attributes_set_by(path: Path) -> set[str]:
-    """The attributes of an exchange, and those of its `answer`, that a module sets."""
+EXCHANGE_CLASSES = {
+    "exchange/exchange.py": "Exchange",
+    "exchange/served_exchange.py": "ServedExchange",
+    "exchange/call_answer.py": "CallAnswer",
+}
+"""The classes of an exchange and its answer, by their modules."""
+
+
+def attributes_set_in(node: ast.AST, owner: str) -> set[str]:
+    """The attributes of an exchange that the code *node* sets; those of its answer begin with
+    `answer.`. *owner* is the pattern of what stands before them."""
     written = {
-        ast.unparse(node)
-        for node in nodes(path)
-        if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load)
+        ast.unparse(each)
+        for each in ast.walk(node)
+        if isinstance(each, ast.Attribute) and not isinstance(each.ctx, ast.Load)
     }
-    matches = (re.search(r"\b_?exchange\.((answer\.)?\w+)$", each) for each in written)
+    matches = (re.search(rf"\b(?:{owner})((?:answer\.)?\w+)$", each) for each in written)
     return {match[1] for match in matches if match}
 
 
-def test_docstring_of_an_exchange_names_the_modules_that_set_its_attributes() -> None:
-    text = cleandoc(ServedExchange.__doc__ or "")
-    rows = re.findall(r"^- `([\w/]+\.py)`(.*?)(?=^- |^$)", text, re.MULTILINE | re.DOTALL)
-    listed = {path: set(re.findall(r"`([\w.]+)`", attributes)) for path, attributes in rows}
+def test_comments_at_the_attributes_of_an_exchange_name_all_that_sets_them() -> None:
     package = ROOT / "emulator" / "images_emulator"
-    by_module = {path.relative_to(package).as_posix(): attributes_set_by(path) for path in MODULES}
-    # It makes an exchange that no process serves.
-    del by_module["exchange/exchange_packing.py"]
-    assert listed == {path: attributes for path, attributes in by_module.items() if attributes}
+    setters = {
+        (attribute, path.relative_to(package).as_posix())
+        for path in MODULES
+        if path.name != "exchange_packing.py"  # it makes an exchange that no process serves
+        for attribute in attributes_set_in(tree(path), r"_?exchange\.")
+    }
+    named = set()
+    for module, class_name in EXCHANGE_CLASSES.items():
+        path = package / module
+        lines = path.read_text().splitlines()
+        (body,) = (
+            node.body
+            for node in tree(path).body
+            if isinstance(node, ast.ClassDef) and node.name == class_name
+        )
+        for node in body:
+            if isinstance(node, ast.FunctionDef):
+                # In methods of an exchange, `answer` is its answer.
+                found = attributes_set_in(node, r"^self\.|^(?=answer\.)")
+                setters |= {(attribute, f"{class_name}.{node.name}") for attribute in found}
+            elif isinstance(node, ast.AnnAssign):
+                above = takewhile(
+                    lambda line: line.startswith("    # "), reversed(lines[: node.lineno - 1])
+                )
+                comment = " ".join(line.strip(" #") for line in reversed([*above]))
+                prefix = "answer." if class_name == "CallAnswer" else ""
+                attribute = prefix + ast.unparse(node.target)
+                assert not comment or comment.startswith(("Set by ", "---")), comment
+                named |= {(attribute, name) for name in re.findall(r"`([^`]+)`", comment)}
+    assert named == setters

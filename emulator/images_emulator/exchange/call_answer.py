@@ -25,36 +25,59 @@ class CallAnswer:
     is set by the first thread that asks for the usage.
     """
 
+    # Set by `web/own_answer_claim.py`.
     own_answer: str | None = None
     """The name of the own answer that the call was given: the name of its picture, or `answer`,
     `raw 503`, `function f`."""
+
+    # Set by `web/image_responses.py`.
     overrides: AnswerOverrides = NO_OVERRIDES
     """Values of the answer in place of the emulator's."""
+
+    # Set by `web/image_responses.py`, or `web/replay/recording_player.py`.
     own_header_names: Collection[bytes] = ()
     """The names of headers, in lower case, that stand in place of the API's standard ones."""
+
+    # Set by `web/image_responses.py`.
     is_raw: bool = False
     """Whether the answer is a step's `raw`: its body is not made of the request, and it has no
     drawn pictures."""
+
+    # Set by `web/replay/recording_player.py`.
     is_described: bool = False
     """Whether the answer is that of a recording which describes it: its body is not made of the
     request alone."""
+
+    # Set by `web/replay/recording_player.py`; dropped by `exchange/retention.py`.
     known_answer: KnownAnswer | None = None
     """The answer of a recording as the journal will show it, until the call is completed."""
+
+    # Set by `web/image_responses.py`; of an answer from elsewhere by `ServedExchange.note_images`.
     files: Mapping[FileKey, SentFile] = field(default_factory=dict)
     """The files. Calls with equal answers share the mapping, which is filled as the images are
     drawn. Of a recorded or forwarded stream there is the final image alone; its partial images
     are own pictures of the request."""
+
+    # Set by `web/image_responses.py`; of an answer from elsewhere by `ServedExchange.note_images`.
     image_urls: Sequence[bytes] = ()
     """The URLs, in place of files."""
     sent: SentAnswer = field(default_factory=SentAnswer)
     """The part that has left."""
+
+    # Set by `exchange/waits.py`.
     is_hung_up: bool = False
     """Whether a fault, a recording, or an upstream that ended its own connection closed the
     connection."""
+
+    # Set by `exchange/waits.py`.
     is_reset: bool = False
     """Whether the connection was closed with a TCP reset."""
+
+    # Set by `ServedExchange.note_end`.
     is_stopped: bool = False
     """Whether the stop of the server closed the connection, before all of the answer had left."""
+
+    # Set by `Exchange.usage` and `exchange/retention.py`.
     cached_usage: Usage | None = None
     """The usage, once it is worked out."""
 

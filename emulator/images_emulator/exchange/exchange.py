@@ -87,10 +87,14 @@ class Exchange:
     head: RequestHead
     id: str
     """`req_` and 32 hexadecimal digits; a UUID on Azure's paths and for a download."""
+
+    # Set by `web/journal_middleware.py`, once the call is entered in the journal.
     time: datetime
     """The time of the call's arrival, by the emulator's clock."""
     kind: CallKind = "call"
     """`call`, or `download` for a request for a hosted picture."""
+
+    # Set by `web/journal_middleware.py`.
     number: int | None = None
     """The call's number in the order of arrival since the last reset, from 1.
 
@@ -107,48 +111,82 @@ class Exchange:
 
     # --- the body
 
+    # Set by `ServedExchange.keep_request_body`, of a prepared call by `web/images_api.py`; dropped
+    # by `exchange/retention.py`.
     chunks: tuple[bytes, ...] | None = None
     """The body, in the chunks in which it arrived. None until it is read, where it is too long, and
     where it is not kept any more."""
+
+    # Set by `ServedExchange.keep_request_body`; dropped by `exchange/retention.py`.
     body_bytes: int = 0
     """The length of the body in `chunks`."""
+
+    # Set by `web/request_body.py`, with a directive by `web/fault_search.py`; dropped by
+    # `exchange/retention.py`.
     cached_call: ParsedCall | None = None
     """The parsed body, once it is parsed and until the call is completed; see `parsed_call`."""
 
     # --- what has answered the call
 
+    # Set by `web/fault_middleware.py`.
     fault: str | None = None
     """The name of the fault that the call was given, such as `timeout` or `server_error`."""
+
+    # Set by `web/fault_search.py`; more are added by `web/own_answer_claim.py` and
+    # `web/replay/miss_handler.py`.
     near_misses: Sequence[NearMiss] = ()
     """Why the call met none of the first steps of the scenario: steps with a fault, unless it met
     a fault, and steps with an answer, unless it met an answer. Where no recording answers the call,
     the nearest recordings follow."""
+
+    # Set by `web/replay/recording_player.py`, and `web/replay/replay_middleware.py` where no
+    # recording answers after all.
     recording: str | None = None
     """The name of the recording that answers the call: that of its file, without a suffix."""
+
+    # Set by `web/replay/recording_search.py`, `web/replay/miss_handler.py`, and of a picture that
+    # cannot be sent by `web/replay/recording_player.py`.
     recording_miss: str | None = None
     """The reason why no recording answers the call, in a sentence. None where one does, and where
     there are no recordings."""
+
+    # Set by `web/images_api.py`; of a download by `web/journal_middleware.py` or
+    # `web/replay/recording_player.py`; where the answer was recorded or forwarded by
+    # `ServedExchange.note_images` and `web/replay/miss_recorder.py`; reduced or dropped by
+    # `exchange/retention.py`.
     request: ImageRequest | None = None
     """The validated request; where the answer was recorded or forwarded, with the pictures and the
     parameters of that. For a download, the request of its picture."""
+
+    # Set by `web/journal_middleware.py`.
     hosted_index: int | None = None
     """For a download, the index of its picture in the answer that had its URL. None where there is
     no picture at that path."""
 
     # --- the answer and the end
 
+    # Set by `ServedExchange.forget_answer`.
     answer: CallAnswer = field(default_factory=CallAnswer)
+
+    # Set by `ServedExchange.note_end` and `ServedExchange.forget_answer`.
     duration_ms: float | None = None
     """Milliseconds from arrival to end; None until the end, see `has_ended`."""
+
+    # Set by `exchange/retention.py` and `ServedExchange.forget_answer`.
     weight: int = EXCHANGE_OVERHEAD_BYTES
     """Bytes that the journal counts for the exchange, about."""
+
+    # Set by `ServedExchange.keep_request_body` and `exchange/retention.py`.
     dropped: Sequence[str] = ()
     """The parts that are not kept any more: `body`, `pictures`."""
+
+    # Set by `exchange/retention.py`, of a prepared call by `web/images_api.py`.
     cached_details: CallDetails | None = None
     """The details, once they are worked out. Calls with equal bodies may share them."""
 
     # --- the span
 
+    # Set by `web/instruments/tracing.py`.
     span_trace_id: str | None = None
     """The trace of the call's span, as 32 hexadecimal digits; None where none is recorded."""
 

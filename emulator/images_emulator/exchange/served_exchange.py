@@ -54,97 +54,88 @@ class WaitClock(Protocol):
 class ServedExchange(Exchange):
     """A call while this process answers it, with everything that only its answer needs.
 
-    Each attribute has few writers, all on the thread of the server's event loop. These modules set
-    attributes, also those of `Exchange` and of its `answer`, from the arrival of the call to its
-    end. `tests/test_architecture.py` checks the list.
-
-    - `web/journal_middleware.py`: `end_call`, `number`, `time`, `pending_write`,
-      `advanced_seconds_at_arrival`; of a download `request`, `hosted_index`; when the call is over
-      `connection`, `clock`
-    - `web/instruments/tracing.py`: `span_trace_id`
-    - `web/request_body.py`: `cached_call`, `parse_error`
-    - `web/authentication.py`: `accepted_key`
-    - `web/call_policy.py`: `policy`
-    - `web/fault_search.py`: `near_misses`; with a directive `has_directive`, `cached_call`
-    - `web/fault_middleware.py`: `fault`, `fault_message_values`, `fault_changes_body`; of a
-      refused call `deployment`, `passed_api_management`
-    - `faults/downloads.py`: `is_expired`
-    - `web/replay/replay_middleware.py`: `replacement`; where no recording answers after all
-      `recording`, `omits_standard_headers`
-    - `web/replay/recording_search.py`: `recording_miss`
-    - `web/replay/recording_player.py`: `recording`, `omits_standard_headers`, `breaks_off`,
-      `answer.known_answer`; of a described recording `answer.is_described`,
-      `answer.own_header_names`; of a download `request`; of a picture that cannot be sent
-      `recording_miss`
-    - `web/replay/miss_handler.py`: `recording_miss`, more of `near_misses`
-    - `web/replay/miss_recorder.py`: `goes_to_upstream`, `omits_standard_headers`, `request`
-    - `web/azure_endpoints.py`: `deployment`, `passed_api_management`
-    - `web/images_api.py`: `request`; of a prepared call `chunks`, `cached_details`
-    - `web/own_answer_claim.py`: more of `near_misses`, `answer.own_answer`
-    - `web/image_responses.py`: `answer.files`, `answer.image_urls`; of an own answer
-      `answer.overrides`, `answer.own_header_names`, `answer.is_raw`
-    - `web/answer_sender.py`: `pending_write`
-    - `exchange/waits.py`, where the connection is closed: `answer.is_hung_up`, `answer.is_reset`
-    - `exchange/retention.py`, for the journal: `weight`, `dropped`, `cached_details`,
-      `answer.cached_usage`; when the call is over, what only its answer needs: `cached_call`,
-      `parse_error`, `fault_message_values`, `replacement`, `answer.known_answer`; later `request`,
-      `chunks`, `body_bytes`
-
-    Others are set by the methods of this class: `chunks`, `body_bytes`, `is_too_long` and `dropped`
-    by `keep_request_body`, which `request_body.py` calls; `pending_write` by `hold_back_until`;
-    `request`, `answer.files` and `answer.image_urls` by `note_images`, of an answer that the
-    emulator has not made; `duration_ms` and `answer.is_stopped` by `note_end`; and what
-    `answer.sent` has noted by `note_start`, `note_forwarded` and `note_end`, and by `AnswerSender`.
-    `forget_answer` puts a new `answer` in its place.
-
-    Only `answer.cached_usage` and the caches in `head` are set by the first thread that needs them.
+    A comment above an attribute, here, in `Exchange` and in `CallAnswer`, names the modules and
+    methods that set it once the exchange is made. `tests/test_architecture.py` checks the comments.
+    Attributes are set on the thread of the server's event loop. Only `answer.cached_usage` and the
+    caches in `head` are set by the first thread that needs them.
     """
 
     # --- the arrival
 
+    # Set by `web/journal_middleware.py`.
     connection: Connection | None = None
+    """The TCP connection; None in process, under another server, and when the call is over."""
+
+    # Set by `web/journal_middleware.py`.
     clock: WaitClock | None = None
-    """The clock by which the answer waits; None where no server answers."""
+    """The clock by which the answer waits; None where no server answers, and when the call is
+    over."""
+
+    # Set by `web/journal_middleware.py`.
     advanced_seconds_at_arrival: float = 0
     """All seconds by which the clock had been advanced when the call arrived. Later advances
     shorten the waits of the answer."""
+
+    # Set by `web/journal_middleware.py`.
     end_call: Callable[[], Awaitable[None]] | None = None
     """`AnswerSender.end_call`, for `hang_up`, which ends the call before it closes the connection.
     None where no journal has the call, and when the application has returned."""
 
     # --- the body, the key and the policy, once they are needed
 
+    # Set by `web/call_policy.py`.
     policy: Policy | None = None
     """The policy that judges the call. None until its headers are read, and where
     `x-emulator-as-of` or `x-emulator-validation` is invalid."""
+
+    # Set by `web/authentication.py`.
     accepted_key: str | None = None
     """The accepted API key. Rate limits and scenarios use it. None before authentication, and for a
     call that authentication refuses."""
+
+    # Set by `ServedExchange.keep_request_body`.
     is_too_long: bool = False
     """Whether the body has more bytes than the settings allow."""
+
+    # Set by `web/request_body.py`; dropped by `exchange/retention.py`.
     parse_error: APIError | None = None
     """The error of a body that cannot be parsed, until the call is completed."""
 
     # --- faults
 
+    # Set by `web/fault_middleware.py`.
     fault_changes_body: bool = False
     """Whether the fault of the call may change the body of the answer, or cut it."""
+
+    # Set by `web/fault_search.py`.
     has_directive: bool = False
     """Whether a directive was taken out of the prompt of `cached_call`. The body still has it."""
+
+    # Set by `web/fault_middleware.py`; dropped by `exchange/retention.py`.
     fault_message_values: Mapping[str, Any] | None = None
     """Values of the call that the message of a fault's error may name."""
+
+    # Set by `faults/downloads.py`.
     is_expired: bool = False
     """Whether a fault makes the URL of this download count as expired."""
 
     # --- recordings and own answers
 
+    # Set by `web/replay/recording_player.py`, `web/replay/miss_recorder.py`, and
+    # `web/replay/replay_middleware.py` where no recording answers after all.
     omits_standard_headers: bool = False
     """Whether the answer has the headers of a recording, or of the upstream, in place of the API's
     standard ones."""
+
+    # Set by `web/replay/recording_player.py`.
     breaks_off: bool = False
     """Whether the recorded answer ends before its body is whole."""
+
+    # Set by `web/replay/miss_recorder.py`.
     goes_to_upstream: bool = False
     """Whether the call is forwarded to the upstream, because no recording answers it."""
+
+    # Set by `web/replay/replay_middleware.py`; dropped by `exchange/retention.py`.
     replacement: AnswerReplacement | None = None
     """The replacement that `ReplayMiddleware` has claimed, because an own answer goes before a
     recording; `NO_REPLACEMENT` where the call has no own answer. None where `ReplayMiddleware` has
@@ -152,11 +143,17 @@ class ServedExchange(Exchange):
 
     # --- the answer
 
+    # Set by `web/azure_endpoints.py`, of a refused call by `web/fault_middleware.py`.
     deployment: str | None = None
     """The Azure deployment that the call reached."""
+
+    # Set by `web/azure_endpoints.py`, of a refused call by `web/fault_middleware.py`.
     passed_api_management: bool = False
     """Whether Azure API Management let the call pass. The answer then has the headers of the
     service behind it."""
+
+    # Set by `ServedExchange.hold_back_until`, to None by `web/answer_sender.py` and
+    # `web/journal_middleware.py`.
     pending_write: asyncio.Future[None] | None = None
     """A write to the store that must succeed before the answer begins to leave."""
 
