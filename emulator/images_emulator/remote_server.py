@@ -206,7 +206,7 @@ class RemoteServer(ServerControl):
             document = parse_scenario(scenario, ReadingContext(folder))
         else:
             document = read_scenario(scenario_file(scenario, folder))
-        steps = [step.sendable() for step in document.steps]
+        steps = [step.as_request_json() for step in document.steps]
         with _refusals_as_value_errors():
             self._client.put("scenario", {"steps": steps})
 
@@ -250,7 +250,7 @@ class RemoteServer(ServerControl):
         from images_emulator.own_answers.picture_files import ReadingContext  # noqa: PLC0415
         from images_emulator.step_documents.scenario_document import parse_step  # noqa: PLC0415
 
-        step = parse_step(document, ReadingContext(Path())).sendable()
+        step = parse_step(document, ReadingContext(Path())).as_request_json()
         with _refusals_as_value_errors():
             self._client.post("inject", step)
 

@@ -55,6 +55,6 @@ def run(
         settings["verbatim"] = True
     document = {**calls.to_step(), "answer": {"images": list(files), **settings}}
     parsed = parse_step(document, ReadingContext(Path()))
-    AdminClient(address).post("inject", parsed.sendable())
+    AdminClient(address).post("inject", parsed.as_request_json())
     print(f"{', '.join(files)} for {calls}")
     return 0

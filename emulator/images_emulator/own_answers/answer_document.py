@@ -324,7 +324,7 @@ class AnswerDocument(StrictModel, arbitrary_types_allowed=True):
             raw=self.raw.answer if self.raw else None,
         )
 
-    def shown(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """The answer as the admin API shows it: its files by their names, digests and sizes."""
         document = self._document(lambda files: [file.as_json() for file in files])
         if self.function:
@@ -336,7 +336,7 @@ class AnswerDocument(StrictModel, arbitrary_types_allowed=True):
                 raw["body"] = f"{text[:MAX_SHOWN_BODY_CHARS]}…"
         return document
 
-    def sendable(self) -> dict[str, Any]:
+    def as_request_json(self) -> dict[str, Any]:
         """The answer as the admin API takes it: its files as `data:` URLs. Raises ValueError for an
         answer with a function."""
         if self.function:
@@ -345,7 +345,7 @@ class AnswerDocument(StrictModel, arbitrary_types_allowed=True):
             )
         return self._document(lambda files: [file.as_url() for file in files])
 
-    def packed(self, files: dict[str, bytes]) -> dict[str, Any]:
+    def pack(self, files: dict[str, bytes]) -> dict[str, Any]:
         """The answer as a store keeps it. Its files are put among *files*, by their digests. An
         answer with a function cannot be kept."""
 

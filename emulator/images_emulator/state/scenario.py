@@ -124,7 +124,7 @@ class Scenario:
         """Whether there are only the steps of the settings, met or not. The check is slow."""
         steps, start = self._steps.value, self._new_steps(self._initial)
         documents = [
-            [(step.name, step.document.packed({})) for step in each.planned]
+            [(step.name, step.document.pack({})) for step in each.planned]
             for each in (steps, start)
         ]
         return not steps.injected and documents[0] == documents[1]

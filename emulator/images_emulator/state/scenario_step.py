@@ -265,7 +265,7 @@ class ScenarioStep:
             "title": self.title,
             "injected": self.is_injected,
             "fault": document.fault_as_json(),
-            "answer": document.answer and document.answer.shown(),
+            "answer": document.answer and document.answer.as_json(),
             "match": self.match_as_json(),
             "times": document.times,
             "after": document.after,

@@ -156,7 +156,7 @@ def _pack(steps: Steps) -> Packed:
             "name": step.name,
             "key": step.key,
             "live": step.key in live,
-            "step": step.document.packed(files),
+            "step": step.document.pack(files),
         }
         for step in steps.listed()
     ]

@@ -92,22 +92,22 @@ class StepDocument(StrictModel):
             return None
         return {"kind": self.fault.kind} | self.fault.model_dump(exclude_defaults=True)
 
-    def sendable(self) -> dict[str, Any]:
+    def as_request_json(self) -> dict[str, Any]:
         """The step as the admin API takes it, which reads no files. Raises ValueError for an answer
         with a function."""
         document = self.model_dump(exclude={"fault", "answer"}, exclude_defaults=True)
         # Without `times`, an injected fault is for one call.
         document["times"] = self.times
         if self.answer is not None:
-            return {"answer": self.answer.sendable()} | document
+            return {"answer": self.answer.as_request_json()} | document
         return {"fault": self.fault_as_json()} | document
 
-    def packed(self, files: dict[str, bytes]) -> dict[str, Any]:
+    def pack(self, files: dict[str, bytes]) -> dict[str, Any]:
         """The step as a store keeps it. The files of its answer are put among *files*, by their
         digests."""
         document = self.model_dump(exclude={"fault", "answer"}, exclude_defaults=True)
         if self.answer is not None:
-            return {"answer": self.answer.packed(files)} | document
+            return {"answer": self.answer.pack(files)} | document
         return {"fault": self.fault_as_json()} | document
 
 
