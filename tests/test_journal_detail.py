@@ -19,7 +19,7 @@ from PIL import Image
 from images_emulator import Emulator, Server, Settings
 from images_emulator.contract.operations import EDITS, GENERATIONS
 from images_emulator.exchange.request_head import RequestHead
-from images_emulator.exchange.sent_file import without_base64
+from images_emulator.exchange.sent_file import with_shortened_base64
 from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.imaging.decoder import pixels_of
 from images_emulator.state.retry_chain import possible_attempts, retry_chain
@@ -230,7 +230,7 @@ def test_answers_come_through_any_store(store: Store) -> None:
     ],
 )
 def test_base64_is_cut_in_any_text(text: bytes, expected: str) -> None:
-    assert without_base64(text).decode() == expected
+    assert with_shortened_base64(text).decode() == expected
 
 
 # --- the stream

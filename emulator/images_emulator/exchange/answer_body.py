@@ -42,9 +42,9 @@ def images_body(
         dialect.annotations(request),
         overrides,
     )
-    shown = [image.shown() if isinstance(image, SentFile) else image for image in images]
+    texts = [image.shortened_base64() if isinstance(image, SentFile) else image for image in images]
     created = overrides.created_on(time.replace(microsecond=0))
-    return template.fill(wire.slot_values(created, shown, request_id))
+    return template.fill(wire.slot_values(created, texts, request_id))
 
 
 def stream_body(
@@ -75,7 +75,7 @@ def _events(
             yield sent.error_body
             continue
         created = datetime.fromtimestamp(int(second[1]), UTC)
-        values = wire.slot_values(created, [file.shown()])
+        values = wire.slot_values(created, [file.shortened_base64()])
         if is_last:
             template = wire.completed_event(request, usage, overrides)
         else:

@@ -45,7 +45,7 @@ class CallAnswer:
 
     # Set by `web/replay/recording_player.py`.
     is_described: bool = False
-    """Whether the answer is that of a recording which describes it: its body is not made of the
+    """Whether the answer is made by the description in a recording: its body is not made of the
     request alone."""
 
     # Set by `web/replay/recording_player.py`; dropped by `exchange/retention.py`.
@@ -54,13 +54,13 @@ class CallAnswer:
 
     # Set by `web/image_responses.py`; of an answer from elsewhere by `ServedExchange.note_images`.
     files: Mapping[FileKey, SentFile] = field(default_factory=dict)
-    """The files. Calls with equal answers share the mapping, which is filled as the images are
-    drawn. Of a recorded or forwarded stream there is the final image alone; its partial images
-    are own pictures of the request."""
+    """The files of the images. Calls with equal answers share the mapping, which is filled as the
+    images are drawn. Of a recorded or forwarded stream there is the final image alone; its partial
+    images are own pictures of the request."""
 
     # Set by `web/image_responses.py`; of an answer from elsewhere by `ServedExchange.note_images`.
     image_urls: Sequence[bytes] = ()
-    """The URLs, in place of files."""
+    """The URLs of the images, where the answer has them in place of files."""
     sent: SentAnswer = field(default_factory=SentAnswer)
     """The part that has left."""
 

@@ -182,14 +182,14 @@ def _uploads(sent: Mapping[str, Any], request: ImageRequest | None) -> Iterator[
         "markup": (request.markup,) if request and request.markup else (),
     }
     opened = {name: iter(items) for name, items in pictures.items()}
-    for parameter, where, item in input_image_items(sent):
+    for parameter, place, item in input_image_items(sent):
         pixels = _pixels(next(opened[parameter.removesuffix("s")], None))
         if isinstance(item, Mapping):
-            yield _reference(where, item, pixels)
+            yield _reference(place, item, pixels)
         else:
             media_type = item.content_type and _shortened(item.content_type)
             yield UploadDetails(
-                "form", where, _shortened(item.filename), media_type, item.size, pixels
+                "form", place, _shortened(item.filename), media_type, item.size, pixels
             )
 
 
@@ -202,12 +202,12 @@ def input_image_items(
         value = sent.get(parameter)
         items = value if isinstance(value, list) else [value]
         for index, item in enumerate(islice(items, MAX_DETAIL_ITEMS)):
-            where = f"{parameter}[{index}]" if isinstance(value, list) else parameter
+            place = f"{parameter}[{index}]" if isinstance(value, list) else parameter
             if isinstance(item, Upload | Mapping):
-                yield parameter, where, item
+                yield parameter, place, item
 
 
-def _reference(where: str, item: Mapping[str, Any], pixels: Pixels | None) -> UploadDetails:
+def _reference(place: str, item: Mapping[str, Any], pixels: Pixels | None) -> UploadDetails:
     """An image that JSON refers to. Of a data URL it has only the text before the data."""
     file_id = item.get("file_id")
     reference = file_id or item.get("image_url") or ""
@@ -216,13 +216,13 @@ def _reference(where: str, item: Mapping[str, Any], pixels: Pixels | None) -> Up
         source: UploadSource = "file_id" if file_id else "address"
         # What is not shown need not be redacted: an address may have millions of characters.
         shown = name if file_id else redacted_url(name[:MAX_REDACTED_CHARS])
-        return UploadDetails(source, where, _shortened(shown), None, None, pixels)
+        return UploadDetails(source, place, _shortened(shown), None, None, pixels)
     # The data may have 60 million characters: they are not copied.
     comma = name.find(",")
     head = name[: comma if comma >= 0 else None]
     size = (len(name) - len(head) - 1) * 3 // 4 - name[-2:].count("=") if comma >= 0 else 0
     media_type = _shortened(head[5:].partition(";")[0]) or None
-    return UploadDetails("data_url", where, _shortened(head), media_type, size, pixels)
+    return UploadDetails("data_url", place, _shortened(head), media_type, size, pixels)
 
 
 def _pixels(call_image: CallImage | None) -> Pixels | None:

@@ -39,7 +39,7 @@ from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.exchange.outcome import Outcome, outcome_of
 from images_emulator.exchange.request_head import RequestHead
 from images_emulator.exchange.sent_answer import SentEvent
-from images_emulator.exchange.sent_file import FileKey
+from images_emulator.exchange.sent_file import FileKey, SentFile
 from images_emulator.exchange.sent_images import ImageParameters, SentImage, price_of, sent_images
 from images_emulator.exchange.trace_context import trace_id_in
 
@@ -210,8 +210,8 @@ class Exchange:
             if request is None:
                 return CallDetails()
             return CallDetails(request.model.id, request.prompt or None)
-        late = self.body_bytes <= MAX_REPARSE_BYTES
-        return details_of(self._parsed(call, chunks) if late else call, request)
+        may_parse = self.body_bytes <= MAX_REPARSE_BYTES
+        return details_of(self._parsed(call, chunks) if may_parse else call, request)
 
     def _parsed(
         self, call: ParsedCall | None, chunks: tuple[bytes, ...] | None
@@ -471,12 +471,9 @@ class Exchange:
             return stream_body(request, answer.files, usage, sent, overrides)
         if not sent.is_whole:
             return None
-        files = (
-            [answer.files[FileKey(index)] for index in range(request.n)]
-            if not answer.image_urls
-            else []
-        )
-        images = answer.image_urls or files
+        images: Sequence[SentFile] | Sequence[bytes] = answer.image_urls
+        if not images:
+            images = [answer.files[FileKey(index)] for index in range(request.n)]
         return images_body(
             request,
             images,
@@ -512,10 +509,10 @@ class Exchange:
         return key in (self.head.api_key, self.key)
 
     def __str__(self) -> str:
-        spent = "unfinished" if self.duration_ms is None else f"{self.duration_ms:.0f} ms"
+        duration = "unfinished" if self.duration_ms is None else f"{self.duration_ms:.0f} ms"
         error = self.error or {}
         code = error.get("code") or error.get("type")
-        parts = (self.method, self.path, self.model, self.status, code, spent)
+        parts = (self.method, self.path, self.model, self.status, code, duration)
         return " ".join(str(part) for part in parts if part is not None)
 
     def __repr__(self) -> str:

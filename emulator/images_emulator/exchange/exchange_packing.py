@@ -159,13 +159,13 @@ class CompletionPacker:
             return own | shared, _files_and_body(exchange, files), ""
         # A cached request is alive, so no other request has its identity.
         shared_text: _SharedText | None = self._texts.get(id(request))
-        identical, equal = _facts(exchange)
+        identical, equal = _values_of_shared_text(exchange)
         if shared_text is None or not shared_text.is_of(identical, equal):
             _, shared = _shared_members(exchange)
             text = json.dumps(shared, separators=(",", ":"))[1:-1]
             shared_text = _SharedText(text, identical, equal)
-            held = len(text) + _BODY_COPIES * exchange.body_bytes
-            self._texts.put(id(request), shared_text, SHARED_OVERHEAD_BYTES + held)
+            held_bytes = len(text) + _BODY_COPIES * exchange.body_bytes
+            self._texts.put(id(request), shared_text, SHARED_OVERHEAD_BYTES + held_bytes)
         return own, exchange.body or b"", shared_text.text
 
 
@@ -182,10 +182,12 @@ class _SharedText(NamedTuple):
         return self.equal == equal and all(map(is_, self.identical, identical))
 
 
-def _facts(exchange: Exchange) -> tuple[tuple[object, ...], tuple[object, ...]]:
-    """The values that decide the text of the shared members, as `_SharedText` has them. The usage
-    is made of them, so `CallAnswer.cached_usage`, which a reader may have set or not, is none of
-    them."""
+def _values_of_shared_text(
+    exchange: Exchange,
+) -> tuple[tuple[object, ...], tuple[object, ...]]:
+    """The values that decide the text of the shared members: the `identical` and the `equal` ones
+    of `_SharedText`. The usage is made of them, so `CallAnswer.cached_usage`, which a reader may
+    have set or not, is none of them."""
     answer, sent = exchange.answer, exchange.answer.sent
     return (exchange.request, exchange.chunks, answer.files), (
         *(len(answer.files), sent.image_indexes, sent.partial_count, sent.usage),

@@ -42,7 +42,7 @@ MAX_PADDING_BYTES: Final = 256
 """Blanks after a boundary, which RFC 2046 allows. A line with more of them is no boundary."""
 
 _BOUNDARY_END: Final = re.compile(rb"--|[ \t]{0,%d}\r\n" % MAX_PADDING_BYTES)
-_BOUNDARY_END_BEGUN: Final = re.compile(rb"-?|[ \t]{0,%d}\r?" % MAX_PADDING_BYTES)
+_INCOMPLETE_BOUNDARY_END: Final = re.compile(rb"-?|[ \t]{0,%d}\r?" % MAX_PADDING_BYTES)
 _NAME: Final = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 
 
@@ -107,7 +107,7 @@ class _Parser:
     |---|---|---|---|
     | before the first boundary | None | False | a boundary |
     | the headers of a part | None | True | an empty line |
-    | the data of a part | the part | False | a boundary; the last one sets `complete` |
+    | the data of a part | the part | False | a boundary; the last one sets `is_complete` |
     """
 
     def __init__(self, boundary: bytes, settings: Settings) -> None:
@@ -117,11 +117,11 @@ class _Parser:
         """The first parts in the order of the form; None where the caller does not need them."""
         self.part_names: dict[str, None] = {}
         """The first names of parts, with their brackets, each once."""
-        self.complete = False
+        self.is_complete = False
         self.part_count = 0
         self.name_count = 0
         self._delimiter = b"\r\n--" + boundary
-        self._longest = len(self._delimiter) + MAX_PADDING_BYTES + 1
+        self._max_boundary_line_bytes = len(self._delimiter) + MAX_PADDING_BYTES + 1
         # The first boundary may open the body, as if a line had ended before it.
         self._buffer = b"\r\n"
         self._at = 0
@@ -138,7 +138,7 @@ class _Parser:
     def is_done(self) -> bool:
         """Whether later bytes cannot change the result."""
         return (
-            self.complete
+            self.is_complete
             or self.name_count > MAX_NAMES
             or self.part_count > self._settings.max_parts
         )
@@ -151,7 +151,7 @@ class _Parser:
             isinstance(value, list) and len(value) >= MAX_ITEMS for value in self.fields.values()
         )
 
-    def past(self, setting: str) -> APIError:
+    def limit_error(self, setting: str) -> APIError:
         """The error of a form that is past the limit that the *setting* sets."""
         error = errors.malformed_form()
         error.add_notice(limit_notice("a form", self._settings, setting))
@@ -166,14 +166,14 @@ class _Parser:
     def _read_head(self) -> bool:
         """Begin a part; False where more of its headers are to come."""
         # Without headers, the empty line comes at once.
-        bare = self._buffer.startswith(b"\r\n", self._at)
-        end = self._at if bare else self._buffer.find(b"\r\n\r\n", self._at)
+        has_no_headers = self._buffer.startswith(b"\r\n", self._at)
+        end = self._at if has_no_headers else self._buffer.find(b"\r\n\r\n", self._at)
         if (end if end >= 0 else len(self._buffer)) - self._at > self._settings.max_part_head:
-            raise self.past("max_part_head")
+            raise self.limit_error("max_part_head")
         if end < 0:
             return False
         self._part = _Part(self._buffer[self._at : end])
-        self._at = end + (2 if bare else 4)
+        self._at = end + (2 if has_no_headers else 4)
         self._in_head = False
         return True
 
@@ -187,35 +187,37 @@ class _Parser:
             start = boundary.start()
             end = _BOUNDARY_END.match(self._buffer, start + len(self._delimiter))
         if end:
-            self._take(start)
-            self._place_part()
+            self._give_to_part(start)
+            self._add_part_to_fields()
             self._at = end.end()
-            self.complete = end[0] == b"--"
-            self.part_count += not self.complete
+            self.is_complete = end[0] == b"--"
+            self.part_count += not self.is_complete
             self._in_head = True
-            return not self.complete
-        self._take(self._begun_at())
+            return not self.is_complete
+        self._give_to_part(self._incomplete_boundary_start())
         return False
 
-    def _begun_at(self) -> int:
+    def _incomplete_boundary_start(self) -> int:
         """The index at which an incomplete boundary begins, or else the end of the buffer."""
         end = len(self._buffer)
-        start = self._buffer.rfind(self._delimiter, max(self._at, end - self._longest))
+        start = self._buffer.rfind(
+            self._delimiter, max(self._at, end - self._max_boundary_line_bytes)
+        )
         after = start + len(self._delimiter)
-        if start >= 0 and _BOUNDARY_END_BEGUN.fullmatch(self._buffer, after):
+        if start >= 0 and _INCOMPLETE_BOUNDARY_END.fullmatch(self._buffer, after):
             return start
         # A boundary has one carriage return, at its beginning.
         start = self._buffer.rfind(b"\r", max(self._at, end - len(self._delimiter)))
         return start if start >= 0 and self._delimiter.startswith(self._buffer[start:]) else end
 
-    def _take(self, end: int) -> None:
+    def _give_to_part(self, end: int) -> None:
         """Give the bytes up to *end* to the part, if there is one."""
         if self._part:
             self._part.write(memoryview(self._buffer)[self._at : end])
         self._at = end
 
-    def _place_part(self) -> None:
-        """Put the part that has ended among the fields, if there is one."""
+    def _add_part_to_fields(self) -> None:
+        """Add the part that has ended to the fields, if there is one."""
         if self._part:
             name, value = self._part.content()
             if self.listed is not None and len(self.listed) < MAX_LISTED_PARTS:
@@ -292,7 +294,7 @@ def _read(parser: _Parser, body: Iterable[bytes]) -> None:
     if not parser.is_done:
         raise errors.malformed_form()
     if parser.has_too_many_parts:
-        raise parser.past("max_parts")
+        raise parser.limit_error("max_parts")
 
 
 def read_form(

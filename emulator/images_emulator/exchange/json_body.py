@@ -72,7 +72,7 @@ def _parse_large(body: bytes, max_structure: int) -> Any:
     strings: list[str] = []
     structure = position = outside = 0
     while (quote := body.find(b'"', position)) >= 0:
-        structure += 1 + _structure(body, position, quote, max_structure)
+        structure += 1 + _count_structure(body, position, quote, max_structure)
         outside += quote - position
         if structure > max_structure or outside > MAX_OUTSIDE_BYTES:
             raise errors.body_too_large()
@@ -81,7 +81,7 @@ def _parse_large(body: bytes, max_structure: int) -> Any:
             rest.append(body[position : short.end()])
             position = short.end()
         else:
-            text, end = _string(body, quote + 1)
+            text, end = _read_string(body, quote + 1)
             rest.append(body[position:quote])
             position = end
             if _COLON.match(body, end):
@@ -90,32 +90,32 @@ def _parse_large(body: bytes, max_structure: int) -> Any:
             else:
                 rest.append(_CONSTANT)
                 strings.append(text)
-    structure += _structure(body, position, len(body), max_structure)
+    structure += _count_structure(body, position, len(body), max_structure)
     outside += len(body) - position
     if structure > max_structure or outside > MAX_OUTSIDE_BYTES:
         raise errors.body_too_large()
     rest.append(body[position:])
-    taken = iter(strings)
-    # The parser meets the constants in the order in which the strings were taken out.
-    decoder = json.JSONDecoder(parse_constant=lambda _: next(taken))
+    removed_strings = iter(strings)
+    # The parser meets the constants in the order in which the strings were removed.
+    decoder = json.JSONDecoder(parse_constant=lambda _: next(removed_strings))
     return decoder.decode(b"".join(rest).decode())
 
 
-def _structure(body: bytes, start: int, end: int, most: int) -> int:
+def _count_structure(body: bytes, start: int, end: int, max_count: int) -> int:
     """The structural characters of *body* between two strings, counted until they are more than
-    *most*. Raises ValueError for a constant that is not JSON's."""
+    *max_count*. Raises ValueError for a constant that is not JSON's."""
     count = 0
     for at in range(start, end, PIECE_BYTES):
         until = min(end, at + PIECE_BYTES)
         if body.find(b"N", at, until) >= 0 or body.find(b"I", at, until) >= 0:
             raise ValueError("NaN and Infinity are not JSON")
         count += sum(body.count(each, at, until) for each in _OUTSIDE)
-        if count > most:
+        if count > max_count:
             break
     return count
 
 
-def _piece(body: bytes, start: int, stop: int) -> tuple[str, str, int, int]:
+def _read_piece(body: bytes, start: int, stop: int) -> tuple[str, str, int, int]:
     """A piece of the string in *body*, from *start* to about *stop*. Returns the piece in quotes as
     it was sent, its decoded text, the index in the quoted piece behind the closing quote, and the
     index in *body* at which it was cut. Raises ValueError."""
@@ -137,13 +137,13 @@ def _piece(body: bytes, start: int, stop: int) -> tuple[str, str, int, int]:
     return piece
 
 
-def _string(body: bytes, start: int) -> tuple[str, int]:
+def _read_string(body: bytes, start: int) -> tuple[str, int]:
     """The string whose first character is at *start*, and the index behind its closing quote.
     Raises ValueError."""
     pieces: list[str] = []
     while start < len(body):
         stop = min(len(body), start + PIECE_BYTES)
-        quoted, text, end, cut = _piece(body, start, stop)
+        quoted, text, end, cut = _read_piece(body, start, stop)
         pieces.append(text.encode("utf-8", "replace").decode())
         if end < len(quoted):
             return "".join(pieces), start + len(quoted[1:end].encode())

@@ -15,7 +15,7 @@ from images_emulator.contract.rules import Pixels
 from images_emulator.contract.usage import Usage
 from images_emulator.contract.wire import ECHOED_PARAMETERS
 from images_emulator.exchange.answer_json import image_items, is_image, json_value, usage_in
-from images_emulator.exchange.sent_file import FileKey, SentFile, without_base64
+from images_emulator.exchange.sent_file import FileKey, SentFile, with_shortened_base64
 
 _SIZE: Final = re.compile(r"([0-9]{1,6})x([0-9]{1,6})")
 
@@ -59,64 +59,65 @@ def known_answer(
     are its body, not compressed; the parts of a stream are its events. *downloads* are the files at
     its URLs."""
     if content_type.startswith("text/event-stream"):
-        return _stream(parts)
+        return _known_stream(parts)
     if not content_type.startswith(("application/json", "text/")):
         return KnownAnswer(is_stream=False)
     body = b"".join(parts)
     answer = json_value(body)
     items = [*image_items(answer)]
-    files = {index: item["b64_json"] for index, item in items if _is_file(item)}
-    urls = tuple(str(item["url"]) for _, item in items if not _is_file(item))
-    data: list[bytes | None] = [_from_base64(each) for each in files.values()]
+    files = {index: item["b64_json"] for index, item in items if _has_file(item)}
+    urls = tuple(str(item["url"]) for _, item in items if not _has_file(item))
+    pictures: list[bytes | None] = [_from_base64(each) for each in files.values()]
     if not files:
-        data = [downloads.get(url) for url in urls]
+        pictures = [downloads.get(url) for url in urls]
     return KnownAnswer(
         is_stream=False,
         image_indexes=tuple(index for index, _ in items),
         usage=usage_in(answer),
-        texts=(without_base64(body),),
+        texts=(with_shortened_base64(body),),
         files={
             FileKey(index): SentFile.from_base64(each.encode()) for index, each in files.items()
         },
         urls=tuple(map(str.encode, urls)),
         # Only where each image has its own picture: a request repeats its pictures.
-        pictures=tuple(OwnPicture(each, verbatim=True) for each in data if each)
-        if all(data)
+        pictures=tuple(OwnPicture(each, verbatim=True) for each in pictures if each)
+        if all(pictures)
         else (),
         parameters=_parameters(answer),
     )
 
 
-def _stream(events: Sequence[bytes]) -> KnownAnswer:
+def _known_stream(events: Sequence[bytes]) -> KnownAnswer:
+    """The stream of *events* as the journal shows it."""
     files: dict[FileKey, SentFile] = {}
     partials: list[bytes] = []
-    final, last = b"", None
+    final_image, final_payload = b"", None
     for event in events:
         payload = _payload(event)
-        if not (is_image(payload) and _is_file(payload)):
+        if not (is_image(payload) and _has_file(payload)):
             continue
         encoded = payload["b64_json"]
         if "partial_image_index" in payload:
             partials.append(_from_base64(encoded))
         else:
-            final, last = _from_base64(encoded), payload
+            final_image, final_payload = _from_base64(encoded), payload
             files[FileKey(0)] = SentFile.from_base64(encoded.encode())
-    data = final or (partials[-1] if partials else b"")
-    own = OwnPicture(data, verbatim=True, partials=tuple(partials))
+    data = final_image or (partials[-1] if partials else b"")
+    picture = OwnPicture(data, verbatim=True, partials=tuple(partials))
     return KnownAnswer(
         is_stream=True,
-        image_indexes=(0,) if last else (),
-        usage=usage_in(last),
-        texts=tuple(map(without_base64, events)),
+        image_indexes=(0,) if final_payload else (),
+        usage=usage_in(final_payload),
+        texts=tuple(map(with_shortened_base64, events)),
         files=files,
-        pictures=(own,) if data and all(partials) else (),
-        parameters=_parameters(last),
+        pictures=(picture,) if data and all(partials) else (),
+        parameters=_parameters(final_payload),
     )
 
 
-def _is_file(image: Mapping[str, Any]) -> bool:
-    """Whether the answer has the file of *image*, and not its URL. Some servers name both, and one
-    of them is null."""
+def _has_file(image: Mapping[str, Any]) -> bool:
+    """Whether *image*, an item of the answer, has the file, and not a URL. Some servers name both,
+    and one of them is null."""
     return isinstance(image.get("b64_json"), str)
 
 

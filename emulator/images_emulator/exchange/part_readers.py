@@ -26,7 +26,7 @@ from images_emulator.exchange.sent_answer import (
     SentEvent,
     first_line,
 )
-from images_emulator.exchange.sent_file import without_base64
+from images_emulator.exchange.sent_file import with_shortened_base64
 
 if TYPE_CHECKING:
     from images_emulator.exchange.known_answer import KnownAnswer
@@ -93,7 +93,7 @@ class ParsedBodyReader(PartReader):
 
     def close(self) -> None:
         if self._parts:
-            self.add_to_body(without_base64(self._parts))
+            self.add_to_body(with_shortened_base64(self._parts))
 
 
 class KnownBodyReader(PartReader):
@@ -168,7 +168,7 @@ class ParsedStreamReader(StreamReader):
     body_may_differ = True
 
     def add_event(self, event: bytes, ms: float) -> None:
-        self.add_to_body(without_base64(event))
+        self.add_to_body(with_shortened_base64(event))
         super().add_event(event, ms)
 
     def add_completion(self, event: bytes) -> None:
@@ -179,7 +179,7 @@ class ParsedStreamReader(StreamReader):
 
     def close(self) -> None:
         if self._pending:
-            self.add_to_body(without_base64(self._pending))
+            self.add_to_body(with_shortened_base64(self._pending))
 
 
 class KnownStreamReader(StreamReader):

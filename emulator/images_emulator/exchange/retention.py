@@ -31,7 +31,7 @@ def drop_unkept(exchange: ServedExchange, *, copied: bool = False) -> None:
     reads it.
     """
     exchange.head.pack_headers()
-    held = exchange.body_bytes + exchange.head.packed_bytes
+    held_bytes = exchange.body_bytes + exchange.head.packed_bytes
     if (
         exchange.cached_details is None
         and exchange.cached_call
@@ -39,18 +39,18 @@ def drop_unkept(exchange: ServedExchange, *, copied: bool = False) -> None:
     ):
         # Set before `cached_call` is dropped, because `Exchange.details` reads that call first.
         exchange.cached_details = details_of(exchange.cached_call, exchange.request)
-        held += getsizeof(repr(exchange.cached_details))
+        held_bytes += getsizeof(repr(exchange.cached_details))
     if request := exchange.request:
         weigh = imaging.decoder.copy_weight if copied else imaging.decoder.add_and_weigh_holder
-        held += weigh(request)
+        held_bytes += weigh(request)
         if request.images:
             exchange.request = imaging.decoder.without_pixels(request)
     answer = exchange.answer
     if exchange.near_misses or answer.sent.needs_parts or answer.image_urls:
-        held += _answer_bytes(exchange)
+        held_bytes += _answer_bytes(exchange)
     exchange.cached_call = exchange.parse_error = None
     exchange.fault_message_values = exchange.replacement = exchange.answer.known_answer = None
-    exchange.weight = EXCHANGE_OVERHEAD_BYTES + held
+    exchange.weight = EXCHANGE_OVERHEAD_BYTES + held_bytes
 
 
 def body_and_picture_bytes(exchange: Exchange) -> int:
@@ -70,16 +70,16 @@ def drop_body_and_pictures(exchange: Exchange) -> None:
     """Drop body and pictures, and set `weight` to the bytes that are left."""
     details, usage = exchange.details, exchange.usage
     request = exchange.request if exchange.request and not exchange.request.has_files else None
-    weighed = details
+    details_to_weigh = details
     exchange.head.pack_headers()
     exchange.weight = EXCHANGE_OVERHEAD_BYTES + exchange.head.packed_bytes + _answer_bytes(exchange)
     if request:
         # These two texts do not change the drawing, and may be as long as a body.
         request = replace(request, user=None, safety_identifier=None)
         exchange.weight += imaging.decoder.add_and_weigh_holder(request)
-        weighed = replace(details, prompt=None)
-    exchange.weight += getsizeof(repr(weighed))
-    exchange.dropped = tuple(_dropped(exchange, request))
+        details_to_weigh = replace(details, prompt=None)
+    exchange.weight += getsizeof(repr(details_to_weigh))
+    exchange.dropped = tuple(_dropped_parts(exchange, request))
     # Set before the request and the chunks are dropped, because `Exchange.details` and
     # `Exchange.usage` read those first.
     exchange.cached_details, exchange.answer.cached_usage = details, usage
@@ -88,7 +88,7 @@ def drop_body_and_pictures(exchange: Exchange) -> None:
     exchange.body_bytes = 0
 
 
-def _dropped(exchange: Exchange, request: ImageRequest | None) -> Iterator[str]:
+def _dropped_parts(exchange: Exchange, request: ImageRequest | None) -> Iterator[str]:
     """The parts that are not kept any more where only *request* is left."""
     if exchange.chunks or "body" in exchange.dropped:
         yield "body"

@@ -115,7 +115,8 @@ class SentAnswer:
         self._part_reader = part_reader
 
     def note_known(self, answer: KnownAnswer) -> None:
-        """Note what is known of the whole body before its last part is noted."""
+        """Note the *answer* that the body has, where that is known before its last part is noted,
+        as of the upstream's."""
         self.image_indexes, self.usage = answer.image_indexes, answer.usage
         self.body, self.body_may_differ = b"".join(answer.texts)[:MAX_BODY_BYTES], True
 

@@ -1,4 +1,5 @@
-"""Image files of an answer. The journal keeps only their length and their first characters."""
+"""Image files of an answer. The journal keeps only their length and the beginning of their
+base64."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ class SentFile(NamedTuple):
     base64_chars: int
     """The length of its base64."""
     beginning: bytes
-    """The first characters."""
+    """The first characters of its base64."""
     file_bytes: int
     """The length of the file."""
 
@@ -35,18 +36,18 @@ class SentFile(NamedTuple):
         chars = len(base64)
         return cls(chars, base64[:SHOWN_CHARS], chars // 4 * 3 - base64.count(b"=", -2))
 
-    def shown(self) -> bytes:
+    def shortened_base64(self) -> bytes:
         """The text that replaces the base64 where the answer is shown."""
-        return _shown(self.beginning, self.base64_chars)
+        return _shortened_base64(self.beginning, self.base64_chars)
 
 
-def _shown(beginning: bytes, chars: int) -> bytes:
+def _shortened_base64(beginning: bytes, chars: int) -> bytes:
     return beginning + f"… ({chars:,} characters)".encode()
 
 
-def without_base64(text: bytes | bytearray) -> bytes:
-    """*text* with the base64 of each image cut, as `SentFile.shown` shows it. The text may be no
-    valid JSON, and may end in the middle of an image."""
+def with_shortened_base64(text: bytes | bytearray) -> bytes:
+    """*text* with the base64 of each image cut, as `SentFile.shortened_base64` has it. The text may
+    be no valid JSON, and may end in the middle of an image."""
     pieces: list[bytes | bytearray] = []
     at = 0
     while (key := text.find(_BASE64, at)) >= 0:
@@ -59,7 +60,7 @@ def without_base64(text: bytes | bytearray) -> bytes:
         pieces.append(text[at:start])
         chars = end - start
         if chars > 4 * SHOWN_CHARS:
-            pieces.append(_shown(bytes(text[start : start + SHOWN_CHARS]), chars))
+            pieces.append(_shortened_base64(bytes(text[start : start + SHOWN_CHARS]), chars))
         else:
             pieces.append(text[start:end])
         at = end

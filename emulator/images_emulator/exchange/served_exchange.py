@@ -263,10 +263,11 @@ class ServedExchange(Exchange):
         """Note the end of the answer: its last part is about to be sent, or the application's call
         has ended without a last part."""
         duration_ms = self.elapsed_ms
-        answer, by_protocol = self.answer, self.connection and self.connection.protocol_answer
-        if by_protocol and answer.sent.status is None:
-            self.note_start(by_protocol.status)
-            answer.sent.add(by_protocol.body, duration_ms)
+        answer = self.answer
+        protocol_answer = self.connection and self.connection.protocol_answer
+        if protocol_answer and answer.sent.status is None:
+            self.note_start(protocol_answer.status)
+            answer.sent.add(protocol_answer.body, duration_ms)
             answer.sent.end()
         if self.connection and not answer.sent.is_whole:
             answer.is_stopped = self.connection.is_stopped

@@ -26,12 +26,12 @@ def keeps_upload(exchange: Exchange, upload: UploadDetails) -> bool:
 def upload_data(
     exchange: Exchange, index: int, read_file: Callable[[str], bytes | None]
 ) -> bytes | None:
-    """The bytes of upload *index* (from 0) of `uploads`, or None; see `uploads_data`."""
-    numbered = enumerate(uploads_data(exchange, read_file))
+    """The bytes of upload *index* (from 0) of `uploads`, or None; see `all_upload_data`."""
+    numbered = enumerate(all_upload_data(exchange, read_file))
     return next((data for number, data in numbered if number == index), None)
 
 
-def uploads_data(
+def all_upload_data(
     exchange: Exchange, read_file: Callable[[str], bytes | None]
 ) -> Iterator[bytes | None]:
     """The bytes of each of `uploads`, None where they are not known. *read_file* gives the content

@@ -197,7 +197,7 @@ class JournalAPI(AdminHandlers):
     async def request(self, id: str) -> FullCall:
         """One call, with headers, body and links to its files."""
         exchange, file = await self.exchange_with_id(id), self.emulator.files.data
-        # The body may have to be parsed; see `uploads_data`.
+        # The body may have to be parsed; see `all_upload_data`.
         return await asyncio.to_thread(
             lambda: detail(exchange, self.journal.attempts(exchange), file)
         )
@@ -239,7 +239,7 @@ class JournalAPI(AdminHandlers):
     async def upload(self, id: str, index: int) -> Response:
         """The bytes of an image that came with the call, by its place in `uploads`."""
         exchange = await self.exchange_with_id(id)
-        # The body may have to be parsed; see `uploads_data`.
+        # The body may have to be parsed; see `all_upload_data`.
         data = await asyncio.to_thread(upload_data, exchange, index, self.emulator.files.data)
         if data is None:
             raise admin_errors.no_such_part(id=id, part=f"upload {index}")

@@ -20,7 +20,7 @@ from images_emulator.exchange.call_details import FormPart, UploadDetails, Uploa
 from images_emulator.exchange.exchange import CallKind, Exchange
 from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.exchange.outcome import Outcome
-from images_emulator.exchange.upload_data import keeps_upload, uploads_data
+from images_emulator.exchange.upload_data import all_upload_data, keeps_upload
 from images_emulator.state.hosting import DOWNLOAD_PREFIX
 
 THUMBNAIL_EDGE: Final = imaging.thumbnails.EDGES[0]
@@ -334,26 +334,26 @@ def counts_of(exchanges: Iterable[Exchange]) -> CallCounts:
 
 def stream_events(exchange: Exchange) -> list[StreamEvent]:
     """The first events of the stream that have been sent, also before its end."""
-    events, partials = [], 0
+    events, partial_count = [], 0
     for index, each in enumerate(exchange.stream_events):
-        partial = None
+        partial_url = None
         if each.is_partial_image:
             if exchange.request:
-                partial = f"{ADMIN_PREFIX}/images/{exchange.id}/0/partials/{partials}"
-            partials += 1
-        thumbnail = partial and f"{partial}/thumbnail/{THUMBNAIL_EDGE}"
+                partial_url = f"{ADMIN_PREFIX}/images/{exchange.id}/0/partials/{partial_count}"
+            partial_count += 1
+        thumbnail = partial_url and f"{partial_url}/thumbnail/{THUMBNAIL_EDGE}"
         ms = round(each.ms, 3)
-        events.append(StreamEvent(index, each.type, ms, each.bytes, partial, thumbnail))
+        events.append(StreamEvent(index, each.type, ms, each.bytes, partial_url, thumbnail))
     return events
 
 
-def _measured(
+def _uploads_with_pixels(
     exchange: Exchange, read_file: Callable[[str], bytes | None]
 ) -> Iterator[UploadDetails]:
     """The uploads of a call. Pixels that are not known yet are read from the files."""
     uploads = exchange.uploads
     unknown = any(each.pixels is None and keeps_upload(exchange, each) for each in uploads)
-    files = uploads_data(exchange, read_file) if unknown else iter(())
+    files = all_upload_data(exchange, read_file) if unknown else iter(())
     for each in uploads:
         data = next(files, None)
         if each.pixels is None and data is not None:
@@ -375,7 +375,7 @@ def detail(
     id."""
     body = exchange.body
     fields = _summary_fields(exchange)
-    fields["uploads"] = [*_uploads(exchange, _measured(exchange, read_file))]
+    fields["uploads"] = [*_uploads(exchange, _uploads_with_pixels(exchange, read_file))]
     return FullCall(
         **fields,
         query=exchange.query,

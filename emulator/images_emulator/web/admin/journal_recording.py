@@ -31,7 +31,7 @@ SOURCE: Final = "the journal of an images-emulator, call {id}"
 _PICTURE: Final = re.compile(
     rb'("b64_json": ?")([A-Za-z0-9+/=]+)\xe2\x80\xa6 \(([\d,]+) characters\)'
 )
-"""A picture in the text of an answer, as `SentFile.shown` shows it."""
+"""A picture in the text of an answer, as `SentFile.shortened_base64` has it."""
 
 _PATH_CHARACTERS: Final = "/:@!$&'()*+,;=~-._"
 """Characters that stand in a path as they are."""
