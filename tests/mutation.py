@@ -123,6 +123,7 @@ OWN_TESTS: Final[Mapping[str, Sequence[str]]] = {
     "request": ("field_codecs", "golden", "generations", "calendar", "own_answers"),
     "retry_chain": ("journal_detail",),
     "operational_errors": ("faults", "rate_limits"),
+    "match_keys": ("match", "scenario"),
     "scenario_step": ("match", "scenario"),
     "step_scan": ("scenario",),
     "steps": ("scenario", "store"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-from typing import Any
+from typing import Any, get_args
 
 import httpx2
 import pytest
@@ -13,8 +13,10 @@ import pytest
 from images_emulator import Emulator, Server
 from images_emulator.contract.references import BASE64_CHUNK_CHARS
 from images_emulator.exchange.field_path import FieldPath
+from images_emulator.exchange.near_miss import NearMissKind
 from images_emulator.exchange.prompts import name_pattern, prompt_name
-from images_emulator.state.scenario_step import MatchInput
+from images_emulator.state.match_keys import MATCH_KEYS, MatchInput
+from images_emulator.step_documents.match import Match
 from images_emulator.step_documents.scenario_document import parse_step
 from images_emulator.web.match_input import _made_for_current_steps
 from tests.pictures import RED, half_clear, png
@@ -23,6 +25,12 @@ from tests.programs import run_command
 FOX = {"model": "gpt-image-2", "prompt": "A red fox, asleep"}
 SOURCE, MASK = png(), half_clear()
 SHA = hashlib.sha256(SOURCE).hexdigest()
+
+
+def test_every_key_has_a_row_and_a_kind_of_near_miss() -> None:
+    names = [key.name for key in MATCH_KEYS]
+    assert sorted(names) == sorted(Match.model_fields)
+    assert {*names} < {*get_args(NearMissKind)}
 
 
 async def test_values_are_made_again_where_a_step_comes_meanwhile_that_asks_for_others(

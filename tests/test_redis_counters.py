@@ -7,8 +7,9 @@ from typing import Final
 
 import pytest
 
+from images_emulator.state.match_keys import MatchInput
 from images_emulator.state.scenario import Scenario
-from images_emulator.state.scenario_step import MatchInput, ScenarioStep
+from images_emulator.state.scenario_step import ScenarioStep
 from images_emulator.state.store import ClaimCount, ClaimOutcome, StaleRegistersError
 from images_emulator.step_documents.scenario_document import parse_step
 from tests.redis_server import missing_part, new_store_name, shared_redis

@@ -21,9 +21,10 @@ from images_emulator.contract.operations import IMAGE_OPERATIONS
 from images_emulator.exchange.prompts import PromptPattern
 from images_emulator.faults.base import BaseFault
 from images_emulator.scenarios import ready_scenarios
+from images_emulator.state.match_keys import MatchInput
 from images_emulator.state.memory_store import MemoryStore
 from images_emulator.state.scenario import Scenario
-from images_emulator.state.scenario_step import MatchInput, ScenarioStep
+from images_emulator.state.scenario_step import ScenarioStep
 from images_emulator.state.step_scan import MAX_CACHED_SCANS, MAX_NEAR_MISSES
 from images_emulator.state.steps import MAX_SPENT_STEPS
 from images_emulator.state.store import ClaimCount

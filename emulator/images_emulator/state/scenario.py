@@ -13,9 +13,10 @@ from images_emulator.exchange.field_path import FieldPath
 from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.immutable import Immutable
 from images_emulator.settings import Settings
+from images_emulator.state.match_keys import MatchInput
 from images_emulator.state.random_ids import random_id
 from images_emulator.state.rate_limits import Admission
-from images_emulator.state.scenario_step import MatchInput, ScenarioStep, StepOrigin
+from images_emulator.state.scenario_step import ScenarioStep, StepOrigin
 from images_emulator.state.step_scan import StepScans
 from images_emulator.state.steps import CODEC, Steps
 from images_emulator.state.store import ClaimCount, StaleRegistersError, Store, is_spent
@@ -141,7 +142,7 @@ class Scenario:
 
     @property
     def expensive_keys(self) -> frozenset[str]:
-        """Which of `scenario_step.EXPENSIVE_KEYS` its steps ask for."""
+        """The keys of `match` that its steps ask for, of those that are `MatchKey.is_expensive`."""
         return self._steps.value.expensive_keys
 
     @property

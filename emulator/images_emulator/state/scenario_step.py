@@ -2,100 +2,27 @@
 
 from __future__ import annotations
 
-import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from images_emulator.contract.message_format import mask_key
-from images_emulator.exchange.field_path import WILDCARDS, FieldPath, is_found, json_text
+from images_emulator.exchange.field_path import FieldPath
 from images_emulator.exchange.near_miss import NearMiss, NearMissKind
-from images_emulator.exchange.prompts import MAX_SEARCH_SECONDS, PromptPattern
+from images_emulator.state.match_keys import (
+    MATCH_KEYS,
+    MatchInput,
+    MatchKey,
+    slow_search_sentence,
+)
 from images_emulator.state.store import ClaimCount, is_spent
 
 if TYPE_CHECKING:
     from images_emulator.step_documents.scenario_document import StepDocument
 
-MAX_QUOTED_CHARS: Final = 80
-"""Characters of a call's own words in a near miss."""
-
 StepOrigin = Literal["injected", "document", "pictures"]
 """Where a step comes from: a test injects it, or it is in the scenario's document, or in the folder
 of pictures."""
-
-
-class MatchInput(NamedTuple):
-    """The values of a call that the `match` of a step reads; `_INDEX_BY_KEY` has the value of each
-    key. *is_download*: the call is for a hosted picture, which has this *model* and *prompt*.
-    *seeks_answer*: the call is validated, and may meet an answer; others may meet a fault.
-
-    Values that take time to find are there where a step reads them, see `Steps.expensive_keys`, or
-    where they are known anyway: *folded_prompt* (the prompt without case), *prompt_name*,
-    *image_sha256* (of each image), and *fields* (the JSON texts of the values at each path).
-    """
-
-    path: str
-    model: str = ""
-    prompt: str = ""
-    api_key: str = ""
-    retry_count: int = 0
-    is_download: bool = False
-    asks_for_stream: bool = False
-    seeks_answer: bool = False
-    size: str | None = None
-    quality: str | None = None
-    n: int | None = None
-    background: str | None = None
-    has_mask: bool = False
-    images: int = 0
-    prompt_name: str = ""
-    image_sha256: tuple[str, ...] = ()
-    fields: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    folded_prompt: str = ""
-
-    @property
-    def chars(self) -> int:
-        """Characters of its texts, about."""
-        field_chars = sum(len(text) for _, texts in self.fields for text in texts)
-        texts = (self.path, self.model, self.prompt, self.api_key, self.size, self.quality)
-        return field_chars + sum(len(text or "") for text in texts)
-
-
-EXPENSIVE_KEYS: Final = frozenset({"prompt", "prompt_name", "image_sha256", "fields"})
-"""The keys of `match` whose values are computed only where a step has them."""
-
-_GLOBS: Final = frozenset({"path", "model", "size", "prompt_name"})
-"""The keys of `match` whose texts may have wildcards."""
-
-_ALWAYS_TEXTS: Final = frozenset({"path", "model", "api_key", "prompt_name"})
-"""The keys of `match` whose value every call has, be it empty."""
-
-_INDEX_BY_KEY: Final[Mapping[str, int]] = {
-    **{name: index for index, name in enumerate(MatchInput._fields)},
-    "prompt": MatchInput._fields.index("folded_prompt"),
-    "prompt_regex": MatchInput._fields.index("prompt"),
-}
-"""For a key of `match`, the index of the value in a `MatchInput` that it is compared with."""
-
-
-def _predicate(name: str, wanted: Any) -> Callable[[Any], bool]:
-    """The predicate for a field of a `MatchInput`, from the *wanted* value of the key *name*. It
-    raises TimeoutError where the search for `prompt_regex` takes too long."""
-    if name == "prompt":
-        part = wanted.casefold()
-        return lambda folded_prompt: part in folded_prompt
-    if name == "prompt_regex":
-        return PromptPattern(wanted).matches
-    if name == "image_sha256":
-        return lambda digests: wanted in digests
-    if name == "fields":
-        return lambda fields: _different_field(wanted, fields) is None
-    if name in _GLOBS and not WILDCARDS.isdisjoint(wanted):
-        return lambda value: fnmatchcase(value or "", wanted)
-    if isinstance(wanted, str) and name in _ALWAYS_TEXTS:
-        return wanted.__eq__
-    return lambda value: value == wanted
 
 
 def _holds(predicate: Callable[[Any], bool], value: Any) -> bool:
@@ -103,18 +30,6 @@ def _holds(predicate: Callable[[Any], bool], value: Any) -> bool:
     with suppress(TimeoutError):
         return predicate(value)
     return False
-
-
-def _different_field(
-    wanted: Mapping[str, Any], fields: tuple[tuple[str, tuple[str, ...]], ...]
-) -> str | None:
-    """The first path at which the *fields* of a call do not have the *wanted* value; None where
-    there is none."""
-    texts_by_path = dict(fields)
-    for path, value in wanted.items():
-        if not is_found(value, texts_by_path.get(path, ())):
-            return path
-    return None
 
 
 class ScenarioStep:
@@ -143,16 +58,15 @@ class ScenarioStep:
         self._may_meet_downloads = fault is not None and (
             fault.for_downloads or document.match.path is not None
         )
-        wanted = {name: value for name, value in document.match if value is not None}
-        self.expensive_keys = EXPENSIVE_KEYS & wanted.keys()
-        """Which of `EXPENSIVE_KEYS` its `match` has."""
-        self.paths = tuple(map(FieldPath, wanted.get("fields", ())))
-        """The paths in its `match`."""
-        if "prompt_regex" in wanted:  # last, because it takes the longest
-            wanted["prompt_regex"] = wanted.pop("prompt_regex")
-        self._predicates = [
-            (name, _INDEX_BY_KEY[name], _predicate(name, value)) for name, value in wanted.items()
+        match = document.match
+        wanted = [
+            (key, value) for key in MATCH_KEYS if (value := getattr(match, key.name)) is not None
         ]
+        self.expensive_keys = frozenset(key.name for key, _ in wanted if key.is_expensive)
+        """The expensive keys in its `match`: see `MatchKey.is_expensive`."""
+        self.paths = tuple(map(FieldPath, match.fields or ()))
+        """The paths in its `match`."""
+        self._predicates = [(key, key.index, key.comparison(value)) for key, value in wanted]
 
     def matches(self, match_input: MatchInput) -> bool:
         """Whether its `match` holds for a call with this *match_input*, whatever its counter says.
@@ -171,15 +85,18 @@ class ScenarioStep:
     def difference(self, match_input: MatchInput) -> str | None:
         """How a call with this *match_input* differs from the step's `match`, in a sentence; None
         where it does not."""
-        key = self._different_match_key(match_input)
-        return self._difference_sentence(key, match_input) if key else None
+        key = self._different_key(match_input)
+        return self._difference_at(key, match_input) if key else None
 
-    def _different_match_key(self, match_input: MatchInput) -> Any:
+    def _different_key(self, match_input: MatchInput) -> MatchKey | None:
         """The first key of the step's `match` that does not hold; None where all do."""
-        for name, index, predicate in self._predicates:
+        for key, index, predicate in self._predicates:
             if not _holds(predicate, match_input[index]):
-                return name
+                return key
         return None
+
+    def _difference_at(self, key: MatchKey, match_input: MatchInput) -> str:
+        return key.difference(getattr(self.document.match, key.name), match_input)
 
     def near_miss(self, match_input: MatchInput, count: ClaimCount) -> NearMiss:
         """The reason why a call with this *match_input* did not meet the step."""
@@ -196,42 +113,17 @@ class ScenarioStep:
             return "target", "is for downloads"
         if self._only_streams and not match_input.asks_for_stream:
             return "target", "is for streams, and the call asks for none"
-        if key := self._different_match_key(match_input):
-            return key, self._difference_sentence(key, match_input)
+        if key := self._different_key(match_input):
+            return key.name, self._difference_at(key, match_input)
         if spent:
             return "spent", f"has met its {count.grants} calls"
         pattern = self.document.match.prompt_regex
         if pattern is not None and count.claims == self.after == 0:
             # A step that matched would have a claim of this call.
-            return "prompt_regex", _slow_search(pattern)
+            return "prompt_regex", slow_search_sentence(pattern)
         if count.claims <= self.after:
             return "after", f"lets the first {self.after} pass"
         return "chance", "was left to chance"
-
-    def _difference_sentence(self, name: str, match_input: MatchInput) -> str:
-        """The sentence that says how *match_input* differs from what the key *name* wants."""
-        wanted = getattr(self.document.match, name)
-        value: Any = match_input[_INDEX_BY_KEY[name]]
-        match name:
-            case "prompt":
-                return f"the prompt does not have {wanted!r}"
-            case "prompt_regex":
-                return _regex_difference(wanted, match_input.prompt)
-            case "prompt_name":
-                return f"the prompt's name {_quoted(value)} is not {wanted!r}"
-            case "has_mask":
-                return "the call has no mask" if wanted else "the call has a mask"
-            case "image_sha256":
-                return f"no image has the SHA-256 {wanted}"
-            case "fields":
-                path = _different_field(wanted, value) or ""
-                text = ", ".join(dict(value).get(path, ())) or "missing"
-                if len(text) > MAX_QUOTED_CHARS:
-                    text = f"{text[:MAX_QUOTED_CHARS]}…"
-                return f"{path} is {text}, not {json_text(wanted[path])}"
-            case "api_key":
-                return f"api_key {_quoted(mask_key(value))} is not {mask_key(wanted)!r}"
-        return f"{name} {_quoted(value)} is not {wanted!r}"
 
     @property
     def is_injected(self) -> bool:
@@ -274,22 +166,3 @@ class ScenarioStep:
             "met": count.grants,
             "spent": is_spent(self, count),
         }
-
-
-def _quoted(value: Any) -> str:
-    """A *value* of a call between quotes, the beginning of a long text."""
-    return repr(value[:MAX_QUOTED_CHARS]) if isinstance(value, str) else reprlib.repr(value)
-
-
-def _regex_difference(wanted: str, prompt: str) -> str:
-    try:
-        if not PromptPattern(wanted).matches(prompt):
-            return f"the prompt does not match {wanted!r}"
-    except TimeoutError:
-        pass
-    # Where it matches now, the search that the call waited for took too long, on a busy machine.
-    return _slow_search(wanted)
-
-
-def _slow_search(wanted: str) -> str:
-    return f"the search for {wanted!r} in the prompt takes more than {MAX_SEARCH_SECONDS:g} s"

@@ -8,7 +8,8 @@ from threading import Lock
 from typing import Final
 
 from images_emulator.exchange.near_miss import NearMiss
-from images_emulator.state.scenario_step import MatchInput, ScenarioStep
+from images_emulator.state.match_keys import MatchInput
+from images_emulator.state.scenario_step import ScenarioStep
 from images_emulator.state.steps import Steps
 from images_emulator.state.store import ClaimCount
 

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from images_emulator.exchange.field_path import FieldPath
 from images_emulator.immutable import Immutable
-from images_emulator.state.scenario_step import MatchInput, ScenarioStep
+from images_emulator.state.match_keys import MatchInput
+from images_emulator.state.scenario_step import ScenarioStep
 from images_emulator.state.store import Codec, Packed
 
 MAX_SPENT_STEPS: Final = 20
@@ -23,8 +24,8 @@ class Steps(Immutable):
     - *live_planned*: the planned steps that may still be met.
     - *spent_injected*: the last steps that were injected and have met all their calls; no call is
       compared with them. `spent_steps` has those of the scenario, too.
-    - *expensive_keys*, *paths*: the keys of `EXPENSIVE_KEYS`, and the paths to fields, that a step
-      asks for, or has asked for before it was removed.
+    - *expensive_keys*, *paths*: the keys of `match` that are expensive (`MatchKey.is_expensive`),
+      and the paths to fields, that a step asks for, or has asked for before it was removed.
     """
 
     injected: tuple[ScenarioStep, ...] = ()

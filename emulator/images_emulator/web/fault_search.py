@@ -19,8 +19,8 @@ from starlette.types import Receive
 from images_emulator.contract import emulator_errors
 from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.state.emulator import Emulator
+from images_emulator.state.match_keys import MatchInput
 from images_emulator.state.scenario import StepFinding
-from images_emulator.state.scenario_step import MatchInput
 from images_emulator.web.authentication import accept_key
 from images_emulator.web.azure_endpoints import message_values_of_call
 from images_emulator.web.call_policy import has_valid_policy_headers

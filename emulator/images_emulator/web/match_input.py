@@ -15,7 +15,7 @@ from images_emulator.exchange.field_path import FieldPath
 from images_emulator.exchange.prompts import prompt_name
 from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.state.emulator import Emulator
-from images_emulator.state.scenario_step import MatchInput
+from images_emulator.state.match_keys import FieldTexts, MatchInput
 from images_emulator.web.authentication import file_owner
 
 MAX_DIGITS: Final = 18
@@ -156,11 +156,11 @@ def _values_in_force(exchange: Exchange, request: ImageRequest) -> MatchInput:
 
 async def _values_at_paths(
     fields: Callable[[], Mapping[str, Any]], exchange: ServedExchange, emulator: Emulator
-) -> tuple[tuple[str, tuple[str, ...]], ...]:
+) -> FieldTexts:
     """The values of *fields* at the paths that steps ask for."""
     paths = emulator.scenario.paths
 
-    def find() -> tuple[tuple[str, tuple[str, ...]], ...]:
+    def find() -> FieldTexts:
         values = fields()
         return tuple((path.text, path.values(values)) for path in paths)
 
