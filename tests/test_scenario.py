@@ -63,8 +63,8 @@ def test_a_step_of_the_scenario_that_was_over_is_met_again_where_its_grant_is_re
     assert all(meets(scenario, calls=2))
     steps = scenario._steps.value
     assert [*steps.spent_steps()] == [first]
-    assert steps.with_revived(first.key).live_planned == (first, second)
-    assert steps.with_revived(second.key).live_planned == (second,)
+    assert steps.with_revived(first.id).live_planned == (first, second)
+    assert steps.with_revived(second.id).live_planned == (second,)
 
 
 def test_a_search_that_took_too_long_once_is_made_again_for_the_next_equal_call(
@@ -415,7 +415,7 @@ def test_a_near_miss_has_step_kind_and_whether_it_is_spent(
     (miss,) = MemoryStore().run(scenario.claim(call)).near_misses
     assert (miss.kind, miss.spent) == (kind, spent)
     assert (miss.name, miss.label) == ("step 1", step.get("fault", "slow_down"))
-    assert miss.step == scenario._steps.value.planned[0].key
+    assert miss.step == scenario._steps.value.planned[0].id
     assert str(miss) == f"step 1 ({miss.label}): {miss.reason}"
 
 

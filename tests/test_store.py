@@ -531,8 +531,8 @@ def test_steps_are_the_same_after_their_way_through_json() -> None:
         (value.live_planned, again.live_planned),
         (value.spent_injected, again.spent_injected),
     ):
-        assert [(each.document, each.origin, each.title, each.key) for each in after] == [
-            (each.document, each.origin, each.title, each.key) for each in before
+        assert [(each.document, each.origin, each.title, each.id) for each in after] == [
+            (each.document, each.origin, each.title, each.id) for each in before
         ]
 
 

@@ -246,7 +246,7 @@ class Scenario:
         self._check([step])
         injected = ScenarioStep(step, "injected", "injected", random_id())
         self._store.run(self._steps.update(lambda steps: steps.with_injected(injected)))
-        return injected.key
+        return injected.id
 
     def _check(self, steps: Sequence[StepDocument]) -> None:
         """Raises ValueError for a step that the store cannot keep."""
@@ -255,10 +255,10 @@ class Scenario:
                 "a function answers in its own process alone, and this store is shared"
             )
 
-    def remove(self, key: str) -> None:
-        """Remove the step with that id, whether it is injected, of the scenario, or spent. `reset`
+    def remove(self, step_id: str) -> None:
+        """Remove the step with this id, whether it is injected, of the scenario, or spent. `reset`
         brings back the steps of the settings. Raises KeyError where there is none."""
-        self._store.run(self._steps.update(lambda steps: steps.without(key)))
+        self._store.run(self._steps.update(lambda steps: steps.without(step_id)))
 
     def begin_document(self, document: Mapping[str, Any], folder: Path | None = None) -> None:
         """Begin another scenario; injected steps are gone. Paths in it are relative to *folder*;
@@ -289,16 +289,16 @@ class Scenario:
         come first, and the spent ones of these last."""
         return {"steps": [step.as_json(count) for step, count in self._steps_with_counts()]}
 
-    def step(self, key: str) -> ScenarioStep | None:
-        """The step with that id; None where there is none."""
-        return next((each for each in self._steps.value.listed() if each.key == key), None)
+    def step(self, step_id: str) -> ScenarioStep | None:
+        """The step with this id; None where there is none."""
+        return next((each for each in self._steps.value.listed() if each.id == step_id), None)
 
-    def pictures_of(self, key: str) -> Sequence[PictureFile]:
-        """The files of the answer of the step with that id; none for a fault. Raises KeyError where
+    def pictures_of(self, step_id: str) -> Sequence[PictureFile]:
+        """The files of the answer of the step with this id; none for a fault. Raises KeyError where
         there is no such step."""
-        step = self.step(key)
+        step = self.step(step_id)
         if step is None:
-            raise KeyError(key)
+            raise KeyError(step_id)
         return step.answer.files if step.answer else ()
 
     def unmet(self) -> list[UnmetStep]:
@@ -306,7 +306,7 @@ class Scenario:
         fewer than their `times`. Answers in the folder of pictures without `times` are not among
         them."""
         return [
-            UnmetStep(step.key, step.title, step.match_as_json(), step.times, count.grants)
+            UnmetStep(step.id, step.title, step.match_as_json(), step.times, count.grants)
             for step, count in self._steps_with_counts()
             if step.is_unmet(count) and not step.is_answer_for_any_number
         ]
@@ -314,14 +314,14 @@ class Scenario:
     def _steps_with_counts(self) -> list[tuple[ScenarioStep, ClaimCount]]:
         """The steps with their counts."""
         steps = self._steps.value.listed()
-        counts = self._store.run(self._counters.counts([step.key for step in steps]))
+        counts = self._store.run(self._counters.counts([step.id for step in steps]))
         return [*zip(steps, counts, strict=True)]
 
     def _begin(self, steps: Sequence[StepDocument]) -> None:
         self._store.run(self._replace(self._new_steps(steps)))
 
     async def _replace(self, steps: Steps) -> None:
-        # First, so that no claim on a new step is forgotten. Claims on old steps have other keys.
+        # First, so that no claim on a new step is forgotten. Claims on old steps have other ids.
         await self._counters.clear()
         await self._steps.update(lambda _: steps)
 

@@ -33,15 +33,17 @@ def _holds(predicate: Callable[[Any], bool], value: Any) -> bool:
 
 
 class ScenarioStep:
-    """One step, with its *name* in near misses (see `NearMiss.name`). The *key* of its counter,
-    which `Quota` asks for, is its id in the admin API."""
+    """One step, with its *name* in near misses (see `NearMiss.name`). *step_id* is its id in the
+    admin API."""
 
-    def __init__(self, document: StepDocument, origin: StepOrigin, name: str, key: str) -> None:
+    def __init__(self, document: StepDocument, origin: StepOrigin, name: str, step_id: str) -> None:
         self.document = document
         self.origin: Final = origin
         self.name = name
         self.title = f"{name} ({document.label})"
-        self.key = key
+        self.id = step_id
+        self.key = step_id
+        """The key of its counter, which `Quota` asks for."""
         self.after, self.times, self.probability = (
             document.after,
             document.times,
@@ -102,7 +104,7 @@ class ScenarioStep:
         """The reason why a call with this *match_input* did not meet the step."""
         spent = is_spent(self, count)
         kind, reason = self._reason(match_input, count, spent=spent)
-        return NearMiss(self.key, self.name, self.document.label, kind, reason, spent)
+        return NearMiss(self.id, self.name, self.document.label, kind, reason, spent)
 
     def _reason(
         self, match_input: MatchInput, count: ClaimCount, *, spent: bool
@@ -152,7 +154,7 @@ class ScenarioStep:
         have met it, and whether it is spent. The API key in its `match` is redacted."""
         document = self.document
         return {
-            "id": self.key,
+            "id": self.id,
             "name": self.name,
             "title": self.title,
             "injected": self.is_injected,

@@ -61,8 +61,8 @@ class StepScan:
         pairs = zip(near_steps, counts, strict=True)
         near_misses = [step.near_miss(self._match_input, count) for step, count in pairs]
         # The reason of a step that matches names its count.
-        matching = {step.key for step in self.matching()}
-        if matching.isdisjoint(step.key for step in near_steps):
+        matching = {step.id for step in self.matching()}
+        if matching.isdisjoint(step.id for step in near_steps):
             self._near_misses = near_misses
         return near_misses
 

@@ -76,20 +76,21 @@ class Steps(Immutable):
 
     def spent_steps(self) -> Iterator[ScenarioStep]:
         """The steps that no call is compared with, because they have met all their calls."""
-        live = {step.key for step in self.live_planned}
-        return chain(self.spent_injected, (step for step in self.planned if step.key not in live))
+        live = {step.id for step in self.live_planned}
+        return chain(self.spent_injected, (step for step in self.planned if step.id not in live))
 
-    def with_revived(self, key: str) -> Steps:
-        """The steps when the spent step of this *key* may be met again."""
-        step = next((each for each in self.spent_steps() if each.key == key), None)
+    def with_revived(self, step_id: str) -> Steps:
+        """The steps when the spent step with this id may be met again."""
+        step = next((each for each in self.spent_steps() if each.id == step_id), None)
         if step is None:
             return self
         if not step.is_injected:
-            live = {key, *(each.key for each in self.live_planned)}
+            live = {step_id, *(each.id for each in self.live_planned)}
             return replace(
-                self, live_planned=tuple(each for each in self.planned if each.key in live)
+                self, live_planned=tuple(each for each in self.planned if each.id in live)
             )
-        return replace(self, spent_injected=_without(key, self.spent_injected)).with_injected(step)
+        unspent = replace(self, spent_injected=_without(step_id, self.spent_injected))
+        return unspent.with_injected(step)
 
     def with_injected(self, step: ScenarioStep) -> Steps:
         """The steps with *step* as the last of the injected ones; but an answer goes before the
@@ -113,23 +114,23 @@ class Steps(Immutable):
         """The steps when *step* has met all its calls. A step of the scenario stays planned, for
         the record; an injected step is spent."""
         if not step.is_injected:
-            return replace(self, live_planned=_without(step.key, self.live_planned))
-        injected = _without(step.key, self.injected)
+            return replace(self, live_planned=_without(step.id, self.live_planned))
+        injected = _without(step.id, self.injected)
         if injected is self.injected:
             return self  # it was removed meanwhile
         spent = (*self.spent_injected, step)[-MAX_SPENT_STEPS:]
         return replace(self, injected=injected, spent_injected=spent)
 
-    def without(self, key: str) -> Steps:
-        """The steps without the step of this *key*. Raises KeyError where there is none."""
-        if all(step.key != key for step in self.listed()):
-            raise KeyError(key)
+    def without(self, step_id: str) -> Steps:
+        """The steps without the step with this id. Raises KeyError where there is none."""
+        if all(step.id != step_id for step in self.listed()):
+            raise KeyError(step_id)
         return replace(
             self,
-            injected=_without(key, self.injected),
-            planned=_without(key, self.planned),
-            live_planned=_without(key, self.live_planned),
-            spent_injected=_without(key, self.spent_injected),
+            injected=_without(step_id, self.injected),
+            planned=_without(step_id, self.planned),
+            live_planned=_without(step_id, self.live_planned),
+            spent_injected=_without(step_id, self.spent_injected),
         )
 
 
@@ -139,24 +140,24 @@ def _distinct(paths: Iterable[FieldPath]) -> tuple[FieldPath, ...]:
     return tuple(by_text[text] for text in sorted(by_text))
 
 
-def _without(key: str, steps: tuple[ScenarioStep, ...]) -> tuple[ScenarioStep, ...]:
+def _without(step_id: str, steps: tuple[ScenarioStep, ...]) -> tuple[ScenarioStep, ...]:
     # Not by `filter`: most often the step is the first, even of thousands.
     for index, each in enumerate(steps):
-        if each.key == key:
+        if each.id == step_id:
             return steps[:index] + steps[index + 1 :]
     return steps
 
 
 def _pack(steps: Steps) -> Packed:
     """The steps; beside them the files of their answers, each once."""
-    live = {step.key for step in (*steps.injected, *steps.live_planned)}
+    live = {step.id for step in (*steps.injected, *steps.live_planned)}
     files: dict[str, bytes] = {}
     documents = [
         {
             "origin": step.origin,
             "name": step.name,
-            "key": step.key,
-            "live": step.key in live,
+            "key": step.id,
+            "live": step.id in live,
             "step": step.document.pack(files),
         }
         for step in steps.listed()
