@@ -343,15 +343,29 @@ class _SlowCounters:
         self,
         quotas: Iterable[Q],
         count_keys: Iterable[str] = (),
-        *,
-        pending_take: PendingTake | None = None,
-        if_fresh: Callable[[], bool] | None = None,
     ) -> ClaimOutcome[Q]:
         sent, asked = list(quotas), list(count_keys)
         await _journey()
-        if if_fresh:
-            raise StaleRegistersError  # for all that this class knows
-        return await self._counters.claim(sent, asked, pending_take=pending_take)
+        return await self._counters.claim(sent, asked)
+
+    async def claim_if_fresh(
+        self,
+        is_fresh: Callable[[], bool],
+        quotas: Iterable[Q],
+        count_keys: Iterable[str] = (),
+    ) -> ClaimOutcome[Q]:
+        await _journey()
+        raise StaleRegistersError  # for all that this class knows
+
+    async def take_and_claim(
+        self,
+        pending_take: PendingTake,
+        quotas: Iterable[Q],
+        count_keys: Iterable[str] = (),
+    ) -> tuple[TakeOutcome, ClaimOutcome[Q]]:
+        sent, asked = list(quotas), list(count_keys)
+        await _journey()
+        return await self._counters.take_and_claim(pending_take, sent, asked)
 
     async def counts(self, keys: Sequence[str]) -> list[ClaimCount]:
         await _journey()

@@ -33,14 +33,14 @@ async def test_a_claim_is_refused_where_another_process_has_changed_a_register()
     )
     step = ScenarioStep(parse_step({"fault": "server_error"}), "document", "step", "key")
     counters = one.counters("steps")
-    assert (await counters.claim([step], if_fresh=lambda: True)).granted
+    assert (await counters.claim_if_fresh(lambda: True, [step])).granted
     await registers[1].update(lambda number: number + 1)
     with pytest.raises(StaleRegistersError):
-        await counters.claim([step], if_fresh=lambda: True)
+        await counters.claim_if_fresh(lambda: True, [step])
     assert registers[0].value == 0
     assert await log_of(one).append("key", 1, 1) == 1  # which refreshes, too
     assert registers[0].value == 1
-    assert (await counters.claim([step], if_fresh=lambda: True)).granted == (step, ClaimCount(2, 2))
+    assert (await counters.claim_if_fresh(lambda: True, [step])).granted == (step, ClaimCount(2, 2))
     for store in (one, other):
         await store.disconnect()
         await asyncio.to_thread(store.close)

@@ -137,7 +137,7 @@ async def test_a_claim_with_the_entry_is_granted_unless_the_steps_change_meanwhi
     changed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scenario = scenario_of({"times": 3})
-    claim = scenario._counters.claim
+    claim = scenario._counters.claim_if_fresh
 
     async def claim_late(*arguments: Any, **further: Any) -> Any:
         if changed:
@@ -147,7 +147,7 @@ async def test_a_claim_with_the_entry_is_granted_unless_the_steps_change_meanwhi
     async def call() -> MatchInput:
         return CALL
 
-    monkeypatch.setattr(scenario._counters, "claim", claim_late)
+    monkeypatch.setattr(scenario._counters, "claim_if_fresh", claim_late)
     finding = await scenario.claim_with_entry(call)
     assert (finding and finding.fault and finding.fault.label) == (
         None if changed else "server_error"
@@ -330,11 +330,11 @@ def test_another_scenario_counts_anew() -> None:
     scenario = Scenario(store)
     scenario.begin_document({"steps": [{"fault": "timeout"}]})
     assert meets(scenario) == ["timeout"]
-    keys = [step.key for step in scenario._steps.value.planned]
+    step_ids = [step.id for step in scenario._steps.value.planned]
     counters = store.counters("scenario")
-    assert store.run(counters.counts(keys)) == [ClaimCount(1, 1)]
+    assert store.run(counters.counts(step_ids)) == [ClaimCount(1, 1)]
     scenario.reset()
-    assert store.run(counters.counts(keys)) == [ClaimCount()]
+    assert store.run(counters.counts(step_ids)) == [ClaimCount()]
 
 
 def test_long_prompts_and_keys_are_not_remembered() -> None:

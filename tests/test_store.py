@@ -237,19 +237,18 @@ async def test_a_claim_is_made_only_where_the_bucket_grants_its_tokens(store: St
     counters, buckets = store.counters("steps"), store.buckets("limits", 9)
     quota, pending_take = Limits("a", times=5), PendingTake(buckets, "key", 2, 3, 60, NOW)
     granted = TakeOutcome(granted=True, used=2)
-    assert await counters.claim([quota], pending_take=pending_take) == ClaimOutcome(
-        (quota, ClaimCount(1, 1)), (), granted
+    assert await counters.take_and_claim(pending_take, [quota]) == (
+        granted,
+        ClaimOutcome((quota, ClaimCount(1, 1))),
     )
-    refused = await counters.claim([quota], ["a"], pending_take=pending_take)
-    assert (refused.granted, refused.take) == (
-        None,
+    assert await counters.take_and_claim(pending_take, [quota], ["a"]) == (
         TakeOutcome(granted=False, used=2, wait_ms=20_000),
+        ClaimOutcome(None),
     )
     assert await counters.counts(["a"]) == [ClaimCount(1, 1)]
-    alone: ClaimOutcome[Limits] = await counters.claim(
-        [], pending_take=pending_take._replace(amount=1)
-    )
-    assert alone.take == TakeOutcome(granted=True, used=3)
+    one: PendingTake = pending_take._replace(amount=1)
+    alone: tuple[TakeOutcome, ClaimOutcome[Limits]] = await counters.take_and_claim(one, [])
+    assert alone == (TakeOutcome(granted=True, used=3), ClaimOutcome(None, []))
     assert await buckets.take("key", 1, limit=3, seconds=60, now=NOW) == TakeOutcome(
         granted=False, used=3, wait_ms=20_000
     )
@@ -258,7 +257,7 @@ async def test_a_claim_is_made_only_where_the_bucket_grants_its_tokens(store: St
 async def test_a_claim_is_not_made_where_the_values_it_follows_have_changed(store: Store) -> None:
     counters, quota = store.counters("steps"), Limits("a")
     with pytest.raises(StaleRegistersError):
-        await counters.claim([quota], if_fresh=lambda: False)
+        await counters.claim_if_fresh(lambda: False, [quota])
     assert await counters.counts(["a"]) == [ClaimCount()]
 
 

@@ -145,15 +145,7 @@ class MemoryCounters:
         self,
         quotas: Iterable[Q],
         count_keys: Iterable[str] = (),
-        *,
-        pending_take: PendingTake | None = None,
-        if_fresh: Callable[[], bool] | None = None,
     ) -> ClaimOutcome[Q]:
-        if if_fresh and not if_fresh():
-            raise StaleRegistersError
-        take = await pending_take.take() if pending_take else None
-        if take and not take.granted:
-            return ClaimOutcome(None, (), take)
         with self._lock:
             for quota in quotas:
                 before = self._counts.get(quota.key, ClaimCount())
@@ -165,10 +157,29 @@ class MemoryCounters:
                 if len(self._counts) > MAX_COUNTS:
                     self._counts.popitem(last=False)
                 if count.grants > before.grants:
-                    return ClaimOutcome((quota, count), (), take)
-            return ClaimOutcome(
-                None, [self._counts.get(key, ClaimCount()) for key in count_keys], take
-            )
+                    return ClaimOutcome((quota, count))
+            return ClaimOutcome(None, [self._counts.get(key, ClaimCount()) for key in count_keys])
+
+    async def claim_if_fresh(
+        self,
+        is_fresh: Callable[[], bool],
+        quotas: Iterable[Q],
+        count_keys: Iterable[str] = (),
+    ) -> ClaimOutcome[Q]:
+        if not is_fresh():
+            raise StaleRegistersError
+        return await self.claim(quotas, count_keys)
+
+    async def take_and_claim(
+        self,
+        pending_take: PendingTake,
+        quotas: Iterable[Q],
+        count_keys: Iterable[str] = (),
+    ) -> tuple[TakeOutcome, ClaimOutcome[Q]]:
+        take = await pending_take.take()
+        if not take.granted:
+            return take, ClaimOutcome(None)
+        return take, await self.claim(quotas, count_keys)
 
     async def counts(self, keys: Sequence[str]) -> list[ClaimCount]:
         with self._lock:

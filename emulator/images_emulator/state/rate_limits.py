@@ -28,9 +28,9 @@ class Admission(NamedTuple):
         """Take the tokens. Raises APIError where there are not enough."""
         self.check(await self.pending_take.take())
 
-    def check(self, take: TakeOutcome | None) -> None:
+    def check(self, take: TakeOutcome) -> None:
         """Raises APIError where the bucket refuses."""
-        if take and not take.granted:
+        if not take.granted:
             raise self.error_of(take)
 
 

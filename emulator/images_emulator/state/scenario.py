@@ -17,9 +17,15 @@ from images_emulator.state.match_keys import MatchInput
 from images_emulator.state.random_ids import random_id
 from images_emulator.state.rate_limits import Admission
 from images_emulator.state.scenario_step import ScenarioStep, StepOrigin
-from images_emulator.state.step_scan import StepScans
+from images_emulator.state.step_scan import StepScan, StepScans
 from images_emulator.state.steps import CODEC, Steps
-from images_emulator.state.store import ClaimCount, StaleRegistersError, Store, is_spent
+from images_emulator.state.store import (
+    ClaimCount,
+    ClaimOutcome,
+    StaleRegistersError,
+    Store,
+    is_spent,
+)
 
 if TYPE_CHECKING:
     from images_emulator.faults.base import BaseFault
@@ -34,7 +40,7 @@ class StepFinding(NamedTuple):
 
     step: ScenarioStep | None = None
     """The step that the call has met; None where it has met none."""
-    number: int = 0
+    met_count: int = 0
     """The number of calls that have met the step, this one included."""
     near_misses: Sequence[NearMiss] = ()
     """Why the call met none of the first steps; empty where it has met a step, and where the store
@@ -154,59 +160,69 @@ class Scenario:
         self, make_match_input: Callable[[], Awaitable[MatchInput]]
     ) -> StepFinding | None:
         """Do what `claim` does for a fault, while the call is entered in the journal. With a shared
-        store, the claim then needs no round trip of its own: see `FaultSearch.begin`. Return None
-        where `claim` has to be called afterwards: where no step matches what *make_match_input*
-        gives, the steps or other registers have changed, or the store is away."""
+        store, the claim then needs no round trip of its own: see `FaultSearch.start_early_search`.
+        Return None where `claim` has to be called afterwards: where no step matches what
+        *make_match_input* gives, the steps or other registers have changed, or the store is
+        away."""
         steps = self._steps.value
         with suppress(APIError, StaleRegistersError):
             # The files that a call names by their ids may be in the store, too.
             match_input = await make_match_input()
-            if steps is self._steps.value and next(
-                self._scans.scan_of(steps, match_input).matching(), None
-            ):
+            scan = self._scans.scan_of(steps, match_input)
+            if steps is self._steps.value and next(scan.matching(), None):
                 # The counter of the step decides whether the call meets it.
-                return await self.claim(match_input, if_fresh=lambda: self._steps.value is steps)
+                near_steps = scan.near_steps()
+                outcome = await self._counters.claim_if_fresh(
+                    lambda: self._steps.value is steps, scan.matching(), _ids(near_steps)
+                )
+                return await self._finding(outcome, scan, near_steps)
         return None
 
-    async def claim(
-        self,
-        match_input: MatchInput,
-        admission: Admission | None = None,
-        if_fresh: Callable[[], bool] | None = None,
-    ) -> StepFinding:
+    async def claim(self, match_input: MatchInput) -> StepFinding:
         """Search for the step that a call with this *match_input* meets, and count the call as one
-        that has met it: a step with a fault, or of a validated call a step with an answer. With
-        *admission*, only an admitted call meets a step. See `Counters.claim` for *if_fresh*. Raises
-        APIError where the call is not admitted. Raises it where the store is away, too, unless the
-        call needs no admission and no step matches it."""
-        steps = self._steps.value
-        scan = self._scans.scan_of(steps, match_input)
+        that has met it: a step with a fault, or of a validated call a step with an answer. Raises
+        APIError where the store is away, unless no step matches the call."""
+        scan = self._scans.scan_of(self._steps.value, match_input)
         near_steps = scan.near_steps()
         try:
-            granted, counts, take = await self._counters.claim(
-                scan.matching(),
-                [step.key for step in near_steps],
-                pending_take=admission.pending_take if admission else None,
-                if_fresh=if_fresh,
-            )
+            outcome = await self._counters.claim(scan.matching(), _ids(near_steps))
         except APIError:
-            if admission or next(scan.matching(), None):
+            if next(scan.matching(), None):
                 raise
             # The call goes on where the store is away. Only its near misses are not known.
             return StepFinding()
-        if admission:
-            admission.check(take)
-        if granted:
-            step, count = granted
-            if is_spent(step, count):
-                await self._steps.update_soon(lambda steps: steps.with_spent(step))
-            return StepFinding(step, count.grants)
-        return StepFinding(near_misses=scan.near_misses(near_steps, counts))
+        return await self._finding(outcome, scan, near_steps)
 
-    async def _revive(self, key: str) -> None:
-        """Let the step of this *key* be met again, because its last grant was revoked."""
-        if any(step.key == key for step in self._steps.value.spent_steps()):
-            await self._steps.update(lambda steps: steps.with_revived(key))
+    async def admit_and_claim(self, admission: Admission, match_input: MatchInput) -> StepFinding:
+        """Take the tokens of *admission*, and do what `claim` does if the call is admitted. Raises
+        APIError where it is not, and where the store is away."""
+        scan = self._scans.scan_of(self._steps.value, match_input)
+        near_steps = scan.near_steps()
+        take, outcome = await self._counters.take_and_claim(
+            admission.pending_take, scan.matching(), _ids(near_steps)
+        )
+        admission.check(take)
+        return await self._finding(outcome, scan, near_steps)
+
+    async def _finding(
+        self,
+        outcome: ClaimOutcome[ScenarioStep],
+        scan: StepScan,
+        near_steps: Sequence[ScenarioStep],
+    ) -> StepFinding:
+        """The finding of a claim with this *outcome*. A step that has now met all its calls becomes
+        a spent one."""
+        if not outcome.granted:
+            return StepFinding(near_misses=scan.near_misses(near_steps, outcome.counts))
+        step, count = outcome.granted
+        if is_spent(step, count):
+            await self._steps.update_soon(lambda steps: steps.with_spent(step))
+        return StepFinding(step, count.grants)
+
+    async def _revive(self, step_id: str) -> None:
+        """Let the step with this id be met again, because its last grant was revoked."""
+        if any(step.id == step_id for step in self._steps.value.spent_steps()):
+            await self._steps.update(lambda steps: steps.with_revived(step_id))
 
     def inject(
         self,
@@ -337,6 +353,10 @@ class Scenario:
             ScenarioStep(*each, f"{run}-{number}") for number, each in enumerate(sources, 1)
         )
         return Steps.from_steps(planned=planned, live_planned=planned)
+
+
+def _ids(steps: Sequence[ScenarioStep]) -> list[str]:
+    return [step.id for step in steps]
 
 
 def scenario_of(settings: Settings, store: Store) -> Scenario:

@@ -260,43 +260,49 @@ def is_lucky(quota: Quota, number: int) -> bool:
 
 class ClaimOutcome(NamedTuple, Generic[Q]):
     """The outcome of a claim. *granted* is the quota that granted the claim, with its count; None
-    where no quota did. Where it is None, there are the *counts* that the caller asked for. *take*
-    is the outcome at the bucket, if the claim had a `PendingTake`. Where the bucket refuses, no
-    quota is claimed."""
+    where no quota did. Where it is None, there are the *counts* that the caller asked for."""
 
     granted: tuple[Q, ClaimCount] | None
     counts: Sequence[ClaimCount] = ()
-    take: TakeOutcome | None = None
 
 
 class Counters(Protocol):
     """The numbers of claims and of granted claims on each quota. To begin anew, a quota needs
     another key: a shared store that has lost the counts may restore counts from before a
-    `clear`."""
+    `clear`.
 
-    async def claim(
-        self,
-        quotas: Iterable[Q],
-        count_keys: Iterable[str] = (),
-        *,
-        pending_take: PendingTake | None = None,
-        if_fresh: Callable[[], bool] | None = None,
-    ) -> ClaimOutcome[Q]:
+    A claim whose outcome did not reach the caller, because the store did not reply or the caller
+    was cancelled, is revoked as soon as the store replies. Tokens that were taken with it stay
+    taken.
+    """
+
+    async def claim(self, quotas: Iterable[Q], count_keys: Iterable[str] = ()) -> ClaimOutcome[Q]:
         """Make a claim on one quota after the other until one grants it. Return that quota and its
         count; or else None, and the counts of the keys *count_keys*. A quota of *n* times grants
-        exactly *n* claims to any number of threads and processes.
+        exactly *n* claims to any number of threads and processes."""
+        ...
 
-        One of two conditions may be given:
+    async def claim_if_fresh(
+        self,
+        is_fresh: Callable[[], bool],
+        quotas: Iterable[Q],
+        count_keys: Iterable[str] = (),
+    ) -> ClaimOutcome[Q]:
+        """Do what `claim` does, if the registers are up to date. *is_fresh* says whether what the
+        caller has read of them still holds; it is called first. Raises StaleRegistersError, and
+        claims nothing, where it returns False, and where a shared store has a newer value of a
+        register than the process."""
+        ...
 
-        - *pending_take*: tokens of a bucket. Nothing is claimed unless the bucket grants them. A
-          shared store takes and claims in one step.
-        - *if_fresh*: whether what the process knows still holds. It is called first. Where it
-          returns False, nothing is claimed, and StaleRegistersError is raised. The same error is
-          raised where a shared store has a newer value of a register than the process.
-
-        A claim whose outcome did not reach the caller, because the store did not reply or the
-        caller was cancelled, is revoked as soon as the store replies. Its tokens stay taken.
-        """
+    async def take_and_claim(
+        self,
+        pending_take: PendingTake,
+        quotas: Iterable[Q],
+        count_keys: Iterable[str] = (),
+    ) -> tuple[TakeOutcome, ClaimOutcome[Q]]:
+        """Take the tokens, and do what `claim` does if the bucket grants them. A shared store does
+        both in one step. Where the bucket refuses, nothing is claimed: no quota has granted the
+        claim, and there are no counts."""
         ...
 
     async def counts(self, keys: Sequence[str]) -> list[ClaimCount]:

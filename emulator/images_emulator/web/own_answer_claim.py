@@ -28,17 +28,23 @@ async def claim_own_answer(
     emulator: Emulator,
     admission: Admission | None = None,
 ) -> AnswerReplacement:
-    """Claim the own answer of the call, whose validated request is *request*. Return the
-    replacement for the call; `NO_REPLACEMENT` where it meets no step with an answer. Raises
-    APIError where the call has an *admission* that the rate limit refuses."""
+    """Claim the own answer of the call, whose validated request is *request*, and set its label;
+    where the call meets no step with an answer, add the near misses. Return the replacement for the
+    call, `NO_REPLACEMENT` in the latter case. With *admission*, take its tokens first. Raises
+    APIError where the rate limit refuses them, and where the store is away."""
     match_input = await input_of_request(exchange, request, emulator)
-    step, number, near_misses = await emulator.scenario.claim(match_input, admission)
+    scenario = emulator.scenario
+    if admission:
+        finding = await scenario.admit_and_claim(admission, match_input)
+    else:
+        finding = await scenario.claim(match_input)
+    step = finding.step
     if step is None:
-        exchange.near_misses = (*exchange.near_misses, *near_misses)
+        exchange.near_misses = (*exchange.near_misses, *finding.near_misses)
         return NO_REPLACEMENT
     own_answer = step.answer
     assert own_answer, "a validated call matches no other step"
-    replacement = own_answer.replacement(number)
+    replacement = own_answer.replacement(finding.met_count)
     exchange.answer.own_answer = replacement.label
     if own_answer.function:
         try:

@@ -19,7 +19,7 @@ from images_emulator.state.redis.redis_client import (
     RefusedOperationError,
 )
 from images_emulator.state.redis.redis_container import RedisContainer, TimeToLive
-from images_emulator.state.redis.redis_scripts import CLEAR
+from images_emulator.state.redis.redis_scripts import CLEAR, Script
 from images_emulator.state.store import (
     MAX_COUNTS,
     ClaimCount,
@@ -81,66 +81,88 @@ class RedisCounters(RedisContainer):
         with self._lock:
             return [*self._known.items()]
 
-    async def claim(
-        self,
-        quotas: Iterable[Q],
-        count_keys: Iterable[str] = (),
-        *,
-        pending_take: PendingTake | None = None,
-        if_fresh: Callable[[], bool] | None = None,
-    ) -> ClaimOutcome[Q]:
-        # Before `if_fresh` reads the copies: a copy changes before the version does.
-        version = self._registers_version() if if_fresh else None
-        if if_fresh and not if_fresh():
-            raise StaleRegistersError
-        assert not (pending_take and if_fresh), "no script does both"
+    async def claim(self, quotas: Iterable[Q], count_keys: Iterable[str] = ()) -> ClaimOutcome[Q]:
         candidates, asked = [*quotas], [*count_keys]
         if not candidates and not asked:
-            return ClaimOutcome(None, [], await pending_take.take() if pending_take else None)
+            return ClaimOutcome(None, [])
+        arguments = (self._ttl.seconds,)
+        reply = await self._call(scripts.CLAIM, self.keys, arguments, candidates, asked)
+        return self._outcome(reply, candidates, asked)
+
+    async def claim_if_fresh(
+        self,
+        is_fresh: Callable[[], bool],
+        quotas: Iterable[Q],
+        count_keys: Iterable[str] = (),
+    ) -> ClaimOutcome[Q]:
+        # Before `is_fresh` reads the copies: a copy changes before the version does.
+        version = self._registers_version()
+        if not is_fresh():
+            raise StaleRegistersError
+        candidates, asked = [*quotas], [*count_keys]
+        if not candidates and not asked:
+            return ClaimOutcome(None, [])
+        keys = (self._registers_key, *self.keys)
+        arguments = (self._ttl.seconds, version)
+        reply = await self._call(scripts.CLAIM_IF_FRESH, keys, arguments, candidates, asked)
+        if reply[0] == _STALE:
+            raise StaleRegistersError
+        return self._outcome(reply, candidates, asked)
+
+    async def take_and_claim(
+        self,
+        pending_take: PendingTake,
+        quotas: Iterable[Q],
+        count_keys: Iterable[str] = (),
+    ) -> tuple[TakeOutcome, ClaimOutcome[Q]]:
+        candidates, asked = [*quotas], [*count_keys]
+        if not candidates and not asked:
+            return await pending_take.take(), ClaimOutcome(None, [])
+        buckets = pending_take.buckets
+        assert isinstance(buckets, RedisBuckets), "of the same store"
+        keys = (*buckets.keys, *self.keys)
+        arguments = buckets.arguments_of(pending_take)
+        taken, *claim_reply = await self._call(
+            scripts.TAKE_AND_CLAIM, keys, arguments, candidates, asked
+        )
+        if not claim_reply:
+            return take_of(taken), ClaimOutcome(None)
+        return take_of(taken), self._outcome(claim_reply[0], candidates, asked)
+
+    async def _call(
+        self,
+        script: Script,
+        keys: tuple[str, ...],
+        arguments: Sequence[str | int],
+        candidates: Sequence[Quota],
+        asked: Sequence[str],
+    ) -> Any:
+        """The reply of a *script* that makes a claim on the *candidates*. It has these *keys* and
+        *arguments*, and after them the arguments of the claim. Where the reply does not come, the
+        claim is revoked."""
         self._client.raise_if_away()
         if self._to_revoke or self._to_revive:
             await self._revoke()
         claim_id = random_digits()
+        claim_arguments = _claim_arguments(claim_id, candidates, asked)
         try:
-            arguments = _arguments(claim_id, candidates, asked)
-            take, (index, *texts) = await self._claim(arguments, pending_take, version)
+            return await self._client.call(script, keys, *arguments, *claim_arguments)
         except BaseException:
             if candidates:
                 self._revoke_soon(claim_id)
             raise
-        if index == _STALE:
-            raise StaleRegistersError
-        if not texts:
-            return ClaimOutcome(None, (), take)
+
+    def _outcome(
+        self, reply: Sequence[Any], candidates: Sequence[Q], asked: Sequence[str]
+    ) -> ClaimOutcome[Q]:
+        """The outcome in the *reply* of `CLAIM`, whose counts are kept."""
+        index, *texts = reply
         found, others = map(_counts, texts)
         self._keep_counts([each.key for each in candidates], found)
         if index >= 0:
-            return ClaimOutcome((candidates[index], found[index]), (), take)
+            return ClaimOutcome((candidates[index], found[index]))
         self._keep_counts(asked, others)
-        return ClaimOutcome(None, others, take)
-
-    async def _claim(
-        self,
-        arguments: Sequence[str | bytes | int],
-        pending_take: PendingTake | None,
-        version: str | None,
-    ) -> tuple[TakeOutcome | None, Sequence[Any]]:
-        """The reply of the bucket, if it is asked, and the reply of `CLAIM`. For a claim that was
-        not made, the reply has one item."""
-        if version is not None:
-            keys = (self._registers_key, *self.keys)
-            arguments = (self._ttl.seconds, version, *arguments)
-            return None, await self._client.call(scripts.CLAIM_IF_FRESH, keys, *arguments)
-        if pending_take is None:
-            arguments = (self._ttl.seconds, *arguments)
-            return None, await self._client.call(scripts.CLAIM, self.keys, *arguments)
-        buckets = pending_take.buckets
-        assert isinstance(buckets, RedisBuckets), "of the same store"
-        keys = (*buckets.keys, *self.keys)
-        taken, *claim = await self._client.call(
-            scripts.TAKE_AND_CLAIM, keys, *buckets.arguments_of(pending_take), *arguments
-        )
-        return take_of(taken), claim[0] if claim else [-1]
+        return ClaimOutcome(None, others)
 
     async def _revoke(self) -> None:
         """Revoke the claims that had no reply, and do `on_revocation` for the quotas whose grants
@@ -224,7 +246,7 @@ _STALE: Final = -2
 """The reply of `CLAIM_IF_FRESH` in place of a claim."""
 
 
-def _arguments(
+def _claim_arguments(
     claim_id: str, candidates: Sequence[Quota], asked: Sequence[str]
 ) -> Sequence[str | bytes | int]:
     """The arguments of a claim; see `redis_counters_scripts.CLAIM`."""
