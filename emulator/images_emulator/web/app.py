@@ -112,8 +112,8 @@ def create_app(
     `JournalMiddleware`, `inside` of each instrument, `FaultMiddleware`, `ReplayMiddleware`,
     `Router`. Each of the last three answers the APIErrors of its own work: the store may be away
     whenever it is asked. None is raised once an answer has begun to leave. On a shared store
-    `JournalMiddleware` calls `FaultSearch.begin` first: the claim on the scenario then goes to the
-    store together with the entry of the journal. A server has a `NamespaceRouter` in
+    `JournalMiddleware` calls `FaultSearch.start_early_search` first: the claim on the scenario then
+    goes to the store together with the entry of the journal. A server has a `NamespaceRouter` in
     front of the applications of its namespaces.
 
     FastAPI serves the admin API alone, and is loaded with its first call. Loading it takes half of

@@ -34,8 +34,9 @@ FAULT_HEADER: Final = b"x-emulator-fault"
 """The header that gives a call a fault."""
 
 BODY_SECONDS: Final = 0.05
-"""Seconds for which `FaultSearch.begin` waits for the body of a call. With the body, one round trip
-to a shared store enters the call in the journal and claims its fault; without it, that takes two.
+"""Seconds for which `FaultSearch.start_early_search` waits for the body of a call. With the body,
+one round trip to a shared store enters the call in the journal and claims its fault; without it,
+that takes two.
 """
 
 DIRECTIVE_START: Final = b"[[emulator:"
@@ -56,8 +57,11 @@ class FaultEligibility(NamedTuple):
     directive if it is in the prompt."""
 
 
-class BegunSearch(NamedTuple):
-    """The outcome of a search that `FaultSearch.begin` has begun."""
+_NOT_ELIGIBLE: Final = FaultEligibility(may_have_fault=False, may_have_directive=False)
+
+
+class EarlySearchOutcome(NamedTuple):
+    """The outcome of a search that `FaultSearch.start_early_search` has started."""
 
     eligibility: FaultEligibility
     finding: StepFinding | None
@@ -88,15 +92,15 @@ class FaultSearch:
 
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
-        self._begun: WeakKeyDictionary[ServedExchange, asyncio.Task[BegunSearch]] = (
-            WeakKeyDictionary()
-        )
-        """The searches that `begin` has begun, until `claim_fault` takes them."""
+        self._early_searches: WeakKeyDictionary[
+            ServedExchange, asyncio.Task[EarlySearchOutcome]
+        ] = WeakKeyDictionary()
+        """The searches that `start_early_search` has started, until `claim_fault` takes them."""
 
-    async def begin(self, exchange: ServedExchange, receive: Receive) -> None:
-        """With a shared store and a scenario that has faults, begin the search for the fault of a
+    async def start_early_search(self, exchange: ServedExchange, receive: Receive) -> None:
+        """With a shared store and a scenario that has faults, start the search for the fault of a
         call that is not in the journal yet, other than a download. `claim_fault` awaits what is
-        begun. Whoever calls this calls `end` at the end of the call.
+        started. Whoever calls this calls `cancel_early_search` at the end of the call.
 
         Wait until the body has come, but `BODY_SECONDS` at most. The claim on the scenario then
         goes to the store in the same round trip as the entry of the call, which the caller sends to
@@ -106,7 +110,7 @@ class FaultSearch:
             return
         if exchange.kind == "download":
             return
-        reading = asyncio.ensure_future(self._read_and_judge(exchange, receive))
+        reading = asyncio.ensure_future(self._read_and_authenticate(exchange, receive))
         try:
             await asyncio.wait({reading}, timeout=BODY_SECONDS)
         except BaseException:
@@ -117,11 +121,12 @@ class FaultSearch:
         search.add_done_callback(lambda _: reading.cancel())
         # Where the call ends before it awaits the search, nobody else asks for its exception.
         search.add_done_callback(lambda done: done.cancelled() or done.exception())
-        self._begun[exchange] = search
+        self._early_searches[exchange] = search
 
-    def end(self, exchange: ServedExchange) -> None:
-        """End what `begin` has begun, where the call ended before `claim_fault` took it."""
-        if search := self._begun.pop(exchange, None):
+    def cancel_early_search(self, exchange: ServedExchange) -> None:
+        """Cancel what `start_early_search` has started, where the call ended before `claim_fault`
+        took it."""
+        if search := self._early_searches.pop(exchange, None):
             search.cancel()
 
     async def _search_with_entry(
@@ -129,7 +134,7 @@ class FaultSearch:
         exchange: ServedExchange,
         receive: Receive,
         reading: asyncio.Future[FaultEligibility],
-    ) -> BegunSearch:
+    ) -> EarlySearchOutcome:
         """Claim a fault of the scenario once the *reading* of the body has ended, in the round trip
         that enters the call in the journal.
 
@@ -145,47 +150,51 @@ class FaultSearch:
         if eligibility.may_have_fault and is_by_scenario:
             scenario = self.emulator.scenario
             finding = await scenario.claim_with_entry(lambda: self._match_input(exchange, receive))
-        return BegunSearch(eligibility, finding)
+        return EarlySearchOutcome(eligibility, finding)
 
     async def claim_fault(self, exchange: ServedExchange, receive: Receive) -> BaseFault | None:
         """The fault of the call, by its header, its directive or the scenario; None for none. A
-        fault of the scenario is claimed, which counts it as met. Removes the directive, and sets
-        the near misses. Raises APIError where header or directive names no valid fault, and where
-        the store is away."""
-        begun, finding = self._begun.pop(exchange, None), None
-        if begun:
-            eligibility, finding = await begun
+        fault of the scenario is claimed, which counts it as met. Sets attributes of *exchange*:
+        `accepted_key`, `cached_call` without the directive, and `near_misses`. Raises APIError
+        where header or directive names no valid fault, and where the store is away."""
+        early_search, finding = self._early_searches.pop(exchange, None), None
+        if early_search:
+            eligibility, finding = await early_search
         else:
-            eligibility = await self._read_and_judge(exchange, receive)
+            eligibility = await self._read_and_authenticate(exchange, receive)
         if not eligibility.may_have_fault:
             return None
-        text = None
+        directive = None
         if eligibility.may_have_directive:
-            text = await self._take_directive(exchange, receive)
+            directive = await self._take_out_directive(exchange, receive)
         if header := exchange.head.header(FAULT_HEADER):
             return _fault_of_header(header, exchange)
-        if text is not None:
-            return _fault_of_directive(text)
+        if directive is not None:
+            return _fault_of_directive(directive)
+        scenario = self.emulator.scenario
+        if finding is None and scenario.has_faults:
+            finding = await scenario.claim(await self._match_input(exchange, receive))
         if finding is None:
-            if not self.emulator.scenario.has_faults:
-                return None
-            match_input = await self._match_input(exchange, receive)
-            finding = await self.emulator.scenario.claim(match_input)
+            return None
         exchange.near_misses = tuple(finding.near_misses)
         return finding.fault
 
-    async def _read_and_judge(self, exchange: ServedExchange, receive: Receive) -> FaultEligibility:
-        """Read the body of a call to an image operation, and tell what faults the call may have."""
+    async def _read_and_authenticate(
+        self, exchange: ServedExchange, receive: Receive
+    ) -> FaultEligibility:
+        """Read the body of a call to an image operation, authenticate the call, which sets its
+        `accepted_key`, and tell what faults it may have. A download is neither read nor
+        authenticated."""
         settings = self.emulator.settings
         if exchange.kind == "download":
             return FaultEligibility(self._may_download_fail(exchange), may_have_directive=False)
         if exchange.image_operation and not await try_read_body(exchange, receive, settings):
-            return FaultEligibility(may_have_fault=False, may_have_directive=False)
-        may_have_fault = accept_key(exchange, settings) and has_valid_policy_headers(
-            exchange, settings
+            return _NOT_ELIGIBLE
+        if not accept_key(exchange, settings) or not has_valid_policy_headers(exchange, settings):
+            return _NOT_ELIGIBLE
+        return FaultEligibility(
+            may_have_fault=True, may_have_directive=await self._may_have_directive(exchange)
         )
-        may_have_directive = may_have_fault and await self._may_have_directive(exchange)
-        return FaultEligibility(may_have_fault, may_have_directive)
 
     def _may_download_fail(self, exchange: ServedExchange) -> bool:
         """Whether it is a GET or HEAD of a URL that has a valid signature or belongs to a recorded
@@ -205,8 +214,9 @@ class FaultSearch:
             )
         return _directive_begins_in(body)
 
-    async def _take_directive(self, exchange: ServedExchange, receive: Receive) -> str | None:
-        """Remove the directives from the prompt. Return the text of the first one."""
+    async def _take_out_directive(self, exchange: ServedExchange, receive: Receive) -> str | None:
+        """Take the directives out of the prompt in `cached_call`. Return the text of the first one;
+        None where there is none."""
         call = await read_call_or_none(exchange, receive, self.emulator)
         prompt = call.fields.get("prompt") if call else None
         if not call or not isinstance(prompt, str):

@@ -59,7 +59,7 @@ class JournalMiddleware:
         """Answer a call, from its entry in the journal to its completion there."""
         CALL_ID.set(exchange.id)
         local_advance = self.emulator.clock.local_advance
-        await self._fault_search.begin(exchange, receive)
+        await self._fault_search.start_early_search(exchange, receive)
         sender = AnswerSender(exchange, self.emulator, self._headers, send)
         exchange.end_call = sender.end_call
         # From here on the journal may have the call, also where entering it fails or is cancelled.
@@ -80,7 +80,7 @@ class JournalMiddleware:
             if exchange.answer.is_hung_up and is_in_process:
                 raise ConnectionResetError("the connection was closed in place of an answer")
         finally:
-            self._fault_search.end(exchange)
+            self._fault_search.cancel_early_search(exchange)
             exchange.pending_write = exchange.end_call = None
             try:
                 await sender.end_call()
@@ -108,7 +108,7 @@ class JournalMiddleware:
         clock's, as it was when the call came.
 
         With a shared store this is a round trip, which also brings the registers up to date, the
-        clock's among them, and makes the claim of the search that `FaultSearch.begin` has begun.
+        clock's among them, and makes the claim that `FaultSearch.start_early_search` has started.
         Until the exchange is completed, its entry there has the time by the clock before the round
         trip, and the entry of a download has no picture.
         """
