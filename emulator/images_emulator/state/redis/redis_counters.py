@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, Generic, NamedTuple
 
 from images_emulator.contract.refusal import APIError
 from images_emulator.state.random_ids import random_digits
@@ -26,7 +26,6 @@ from images_emulator.state.store import (
     ClaimOutcome,
     PendingTake,
     Q,
-    Quota,
     StaleRegistersError,
     TakeOutcome,
 )
@@ -35,6 +34,30 @@ logger = logging.getLogger("images_emulator")
 
 MAX_CLAIMS: Final = 10_000
 """The number of claims whose ids Redis keeps: the last ones. Only these claims can be revoked."""
+
+
+class _Claim(NamedTuple, Generic[Q]):
+    """A claim on the *candidates*, one after the other. Where none grants it, the counts of
+    *count_keys* are asked for."""
+
+    candidates: Sequence[Q]
+    count_keys: Sequence[str]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether Redis has nothing to do for it."""
+        return not self.candidates and not self.count_keys
+
+    def arguments(self, claim_id: str) -> Sequence[str | bytes | int]:
+        """Its arguments, as `redis_counters_scripts.CLAIM` has them."""
+        count_keys = self.count_keys
+        arguments: list[str | bytes | int] = [MAX_COUNTS, claim_id, MAX_CLAIMS]
+        arguments += len(count_keys), *count_keys
+        for quota in self.candidates:
+            times = -1 if quota.times is None else quota.times
+            arguments += quota.key, quota.after, times, repr(float(quota.probability))
+            arguments.append(quota.seed.encode())
+        return arguments
 
 
 class RedisCounters(RedisContainer):
@@ -82,12 +105,12 @@ class RedisCounters(RedisContainer):
             return [*self._known.items()]
 
     async def claim(self, quotas: Iterable[Q], count_keys: Iterable[str] = ()) -> ClaimOutcome[Q]:
-        candidates, asked = [*quotas], [*count_keys]
-        if not candidates and not asked:
+        claim = _Claim([*quotas], [*count_keys])
+        if claim.is_empty:
             return ClaimOutcome(None, [])
         arguments = (self._ttl.seconds,)
-        reply = await self._call(scripts.CLAIM, self.keys, arguments, candidates, asked)
-        return self._outcome(reply, candidates, asked)
+        reply = await self._call(scripts.CLAIM, self.keys, arguments, claim)
+        return self._outcome(reply, claim)
 
     async def claim_if_fresh(
         self,
@@ -99,15 +122,15 @@ class RedisCounters(RedisContainer):
         version = self._registers_version()
         if not is_fresh():
             raise StaleRegistersError
-        candidates, asked = [*quotas], [*count_keys]
-        if not candidates and not asked:
+        claim = _Claim([*quotas], [*count_keys])
+        if claim.is_empty:
             return ClaimOutcome(None, [])
         keys = (self._registers_key, *self.keys)
         arguments = (self._ttl.seconds, version)
-        reply = await self._call(scripts.CLAIM_IF_FRESH, keys, arguments, candidates, asked)
+        reply = await self._call(scripts.CLAIM_IF_FRESH, keys, arguments, claim)
         if reply[0] == _STALE:
             raise StaleRegistersError
-        return self._outcome(reply, candidates, asked)
+        return self._outcome(reply, claim)
 
     async def take_and_claim(
         self,
@@ -115,54 +138,52 @@ class RedisCounters(RedisContainer):
         quotas: Iterable[Q],
         count_keys: Iterable[str] = (),
     ) -> tuple[TakeOutcome, ClaimOutcome[Q]]:
-        candidates, asked = [*quotas], [*count_keys]
-        if not candidates and not asked:
+        claim = _Claim([*quotas], [*count_keys])
+        if claim.is_empty:
             return await pending_take.take(), ClaimOutcome(None, [])
         buckets = pending_take.buckets
         assert isinstance(buckets, RedisBuckets), "of the same store"
         keys = (*buckets.keys, *self.keys)
         arguments = buckets.arguments_of(pending_take)
-        taken, *claim_reply = await self._call(
-            scripts.TAKE_AND_CLAIM, keys, arguments, candidates, asked
+        take_reply, *claim_replies = await self._call(
+            scripts.TAKE_AND_CLAIM, keys, arguments, claim
         )
-        if not claim_reply:
-            return take_of(taken), ClaimOutcome(None)
-        return take_of(taken), self._outcome(claim_reply[0], candidates, asked)
+        take = take_of(take_reply)
+        if not claim_replies:
+            return take, ClaimOutcome(None)
+        return take, self._outcome(claim_replies[0], claim)
 
     async def _call(
         self,
         script: Script,
         keys: tuple[str, ...],
         arguments: Sequence[str | int],
-        candidates: Sequence[Quota],
-        asked: Sequence[str],
+        claim: _Claim[Q],
     ) -> Any:
-        """The reply of a *script* that makes a claim on the *candidates*. It has these *keys* and
-        *arguments*, and after them the arguments of the claim. Where the reply does not come, the
-        claim is revoked."""
+        """The reply of a *script* that makes the *claim*, whose arguments come after *arguments*.
+        Where no reply comes, the claim is revoked."""
         self._client.raise_if_away()
         if self._to_revoke or self._to_revive:
             await self._revoke()
         claim_id = random_digits()
-        claim_arguments = _claim_arguments(claim_id, candidates, asked)
+        claim_arguments = claim.arguments(claim_id)
         try:
             return await self._client.call(script, keys, *arguments, *claim_arguments)
         except BaseException:
-            if candidates:
+            if claim.candidates:
                 self._revoke_soon(claim_id)
             raise
 
-    def _outcome(
-        self, reply: Sequence[Any], candidates: Sequence[Q], asked: Sequence[str]
-    ) -> ClaimOutcome[Q]:
-        """The outcome in the *reply* of `CLAIM`, whose counts are kept."""
-        index, *texts = reply
-        found, others = map(_counts, texts)
-        self._keep_counts([each.key for each in candidates], found)
+    def _outcome(self, reply: Sequence[Any], claim: _Claim[Q]) -> ClaimOutcome[Q]:
+        """The outcome of *claim* by the *reply* of `CLAIM`. Its counts are kept."""
+        index, candidate_texts, other_texts = reply
+        counts = _counts(candidate_texts)
+        self._keep_counts([each.key for each in claim.candidates], counts)
         if index >= 0:
-            return ClaimOutcome((candidates[index], found[index]))
-        self._keep_counts(asked, others)
-        return ClaimOutcome(None, others)
+            return ClaimOutcome((claim.candidates[index], counts[index]))
+        other_counts = _counts(other_texts)
+        self._keep_counts(claim.count_keys, other_counts)
+        return ClaimOutcome(None, other_counts)
 
     async def _revoke(self) -> None:
         """Revoke the claims that had no reply, and do `on_revocation` for the quotas whose grants
@@ -244,18 +265,6 @@ _NONE: Final = ClaimCount()
 
 _STALE: Final = -2
 """The reply of `CLAIM_IF_FRESH` in place of a claim."""
-
-
-def _claim_arguments(
-    claim_id: str, candidates: Sequence[Quota], asked: Sequence[str]
-) -> Sequence[str | bytes | int]:
-    """The arguments of a claim; see `redis_counters_scripts.CLAIM`."""
-    arguments: list[str | bytes | int] = [MAX_COUNTS, claim_id, MAX_CLAIMS, len(asked), *asked]
-    for quota in candidates:
-        times = -1 if quota.times is None else quota.times
-        arguments += quota.key, quota.after, times, repr(float(quota.probability))
-        arguments.append(quota.seed.encode())
-    return arguments
 
 
 def _counts(texts: Sequence[bytes | None]) -> list[ClaimCount]:
