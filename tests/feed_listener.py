@@ -16,9 +16,9 @@ class Event(NamedTuple):
     id: str
 
 
-def parsed(frame: str) -> Event:
-    """The event in a *frame*; that of an id alone has no name."""
-    fields = dict(line.partition(": ")[::2] for line in frame.splitlines())
+def parsed(event_text: str) -> Event:
+    """The event in *event_text*; that of an id alone has no name."""
+    fields = dict(line.partition(": ")[::2] for line in event_text.splitlines())
     return Event(fields.get("event", ""), json.loads(fields.get("data", "null")), fields["id"])
 
 

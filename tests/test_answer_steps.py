@@ -36,7 +36,7 @@ from tests.pictures import (
     png,
 )
 from tests.stores import JSONStore
-from tests.test_streams import frames
+from tests.test_streams import read_events
 
 FOX: Final = {"model": "gpt-image-2", "prompt": "a fox", "size": "1024x1024"}
 BY_URL: Final = {"model": "dall-e-2", "prompt": "a fox", "size": "256x256"}
@@ -735,8 +735,8 @@ def test_an_assertion_says_why_a_call_that_met_another_fault_did_not_meet_a_step
     assert call.endswith(f": {reason}")
 
 
-def test_frames_of_a_stream_are_those_of_the_answer(http: httpx2.Client, server: Server) -> None:
+def test_events_of_a_stream_are_those_of_the_answer(http: httpx2.Client, server: Server) -> None:
     server.answer(png(), usage={"total_tokens": 3})
     answer = http.post("/v1/images/generations", json=FOX | {"stream": True})
-    (frame,) = frames(answer.text)
-    assert frame[1]["usage"] == {"total_tokens": 3}
+    (event,) = read_events(answer.text)
+    assert event[1]["usage"] == {"total_tokens": 3}

@@ -239,7 +239,7 @@ def test_base64_is_cut_in_any_text(text: bytes, expected: str) -> None:
 def test_stream_has_type_time_and_bytes_of_each_event(http: httpx2.Client) -> None:
     sent = draw(http, stream=True, partial_images=2)
     detail = detail_of(http)
-    frames = [frame + b"\n\n" for frame in sent.content.split(b"\n\n")[:-1]]
+    event_texts = [each + b"\n\n" for each in sent.content.split(b"\n\n")[:-1]]
     url = f"/_emulator/images/{detail['id']}/0/partials"
     times = [event.pop("ms") for event in detail["stream_events"]]
     assert times == sorted(times)
@@ -249,7 +249,7 @@ def test_stream_has_type_time_and_bytes_of_each_event(http: httpx2.Client) -> No
         partial
         | {
             "index": index,
-            "bytes": len(frames[index]),
+            "bytes": len(event_texts[index]),
             "partial": f"{url}/{index}",
             "thumbnail": f"{url}/{index}/thumbnail/96",
         }
@@ -258,12 +258,12 @@ def test_stream_has_type_time_and_bytes_of_each_event(http: httpx2.Client) -> No
         {
             "type": "image_generation.completed",
             "index": 2,
-            "bytes": len(frames[2]),
+            "bytes": len(event_texts[2]),
             "partial": None,
             "thumbnail": None,
         }
     ]
-    payload = json.loads(frames[1].partition(b"\ndata: ")[2])
+    payload = json.loads(event_texts[1].partition(b"\ndata: ")[2])
     assert base64.b64encode(http.get(f"{url}/1").content).decode() == payload["b64_json"]
 
 

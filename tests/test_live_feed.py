@@ -295,12 +295,12 @@ async def complete(emulator: Emulator, entry: ServedExchange) -> None:
     await emulator.journal.complete(entry)
 
 
-async def events_of(frames: AsyncIterator[bytes], count: int) -> list[Event]:
+async def events_of(chunks: AsyncIterator[bytes], count: int) -> list[Event]:
     """The next *count* events."""
     events: list[Event] = []
     while len(events) < count:
-        chunk = await anext(frames)
-        events += [parsed(frame) for frame in chunk.decode().split("\n\n") if frame]
+        chunk = await anext(chunks)
+        events += [parsed(event_text) for event_text in chunk.decode().split("\n\n") if event_text]
     return events
 
 
@@ -321,17 +321,17 @@ async def test_a_batch_tells_the_newest_calls_and_counts_the_others(
         return get_all(identities)
 
     monkeypatch.setattr(emulator.journal, "get_all", noted)
-    async with aclosing(LiveFeed(emulator).read(Reader(), None)) as frames:
-        await anext(frames)
+    async with aclosing(LiveFeed(emulator).read(Reader(), None)) as chunks:
+        await anext(chunks)
         entries = [await arrive(emulator, number) for number in range(5)]
         for entry in entries[:4]:
             await complete(emulator, entry)
-        events = await events_of(frames, 3)
+        events = await events_of(chunks, 3)
         assert names_of(events[:2]) == [("completed", "req_3"), ("arrived", "req_4")]
         assert (events[2].name, events[2].data) == ("skipped", {"count": 3})
         assert read == ["req_3", "req_4"]
         await complete(emulator, entries[4])
-        assert names_of(await events_of(frames, 1)) == [("completed", "req_4")]
+        assert names_of(await events_of(chunks, 1)) == [("completed", "req_4")]
 
 
 @ONE_BATCH
@@ -340,11 +340,11 @@ async def test_after_a_batch_of_many_calls_the_next_one_is_gathered_for_longer(
 ) -> None:
     monkeypatch.setattr(live_feed, "SECONDS_PER_CALL", 1000)
     feed = LiveFeed(emulator)
-    async with aclosing(feed.read(Reader(), None)) as frames:
-        await anext(frames)
+    async with aclosing(feed.read(Reader(), None)) as chunks:
+        await anext(chunks)
         for number in range(3):
             await arrive(emulator, number)
-        await events_of(frames, 3)
+        await events_of(chunks, 3)
         told_at = asyncio.get_running_loop().time()
         while feed._telling:
             await feed._telling
@@ -360,51 +360,51 @@ async def test_notes_of_a_rush_are_not_kept_until_its_batch_is_told(
     monkeypatch.setattr(live_feed, "MAX_BATCH_CALLS", 2)
     monkeypatch.setattr(live_feed, "MAX_GATHERED_CALLS", 3)
     feed = LiveFeed(emulator)
-    async with aclosing(feed.read(Reader(), None)) as frames:
-        await anext(frames)
+    async with aclosing(feed.read(Reader(), None)) as chunks:
+        await anext(chunks)
         for number in range(6):
             await complete(emulator, await arrive(emulator, number))
             assert len(feed._batch.calls) <= 3
-        events = await events_of(frames, 3)
+        events = await events_of(chunks, 3)
         assert names_of(events[:2]) == [("completed", "req_4"), ("completed", "req_5")]
         assert events[2].data == {"count": 4}
 
 
 async def test_a_cleared_journal_is_told_with_the_calls_since(emulator: Emulator) -> None:
-    async with aclosing(LiveFeed(emulator).read(Reader(), None)) as frames:
-        await anext(frames)
+    async with aclosing(LiveFeed(emulator).read(Reader(), None)) as chunks:
+        await anext(chunks)
         forgotten = await arrive(emulator, 1)
         emulator.journal.reset()
         entry = await arrive(emulator, 2)
         await complete(emulator, forgotten)
         await complete(emulator, entry)
-        events = await events_of(frames, 2)
+        events = await events_of(chunks, 2)
         assert names_of(events) == [("cleared", None), ("completed", "req_2")]
 
 
 @ONE_BATCH
 async def test_a_call_that_was_cleared_is_not_told_when_it_is_over(emulator: Emulator) -> None:
-    async with aclosing(LiveFeed(emulator).read(Reader(), None)) as frames:
-        await anext(frames)
+    async with aclosing(LiveFeed(emulator).read(Reader(), None)) as chunks:
+        await anext(chunks)
         forgotten = await arrive(emulator, 1)
         emulator.journal.reset()
-        assert names_of(await events_of(frames, 1)) == [("cleared", None)]
+        assert names_of(await events_of(chunks, 1)) == [("cleared", None)]
         await complete(emulator, forgotten)
         await complete(emulator, await arrive(emulator, 2))
-        assert names_of(await events_of(frames, 1)) == [("completed", "req_2")]
+        assert names_of(await events_of(chunks, 1)) == [("completed", "req_2")]
 
 
 @ONE_BATCH
 async def test_a_cleared_journal_takes_no_event_of_a_later_stream_away(emulator: Emulator) -> None:
-    async with aclosing(LiveFeed(emulator).read(Reader(), None)) as frames:
-        await anext(frames)
+    async with aclosing(LiveFeed(emulator).read(Reader(), None)) as chunks:
+        await anext(chunks)
         emulator.reset()
         entry = await arrive(emulator, 1)
         sent = entry.answer.sent
         sent.event_count = 1
         sent.kept_events = [SentEvent(b"event: image_generation.partial_image\n", 1.5, 9)]
         emulator.journal.notify_events(entry, 0)
-        events = await events_of(frames, 6)
+        events = await events_of(chunks, 6)
         assert names_of(events[:3]) == [("cleared", None), ("arrived", "req_1"), ("event", "req_1")]
         assert [event.name for event in events[3:]] == ["settings", "clock", "scenario"]
 
@@ -413,16 +413,16 @@ async def test_a_cleared_journal_takes_no_event_of_a_later_stream_away(emulator:
 async def test_call_is_told_anew_with_its_first_event_as_its_body_is_read_by_then(
     emulator: Emulator,
 ) -> None:
-    async with aclosing(LiveFeed(emulator).read(Reader(), None)) as frames:
-        await anext(frames)
+    async with aclosing(LiveFeed(emulator).read(Reader(), None)) as chunks:
+        await anext(chunks)
         entry = await arrive(emulator, 1)
-        assert names_of(await events_of(frames, 1)) == [("arrived", "req_1")]
+        assert names_of(await events_of(chunks, 1)) == [("arrived", "req_1")]
         for index in (0, 1):
             entry.answer.sent.event_count = index + 1
             entry.answer.sent.kept_events = [SentEvent(b"event: x\n", 1.5, 9)] * (index + 1)
             emulator.journal.notify_events(entry, index)
             again = [("arrived", "req_1")] * (index == 0)
-            assert names_of(await events_of(frames, 2 - index)) == [*again, ("event", "req_1")]
+            assert names_of(await events_of(chunks, 2 - index)) == [*again, ("event", "req_1")]
 
 
 @ONE_BATCH
@@ -435,11 +435,11 @@ async def test_a_call_that_cannot_be_told_keeps_no_other_from_being_told(
         return summary(entry)
 
     monkeypatch.setattr("images_emulator.web.admin.live_feed.summary", failing)
-    async with aclosing(LiveFeed(emulator).read(Reader(), None)) as frames:
-        await anext(frames)
+    async with aclosing(LiveFeed(emulator).read(Reader(), None)) as chunks:
+        await anext(chunks)
         for number in (1, 2):
             await complete(emulator, await arrive(emulator, number))
-        assert names_of(await events_of(frames, 1)) == [("completed", "req_2")]
+        assert names_of(await events_of(chunks, 1)) == [("completed", "req_2")]
     assert "cannot tell of req_1" in caplog.text
 
 
@@ -456,13 +456,13 @@ async def test_readers_begin_anew_where_a_batch_fails(
         return get_all(identities)
 
     monkeypatch.setattr(emulator.journal, "get_all", failing_once)
-    async with aclosing(LiveFeed(emulator).read(Reader(), None)) as frames:
-        await anext(frames)
+    async with aclosing(LiveFeed(emulator).read(Reader(), None)) as chunks:
+        await anext(chunks)
         await arrive(emulator, 1)
-        (event,) = await events_of(frames, 1)
+        (event,) = await events_of(chunks, 1)
         assert event.name == "restart"
         await arrive(emulator, 2)
-        assert names_of(await events_of(frames, 1)) == [("arrived", "req_2")]
+        assert names_of(await events_of(chunks, 1)) == [("arrived", "req_2")]
     assert "the live feed failed" in caplog.text
 
 
@@ -473,8 +473,8 @@ async def test_nothing_is_observed_without_readers(
     feed, reader = LiveFeed(emulator), Reader()
     before = emulator.store.observers
     assert not [*emulator.journal.observers]
-    async with aclosing(feed.read(reader, None)) as frames:
-        await anext(frames)
+    async with aclosing(feed.read(reader, None)) as chunks:
+        await anext(chunks)
         assert emulator.journal.observers == (feed,)
         assert len(emulator.store.observers) == len(before) + 1
     for _ in range(3):
@@ -498,8 +498,8 @@ async def test_each_watch_of_a_shared_store_waits_until_it_has_begun(
     monkeypatch.setattr(emulator.journal, "watch", watch)
     feed = LiveFeed(emulator)
     for number in (1, 2):
-        async with aclosing(feed.read(Reader(), None)) as frames:
-            first = asyncio.ensure_future(anext(frames))
+        async with aclosing(feed.read(Reader(), None)) as chunks:
+            first = asyncio.ensure_future(anext(chunks))
             watcher = await watchers.get()
             for _ in range(3):
                 await asyncio.sleep(0)
@@ -507,7 +507,7 @@ async def test_each_watch_of_a_shared_store_waits_until_it_has_begun(
             watcher(LogChange("gap"))
             await first
             await complete(emulator, await arrive(emulator, number))
-            assert names_of(await events_of(frames, 1)) == [("completed", f"req_{number}")]
+            assert names_of(await events_of(chunks, 1)) == [("completed", f"req_{number}")]
         for _ in range(5):
             await asyncio.sleep(0)
     emulator.close()
@@ -527,11 +527,11 @@ async def test_a_watch_that_failed_begins_anew_and_readers_load_again(
         await asyncio.Event().wait()
 
     monkeypatch.setattr(emulator.journal, "watch", watch)
-    async with aclosing(LiveFeed(emulator).read(Reader(), None)) as frames:
-        await anext(frames)
-        assert names_of(await events_of(frames, 1)) == [("restart", None)]
+    async with aclosing(LiveFeed(emulator).read(Reader(), None)) as chunks:
+        await anext(chunks)
+        assert names_of(await events_of(chunks, 1)) == [("restart", None)]
         (await watchers.get())(LogChange("cleared"))
-        assert names_of(await events_of(frames, 1)) == [("cleared", None)]
+        assert names_of(await events_of(chunks, 1)) == [("cleared", None)]
     assert "the live feed cannot watch the store" in caplog.text
     emulator.close()
 
@@ -550,10 +550,10 @@ async def test_what_another_process_changes_is_told_without_a_call(
         await refresh(store)
 
     monkeypatch.setattr(JSONStore, "refresh", failing_once)
-    async with aclosing(LiveFeed(emulator).read(Reader(), None)) as frames:
-        await anext(frames)
+    async with aclosing(LiveFeed(emulator).read(Reader(), None)) as chunks:
+        await anext(chunks)
         await asyncio.to_thread(other.clock.advance, seconds=1)
-        (event,) = await events_of(frames, 1)
+        (event,) = await events_of(chunks, 1)
         assert (event.name, round(event.data["offset_seconds"])) == ("clock", 1)
     assert "the live feed cannot refresh the store" in caplog.text
 
@@ -565,15 +565,15 @@ async def test_events_are_not_built_while_no_reader_is_there(
     monkeypatch.setattr(live_feed, "MAX_BATCH_CALLS", 2)
     monkeypatch.setattr(live_feed, "GATHER_SECONDS", 0)
     feed = LiveFeed(emulator)
-    async with aclosing(feed.read(Reader(), None)) as frames:
-        first = parsed((await anext(frames)).decode())
+    async with aclosing(feed.read(Reader(), None)) as chunks:
+        first = parsed((await anext(chunks)).decode())
     for number in range(5):
         await complete(emulator, await arrive(emulator, number))
         await asyncio.sleep(0.001)
     assert len(feed._batch.calls) == 2
-    async with aclosing(feed.read(Reader(), first.id)) as frames:
-        await anext(frames)
-        events = await events_of(frames, 3)
+    async with aclosing(feed.read(Reader(), first.id)) as chunks:
+        await anext(chunks)
+        events = await events_of(chunks, 3)
     assert names_of(events[:2]) == [("completed", "req_3"), ("completed", "req_4")]
     assert events[2].data == {"count": 3}
 
@@ -601,8 +601,8 @@ async def test_a_reader_who_falls_behind_starts_again(
 async def test_the_feed_of_a_loop_that_has_ended_is_no_trouble(emulator: Emulator) -> None:
     def listen() -> None:
         async def begin() -> None:
-            async with aclosing(LiveFeed(emulator).read(Reader(), None)) as frames:
-                await anext(frames)
+            async with aclosing(LiveFeed(emulator).read(Reader(), None)) as chunks:
+                await anext(chunks)
 
         run_on_own_loop(begin(), emulator.store)
 
@@ -623,11 +623,11 @@ async def test_an_application_has_readers_on_one_loop_after_another(emulator: Em
     async def listen() -> list[Event]:
         async with (
             asyncio.timeout(30),
-            aclosing(context.feed.read(Reader(), None)) as frames,
+            aclosing(context.feed.read(Reader(), None)) as chunks,
         ):
-            await anext(frames)
+            await anext(chunks)
             await arrive(emulator, 1)
-            return await events_of(frames, 1)
+            return await events_of(chunks, 1)
 
     events = [await asyncio.to_thread(run_on_own_loop, listen(), emulator.store) for _ in range(2)]
     events.append(await listen())
@@ -644,20 +644,20 @@ async def test_readers_on_two_event_loops_are_told_of_the_calls_on_one(emulator:
     async def listen() -> list[Event]:
         async with (
             asyncio.timeout(30),
-            aclosing(context.feed.read(Reader(), None)) as frames,
+            aclosing(context.feed.read(Reader(), None)) as chunks,
         ):
-            await anext(frames)
+            await anext(chunks)
             loop.call_soon_threadsafe(listens.set)
-            return await events_of(frames, 1)
+            return await events_of(chunks, 1)
 
-    async with asyncio.timeout(30), aclosing(context.feed.read(Reader(), None)) as frames:
-        await anext(frames)
+    async with asyncio.timeout(30), aclosing(context.feed.read(Reader(), None)) as chunks:
+        await anext(chunks)
         elsewhere = asyncio.ensure_future(
             asyncio.to_thread(run_on_own_loop, listen(), emulator.store)
         )
         await listens.wait()
         await arrive(emulator, 1)
-        events = [await events_of(frames, 1), await elsewhere]
+        events = [await events_of(chunks, 1), await elsewhere]
     assert [names_of(each) for each in events] == [[("arrived", "req_1")]] * 2
 
 
@@ -667,10 +667,10 @@ async def test_calls_that_another_event_loop_answers_are_noted_on_that_of_the_re
     # Then the event loop refuses what another thread must not do.
     asyncio.get_running_loop().set_debug(True)
 
-    async with aclosing(LiveFeed(emulator).read(Reader(), None)) as frames:
-        await anext(frames)
+    async with aclosing(LiveFeed(emulator).read(Reader(), None)) as chunks:
+        await anext(chunks)
         await asyncio.to_thread(run_on_own_loop, arrive(emulator, 1), emulator.store)
-        assert names_of(await events_of(frames, 1)) == [("arrived", "req_1")]
+        assert names_of(await events_of(chunks, 1)) == [("arrived", "req_1")]
 
 
 def test_servers_of_one_emulator_tell_of_the_calls_to_each_other(emulator: Emulator) -> None:
@@ -717,7 +717,11 @@ def test_the_log_gives_its_events_in_chunks(monkeypatch: pytest.MonkeyPatch) -> 
         chunk, place = events
         chunks.append(chunk)
         assert len(chunk) < 200
-    numbers = [parsed(frame).data for frame in b"".join(chunks).decode().split("\n\n") if frame]
+    numbers = [
+        parsed(event_text).data
+        for event_text in b"".join(chunks).decode().split("\n\n")
+        if event_text
+    ]
     assert numbers == [*range(10)]
 
 

@@ -36,7 +36,7 @@ from tests.answers import error_of
 from tests.conftest import KEY
 from tests.pictures import BLUE, GREEN, RED, encoded, halves, opened, plain, png
 from tests.stores import packed_exchange
-from tests.test_streams import frames
+from tests.test_streams import read_events
 
 GENERATIONS: Final = "/v1/images/generations"
 AT_AZURE: Final = (
@@ -165,7 +165,7 @@ def test_a_stream_has_partial_images_of_the_own_picture(
     own = OwnPicture(encoded(halves((1024, 1024))), partials=(png(colour=GREEN),))
     answer(own)
     body = {**CALL, "stream": True, "partial_images": 2}
-    events = [payload for _, payload in frames(http.post(GENERATIONS, json=body).text)]
+    events = [payload for _, payload in read_events(http.post(GENERATIONS, json=body).text)]
     given, preview, final = (each["b64_json"] for each in events)
     assert pixel(given) == GREEN
     assert pixel(preview, 512, 900) == pixel(final, 512, 900) == BLUE
@@ -241,7 +241,7 @@ def test_previews_of_a_verbatim_picture_need_one_that_can_be_opened(
     streamed = {**CALL, "stream": True, "partial_images": 1}
     assert error_of(http.post(GENERATIONS, json=streamed))["code"] == "unusable_own_picture"
     answer(OwnPicture(b"nothing", verbatim=True, partials=(b"part",)))
-    events = [payload for _, payload in frames(http.post(GENERATIONS, json=streamed).text)]
+    events = [payload for _, payload in read_events(http.post(GENERATIONS, json=streamed).text)]
     assert [a2b_base64(each["b64_json"]) for each in events] == [b"part", b"nothing"]
 
 
@@ -307,13 +307,13 @@ def test_events_have_usage_and_created_at_of_ones_own(
 ) -> None:
     answer(usage={"total_tokens": 5}, created=1_700_000_000)
     text = http.post(GENERATIONS, json={**CALL, "stream": True, "partial_images": 1}).text
-    partial, final = (payload for _, payload in frames(text))
+    partial, final = (payload for _, payload in read_events(text))
     assert "usage" not in partial
     assert final["usage"] == {"total_tokens": 5}
     assert {partial["created_at"], final["created_at"]} == {1_700_000_000}
     (call,) = emulator.journal.find()
     assert call.usage is None
-    shown = [payload for _, payload in frames(call.answer_body or "")]
+    shown = [payload for _, payload in read_events(call.answer_body or "")]
     assert shown[1]["usage"] == {"total_tokens": 5}
 
 
@@ -391,7 +391,7 @@ def test_a_raw_answer_to_a_stream_has_the_events_of_its_body(
     headers = (("content-type", "text/event-stream; charset=utf-8"),)
     answer(raw=RawAnswer(200, headers, text.encode()))
     response = http.post(GENERATIONS, json={**CALL, "stream": True})
-    assert list(frames(response.text)) == [("error", {"type": "error"})]
+    assert list(read_events(response.text)) == [("error", {"type": "error"})]
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from images_emulator.web import journal_middleware
 from images_emulator.web.prepared_call import PreparedCall
 from tests.answers import error_of
 from tests.pictures import png
-from tests.test_streams import frames
+from tests.test_streams import read_events
 
 GENERATIONS = "/v1/images/generations"
 SMALL = {"model": "dall-e-2", "prompt": "a fox", "size": "256x256", "response_format": "b64_json"}
@@ -161,7 +161,7 @@ def test_events_of_a_repeated_stream_have_the_time_of_their_second(
     stream = {"model": "gpt-image-2", "prompt": "a fox", "stream": True, "partial_images": 2}
 
     def created() -> list[int]:
-        return [int(event["created_at"]) for _, event in frames(again(stream).text)]
+        return [int(event["created_at"]) for _, event in read_events(again(stream).text)]
 
     now = int(NOON.timestamp())
     assert [created() for _ in range(3)] == [[now] * 3] * 3

@@ -28,7 +28,7 @@ from tests.pictures import opened, png
 from tests.programs import running_command
 from tests.proxies import DEPLOY, PROXIES, proxy
 from tests.redis_server import missing_part, new_store_name, shared_redis
-from tests.test_streams import frames
+from tests.test_streams import read_events
 from tests.waiting import until
 
 pytestmark = [
@@ -142,10 +142,10 @@ def streams_event_by_event(setup: Setup, http: httpx2.Client) -> None:
         parts = answer.iter_text()
         while "\n\n" not in text:
             text += next(parts)
-        assert len(frames(text)) == 1
+        assert len(read_events(text)) == 1
         setup.other.clock.advance(seconds=60)
         text += "".join(parts)
-    assert [name.rpartition(".")[2] for name, _ in frames(text)] == [
+    assert [name.rpartition(".")[2] for name, _ in read_events(text)] == [
         *("partial_image", "partial_image", "completed")
     ]
 

@@ -14,7 +14,7 @@ from images_emulator import read_recipe
 from images_emulator.imaging.formats import OUTPUT_FORMATS
 from tests.answers import model_that_writes
 from tests.pictures import BLUE, encoded, half_clear, plain, png
-from tests.test_streams import frames
+from tests.test_streams import read_events
 
 pytestmark = pytest.mark.not_on_redis("is about drawing")
 
@@ -142,7 +142,7 @@ def test_the_recipe_of_an_svg_has_characters_that_xml_cannot_have(client: OpenAI
 
 def test_the_recipe_of_a_partial_image_has_its_index(http: httpx2.Client) -> None:
     body = {"model": MODEL, "prompt": "x", "stream": True, "partial_images": 3, "size": "768x1024"}
-    events = frames(http.post("/v1/images/generations", json=body).text)
+    events = read_events(http.post("/v1/images/generations", json=body).text)
     recipe = [read_recipe(base64.b64decode(event["b64_json"])) for _, event in events]
     assert [each.get("partial_image_index") for each in recipe] == [0, 1, 2, None]
 

@@ -17,7 +17,7 @@ from images_emulator.contract.request import ImageRequest
 from images_emulator.exchange.trace_context import CALL_ID
 from images_emulator.imaging.render import render_image
 from images_emulator.rendering.renderer import Renderer
-from tests.test_streams import frames
+from tests.test_streams import read_events
 from tests.waiting import until
 
 
@@ -133,7 +133,7 @@ def test_a_cache_size_of_zero_changes_no_answer() -> None:
             httpx2.Client(base_url=server.base_url, headers={"Authorization": "Bearer x"}) as http,
         ):
             answer = http.post("/images/generations", json=body)
-            images.append([event["b64_json"] for _, event in frames(answer.text)])
+            images.append([event["b64_json"] for _, event in read_events(answer.text)])
     assert images[0] == images[1]
     assert len(images[0]) == len({*images[0]}) == 4
 

@@ -30,13 +30,13 @@ COMPLETED_KEYS = [
 ]
 
 
-def frames(text: str) -> list[tuple[str, dict[str, Any]]]:
+def read_events(text: str) -> list[tuple[str, dict[str, Any]]]:
     """The events of a stream, which has nothing else in it."""
     assert text.endswith("\n\n")
     assert "\r" not in text
     events = []
-    for frame in text.removesuffix("\n\n").split("\n\n"):
-        name, data = frame.split("\n")
+    for event_text in text.removesuffix("\n\n").split("\n\n"):
+        name, data = event_text.split("\n")
         assert name.startswith("event: ")
         assert data.startswith("data: {")
         events.append((name.removeprefix("event: "), json.loads(data.removeprefix("data: "))))
@@ -52,7 +52,7 @@ def test_a_stream_is_its_partials_then_the_picture_itself(
     answer = http.post("/v1/images/generations", json=fields)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
-    *before, (name, last) = frames(answer.text)
+    *before, (name, last) = read_events(answer.text)
     assert [name for name, _ in before] == ["image_generation.partial_image"] * partials
     assert name == "image_generation.completed"
     for number, (name, event) in enumerate(before):
@@ -93,7 +93,7 @@ def test_partials_come_nearer_and_nearer(
 ) -> None:
     fields = {"stream": True, "partial_images": 3, "output_format": output_format, "size": size}
     fields["model"] = model_that_writes(output_format)
-    events = frames(http.post("/v1/images/generations", json=BODY | fields).text)
+    events = read_events(http.post("/v1/images/generations", json=BODY | fields).text)
     pictures = [
         Image.open(BytesIO(base64.b64decode(event["b64_json"]))).convert("RGB")
         for _, event in events
@@ -116,7 +116,7 @@ def test_events_have_been_numbered_since_2026(
 ) -> None:
     fields = {"model": "gpt-image-1", "prompt": "x", "stream": True, "partial_images": 2}
     answer = http.post("/v1/images/generations", json=fields, headers={"x-emulator-as-of": as_of})
-    assert [event.get("sequence_number") for _, event in frames(answer.text)] == numbers
+    assert [event.get("sequence_number") for _, event in read_events(answer.text)] == numbers
 
 
 @pytest.mark.parametrize("operation", ["generations", "edits"])
@@ -133,7 +133,7 @@ def test_events_of_2025_have_an_order_of_their_own(
     else:
         fields = body | {"stream": True}
         answer = http.post("/v1/images/generations", json=fields, headers=headers)
-    (_, partial), (_, last) = frames(answer.text)
+    (_, partial), (_, last) = read_events(answer.text)
     behind = ["size", "quality", "background", "output_format"]
     assert [*partial] == ["type", "partial_image_index", "b64_json", "created_at", *behind]
     assert [*last] == ["type", "b64_json", "created_at", "usage", *behind]
@@ -142,7 +142,7 @@ def test_events_of_2025_have_an_order_of_their_own(
     assert [*last["usage"]["input_tokens_details"]] == ["text_tokens", "image_tokens"]
     # The journal makes the events again.
     detail = server.requests[-1].answer_body or ""
-    shown = frames(detail)
+    shown = read_events(detail)
     assert [[*event] for _, event in shown] == [[*partial], [*last]]
     assert [event["created_at"] for _, event in shown] == [
         partial["created_at"],
@@ -164,7 +164,7 @@ def test_error_of_the_user_is_numbered_in_a_stream(
     fields = {"model": "gpt-image-1", "prompt": "x", "stream": True, "partial_images": 2}
     headers = {"x-emulator-as-of": as_of, "x-emulator-fault": f"stream_error;name={name};after=2"}
     answer = http.post("/v1/images/generations", json=fields, headers=headers)
-    *_, (_, error) = frames(answer.text)
+    *_, (_, error) = read_events(answer.text)
     assert [*error] == keys
     assert error.get("sequence_number", 2) == 2
 
@@ -185,7 +185,7 @@ def test_stream_says_once_what_becomes_of_its_connection(server: Server) -> None
 def test_partial_images_are_means_of_the_image(http: httpx2.Client) -> None:
     """A square of the first one is never as dark as the letters in it."""
     fields = {"stream": True, "partial_images": 3, "prompt": "m" * 60, "quality": "low"}
-    events = frames(http.post("/v1/images/generations", json=BODY | fields).text)
+    events = read_events(http.post("/v1/images/generations", json=BODY | fields).text)
     darkest = []
     for _, event in events:
         picture = Image.open(BytesIO(base64.b64decode(event["b64_json"]))).convert("L")

@@ -1,4 +1,4 @@
-"""Server-sent events, in the API's framing: two lines, `event` and `data`."""
+"""Server-sent events, as the API writes them: two lines, `event` and `data`."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def event(name: str, payload: Mapping[str, Any]) -> str:
     return f"event: {name}\ndata: {data}\n\n"
 
 
-def read_event(frame: bytes) -> tuple[str, dict[str, Any]]:
-    """The name and the payload of the event in *frame*, in the form that `event` writes. Lines may
-    also end with CRLF. Raises ValueError where the data is not a JSON object."""
-    head, _, data = frame.partition(b"\ndata: ")
+def read_event(event_bytes: bytes) -> tuple[str, dict[str, Any]]:
+    """The name and the payload of the event in *event_bytes*, which is written as `event` writes
+    it. Lines may also end with CRLF. Raises ValueError where the data is not a JSON object."""
+    head, _, data = event_bytes.partition(b"\ndata: ")
     payload = json.loads(data)
     if not isinstance(payload, dict):
         raise ValueError("the data of an event is no object")

@@ -33,19 +33,19 @@ class BodyFault(BaseFault):
         """The body to send in place of *body*, which is JSON."""
         return body
 
-    def rewrite_event(self, frame: bytes, index: int) -> bytes:
-        """The event to send in place of *frame*, the event with that *index* from 0; empty to send
-        none. Raises ValueError where *frame* is to be sent as it is."""
-        return frame
+    def rewrite_event(self, event_bytes: bytes, index: int) -> bytes:
+        """The event to send in place of the one in *event_bytes*, which has that *index* from 0;
+        empty to send none. Raises ValueError where the event is to be sent as it is."""
+        return event_bytes
 
-    def _rewrite_frame(self, frame: bytes, indexes: Iterator[int]) -> bytes:
-        if frame.startswith(b":") or not frame.endswith(EVENT_LAST_BYTES):
-            return frame  # a comment, or the part of an event before its stream broke off
+    def _rewrite_part(self, part: bytes, indexes: Iterator[int]) -> bytes:
+        if part.startswith(b":") or not part.endswith(EVENT_LAST_BYTES):
+            return part  # a comment, or the part of an event before its stream broke off
         try:
-            return self.rewrite_event(frame, next(indexes))
+            return self.rewrite_event(part, next(indexes))
         except (ValueError, RecursionError):
             # The events of a recording may be anything.
-            return frame
+            return part
 
     async def __call__(
         self, app: ASGIApp, exchange: ServedExchange, scope: Scope, receive: Receive, send: Send
@@ -76,8 +76,8 @@ class BodyFault(BaseFault):
                 await send(start)
                 message = {**message, "body": rewritten}
             elif is_event_stream(start):
-                frame = message.get("body", b"")
-                message = {**message, "body": frame and self._rewrite_frame(frame, indexes)}
+                part = message.get("body", b"")
+                message = {**message, "body": part and self._rewrite_part(part, indexes)}
             await send(message)
 
         await app(scope, receive, wrapped_send)
@@ -128,10 +128,10 @@ class Malformed(BodyFault):
 
         return _rewrite_images(body, spoil_all)
 
-    def rewrite_event(self, frame: bytes, index: int) -> bytes:
+    def rewrite_event(self, event_bytes: bytes, index: int) -> bytes:
         if self.what == "json":
-            return frame[: len(frame) // 2] + b"\n\n"
-        name, payload = read_event(frame)
+            return event_bytes[: len(event_bytes) // 2] + b"\n\n"
+        name, payload = read_event(event_bytes)
         self.spoil(payload)
         return event(name, payload).encode()
 

@@ -79,8 +79,8 @@ class StreamError(StreamFault):
 
     async def interrupt(self, exchange: ServedExchange, receive: Receive, send: Send) -> bool:
         answer = ErrorFault(name=self.name).answer(exchange)
-        frame = error_event(answer, self.after, exchange.day)
-        await send({"type": RESPONSE_BODY, "body": frame, "more_body": False})
+        event_bytes = error_event(answer, self.after, exchange.day)
+        await send({"type": RESPONSE_BODY, "body": event_bytes, "more_body": False})
         return True
 
 
@@ -130,8 +130,8 @@ class UnknownEvent(StreamFault):
     )
 
     async def interrupt(self, exchange: ServedExchange, receive: Receive, send: Send) -> bool:
-        frame = event(self.name, {"type": self.name}).encode()
-        await send({"type": RESPONSE_BODY, "body": frame, "more_body": True})
+        event_bytes = event(self.name, {"type": self.name}).encode()
+        await send({"type": RESPONSE_BODY, "body": event_bytes, "more_body": True})
         return False
 
 
@@ -144,14 +144,14 @@ class FewerPartials(BodyFault):
     kind: Literal["fewer_partials"] = "fewer_partials"
     keep: int = Field(default=0, ge=0, le=3, description="Partial images that are sent.")
 
-    def rewrite_event(self, frame: bytes, index: int) -> bytes:
-        name, payload = read_event(frame)
+    def rewrite_event(self, event_bytes: bytes, index: int) -> bytes:
+        name, payload = read_event(event_bytes)
         partial_index, usage = payload.get("partial_image_index"), payload.get("usage")
         if isinstance(partial_index, int):
-            return frame if partial_index < self.keep else b""
+            return event_bytes if partial_index < self.keep else b""
         dropped = index - self.keep
         if dropped <= 0 or not isinstance(usage, dict):
-            return frame
+            return event_bytes
         if "sequence_number" in payload:
             payload["sequence_number"] = self.keep
         for counts, count in (

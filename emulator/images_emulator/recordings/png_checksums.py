@@ -28,7 +28,7 @@ as one file in ten has it, if slashes are escaped there."""
 _MAX_VARIED_BYTES: Final = 4096
 """The longest end of a chunk in which letters are varied. Each checksum takes as long as it is."""
 
-_FRAME_BYTES: Final = 12
+_CHUNK_OVERHEAD_BYTES: Final = 12
 """The bytes of a chunk besides its data: length, kind and checksum."""
 
 
@@ -124,9 +124,9 @@ def _write_in_files(old: bytes, new: bytearray) -> list[tuple[int, int]]:
 def _chunks(data: bytearray, start: int) -> Iterator[tuple[int, int]]:
     """Yield the start and end of the bytes that each checksum covers: the kind and the data of a
     chunk. The checksum follows them. The first chunk of the PNG file begins at *start*."""
-    while start + _FRAME_BYTES <= len(data):
+    while start + _CHUNK_OVERHEAD_BYTES <= len(data):
         length = int.from_bytes(data[start : start + 4], "big")
-        end = start + _FRAME_BYTES + length
+        end = start + _CHUNK_OVERHEAD_BYTES + length
         if end > len(data):
             return
         yield start + 4, end - 4

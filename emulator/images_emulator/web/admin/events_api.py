@@ -52,8 +52,8 @@ class EventsAPI(AdminHandlers):
         connection: Connection | None = request.scope.get("state", {}).get(CONNECTION)
         if connection:
             connection.call_on_stop(reader.end)
-        frames = self.context.feed.read(reader, last_event_id_header or last_event_id)
-        return EventSourceResponse(frames, ping=PING_SECONDS, ping_message_factory=_ping, sep="\n")
+        chunks = self.context.feed.read(reader, last_event_id_header or last_event_id)
+        return EventSourceResponse(chunks, ping=PING_SECONDS, ping_message_factory=_ping, sep="\n")
 
 
 def _ping() -> ServerSentEvent:

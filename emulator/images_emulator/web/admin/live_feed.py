@@ -86,19 +86,19 @@ class EventLog:
         self.run = random_id(8)
         self.last = 0
         """The number of the newest event."""
-        self._frames: deque[bytes] = deque()
+        self._events: deque[bytes] = deque()
         self._bytes = 0
 
     def append(self, name: str, data: bytes) -> None:
         """Add the event *name*, whose *data* is one line."""
         self.last += 1
-        frame = self.frame(name, data)
-        self._frames.append(frame)
-        self._bytes += len(frame)
-        while len(self._frames) > MAX_EVENTS or self._bytes > MAX_EVENT_BYTES:
-            self._bytes -= len(self._frames.popleft())
+        event_bytes = self.encode(name, data)
+        self._events.append(event_bytes)
+        self._bytes += len(event_bytes)
+        while len(self._events) > MAX_EVENTS or self._bytes > MAX_EVENT_BYTES:
+            self._bytes -= len(self._events.popleft())
 
-    def frame(self, name: str, data: bytes) -> bytes:
+    def encode(self, name: str, data: bytes) -> bytes:
         """The bytes of an event with the id of the newest one."""
         return b"id: %s-%d\nevent: %s\ndata: %s\n\n" % (
             self.run.encode(),
@@ -125,17 +125,17 @@ class EventLog:
         if start < 0:
             return None
         chunk, size = [], 0
-        for number in range(start, len(self._frames)):
-            frame = self._frames[number]
-            chunk.append(frame)
-            size += len(frame)
+        for number in range(start, len(self._events)):
+            event_bytes = self._events[number]
+            chunk.append(event_bytes)
+            size += len(event_bytes)
             if size >= MAX_CHUNK_BYTES:
                 break
         return b"".join(chunk), position + len(chunk)
 
     @property
     def _oldest(self) -> int:
-        return self.last - len(self._frames) + 1
+        return self.last - len(self._events) + 1
 
 
 @dataclass(slots=True)
@@ -261,7 +261,7 @@ class LiveFeed:
                 events = None if position is None else log.after(position)
                 if events is None:
                     position = log.last
-                    yield log.frame("restart", b"{}")
+                    yield log.encode("restart", b"{}")
                     continue
                 chunk, position = events
                 if chunk:
