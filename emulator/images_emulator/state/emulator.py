@@ -259,7 +259,7 @@ class Emulator:
         stays. Any thread may call this, but on a shared store not that of the event loop, since it
         waits for the store.
 
-        It is no single step: a call that arrives meanwhile may find some of it done. Raises
+        It is no single operation: a call that arrives meanwhile may find some of it done. Raises
         ValueError, and resets nothing, where the folder of pictures has mistakes by now; unless
         *reads_pictures*, its answers are the earlier ones."""
         if reads_pictures:

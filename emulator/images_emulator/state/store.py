@@ -301,8 +301,8 @@ class Counters(Protocol):
         count_keys: Iterable[str] = (),
     ) -> tuple[TakeOutcome, ClaimOutcome[Q]]:
         """Take the tokens, and do what `claim` does if the bucket grants them. A shared store does
-        both in one step. Where the bucket refuses, nothing is claimed: no quota has granted the
-        claim, and there are no counts."""
+        both in one operation. Where the bucket refuses, nothing is claimed: no quota has granted
+        the claim, and there are no counts."""
         ...
 
     async def counts(self, keys: Sequence[str]) -> list[ClaimCount]:

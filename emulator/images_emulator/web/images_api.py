@@ -91,7 +91,7 @@ class ImagesAPI:
         `ReplayMiddleware` did so. Return the replacement for the call. Raises APIError where the
         rate limit refuses the call.
 
-        One step of the store does both here: a call that the rate limit refuses uses up no own
+        One operation of the store does both here: a call that the rate limit refuses uses up no own
         answer, unless `ReplayMiddleware` has claimed it.
         """
         admission = None

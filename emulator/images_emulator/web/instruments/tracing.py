@@ -144,7 +144,7 @@ class Tracing:
         add_observer(emulator.journal, self)
         add_observer(emulator.renderer, self._rendering)
         emulator.store.observe_operations(self._operation)
-        emulator.span = self._step
+        emulator.span = self._part_span
 
     def inside(self, app: ASGIApp) -> ASGIApp:
         """Wrap the application so that a call's span is the parent of what the call begins."""
@@ -218,7 +218,7 @@ class Tracing:
 
     # --- spans below it
 
-    def _step(self, name: str) -> AbstractContextManager[object]:
+    def _part_span(self, name: str) -> AbstractContextManager[object]:
         """A span around a part of the current call. A refusal is no error of the span."""
         if not trace.get_current_span().is_recording():
             return _NO_SPAN
