@@ -108,8 +108,8 @@ def create_app(
     *instruments* (metrics, traces) observe its calls; None: those of its settings. The admin API
     lists the *namespaces* of the server, if it has any.
 
-    A call passes, outermost first: `outside` of each instrument, `CORSMiddleware`,
-    `JournalMiddleware`, `inside` of each instrument, `FaultMiddleware`, `ReplayMiddleware`,
+    A call passes, outermost first: `wrap_whole_app` of each instrument, `CORSMiddleware`,
+    `JournalMiddleware`, `wrap_inner_app` of each instrument, `FaultMiddleware`, `ReplayMiddleware`,
     `Router`. Each of the last three answers the APIErrors of its own work: the store may be away
     whenever it is asked. None is raised once an answer has begun to leave. On a shared store
     `JournalMiddleware` calls `FaultSearch.start_early_search` first: the claim on the scenario then
@@ -132,9 +132,9 @@ def create_app(
     app = FaultMiddleware(app, emulator, fault_search)
     for each in instruments:
         each.observe(emulator)
-        app = each.inside(app)
+        app = each.wrap_inner_app(app)
     app = JournalMiddleware(app, Admin(emulator, namespaces), emulator, fault_search)
     app = CORSMiddleware(app, emulator)
     for each in instruments:
-        app = each.outside(app)
+        app = each.wrap_whole_app(app)
     return app

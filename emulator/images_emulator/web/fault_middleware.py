@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 
 class FaultMiddleware:
-    """The middleware inside `JournalMiddleware` and the instruments' `inside`. It is around the
-    router, or with `--replay` around the replay middleware. *search* finds the faults."""
+    """The middleware inside `JournalMiddleware`, which the instruments wrap by `wrap_inner_app`. It
+    is around the router, or with `--replay` around the replay middleware. *search* finds the
+    faults."""
 
     def __init__(self, app: ASGIApp, emulator: Emulator, search: FaultSearch) -> None:
         self.app = app

@@ -19,12 +19,12 @@ class Instrument(Protocol):
         """Observe *emulator* from now on."""
         ...
 
-    def inside(self, app: ASGIApp) -> ASGIApp:
+    def wrap_inner_app(self, app: ASGIApp) -> ASGIApp:
         """Wrap the application within `JournalMiddleware`, where a call has its exchange."""
         ...
 
-    def outside(self, app: ASGIApp) -> ASGIApp:
-        """Wrap the whole application."""
+    def wrap_whole_app(self, app: ASGIApp) -> ASGIApp:
+        """Wrap the whole application, outside of `CORSMiddleware`."""
         ...
 
     def watch_connection_count(self, count: Callable[[], int]) -> None:

@@ -210,11 +210,11 @@ class Metrics:
             # The emulators of namespaces begin in threads, while the event loop takes samples.
             self._sample()
 
-    def inside(self, app: ASGIApp) -> ASGIApp:
+    def wrap_inner_app(self, app: ASGIApp) -> ASGIApp:
         """Wrap the application so that the bytes and streams that it sends are counted."""
         return _MeasuredApp(app, self)
 
-    def outside(self, app: ASGIApp) -> ASGIApp:
+    def wrap_whole_app(self, app: ASGIApp) -> ASGIApp:
         """Wrap the whole application with the endpoint that Prometheus asks."""
         return MetricsEndpoint(app, self.registry, self.refresh, self._settings)
 

@@ -146,11 +146,11 @@ class Tracing:
         emulator.store.observe_operations(self._operation)
         emulator.span = self._part_span
 
-    def inside(self, app: ASGIApp) -> ASGIApp:
+    def wrap_inner_app(self, app: ASGIApp) -> ASGIApp:
         """Wrap the application so that a call's span is the parent of what the call begins."""
         return _TracedApp(app, self)
 
-    def outside(self, app: ASGIApp) -> ASGIApp:
+    def wrap_whole_app(self, app: ASGIApp) -> ASGIApp:
         """Nothing: spans are of calls in the journal alone."""
         return app
 
