@@ -33,6 +33,7 @@ from images_emulator.contract.operations import (
     VARIATIONS,
     Operation,
 )
+from images_emulator.contract.request import DEFAULT_FRAME_COUNT
 from images_emulator.contract.rules import (
     Choice,
     Flag,
@@ -44,7 +45,6 @@ from images_emulator.contract.rules import (
     two_step_rule,
 )
 from images_emulator.contract.sizes import (
-    DEFAULT_FRAME_COUNT,
     FlexibleSize,
     GatewaySize,
     ListedServiceSize,

@@ -41,7 +41,6 @@ from images_emulator.contract.operations import Operation
 from images_emulator.contract.own_picture import OwnPicture
 from images_emulator.contract.refusal import Violation
 from images_emulator.contract.rules import Pixels
-from images_emulator.contract.sizes import DEFAULT_FRAME_COUNT
 from images_emulator.immutable import Immutable
 
 
@@ -83,6 +82,11 @@ class ParsedCall:
         """Whether its `stream` is true, in JSON or as the text of a form."""
         stream = self.fields.get("stream")
         return stream is True or stream == "true"
+
+
+DEFAULT_FRAME_COUNT: Final = 9
+"""Frames of an animation whose call has no `frame_count` (third-party measurements of
+gpt-image-2.6)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from math import isqrt
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from images_emulator.contract import errors
 from images_emulator.contract.message_format import Words
@@ -91,11 +91,6 @@ class TwiceCheckedSize(ListedServiceSize):
         words = Words([*self.sizes, "auto"])
         if value not in words:
             raise errors.value_not_listed(name=name, value=value, listed=words)
-
-
-DEFAULT_FRAME_COUNT: Final = 9
-"""Frames of an animation whose call has no `frame_count` (third-party measurements of
-gpt-image-2.6)."""
 
 
 class FrameSheet(NamedTuple):
