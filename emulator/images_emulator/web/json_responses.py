@@ -65,8 +65,9 @@ def replace_with_error_response(
     return error_response(error, exchange, settings)
 
 
-def admin_error_response(error: APIError) -> Response:
-    """The answer of the admin API to *error*, whose words are the same on all days."""
+def error_response_without_exchange(error: APIError) -> Response:
+    """The answer to a call that has no exchange: one to the admin API, for the metrics or the page,
+    or in a namespace that cannot be opened. The words of *error* are the same on all days."""
     error.__traceback__ = None
     return _response(error.answer_on(None), OPENAI)
 

@@ -32,7 +32,7 @@ from images_emulator.web.answer_sender import ORIGIN
 from images_emulator.web.cors_middleware import is_preflight
 from images_emulator.web.downloads_api import download_of_nothing
 from images_emulator.web.instruments.metric_table import METRICS_PATH
-from images_emulator.web.json_responses import admin_error_response
+from images_emulator.web.json_responses import error_response_without_exchange
 from images_emulator.web.namespaces import Namespace, Namespaces
 from images_emulator.web.page_files import is_browser_navigation
 
@@ -90,7 +90,7 @@ class NamespaceRouter:
                 await self._call(namespace, scope, receive, send)
                 return
         except APIError as error:
-            app = refusal = admin_error_response(error)
+            app = refusal = error_response_without_exchange(error)
             if ORIGIN in map(_NAME, scope["headers"]):
                 refusal.raw_headers.append(ALLOW_ORIGIN)
         await app(scope, receive, send)

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from images_emulator.contract import admin_errors
 from images_emulator.contract.refusal import APIError
-from images_emulator.web.json_responses import admin_error_response
+from images_emulator.web.json_responses import error_response_without_exchange
 
 FOLDER: Final = Path(__file__).with_name("page")
 """The folder of the page's files."""
@@ -84,7 +84,7 @@ class PageFiles:
         try:
             response = self._response(scope)
         except APIError as error:
-            response = admin_error_response(error)
+            response = error_response_without_exchange(error)
         await response(scope, receive, send)
 
     def _response(self, scope: Scope) -> Response:

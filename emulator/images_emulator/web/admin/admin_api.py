@@ -44,7 +44,7 @@ from images_emulator.web.admin.state_json import (
     settings_json,
 )
 from images_emulator.web.admin.thumbnails_api import ThumbnailsAPI
-from images_emulator.web.json_responses import admin_error_response
+from images_emulator.web.json_responses import error_response_without_exchange
 from images_emulator.web.request_body import read_admin_json
 
 logger = logging.getLogger("images_emulator")
@@ -210,7 +210,7 @@ class AdminAPI(AdminHandlers):
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, APIError)
     note_detail(error.newest.code or error.newest.message)
-    return admin_error_response(error)
+    return error_response_without_exchange(error)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
@@ -222,7 +222,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
     name = ".".join(str(part) for part in first["loc"][start:]) or "body"
     refusal = admin_errors.bad_input(name=name, reason=first["msg"])
     note_detail(refusal.newest.code)
-    return admin_error_response(refusal)
+    return error_response_without_exchange(refusal)
 
 
 async def _unrouted(request: Request, error: Exception) -> Response:
@@ -230,7 +230,7 @@ async def _unrouted(request: Request, error: Exception) -> Response:
     refusal = admin_errors.wrong_method if error.status_code == 405 else admin_errors.no_such_path
     api_error = refusal(path=request.scope["path"], method=request.method)
     note_detail(api_error.newest.code)
-    answer = admin_error_response(api_error)
+    answer = error_response_without_exchange(api_error)
     answer.headers.update(error.headers or {})
     return answer
 
@@ -242,7 +242,7 @@ async def _gone(request: Request, error: Exception) -> Response:
 
 async def _broken(request: Request, error: Exception) -> Response:
     logger.error("%s %s broke", request.method, request.scope["path"])
-    return admin_error_response(admin_errors.broken())
+    return error_response_without_exchange(admin_errors.broken())
 
 
 @cache

@@ -19,7 +19,7 @@ from images_emulator.exchange.credentials import bearer_token
 from images_emulator.settings import Settings
 from images_emulator.web.admin.admin_audit import AuditLog, RefusalLog
 from images_emulator.web.forwarded_headers import is_proxied
-from images_emulator.web.json_responses import admin_error_response
+from images_emulator.web.json_responses import error_response_without_exchange
 from images_emulator.web.server_names import MAX_SHOWN_CHARS, ServerNames, host_name
 
 OPEN_PATHS: Final = (f"{ADMIN_PREFIX}/health", f"{ADMIN_PREFIX}/ready")
@@ -148,7 +148,7 @@ class AdminAuth:
                 self._access.check(scope)
         except APIError as error:
             self._refusals.log(scope, error.newest.status, self._access.reason(scope, error))
-            await admin_error_response(error)(scope, receive, send)
+            await error_response_without_exchange(error)(scope, receive, send)
         else:
             await self.app(scope, receive, send)
 

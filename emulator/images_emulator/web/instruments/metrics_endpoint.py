@@ -15,7 +15,7 @@ from images_emulator.contract import admin_errors
 from images_emulator.settings import Settings
 from images_emulator.web.admin.admin_auth import AdminAuth
 from images_emulator.web.instruments.metric_table import METRICS_PATH
-from images_emulator.web.json_responses import admin_error_response
+from images_emulator.web.json_responses import error_response_without_exchange
 
 
 class MetricsEndpoint:
@@ -46,7 +46,7 @@ class MetricsEndpoint:
     async def _response(self, scope: Scope) -> Response:
         method = scope["method"]
         if method not in ("GET", "HEAD"):
-            response = admin_error_response(
+            response = error_response_without_exchange(
                 admin_errors.wrong_method(path=METRICS_PATH, method=method)
             )
             response.headers["allow"] = "GET, HEAD"
