@@ -37,7 +37,7 @@ class CallLine(NamedTuple):
     """The arrival of the call, in the time zone of the machine. In the log it is by the machine's
     clock, in `requests` by the emulator's. As text it is the time of day."""
     id: str
-    kind: str
+    is_download: bool
     method: str
     path: str
     status: int | None
@@ -91,7 +91,7 @@ def line_of_summary(summary: Mapping[str, Any]) -> CallLine:
     return CallLine(
         time=datetime.fromisoformat(summary["time"]).astimezone(),
         id=summary["id"],
-        kind=summary["kind"],
+        is_download=summary["kind"] == "download",
         method=summary["method"],
         path=summary["path"],
         status=summary["status"],
@@ -226,7 +226,7 @@ def _reasons(line: CallLine) -> list[Part]:
 def _path(line: CallLine) -> str:
     """The path. For a download, only its end, because the beginning is the same for all."""
     path = printable(line.path)
-    return f"…/{path.rpartition('/')[2]}" if line.kind == "download" else path
+    return f"…/{path.rpartition('/')[2]}" if line.is_download else path
 
 
 def _pictures(line: CallLine) -> str:
@@ -234,7 +234,7 @@ def _pictures(line: CallLine) -> str:
     text = f" {line.pictures} pictures" if line.pictures > 1 else ""
     if line.bytes is not None:
         text += f" {bytes_text(line.bytes)}"
-    elif line.kind == "call":
+    elif not line.is_download:
         text += " by URL"
     if line.events:
         text += f" in {line.events} event{'s' if line.events > 1 else ''}"
@@ -290,7 +290,7 @@ def as_json(line: CallLine, *, verbose: bool) -> str:
     head = {
         "time": line.time.astimezone().isoformat(timespec="milliseconds"),
         "level": "info" if line.is_good else "warning",
-        "event": line.kind,
+        "event": "download" if line.is_download else "call",
     }
     values["duration_ms"] = round(line.duration_ms, 3)
     if line.file:

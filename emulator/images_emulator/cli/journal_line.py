@@ -63,7 +63,7 @@ def line_of_exchange(exchange: Exchange, time: datetime, *, brief: bool = False)
     line = CallLine(
         time=time,
         id=exchange.id,
-        kind=exchange.kind,
+        is_download=exchange.is_download,
         method=exchange.method,
         path=exchange.path if is_plain else redacted_text(exchange.path, key),
         status=exchange.status,
@@ -130,7 +130,7 @@ def _size(
 def _bytes(exchange: Exchange, pictures: Sequence[SentImage]) -> int | None:
     """The bytes of a call's pictures, as far as they are known. For a download, the bytes that were
     sent, if the whole picture was."""
-    if exchange.kind == "call":
+    if not exchange.is_download:
         return total_bytes(picture.bytes for picture in pictures)
     if exchange.method == "HEAD" or exchange.outcome != "answered":
         return None
@@ -147,7 +147,7 @@ def _notice(exchange: Exchange) -> str | None:
     is_refused = exchange.image_operation and exchange.outcome == "refused"
     if is_refused and not exchange.recording_miss and (notices := exchange.notices):
         return redacted_text(notices[0], exchange.head.api_key)
-    request = exchange.request if exchange.kind == "call" else None
+    request = None if exchange.is_download else exchange.request
     if request and request.model.is_shut_down_by(request.day):
         return f"shut down on {request.model.shutdown}"
     return None

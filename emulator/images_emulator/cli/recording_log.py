@@ -57,7 +57,7 @@ def line_of_recording(result: RecordingResult) -> CallLine:
     return CallLine(
         time=(recording.recorded_at or datetime.now(UTC)).astimezone(),
         id=_header(response, "x-request-id") or _header(response, "apim-request-id"),
-        kind="call",
+        is_download=False,
         method=request.method,
         path=path,
         status=result.status,

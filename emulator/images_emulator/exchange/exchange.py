@@ -52,11 +52,12 @@ parsed body may take 24 times its length, so it is not kept. For a longer body t
 the details, if the body was parsed to answer the call. The log makes the line of a call with a
 longer body at once, so that the body is not kept while the line waits to be written."""
 
-CallKind = Literal["call", "download"]
-"""The kind of a call: a call to the API, or a request for a hosted picture."""
+ExchangeKind = Literal["call", "download"]
+"""The kind of an exchange in JSON and in filters: a call to the API, or a `download`, a request for
+a hosted picture."""
 
 READABLE_ATTRIBUTES: Final = (
-    *("id", "time", "kind", "number", "namespace", "fault", "recording", "recording_miss"),
+    *("id", "time", "is_download", "number", "namespace", "fault", "recording", "recording_miss"),
     *("near_misses", "duration_ms", "dropped"),
 )
 """The attributes of an `Exchange` that a reader in any thread may read, beside its properties. They
@@ -91,8 +92,8 @@ class Exchange:
     # Set by `web/journal_middleware.py`, once the call is entered in the journal.
     time: datetime
     """The time of the call's arrival, by the emulator's clock."""
-    kind: CallKind = "call"
-    """`call`, or `download` for a request for a hosted picture."""
+    is_download: bool = False
+    """Whether it is a request for a hosted picture."""
 
     # Set by `web/journal_middleware.py`.
     number: int | None = None
@@ -206,7 +207,7 @@ class Exchange:
         call, request, chunks = self.cached_call, self.request, self.chunks
         if details := self.cached_details:
             return details
-        if self.kind == "download":
+        if self.is_download:
             if request is None:
                 return CallDetails()
             return CallDetails(request.model.id, request.prompt or None)
@@ -228,6 +229,11 @@ class Exchange:
         """The parsed body of a call to an image operation. None where it cannot be parsed, or is
         not kept. It may parse the body again, which takes a second for 200 MB."""
         return self._parsed(self.cached_call, self.chunks)
+
+    @property
+    def kind(self) -> ExchangeKind:
+        """`call`, or `download` for a request for a hosted picture."""
+        return "download" if self.is_download else "call"
 
     @property
     def method(self) -> str:
@@ -362,7 +368,7 @@ class Exchange:
     def picture_request(self, index: int) -> ImageRequest | None:
         """The request from which picture *index* can be drawn again: a picture that was sent, or
         the picture of a download. None for any other."""
-        if self.kind == "download":
+        if self.is_download:
             return self.request if index == self.hosted_index else None
         return self.drawn_request if index in self.image_indexes else None
 
@@ -460,7 +466,7 @@ class Exchange:
             return self._redacted(bytes(sent.body))
         if sent.error_body and not sent.is_stream:
             return self._redacted(sent.error_body)
-        if request is None or answer.is_raw or self.kind != "call" or sent.status != 200:
+        if request is None or answer.is_raw or self.is_download or sent.status != 200:
             return None
         if "body" in self.dropped:
             # An answer repeats values of its call, so it is dropped with the call's body.

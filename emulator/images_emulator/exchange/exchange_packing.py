@@ -295,7 +295,7 @@ def unpack_exchange(document: Mapping[str, Any], data: bytes) -> Exchange:
         head,
         document["id"],
         datetime.fromisoformat(document["time"]),
-        document["kind"],
+        document["kind"] == "download",
         dialect=dialect_at(document["path"]),
         image_operation=OPERATIONS[document["operation"]] if "operation" in document else None,
         number=get("number"),

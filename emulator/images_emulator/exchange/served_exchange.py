@@ -230,8 +230,8 @@ class ServedExchange(Exchange):
         answer, sent = self.answer, self.answer.sent
         if known := answer.known_answer:
             return (KnownStreamReader if known.is_stream else KnownBodyReader)(sent, known)
-        is_call = self.kind == "call"
-        request = self.request if is_call and status == 200 and not answer.is_raw else None
+        is_drawn = status == 200 and not (self.is_download or answer.is_raw)
+        request = self.request if is_drawn else None
         if request:
             if self.fault_changes_body or answer.is_described:
                 return (ParsedStreamReader if request.stream else ParsedBodyReader)(sent)
@@ -241,7 +241,7 @@ class ServedExchange(Exchange):
             return StreamReader(sent)
         # The text of an answer is kept, but not of a file, nor of what an image operation makes.
         is_kept_text = self.image_operation is None and not media_type.startswith(_FILE_TYPES)
-        if status >= 400 or (is_call and (answer.is_raw or is_kept_text)):
+        if status >= 400 or (not self.is_download and (answer.is_raw or is_kept_text)):
             return TextReader(sent)
         return SkippingReader(sent, 0)
 

@@ -55,6 +55,6 @@ def _opened_files(exchange: Exchange) -> Sequence[bytes]:
     """The files that validation opened, in the order of `uploads`. Empty where some of them may
     replace files that validation forgave."""
     request = exchange.request
-    if request is None or request.forgiven or exchange.kind != "call":
+    if request is None or request.forgiven or exchange.is_download:
         return ()
     return imaging.decoder.upload_files_of(request) if request.images else ()

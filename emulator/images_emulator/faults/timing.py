@@ -71,7 +71,7 @@ class Latency(BaseFault):
         """Seconds before an answer that is no refusal, or before each event of a stream. Downloads
         are quick: 0 seconds. The API was recorded to draw before it answers."""
         request = exchange.request
-        if not request or exchange.kind == "download":
+        if not request or exchange.is_download:
             return 0
         events = 1 + request.partial_images if request.stream else 1
         return (_seconds(request) * self.scale + random.uniform(0, self.jitter)) / events

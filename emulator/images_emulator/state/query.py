@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, NamedTuple, Self, TypedDict, get_args
 from images_emulator.contract.message_format import mask_key
 from images_emulator.exchange.call_details import PARAMETERS, kept_value
 from images_emulator.exchange.credentials import redacted_text
-from images_emulator.exchange.exchange import CallKind, Exchange
+from images_emulator.exchange.exchange import Exchange, ExchangeKind
 from images_emulator.exchange.outcome import Outcome
 from images_emulator.spelling import suggestion
 
@@ -314,7 +314,7 @@ def _parameter_filter(name: str) -> _Filter:
 
 
 _CHOICES: Final[Mapping[str, Sequence[str]]] = {
-    "kind": get_args(CallKind),
+    "kind": get_args(ExchangeKind),
     "outcome": get_args(Outcome),
     "has": get_args(Has),
 }

@@ -18,7 +18,7 @@ def retry_chain(exchanges: Iterable[Exchange], exchange: Exchange) -> list[Excha
     chains: list[list[Exchange]] = []
     own: list[Exchange] = []
     for other in exchanges:
-        if other.kind != "call" or not (other.id == exchange.id or _repeats(other, exchange)):
+        if other.is_download or not (other.id == exchange.id or _repeats(other, exchange)):
             continue
         retries = other.retries
         earlier = (chain for chain in reversed(chains) if chain[-1].retries == retries - 1)
@@ -38,7 +38,7 @@ def possible_attempts(exchanges: Iterable[Exchange], exchange: Exchange) -> list
     similar = [
         other
         for other in exchanges
-        if other.kind == "call" and (other.id == exchange.id or _has_same_head(other, exchange))
+        if not other.is_download and (other.id == exchange.id or _has_same_head(other, exchange))
     ]
     return similar if any(each.retries for each in similar) else []
 

@@ -191,7 +191,7 @@ class AnswerSender:
         exchange = self._exchange
         if exchange.omits_standard_headers:
             _adapt_recorded_headers(exchange, message)
-        elif exchange.kind == "call":
+        elif not exchange.is_download:
             set_policy_if_valid(exchange, self._emulator.settings)
             message["headers"] = [
                 *message.get("headers", ()),
@@ -215,7 +215,7 @@ def _adapt_recorded_headers(exchange: ServedExchange, start: Message) -> None:
     server's own `date` where there is a recorded one."""
     headers = [*start.get("headers", ())]
     names = {name for name, _ in headers}
-    if exchange.kind == "call" and ORIGIN in exchange.head and ALLOW_ORIGIN[0] not in names:
+    if not exchange.is_download and ORIGIN in exchange.head and ALLOW_ORIGIN[0] not in names:
         start["headers"] = [*headers, ALLOW_ORIGIN]
     if exchange.connection and b"date" in names:
         exchange.connection.omit_date()

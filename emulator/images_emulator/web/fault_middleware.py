@@ -81,7 +81,7 @@ class FaultMiddleware:
     ) -> Response:
         """The answer of a call whose *fault* has raised *error*. That of a download has the form of
         the blob storage, with code and message of the fault."""
-        if exchange.kind == "download":
+        if exchange.is_download:
             code, message = getattr(fault, "code", None), getattr(fault, "message", None)
             answer = exchange.error_answer(error)
             failure = error_in_place_of(answer.status, code, message, answer.headers)

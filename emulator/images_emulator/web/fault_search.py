@@ -108,7 +108,7 @@ class FaultSearch:
         """
         if not (self.emulator.store.is_shared and self.emulator.scenario.has_faults):
             return
-        if exchange.kind == "download":
+        if exchange.is_download:
             return
         reading = asyncio.ensure_future(self._read_and_authenticate(exchange, receive))
         try:
@@ -186,7 +186,7 @@ class FaultSearch:
         `accepted_key`, and tell what faults it may have. A download is neither read nor
         authenticated."""
         settings = self.emulator.settings
-        if exchange.kind == "download":
+        if exchange.is_download:
             return FaultEligibility(self._may_download_fail(exchange), may_have_directive=False)
         if exchange.image_operation and not await try_read_body(exchange, receive, settings):
             return _NOT_ELIGIBLE
@@ -232,7 +232,7 @@ class FaultSearch:
 
     async def _match_input(self, exchange: ServedExchange, receive: Receive) -> MatchInput:
         """The values of the call that the steps of the scenario are compared with."""
-        if exchange.kind == "download":
+        if exchange.is_download:
             return input_of_download(exchange, self.emulator)
         call = await read_call_or_none(exchange, receive, self.emulator)
         model = message_values_of_call(exchange, self.emulator).get("model") if call else None
@@ -249,7 +249,7 @@ def _fault_of_header(text: str, exchange: ServedExchange) -> BaseFault | None:
         raise emulator_errors.bad_override(
             header=FAULT_HEADER.decode(), reason=str(error)
         ) from None
-    return None if fault.for_downloads and exchange.kind != "download" else fault
+    return None if fault.for_downloads and not exchange.is_download else fault
 
 
 def _fault_of_directive(text: str) -> BaseFault:

@@ -114,7 +114,7 @@ class JournalMiddleware:
         """
         journal, clock = self.emulator.journal, self.emulator.clock
         try:
-            if exchange.kind == "download":
+            if exchange.is_download:
                 exchange.number, _ = await asyncio.gather(
                     journal.append(exchange), self._note_picture(exchange)
                 )
@@ -147,7 +147,7 @@ class JournalMiddleware:
             head,
             random_uuid() if is_download else dialect.request_id(random_digits()),
             clock.now(),
-            "download" if is_download else "call",
+            is_download,
             dialect=dialect,
             image_operation=image_operation_at(path),
             connection=scope["state"].get(CONNECTION),

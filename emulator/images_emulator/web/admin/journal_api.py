@@ -18,7 +18,7 @@ from images_emulator.admin_prefix import ADMIN_PREFIX
 from images_emulator.changeable_settings import changeable_values
 from images_emulator.contract import admin_errors
 from images_emulator.contract.operations import JSON
-from images_emulator.exchange.exchange import CallKind, Exchange
+from images_emulator.exchange.exchange import Exchange, ExchangeKind
 from images_emulator.exchange.exchange_packing import pack_redacted
 from images_emulator.exchange.outcome import Outcome
 from images_emulator.exchange.upload_data import upload_data
@@ -79,7 +79,7 @@ def journal_query(  # noqa: PLR0917 - one for each filter
     fault: Annotated[Values, _filter("the name of the fault that was met")],
     own_answer: Annotated[Values, _filter("the name of an own answer, a glob")],
     has: Annotated[Values, _filter(" ".join(get_args(Has)))],
-    kind: Annotated[Values, _filter(" ".join(get_args(CallKind)))],
+    kind: Annotated[Values, _filter(" ".join(get_args(ExchangeKind)))],
 ) -> Query:
     """The filters in the query of *request*. Of a filter that is given several times, one value has
     to match. Raises APIError for an unknown name, and for a value without meaning."""

@@ -17,7 +17,7 @@ from images_emulator.admin_prefix import ADMIN_PREFIX
 from images_emulator.contract.rules import Pixels
 from images_emulator.contract.usage import Usage
 from images_emulator.exchange.call_details import FormPart, UploadDetails, UploadSource
-from images_emulator.exchange.exchange import CallKind, Exchange
+from images_emulator.exchange.exchange import Exchange, ExchangeKind
 from images_emulator.exchange.near_miss import NearMiss
 from images_emulator.exchange.outcome import Outcome
 from images_emulator.exchange.upload_data import all_upload_data, keeps_upload
@@ -81,7 +81,7 @@ class CallSummary:
 
     id: str
     number: int | None
-    kind: CallKind
+    kind: ExchangeKind
     time: datetime
     method: str
     path: str
@@ -323,7 +323,7 @@ def counts_of(exchanges: Iterable[Exchange]) -> CallCounts:
     for exchange in exchanges:
         for name, tally in tallies.items():
             value = getattr(exchange, name)
-            if name == "path" and exchange.kind == "download":
+            if name == "path" and exchange.is_download:
                 value = f"{DOWNLOAD_PREFIX}*"
             if value is not None:
                 tally[value] += 1

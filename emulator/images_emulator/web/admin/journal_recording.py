@@ -53,12 +53,7 @@ Pictures = Mapping[PictureOfCall, bytes]
 def pictures_of(exchange: Exchange) -> Iterator[tuple[ImageRequest, PictureOfCall]]:
     """The pictures that `recording_of` needs, each with the request from which it is drawn."""
     request = exchange.request
-    if (
-        request is None
-        or exchange.kind != "call"
-        or exchange.status != 200
-        or exchange.answer.is_raw
-    ):
+    if request is None or exchange.is_download or exchange.status != 200 or exchange.answer.is_raw:
         return
     is_stream = exchange.answer.sent.is_stream
     if is_stream:

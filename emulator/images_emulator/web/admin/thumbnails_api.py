@@ -58,7 +58,7 @@ class ThumbnailsAPI(AdminHandlers):
         """The request of the stream that has sent that partial image, also before the stream is
         over."""
         exchange = await self.exchange_with_id(call_id)
-        request = exchange.request if exchange.kind == "call" else None
+        request = None if exchange.is_download else exchange.request
         # Partial images leave in their order; a fault may have kept the last ones back.
         if (
             request

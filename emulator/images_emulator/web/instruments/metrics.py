@@ -83,7 +83,7 @@ def endpoint_label(exchange: Exchange) -> str:
     `other`."""
     if exchange.image_operation:
         return exchange.image_operation.name
-    if exchange.kind == "download":
+    if exchange.is_download:
         return DOWNLOADS
     prefix = next(each for each in _PREFIXES if exchange.path.startswith(f"{each}/") or not each)
     resource = exchange.path[len(prefix) :].split("/")[1:2]
@@ -269,7 +269,7 @@ class Metrics:
         )
         if exchange.body_bytes:
             self._add(exchange.body_bytes, "request_bytes", endpoint)
-        if exchange.kind == "call":
+        if not exchange.is_download:
             self._count_pictures(exchange, model)
         # A fault that is an error has sent it itself; others let the call come to the limit.
         is_error_fault = fault in ERRORS_BY_NAME or fault == "error"

@@ -121,7 +121,7 @@ _ROUTES: Final = tuple(_routes())
 def route_of(exchange: ServedExchange) -> str | None:
     """The template of the path, such as `/v1/files/{file}`; None for an unknown path."""
     path = exchange.path
-    if exchange.kind == "download":
+    if exchange.is_download:
         return f"{DOWNLOAD_PREFIX}{{name}}"
     if exchange.image_operation and not path.startswith(DEPLOYMENTS_PREFIX):
         return path

@@ -57,7 +57,7 @@ class ReplayMiddleware:
         try:
             if not self.replay.is_prepared:
                 await self.emulator.renderer.run_in_background(self._prepare)
-            if exchange.kind == "download":
+            if exchange.is_download:
                 await self._answer_download(exchange, scope, receive, send)
             else:
                 await self._answer(exchange, scope, receive, send)
