@@ -13,7 +13,7 @@ from images_emulator.contract.http_headers import HeaderPairs
 from images_emulator.recordings.answer_comparison import (
     AnswerDifference,
     answer_differences,
-    form_of,
+    shape_of,
 )
 from images_emulator.recordings.recording import (
     Expectation,
@@ -38,15 +38,15 @@ def compared(
     got: RecordedResponse,
     expectation: Expectation | None = None,
     *,
-    only_forms: bool = True,
+    only_shapes: bool = True,
 ) -> list[AnswerDifference]:
     request = RecordedRequest(method="POST", target="/v1/images/generations")
     recording = Recording(request=request, response=want, expectation=expectation)
-    return [*answer_differences(recording, got, only_forms=only_forms)]
+    return [*answer_differences(recording, got, only_shapes=only_shapes)]
 
 
-def kinds(want: Any, got: Any, status: int = 200, *, only_forms: bool = True) -> list[str]:
-    found = compared(response(want, status), response(got, status), only_forms=only_forms)
+def kinds(want: Any, got: Any, status: int = 200, *, only_shapes: bool = True) -> list[str]:
+    found = compared(response(want, status), response(got, status), only_shapes=only_shapes)
     return [f"{each.kind} {each.where}" for each in found]
 
 
@@ -78,7 +78,7 @@ NEW_EACH_TIME = [
 def test_what_is_new_in_each_answer_is_no_drift(want: Any, got: Any) -> None:
     status = 400 if "error" in want else 200
     assert kinds(want, got, status) == []
-    assert kinds(want, got, status, only_forms=False) != []
+    assert kinds(want, got, status, only_shapes=False) != []
 
 
 DRIFTS = [
@@ -181,7 +181,7 @@ def test_what_the_request_leaves_to_the_api_may_differ(
         for size, quality in (("1024x1024", "low"), ("1536x1024", "high"))
     )
     recording = Recording(request=request, response=want)
-    differences = answer_differences(recording, got, only_forms=True)
+    differences = answer_differences(recording, got, only_shapes=True)
     assert [f"{each.kind} {each.where}" for each in differences] == found
 
 
@@ -287,8 +287,8 @@ def test_a_stream_in_place_of_json_is_told() -> None:
 
 
 def test_words_with_a_hyphen_are_no_ids() -> None:
-    assert form_of("the user-provided file-handle") == "the user-provided file-handle"
-    assert form_of("org-GKgUkEpT8iJb has user-DoU0NI1d") == "an id has an id"
+    assert shape_of("the user-provided file-handle") == "the user-provided file-handle"
+    assert shape_of("org-GKgUkEpT8iJb has user-DoU0NI1d") == "an id has an id"
 
 
 def test_long_values_are_shortened_in_a_sentence() -> None:

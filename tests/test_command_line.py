@@ -16,7 +16,7 @@ from images_emulator import Server
 from images_emulator.cli import main
 from images_emulator.cli.command_line import COMMANDS
 from images_emulator.cli.completion_command import SCRIPTS
-from images_emulator.cli.shells import FORMS, shell_of
+from images_emulator.cli.shells import LINE_WRITERS, shell_of
 from images_emulator.faults import FAULTS
 from images_emulator.scenarios import ready_scenarios
 from images_emulator.settings import all_settings
@@ -245,7 +245,7 @@ VARIABLES = {
 }
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", LINE_WRITERS)
 def test_env_prints_variables_for_every_form(
     form: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,7 +262,7 @@ def test_env_prints_variables_for_every_form(
     ],
 )
 def test_env_quotes_values_in_the_words_of_the_shell(form: str, line: str) -> None:
-    assert FORMS[form]("X", "it's \\") == line
+    assert LINE_WRITERS[form]("X", "it's \\") == line
 
 
 def test_env_of_a_shell_sets_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:

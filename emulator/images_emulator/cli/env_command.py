@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from images_emulator.cli.command_line import ArgumentParser
 from images_emulator.cli.server_address import add_address, server_address
-from images_emulator.cli.shells import FORMS, shell_of
+from images_emulator.cli.shells import LINE_WRITERS, shell_of
 from images_emulator.environment import sdk_variables
 
 USAGE: Final = "[--for FORM] [OPTIONS]"
@@ -27,9 +27,9 @@ EXAMPLES: Final = """\
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--for",
-        dest="form",
-        choices=FORMS,
-        help=f"What reads them: {', '.join(FORMS)} [the shell of this machine]",
+        dest="reader",
+        choices=LINE_WRITERS,
+        help=f"What reads them: {', '.join(LINE_WRITERS)} [the shell of this machine]",
         metavar="FORM",
     )
     parser.add_argument(
@@ -38,8 +38,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_address(parser)
 
 
-def run(*, form: str | None, azure: bool, **options: Any) -> int:
-    write = FORMS[form or shell_of(os.environ)]
+def run(*, reader: str | None, azure: bool, **options: Any) -> int:
+    write = LINE_WRITERS[reader or shell_of(os.environ)]
     address = server_address(**options)
     for name, value in sdk_variables(address.namespace_url, address.key).items():
         if azure or name in ("OPENAI_BASE_URL", "OPENAI_API_KEY"):

@@ -17,9 +17,9 @@ EXAMPLES: Final = """\
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    forms = parser.add_mutually_exclusive_group()
-    forms.add_argument("--markdown", action="store_true", help="As Markdown, as the docs have it")
-    forms.add_argument(
+    formats = parser.add_mutually_exclusive_group()
+    formats.add_argument("--markdown", action="store_true", help="As Markdown, as the docs have it")
+    formats.add_argument(
         "--json", action="store_true", help="As JSON, with a JSON Schema for each kind of body"
     )
 

@@ -22,7 +22,7 @@ from images_emulator.cli.configuration import (
     upstream_key,
 )
 from images_emulator.cli.server_address import is_loopback, local_url
-from images_emulator.cli.shells import FORMS, shell_of
+from images_emulator.cli.shells import LINE_WRITERS, shell_of
 from images_emulator.settings import LogSettings, Settings, command_settings
 
 if TYPE_CHECKING:
@@ -155,5 +155,5 @@ def start_text(
         return f"{dumps(values)}\n"
     if log.log_level in ("warning", "error"):
         return "\n".join([*filter(None, [message, warning]), ""])
-    line = FORMS[shell_of(os.environ)]("OPENAI_BASE_URL", base_url)
+    line = LINE_WRITERS[shell_of(os.environ)]("OPENAI_BASE_URL", base_url)
     return "\n".join([*filter(None, [message, warning]), f"In your shell: {line}", ""])

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from images_emulator.cli.configuration import SettingsFile
 from images_emulator.cli.notice_line import notice_line
 from images_emulator.cli.server_address import is_loopback, local_url
-from images_emulator.cli.shells import FORMS, shell_of
+from images_emulator.cli.shells import LINE_WRITERS, shell_of
 from images_emulator.environment import API_KEY
 from images_emulator.setting_values import OnMiss, parse_lenient, without_credentials
 from images_emulator.settings import LogSettings, Settings
@@ -187,7 +187,7 @@ def _exposure_warning(settings: Settings) -> str | None:
 
 def _shell_line(url: str, settings: Settings) -> str:
     """The shell line that leads the SDKs to the server at *url*. It has no key of the settings."""
-    write = FORMS[shell_of(os.environ)]
+    write = LINE_WRITERS[shell_of(os.environ)]
     key = "<one of your api_key>" if settings.api_key else API_KEY
     variables = {"OPENAI_BASE_URL": f"{url}/v1", "OPENAI_API_KEY": key}
     words = "; ".join(write(*pair) for pair in variables.items()).replace("; export ", " ")

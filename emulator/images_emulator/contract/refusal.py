@@ -34,27 +34,27 @@ and how parameters combine."""
 
 
 class Envelope(Immutable):
-    """The form of an error body."""
+    """The layout of an error body."""
 
     keys: tuple[str, ...] = ("message", "type", "param", "code")
     """The keys of the error object, in their order: fields of `ErrorAnswer`, and *constants*."""
     end: str = ""
     """The end of the body, such as a newline."""
     constants: Mapping[str, Any] = field(default_factory=dict)
-    """The values of keys that are the same in all errors of this form."""
+    """The values of keys that are the same in all errors of this layout."""
     blank_behind: str = ""
     """The text after which an Azure body has a blank; empty for none. Such bodies are compact
     otherwise."""
 
 
 TODAYS_ENVELOPE: Final = Envelope()
-"""The form of the gateway's errors."""
+"""The layout of the gateway's errors."""
 
 OLDER_ENVELOPE: Final = Envelope(("code", "message", "param", "type"), "\n")
-"""The form of the older stack's errors, recorded until 2025-08."""
+"""The layout of the older stack's errors, recorded until 2025-08."""
 
 API_MANAGEMENT_ENVELOPE: Final = Envelope(("code", "message"))
-"""The form of errors of Azure API Management, the proxy in front of Azure's service."""
+"""The layout of errors of Azure API Management, the proxy in front of Azure's service."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The two forms of a call: the `ParsedCall`, and the `ImageRequest`, which is validated.
+"""A call before and after validation: the `ParsedCall`, and the `ImageRequest`.
 
 A new parameter that changes the answer is a field of `ImageRequest`. The rule that checks it is in
 `model_rules.py`.

@@ -133,21 +133,21 @@ class ComparisonRules(Immutable, kw_only=True):
 
     later_keys: frozenset[str] = frozenset()
     """Keys that an object may have beside the recorded ones."""
-    only_forms: bool = False
+    only_shapes: bool = False
     """Whether values that are new in each answer – ids, times, pictures, URLs, token counts – are
-    compared by type and form only."""
+    compared by type and shape only."""
     chosen_keys: frozenset[str] = frozenset()
-    """Keys of texts that the request left for the API to choose. With *only_forms*, these texts are
-    compared by type."""
+    """Keys of texts that the request left for the API to choose. With *only_shapes*, these texts
+    are compared by type."""
 
 
 def answer_differences(
-    recording: Recording, actual: RecordedResponse, *, only_forms: bool = False
+    recording: Recording, actual: RecordedResponse, *, only_shapes: bool = False
 ) -> Iterator[AnswerDifference]:
     """Yield the differences of *actual* from the answer of *recording*, which must have one.
 
     Where the statuses differ, that is the only difference reported. Otherwise the headers are
-    compared as `REQUIRED_HEADERS` says, and the bodies without the layout of JSON. *only_forms* is
+    compared as `REQUIRED_HEADERS` says, and the bodies without the layout of JSON. *only_shapes* is
     as in `ComparisonRules`.
     """
     recorded = recording.response
@@ -155,8 +155,8 @@ def answer_differences(
     gains_keys = recording.expectation and recorded.status < 400
     rules = ComparisonRules(
         later_keys=LATER_KEYS if gains_keys else frozenset(),
-        only_forms=only_forms,
-        chosen_keys=_chosen_keys(recording) if only_forms else frozenset(),
+        only_shapes=only_shapes,
+        chosen_keys=_chosen_keys(recording) if only_shapes else frozenset(),
     )
     if actual.status != recorded.status:
         yield AnswerDifference("status", "status", f"{recorded.status}", _with_status(actual))
@@ -273,7 +273,7 @@ def _json_differences(
         yield AnswerDifference(kind, where, shown(recorded), shown(actual))
     elif isinstance(recorded, str):
         yield from _text_differences(recorded, actual, where, rules, key)
-    elif recorded != actual and not (rules.only_forms and _type_of(recorded) == "number"):
+    elif recorded != actual and not (rules.only_shapes and _type_of(recorded) == "number"):
         yield AnswerDifference("value", where, shown(recorded), shown(actual))
 
 
@@ -336,10 +336,10 @@ def _text_differences(
         pattern = ".*".join(re.escape(part) for part in recorded.split(ANY))
         if not re.fullmatch(pattern, actual, re.DOTALL):
             yield AnswerDifference(_kind_of(where, key), where, shown(recorded), shown(actual))
-    elif rules.only_forms and key in rules.chosen_keys:
+    elif rules.only_shapes and key in rules.chosen_keys:
         return
-    elif rules.only_forms:
-        was, now = form_of(recorded, key), form_of(actual, key)
+    elif rules.only_shapes:
+        was, now = shape_of(recorded, key), shape_of(actual, key)
         if was != now and (key in _PICTURE_KEYS or _is_url(recorded) or _is_url(actual)):
             yield AnswerDifference("form", where, was, now)
         elif was != now:
@@ -359,12 +359,12 @@ def _is_in_error(where: str) -> bool:
     return ".error." in where
 
 
-def form_of(value: str, key: str = "") -> str:
+def shape_of(value: str, key: str = "") -> str:
     """*value* without the parts that are new in each answer."""
     if key in _FREE_TEXTS:
         return "a text"
     if key in _PICTURE_KEYS:
-        return _picture_form(value)
+        return _picture_shape(value)
     if value.startswith("data:"):
         return value.partition(",")[0]
     for name, pattern in _VOLATILE_PARTS.items():
@@ -372,7 +372,7 @@ def form_of(value: str, key: str = "") -> str:
     return value
 
 
-def _picture_form(value: str) -> str:
+def _picture_shape(value: str) -> str:
     try:
         head = base64.b64decode(value[:_HEAD_CHARS])
     except (binascii.Error, ValueError):

@@ -219,9 +219,9 @@ class ComparedCall:
         return sum(values.get(name) != others.get(name) for name in values.keys() | others)
 
     @property
-    def answer_form(self) -> tuple[bool, bool]:
+    def answer_shape(self) -> tuple[bool, bool]:
         """Whether the call asks for a stream, and whether it asks for URLs. A client cannot read an
-        answer of another form."""
+        answer of another shape."""
         values = self._sent() if self.values is None else self.values
         return values.get("stream") in (True, "true"), values.get("response_format") == "url"
 

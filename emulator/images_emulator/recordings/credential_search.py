@@ -24,11 +24,11 @@ MIN_CHARS_IN_BASE64: Final = 8
 
 
 class _Pattern(NamedTuple):
-    """The form of a kind of credential."""
+    """What the credentials of one kind look like."""
 
     mark: bytes
     """The text with which it begins."""
-    form: re.Pattern[bytes]
+    regex: re.Pattern[bytes]
     """The match, or its last group where there is one, is replaced."""
 
 
@@ -38,7 +38,7 @@ digit."""
 
 
 def _word(mark: bytes, rest: bytes) -> _Pattern:
-    """The form of a word that begins with *mark* and goes on as *rest*."""
+    """The pattern of a word that begins with *mark* and goes on as *rest*."""
     return _Pattern(mark, re.compile(_BEGINNING + mark + rest))
 
 
@@ -67,13 +67,13 @@ _URL_SECRETS: Final = (
         for mark in (name + b"=", name + rb"\u003d", name + rb"\u003D")
     ),
 )
-"""The forms of credentials in URLs, also with the escapes that some libraries write in JSON:
+"""The patterns of credentials in URLs, also with the escapes that some libraries write in JSON:
 passwords, long users without one, which may be tokens, and long values of parameters. Such are the
 signatures of Azure's blob storage (`sig`), Google's and CloudFront's, and Amazon's signatures and
 tokens."""
 
 _SHORTENED_KEY: Final = rb"[\w-]{0,40}\*{4,}[\w-]{0,8}"
-"""The form of a key in an answer that refuses it: stars stand for its middle."""
+"""The regular expression of a key in an answer that refuses it: stars stand for its middle."""
 
 _ACCOUNT_NAMES: Final = tuple(
     _word(mark, rb"[A-Za-z0-9]{16,}") for mark in (b"org-", b"proj_", b"user-")
@@ -98,7 +98,7 @@ class _Replacement(NamedTuple):
 
 
 class CredentialSearch:
-    """Replaces credentials: the known ones of *replacements*, texts of the form of *patterns*, and
+    """Replaces credentials: the known ones of *replacements*, texts that match *patterns*, and
     what *words* match."""
 
     def __init__(
@@ -113,7 +113,7 @@ class CredentialSearch:
 
     @classmethod
     def in_request(cls, credentials: Iterable[str]) -> Self:
-        """A search for *credentials*, and for what has the form of a key or stands in a URL as a
+        """A search for *credentials*, and for what looks like a key or stands in a URL as a
         credential does."""
         replacements = [each for text in dict.fromkeys(credentials) for each in _replacements(text)]
         return cls(replacements, (_KEY, *_URL_SECRETS))
@@ -125,13 +125,13 @@ class CredentialSearch:
         A request is not searched for names of accounts. Its `user` may have such a form, and is one
         of the parameters by which the recording is found again.
         """
-        forms = [re.escape(word.encode()) for word in {*words} if word]
-        forms += [_SHORTENED_KEY] if shortened else []
-        any_form = rb"(?<![\w-])(?:" + b"|".join(forms) + rb")(?![\w-])"
+        expressions = [re.escape(word.encode()) for word in {*words} if word]
+        expressions += [_SHORTENED_KEY] if shortened else []
+        any_of_them = rb"(?<![\w-])(?:" + b"|".join(expressions) + rb")(?![\w-])"
         return type(self)(
             self._replacements,
             (*self._patterns, *_ACCOUNT_NAMES),
-            re.compile(any_form) if forms else None,
+            re.compile(any_of_them) if expressions else None,
         )
 
     def redact(self, data: bytes) -> bytes:
@@ -173,7 +173,7 @@ def _offsets(data: bytes, sought: bytes) -> Iterator[int]:
 def _matches(data: bytes, pattern: _Pattern) -> Iterator[tuple[int, int]]:
     """Yield the start and end of each text in *data* that *pattern* wants replaced."""
     for start in _offsets(data, pattern.mark):
-        if match := pattern.form.match(data, start):
+        if match := pattern.regex.match(data, start):
             yield match.span(match.lastindex or 0)
 
 
@@ -196,7 +196,7 @@ def filler(secret: bytes) -> bytes:
 
 
 def _replacements(secret: str) -> list[_Replacement]:
-    """The forms that *secret* may have in a body, each with its replacement."""
+    """The spellings that *secret* may have in a body, each with its replacement."""
     data = secret.encode("utf-8", "surrogateescape")
     plain = {
         data,
@@ -208,7 +208,7 @@ def _replacements(secret: str) -> list[_Replacement]:
     }
     # The longest last: one that begins with an escape stands where one that begins within it is
     # found, too.
-    replacements = [_Replacement(form, filler(form)) for form in sorted(plain, key=len)]
+    replacements = [_Replacement(old, filler(old)) for old in sorted(plain, key=len)]
     if _NUMBER.fullmatch(data):
         digits = re.sub(rb"[0-9]", b"9", data)
         # After the others, so that these stand where both are found.
@@ -217,10 +217,10 @@ def _replacements(secret: str) -> list[_Replacement]:
         return replacements
     for shift in range(3):
         old, new = _in_base64(data, shift), _in_base64(filler(data), shift)
-        forms = {old, old.replace(b"/", rb"\/"), quote(old, safe="").encode()}
-        forms.add(old.translate(bytes.maketrans(b"+/", b"-_")))
-        ordered = sorted(forms, key=len)
-        replacements += [_Replacement(form, _aligned(new, form)) for form in ordered]
+        spellings = {old, old.replace(b"/", rb"\/"), quote(old, safe="").encode()}
+        spellings.add(old.translate(bytes.maketrans(b"+/", b"-_")))
+        ordered = sorted(spellings, key=len)
+        replacements += [_Replacement(each, _aligned(new, each)) for each in ordered]
     return replacements
 
 

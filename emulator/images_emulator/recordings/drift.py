@@ -118,7 +118,7 @@ def drift(
         if upstream.key and _is_key_refused(recording, actual):
             sentence = redacted_text(error_text(actual), upstream.key)
             return DriftResult(recording, key_refusal=sentence or "401")
-        differences = answer_differences(recording, actual, only_forms=True)
+        differences = answer_differences(recording, actual, only_shapes=True)
         return DriftResult(recording, differences=tuple(differences))
 
     def outcome_or_failure(recording: Recording) -> DriftResult:

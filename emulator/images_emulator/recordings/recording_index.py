@@ -8,9 +8,9 @@ includes the stricter ones. The strictest level at which any recording matches d
 - `request`: the same operation of one provider, and the same valid request: model, prompt, every
   parameter after its default, and uploads with the same pixels. Invalid requests and calls to other
   paths need the same fields as sent; the query's `api-version` and the path's prefix do not count.
-- `prompt`: the same operation, prompt and uploads, and an answer of the same form (a stream or
+- `prompt`: the same operation, prompt and uploads, and an answer of the same shape (a stream or
   none, files or URLs). Of several recordings, the ones with the fewest differences.
-- `operation`: the same operation, or the same method and path, and an answer of the same form. Of
+- `operation`: the same operation, or the same method and path, and an answer of the same shape. Of
   several recordings, the ones with the fewest differences.
 
 At the last two levels, a recorded error answers only where no other recording matches.
@@ -186,7 +186,7 @@ class RecordingIndex:
             fitting = {
                 position: each
                 for position, each in differences.items()
-                if call.answer_form == self._calls[position].answer_form
+                if call.answer_shape == self._calls[position].answer_shape
                 and not any(difference.name.startswith(UPLOAD_NAMES) for difference in each)
             }
             if fitting:
@@ -196,7 +196,7 @@ class RecordingIndex:
             fitting = {
                 position: self._resolved_differences(call, position)
                 for position in same_operation
-                if call.answer_form == self._calls[position].answer_form
+                if call.answer_shape == self._calls[position].answer_shape
             }
             if fitting:
                 return RecordingMatch(ReplayMatch.OPERATION, self._nearest(fitting))

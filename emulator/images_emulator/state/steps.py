@@ -1,4 +1,4 @@
-"""The steps of a scenario in their order, and their form in the store."""
+"""The steps of a scenario in their order, and how the store has them."""
 
 from __future__ import annotations
 

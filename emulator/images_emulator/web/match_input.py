@@ -29,7 +29,7 @@ def input_of_download(exchange: Exchange, emulator: Emulator) -> MatchInput:
     match_input = MatchInput(exchange.path, is_download=True)
     if request := exchange.request:
         match_input = match_input._replace(model=request.model.id, prompt=request.prompt)
-    return _with_forms_of_prompt(match_input, emulator)
+    return _with_folded_prompt_and_name(match_input, emulator)
 
 
 async def input_of_call(
@@ -41,7 +41,7 @@ async def input_of_call(
 
     async def values_for_steps() -> MatchInput:
         match_input = _sent_values(exchange, call, model)
-        match_input = _with_forms_of_prompt(match_input, emulator)
+        match_input = _with_folded_prompt_and_name(match_input, emulator)
         if match_input.images and "image_sha256" in emulator.scenario.expensive_keys:
             # Hashing takes time, and a file that was uploaded earlier is in the store.
             owner = file_owner(exchange, emulator.settings)
@@ -101,7 +101,7 @@ async def input_of_request(
 
     async def values_for_steps() -> MatchInput:
         match_input = _values_in_force(exchange, request)
-        match_input = _with_forms_of_prompt(match_input, emulator)
+        match_input = _with_folded_prompt_and_name(match_input, emulator)
         if emulator.scenario.paths:
             match_input = match_input._replace(
                 fields=await _values_at_paths(fields, exchange, emulator)
@@ -135,7 +135,7 @@ def input_of_answered(
 
 
 def _values_in_force(exchange: Exchange, request: ImageRequest) -> MatchInput:
-    """The values of a validated call, without the forms of its prompt and the fields."""
+    """The values of a validated call, without the folded prompt, its name and the fields."""
     return MatchInput(
         path=exchange.path,
         model=request.model.id,
@@ -167,8 +167,8 @@ async def _values_at_paths(
     return await emulator.renderer.run_in_background(find) if exchange.is_large else find()
 
 
-def _with_forms_of_prompt(match_input: MatchInput, emulator: Emulator) -> MatchInput:
-    """*match_input* with the forms of the prompt that steps read."""
+def _with_folded_prompt_and_name(match_input: MatchInput, emulator: Emulator) -> MatchInput:
+    """*match_input* with the folded prompt and with its name, where steps read them."""
     keys = emulator.scenario.expensive_keys
     if "prompt" in keys:
         match_input = match_input._replace(folded_prompt=match_input.prompt.casefold())
