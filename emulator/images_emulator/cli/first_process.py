@@ -42,15 +42,15 @@ def first_process() -> FirstProcess | None:
         words = ARGUMENTS_FILE.read_bytes().decode().split("\0")[:-1]
     except (OSError, ValueError):
         return None
-    places = (
-        place
-        for place, (before, word) in enumerate(pairwise(["", *words]))
+    indexes = (
+        index
+        for index, (before, word) in enumerate(pairwise(["", *words]))
         if Path(word).name in PROGRAMS or (before, word) == ("-m", MODULE)
     )
-    place = next(places, None)
-    if place is None:
+    index = next(indexes, None)
+    if index is None:
         return None
-    words = words[place + 1 :]
+    words = words[index + 1 :]
     command = words.pop(0) if words and not words[0].startswith("-") else SERVE
     if command not in (SERVE, RECORD):
         return None

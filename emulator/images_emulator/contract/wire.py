@@ -85,10 +85,10 @@ def _in_order_of_event(values: Mapping[str, Any], day: Day) -> dict[str, Any]:
     """*values*, which are an event or an object within it, with the keys in the order of that
     day."""
     keys = version_on(day, EVENT_KEYS, EARLIER_EVENT_KEYS)
-    places = {key: place for place, key in enumerate(keys)}
+    positions = {key: index for index, key in enumerate(keys)}
     return {
         key: values[key]
-        for key in sorted(values, key=lambda key: (places.get(key, len(keys)), key))
+        for key in sorted(values, key=lambda key: (positions.get(key, len(keys)), key))
     }
 
 

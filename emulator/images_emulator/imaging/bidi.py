@@ -98,16 +98,16 @@ def _bracket_pairs(text: str) -> list[tuple[int, int]]:
     one stay without a pair. A closing bracket that fits none is ignored.
     """
     pairs, stack = [], list[tuple[str, int]]()
-    for place, char in enumerate(text):
+    for index, char in enumerate(text):
         if char in _CLOSING_OF:
             if len(stack) == _MAX_OPEN_BRACKETS:
                 break
-            stack.append((_CLOSING_OF[char], place))
+            stack.append((_CLOSING_OF[char], index))
         elif char in _CLOSING:
             closing = _CANONICAL.get(char, char)
             for depth in range(len(stack) - 1, -1, -1):
                 if stack[depth][0] == closing:
-                    pairs.append((stack[depth][1], place))
+                    pairs.append((stack[depth][1], index))
                     del stack[depth:]
                     break
     return sorted(pairs)
@@ -123,10 +123,10 @@ def _resolve_brackets(classes: str, text: str, base: str, marks: Container[int])
             continue
         before = (_STRONG[each] for each in reversed(resolved[:start]) if each in _STRONG)
         direction = base if base in enclosed else next(before, base)
-        for place in (start, end):
-            resolved[place] = direction
-            while (place := place + 1) in marks:
-                resolved[place] = direction
+        for index in (start, end):
+            resolved[index] = direction
+            while (index := index + 1) in marks:
+                resolved[index] = direction
     return "".join(resolved)
 
 
@@ -144,7 +144,7 @@ def embedding_levels(text: str, *, from_right: bool) -> list[int]:
         return [0] * len(text)
     base = "R" if from_right else "L"
     classes = "".join(_CLASSES.get(bidirectional(char), "n") for char in text)
-    marks = {place for place, each in enumerate(classes) if each == "m"}
+    marks = {index for index, each in enumerate(classes) if each == "m"}
     classes = _resolve_marks(classes, base)
     classes = _resolve_digits(classes, base, "A", "a").replace("A", "R")  # W2, W3
     for pattern, replacement in _NUMBER_RULES:

@@ -190,7 +190,7 @@ def ridge_line(ridge: Sequence[float], size: tuple[int, int]) -> list[tuple[floa
     """The outline of a hill, from the left edge to the right, in pixels."""
     heights = _smooth(ridge)
     step = size[0] / (len(heights) - 1)
-    return [(place * step, part * size[1]) for place, part in enumerate(heights)]
+    return [(index * step, part * size[1]) for index, part in enumerate(heights)]
 
 
 def _palette_of(scene: Scene) -> Palette:

@@ -132,13 +132,13 @@ def _paste_grid(
     width, height = box[2] - box[0], box[3] - box[1]
     columns, edge = _grid(len(images), width, height)
     rows = ceil(len(images) / columns)
-    frame = max(1, edge // 40)
-    room = max(1, edge - 6 * frame)
+    border = max(1, edge // 40)
+    room = max(1, edge - 6 * border)
     top = box[1] + (height - rows * edge) // 2
-    for place, load in enumerate(images):
+    for index, load in enumerate(images):
         small = _on_white(request, ImageOps.contain(load(), (room, room)).convert("RGBA"))
-        framed = ImageOps.expand(small, border=frame, fill=WHITE_RGBA)
-        row, column = divmod(place, columns)
+        framed = ImageOps.expand(small, border=border, fill=WHITE_RGBA)
+        row, column = divmod(index, columns)
         in_row = min(columns, len(images) - row * columns)
         left = box[0] + (width - in_row * edge) // 2 + column * edge
         x, y = left + (edge - framed.width) // 2, top + row * edge + (edge - framed.height) // 2

@@ -327,12 +327,12 @@ class Journal:
         exchanges = self.summaries()
         start, end = 0, len(exchanges)
         if since is not None or before is not None:
-            places = {exchange.id: place for place, exchange in enumerate(exchanges)}
+            indexes = {exchange.id: index for index, exchange in enumerate(exchanges)}
             for call_id in (since, before):
-                if call_id is not None and call_id not in places:
+                if call_id is not None and call_id not in indexes:
                     raise UnknownCallError(call_id)
-            start = places[since] + 1 if since is not None else start
-            end = places[before] if before is not None else end
+            start = indexes[since] + 1 if since is not None else start
+            end = indexes[before] if before is not None else end
         matches = query.matching(exchanges[start:end])
         page = matches[-limit:] if since is None else matches[:limit]
         return self.whole(page), len(matches)

@@ -110,8 +110,8 @@ class _SharedIndex:
         for number, download in enumerate(recording.downloads):
             path, _, query = hosted_target(download.url).partition("?")
             path = unquote(path)
-            place = RecordedPicture(position, number)
-            self.picture_by_target[path] = self.picture_by_target[f"{path}?{query}"] = place
+            picture = RecordedPicture(position, number)
+            self.picture_by_target[path] = self.picture_by_target[f"{path}?{query}"] = picture
             self.with_pictures.add(position)
 
 

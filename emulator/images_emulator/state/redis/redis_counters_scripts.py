@@ -26,8 +26,8 @@ local function claim(counts, order, effects, recent, at)
   local quotas_from = asked_from + asked_count
   local function asked_counts()
     local found = {}
-    for place = asked_from, quotas_from - 1 do
-      found[#found + 1] = redis.call('HGET', counts, ARGV[place])
+    for index = asked_from, quotas_from - 1 do
+      found[#found + 1] = redis.call('HGET', counts, ARGV[index])
     end
     return found
   end
@@ -36,9 +36,9 @@ local function claim(counts, order, effects, recent, at)
   if effect then
     local last = string.sub(effect, 1, 1) == '1' and string.match(effect, '[^ ]+$')
     local found = {}
-    for place = quotas_from, #ARGV, 5 do
-      found[#found + 1] = redis.call('HGET', counts, ARGV[place])
-      if ARGV[place] == last then return {(place - quotas_from) / 5, found, {}} end
+    for index = quotas_from, #ARGV, 5 do
+      found[#found + 1] = redis.call('HGET', counts, ARGV[index])
+      if ARGV[index] == last then return {(index - quotas_from) / 5, found, {}} end
     end
     return {-1, found, asked_counts()}
   end
@@ -51,9 +51,9 @@ local function claim(counts, order, effects, recent, at)
   local turn = tonumber(newest[2] or '0')
   local granted = -1
   local counted, found = {}, {}
-  for place = quotas_from, #ARGV, 5 do
-    local key, after, times = ARGV[place], tonumber(ARGV[place + 1]), tonumber(ARGV[place + 2])
-    local probability, seed = tonumber(ARGV[place + 3]), ARGV[place + 4]
+  for index = quotas_from, #ARGV, 5 do
+    local key, after, times = ARGV[index], tonumber(ARGV[index + 1]), tonumber(ARGV[index + 2])
+    local probability, seed = tonumber(ARGV[index + 3]), ARGV[index + 4]
     local claims, grants = 0, 0
     local text = redis.call('HGET', counts, key)
     if text then
@@ -65,7 +65,7 @@ local function claim(counts, order, effects, recent, at)
       claims = claims + 1
       if number > 0 and lucky(probability, seed, number) then
         grants = grants + 1
-        granted = (place - quotas_from) / 5
+        granted = (index - quotas_from) / 5
       end
       turn = turn + 1
       counted[#counted + 1] = key
@@ -109,7 +109,7 @@ arguments of the claim:
 - the number of counts that are asked for, and their keys;
 - for each quota its key (without spaces), `after`, `times` (-1: any number), probability, seed.
 
-Returns the place of the quota that grants the claim, or -1; the counts of the quotas up to that
+Returns the index of the quota that grants the claim, or -1; the counts of the quotas up to that
 one; and, where no quota grants it, the counts that are asked for. Each count is one text or
 nothing. A claim that was revoked before is granted nothing. A claim that is sent again counts once,
 and has its first outcome.

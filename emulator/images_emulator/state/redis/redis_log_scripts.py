@@ -76,7 +76,7 @@ if redis.call('ZADD', order, 'NX', count, key) == 1 then
   local number = redis.call('ZCARD', order)
   if number > max_entries or weight > budget then shrink(weight, number) end
   if number < 2 or redis.call('TTL', entries) < seconds / 2 then
-    for place = 1, 4 do redis.call('EXPIRE', KEYS[place], seconds) end
+    for index = 1, 4 do redis.call('EXPIRE', KEYS[index], seconds) end
   end
   watchers = tell(change)
 else

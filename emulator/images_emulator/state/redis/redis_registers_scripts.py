@@ -52,8 +52,8 @@ elseif greatest ~= '' then
 end
 if changed then redis.call('HSET', registers, 'version', newest) end
 local at = 4 + 4 * registers_count
-for place = 2, #KEYS, 4 do
-  local counts, order = KEYS[place], KEYS[place + 1]
+for index = 2, #KEYS, 4 do
+  local counts, order = KEYS[index], KEYS[index + 1]
   local turn = tonumber(redis.call('ZREVRANGE', order, 0, 0, 'WITHSCORES')[2] or '0')
   local last = at + 3 * tonumber(ARGV[at])
   for each = at + 1, last, 3 do

@@ -237,7 +237,7 @@ class JournalAPI(AdminHandlers):
         return Response(body, headers=SANDBOX, media_type=RAW)
 
     async def upload(self, id: str, index: int) -> Response:
-        """The bytes of an image that came with the call, by its place in `uploads`."""
+        """The bytes of an image that came with the call, by its index in `uploads`."""
         exchange = await self.exchange_with_id(id)
         # The body may have to be parsed; see `all_upload_data`.
         data = await asyncio.to_thread(upload_data, exchange, index, self.emulator.files.data)

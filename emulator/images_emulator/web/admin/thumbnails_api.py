@@ -94,7 +94,7 @@ class ThumbnailsAPI(AdminHandlers):
         return await self._thumbnail(request, streamed, index, partial, edge)
 
     async def upload_thumbnail(self, id: str, index: int, edge: Edge, request: Request) -> Response:
-        """The thumbnail of an image that came with the call, by its place in `uploads`. Only an
+        """The thumbnail of an image that came with the call, by its index in `uploads`. Only an
         image that the API accepts has one."""
         exchange = await self.exchange_with_id(id)
         # The body may be long; see `upload_data`.
@@ -111,7 +111,7 @@ class ThumbnailsAPI(AdminHandlers):
         )
 
     async def own_thumbnail(self, id: str, index: int, edge: Edge, request: Request) -> Response:
-        """The thumbnail of a picture that a step of the scenario answers with, by its place in the
+        """The thumbnail of a picture that a step of the scenario answers with, by its index in the
         `image` or the `images` of its `answer`."""
         try:
             files = self.emulator.scenario.pictures_of(id)
