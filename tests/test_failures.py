@@ -465,7 +465,7 @@ def test_a_forgotten_answer_leaves_nothing() -> None:
     exchange.note_start(200)
     exchange.note_end()
     answer, exchange.weight = exchange.answer, exchange.weight + 1
-    exchange.forget_answer()
+    exchange.discard_answer()
     assert exchange.answer is not answer
     assert (exchange.status, exchange.duration_ms) == (None, None)
     assert exchange.weight == EXCHANGE_OVERHEAD_BYTES

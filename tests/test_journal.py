@@ -634,7 +634,7 @@ def test_a_filter_without_meaning_is_refused(filters: dict[str, Any], message: s
 def test_updates_of_cleared_entries_are_ignored() -> None:
     journal = Journal(MemoryStore(), 10, 10**6)
     entry = arrived(journal, "a")
-    journal.reset()
+    journal.clear()
     entry.note_end()
     RUN(journal.complete(entry))
     assert (journal.find(), weight_of(journal)) == ([], 0)
@@ -717,7 +717,7 @@ def test_a_hundred_thousand_calls_stay_inside_the_limit() -> None:
         heaviest = max(heaviest, weight_of(journal))
     assert 0.9 * 10**6 < heaviest <= 10**6
     assert weight_of(journal) == sum(entry.weight for entry in journal.find())
-    journal.reset()
+    journal.clear()
     assert weight_of(journal) == 0
 
 

@@ -374,7 +374,7 @@ async def test_a_cleared_journal_is_told_with_the_calls_since(emulator: Emulator
     async with aclosing(LiveFeed(emulator).read(Reader(), None)) as chunks:
         await anext(chunks)
         forgotten = await arrive(emulator, 1)
-        emulator.journal.reset()
+        emulator.journal.clear()
         entry = await arrive(emulator, 2)
         await complete(emulator, forgotten)
         await complete(emulator, entry)
@@ -387,7 +387,7 @@ async def test_a_call_that_was_cleared_is_not_told_when_it_is_over(emulator: Emu
     async with aclosing(LiveFeed(emulator).read(Reader(), None)) as chunks:
         await anext(chunks)
         forgotten = await arrive(emulator, 1)
-        emulator.journal.reset()
+        emulator.journal.clear()
         assert names_of(await events_of(chunks, 1)) == [("cleared", None)]
         await complete(emulator, forgotten)
         await complete(emulator, await arrive(emulator, 2))

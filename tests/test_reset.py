@@ -87,8 +87,8 @@ def test_files_can_be_reset_by_another_thread() -> None:
         added = await files.add("b.png", "vision", b"x" * 1_000)
         files.data(added.id)
 
-    assert hammer(lambda: store.run(use()), lambda: store.run(files.reset())) == []
-    store.run(files.reset())
+    assert hammer(lambda: store.run(use()), lambda: store.run(files.clear())) == []
+    store.run(files.clear())
     store.run(files.add("c.png", "vision", b"x" * 1_000))
     assert len(store.run(files.all())) == 1
 
@@ -108,9 +108,9 @@ def test_hosted_pictures_can_be_reset_by_another_thread() -> None:
         with suppress(StorageError):
             await hosting.find(url.path, url.query)
 
-    assert hammer(lambda: store.run(use()), lambda: store.run(hosting.reset())) == []
+    assert hammer(lambda: store.run(use()), lambda: store.run(hosting.clear())) == []
     # Were any forgotten one still weighed, there would be no room for these.
-    store.run(hosting.reset())
+    store.run(hosting.clear())
     targets, stored = hosting.publish([1, 2], 50, clock.now())
     store.run(stored)
     urls = [*map(urlsplit, targets)]
@@ -154,7 +154,7 @@ def test_rate_limits_can_be_reset_by_another_thread() -> None:
             )
             store.run(admission.admit())
 
-    assert hammer(work, lambda: store.run(limits.reset())) == []
+    assert hammer(work, lambda: store.run(limits.clear())) == []
 
 
 @pytest.mark.slow

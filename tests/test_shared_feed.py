@@ -86,7 +86,7 @@ async def test_log_tells_of_what_other_processes_do_to_it() -> None:
         call = ServedExchange(RequestHead("GET", "/v1/models", b"", []), name, datetime.now(UTC))
         await journal.append(call)
         await journal.complete(call)
-        await asyncio.to_thread(journal.reset)
+        await asyncio.to_thread(journal.clear)
     assert [await changes.get() for _ in range(3)] == [
         LogChange("added", "foreign"),
         LogChange("amended", "foreign"),

@@ -20,7 +20,7 @@ class CallAnswer:
     """The attributes of an `Exchange` that belong to its answer.
 
     An exchange gets a new `CallAnswer` where the answer is given up before any of it has left, and
-    another answer is sent in its place (`ServedExchange.forget_answer`). So a reader in another
+    another answer is sent in its place (`ServedExchange.discard_answer`). So a reader in another
     thread reads `Exchange.answer` once. The server's thread sets the attributes, but `cached_usage`
     is set by the first thread that asks for the usage.
     """

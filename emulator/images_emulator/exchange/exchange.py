@@ -166,14 +166,14 @@ class Exchange:
 
     # --- the answer and the end
 
-    # Set by `ServedExchange.forget_answer`.
+    # Set by `ServedExchange.discard_answer`.
     answer: CallAnswer = field(default_factory=CallAnswer)
 
-    # Set by `ServedExchange.note_end` and `ServedExchange.forget_answer`.
+    # Set by `ServedExchange.note_end` and `ServedExchange.discard_answer`.
     duration_ms: float | None = None
     """Milliseconds from arrival to end; None until the end, see `has_ended`."""
 
-    # Set by `exchange/retention.py` and `ServedExchange.forget_answer`.
+    # Set by `exchange/retention.py` and `ServedExchange.discard_answer`.
     weight: int = EXCHANGE_OVERHEAD_BYTES
     """Bytes that the journal counts for the exchange, about."""
 

@@ -253,8 +253,8 @@ class ServedExchange(Exchange):
         self.pending_write = asyncio.ensure_future(write)
         self.pending_write.add_done_callback(lambda done: done.cancelled() or done.exception())
 
-    def forget_answer(self) -> None:
-        """Forget the answer, because another one is sent in its place. Nothing of it has left
+    def discard_answer(self) -> None:
+        """Discard the answer, because another one is sent in its place. Nothing of it has left
         yet."""
         self.answer = CallAnswer()
         self.duration_ms, self.weight = None, EXCHANGE_OVERHEAD_BYTES

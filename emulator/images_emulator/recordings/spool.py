@@ -85,7 +85,7 @@ class Spool:
         return data.getvalue()
 
     def close(self) -> None:
-        """Forget the bytes."""
+        """Drop the bytes."""
         self._waiting.clear()
         if self._file is not None:
             with suppress(OSError):

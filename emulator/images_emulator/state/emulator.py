@@ -62,8 +62,8 @@ class _Shared(NamedTuple):
             {},
         )
 
-    def forget(self) -> None:
-        """Forget the prepared calls and the notices."""
+    def clear_caches(self) -> None:
+        """Drop the prepared calls and the notices."""
         self.prepared_calls.clear()
         self.logged_notices.clear()
 
@@ -268,8 +268,8 @@ class Emulator:
         self.clock.reset()
         self.scenario.reset()
         if not self._is_namespace:
-            self._shared.forget()
-        self.journal.reset()
+            self._shared.clear_caches()
+        self.journal.clear()
         # Last, because observers of this register rely on a completed reset.
         self.store.run(self._resets.update(lambda count: count + 1))
         trim_memory()
@@ -277,15 +277,15 @@ class Emulator:
     def _register_changed(self, name: str) -> None:
         """Drop the prepared calls and notices of this process after a reset by any process."""
         if name == "resets":
-            self._shared.forget()
+            self._shared.clear_caches()
 
     async def _reset(self) -> None:
         # First the containers that take most memory, because a full store cannot change settings.
         # The observers of the journal are told when the reset is complete.
-        await self.journal.forget()
-        await self.files.reset()
-        await self.hosting.reset()
-        await self.rate_limits.reset()
+        await self.journal.clear_log()
+        await self.files.clear()
+        await self.hosting.clear()
+        await self.rate_limits.clear()
         if self.replay:
             await self.replay.reset()
         await self._settings.update(lambda _: self.initial_settings)

@@ -120,6 +120,6 @@ class Files:
         file = self._store.run(self.get(file_id, owner))
         return file.data if file else None
 
-    async def reset(self) -> None:
-        """Forget all files."""
+    async def clear(self) -> None:
+        """Remove all files."""
         await self._files.clear()

@@ -141,8 +141,8 @@ class Hosting(Generic[T]):
         """The number of pictures and their bytes. Expired ones count until they are dropped."""
         return await self._pictures.size()
 
-    async def reset(self) -> None:
-        """Forget all pictures; their URLs answer 404 from then on."""
+    async def clear(self) -> None:
+        """Remove all pictures; their URLs answer 404 from then on."""
         await self._pictures.clear()
 
     def _signature(self, path: str, query: dict[str, str]) -> str:

@@ -342,13 +342,13 @@ class Journal:
         exchanges = possible_attempts(self.summaries(), exchange)
         return retry_chain(self.whole(exchanges), exchange) if exchanges else []
 
-    async def forget(self) -> int:
-        """Forget all calls, without telling the observers. Returns the number of calls."""
+    async def clear_log(self) -> int:
+        """Remove all calls, without telling the observers. Returns the number of calls."""
         return await self._log.clear()
 
-    def reset(self) -> int:
-        """Forget all calls. Returns their number."""
-        count = self._store.run(self.forget())
+    def clear(self) -> int:
+        """Remove all calls, and tell the observers. Returns the number of calls."""
+        count = self._store.run(self.clear_log())
         for observer in self.observers:
             observer.on_clear()
         return count

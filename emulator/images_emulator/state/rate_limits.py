@@ -101,6 +101,6 @@ class RateLimits:
 
         return Admission(pending_take, error_of)
 
-    async def reset(self) -> None:
+    async def clear(self) -> None:
         """Fill all buckets."""
         await self._buckets.clear()

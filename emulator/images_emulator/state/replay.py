@@ -101,8 +101,8 @@ class _SharedIndex:
         self.save_lock = Lock()
         self.pending_recordings: set[PendingRecording] = set()
 
-    def forget_hosted(self) -> None:
-        """Forget what `note_hosted` has noted."""
+    def clear_hosted(self) -> None:
+        """Drop what `note_hosted` has noted."""
         self.picture_by_target, self.with_pictures = {}, set()
 
     def note_hosted(self, position: int, recording: Recording) -> None:
@@ -225,7 +225,7 @@ class Replay:
                     self._shared.note_hosted,
                 )
             except Exception as error:
-                self._shared.forget_hosted()
+                self._shared.clear_hosted()
                 self._shared.failure = str(error)
                 self._shared.is_prepared = isinstance(error, ValueError)
                 self._shared.retry_at = monotonic() + RETRY_SECONDS

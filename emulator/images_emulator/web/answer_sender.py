@@ -117,7 +117,7 @@ class AnswerSender:
             return
         start, self._kept_start = self._kept_start, None
         assert start
-        with self._forget_answer_on_failure():
+        with self._discard_answer_on_failure():
             if message.get("more_body"):
                 await exchange.pending_write
             await self._note(start)
@@ -137,17 +137,17 @@ class AnswerSender:
         if exchange.is_large:
             self.large_parts.extend(large_parts_of(exchange))
         # A connection may be closed while the start of its answer is kept.
-        with self._forget_answer_on_failure() if self._kept_start else nullcontext():
+        with self._discard_answer_on_failure() if self._kept_start else nullcontext():
             await self._journal.complete(exchange, exchange.pending_write)
 
     @contextmanager
-    def _forget_answer_on_failure(self) -> Iterator[None]:
+    def _discard_answer_on_failure(self) -> Iterator[None]:
         """Await the `pending_write` within this. Where it fails, the answer, of which nothing has
-        left, is forgotten, so that another one can be noted."""
+        left, is discarded, so that another one can be noted."""
         try:
             yield
         except APIError:
-            self._exchange.forget_answer()
+            self._exchange.discard_answer()
             raise
         finally:
             self._exchange.pending_write = self._kept_start = None

@@ -57,11 +57,11 @@ def error_response(error: APIError, exchange: ServedExchange, settings: Settings
 def replace_with_error_response(
     error: APIError, exchange: ServedExchange, settings: Settings
 ) -> Response:
-    """Forget the answer of *exchange*, which cannot be given, and return the `error_response` in
+    """Discard the answer of *exchange*, which cannot be given, and return the `error_response` in
     its place. Raises *error* where that answer has begun to leave."""
     if exchange.status is not None:
         raise error
-    exchange.forget_answer()
+    exchange.discard_answer()
     return error_response(error, exchange, settings)
 
 

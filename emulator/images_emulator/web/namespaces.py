@@ -223,7 +223,7 @@ class Namespaces:
             # On a shared store, a call that only reads opens one that another process has begun,
             # whether there is room or not. Its state stays in the store.
             if not namespace.is_listed or self._is_surplus:
-                self._forget(namespace)
+                self._drop(namespace)
 
     async def _all_uses(self) -> list[_Use]:
         """The last uses of the namespaces beside the default one."""
@@ -393,14 +393,14 @@ class Namespaces:
             self._to_evict()
 
     def _make_room(self) -> None:
-        """Make room for one more namespace: forget those that were used longest ago, where there
+        """Make room for one more namespace: drop those that were used longest ago, where there
         are too many. Raises APIError where too few are idle: see `_to_evict`."""
         with self._lock:
             for each in self._to_evict():
-                self._forget(each)
+                self._drop(each)
 
     def _to_evict(self) -> Sequence[Namespace]:
-        """The namespaces that have to be forgotten for one more. Raises APIError where too few are
+        """The namespaces that have to be dropped for one more. Raises APIError where too few are
         idle: without open calls and, without a shared store, without a call for
         `MIN_IDLE_SECONDS`. The lock is held."""
         surplus = max(self._surplus + 1, 0)
@@ -428,8 +428,8 @@ class Namespaces:
         room for others. The lock is held."""
         return sum(each.is_listed for each in self._by_name.values()) - self._max_count
 
-    def _forget(self, namespace: Namespace) -> None:
-        """Forget a namespace that has no open calls. The lock is held."""
+    def _drop(self, namespace: Namespace) -> None:
+        """Drop a namespace that has no open calls. The lock is held."""
         self._by_name.pop(namespace.name, None)
         namespace.emulator.close()
         if self._loop and namespace.emulator.cleanup_callbacks:
@@ -437,12 +437,12 @@ class Namespaces:
             self._loop.call_soon_threadsafe(lambda: self._run(namespace.emulator.clean_up()))
 
     def _sweep(self) -> None:
-        """Forget the namespaces that are idle for too long."""
+        """Drop the namespaces that are idle for too long."""
         oldest = self._idle_cutoff()
         with self._lock:
             for namespace in [*self._by_name.values()]:
                 if not namespace.open_calls and namespace.last_used < oldest:
-                    self._forget(namespace)
+                    self._drop(namespace)
 
     def _schedule(self) -> None:
         """Sweep when the first namespace may be idle for too long, also without a call."""

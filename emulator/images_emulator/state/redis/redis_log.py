@@ -224,7 +224,7 @@ class RedisLog(RedisContainer, Generic[T]):
         self._lock = Lock()
         """Held while the writes that are late are changed."""
         self._write_lock = _CrossLoopLock()
-        """Held while the writes that are late are sent, or all entries are forgotten."""
+        """Held while the writes that are late are sent, or the log is cleared."""
 
     async def append(self, key: str, entry: T, weight: int) -> int:
         text, data = _texts(self._codec.pack_new(entry))
@@ -275,9 +275,9 @@ class RedisLog(RedisContainer, Generic[T]):
             with self._lock:
                 before, uncounted = [*self._late], self._uncounted
             count = await self._client.call(scripts.CLEAR_LOG, self.keys, change)
-            forgotten = {id(write) for write in before}
+            cleared = {id(write) for write in before}
             with self._lock:
-                while self._late and id(self._late[0]) in forgotten:
+                while self._late and id(self._late[0]) in cleared:
                     self._late_bytes -= self._late.popleft().size
                 self._uncounted = max(0, self._uncounted - uncounted)
             return int(count)

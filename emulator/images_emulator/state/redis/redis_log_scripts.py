@@ -232,4 +232,4 @@ return count
     arguments=("change",),
     frees_memory=True,
 )
-"""Forgets all entries. Arguments: the change for the watchers. Returns the number of entries."""
+"""Removes all entries. Arguments: the change for the watchers. Returns the number of entries."""

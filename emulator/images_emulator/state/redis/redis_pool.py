@@ -233,7 +233,7 @@ class RedisPools:
             await pool.close()
 
     def close(self) -> None:
-        """Let all event loops that run close their pools, and forget those of others."""
+        """Let all event loops that run close their pools, and drop those of others."""
         with self._lock:
             loops = [*self._by_loop]
         for loop in loops:
@@ -247,6 +247,6 @@ class RedisPools:
                 closing.close()
 
     def _pop(self, loop: asyncio.AbstractEventLoop) -> RedisPool | None:
-        """Forget the pool of *loop*, and return it."""
+        """Remove the pool of *loop*, and return it."""
         with self._lock:
             return self._by_loop.pop(loop, None)

@@ -65,5 +65,5 @@ TOUCH: Final = Script.from_parts("touch", RENEW_TTL, "renew_ttl(seconds)", argum
 half of the seconds left keeps what it has: so at least half of them follow the last call."""
 
 CLEAR: Final = Script.from_parts("clear", "redis.call('DEL', unpack(KEYS))", frees_memory=True)
-"""Forgets a container. `DEL` frees the memory at once. With `UNLINK` a full Redis would refuse the
+"""Empties a container. `DEL` frees the memory at once. With `UNLINK` a full Redis would refuse the
 next writes."""

@@ -190,7 +190,7 @@ class JournalAPI(AdminHandlers):
 
     async def clear(self) -> dict[str, int]:
         """Forget all calls, and answer their number."""
-        deleted = await asyncio.to_thread(self.journal.reset)
+        deleted = await asyncio.to_thread(self.journal.clear)
         note_detail("1 call" if deleted == 1 else f"{deleted} calls")
         return {"deleted": deleted}
 

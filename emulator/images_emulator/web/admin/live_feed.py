@@ -300,7 +300,7 @@ class LiveFeed:
             self._linger = self._loop.call_later(RESUME_SECONDS, self._close)
 
     def _close(self) -> None:
-        """Observe nothing more, and forget what was told."""
+        """Observe nothing more, and drop what was told."""
         remove_observer(self.emulator.journal, self)
         remove_observer(self.emulator.store, self._register_changed)
         for waiting in (self._timer, self._refreshing, self._watching):

@@ -365,7 +365,7 @@ class ForwardedCall:
         return tuple(parts)
 
     def close(self) -> None:
-        """Forget the bodies."""
+        """Drop the bodies."""
         self._body.close()
         self._answer.close()
 

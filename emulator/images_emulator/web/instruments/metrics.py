@@ -234,7 +234,7 @@ class Metrics:
     def close(self) -> None:
         """End the gauges of this process, as `stop` does."""
         if self._folder:
-            _forget_process(os.getpid(), Path(self._folder))
+            _remove_process(os.getpid(), Path(self._folder))
 
     # --- an observer of the journal
 
@@ -379,7 +379,7 @@ class Metrics:
         totals[name] = total
 
     async def refresh(self) -> None:
-        """Bring the gauges up to date, also those about the store. Forget the gauges of processes
+        """Bring the gauges up to date, also those about the store. Remove the gauges of processes
         that have ended."""
         self._sample()
         emulators = self._open_emulators()
@@ -396,7 +396,7 @@ class Metrics:
             self._set(sum(each.number for each in hosted), "hosted_pictures")
             self._set(sum(each.weight for each in hosted), "hosted_bytes")
         if self._folder:
-            _forget_ended_processes(Path(self._folder))
+            _remove_ended_processes(Path(self._folder))
 
 
 class _Sampler:
@@ -431,7 +431,7 @@ class _Sampler:
         self._timer.cancel()
 
 
-def _forget_ended_processes(folder: Path) -> None:
+def _remove_ended_processes(folder: Path) -> None:
     """Remove the live gauges of ended processes from the *folder* of all processes. Their counters
     stay."""
     if os.name == "nt":  # where a signal of 0 is Ctrl-C
@@ -441,12 +441,12 @@ def _forget_ended_processes(folder: Path) -> None:
         try:
             os.kill(pid, 0)
         except ProcessLookupError:
-            _forget_process(pid, folder)
+            _remove_process(pid, folder)
         except OSError:
             continue
 
 
-def _forget_process(pid: int, folder: Path) -> None:
+def _remove_process(pid: int, folder: Path) -> None:
     # Another process may be removing the files, too.
     with suppress(FileNotFoundError):
         mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call] # it has no types

@@ -28,7 +28,7 @@ MAX_NOTICE_CHARS: Final = 1024
 
 class MissHandler:
     """Handles the calls that no recording answers. Where they are forwarded, their recordings join
-    *replay*, and *search* forgets what it has cached."""
+    *replay*, and *search* drops what it has cached."""
 
     def __init__(self, emulator: Emulator, replay: Replay, search: RecordingSearch) -> None:
         self.emulator = emulator

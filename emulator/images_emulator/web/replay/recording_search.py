@@ -81,7 +81,7 @@ class RecordingSearch:
         self._forwards_misses = emulator.settings.on_miss == OnMiss.RECORD
 
     def clear(self) -> None:
-        """Forget what was found: there are other recordings."""
+        """Drop what was found: there are other recordings."""
         self._results.clear()
 
     async def find(
