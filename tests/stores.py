@@ -342,9 +342,9 @@ class _SlowCounters:
     async def claim(
         self,
         quotas: Iterable[Q],
-        count_keys: Iterable[str] = (),
+        asked_keys: Iterable[str] = (),
     ) -> ClaimOutcome[Q]:
-        sent, asked = list(quotas), list(count_keys)
+        sent, asked = list(quotas), list(asked_keys)
         await _journey()
         return await self._counters.claim(sent, asked)
 
@@ -352,7 +352,7 @@ class _SlowCounters:
         self,
         is_fresh: Callable[[], bool],
         quotas: Iterable[Q],
-        count_keys: Iterable[str] = (),
+        asked_keys: Iterable[str] = (),
     ) -> ClaimOutcome[Q]:
         await _journey()
         raise StaleRegistersError  # for all that this class knows
@@ -361,9 +361,9 @@ class _SlowCounters:
         self,
         pending_take: PendingTake,
         quotas: Iterable[Q],
-        count_keys: Iterable[str] = (),
+        asked_keys: Iterable[str] = (),
     ) -> tuple[TakeOutcome, ClaimOutcome[Q]]:
-        sent, asked = list(quotas), list(count_keys)
+        sent, asked = list(quotas), list(asked_keys)
         await _journey()
         return await self._counters.take_and_claim(pending_take, sent, asked)
 

@@ -144,7 +144,7 @@ class MemoryCounters:
     async def claim(
         self,
         quotas: Iterable[Q],
-        count_keys: Iterable[str] = (),
+        asked_keys: Iterable[str] = (),
     ) -> ClaimOutcome[Q]:
         with self._lock:
             for quota in quotas:
@@ -158,28 +158,28 @@ class MemoryCounters:
                     self._counts.popitem(last=False)
                 if count.grants > before.grants:
                     return ClaimOutcome((quota, count))
-            return ClaimOutcome(None, [self._counts.get(key, ClaimCount()) for key in count_keys])
+            return ClaimOutcome(None, [self._counts.get(key, ClaimCount()) for key in asked_keys])
 
     async def claim_if_fresh(
         self,
         is_fresh: Callable[[], bool],
         quotas: Iterable[Q],
-        count_keys: Iterable[str] = (),
+        asked_keys: Iterable[str] = (),
     ) -> ClaimOutcome[Q]:
         if not is_fresh():
             raise StaleRegistersError
-        return await self.claim(quotas, count_keys)
+        return await self.claim(quotas, asked_keys)
 
     async def take_and_claim(
         self,
         pending_take: PendingTake,
         quotas: Iterable[Q],
-        count_keys: Iterable[str] = (),
+        asked_keys: Iterable[str] = (),
     ) -> tuple[TakeOutcome, ClaimOutcome[Q]]:
         take = await pending_take.take()
         if not take.granted:
             return take, ClaimOutcome(None)
-        return take, await self.claim(quotas, count_keys)
+        return take, await self.claim(quotas, asked_keys)
 
     async def counts(self, keys: Sequence[str]) -> list[ClaimCount]:
         with self._lock:

@@ -173,7 +173,7 @@ class Scenario:
                 # The counter of the step decides whether the call meets it.
                 near_steps = scan.near_steps()
                 outcome = await self._counters.claim_if_fresh(
-                    lambda: self._steps.value is steps, scan.matching(), _ids(near_steps)
+                    lambda: self._steps.value is steps, scan.matching(), asked_keys=_ids(near_steps)
                 )
                 return await self._finding(outcome, scan, near_steps)
         return None
@@ -185,7 +185,7 @@ class Scenario:
         scan = self._scans.scan_of(self._steps.value, match_input)
         near_steps = scan.near_steps()
         try:
-            outcome = await self._counters.claim(scan.matching(), _ids(near_steps))
+            outcome = await self._counters.claim(scan.matching(), asked_keys=_ids(near_steps))
         except APIError:
             if next(scan.matching(), None):
                 raise
@@ -199,7 +199,7 @@ class Scenario:
         scan = self._scans.scan_of(self._steps.value, match_input)
         near_steps = scan.near_steps()
         take, outcome = await self._counters.take_and_claim(
-            admission.pending_take, scan.matching(), _ids(near_steps)
+            admission.pending_take, scan.matching(), asked_keys=_ids(near_steps)
         )
         admission.check(take)
         return await self._finding(outcome, scan, near_steps)

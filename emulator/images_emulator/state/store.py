@@ -260,7 +260,8 @@ def is_lucky(quota: Quota, number: int) -> bool:
 
 class ClaimOutcome(NamedTuple, Generic[Q]):
     """The outcome of a claim. *granted* is the quota that granted the claim, with its count; None
-    where no quota did. Where it is None, there are the *counts* that the caller asked for."""
+    where no quota did. Where it is None, *counts* are those of the keys that the caller asked
+    for."""
 
     granted: tuple[Q, ClaimCount] | None
     counts: Sequence[ClaimCount] = ()
@@ -276,17 +277,17 @@ class Counters(Protocol):
     taken.
     """
 
-    async def claim(self, quotas: Iterable[Q], count_keys: Iterable[str] = ()) -> ClaimOutcome[Q]:
+    async def claim(self, quotas: Iterable[Q], asked_keys: Iterable[str] = ()) -> ClaimOutcome[Q]:
         """Make a claim on one quota after the other until one grants it. Return that quota and its
-        count; or else None, and the counts of the keys *count_keys*. A quota of *n* times grants
-        exactly *n* claims to any number of threads and processes."""
+        count; or else None, and the counts of the quotas with *asked_keys*, which may be others. A
+        quota of *n* times grants exactly *n* claims to any number of threads and processes."""
         ...
 
     async def claim_if_fresh(
         self,
         is_fresh: Callable[[], bool],
         quotas: Iterable[Q],
-        count_keys: Iterable[str] = (),
+        asked_keys: Iterable[str] = (),
     ) -> ClaimOutcome[Q]:
         """Do what `claim` does, if the registers are up to date. *is_fresh* says whether what the
         caller has read of them still holds; it is called first. Raises StaleRegistersError, and
@@ -298,7 +299,7 @@ class Counters(Protocol):
         self,
         pending_take: PendingTake,
         quotas: Iterable[Q],
-        count_keys: Iterable[str] = (),
+        asked_keys: Iterable[str] = (),
     ) -> tuple[TakeOutcome, ClaimOutcome[Q]]:
         """Take the tokens, and do what `claim` does if the bucket grants them. A shared store does
         both in one operation. Where the bucket refuses, nothing is claimed: no quota has granted
@@ -306,7 +307,7 @@ class Counters(Protocol):
         ...
 
     async def counts(self, keys: Sequence[str]) -> list[ClaimCount]:
-        """The counts of these quotas."""
+        """The counts of the quotas with these *keys*."""
         ...
 
     async def clear(self) -> None:

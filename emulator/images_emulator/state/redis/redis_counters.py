@@ -37,23 +37,23 @@ MAX_CLAIMS: Final = 10_000
 
 
 class _Claim(NamedTuple, Generic[Q]):
-    """A claim on the *candidates*, one after the other. Where none grants it, the counts of
-    *count_keys* are asked for."""
+    """A claim on the *quotas*, one after the other. Where none grants it, the counts of the quotas
+    with *asked_keys* are asked for."""
 
-    candidates: Sequence[Q]
-    count_keys: Sequence[str]
+    quotas: Sequence[Q]
+    asked_keys: Sequence[str]
 
     @property
     def is_empty(self) -> bool:
         """Whether Redis has nothing to do for it."""
-        return not self.candidates and not self.count_keys
+        return not self.quotas and not self.asked_keys
 
     def arguments(self, claim_id: str) -> Sequence[str | bytes | int]:
         """Its arguments, as `redis_counters_scripts.CLAIM` has them."""
-        count_keys = self.count_keys
+        asked_keys = self.asked_keys
         arguments: list[str | bytes | int] = [MAX_COUNTS, claim_id, MAX_CLAIMS]
-        arguments += len(count_keys), *count_keys
-        for quota in self.candidates:
+        arguments += len(asked_keys), *asked_keys
+        for quota in self.quotas:
             times = -1 if quota.times is None else quota.times
             arguments += quota.key, quota.after, times, repr(float(quota.probability))
             arguments.append(quota.seed.encode())
@@ -104,8 +104,8 @@ class RedisCounters(RedisContainer):
         with self._lock:
             return [*self._known.items()]
 
-    async def claim(self, quotas: Iterable[Q], count_keys: Iterable[str] = ()) -> ClaimOutcome[Q]:
-        claim = _Claim([*quotas], [*count_keys])
+    async def claim(self, quotas: Iterable[Q], asked_keys: Iterable[str] = ()) -> ClaimOutcome[Q]:
+        claim = _Claim([*quotas], [*asked_keys])
         if claim.is_empty:
             return ClaimOutcome(None, [])
         arguments = (self._ttl.seconds,)
@@ -116,19 +116,19 @@ class RedisCounters(RedisContainer):
         self,
         is_fresh: Callable[[], bool],
         quotas: Iterable[Q],
-        count_keys: Iterable[str] = (),
+        asked_keys: Iterable[str] = (),
     ) -> ClaimOutcome[Q]:
         # Before `is_fresh` reads the copies: a copy changes before the version does.
         version = self._registers_version()
         if not is_fresh():
             raise StaleRegistersError
-        claim = _Claim([*quotas], [*count_keys])
+        claim = _Claim([*quotas], [*asked_keys])
         if claim.is_empty:
             return ClaimOutcome(None, [])
         keys = (self._registers_key, *self.keys)
         arguments = (self._ttl.seconds, version)
         reply = await self._call(scripts.CLAIM_IF_FRESH, keys, arguments, claim)
-        if reply[0] == _STALE:
+        if reply[0] == scripts.STALE:
             raise StaleRegistersError
         return self._outcome(reply, claim)
 
@@ -136,9 +136,9 @@ class RedisCounters(RedisContainer):
         self,
         pending_take: PendingTake,
         quotas: Iterable[Q],
-        count_keys: Iterable[str] = (),
+        asked_keys: Iterable[str] = (),
     ) -> tuple[TakeOutcome, ClaimOutcome[Q]]:
-        claim = _Claim([*quotas], [*count_keys])
+        claim = _Claim([*quotas], [*asked_keys])
         if claim.is_empty:
             return await pending_take.take(), ClaimOutcome(None, [])
         buckets = pending_take.buckets
@@ -170,20 +170,20 @@ class RedisCounters(RedisContainer):
         try:
             return await self._client.call(script, keys, *arguments, *claim_arguments)
         except BaseException:
-            if claim.candidates:
+            if claim.quotas:
                 self._revoke_soon(claim_id)
             raise
 
     def _outcome(self, reply: Sequence[Any], claim: _Claim[Q]) -> ClaimOutcome[Q]:
         """The outcome of *claim* by the *reply* of `CLAIM`. Its counts are kept."""
-        index, candidate_texts, other_texts = reply
-        counts = _counts(candidate_texts)
-        self._keep_counts([each.key for each in claim.candidates], counts)
+        index, quota_texts, asked_texts = reply
+        counts = _counts(quota_texts)
+        self._keep_counts([each.key for each in claim.quotas], counts)
         if index >= 0:
-            return ClaimOutcome((claim.candidates[index], counts[index]))
-        other_counts = _counts(other_texts)
-        self._keep_counts(claim.count_keys, other_counts)
-        return ClaimOutcome(None, other_counts)
+            return ClaimOutcome((claim.quotas[index], counts[index]))
+        asked_counts = _counts(asked_texts)
+        self._keep_counts(claim.asked_keys, asked_counts)
+        return ClaimOutcome(None, asked_counts)
 
     async def _revoke(self) -> None:
         """Revoke the claims that had no reply, and do `on_revocation` for the quotas whose grants
@@ -262,9 +262,6 @@ class RedisCounters(RedisContainer):
 
 _NONE: Final = ClaimCount()
 """The count of a quota without claims."""
-
-_STALE: Final = -2
-"""The reply of `CLAIM_IF_FRESH` in place of a claim."""
 
 
 def _counts(texts: Sequence[bytes | None]) -> list[ClaimCount]:

@@ -22,9 +22,9 @@ COUNTERS_KEYS: Final = ("counts", "order", "effects", "recent")
 _CLAIM: Final = """
 local function claim(counts, order, effects, recent, at)
   local max_counts, id, max_claims = tonumber(ARGV[at]), ARGV[at + 1], tonumber(ARGV[at + 2])
-  local asked_from, asked_count = at + 4, tonumber(ARGV[at + 3])
-  local quotas_from = asked_from + asked_count
-  local function asked_counts()
+  local asked_from = at + 4
+  local quotas_from = asked_from + tonumber(ARGV[at + 3])
+  local function read_asked_counts()
     local found = {}
     for index = asked_from, quotas_from - 1 do
       found[#found + 1] = redis.call('HGET', counts, ARGV[index])
@@ -40,7 +40,7 @@ local function claim(counts, order, effects, recent, at)
       found[#found + 1] = redis.call('HGET', counts, ARGV[index])
       if ARGV[index] == last then return {(index - quotas_from) / 5, found, {}} end
     end
-    return {-1, found, asked_counts()}
+    return {-1, found, read_asked_counts()}
   end
   local function lucky(probability, seed, number)
     if probability >= 1 then return true end
@@ -87,7 +87,7 @@ local function claim(counts, order, effects, recent, at)
     end
     renew_ttl(seconds)
   end
-  return {granted, found, granted < 0 and asked_counts() or {}}
+  return {granted, found, granted < 0 and read_asked_counts() or {}}
 end
 """
 """Makes a claim on the counters with these keys, which then have *seconds* to live. The claim's
@@ -97,7 +97,7 @@ CLAIM: Final = Script.from_parts(
     "claim",
     RENEW_TTL,
     _CLAIM,
-    "return claim(counts, order, effects, recent, 2)",
+    "return claim(counts, order, effects, recent, rest_at)",
     keys=COUNTERS_KEYS,
     arguments=("seconds",),
 )
@@ -106,28 +106,33 @@ CLAIM: Final = Script.from_parts(
 arguments of the claim:
 
 - the most counts to keep, the id of the claim, the most ids to keep;
-- the number of counts that are asked for, and their keys;
+- the number of keys whose counts are asked for, and these keys;
 - for each quota its key (without spaces), `after`, `times` (-1: any number), probability, seed.
 
 Returns the index of the quota that grants the claim, or -1; the counts of the quotas up to that
-one; and, where no quota grants it, the counts that are asked for. Each count is one text or
+one; and, where no quota grants it, the counts of the asked keys. Each count is one text or
 nothing. A claim that was revoked before is granted nothing. A claim that is sent again counts once,
 and has its first outcome.
 """
+
+STALE: Final = -2
+"""What `CLAIM_IF_FRESH` returns first, in place of a quota, where the process has not the newest
+version of all registers."""
 
 CLAIM_IF_FRESH: Final = Script.from_parts(
     "claim_if_fresh",
     RENEW_TTL,
     _CLAIM,
+    f"local stale = {STALE}",
     """
-if redis.call('HGET', registers, 'version') ~= version then return {-2} end
-return claim(counts, order, effects, recent, 3)
+if redis.call('HGET', registers, 'version') ~= version then return {stale} end
+return claim(counts, order, effects, recent, rest_at)
 """,
     keys=(*REGISTERS_KEYS, *COUNTERS_KEYS),
     arguments=("seconds", "version"),
 )
 """Does what `CLAIM` does, if the process has the newest version of all registers; else only returns
--2. The keys are the key of the registers, then the keys of counters. Arguments: the seconds to
+`STALE`. The keys are the key of the registers, then the keys of counters. Arguments: the seconds to
 live, the version that the process has, then the arguments of the claim."""
 
 TAKE_AND_CLAIM: Final = Script.from_parts(
@@ -136,10 +141,12 @@ TAKE_AND_CLAIM: Final = Script.from_parts(
     TAKE_FUNCTION,
     _CLAIM,
     """
-local taken = take(KEYS[1], KEYS[2])
+local taken = take(buckets, buckets_order)
 if taken[1] == 0 then return {taken} end
-return {taken, claim(KEYS[3], KEYS[4], KEYS[5], KEYS[6], 8)}
+return {taken, claim(counts, order, effects, recent, rest_at)}
 """,
+    # Not `BUCKETS_KEYS`: both containers have a key of the name `order`.
+    keys=("buckets", "buckets_order", *COUNTERS_KEYS),
     arguments=TAKE_ARGUMENTS,
 )
 """Takes tokens, and makes a claim if they are granted. The keys are the keys of buckets, then the
@@ -160,7 +167,7 @@ local function lower(key, by_claims, by_grants)
     string.format('%.0f', claims) .. ' ' .. string.format('%.0f', grants))
 end
 local ungranted = {}
-for at = 3, #ARGV do
+for at = rest_at, #ARGV do
   local id = ARGV[at]
   local effect = redis.call('HGET', effects, id)
   if not effect then

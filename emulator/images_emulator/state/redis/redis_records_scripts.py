@@ -41,7 +41,7 @@ PUT_RECORDS: Final = Script.from_parts(
     RENEW_TTL,
     _RECORDS,
     """
-for at = 6, #ARGV, 3 do
+for at = rest_at, #ARGV, 3 do
   local key = ARGV[at]
   drop(key)
   redis.call('ZADD', order, redis.call('HINCRBY', meta, 'number', 1), key)

@@ -3,8 +3,9 @@ script whole, so no other process comes between its steps.
 
 The scripts of a container are in the module of its name: `redis_log_scripts` has those of
 `RedisLog`. A script gets all keys of its container, in variables that have the names in the
-constant `…_KEYS` there, and its first arguments in variables, too. A script of several containers
-says in its docstring which keys it gets. The scripts count on the number of keys that each
+constant `…_KEYS` there, and its first arguments in variables, too; `rest_at` is the index in `ARGV`
+of the argument after these. A script of several containers says in its docstring which keys it
+gets. The scripts count on the number of keys that each
 container has. All keys of an emulator are in one slot of a cluster.
 
 The keys of a container expire together. A script that adds something renews their time to live,
@@ -38,10 +39,12 @@ class Script(NamedTuple):
         frees_memory: bool = False,
     ) -> Script:
         """The script of these *parts* of Lua. It has the *keys* of its container, and its first
-        *arguments*, in variables of these names. Redis gives both as texts."""
+        *arguments*, in variables of these names, and where it has any, the index in `ARGV` of the
+        argument after them in `rest_at`. Redis gives keys and arguments as texts."""
         names = f"local {', '.join(keys)} = unpack(KEYS)\n" if keys else ""
         if arguments:
             names += f"local {', '.join(arguments)} = unpack(ARGV, 1, {len(arguments)})\n"
+            names += f"local rest_at = {len(arguments) + 1}\n"
         text = names + "".join(parts)
         digest = sha1(text.encode(), usedforsecurity=False).hexdigest()
         return cls(name, text, digest, frees_memory)
