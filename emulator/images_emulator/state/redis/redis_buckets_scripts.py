@@ -7,34 +7,38 @@ from typing import Final
 from images_emulator.state.redis.redis_scripts import RENEW_TTL, Script
 
 BUCKETS_KEYS: Final = ("buckets", "order")
-"""The tokens that each bucket lacks, by its key, in the form of `TAKE`; and the buckets in the
-order of their last granted takes."""
+"""The keys of buckets:
 
-TAKE_ARGUMENTS: Final = ("seconds", "max_buckets", "key", "amount", "limit", "token", "now")
+- `buckets`: the two numbers of each bucket, by its key; see `TAKE`.
+- `order`: the buckets in the order of their last granted takes.
+"""
+
+TAKE_ARGUMENTS: Final = ("seconds", "max_buckets", "key", "amount", "limit", "token_us", "now_ms")
 """The first arguments of the scripts that take tokens; see `TAKE`."""
 
 TAKE_FUNCTION: Final = """
 max_buckets, amount, limit = tonumber(max_buckets), tonumber(amount), tonumber(limit)
-token, now = tonumber(token), tonumber(now)
+token_us, now_ms = tonumber(token_us), tonumber(now_ms)
 local function take(buckets, order)
-  local fills_from, owed = now, 0
+  local fills_from_ms, owed_us = now_ms, 0
   local text = redis.call('HGET', buckets, key)
   if text then
-    fills_from, owed = string.match(text, '(%S+) (%S+)')
-    fills_from, owed = tonumber(fills_from), tonumber(owed)
-    if (fills_from - now) * 1000 > limit * token then
-      fills_from, owed = now, 0
-    elseif fills_from < now then
-      fills_from, owed = now, math.max(owed - (now - fills_from) * 1000, 0)
+    fills_from_ms, owed_us = string.match(text, '(%S+) (%S+)')
+    fills_from_ms, owed_us = tonumber(fills_from_ms), tonumber(owed_us)
+    if (fills_from_ms - now_ms) * 1000 > limit * token_us then
+      fills_from_ms, owed_us = now_ms, 0
+    elseif fills_from_ms < now_ms then
+      fills_from_ms, owed_us = now_ms, math.max(owed_us - (now_ms - fills_from_ms) * 1000, 0)
     end
-    owed = math.min(owed, limit * token)
+    owed_us = math.min(owed_us, limit * token_us)
   end
-  local used = math.ceil(owed / token)
+  local used = math.ceil(owed_us / token_us)
   if amount > limit then return {0, used, -1} end
-  local late = owed + (amount - limit) * token
-  if late > 0 then return {0, used, math.ceil(late / 1000) + fills_from - now} end
+  local late_us = owed_us + (amount - limit) * token_us
+  if late_us > 0 then return {0, used, math.ceil(late_us / 1000) + fills_from_ms - now_ms} end
+  owed_us = owed_us + amount * token_us
   redis.call('HSET', buckets, key,
-    string.format('%.0f', fills_from) .. ' ' .. string.format('%.0f', owed + amount * token))
+    string.format('%.0f', fills_from_ms) .. ' ' .. string.format('%.0f', owed_us))
   local newest = redis.call('ZREVRANGE', order, 0, 0, 'WITHSCORES')
   redis.call('ZADD', order, tonumber(newest[2] or '0') + 1, key)
   while redis.call('ZCARD', order) > max_buckets do
