@@ -172,7 +172,7 @@ def test_call_that_fails_while_its_fault_is_looked_for_is_complete_in_the_journa
 
     with Server(store=redis_server.url) as server:
         server.inject("server_error", match={"path": "/v1/models"})
-        monkeypatch.setattr(FaultSearch, "_search_with_entry", failing)
+        monkeypatch.setattr(FaultSearch, "_search_early", failing)
         monkeypatch.setattr(logging.getLogger("images_emulator"), "disabled", True)
         answered = generate(http, server)
         (call,) = server.requests

@@ -148,7 +148,7 @@ async def test_a_claim_with_the_entry_is_granted_unless_the_steps_change_meanwhi
         return CALL
 
     monkeypatch.setattr(scenario._counters, "claim_if_fresh", claim_late)
-    finding = await scenario.claim_with_entry(call)
+    finding = await scenario.claim_early(call)
     assert (finding and finding.fault and finding.fault.label) == (
         None if changed else "server_error"
     )

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 class StepFinding(NamedTuple):
     """What a search of the scenario for the step of a call has found. A finding without a step says
-    that the call meets none; where `Scenario.claim_with_entry` cannot tell, there is no finding."""
+    that the call meets none; where `Scenario.claim_early` cannot tell, there is no finding."""
 
     step: ScenarioStep | None = None
     """The step that the call has met; None where it has met none."""
@@ -156,7 +156,7 @@ class Scenario:
         """The paths to fields that its steps ask for."""
         return self._steps.value.paths
 
-    async def claim_with_entry(
+    async def claim_early(
         self, make_match_input: Callable[[], Awaitable[MatchInput]]
     ) -> StepFinding | None:
         """Do what `claim` does for a fault, while the call is entered in the journal. With a shared

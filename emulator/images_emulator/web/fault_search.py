@@ -65,8 +65,9 @@ class EarlySearchOutcome(NamedTuple):
 
     eligibility: FaultEligibility
     finding: StepFinding | None
-    """What `Scenario.claim_with_entry` has found; None where `FaultSearch.claim_fault` has to claim
-    a step of the scenario itself."""
+    """What `Scenario.claim_early` has found; None where it cannot tell, and for a call that is not
+    eligible, has the header, or may have a directive. `FaultSearch.claim_fault` then searches
+    on."""
 
 
 class FaultSearch:
@@ -96,6 +97,8 @@ class FaultSearch:
             ServedExchange, asyncio.Task[EarlySearchOutcome]
         ] = WeakKeyDictionary()
         """The searches that `start_early_search` has started, until `claim_fault` takes them."""
+        # Not an attribute of the exchange: its layer does not know what a search finds, and the
+        # journal keeps exchanges that are over.
 
     async def start_early_search(self, exchange: ServedExchange, receive: Receive) -> None:
         """With a shared store and a scenario that has faults, start the search for the fault of a
@@ -104,21 +107,21 @@ class FaultSearch:
 
         Wait until the body has come, but `BODY_SECONDS` at most. The claim on the scenario then
         goes to the store in the same round trip as the entry of the call, which the caller sends to
-        the store at once: see `_search_with_entry`.
+        the store at once: see `_search_early`.
         """
         if not (self.emulator.store.is_shared and self.emulator.scenario.has_faults):
             return
         if exchange.is_download:
             return
-        reading = asyncio.ensure_future(self._read_and_authenticate(exchange, receive))
+        check = asyncio.ensure_future(self._check_eligibility(exchange, receive))
         try:
-            await asyncio.wait({reading}, timeout=BODY_SECONDS)
+            await asyncio.wait({check}, timeout=BODY_SECONDS)
         except BaseException:
-            reading.cancel()
+            check.cancel()
             raise
-        search = asyncio.ensure_future(self._search_with_entry(exchange, receive, reading))
+        search = asyncio.ensure_future(self._search_early(exchange, receive, check))
         # Where `search` is cancelled before it begins, it does not cancel what it would await.
-        search.add_done_callback(lambda _: reading.cancel())
+        search.add_done_callback(lambda _: check.cancel())
         # Where the call ends before it awaits the search, nobody else asks for its exception.
         search.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._early_searches[exchange] = search
@@ -129,27 +132,27 @@ class FaultSearch:
         if search := self._early_searches.pop(exchange, None):
             search.cancel()
 
-    async def _search_with_entry(
+    async def _search_early(
         self,
         exchange: ServedExchange,
         receive: Receive,
-        reading: asyncio.Future[FaultEligibility],
+        check: asyncio.Future[FaultEligibility],
     ) -> EarlySearchOutcome:
-        """Claim a fault of the scenario once the *reading* of the body has ended, in the round trip
-        that enters the call in the journal.
+        """Claim a fault of the scenario once the *check* of the call has ended, in the round
+        trip that enters the call in the journal.
 
-        What is awaited after the reading must not suspend before the claim is handed to the store:
+        What is awaited after the check must not suspend before the claim is handed to the store:
         the claim would miss the round trip of the journal's entry, in which `RedisPool` sends all
         scripts of one iteration of the event loop, and take one of its own
         (`test_a_call_that_ends_a_step_asks_redis_twice`). It does suspend for a large body, which
         is parsed in another thread, and for a call whose images a step with `image_sha256` asks
         for: these claims are round trips of their own.
         """
-        eligibility, finding = await reading, None
+        eligibility, finding = await check, None
         is_by_scenario = not eligibility.may_have_directive and FAULT_HEADER not in exchange.head
         if eligibility.may_have_fault and is_by_scenario:
             scenario = self.emulator.scenario
-            finding = await scenario.claim_with_entry(lambda: self._match_input(exchange, receive))
+            finding = await scenario.claim_early(lambda: self._match_input(exchange, receive))
         return EarlySearchOutcome(eligibility, finding)
 
     async def claim_fault(self, exchange: ServedExchange, receive: Receive) -> BaseFault | None:
@@ -161,7 +164,7 @@ class FaultSearch:
         if early_search:
             eligibility, finding = await early_search
         else:
-            eligibility = await self._read_and_authenticate(exchange, receive)
+            eligibility = await self._check_eligibility(exchange, receive)
         if not eligibility.may_have_fault:
             return None
         directive = None
@@ -179,12 +182,12 @@ class FaultSearch:
         exchange.near_misses = tuple(finding.near_misses)
         return finding.fault
 
-    async def _read_and_authenticate(
+    async def _check_eligibility(
         self, exchange: ServedExchange, receive: Receive
     ) -> FaultEligibility:
-        """Read the body of a call to an image operation, authenticate the call, which sets its
-        `accepted_key`, and tell what faults it may have. A download is neither read nor
-        authenticated."""
+        """Check whether the call may have a fault. This reads the body of a call to an image
+        operation, and authenticates the call, which sets its `accepted_key`. A download is neither
+        read nor authenticated."""
         settings = self.emulator.settings
         if exchange.is_download:
             return FaultEligibility(self._may_download_fail(exchange), may_have_directive=False)
