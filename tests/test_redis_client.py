@@ -198,11 +198,11 @@ def test_late_entries_are_written_where_redis_refuses_to_restore_the_registers(
     redis.kill()
     assert store.run(log.append("a", 1, 1)) == 0
     redis.start()
-    redis.command("SET", "images-emulator:4:{default}:registers", "x")
+    redis.command("SET", "images-emulator:5:{default}:registers", "x")
     may_recover.set()
     until(lambda: len(events) == 2)
     assert b"$1\r\n1\r\n" in redis.command(
-        "HGET", "images-emulator:4:{default}:log:n:entries", "w:a"
+        "HGET", "images-emulator:5:{default}:log:n:entries", "w:a"
     )
     client.close()
 
@@ -282,7 +282,7 @@ async def test_a_revocation_that_redis_refuses_is_given_up(redis: RedisServer) -
     counters = store.counters("steps")
     assert isinstance(counters, RedisCounters)
     counters._to_revoke = ["1"]
-    redis.command("SET", "images-emulator:4:{default}:counters:steps:effects", "x")
+    redis.command("SET", "images-emulator:5:{default}:counters:steps:effects", "x")
     await counters._revoke()
     assert counters._to_revoke == []
     await store.disconnect()

@@ -324,7 +324,7 @@ async def test_amendments_that_expire_last_are_in_the_way_of_no_reader() -> None
     log = log_of(store)
     await log.append("a", 1, 1)
     await log.amend("a", 2, 1, detachable=False)
-    redis.command("DEL", *(f"images-emulator:4:{{{name}}}:log:n:{end}" for end in LOST))
+    redis.command("DEL", *(f"images-emulator:5:{{{name}}}:log:n:{end}" for end in LOST))
     await log.append("b", 3, 1)
     for _ in range(2):
         assert await log.summaries() == [3]

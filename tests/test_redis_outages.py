@@ -478,7 +478,7 @@ async def test_a_reply_that_is_an_error_is_logged_once_and_no_outage(
     lone_store.observe_events(events.append)
     log, records = log_of(lone_store), lone_store.records("r", 100, NUMBER)
     await records.put({"a": 1}, 1)
-    redis_server.command("SET", "images-emulator:4:{default}:records:r:json", "x")
+    redis_server.command("SET", "images-emulator:5:{default}:records:r:json", "x")
     for _ in range(2):
         with pytest.raises(APIError, match="WRONGTYPE") as refused:
             await records.get("a")

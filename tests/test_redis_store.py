@@ -42,7 +42,7 @@ def test_all_that_redis_holds_has_the_prefix_and_a_time_to_live(http: httpx2.Cli
             files={"file": ("a.png", png(), "image/png")},
             data={"purpose": "vision"},
         )
-        prefix = f"images-emulator:4:{{{name}}}:"
+        prefix = f"images-emulator:5:{{{name}}}:"
         keys = reply_lines(redis.command("KEYS", f"*{name}*"))
         kinds = {key.removeprefix(prefix).split(":")[0] for key in keys}
         assert kinds == {"registers", "records", "counters", "buckets", "log"}
@@ -65,7 +65,7 @@ async def test_stores_of_one_client_are_apart_and_end_and_expire_alone() -> None
     child.close()
     take = await parent.buckets("x", 9).take("child", 1, limit=2, seconds=60, now=NOW)
     assert (take.granted, take.used) == (True, 1)
-    prefixes = [f"images-emulator:4:{{{each}}}:" for each in (name, f"{name}/a%20b")]
+    prefixes = [f"images-emulator:5:{{{each}}}:" for each in (name, f"{name}/a%20b")]
     lives = [int(redis.command("TTL", f"{prefix}buckets:x:order")[1:]) for prefix in prefixes]
     assert 24 * 3600 < lives[0] <= 48 * 3600
     assert 30 < lives[1] <= 60
@@ -75,7 +75,7 @@ async def test_stores_of_one_client_are_apart_and_end_and_expire_alone() -> None
 def lives_of(redis: RedisServer, name: str, seconds: int | None = None) -> dict[str, int]:
     """The milliseconds that the keys of the store *name* live from one moment on, by their ends; -1
     for one that lives for ever. With *seconds*, they live as long from now on."""
-    prefix = f"images-emulator:4:{{{name}}}:"
+    prefix = f"images-emulator:5:{{{name}}}:"
     keys = reply_lines(redis.command("KEYS", f"{prefix}*"))
     change = f"redis.call('EXPIRE', key, {seconds})" if seconds else ""
     loop = f"for at, key in ipairs(KEYS) do {change} lives[at] = redis.call('PTTL', key) end"
@@ -113,7 +113,7 @@ async def test_a_container_from_which_a_record_is_deleted_has_a_time_to_live() -
     records = store.records("files", 100, NUMBER)
     await records.put({"a": 1, "b": 2}, 1)
     # Its weight has expired before the rest.
-    redis.command("DEL", f"images-emulator:4:{{{name}}}:records:files:meta")
+    redis.command("DEL", f"images-emulator:5:{{{name}}}:records:files:meta")
     assert await records.delete("a")
     lives = lives_of(redis, name)
     assert "records:files:meta" in lives

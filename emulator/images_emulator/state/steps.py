@@ -156,7 +156,7 @@ def _pack(steps: Steps) -> Packed:
         {
             "origin": step.origin,
             "name": step.name,
-            "key": step.id,
+            "id": step.id,
             "live": step.id in live,
             "step": step.document.pack(files),
         }
@@ -178,7 +178,7 @@ def _unpack(packed: Packed) -> Steps:
 
     def read(document: Mapping[str, Any]) -> ScenarioStep:
         step = parse_step(document["step"], context)
-        return ScenarioStep(step, document["origin"], document["name"], document["key"])
+        return ScenarioStep(step, document["origin"], document["name"], document["id"])
 
     steps = [(read(each), each["live"]) for each in packed.document["steps"]]
     return Steps.from_steps(

@@ -42,7 +42,7 @@ from images_emulator.state.store import (
 
 T = TypeVar("T")
 
-LAYOUT: Final = 4
+LAYOUT: Final = 5
 """The number of the form in which containers are kept. Emulators with another layout do not share
 them."""
 
