@@ -24,8 +24,8 @@ from images_emulator.contract.rules import (
     Object,
     Rule,
     Rules,
+    SharedThenOwnRule,
     Text,
-    TwoStepRule,
     UnsupportedParameter,
 )
 from images_emulator.contract.sizes import FlexibleSize, ListedServiceSize
@@ -103,7 +103,7 @@ def _small(sizes: tuple[str, ...]) -> list[str]:
 def usual_value(rule: Rule) -> st.SearchStrategy[Any]:
     """Values that *rule* takes, and that are quick to draw."""
     match rule:
-        case TwoStepRule():
+        case SharedThenOwnRule():
             return usual_value(rule.own)
         case UnsupportedParameter():
             return st.nothing()

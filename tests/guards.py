@@ -84,14 +84,14 @@ GUARDS: Final = (
     Guard(
         "a key of the upstream is used only under names of the proxy's own machine (DNS rebinding)",
         "web/server_names.py",
-        "raise emulator_errors.foreign_host(host=host[:MAX_SHOWN_CHARS])",
+        "raise emulator_errors.upstream_key_for_foreign_host(host=host[:MAX_SHOWN_CHARS])",
         "pass",
         "test_record_proxy.py::test_a_page_of_another_site_does_not_get_the_key_of_the_upstream",
     ),
     Guard(
         "no page of another site uses a key of the upstream",
         "web/server_names.py",
-        "raise emulator_errors.foreign_page()",
+        "raise emulator_errors.upstream_key_for_foreign_page()",
         "pass",
         "test_record_proxy.py::test_a_page_of_another_site_does_not_get_the_key_of_the_upstream",
     ),

@@ -204,7 +204,11 @@ OF_ANSWERS = {"unusable_own_picture", "failed_answer"}
 """Those that only a call with an answer of one's own can meet: see `test_own_answers` and
 `test_answer_steps`."""
 
-OF_UPSTREAMS = {"upstream_failed", "foreign_host", "foreign_page"}
+OF_UPSTREAMS = {
+    "upstream_failed",
+    "upstream_key_for_foreign_host",
+    "upstream_key_for_foreign_page",
+}
 """Those of calls that are forwarded: see `test_record_proxy`."""
 
 OF_REPLAY = {"no_recording"}

@@ -49,15 +49,15 @@ from images_emulator.contract.rules import (
     Object,
     Rule,
     Rules,
+    SharedThenOwnRule,
     Text,
-    TwoStepRule,
     UnsupportedParameter,
 )
 from images_emulator.contract.sizes import (
     FlexibleSize,
+    GatewayAndServiceSize,
     GatewaySize,
     ListedServiceSize,
-    TwiceCheckedSize,
 )
 from images_emulator.contract.tables_of_day import tables_on
 from images_emulator.contract.uploads import SquarePNG, UploadedImages, UploadedOverlay
@@ -131,9 +131,9 @@ def sizes_at_the_limits(rule: FlexibleSize) -> tuple[list[str], list[str]]:
 
 
 RULE_CLASSES = (
-    *(Choice, ListedServiceSize, Flag, FlexibleSize, TwiceCheckedSize, ImageReferences, Integer),
-    *(GatewaySize, TwoStepRule, Object, ReferencedOverlay, SquarePNG, Text, UnsupportedParameter),
-    *(UploadedImages, UploadedOverlay),
+    *(Choice, ListedServiceSize, Flag, FlexibleSize, GatewayAndServiceSize, ImageReferences),
+    *(Integer, GatewaySize, SharedThenOwnRule, Object, ReferencedOverlay, SquarePNG, Text),
+    *(UnsupportedParameter, UploadedImages, UploadedOverlay),
 )
 """The classes of rules for which `legal` and `illegal` have values. A subclass is a class of its
 own, and needs values of its own or a line in one of their cases."""
@@ -150,7 +150,7 @@ def legal(rule: Rule) -> Iterator[Any]:  # noqa: PLR0912 - one for each rule
     """The default, the smallest and the largest value."""
     check_class(rule)
     match rule:
-        case TwoStepRule():
+        case SharedThenOwnRule():
             yield from legal(rule.own)
         case Choice():
             yield from (*rule.words, *rule.unlisted)
@@ -186,7 +186,7 @@ def illegal(name: str, rule: Rule) -> Iterator[tuple[Any, str]]:  # noqa: PLR091
     """The first values that are too much, with the code of the refusal."""
     check_class(rule)
     match rule:
-        case TwoStepRule():
+        case SharedThenOwnRule():
             for value, code in illegal(name, rule.own):
                 try:
                     rule.shared.check_at_gateway(name, value)
@@ -367,7 +367,7 @@ def is_refused(body: Body, name: str, rule: Rule, as_of: AsOf = None) -> None:
             validated(body, {name: value}, as_of)
         assert has_code(refused.value, code), str(value)[:80]
         param = refused.value.newest.param or name
-        assert param.startswith(name) or (isinstance(rule, TwoStepRule) and param == "model")
+        assert param.startswith(name) or (isinstance(rule, SharedThenOwnRule) and param == "model")
 
 
 @pytest.mark.parametrize("body", list(bodies()), ids=case_id)

@@ -54,14 +54,14 @@ unusable_own_picture = Refusal(
     "The own picture '{name}' cannot answer this call: it {reason}.",
     code="unusable_own_picture",
 )
-foreign_host = Refusal(
+upstream_key_for_foreign_host = Refusal(
     "'{host}' may be another site's, whose pages must not use this server's key of the upstream. "
     "Without that key, each call is forwarded with its own.",
     param="host",
     code="foreign_host",
     status=403,
 )
-foreign_page = Refusal(
+upstream_key_for_foreign_page = Refusal(
     "Pages of other sites may not use this server's key of the upstream. Without that key, each "
     "call is forwarded with its own.",
     param="origin",

@@ -42,15 +42,15 @@ from images_emulator.contract.rules import (
     Rules,
     Text,
     UnsupportedParameter,
-    two_step_rule,
+    shared_then_own_rule,
 )
 from images_emulator.contract.sizes import (
     FlexibleSize,
+    GatewayAndServiceSize,
     GatewaySize,
     ListedServiceSize,
     ServiceSize,
     SheetLayouts,
-    TwiceCheckedSize,
 )
 from images_emulator.contract.uploads import SquarePNG, UploadedImages, UploadedOverlay
 
@@ -75,7 +75,7 @@ RESPONSE_FORMAT: Final = Choice(("url", "b64_json"), default="url")
 
 SHARED_SCHEMA_SINCE: Final = date(2023, 11, 6)
 """The first day on which the older stack had one schema for both DALL·E models. Each model then
-checked values by its own rules, too: see `TwoStepRule`."""
+checked values by its own rules, too: see `SharedThenOwnRule`."""
 
 OWN_SIZES_SINCE: Final = date(2024, 11, 1)
 """The approximate day from which the older stack listed only the sizes of the called model."""
@@ -100,7 +100,7 @@ DALLE_2_PROMPT: Final = replace(
         (SHARED_SCHEMA_SINCE, prompt_rule(1000)),
         (
             GATEWAY_SINCE,
-            two_step_rule(SHARED_PROMPT, prompt_rule(1000), errors.older_prompt_too_long),
+            shared_then_own_rule(SHARED_PROMPT, prompt_rule(1000), errors.older_prompt_too_long),
         ),
     ),
 )
@@ -125,7 +125,9 @@ DALLE_2_RULES: Final[Rules] = {
         earlier=(
             (
                 GATEWAY_SINCE,
-                two_step_rule(DALLE_QUALITY, STANDARD_QUALITY, errors.older_quality_unsupported),
+                shared_then_own_rule(
+                    DALLE_QUALITY, STANDARD_QUALITY, errors.older_quality_unsupported
+                ),
             ),
         ),
     ),
@@ -135,7 +137,7 @@ DALLE_2_RULES: Final[Rules] = {
             (SHARED_SCHEMA_SINCE, DALLE_2_SIZE),
             (
                 OWN_SIZES_SINCE,
-                two_step_rule(SHARED_SIZES, DALLE_2_SIZE, errors.older_size_unsupported),
+                shared_then_own_rule(SHARED_SIZES, DALLE_2_SIZE, errors.older_size_unsupported),
             ),
         ),
     ),
@@ -187,7 +189,7 @@ DALLE_3_RULES: Final[Rules] = {
         earlier=(
             (
                 GATEWAY_SINCE,
-                two_step_rule(count_rule(10), count_rule(1), errors.older_more_than_one),
+                shared_then_own_rule(count_rule(10), count_rule(1), errors.older_more_than_one),
             ),
         ),
     ),
@@ -197,7 +199,7 @@ DALLE_3_RULES: Final[Rules] = {
         earlier=(
             (
                 OWN_SIZES_SINCE,
-                two_step_rule(SHARED_SIZES, DALLE_3_SIZE, errors.older_size_unsupported),
+                shared_then_own_rule(SHARED_SIZES, DALLE_3_SIZE, errors.older_size_unsupported),
             ),
             (GATEWAY_SINCE, dalle_size_rule("1024x1024", "1792x1024", "1024x1792")),
         ),
@@ -219,7 +221,7 @@ GPT_IMAGE_PROMPT_AT_EDITS: Final = replace(
     earlier=(
         (
             date(2026, 7, 1),
-            two_step_rule(
+            shared_then_own_rule(
                 replace(GPT_IMAGE_PROMPT, max_length=None),
                 GPT_IMAGE_PROMPT,
                 errors.model_not_dalle_2,
@@ -236,7 +238,7 @@ LISTED_SIZE: Final = ListedServiceSize(
     GPT_1_SIZES,
     auto="1024x1536",
     # The day is not known: after 2025-11-05, and before 2026-08.
-    earlier=((date(2026, 2, 1), TwiceCheckedSize(GPT_1_SIZES, auto="1024x1536")),),
+    earlier=((date(2026, 2, 1), GatewayAndServiceSize(GPT_1_SIZES, auto="1024x1536")),),
 )
 """`size` of the first GPT image models; without it, gpt-image-1 was seen to choose 1024x1536."""
 

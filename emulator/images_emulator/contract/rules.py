@@ -75,22 +75,22 @@ class Rule(Immutable, kw_only=True):
     def check_at_gateway(self, name: str, value: Any) -> None:
         """Check type, range and word of *value*, as the gateway does. Raises APIError."""
 
-    def check_at_service(self, name: str, value: Any, model_id: str, others: Values) -> None:
-        """Check whether the model *model_id* supports *value* together with the *others*, as the
-        image service does after the gateway. The input images are not decoded yet, so a rule cannot
-        refuse a value because of their size. Raises APIError."""
+    def check_at_service(self, name: str, value: Any, model_id: str, parameters: Values) -> None:
+        """Check whether the model *model_id* supports *value* in a call with these *parameters*, of
+        which it is one, as the image service does after the gateway. The input images are not
+        decoded yet, so a rule cannot refuse a value because of their size. Raises APIError."""
 
-    def value_when_lenient(self, others: Values) -> Any:
+    def value_when_lenient(self, parameters: Values) -> Any:
         """The value in place of an omitted `size` or of `auto`, where lenient validation has
-        forgiven a mistake of the call; None for the usual value. Called for `size` only. *others*
-        are the parameters of the call."""
+        forgiven a mistake of the call; None for the usual value. Called for `size` only.
+        *parameters* are those of the call."""
         return None
 
-    def resolve(self, value: Any, source: Pixels | None, others: Values) -> Any:
+    def resolve(self, value: Any, source: Pixels | None, parameters: Values) -> Any:
         """The value in the validated request. None becomes the default, `auto` the value that it
         stands for. Called after both checks; refuses nothing. *source* is the size of the first
-        input image in pixels; None where no image is there or decoded yet. *others* are the values
-        that were sent."""
+        input image in pixels; None where no image is there or decoded yet. *parameters* are those
+        that the call sends, *value* among them."""
         return self.default if value is None else value
 
     def version_on(self, day: Day) -> Rule:
@@ -125,7 +125,7 @@ class Text(Rule, kw_only=True):
                 name=name, value=value, limit=self.max_length, length=len(value)
             )
 
-    def resolve(self, value: Any, source: Pixels | None, others: Values) -> str | None:
+    def resolve(self, value: Any, source: Pixels | None, parameters: Values) -> str | None:
         return value if value is None or isinstance(value, str) else json.dumps(value)
 
     def schema(self) -> dict[str, Any]:
@@ -202,7 +202,7 @@ class Choice(Rule):
         usual = errors.value_not_listed if len(self.words) > 1 else errors.value_not_the_only_one
         raise (self.refusal or usual)(name=name, value=value, listed=Words(self.words))
 
-    def resolve(self, value: Any, source: Pixels | None, others: Values) -> Any:
+    def resolve(self, value: Any, source: Pixels | None, parameters: Values) -> Any:
         return (self.auto or self.default) if value in (None, "auto") else value
 
     def schema(self) -> dict[str, Any]:
@@ -265,17 +265,17 @@ class UnsupportedParameter(Rule, kw_only=True):
     def check_at_gateway(self, name: str, value: Any) -> None:
         self.like.check_at_gateway(name, value)
 
-    def check_at_service(self, name: str, value: Any, model_id: str, others: Values) -> None:
+    def check_at_service(self, name: str, value: Any, model_id: str, parameters: Values) -> None:
         raise errors.parameter_not_supported(model=model_id, name=name)
 
     def schema(self) -> dict[str, Any]:
         return {"not": {}}
 
 
-class TwoStepRule(Rule, kw_only=True):
-    """A parameter that was checked twice: by the rule *shared* of all models, then by the model's
-    *own* rule. A value that only *shared* accepts is refused with *refusal*, which may name the
-    values of the error that *own* raises, and the model."""
+class SharedThenOwnRule(Rule, kw_only=True):
+    """A parameter that is checked by a rule *shared* with other models (`check_at_gateway`), then
+    by the model's *own* rule (`check_at_service`). A value that only *shared* accepts is refused
+    with *refusal*, which may name the values of the error that *own* raises, and the model."""
 
     shared: Rule
     own: Rule
@@ -290,14 +290,14 @@ class TwoStepRule(Rule, kw_only=True):
     def check_at_gateway(self, name: str, value: Any) -> None:
         self.shared.check_at_gateway(name, value)
 
-    def check_at_service(self, name: str, value: Any, model_id: str, others: Values) -> None:
+    def check_at_service(self, name: str, value: Any, model_id: str, parameters: Values) -> None:
         try:
             self.own.check_at_gateway(name, value)
         except APIError as error:
             raise self.refusal(**{**error.values, "model": model_id}) from None
 
-    def resolve(self, value: Any, source: Pixels | None, others: Values) -> Any:
-        return self.own.resolve(value, source, others)
+    def resolve(self, value: Any, source: Pixels | None, parameters: Values) -> Any:
+        return self.own.resolve(value, source, parameters)
 
     def schema(self) -> dict[str, Any]:
         return self.own.schema()
@@ -308,9 +308,9 @@ Rules = Mapping[str, Rule]
 order."""
 
 
-def two_step_rule(shared: Rule, own: Rule, refusal: Refusal) -> TwoStepRule:
-    """A `TwoStepRule` that takes *required*, *nullable* and *default* from *own*."""
-    return TwoStepRule(
+def shared_then_own_rule(shared: Rule, own: Rule, refusal: Refusal) -> SharedThenOwnRule:
+    """A `SharedThenOwnRule` that takes *required*, *nullable* and *default* from *own*."""
+    return SharedThenOwnRule(
         required=own.required,
         nullable=own.nullable,
         default=own.default,

@@ -50,7 +50,7 @@ class GatewaySize(Choice):
             raise wrong_scalar_error(name, value, "a string", "string")
         super().check_at_gateway(name, value)
 
-    def resolve(self, value: Any, source: Pixels | None, others: Values) -> Pixels:
+    def resolve(self, value: Any, source: Pixels | None, parameters: Values) -> Pixels:
         return _pixels(value or self.default)
 
 
@@ -69,11 +69,11 @@ class ListedServiceSize(ServiceSize):
     sizes: tuple[str, ...]
     auto: str
 
-    def check_at_service(self, name: str, value: Any, model_id: str, others: Values) -> None:
+    def check_at_service(self, name: str, value: Any, model_id: str, parameters: Values) -> None:
         if value not in self.sizes and value != "auto":
             raise errors.size_not_listed(value=value, sizes=f"{', '.join(self.sizes)}, and auto")
 
-    def resolve(self, value: Any, source: Pixels | None, others: Values) -> Pixels:
+    def resolve(self, value: Any, source: Pixels | None, parameters: Values) -> Pixels:
         if value in (None, "auto"):
             value = closest_size(self.sizes, source) if source else self.auto
         return _pixels(value)
@@ -82,7 +82,7 @@ class ListedServiceSize(ServiceSize):
         return {"type": "string", "enum": [*self.sizes, "auto"], "default": "auto"}
 
 
-class TwiceCheckedSize(ListedServiceSize):
+class GatewayAndServiceSize(ListedServiceSize):
     """One of *sizes* or `auto`, on the days on which both the gateway and the service checked the
     list."""
 
@@ -125,13 +125,13 @@ class SheetLayouts(Immutable):
     layouts: tuple[tuple[int, int, int], ...]
     """`(frames, columns, rows)`: the columns and rows of a sheet of up to *frames* frames."""
 
-    def is_animation(self, others: Values) -> bool:
-        """Whether a call with the parameters *others* makes an animation."""
-        return bool(others.get("output_format") == self.output_format)
+    def is_animation(self, parameters: Values) -> bool:
+        """Whether a call with these *parameters* makes an animation."""
+        return bool(parameters.get("output_format") == self.output_format)
 
-    def sheet_of(self, frame: Pixels, others: Values) -> FrameSheet:
-        """The sheet of a call with the parameters *others* and frames of *frame* pixels."""
-        frames = others.get("frame_count") or self.frames
+    def sheet_of(self, frame: Pixels, parameters: Values) -> FrameSheet:
+        """The sheet of a call with these *parameters* and frames of *frame* pixels."""
+        frames = parameters.get("frame_count") or self.frames
         columns, rows = next(layout for most, *layout in self.layouts if frames <= most)
         return FrameSheet(frames, columns, rows, frame)
 
@@ -164,7 +164,7 @@ class FlexibleSize(ServiceSize, kw_only=True):
     sheets: SheetLayouts | None = None
     """The sheets of an animation, where the model makes any."""
 
-    def check_at_service(self, name: str, value: Any, model_id: str, others: Values) -> None:
+    def check_at_service(self, name: str, value: Any, model_id: str, parameters: Values) -> None:
         if value == "auto":
             return
         pixels = parse_pixels(value)
@@ -179,16 +179,16 @@ class FlexibleSize(ServiceSize, kw_only=True):
             raise errors.size_edge_too_short(value=value, edge=self.min_edge)
         if self.max_ratio and long > self.max_ratio * short:
             raise errors.size_too_elongated(value=value, ratio=self.max_ratio)
-        if self.sheets and self.sheets.is_animation(others):
-            self._limit_sheet(value, self.sheets.sheet_of(pixels, others))
+        if self.sheets and self.sheets.is_animation(parameters):
+            self._limit_sheet(value, self.sheets.sheet_of(pixels, parameters))
         elif long * short < self.min_pixels:
             raise errors.size_too_few_pixels(value=value)
         elif long * short > self.max_pixels:
             raise errors.size_too_many_pixels(value=value)
 
-    def value_when_lenient(self, others: Values) -> str | None:
+    def value_when_lenient(self, parameters: Values) -> str | None:
         # The types of SDKs name this size, and not those that `auto` resolves to.
-        return None if self.sheets and self.sheets.is_animation(others) else self.examples[0]
+        return None if self.sheets and self.sheets.is_animation(parameters) else self.examples[0]
 
     def _limit_sheet(self, value: str, sheet: FrameSheet) -> None:
         pixels = sheet.width * sheet.height
@@ -199,10 +199,10 @@ class FlexibleSize(ServiceSize, kw_only=True):
         if pixels > self.max_pixels:
             raise errors.sheet_too_many_pixels(value=value, sheet=sheet, limit=self.max_pixels)
 
-    def resolve(self, value: Any, source: Pixels | None, others: Values) -> Pixels:
+    def resolve(self, value: Any, source: Pixels | None, parameters: Values) -> Pixels:
         if value not in (None, "auto"):
             return _pixels(value)
-        if self.sheets and self.sheets.is_animation(others):
+        if self.sheets and self.sheets.is_animation(parameters):
             return _pixels(self.sheets.auto)
         width, height = source or (1, 1)
         # The ratio at which *auto_pixels* make an edge of *max_edge*.

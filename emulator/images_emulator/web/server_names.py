@@ -53,12 +53,12 @@ class ServerNames:
         values = {name.lower(): value.decode("latin-1") for name, value in headers}
         host, origin = values.get(b"host", ""), values.get(b"origin")
         if not self.may_be_own(host_name(host)):
-            raise emulator_errors.foreign_host(host=host[:MAX_SHOWN_CHARS])
+            raise emulator_errors.upstream_key_for_foreign_host(host=host[:MAX_SHOWN_CHARS])
         is_foreign = values.get(b"sec-fetch-site") == "cross-site"
         if origin is not None:
             is_foreign = not self._is_near(host_name(origin.partition("://")[2]))
         if is_foreign:
-            raise emulator_errors.foreign_page()
+            raise emulator_errors.upstream_key_for_foreign_page()
 
     def _is_near(self, name: str) -> bool:
         """Whether a page of the host *name* is of this machine or of its network."""
