@@ -219,7 +219,7 @@ class Journal:
 
     async def watch(self, watcher: LogWatcher) -> None:
         """Tell *watcher* of changes of calls by other processes, until this is cancelled. The
-        `event` of a change is the index (from 0) of an event that a stream has sent."""
+        `event_index` of a change is the index (from 0) of an event that a stream has sent."""
         await self._log.watch(watcher)
 
     async def _complete(

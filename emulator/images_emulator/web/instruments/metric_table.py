@@ -130,7 +130,7 @@ METRICS: Final[Mapping[str, MetricRow]] = {
             "render_queue_jobs",
             _GAUGE,
             "Jobs that have not begun. `queue` is `render`, `decode` (uploads) or `parse` (large "
-            "bodies).",
+            "bodies and their images, recordings, and memory to be freed).",
             ("queue",),
         ),
         MetricRow("render_processes", _GAUGE, "Render processes that run."),
