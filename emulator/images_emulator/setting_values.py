@@ -199,8 +199,13 @@ def _check_redis(url: SplitResult) -> None:
 
 
 REDIS_SCHEMES: Final = (
-    *("redis", "rediss", "unix"),
-    *("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"),
+    "redis",
+    "rediss",
+    "unix",
+    "redis+sentinel",
+    "rediss+sentinel",
+    "redis+cluster",
+    "rediss+cluster",
 )
 """The schemes of URLs that name Redis, which are all that the setting `store` takes; some are for
 several nodes."""

@@ -57,7 +57,8 @@ FILTERS: Final = {
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("-f", "--follow", action="store_true", help="Then show calls as they come")
     parser.add_argument(
-        *("-n", "--limit"),
+        "-n",
+        "--limit",
         metavar="COUNT",
         type=argument_type(_limit),
         default=20,

@@ -14,8 +14,15 @@ STATUSES: Final = range(200, 600)
 
 HOP_BY_HOP: Final = frozenset(
     {
-        *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization"),
-        *("proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
     }
 )
 """Headers of one connection, in lower case (RFC 9110 §7.6.1). The next connection has its own."""

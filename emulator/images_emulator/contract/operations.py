@@ -276,9 +276,23 @@ class Mount(NamedTuple):
 
 
 UNSERVED_SUBPATHS: Final = (
-    *("/responses", "/chat/completions", "/completions", "/embeddings", "/moderations"),
-    *("/audio", "/batches", "/uploads", "/fine_tuning", "/assistants", "/threads"),
-    *("/vector_stores", "/evals", "/realtime", "/containers", "/conversations", "/videos"),
+    "/responses",
+    "/chat/completions",
+    "/completions",
+    "/embeddings",
+    "/moderations",
+    "/audio",
+    "/batches",
+    "/uploads",
+    "/fine_tuning",
+    "/assistants",
+    "/threads",
+    "/vector_stores",
+    "/evals",
+    "/realtime",
+    "/containers",
+    "/conversations",
+    "/videos",
 )
 """Subpaths of OpenAI's other endpoints. The emulator refuses them and all paths below them. A
 subpath that gets an endpoint must be removed from here."""

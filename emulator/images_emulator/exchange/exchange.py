@@ -57,8 +57,17 @@ ExchangeKind = Literal["call", "download"]
 a hosted picture."""
 
 READABLE_ATTRIBUTES: Final = (
-    *("id", "time", "is_download", "number", "namespace", "fault", "recording", "recording_miss"),
-    *("near_misses", "duration_ms", "dropped"),
+    "id",
+    "time",
+    "is_download",
+    "number",
+    "namespace",
+    "fault",
+    "recording",
+    "recording_miss",
+    "near_misses",
+    "duration_ms",
+    "dropped",
 )
 """The attributes of an `Exchange` that a reader in any thread may read, beside its properties. They
 are replaced and never changed."""

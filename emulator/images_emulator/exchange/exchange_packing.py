@@ -190,8 +190,13 @@ def _values_of_shared_text(
     have set or not, is none of them."""
     answer, sent = exchange.answer, exchange.answer.sent
     return (exchange.request, exchange.chunks, answer.files), (
-        *(len(answer.files), sent.image_indexes, sent.partial_count, sent.usage),
-        *(sent.body_may_differ, answer.overrides.usage, exchange.cached_details),
+        len(answer.files),
+        sent.image_indexes,
+        sent.partial_count,
+        sent.usage,
+        sent.body_may_differ,
+        answer.overrides.usage,
+        exchange.cached_details,
     )
 
 

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from images_emulator.imaging import thumbnails as thumbnails
 
 _MODULES = (
-    *("decode_limits", "decoder", "fitting", "formats", "image_loader", "render", "thumbnails"),
+    "decode_limits",
+    "decoder",
+    "fitting",
+    "formats",
+    "image_loader",
+    "render",
+    "thumbnails",
 )
 
 

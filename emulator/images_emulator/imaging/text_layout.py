@@ -21,8 +21,12 @@ from images_emulator.immutable import Immutable
 _ELLIPSIS: Final = Grapheme("…", REGULAR, "…")
 
 _BREAKS_ANYWHERE: Final = {
-    *(CJK, EMOJI, "NotoSansThai.ttf", "NotoSansLao.ttf"),
-    *("NotoSansKhmer.ttf", "NotoSansMyanmar.ttf"),
+    CJK,
+    EMOJI,
+    "NotoSansThai.ttf",
+    "NotoSansLao.ttf",
+    "NotoSansKhmer.ttf",
+    "NotoSansMyanmar.ttf",
 }
 """The fonts of scripts in which a line may break without a space."""
 

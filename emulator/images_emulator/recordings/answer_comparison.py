@@ -61,8 +61,14 @@ KINDS: Final[Mapping[DifferenceKind, str]] = {
 
 LATER_KEYS: Final = frozenset(
     {
-        *("generation_id", "background", "output_format", "quality", "size", "usage"),
-        *("output_tokens_details", "safety_identifier"),
+        "generation_id",
+        "background",
+        "output_format",
+        "quality",
+        "size",
+        "usage",
+        "output_tokens_details",
+        "safety_identifier",
     }
 )
 """Keys that the API gained after some answers with an `Expectation` were recorded."""

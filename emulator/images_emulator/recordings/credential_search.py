@@ -200,7 +200,9 @@ def _replacements(secret: str) -> list[_Replacement]:
     data = secret.encode("utf-8", "surrogateescape")
     plain = {
         data,
-        *(quote(data, safe="").encode(), quote(data).encode(), quote_plus(data).encode()),
+        quote(data, safe="").encode(),
+        quote(data).encode(),
+        quote_plus(data).encode(),
         re.sub(r"%..", lambda match: match[0].lower(), quote(data, safe="")).encode(),
         json.dumps(secret)[1:-1].encode(),
         json.dumps(secret, ensure_ascii=False)[1:-1].encode("utf-8", "surrogateescape"),

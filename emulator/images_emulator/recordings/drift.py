@@ -64,8 +64,11 @@ CONCURRENCY: Final = 4
 
 _NOT_SENT: Final = frozenset(
     {
-        *(*HOP_BY_HOP, *CONNECTION_HEADERS, "content-length"),
-        *("openai-organization", "openai-project"),
+        *HOP_BY_HOP,
+        *CONNECTION_HEADERS,
+        "content-length",
+        "openai-organization",
+        "openai-project",
     }
 )
 """Headers of the recorded connection or account, in place of which the client has its own."""

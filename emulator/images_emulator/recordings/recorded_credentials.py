@@ -33,7 +33,11 @@ ACCOUNT_HEADERS: Final = frozenset({"openai-organization", "openai-project"})
 """The headers, in lower case, that name an organization or a project."""
 
 _DECIDING_HEADERS: Final = ACCOUNT_HEADERS | {
-    *("authorization", "proxy-authorization", "cookie", "cookie2", "set-cookie"),
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "cookie2",
+    "set-cookie",
     "content-encoding",
 }
 """The headers, beside those of which `is_secret` holds, by which redaction decides."""

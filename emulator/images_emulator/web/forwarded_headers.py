@@ -18,10 +18,16 @@ from starlette.requests import Request
 from starlette.types import Scope
 
 FORWARDED: Final = frozenset(
-    (
-        *(b"forwarded", b"via", b"x-real-ip"),
-        *(b"x-forwarded-" + each for each in (b"for", b"host", b"port", b"proto", b"server")),
-    )
+    {
+        b"forwarded",
+        b"via",
+        b"x-real-ip",
+        b"x-forwarded-for",
+        b"x-forwarded-host",
+        b"x-forwarded-port",
+        b"x-forwarded-proto",
+        b"x-forwarded-server",
+    }
 )
 """Headers that proxies add to the calls that they forward. A page of another origin could send one
 only after a preflight. The preflight itself has none of them, and is refused."""

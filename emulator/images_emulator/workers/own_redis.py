@@ -57,13 +57,23 @@ class OwnRedis:
     def __init__(self, folder: Path, max_bytes: int) -> None:
         self._socket = folder / "redis.sock"
         self._log = folder / "redis.log"
-        self._command = (
-            *(_program(), "--port", "0", "--unixsocket", str(self._socket)),
-            *("--unixsocketperm", "700", "--save", "", "--appendonly", "no"),
-            *("--maxmemory", str(max_bytes), "--maxmemory-policy", "noeviction"),
-            *("--dir", str(folder), "--logfile", str(self._log), "--loglevel", "warning"),
-            *("--daemonize", "no", "--timeout", "0"),
-        )
+        options = {
+            "port": "0",
+            "unixsocket": str(self._socket),
+            "unixsocketperm": "700",
+            "save": "",
+            "appendonly": "no",
+            "maxmemory": str(max_bytes),
+            "maxmemory-policy": "noeviction",
+            "dir": str(folder),
+            "logfile": str(self._log),
+            "loglevel": "warning",
+            "daemonize": "no",
+            "timeout": "0",
+        }
+        self._command = [_program()]
+        for name, value in options.items():
+            self._command += [f"--{name}", value]
         self.process: Process | None = None
         """The process, once it has been started."""
 

@@ -40,8 +40,16 @@ of an incomplete reply. The next commands go over another connection."""
 
 FAILURE_CODES: Final = frozenset(
     {
-        *("BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOAUTH", "NOPERM"),
-        *("NOREPLICAS", "OOM", "TRYAGAIN"),
+        "BUSY",
+        "CLUSTERDOWN",
+        "LOADING",
+        "MASTERDOWN",
+        "MISCONF",
+        "NOAUTH",
+        "NOPERM",
+        "NOREPLICAS",
+        "OOM",
+        "TRYAGAIN",
     }
 )
 """The first words of errors that say that Redis cannot run commands at all at the moment."""

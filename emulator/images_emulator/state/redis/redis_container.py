@@ -102,7 +102,8 @@ class ValueReader(Generic[T]):
         logger.warning(
             "The store has entries in %s that this server cannot read, such as those of a newer "
             "release: %s. This server leaves them out",
-            *(self._key, reason),
+            self._key,
+            reason,
         )
 
 

@@ -68,7 +68,9 @@ class RedisRegister(Generic[T]):
             "The store has a value of the register %s (in %s) that this server cannot read, such "
             "as one of a newer release: %s. The server keeps the value that it had; its next "
             "change of the register, such as a reset, replaces the other",
-            *(self._name, self._registers.key, reason),
+            self._name,
+            self._registers.key,
+            reason,
         )
         return False
 
@@ -180,10 +182,16 @@ class RedisRegisters:
         for counters in self._counters:
             keys += counters.keys
             known = counters.known_counts()
-            counts += len(known), *(part for key, count in known for part in (key, *count))
+            counts.append(len(known))
+            counts.extend(part for key, count in known for part in (key, *count))
         flat = await self.client.call(
-            *(scripts.SHARE, keys, self._ttl.seconds, _stamp()),
-            *(len(values) // 4, *values, *counts),
+            scripts.SHARE,
+            keys,
+            self._ttl.seconds,
+            _stamp(),
+            len(values) // 4,
+            *values,
+            *counts,
         )
         self._adopt(flat, {})
 

@@ -20,8 +20,21 @@ FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 share."""
 
 CALL_SECONDS: Final = (
-    *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
-    *(1, 2.5, 5, 10, 30, 60),
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1,
+    2.5,
+    5,
+    10,
+    30,
+    60,
 )
 """Upper bounds of the buckets of calls and renderings, in seconds."""
 
