@@ -18,7 +18,7 @@ from images_emulator.exchange.prompts import name_pattern, prompt_name
 from images_emulator.state.match_keys import MATCH_KEYS, MatchInput
 from images_emulator.step_documents.match import Match
 from images_emulator.step_documents.scenario_document import parse_step
-from images_emulator.web.match_input import _made_for_current_steps
+from images_emulator.web.match_input import _make_for_current_steps
 from tests.pictures import RED, half_clear, png
 from tests.programs import run_command
 
@@ -44,7 +44,7 @@ async def test_values_are_made_again_where_a_step_comes_meanwhile_that_asks_for_
             await asyncio.to_thread(emulator.scenario.inject, "timeout", match={"prompt": "fox"})
         return MatchInput("/v1/images/generations")
 
-    await _made_for_current_steps(make, emulator)
+    await _make_for_current_steps(make, emulator)
     assert made == [frozenset(), frozenset({"prompt"})]
 
 

@@ -941,7 +941,7 @@ def test_an_answer_of_another_form_names_no_pictures(body: bytes) -> None:
         (record_proxy, "picture_urls", "The pictures were not looked for: the disk is gone."),
         (
             upstream_pictures,
-            "_public_address",
+            "_resolve_public_address",
             "https://x.test/1 was not downloaded: the disk is gone.",
         ),
     ],

@@ -48,11 +48,11 @@ def setting(
     *choices* are values that a shell completes. The admin API does not show the values of a
     *secret* setting. For *is_size* and *is_path* see `size_setting` and `path_setting`.
     """
-    of_command = default if command_default is None else command_default
+    command_value = default if command_default is None else command_default
     metadata = {
         "metavar": metavar,
         "help": help,
-        "command_default": of_command,
+        "command_default": command_value,
         "bounds": Bounds(minimum, maximum, above),
         "needs": tuple(needs),
         "command": command,

@@ -144,9 +144,9 @@ class SharedListener:
         task = loop.create_task(loop.connect_accepted_socket(self._protocol, connection))
         self._accepted.add(task)
         self._publish()
-        task.add_done_callback(self._connected)
+        task.add_done_callback(self._on_connected)
 
-    def _connected(self, task: asyncio.Task[Any]) -> None:
+    def _on_connected(self, task: asyncio.Task[Any]) -> None:
         self._accepted.discard(task)
         self._publish()
         if not task.cancelled():

@@ -34,7 +34,7 @@ class ThreadedServer:
         """Open the port. *make_http_server* is given the function that the HTTP server calls when
         it accepts connections."""
         raise_file_limit()
-        self._http = make_http_server(self._ready)
+        self._http = make_http_server(self._report_ready)
         self._host = host
         self._on_ready: Callable[[], None] = lambda: None
         self._listener = listener or listening_socket(host, port)
@@ -113,7 +113,7 @@ class ThreadedServer:
                 raise
             self._failure = error
 
-    def _ready(self) -> None:
+    def _report_ready(self) -> None:
         self._on_ready()
         self._started.set()
 

@@ -72,7 +72,7 @@ class LineLog(ABC, Generic[Item]):
         self.level = LEVELS[settings.log_level]
         self.is_json = settings.log_format == "json"
         self._out = LineWriter[Item | str](
-            out, self._rendered, stop, _encoding(sys.stdout), lock=lock()
+            out, self._to_text, stop, _encoding(sys.stdout), lock=lock()
         )
         self._err = LineWriter[str](err, str, encoding=_encoding(sys.stderr), lock=lock())
         self._has_colours = has_colours(out, os.environ)
@@ -121,7 +121,7 @@ class LineLog(ABC, Generic[Item]):
             ignore_until_the_end()
             self.close()
 
-    # --- how lines are made. `text_of` and `_rendered` run on the writer's thread, others on any
+    # --- how lines are made. `text_of` and `_to_text` run on the writer's thread, others on any
 
     @abstractmethod
     def text_of(self, item: Item) -> str:
@@ -139,7 +139,7 @@ class LineLog(ABC, Generic[Item]):
             terminal=self._fd if os.isatty(self._fd) else None,
         )
 
-    def _rendered(self, item: Item | str) -> str:
+    def _to_text(self, item: Item | str) -> str:
         """The text of *item*, which may be a finished line."""
         return item if isinstance(item, str) else self.text_of(item)
 
@@ -190,7 +190,7 @@ class CallLog(LineLog["_Call | CallLine"]):
             audit.logger.addHandler(self._admin_handler)
             audit.logger.propagate = False
         if self._store and self.shows_notices:
-            self._store.observe_events(self._store_changed)
+            self._store.observe_events(self._on_store_event)
 
     def observe(self, journal: Journal) -> None:
         """Begin to log the calls of *journal*, such as a namespace's, where the level includes
@@ -225,7 +225,7 @@ class CallLog(LineLog["_Call | CallLine"]):
             columns=columns_of(self._fd),
         )
 
-    def _store_changed(self, event: StoreEvent) -> None:
+    def _on_store_event(self, event: StoreEvent) -> None:
         from images_emulator.cli.store_line import store_line  # noqa: PLC0415 - few stores go
 
         line = store_line(event, time(), is_json=self.is_json, colours=self._has_error_colours)

@@ -194,16 +194,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         words = [words[1], "--help"]
     match words[:1]:
         case ["-h" | "--help" | "help"]:
-            return _guarded(lambda: _write(overview()))
+            return _run_and_print_errors(lambda: _write(overview()))
         case ["-V" | "--version"]:
-            return _guarded(lambda: _write(version_text()))
+            return _run_and_print_errors(lambda: _write(version_text()))
     name = words.pop(0) if words and not words[0].startswith("-") else SERVE
     if name not in COMMANDS:
         meant = suggestion(name, COMMANDS, quote="'")
         print(f"{PROGRAM}: there is no command '{name}'{meant}", file=sys.stderr)
         print(f"See '{PROGRAM} --help'.", file=sys.stderr)
         return 2
-    return _guarded(lambda: _run(name, words))
+    return _run_and_print_errors(lambda: _run(name, words))
 
 
 def _run(name: NameOfCommand, words: Sequence[str]) -> int:
@@ -221,9 +221,9 @@ def _write(text: str) -> int:
     return 0
 
 
-def _guarded(run: Callable[[], int]) -> int:
-    """The exit status of *run*, or the status of a failure where *run* raises an error of a
-    command."""
+def _run_and_print_errors(run: Callable[[], int]) -> int:
+    """Return the exit status of *run*. Where *run* raises an error of a command, print it and
+    return the status of a failure."""
     try:
         status = run()
         sys.stdout.flush()

@@ -164,12 +164,14 @@ def _format_of(output: str | None, word: str | None) -> dict[str, str]:
     from images_emulator.contract.models import words_of  # noqa: PLC0415 - it loads the API's tables
 
     formats = words_of("output_format")
-    of_name = next((each for each in formats if FILE_TYPES.get(each) is file_type), None)
-    if of_name is None:
+    named_format = next((each for each in formats if FILE_TYPES.get(each) is file_type), None)
+    if named_format is None:
         return {}
-    if word not in (None, of_name):
-        raise ValueError(f"{output} has the name of a file in {of_name}, and the format is {word}")
-    return {} if of_name == "png" else {"output_format": of_name}
+    if word not in (None, named_format):
+        raise ValueError(
+            f"{output} has the name of a file in {named_format}, and the format is {word}"
+        )
+    return {} if named_format == "png" else {"output_format": named_format}
 
 
 def _newest_model(client: AdminClient, *, edit: bool) -> str:
@@ -195,15 +197,15 @@ def _draw(
         body = json.dumps(fields).encode()
     headers = {"content-type": content_type}
     if fields.get("stream") is True:
-        return [_streamed(client, path, headers, body)]
-    answer = _answer(client, path, headers, body)
+        return [_post_streaming_call(client, path, headers, body)]
+    answer = _post_call(client, path, headers, body)
     items = answer.get("data")
     if not items or not isinstance(items, list):
         raise CommandError("the answer has no picture")
-    return [_picture(item) for item in items]
+    return [_read_picture(item) for item in items]
 
 
-def _picture(item: Any) -> bytes:
+def _read_picture(item: Any) -> bytes:
     """The picture of one *item* of the list `data` in an answer. Raises CommandError."""
     match item:
         case {"b64_json": str(text)} if text:
@@ -213,7 +215,7 @@ def _picture(item: Any) -> bytes:
     raise CommandError("the answer has an image with neither base64 nor URL")
 
 
-def _answer(
+def _post_call(
     client: AdminClient, path: str, headers: Mapping[str, str], body: bytes
 ) -> dict[str, Any]:
     """Make the call by POST, and return the JSON of its answer. Raises CommandError with the API's
@@ -233,7 +235,9 @@ def _sentence(document: Any, status: int) -> str:
     return str(message) if message else f"the answer has the status {status}, and no sentence"
 
 
-def _streamed(client: AdminClient, path: str, headers: Mapping[str, str], body: bytes) -> bytes:
+def _post_streaming_call(
+    client: AdminClient, path: str, headers: Mapping[str, str], body: bytes
+) -> bytes:
     """Make the call, and return the picture at the end of its stream. Raises CommandError."""
     headers = {**headers, "authorization": f"Bearer {client.address.key}"}
     with client.request("POST", path, headers, body) as response:

@@ -44,12 +44,12 @@ def run(*, part: str | None, name: str = "") -> int:
             print(f"{each:{width}}  {_summary(file.read_text(encoding='utf-8'))}")
         return 0
     if part == "show":
-        print(_ready(name), end="")
+        print(_read_ready_scenario(name), end="")
         return 0
     return _check(name)
 
 
-def _ready(name: str) -> str:
+def _read_ready_scenario(name: str) -> str:
     """The text of the ready scenario *name*. Raises CommandError where there is none of that
     name."""
     ready = ready_scenarios()

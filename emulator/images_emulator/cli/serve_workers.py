@@ -65,7 +65,7 @@ def serve_workers(
     port = int(listener.getsockname()[1])
     notices = _Notices(log, supervisor.log_lock)
 
-    def ready(report: Report) -> None:
+    def print_start(report: Report) -> None:
         state = StartState(
             report.recordings, report.pictures, report.changed, report.steps, report.clock
         )
@@ -77,7 +77,7 @@ def serve_workers(
             print_if_read(text)
 
     try:
-        supervisor.run(ready, notices.put)
+        supervisor.run(print_start, notices.put)
     except WorkerError as error:
         raise (ValueError if error.is_usage_error else CommandError)(str(error)) from None
     except OwnRedisError as error:

@@ -50,13 +50,13 @@ def _serve(config: WorkerConfig, supervisor: socket.socket) -> None:
     state = start_state(server)
     Thread(target=_stop_with, args=(supervisor,), name="supervisor", daemon=True).start()
 
-    def ready() -> str:
+    def report_start() -> str:
         supervisor.sendall(Report(**state._asdict()).to_line())
         # A worker that takes the place of another one gets calls at once.
         server.emulator.renderer.warm_up()
         return ""
 
-    log.log_while_running(server, ready)
+    log.log_while_running(server, report_start)
 
 
 def _stop_with(supervisor: socket.socket) -> None:

@@ -121,8 +121,8 @@ class Dialect(Immutable, kw_only=True, eq=False):
     def refusal(self, name: str, model: Model | None = None) -> Refusal:
         """The error of that *name*: the provider's own, or else the model's, or else the one of
         `ERRORS_BY_NAME`. Raises KeyError for an unknown name."""
-        of_model = model.error_overrides.get(name) if model else None
-        return self.error_overrides.get(name) or of_model or ERRORS_BY_NAME[name]
+        model_refusal = model.error_overrides.get(name) if model else None
+        return self.error_overrides.get(name) or model_refusal or ERRORS_BY_NAME[name]
 
 
 _EXPOSE_HEADERS: Final = b"access-control-expose-headers"

@@ -221,7 +221,7 @@ class FlexibleSize(ServiceSize, kw_only=True):
         pixels = f"at most {self.max_pixels:,}"
         if self.min_pixels > 1:
             pixels = f"{self.min_pixels:,} to {self.max_pixels:,}"
-        of_sheets = (
+        sheet_sentence = (
             f"; edge and pixels of a {self.sheets.output_format.upper()} are those of the "
             f"{self.sheets.describe()}"
             if self.sheets
@@ -234,6 +234,6 @@ class FlexibleSize(ServiceSize, kw_only=True):
             "default": "auto",
             "description": (
                 f"Both edges divisible by {self.step} and {least}at most {self.max_edge}, "
-                f"{proportions}{pixels} pixels{of_sheets}."
+                f"{proportions}{pixels} pixels{sheet_sentence}."
             ),
         }

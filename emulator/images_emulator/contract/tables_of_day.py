@@ -152,8 +152,8 @@ class TablesOfDay:
         newest model of the day that serves *operation*, as recorded. Where the day has none, it is
         the first such model of the table."""
         accepting = [model for model in MODELS.values() if operation in model.rules]
-        of_the_day = [model for model in accepting if model.id in self.models]
-        return newest_of(of_the_day or accepting[:1])
+        offered = [model for model in accepting if model.id in self.models]
+        return newest_of(offered or accepting[:1])
 
 
 @lru_cache(maxsize=64)

@@ -221,9 +221,9 @@ class Exchange:
                 return CallDetails()
             return CallDetails(request.model.id, request.prompt or None)
         may_parse = self.body_bytes <= MAX_REPARSE_BYTES
-        return details_of(self._parsed(call, chunks) if may_parse else call, request)
+        return details_of(self._parse(call, chunks) if may_parse else call, request)
 
-    def _parsed(
+    def _parse(
         self, call: ParsedCall | None, chunks: tuple[bytes, ...] | None
     ) -> ParsedCall | None:
         """The parsed body; None where there is none or it cannot be parsed."""
@@ -237,7 +237,7 @@ class Exchange:
     def parsed_call(self) -> ParsedCall | None:
         """The parsed body of a call to an image operation. None where it cannot be parsed, or is
         not kept. It may parse the body again, which takes a second for 200 MB."""
-        return self._parsed(self.cached_call, self.chunks)
+        return self._parse(self.cached_call, self.chunks)
 
     @property
     def kind(self) -> ExchangeKind:

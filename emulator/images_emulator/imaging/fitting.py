@@ -94,14 +94,14 @@ def _mistakes() -> Iterator[None]:
 
 
 @contextmanager
-def _opened(data: bytes) -> Iterator[Image.Image]:
+def _open_file(data: bytes) -> Iterator[Image.Image]:
     """Open the file *data*, without decoding it. Errors, also those of the block, are raised as by
     `_mistakes`."""
-    with _mistakes(), _open(data) as file:
+    with _mistakes(), _open_within_limits(data) as file:
         yield file
 
 
-def _open(data: bytes) -> Image.Image:
+def _open_within_limits(data: bytes) -> Image.Image:
     scans = DEFAULT_LIMITS.scans_within(data)
     if scans is None:
         raise _TooLargeError("has more parts than any encoder writes, or more pixels")
@@ -140,7 +140,7 @@ def _frame(file: Image.Image, number: int) -> Image.Image:
 def decoded_picture(data: bytes) -> Image.Image:
     """The image in the file *data*, or the first frame of an animation. Errors are raised as by
     `_mistakes`."""
-    with _opened(data) as file:
+    with _open_file(data) as file:
         return _frame(file, 0)
 
 
@@ -168,7 +168,7 @@ def facts_of_head(data: bytes) -> FileFacts:
     """The facts that the head of the file *data* gives. The rest is not decoded, and may be
     damaged."""
     try:
-        with _opened(data) as file:
+        with _open_file(data) as file:
             turned = file.getexif().get(ExifTags.Base.Orientation) in TRANSPOSED_ORIENTATIONS
             size = (file.height, file.width) if turned else (file.width, file.height)
     except ValueError as error:
@@ -271,7 +271,7 @@ def _first_frame(own: OwnPicture, request: ImageRequest) -> tuple[Image.Image, i
     key = own.digest, own.fit, request.size, mode_of(request)
     frame: tuple[Image.Image, int] | None = _first_frames.get(key)
     if frame is None:
-        with _opened(own.data) as file:
+        with _open_file(own.data) as file:
             frame = _fitted(_frame(file, 0), own, request), _frame_count(file)
         _first_frames.put(key, frame, PIXEL_BYTES * request.size[0] * request.size[1])
     return frame
@@ -303,7 +303,7 @@ class OwnDrawing:
         if number != self._number:
             self._number = number
             with suppress(ValueError), _mistakes():
-                self._file = self._file or _open(own.data)
+                self._file = self._file or _open_within_limits(own.data)
                 self._image = _fitted(_frame(self._file, number), own, request)
         return self._image
 

@@ -274,8 +274,8 @@ def _json_differences(
         yield from _list_differences(recorded, actual, where, rules, key)
     elif (was := _type_of(recorded)) != (now := _type_of(actual)):
         # The parameter and the code of an error may be null.
-        of_error = "null" in (was, now) and _is_in_error(where)
-        kind: DifferenceKind = _kind_of(where, key) if of_error else "type"
+        is_in_error = "null" in (was, now) and _is_in_error(where)
+        kind: DifferenceKind = _kind_of(where, key) if is_in_error else "type"
         yield AnswerDifference(kind, where, shown(recorded), shown(actual))
     elif isinstance(recorded, str):
         yield from _text_differences(recorded, actual, where, rules, key)

@@ -235,8 +235,8 @@ def _request_of_document(document: Document, files: FileReader, name: str) -> Re
     body = document["body"]
     place = f"{name}: request.body"
     loaders = {
-        "body": lambda: _late(place, lambda: _body_of_document(body, headers, files)),
-        PLAIN_FIELDS: lambda: _late(place, lambda: plain_fields_of_body(body)),
+        "body": lambda: _make_at_place(place, lambda: _body_of_document(body, headers, files)),
+        PLAIN_FIELDS: lambda: _make_at_place(place, lambda: plain_fields_of_body(body)),
     }
     return RecordedRequest.lazy(loaders, method=method, target=target, headers=headers)
 
@@ -257,7 +257,7 @@ def _response_of_document(document: Document, files: FileReader, name: str) -> R
     if "body" in document:
         body = document["body"]
         place = f"{name}: response.body"
-        loaders["parts"] = lambda: _late(
+        loaders["parts"] = lambda: _make_at_place(
             place, lambda: _parts_of_document(body, seconds, headers, files)
         )
     elif "seconds" in document:
@@ -283,11 +283,13 @@ def _download_of_document(document: Document, files: FileReader, name: str) -> R
     loaders: dict[str, Callable[[], Any]] = {}
     if "body" in document:
         body, place = document["body"], f"{name}: {url}"
-        loaders["data"] = lambda: _late(place, lambda: _body_of_document(body, headers, files))
+        loaders["data"] = lambda: _make_at_place(
+            place, lambda: _body_of_document(body, headers, files)
+        )
     return RecordedDownload.lazy(loaders, url=url, status=document["status"], headers=headers)
 
 
-def _late(place: str, make: Callable[[], Any]) -> Any:
+def _make_at_place(place: str, make: Callable[[], Any]) -> Any:
     """Return the value that *make* gives. Raises ValueError, with the *place* in its message, where
     *make* raises an error."""
     try:

@@ -217,7 +217,7 @@ def read_summaries(paths: Iterable[Path]) -> Iterator[Recording]:
     for path in paths:
         folder = files.setdefault(path.parent, FolderFiles(path.parent))
         try:
-            text, document = _parsed(path)
+            text, document = _read_json(path)
             if isinstance(document, dict):
                 summary = {
                     name: value
@@ -273,7 +273,7 @@ class _PresentFiles(FolderFiles):
         return is_inside(name) and (self.folder / name).is_file()
 
 
-def _parsed(path: Path) -> tuple[str, Any]:
+def _read_json(path: Path) -> tuple[str, Any]:
     """The text of the file *path*, and the JSON in it. Raises OSError and RecordingError."""
     data = path.read_bytes()
     line, sentence = 1, ""
@@ -294,7 +294,7 @@ def _parsed(path: Path) -> tuple[str, Any]:
 
 
 def _read(path: Path, files: _PresentFiles) -> Recording:
-    text, document = _parsed(path)
+    text, document = _read_json(path)
     try:
         recording = from_document(document, files, path.stem)
     except DocumentError as error:
@@ -352,7 +352,7 @@ def unused_files(folder: Path) -> Sequence[Path]:
     files = {path for path in (folder / FILES).rglob("[!.]*") if path.is_file()}
     for path in recording_paths(folder):
         try:
-            _, document = _parsed(path)
+            _, document = _read_json(path)
         except RecordingError:
             return []
         files -= {folder / name for _, name in file_places(document)}

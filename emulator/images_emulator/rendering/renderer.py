@@ -132,7 +132,7 @@ class Renderer:
 
     async def run_in_background(self, job: Callable[[], T]) -> T:
         """Run *job* in the thread of `background_queue`, and return its result."""
-        result: T = await _result(
+        result: T = await _wait_for_result_or_withdraw(
             _QueuedJob(self.background_queue, self.background_queue.submit(lambda _: job())), None
         )
         return result
@@ -143,7 +143,7 @@ class Renderer:
         """Run *job* in the thread of `decoder_queue`, and return its result. Raises WithdrawnError
         once *disconnect* is done, and withdraws a job that has not begun."""
         queued = _QueuedJob(self.decoder_queue, self.decoder_queue.submit(lambda _: job()))
-        result: T = await _result(queued, disconnect)
+        result: T = await _wait_for_result_or_withdraw(queued, disconnect)
         return result
 
     async def run_in_fetcher(self, job: Callable[[], T]) -> T:
@@ -185,10 +185,10 @@ class Renderer:
             future = queue.submit(job)
             queued = self._underway[key] = _QueuedJob(queue, future)
             future.add_done_callback(lambda _: self._underway.pop(key, None))
-        rendered: bytes = await _result(queued, disconnect)
+        rendered: bytes = await _wait_for_result_or_withdraw(queued, disconnect)
         return rendered
 
-    async def thumbnail(
+    async def draw_thumbnail(
         self,
         request: ImageRequest,
         index: int,
@@ -206,7 +206,7 @@ class Renderer:
             file = None if encoded is None else a2b_base64(encoded)
             return imaging.thumbnails.thumbnails(request, index, partial, file)
 
-        file = await self._thumbnail(
+        file = await self._find_or_draw_thumbnail(
             (request.cache_key, index, partial),
             edge,
             draw,
@@ -216,7 +216,7 @@ class Renderer:
         assert file, "each picture has thumbnails"
         return file
 
-    async def upload_thumbnail(
+    async def draw_upload_thumbnail(
         self,
         data: bytes,
         edge: int,
@@ -224,9 +224,9 @@ class Renderer:
         disconnect: asyncio.Future[None] | None = None,
     ) -> bytes | None:
         """The thumbnail of *edge* of an upload, None where *data* is no image that the API accepts
-        within these *limits*; otherwise as `thumbnail`."""
+        within these *limits*; otherwise as `draw_thumbnail`."""
         digest = await asyncio.to_thread(lambda: blake2b(data, digest_size=16).digest())
-        return await self._thumbnail(
+        return await self._find_or_draw_thumbnail(
             (digest, None, None),
             edge,
             lambda: imaging.thumbnails.upload_thumbnails(data, limits),
@@ -234,12 +234,12 @@ class Renderer:
             disconnect,
         )
 
-    async def own_picture_thumbnail(
+    async def draw_own_picture_thumbnail(
         self, data: bytes, digest: str, edge: int, disconnect: asyncio.Future[None] | None = None
     ) -> bytes | None:
         """The thumbnail of *edge* of an own picture as it is in its file, whose SHA-256 is
-        *digest*; None where no decoder opens it. Otherwise as `thumbnail`."""
-        return await self._thumbnail(
+        *digest*; None where no decoder opens it. Otherwise as `draw_thumbnail`."""
+        return await self._find_or_draw_thumbnail(
             (bytes.fromhex(digest), None, None),
             edge,
             lambda: imaging.thumbnails.own_picture_thumbnails(data),
@@ -247,7 +247,7 @@ class Renderer:
             disconnect,
         )
 
-    async def _thumbnail(
+    async def _find_or_draw_thumbnail(
         self,
         picture: PictureKey,
         edge: int,
@@ -274,7 +274,7 @@ class Renderer:
             future = queue.submit(job, low_priority=True)
             queued = underway[picture] = _QueuedJob(queue, future)
             future.add_done_callback(lambda _: underway.pop(picture, None))
-        files: Thumbnails | None = await _result(queued, disconnect)
+        files: Thumbnails | None = await _wait_for_result_or_withdraw(queued, disconnect)
         return None if files is None else files[edge]
 
     def _render(
@@ -315,12 +315,14 @@ def _warm_up(render: RenderFunction) -> None:
     usage_of(WARM_UP)
 
 
-async def _result(queued: _QueuedJob, disconnect: asyncio.Future[None] | None) -> Any:
+async def _wait_for_result_or_withdraw(
+    queued: _QueuedJob, disconnect: asyncio.Future[None] | None
+) -> Any:
     """Return the result of a job, or raise its exception. Raises WithdrawnError where *disconnect*
-    is done first."""
+    is done first. Without other waiters, a job that has not begun is then withdrawn."""
     queued.waiters += 1
     try:
-        done = await _done(queued.future, disconnect)
+        done = await _wait_for_job_or_disconnect(queued.future, disconnect)
     finally:
         queued.waiters -= 1
         if not queued.waiters:
@@ -330,7 +332,9 @@ async def _result(queued: _QueuedJob, disconnect: asyncio.Future[None] | None) -
     return queued.future.result()
 
 
-async def _done(job: Future[Any], disconnect: asyncio.Future[None] | None) -> bool:
+async def _wait_for_job_or_disconnect(
+    job: Future[Any], disconnect: asyncio.Future[None] | None
+) -> bool:
     """Wait until *job* or *disconnect* is done. Return whether *job* is done. A call that ends does
     not cancel a job that other calls wait for."""
     loop = asyncio.get_running_loop()

@@ -175,7 +175,7 @@ class Emulator:
             self.replay = replay_of(initial, self.store, self.deployments, self.files.data)
 
         if self.store.is_shared and not self._is_namespace:
-            add_observer(self.store, self._register_changed)
+            add_observer(self.store, self._on_register_change)
 
     def for_namespace(self, name: str) -> Emulator:
         """The emulator of the namespace *name*: an account of its own, with the settings that this
@@ -274,7 +274,7 @@ class Emulator:
         self.store.run(self._resets.update(lambda count: count + 1))
         trim_memory()
 
-    def _register_changed(self, name: str) -> None:
+    def _on_register_change(self, name: str) -> None:
         """Drop the prepared calls and notices of this process after a reset by any process."""
         if name == "resets":
             self._shared.clear_caches()

@@ -61,7 +61,7 @@ def journal_codec() -> LogCodec[Exchange]:
     return LogCodec(_pack_arrival, lambda exchange: Packed(*packer.pack(exchange)), _unpack)
 
 
-async def _after(first: asyncio.Task[None], then: Coroutine[Any, Any, None]) -> None:
+async def _await_after(first: asyncio.Task[None], then: Coroutine[Any, Any, None]) -> None:
     """Await *then* when *first* has ended: done, failed or cancelled."""
     try:
         await asyncio.wait([first])
@@ -183,7 +183,7 @@ class Journal:
             detachable = False
         amend = self._log.amend(exchange.id, exchange, exchange.weight, detachable=detachable)
         if self._drafts and (draft := self._drafts.pop(exchange.id, None)):
-            amend = _after(draft, amend)
+            amend = _await_after(draft, amend)
         if self._copies or self.observers or write:
             return self._complete(exchange, amend, write)
         return amend
@@ -214,7 +214,7 @@ class Journal:
                     event_index=index,
                 )
                 if before := self._drafts.get(exchange.id):
-                    draft = _after(before, draft)
+                    draft = _await_after(before, draft)
                 self._drafts[exchange.id] = asyncio.ensure_future(draft)
 
     async def watch(self, watcher: LogWatcher) -> None:
@@ -259,12 +259,12 @@ class Journal:
     def get_all(self, call_ids: Sequence[str]) -> list[Exchange | None]:
         """The calls with these ids, each as `get` gives it. Blocks."""
 
-        async def found() -> list[Exchange | None]:
+        async def get_each() -> list[Exchange | None]:
             return [*await asyncio.gather(*map(self.get, call_ids))]
 
         if not self._store.is_shared:
             return [self._store.run(self.get(each)) for each in call_ids]
-        return self._store.run(found())
+        return self._store.run(get_each())
 
     async def arrived_count(self) -> int:
         """The number of calls since the last reset, including those that were dropped."""
@@ -273,24 +273,24 @@ class Journal:
     def find(self, query: Query = ALL_ENTRIES) -> list[Exchange]:
         """The calls that match *query*, oldest first. Blocks."""
         if not query.has_filters:
-            return self._as_they_are(self._log.all())
-        return self.whole(self.summaries(query))
+            return self._read_with_open_calls(self._log.all())
+        return self.read_whole(self.summaries(query))
 
     def summaries(self, query: Query = ALL_ENTRIES) -> list[Exchange]:
         """The calls that match *query*, oldest first. On a shared store they may be without bodies
-        and uploads: `whole` reads these. Blocks."""
-        return query.matching(self._as_they_are(self._log.summaries()))
+        and uploads: `read_whole` reads these. Blocks."""
+        return query.matching(self._read_with_open_calls(self._log.summaries()))
 
-    def whole(self, exchanges: Sequence[Exchange]) -> list[Exchange]:
-        """The *exchanges* that are still there, with all that is kept of them. Blocks."""
+    def read_whole(self, exchanges: Sequence[Exchange]) -> list[Exchange]:
+        """Read the *exchanges* that are still there, with all that is kept of them. Blocks."""
         if not self._copies:
             return [*exchanges]
         entries = self.get_all([exchange.id for exchange in exchanges])
         return [exchange for exchange in entries if exchange]
 
-    def _as_they_are(self, read: Coroutine[Any, Any, list[Exchange]]) -> list[Exchange]:
-        """The calls that *read* gives. Open calls of this process are as they are now, not as they
-        arrived. Blocks."""
+    def _read_with_open_calls(self, read: Coroutine[Any, Any, list[Exchange]]) -> list[Exchange]:
+        """Run *read*, and return the calls that it gives. Open calls of this process are as they
+        are now, not as they arrived. Blocks."""
         # Before and after: a call may arrive or be completed while it is read.
         own = {**self._open_calls}
         exchanges = self._store.run(read)
@@ -320,7 +320,7 @@ class Journal:
         """
         if not query.has_filters and since is None and before is None:
             total = len(self)
-            newest = self._as_they_are(self._log.newest(limit))
+            newest = self._read_with_open_calls(self._log.newest(limit))
             # Fewer where the store has entries that it leaves out.
             if len(newest) >= min(limit, total):
                 return newest, max(total, len(newest))
@@ -335,12 +335,12 @@ class Journal:
             end = indexes[before] if before is not None else end
         matches = query.matching(exchanges[start:end])
         page = matches[-limit:] if since is None else matches[:limit]
-        return self.whole(page), len(matches)
+        return self.read_whole(page), len(matches)
 
     def attempts(self, exchange: Exchange) -> list[Exchange]:
         """The calls of the retry chain of *exchange*; see `retry_chain`."""
         exchanges = possible_attempts(self.summaries(), exchange)
-        return retry_chain(self.whole(exchanges), exchange) if exchanges else []
+        return retry_chain(self.read_whole(exchanges), exchange) if exchanges else []
 
     async def clear_log(self) -> int:
         """Remove all calls, without telling the observers. Returns the number of calls."""

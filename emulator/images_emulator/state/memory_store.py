@@ -36,19 +36,19 @@ T = TypeVar("T")
 
 
 class MemoryRegister(Generic[T]):
-    """A `Register` of one process. It calls *changed* after each update."""
+    """A `Register` of one process. It calls *on_change* after each update."""
 
-    __slots__ = ("_changed", "_lock", "value")
+    __slots__ = ("_lock", "_on_change", "value")
 
-    def __init__(self, initial: T, changed: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, initial: T, on_change: Callable[[], None] = lambda: None) -> None:
         self.value = initial
-        self._changed = changed
+        self._on_change = on_change
         self._lock = Lock()
 
     async def update(self, change: Callable[[T], T]) -> T:
         with self._lock:
             self.value = value = change(self.value)
-        self._changed()
+        self._on_change()
         return value
 
     async def update_soon(self, change: Callable[[T], T]) -> None:
@@ -331,11 +331,11 @@ class MemoryStore:
         self._lock = Lock()
 
     def register(self, name: str, initial: T, codec: Codec[T]) -> Register[T]:
-        def changed() -> None:
+        def on_change() -> None:
             for observer in self.observers:
                 observer(name)
 
-        return self._container("register", name, lambda: MemoryRegister(initial, changed))
+        return self._container("register", name, lambda: MemoryRegister(initial, on_change))
 
     def records(self, name: str, budget: int, codec: Codec[T]) -> Records[T]:
         return self._container("records", name, lambda: MemoryRecords[T](budget))

@@ -125,15 +125,15 @@ def parse_scenario(
     document: Mapping[str, Any], context: ReadingContext = NO_FILES
 ) -> ScenarioDocument:
     """The scenario in *document*. Raises ValueError with a sentence for each mistake."""
-    return _parsed(ScenarioDocument, document, context)
+    return _validate(ScenarioDocument, document, context)
 
 
 def parse_step(document: Mapping[str, Any], context: ReadingContext = NO_FILES) -> StepDocument:
     """The step in *document*. Raises ValueError with a sentence for each mistake."""
-    return _parsed(StepDocument, document, context)
+    return _validate(StepDocument, document, context)
 
 
-def _parsed(model: type[D], document: Mapping[str, Any], context: ReadingContext) -> D:
+def _validate(model: type[D], document: Mapping[str, Any], context: ReadingContext) -> D:
     try:
         return model.model_validate(document, context=context)
     except ValidationError as error:

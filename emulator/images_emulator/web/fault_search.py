@@ -24,7 +24,7 @@ from images_emulator.state.scenario import StepFinding
 from images_emulator.web.authentication import accept_key
 from images_emulator.web.azure_endpoints import message_values_of_call
 from images_emulator.web.call_policy import has_valid_policy_headers
-from images_emulator.web.match_input import input_of_call, input_of_download
+from images_emulator.web.match_input import input_of_download, make_input_of_call
 from images_emulator.web.request_body import read_call_or_none, try_read_body
 
 if TYPE_CHECKING:
@@ -152,7 +152,9 @@ class FaultSearch:
         is_by_scenario = not eligibility.may_have_directive and FAULT_HEADER not in exchange.head
         if eligibility.may_have_fault and is_by_scenario:
             scenario = self.emulator.scenario
-            finding = await scenario.claim_early(lambda: self._match_input(exchange, receive))
+            finding = await scenario.claim_early(
+                lambda: self._make_match_input(exchange, receive)
+            )
         return EarlySearchOutcome(eligibility, finding)
 
     async def claim_fault(self, exchange: ServedExchange, receive: Receive) -> BaseFault | None:
@@ -176,7 +178,7 @@ class FaultSearch:
             return _fault_of_directive(directive)
         scenario = self.emulator.scenario
         if finding is None and scenario.has_faults:
-            finding = await scenario.claim(await self._match_input(exchange, receive))
+            finding = await scenario.claim(await self._make_match_input(exchange, receive))
         if finding is None:
             return None
         exchange.near_misses = tuple(finding.near_misses)
@@ -233,13 +235,13 @@ class FaultSearch:
         exchange.has_directive = True
         return before[1]
 
-    async def _match_input(self, exchange: ServedExchange, receive: Receive) -> MatchInput:
+    async def _make_match_input(self, exchange: ServedExchange, receive: Receive) -> MatchInput:
         """The values of the call that the steps of the scenario are compared with."""
         if exchange.is_download:
             return input_of_download(exchange, self.emulator)
         call = await read_call_or_none(exchange, receive, self.emulator)
         model = message_values_of_call(exchange, self.emulator).get("model") if call else None
-        return await input_of_call(exchange, call, model, self.emulator)
+        return await make_input_of_call(exchange, call, model, self.emulator)
 
 
 def _fault_of_header(text: str, exchange: ServedExchange) -> BaseFault | None:

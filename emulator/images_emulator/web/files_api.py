@@ -55,7 +55,7 @@ class FilesAPI:
     def _owner(self, request: Request) -> str:
         return file_owner(exchange_of(request.scope), self.emulator.settings)
 
-    async def _file_at(self, request: Request, *, with_data: bool = False) -> StoredFile:
+    async def _find_file(self, request: Request, *, with_data: bool = False) -> StoredFile:
         """The file whose id is in the path; *with_data*, all of it. Raises APIError where the
         caller has none."""
         file_id, owner = request.path_params["file"], self._owner(request)
@@ -67,15 +67,15 @@ class FilesAPI:
 
     async def retrieve(self, request: Request, policy: Policy) -> Response:
         """Describe a file."""
-        return json_response(wire.pretty(file_object(await self._file_at(request))))
+        return json_response(wire.pretty(file_object(await self._find_file(request))))
 
     async def content(self, request: Request, policy: Policy) -> Response:
         """Send a file's bytes."""
-        file = await self._file_at(request, with_data=True)
+        file = await self._find_file(request, with_data=True)
         return Response(file.data, media_type="application/octet-stream")
 
     async def delete(self, request: Request, policy: Policy) -> Response:
         """Delete a file."""
-        file = await self._file_at(request)
+        file = await self._find_file(request)
         await self.files.delete(file.id)
         return json_response(wire.pretty(deleted_file(file)))

@@ -72,7 +72,7 @@ class ImageResponses:
         exchange = exchange_of(request.scope)
         exchange.answer.files = prepared.files
         if prepared.image_request.own_pictures:
-            headers = [*headers, *await self._notices(request, prepared)]
+            headers = [*headers, *await self._check_own_pictures(request, prepared)]
         if prepared.image_request.stream:
             from images_emulator.web.event_stream import EventStream  # noqa: PLC0415 - it delays the start
 
@@ -100,9 +100,10 @@ class ImageResponses:
         response.raw_headers += own
         return response
 
-    async def _notices(self, request: Request, prepared: PreparedCall) -> RawHeaders:
-        """The `PreparedCall.notice_headers`. The own pictures are checked where no earlier call
-        did it. Raises APIError for a picture that cannot answer the call."""
+    async def _check_own_pictures(self, request: Request, prepared: PreparedCall) -> RawHeaders:
+        """Check the own pictures, where no earlier call did it. Return the
+        `PreparedCall.notice_headers`. Raises APIError for a picture that cannot answer the
+        call."""
         if prepared.notice_headers is None:
             try:
                 with watch_disconnect(request) as disconnect:
@@ -140,7 +141,7 @@ class ImageResponses:
                 )
         template = prepared.templates.get(None)
         if template is None:
-            usage = None if by_url else await self._usage(image_request)
+            usage = None if by_url else await self._count_usage(image_request)
             annotations = exchange.dialect.annotations(image_request)
             first_file_bytes = len(images[0]) * 3 // 4
             template = wire.images_response(
@@ -171,7 +172,9 @@ class ImageResponses:
         base = base_url(request, self.emulator.settings.public_url)
         return [(base + target).encode() for target in targets]
 
-    async def _usage(self, image_request: ImageRequest, partial_images: int = 0) -> Usage | None:
+    async def _count_usage(
+        self, image_request: ImageRequest, partial_images: int = 0
+    ) -> Usage | None:
         # A job of the renderer would wait behind the images of other calls.
         if len(image_request.prompt) <= MAX_INLINE_PROMPT_CHARS:
             return usage_of(image_request, partial_images)
@@ -185,7 +188,7 @@ class ImageResponses:
         index = 0
         try:
             for index in range(prepared.image_request.partial_images + 1):
-                yield await self._event(request, prepared, index)
+                yield await self._make_event(request, prepared, index)
         except ClientDisconnect:
             raise
         except Exception:
@@ -196,7 +199,7 @@ class ImageResponses:
             error = exchange.error_answer(operational_errors.generation_failed())
             yield wire.error_event(error, index, exchange.day)
 
-    async def _event(self, request: Request, prepared: PreparedCall, index: int) -> bytes:
+    async def _make_event(self, request: Request, prepared: PreparedCall, index: int) -> bytes:
         """The event with that *index*, from 0.
 
         Streams of calls that share the *prepared* request share the bytes of an event for a second,
@@ -207,14 +210,14 @@ class ImageResponses:
         key = prepared.event_key, index, created
         event: bytes | None = cache.get(key) if prepared.event_key else None
         if event is None:
-            template, encoded = await self._event_parts(request, prepared, index)
+            template, encoded = await self._make_event_parts(request, prepared, index)
             created_at = prepared.overrides.created_on(created)
             event = template.fill(wire.slot_values(created_at, [encoded]))
             if prepared.event_key:
                 cache.put(key, event, len(event) + EVENT_OVERHEAD_BYTES)
         return event
 
-    async def _event_parts(
+    async def _make_event_parts(
         self, request: Request, prepared: PreparedCall, index: int
     ) -> tuple[Template, bytes]:
         """The template of the event with that *index*, and the base64 of its image."""
@@ -226,7 +229,7 @@ class ImageResponses:
         template = prepared.templates.get(index)
         if template is None:
             if is_last:
-                usage = await self._usage(image_request, index)
+                usage = await self._count_usage(image_request, index)
                 template = wire.completed_event(image_request, usage, prepared.overrides)
             else:
                 template = wire.partial_image_event(image_request, index)

@@ -124,7 +124,7 @@ class ImagesAPI:
         assert operation, "no other path has this handler"
         body = await read_body(exchange, request.receive, self.emulator.settings)
         if operation.reads_uploads or model_of or exchange.is_large:
-            _, image_request = await self._read(request, policy, model_of)
+            _, image_request = await self._parse_and_validate(request, policy, model_of)
             return PreparedCall(image_request, body)
         content_type = exchange.head.by_name.get(b"content-type")
         key = PreparedKey(operation, exchange.dialect, policy, content_type, body)
@@ -133,7 +133,7 @@ class ImagesAPI:
             # All journal entries with this body share one copy of it.
             exchange.chunks = prepared.chunks
         else:
-            call, image_request = await self._read(request, policy)
+            call, image_request = await self._parse_and_validate(request, policy)
             prepared = PreparedCall(image_request, body, event_key=object())
             if exchange.body_bytes > MAX_REPARSE_BYTES:
                 prepared.details = details_of(call, image_request)
@@ -141,7 +141,7 @@ class ImagesAPI:
         exchange.cached_details = prepared.details
         return prepared
 
-    async def _read(
+    async def _parse_and_validate(
         self, request: Request, policy: Policy, model_of: ModelLookup | None = None
     ) -> tuple[ParsedCall, ImageRequest]:
         """Parse and validate the body of the call."""
@@ -150,9 +150,9 @@ class ImagesAPI:
             call = await read_call(exchange, request.receive, self.emulator, policy.as_of)
             if model_of:
                 call = replace(call, fields={**call.fields, "model": model_of(request, call)})
-            return call, await self._validated(request, call, policy)
+            return call, await self._validate(request, call, policy)
 
-    async def _validated(self, request: Request, call: ParsedCall, policy: Policy) -> ImageRequest:
+    async def _validate(self, request: Request, call: ParsedCall, policy: Policy) -> ImageRequest:
         exchange = exchange_of(request.scope)
         dialect = exchange.dialect
         if not call.operation.reads_uploads:
@@ -160,14 +160,14 @@ class ImagesAPI:
         files, owner = self.emulator.files, file_owner(exchange, self.emulator.settings)
         loader = self.loader.for_call(lambda file_id: files.data(file_id, owner))
         try:
-            return await self._validated_with_uploads(request, call, policy, dialect, loader)
+            return await self._validate_with_uploads(request, call, policy, dialect, loader)
         except APIError as error:
             if loader.exceeded_setting:
                 settings = self.emulator.settings
                 error.add_notice(limit_notice("an image", settings, loader.exceeded_setting))
             raise
 
-    async def _validated_with_uploads(
+    async def _validate_with_uploads(
         self,
         request: Request,
         call: ParsedCall,
@@ -175,7 +175,7 @@ class ImagesAPI:
         dialect: Dialect,
         loader: ImageLoader,
     ) -> ImageRequest:
-        """The validated *call*, whose operation reads uploads."""
+        """Validate the *call*, whose operation reads uploads, in another thread."""
         # Validation decodes the uploads, so it runs in the renderer's decoder thread. Where it may
         # fetch images, it runs in another thread, because it waits for the network.
         renderer = self.emulator.renderer

@@ -32,14 +32,14 @@ def input_of_download(exchange: Exchange, emulator: Emulator) -> MatchInput:
     return _with_folded_prompt_and_name(match_input, emulator)
 
 
-async def input_of_call(
+async def make_input_of_call(
     exchange: ServedExchange, call: ParsedCall | None, model: str | None, emulator: Emulator
 ) -> MatchInput:
     """The values of a call as they were sent. *call* is None where the body cannot be parsed. The
     *model* behind an Azure deployment replaces the one that the call names."""
     fields = call.fields if call else _NO_FIELDS
 
-    async def values_for_steps() -> MatchInput:
+    async def make_values() -> MatchInput:
         match_input = _sent_values(exchange, call, model)
         match_input = _with_folded_prompt_and_name(match_input, emulator)
         if match_input.images and "image_sha256" in emulator.scenario.expensive_keys:
@@ -50,18 +50,18 @@ async def input_of_call(
             )
             match_input = match_input._replace(image_sha256=digests)
         if emulator.scenario.paths:
-            at_paths = await _values_at_paths(lambda: fields, exchange, emulator)
+            at_paths = await _read_values_at_paths(lambda: fields, exchange, emulator)
             match_input = match_input._replace(fields=at_paths)
         return match_input
 
-    return await _made_for_current_steps(values_for_steps, emulator)
+    return await _make_for_current_steps(make_values, emulator)
 
 
-async def _made_for_current_steps(
+async def _make_for_current_steps(
     make: Callable[[], Awaitable[MatchInput]], emulator: Emulator
 ) -> MatchInput:
-    """The values that *make* gives. They are made again where steps have come meanwhile that ask
-    for other values."""
+    """Call *make* until no steps have come meanwhile that ask for other values, and return the
+    values that it gave last."""
     scenario = emulator.scenario
     while True:
         needs = scenario.expensive_keys, scenario.paths
@@ -90,7 +90,7 @@ def _sent_values(exchange: Exchange, call: ParsedCall | None, model: str | None)
     )
 
 
-async def input_of_request(
+async def make_input_of_request(
     exchange: ServedExchange, request: ImageRequest, emulator: Emulator
 ) -> MatchInput:
     """The values of a validated call, which are those in force."""
@@ -99,16 +99,16 @@ async def input_of_request(
         call = exchange.parsed_call
         return values_in_force(request, call.fields if call else _NO_FIELDS)
 
-    async def values_for_steps() -> MatchInput:
+    async def make_values() -> MatchInput:
         match_input = _values_in_force(exchange, request)
         match_input = _with_folded_prompt_and_name(match_input, emulator)
         if emulator.scenario.paths:
             match_input = match_input._replace(
-                fields=await _values_at_paths(fields, exchange, emulator)
+                fields=await _read_values_at_paths(fields, exchange, emulator)
             )
         return match_input
 
-    return await _made_for_current_steps(values_for_steps, emulator)
+    return await _make_for_current_steps(make_values, emulator)
 
 
 def input_of_answered(
@@ -154,10 +154,10 @@ def _values_in_force(exchange: Exchange, request: ImageRequest) -> MatchInput:
     )
 
 
-async def _values_at_paths(
+async def _read_values_at_paths(
     fields: Callable[[], Mapping[str, Any]], exchange: ServedExchange, emulator: Emulator
 ) -> FieldTexts:
-    """The values of *fields* at the paths that steps ask for."""
+    """Read the values of *fields* at the paths that steps ask for."""
     paths = emulator.scenario.paths
 
     def find() -> FieldTexts:

@@ -77,7 +77,7 @@ class NamespaceRouter:
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the application of the namespace that the call names, if it names one."""
         try:
-            name, scope = await self._read(scope)
+            name, scope = await self._take_out_name(scope)
             if not scope["path"]:
                 # Relative, as the redirects to the page are.
                 query = scope["query_string"].decode("latin-1")
@@ -128,9 +128,9 @@ class NamespaceRouter:
         finally:
             self.namespaces.release(namespace)
 
-    async def _read(self, scope: Scope) -> tuple[str, Scope]:
-        """The name of the call's namespace, and the scope without that name: with path and query as
-        the application knows them. Raises APIError for a text that is no name."""
+    async def _take_out_name(self, scope: Scope) -> tuple[str, Scope]:
+        """Return the name of the call's namespace, and the scope without that name: with path and
+        query as the application knows them. Raises APIError for a text that is no name."""
         place = NAMESPACE_PREFIX
         if scope["path"] == self._metrics_path:
             # The metrics are of the server, and the key that comes with a scrape is the admin
@@ -144,17 +144,17 @@ class NamespaceRouter:
                 name, rest = split
                 scope = {**scope, "path": unquote(rest), "raw_path": rest.encode("latin-1")}
                 prefers_key = is_admin_path(rest)
-                return await self.namespaces.name_of_text(name, key, prefers_key=prefers_key), scope
+                return await self.namespaces.resolve_name(name, key, prefers_key=prefers_key), scope
             place = NAMESPACE_HEADER
             if _HEADER_BYTES in head:
                 text, prefers_key = (
                     _utf8_name(head.by_name[_HEADER_BYTES]),
                     is_admin_path(scope["path"]),
                 )
-                return await self.namespaces.name_of_text(text, key, prefers_key=prefers_key), scope
+                return await self.namespaces.resolve_name(text, key, prefers_key=prefers_key), scope
             if is_admin_path(scope["path"]):
                 place = NAMESPACE_PARAMETER
-                return await self._of_query(scope)
+                return await self._take_out_name_in_query(scope)
             if key and (not self._keys or key in self._keys):
                 place = "API key"
                 return self.namespaces.name_of_api_key(key), scope
@@ -162,14 +162,15 @@ class NamespaceRouter:
             raise emulator_errors.bad_namespace(place=place, reason=str(error)) from None
         return DEFAULT_NAMESPACE, scope
 
-    async def _of_query(self, scope: Scope) -> tuple[str, Scope]:
-        """The name in the query of the admin API, and the scope without it. Raises ValueError."""
+    async def _take_out_name_in_query(self, scope: Scope) -> tuple[str, Scope]:
+        """Return the name in the query of the admin API, and the scope without it. Raises
+        ValueError."""
         name, others = DEFAULT_NAMESPACE, []
         for pair in scope["query_string"].split(b"&"):
             if pair.startswith(_PARAMETER_START):
                 encoded = pair.removeprefix(_PARAMETER_START).replace(b"+", b" ")
                 text = _utf8_name(unquote_to_bytes(encoded))
-                name = await self.namespaces.name_of_text(text, prefers_key=True)
+                name = await self.namespaces.resolve_name(text, prefers_key=True)
             else:
                 others.append(pair)
         return name, {**scope, "query_string": b"&".join(others)}

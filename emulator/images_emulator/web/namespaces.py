@@ -136,7 +136,7 @@ class Namespaces:
         """The name of the namespace of an API *key*. Raises ValueError for a key that has none."""
         return check_name(key if key == DEFAULT_NAMESPACE else name_of_key(key, mask_key(key)))
 
-    async def name_of_text(self, text: str, key: str = "", *, prefers_key: bool = False) -> str:
+    async def resolve_name(self, text: str, key: str = "", *, prefers_key: bool = False) -> str:
         """The name of the namespace that a call names by *text*. Raises ValueError for a text that
         is no name.
 
@@ -225,7 +225,7 @@ class Namespaces:
             if not namespace.is_listed or self._is_surplus:
                 self._drop(namespace)
 
-    async def _all_uses(self) -> list[_Use]:
+    async def _collect_uses(self) -> list[_Use]:
         """The last uses of the namespaces beside the default one."""
         self._sweep()
         if self._uses:
@@ -238,13 +238,13 @@ class Namespaces:
     async def count(self) -> int:
         """The number of namespaces beside the default one. Raises APIError where the store is
         away."""
-        return len(await self._all_uses())
+        return len(await self._collect_uses())
 
     async def all(self) -> list[NamespaceState]:
         """The namespaces beside the default one, in the order of their names."""
-        last_used = {use.name: use.time for use in await self._all_uses()}
+        last_used = {use.name: use.time for use in await self._collect_uses()}
         names = sorted(last_used)
-        counts = await asyncio.gather(*(self._call_count(name) for name in names))
+        counts = await asyncio.gather(*(self._count_calls(name) for name in names))
         return [
             NamespaceState(name, count, datetime.fromtimestamp(last_used[name], UTC))
             for name, count in zip(names, counts, strict=True)
@@ -293,7 +293,7 @@ class Namespaces:
             if self._tasks:
                 await asyncio.wait([*self._tasks])
 
-    async def _call_count(self, name: str) -> int:
+    async def _count_calls(self, name: str) -> int:
         """The calls of a namespace, be it open in this process or not."""
         if namespace := self._by_name.get(name):
             return await namespace.emulator.journal.arrived_count()

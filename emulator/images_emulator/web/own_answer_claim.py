@@ -17,7 +17,7 @@ from images_emulator.own_answers.own_answer import OwnAnswer
 from images_emulator.own_answers.picture_files import ReadingContext, base_name, read_files
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.rate_limits import Admission
-from images_emulator.web.match_input import input_of_request
+from images_emulator.web.match_input import make_input_of_request
 
 logger = logging.getLogger("images_emulator")
 
@@ -32,7 +32,7 @@ async def claim_own_answer(
     where the call meets no step with an answer, add the near misses. Return the replacement for the
     call, `NO_REPLACEMENT` in the latter case. With *admission*, take its tokens first. Raises
     APIError where the rate limit refuses them, and where the store is away."""
-    match_input = await input_of_request(exchange, request, emulator)
+    match_input = await make_input_of_request(exchange, request, emulator)
     scenario = emulator.scenario
     if admission:
         finding = await scenario.admit_and_claim(admission, match_input)
@@ -49,7 +49,7 @@ async def claim_own_answer(
     if own_answer.function:
         try:
             # It is not the emulator's code, and may take its time.
-            pictures = await asyncio.to_thread(_made_pictures, own_answer, request)
+            pictures = await asyncio.to_thread(_make_pictures, own_answer, request)
         except Exception as error:
             logger.exception("the function of the answer '%s' failed", step.title)
             sentence = _sentence(error)
@@ -72,13 +72,13 @@ def _file_names(error: OSError) -> Iterator[str | bytes]:
     return (name for name in (error.filename, error.filename2) if isinstance(name, str | bytes))
 
 
-def _made_pictures(own_answer: OwnAnswer, request: ImageRequest) -> tuple[OwnPicture, ...]:
+def _make_pictures(own_answer: OwnAnswer, request: ImageRequest) -> tuple[OwnPicture, ...]:
     """The pictures that the function of *own_answer* makes for *request*. Raises what the function
     raises, and ValueError for a value that is no picture."""
-    return tuple(_made_picture(own_answer, request, index) for index in range(request.n))
+    return tuple(_make_picture(own_answer, request, index) for index in range(request.n))
 
 
-def _made_picture(own_answer: OwnAnswer, request: ImageRequest, index: int) -> OwnPicture:
+def _make_picture(own_answer: OwnAnswer, request: ImageRequest, index: int) -> OwnPicture:
     assert own_answer.function, "`claim_own_answer` has looked"
     value = own_answer.function(request, index)
     try:

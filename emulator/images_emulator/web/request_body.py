@@ -26,7 +26,7 @@ MAX_ADMIN_STRUCTURE: Final = 1_000_000
 """The `json_body.MAX_STRUCTURE` of the admin API: a scenario may have many thousand steps."""
 
 
-async def _chunks(receive: Receive, max_bytes: int) -> tuple[bytes, ...] | None:
+async def _receive_chunks(receive: Receive, max_bytes: int) -> tuple[bytes, ...] | None:
     """The body in the chunks in which it arrives; None where it is longer than *max_bytes*. All of
     it is read even then, because an answer before the end of a request resets the connection.
     Raises ClientDisconnect."""
@@ -49,7 +49,7 @@ async def read_body(
     """The chunks of the body, which is read once. Raises APIError where it is longer than the
     *settings* allow, and ClientDisconnect."""
     if exchange.chunks is None and not exchange.is_too_long:
-        exchange.keep_request_body(await _chunks(receive, settings.max_body))
+        exchange.keep_request_body(await _receive_chunks(receive, settings.max_body))
     if exchange.chunks is None:
         error = errors.body_too_large()
         error.add_notice(limit_notice("a body", settings, "max_body"))
@@ -72,7 +72,7 @@ async def read_call(
         raise exchange.parse_error
     if exchange.cached_call is None:
         try:
-            exchange.cached_call = await _parsed(exchange, body, operation, emulator)
+            exchange.cached_call = await _parse(exchange, body, operation, emulator)
         except APIError as error:
             # Whatever reads the call next raises the error without parsing again.
             exchange.parse_error = error
@@ -111,7 +111,7 @@ async def read_fields(
     """The fields of the JSON or form body of a call to an *operation* that makes no images. They
     are not in the exchange, so the journal does not show them. Raises the same as `read_call`."""
     body = await _read_accepted_body(exchange, receive, operation, emulator, as_of)
-    return (await _parsed(exchange, body, operation, emulator)).fields
+    return (await _parse(exchange, body, operation, emulator)).fields
 
 
 async def _read_accepted_body(
@@ -128,7 +128,7 @@ async def _read_accepted_body(
     return body
 
 
-async def _parsed(
+async def _parse(
     exchange: ServedExchange, body: tuple[bytes, ...], operation: Operation, emulator: Emulator
 ) -> ParsedCall:
     content_type = exchange.head.header(b"content-type")
@@ -142,7 +142,9 @@ async def read_admin_json(
     """The object in the JSON body of a call to the admin API. Raises APIError where there is none,
     or the body is longer than *max_bytes* (None: than the settings allow), and
     ClientDisconnect."""
-    body = await _chunks(receive, emulator.settings.max_body if max_bytes is None else max_bytes)
+    body = await _receive_chunks(
+        receive, emulator.settings.max_body if max_bytes is None else max_bytes
+    )
     if body is None:
         raise errors.body_too_large()
     if sum(map(len, body)) > MAX_BYTES_ON_LOOP:

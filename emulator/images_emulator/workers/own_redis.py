@@ -99,7 +99,7 @@ class OwnRedis:
             raise OwnRedisError(f"{self._command[0]} cannot be started: {error.strerror}") from None
         on_start(process)
         try:
-            await asyncio.wait_for(self._until_it_replies(process), START_SECONDS)
+            await asyncio.wait_for(self._wait_for_reply(process), START_SECONDS)
         except TimeoutError:
             await self.stop()
             raise self._error("does not answer") from None
@@ -112,7 +112,7 @@ class OwnRedis:
                 self.process.kill()
             await self.process.wait()
 
-    async def _until_it_replies(self, process: Process) -> None:
+    async def _wait_for_reply(self, process: Process) -> None:
         while not await self._replies():
             if process.returncode is not None:
                 raise self._error(f"has ended with exit status {process.returncode}")

@@ -48,13 +48,13 @@ def read_cassette(path: Path) -> Cassette:
     sentence that begins with the file's name and maybe a line; UnknownKindError for a file of
     another kind. Raises MissingLibraryError where reading YAML needs a library that is missing.
     """
-    data, attachment = _unpacked(path)
+    data, attachment = _read_uncompressed(path)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise UnknownKindError(f"{path}:{line}: it is not UTF-8, so it is no cassette") from error
-    document = _parsed(text, path)
+    document = _parse(text, path)
     try:
         for read in _READERS:
             if cassette := read(document, attachment):
@@ -74,13 +74,13 @@ def _unknown(document: Any) -> str:
     return f"it is no cassette, with the keys {keys}" if keys else "it is an empty object"
 
 
-def _unpacked(path: Path) -> tuple[bytes, Callable[[str], bytes]]:
+def _read_uncompressed(path: Path) -> tuple[bytes, Callable[[str], bytes]]:
     """The uncompressed bytes of the cassette in *path*, and a function that reads a file beside it
     by name."""
     data = path.read_bytes()
     try:
         if data.startswith(b"PK\x03\x04"):
-            return _archived(data)
+            return _read_archive(data)
         if data.startswith(b"\x1f\x8b"):
             data = gzip.decompress(data)
         elif data[:1] == b"\x78" and not path.name.endswith(_YAML_SUFFIXES):
@@ -90,8 +90,8 @@ def _unpacked(path: Path) -> tuple[bytes, Callable[[str], bytes]]:
     return data, lambda name: _beside(path, name).read_bytes()
 
 
-def _archived(data: bytes) -> tuple[bytes, Callable[[str], bytes]]:
-    """The values that `_unpacked` gives, for a ZIP archive with one HAR file and its
+def _read_archive(data: bytes) -> tuple[bytes, Callable[[str], bytes]]:
+    """The values that `_read_uncompressed` gives, for a ZIP archive with one HAR file and its
     attachments."""
     archive = zipfile.ZipFile(BytesIO(data))
     names = [name for name in archive.namelist() if name.endswith(".har")]
@@ -115,7 +115,7 @@ def _beside(path: Path, name: str) -> Path:
     return path.parent / name
 
 
-def _parsed(text: str, path: Path) -> Any:
+def _parse(text: str, path: Path) -> Any:
     """The value of *text*, JSON or YAML. Raises ValueError where it is neither."""
     if text.lstrip()[:1] in {"{", "["} or path.suffix in {".json", ".har"}:
         try:

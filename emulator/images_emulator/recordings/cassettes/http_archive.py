@@ -127,14 +127,14 @@ def _request_body(
     if request.get("postData") is None:
         return headers, b""
     data = mapping(request["postData"], "postData")
-    body = _stored(data, attachment)
+    body = _read_stored_body(data, attachment)
     if body is None and isinstance(data.get("text"), str) and data["text"]:
         body = _encoded(data["text"], _length(request, headers))
     media_type = data.get("mimeType")
     media_type = media_type if isinstance(media_type, str) else ""
     if not body:
         params = sequence(data.get("params") or (), "params")
-        headers, body = _of_params(params, media_type, headers, _length(request, headers))
+        headers, body = _form_of_params(params, media_type, headers, _length(request, headers))
     if body and media_type and not header(headers, "content-type"):
         headers = (*headers, *header_pairs([("Content-Type", media_type)], "postData"))
     return headers, body
@@ -160,7 +160,7 @@ def _encoded(value: str, length: int | None) -> bytes:
         return body
 
 
-def _of_params(
+def _form_of_params(
     params: Sequence[Any], media_type: str, headers: HeaderPairs, length: int | None
 ) -> tuple[HeaderPairs, bytes]:
     """The headers and the body of a form that the file has as *params*. *length* is the number of
@@ -254,7 +254,7 @@ def _content(value: Any, headers: HeaderPairs, attachment: Attachment) -> bytes:
     if value is None:
         return b""
     content = mapping(value, "the content")
-    stored = _stored(content, attachment)
+    stored = _read_stored_body(content, attachment)
     if stored:
         return stored
     body, size = content.get("text"), content.get("size")
@@ -282,7 +282,7 @@ def _chunks(body: str) -> list[str]:
     return chunks if all(isinstance(each, str) for each in chunks) else []
 
 
-def _stored(holder: Mapping[str, Any], attachment: Attachment) -> bytes | None:
+def _read_stored_body(holder: Mapping[str, Any], attachment: Attachment) -> bytes | None:
     """The body from a file beside the archive, or from base64 in *holder*; None where it has
     neither."""
     if isinstance(name := holder.get("_file"), str):

@@ -83,7 +83,7 @@ class RedisStore:
         self._ttl.keys.append(registers_key)
         self._counters: list[RedisCounters] = []
         self._registers = RedisRegisters(
-            self.client, registers_key, self._ttl, self._register_changed, self._counters
+            self.client, registers_key, self._ttl, self._on_register_change, self._counters
         )
         self._logs: dict[str, RedisLog[Any]] = {}
         self._lock = Lock()
@@ -192,7 +192,7 @@ class RedisStore:
         if self._owns_client:
             self.client.close()
 
-    def _register_changed(self, name: str) -> None:
+    def _on_register_change(self, name: str) -> None:
         for observer in self.observers:
             observer(name)
 

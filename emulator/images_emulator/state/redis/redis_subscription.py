@@ -38,7 +38,7 @@ async def messages(url: str, channel: str) -> AsyncGenerator[bytes | None, None]
             async with redis, redis.pubsub() as subscription:
                 await subscription.subscribe(channel)
                 yield None
-                async for message in _received(subscription):
+                async for message in _receive(subscription):
                     yield message
         except (*FAILURES, ResponseError):
             await asyncio.sleep(RECONNECT_SECONDS)
@@ -47,7 +47,7 @@ async def messages(url: str, channel: str) -> AsyncGenerator[bytes | None, None]
                 await close_sentinels(redis.connection_pool)
 
 
-async def _received(subscription: PubSub) -> AsyncGenerator[bytes, None]:
+async def _receive(subscription: PubSub) -> AsyncGenerator[bytes, None]:
     """The messages that come. Raises RedisTimeoutError where Redis does not reply."""
     is_quiet = False
     while True:

@@ -48,10 +48,10 @@ class Admin:
         api = ContextMiddleware(create_admin_api(), context)
         store = emulator.store
 
-        async def refreshed(scope: Scope, receive: Receive, send: Send) -> None:
+        async def refresh_and_call(scope: Scope, receive: Receive, send: Send) -> None:
             await store.refresh()
             await api(scope, receive, send)
 
-        app = refreshed if store.is_shared else api
+        app = refresh_and_call if store.is_shared else api
         audit = AdminAudit(app, AuditLog(emulator.settings, emulator.namespace))
         return AdminAuth(audit, emulator.settings, emulator.namespace)

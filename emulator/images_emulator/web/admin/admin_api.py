@@ -40,7 +40,7 @@ from images_emulator.web.admin.state_json import (
     ClockState,
     HostingState,
     clock_state,
-    hosting_state,
+    read_hosting_state,
     settings_json,
 )
 from images_emulator.web.admin.thumbnails_api import ThumbnailsAPI
@@ -90,17 +90,17 @@ class AdminAPI(AdminHandlers):
         router.get("/ready", responses=error_responses(admin_errors.not_ready))(self.ready)
         router.get("/version")(self.version)
         router.get("/settings")(self.settings)
-        of_body = error_responses(admin_errors.unknown_input)
+        body_errors = error_responses(admin_errors.unknown_input)
         router.patch(
             "/settings",
             description=CHANGE_SETTINGS,
             openapi_extra=json_body_schema(SettingsPatch),
-            responses=of_body,
+            responses=body_errors,
         )(self.change_settings)
         router.get("/models")(self.models)
         router.get("/api")(self.api)
         router.get("/clock")(self.clock)
-        router.post("/clock", openapi_extra=json_body_schema(ClockMove), responses=of_body)(
+        router.post("/clock", openapi_extra=json_body_schema(ClockMove), responses=body_errors)(
             self.move_clock
         )
         router.get("/hosting")(self.hosting)
@@ -168,7 +168,7 @@ class AdminAPI(AdminHandlers):
 
     async def hosting(self) -> HostingState:
         """The pictures that can be downloaded by URL, and when the first of them expires."""
-        return await hosting_state(self.emulator)
+        return await read_hosting_state(self.emulator)
 
     async def move_clock(self, request: Request) -> ClockState:
         """Advance the clock, freeze it, let it run on, or show the machine's time again."""
@@ -207,13 +207,13 @@ class AdminAPI(AdminHandlers):
 # --- errors, all of one shape
 
 
-async def _refused(request: Request, error: Exception) -> Response:
+async def _answer_refusal(request: Request, error: Exception) -> Response:
     assert isinstance(error, APIError)
     note_detail(error.newest.code or error.newest.message)
     return error_response_without_exchange(error)
 
 
-async def _invalid(request: Request, error: Exception) -> Response:
+async def _answer_invalid_input(request: Request, error: Exception) -> Response:
     """A body or a parameter that pydantic refuses."""
     assert isinstance(error, RequestValidationError | ValidationError)
     first = error.errors()[0]
@@ -225,7 +225,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
     return error_response_without_exchange(refusal)
 
 
-async def _unrouted(request: Request, error: Exception) -> Response:
+async def _answer_unrouted(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     refusal = admin_errors.wrong_method if error.status_code == 405 else admin_errors.no_such_path
     api_error = refusal(path=request.scope["path"], method=request.method)
@@ -235,12 +235,12 @@ async def _unrouted(request: Request, error: Exception) -> Response:
     return answer
 
 
-async def _gone(request: Request, error: Exception) -> Response:
+async def _answer_disconnect(request: Request, error: Exception) -> Response:
     """The client left in the middle of its request. Nobody reads this response."""
     return Response(status_code=499)
 
 
-async def _broken(request: Request, error: Exception) -> Response:
+async def _answer_failure(request: Request, error: Exception) -> Response:
     logger.error("%s %s broke", request.method, request.scope["path"])
     return error_response_without_exchange(admin_errors.broken())
 
@@ -257,12 +257,12 @@ def create_admin_api() -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         exception_handlers={
-            APIError: _refused,
-            RequestValidationError: _invalid,
-            ValidationError: _invalid,
-            HTTPException: _unrouted,
-            ClientDisconnect: _gone,
-            Exception: _broken,
+            APIError: _answer_refusal,
+            RequestValidationError: _answer_invalid_input,
+            ValidationError: _answer_invalid_input,
+            HTTPException: _answer_unrouted,
+            ClientDisconnect: _answer_disconnect,
+            Exception: _answer_failure,
         },
     )
     app.include_router(AdminAPI().router())

@@ -54,7 +54,7 @@ class AdminHandlers:
         """The emulator whose admin API is called."""
         return _CONTEXT.get().emulator
 
-    async def exchange_with_id(self, call_id: str) -> Exchange:
+    async def find_exchange(self, call_id: str) -> Exchange:
         """The exchange with that id. Raises APIError where the journal has none."""
         exchange = await self.emulator.journal.get(call_id)
         if not exchange:

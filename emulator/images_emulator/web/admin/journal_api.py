@@ -128,18 +128,18 @@ class JournalAPI(AdminHandlers):
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix=ADMIN_PREFIX, tags=["journal"])
-        of_page = error_responses(admin_errors.no_such_request, admin_errors.unknown_input)
-        of_call = error_responses(admin_errors.no_such_request)
-        router.get("/requests", response_model=Calls, responses=of_page)(self.requests)
+        page_errors = error_responses(admin_errors.no_such_request, admin_errors.unknown_input)
+        call_errors = error_responses(admin_errors.no_such_request)
+        router.get("/requests", response_model=Calls, responses=page_errors)(self.requests)
         router.delete("/requests")(self.clear)
-        router.get("/requests/{id}", responses=of_call)(self.request)
+        router.get("/requests/{id}", responses=call_errors)(self.request)
         held = error_responses(admin_errors.no_such_request, admin_errors.not_held)
         router.get(
             "/requests/{id}/exchange",
             response_class=Response,
             responses=held | file_response(JSON),
         )(self.exchange)
-        of_part = error_responses(admin_errors.no_such_request, admin_errors.no_such_part)
+        part_errors = error_responses(admin_errors.no_such_request, admin_errors.no_such_part)
         for path, handler, media_types in (
             ("/requests/{id}/body", self.body, (RAW,)),
             ("/requests/{id}/uploads/{index}", self.upload, (RAW, "image/*")),
@@ -147,9 +147,9 @@ class JournalAPI(AdminHandlers):
             ("/images/{id}/{index}", self.image, ("image/*",)),
         ):
             router.get(
-                path, response_class=Response, responses=of_part | file_response(*media_types)
+                path, response_class=Response, responses=part_errors | file_response(*media_types)
             )(handler)
-        router.get("/images", responses=of_page)(self.images)
+        router.get("/images", responses=page_errors)(self.images)
         router.get("/exchanges", response_class=Response, responses=file_response(JSON))(
             self.exchanges
         )
@@ -196,7 +196,7 @@ class JournalAPI(AdminHandlers):
 
     async def request(self, id: str) -> FullCall:
         """One call, with headers, body and links to its files."""
-        exchange, file = await self.exchange_with_id(id), self.emulator.files.data
+        exchange, file = await self.find_exchange(id), self.emulator.files.data
         # The body may have to be parsed; see `all_upload_data`.
         return await asyncio.to_thread(
             lambda: detail(exchange, self.journal.attempts(exchange), file)
@@ -204,7 +204,7 @@ class JournalAPI(AdminHandlers):
 
     async def exchange(self, id: str, request: Request) -> Response:
         """The call as an exchange file, with its pictures in base64 and without credentials."""
-        exchange, renderer = await self.exchange_with_id(id), self.emulator.renderer
+        exchange, renderer = await self.find_exchange(id), self.emulator.renderer
         with watch_disconnect(request) as disconnect:
             encoded_pictures = {
                 key: await renderer.render_base64(drawn, *key, disconnect)
@@ -231,14 +231,14 @@ class JournalAPI(AdminHandlers):
 
     async def body(self, id: str) -> Response:
         """The body as it came."""
-        body = (await self.exchange_with_id(id)).body
+        body = (await self.find_exchange(id)).body
         if body is None:
             raise admin_errors.no_such_part(id=id, part="body")
         return Response(body, headers=SANDBOX, media_type=RAW)
 
     async def upload(self, id: str, index: int) -> Response:
         """The bytes of an image that came with the call, by its index in `uploads`."""
-        exchange = await self.exchange_with_id(id)
+        exchange = await self.find_exchange(id)
         # The body may have to be parsed; see `all_upload_data`.
         data = await asyncio.to_thread(upload_data, exchange, index, self.emulator.files.data)
         if data is None:
@@ -253,7 +253,7 @@ class JournalAPI(AdminHandlers):
         """Code that makes the call again: a command for a shell (`curl`), a program in `python` or
         `javascript` with OpenAI's SDK, or a test with the fixture of the `pytest` plugin. Its
         images come from the journal."""
-        exchange, settings = await self.exchange_with_id(id), self.emulator.settings
+        exchange, settings = await self.find_exchange(id), self.emulator.settings
         length = exchange.headers.get("content-length", "0")
         if exchange.body is None and (length != "0" or "transfer-encoding" in exchange.headers):
             raise admin_errors.no_such_part(id=id, part="body")
@@ -284,14 +284,14 @@ class JournalAPI(AdminHandlers):
             # Summaries may lack the uploads from which their pictures are drawn.
             without = [each for each in summaries if not each.drawn_request]
             exchanges = [each for each in summaries if each.drawn_request]
-            exchanges += self.journal.whole(without)
+            exchanges += self.journal.read_whole(without)
             return Gallery(images, sum(len([*answered_images(each)]) for each in exchanges))
 
         return await asyncio.to_thread(page)
 
     async def image(self, id: str, index: int, request: Request) -> Response:
         """A picture of an answer or of a download, drawn again: the same bytes."""
-        exchange = await self.exchange_with_id(id)
+        exchange = await self.find_exchange(id)
         image_request = exchange.picture_request(index)
         if not image_request:
             raise admin_errors.no_such_part(id=id, part=f"picture {index}")

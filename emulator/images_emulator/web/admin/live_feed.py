@@ -281,7 +281,7 @@ class LiveFeed:
             self._loop, self._thread = asyncio.get_running_loop(), get_ident()
             store = self.emulator.store
             add_observer(self.emulator.journal, self)
-            add_observer(store, self._register_changed)
+            add_observer(store, self._on_register_change)
             if store.is_shared:
                 self._refreshing = asyncio.ensure_future(self._refresh())
                 # An earlier `_watch` that was cancelled may still set the event that it was given.
@@ -302,7 +302,7 @@ class LiveFeed:
     def _close(self) -> None:
         """Observe nothing more, and drop what was told."""
         remove_observer(self.emulator.journal, self)
-        remove_observer(self.emulator.store, self._register_changed)
+        remove_observer(self.emulator.store, self._on_register_change)
         for waiting in (self._timer, self._refreshing, self._watching):
             if waiting and self._loop and not self._loop.is_closed():
                 waiting.cancel()
@@ -325,7 +325,7 @@ class LiveFeed:
         begins anew, and the readers load everything again."""
         while True:
             try:
-                await self.emulator.journal.watch(self._changed_elsewhere)
+                await self.emulator.journal.watch(self._on_store_change)
                 return
             except Exception:
                 logger.exception("the live feed cannot watch the store")
@@ -337,7 +337,7 @@ class LiveFeed:
 
     # --- what happens. The store calls this one on the event loop.
 
-    def _changed_elsewhere(self, change: LogChange) -> None:
+    def _on_store_change(self, change: LogChange) -> None:
         if change.kind == "gap":
             self._batch.has_gap |= self._watch_settled.is_set()
             self._watch_settled.set()
@@ -350,27 +350,27 @@ class LiveFeed:
     # These are called in any thread.
 
     def on_arrival(self, exchange: Exchange) -> None:
-        self._call_changed(LogChange("added", exchange.id), exchange)
+        self._note_call_change(LogChange("added", exchange.id), exchange)
 
     def on_event(self, exchange: Exchange, index: int) -> None:
-        self._call_changed(LogChange("amended", exchange.id, index), exchange)
+        self._note_call_change(LogChange("amended", exchange.id, index), exchange)
 
     def on_completion(self, exchange: Exchange) -> None:
-        self._call_changed(LogChange("amended", exchange.id), exchange)
+        self._note_call_change(LogChange("amended", exchange.id), exchange)
 
     def on_clear(self) -> None:
-        self._on_loop(lambda batch: batch.note_clearing("requests"))
+        self._gather_on_loop(lambda batch: batch.note_clearing("requests"))
 
-    def _call_changed(self, change: LogChange, exchange: Exchange) -> None:
-        self._on_loop(lambda batch: batch.note_call(change, exchange))
+    def _note_call_change(self, change: LogChange, exchange: Exchange) -> None:
+        self._gather_on_loop(lambda batch: batch.note_call(change, exchange))
 
-    def _register_changed(self, name: str) -> None:
+    def _on_register_change(self, name: str) -> None:
         if name == "resets":
-            self._on_loop(lambda batch: batch.note_clearing("all"))
+            self._gather_on_loop(lambda batch: batch.note_clearing("all"))
         elif name in ("settings", "clock", "scenario"):
-            self._on_loop(lambda batch: batch.changed.add(name))
+            self._gather_on_loop(lambda batch: batch.changed.add(name))
 
-    def _on_loop(self, note: Callable[[_Batch], None]) -> None:
+    def _gather_on_loop(self, note: Callable[[_Batch], None]) -> None:
         """Gather *note* on the event loop."""
         loop = self._loop
         if loop is None:

@@ -45,7 +45,7 @@ class NamespacesAPI(AdminHandlers):
         if (namespaces := self.context.namespaces) is None:
             raise admin_errors.no_such_namespace(name=name)
         try:
-            name = await namespaces.name_of_text(name, prefers_key=True)
+            name = await namespaces.resolve_name(name, prefers_key=True)
         except ValueError:
             raise admin_errors.no_such_namespace(name=name) from None
         try:

@@ -51,7 +51,7 @@ class ReadyScenarios:
     scenarios: list[ReadyScenario]
 
 
-def _ready(name: str, text: str) -> ReadyScenario:
+def _parse_ready_scenario(name: str, text: str) -> ReadyScenario:
     """The scenario in the *text* of a file. The first comment is its description."""
     comment = takewhile(lambda line: line.startswith("#"), text.splitlines())
     summary = " ".join(line.lstrip("# ") for line in comment)
@@ -73,12 +73,12 @@ class ScenarioAPI(AdminHandlers):
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix=ADMIN_PREFIX, tags=["faults"])
-        of_document = error_responses(admin_errors.bad_scenario)
+        document_errors = error_responses(admin_errors.bad_scenario)
         router.get("/scenario")(self.show)
         router.put(
             "/scenario",
             openapi_extra=json_body_schema(ScenarioDocument),
-            responses=of_document,
+            responses=document_errors,
         )(self.replace)
         router.delete("/scenario")(self.clear)
         router.get("/scenario/unmet")(self.unmet)
@@ -86,9 +86,9 @@ class ScenarioAPI(AdminHandlers):
         router.delete("/scenario/steps/{id}", responses=error_responses(admin_errors.no_such_step))(
             self.remove
         )
-        router.post("/inject", openapi_extra=json_body_schema(StepDocument), responses=of_document)(
-            self.inject
-        )
+        router.post(
+            "/inject", openapi_extra=json_body_schema(StepDocument), responses=document_errors
+        )(self.inject)
         router.get("/faults")(self.faults)
         router.get("/scenarios")(self.ready)
         router.get("/scenarios/{name}", responses=error_responses(admin_errors.no_such_scenario))(
@@ -158,7 +158,10 @@ class ScenarioAPI(AdminHandlers):
     async def ready(self) -> ReadyScenarios:
         """The ready scenarios by name."""
         return ReadyScenarios(
-            [_ready(name, path.read_text("utf-8")) for name, path in ready_scenarios().items()]
+            [
+                _parse_ready_scenario(name, path.read_text("utf-8"))
+                for name, path in ready_scenarios().items()
+            ]
         )
 
     async def ready_document(self, name: str) -> dict[str, Any]:

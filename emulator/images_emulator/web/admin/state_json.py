@@ -83,11 +83,11 @@ class UnmetSteps:
 
 def settings_json(emulator: Emulator) -> dict[str, Any]:
     """The settings by name, secrets redacted. `changed` names those that differ from the start."""
-    values = {each.name: _shown(each, emulator.settings) for each in all_settings()}
+    values = {each.name: _public_value(each, emulator.settings) for each in all_settings()}
     return {**values, "changed": [*emulator.changed_settings]}
 
 
-def _shown(setting: Setting, settings: Settings) -> Any:
+def _public_value(setting: Setting, settings: Settings) -> Any:
     """The value of *setting*, without secrets. Where a secret has several values, for several
     callers, each is masked as in error messages, so that they can be told apart. A secret with one
     value is hidden. The URL of the store has no password."""
@@ -116,7 +116,7 @@ def unmet_steps(emulator: Emulator) -> UnmetSteps:
     return UnmetSteps(emulator.scenario.unmet())
 
 
-async def hosting_state(emulator: Emulator) -> HostingState:
+async def read_hosting_state(emulator: Emulator) -> HostingState:
     """The hosted pictures that have not expired."""
     expiries = await emulator.hosting.expiries()
     return HostingState(len(expiries), min(expiries, default=None))

@@ -40,8 +40,8 @@ class ThumbnailsAPI(AdminHandlers):
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix=ADMIN_PREFIX, tags=["journal"])
-        of_call = error_responses(admin_errors.no_such_request, admin_errors.no_such_part)
-        of_step = error_responses(admin_errors.no_such_step, admin_errors.no_such_picture)
+        call_errors = error_responses(admin_errors.no_such_request, admin_errors.no_such_part)
+        step_errors = error_responses(admin_errors.no_such_step, admin_errors.no_such_picture)
         for path, handler in (
             ("/images/{id}/{index}/thumbnail/{edge}", self.thumbnail),
             ("/images/{id}/{index}/partials/{partial}", self.partial_image),
@@ -49,15 +49,15 @@ class ThumbnailsAPI(AdminHandlers):
             ("/requests/{id}/uploads/{index}/thumbnail/{edge}", self.upload_thumbnail),
             ("/scenario/steps/{id}/pictures/{index}/thumbnail/{edge}", self.own_thumbnail),
         ):
-            refused = of_step if handler == self.own_thumbnail else of_call
-            responses = refused | file_response("image/*")
+            errors = step_errors if handler == self.own_thumbnail else call_errors
+            responses = errors | file_response("image/*")
             router.get(path, response_class=Response, responses=responses)(handler)
         return router
 
-    async def _streamed(self, call_id: str, index: int, partial: int) -> ImageRequest:
+    async def _find_streaming_request(self, call_id: str, index: int, partial: int) -> ImageRequest:
         """The request of the stream that has sent that partial image, also before the stream is
         over."""
-        exchange = await self.exchange_with_id(call_id)
+        exchange = await self.find_exchange(call_id)
         request = None if exchange.is_download else exchange.request
         # Partial images leave in their order; a fault may have kept the last ones back.
         if (
@@ -72,15 +72,15 @@ class ThumbnailsAPI(AdminHandlers):
     async def thumbnail(self, id: str, index: int, edge: Edge, request: Request) -> Response:
         """A picture of the answer, its longest edge 96 or 480 pixels at most; JPEG, or WebP where
         it is transparent. An animation is shown by its first frame."""
-        exchange = await self.exchange_with_id(id)
+        exchange = await self.find_exchange(id)
         drawn = exchange.picture_request(index)
         if not drawn:
             raise admin_errors.no_such_part(id=id, part=f"picture {index}")
-        return await self._thumbnail(request, drawn, index, None, edge)
+        return await self._draw_thumbnail(request, drawn, index, None, edge)
 
     async def partial_image(self, id: str, index: int, partial: int, request: Request) -> Response:
         """A partial image (from 0) that the stream has sent, also before the stream is over."""
-        streamed = await self._streamed(id, index, partial)
+        streamed = await self._find_streaming_request(id, index, partial)
         renderer = self.emulator.renderer
         encoded = await render_for_client(renderer, request, streamed, index, partial)
         media_type = imaging.render.media_type(streamed, index, partial)
@@ -90,20 +90,22 @@ class ThumbnailsAPI(AdminHandlers):
         self, id: str, index: int, partial: int, edge: Edge, request: Request
     ) -> Response:
         """The thumbnail of a partial image that the stream has sent."""
-        streamed = await self._streamed(id, index, partial)
-        return await self._thumbnail(request, streamed, index, partial, edge)
+        streamed = await self._find_streaming_request(id, index, partial)
+        return await self._draw_thumbnail(request, streamed, index, partial, edge)
 
     async def upload_thumbnail(self, id: str, index: int, edge: Edge, request: Request) -> Response:
         """The thumbnail of an image that came with the call, by its index in `uploads`. Only an
         image that the API accepts has one."""
-        exchange = await self.exchange_with_id(id)
+        exchange = await self.find_exchange(id)
         # The body may be long; see `upload_data`.
         data = await asyncio.to_thread(upload_data, exchange, index, self.emulator.files.data)
         file = None
         if data is not None:
             limits = imaging.decode_limits.DecodeLimits.from_settings(self.emulator.settings)
             with watch_disconnect(request) as disconnect:
-                file = await self.emulator.renderer.upload_thumbnail(data, edge, limits, disconnect)
+                file = await self.emulator.renderer.draw_upload_thumbnail(
+                    data, edge, limits, disconnect
+                )
         if file is None:
             raise admin_errors.no_such_part(id=id, part=f"image as upload {index}")
         return Response(
@@ -122,7 +124,7 @@ class ThumbnailsAPI(AdminHandlers):
             file = files[index]
             digest = await asyncio.to_thread(lambda: file.digest)
             with watch_disconnect(request) as disconnect:
-                thumbnail = await self.emulator.renderer.own_picture_thumbnail(
+                thumbnail = await self.emulator.renderer.draw_own_picture_thumbnail(
                     file.data, digest, edge, disconnect
                 )
         if thumbnail is None:
@@ -130,11 +132,13 @@ class ThumbnailsAPI(AdminHandlers):
         media_type = imaging.thumbnails.thumbnail_media_type(thumbnail)
         return Response(thumbnail, headers=HEADERS, media_type=media_type)
 
-    async def _thumbnail(
+    async def _draw_thumbnail(
         self, request: Request, drawn: ImageRequest, index: int, partial: int | None, edge: Edge
     ) -> Response:
         with watch_disconnect(request) as disconnect:
-            file = await self.emulator.renderer.thumbnail(drawn, index, partial, edge, disconnect)
+            file = await self.emulator.renderer.draw_thumbnail(
+                drawn, index, partial, edge, disconnect
+            )
         return Response(
             file, headers=HEADERS, media_type=imaging.thumbnails.thumbnail_media_type(file)
         )

@@ -83,7 +83,7 @@ async def fetch_picture(url: str, upstream: UpstreamClient) -> RecordedDownload:
         if not _goes_through_proxy(host):
             # The connection is to the address that was looked up: a second look-up might find
             # another one.
-            public = await _public_address(host, port)
+            public = await _resolve_public_address(host, port)
             address = f"https://{public}:{port}"
             extensions["sni_hostname"] = host
     headers = {"Host": parts.netloc}
@@ -92,7 +92,7 @@ async def fetch_picture(url: str, upstream: UpstreamClient) -> RecordedDownload:
         async with asyncio.timeout(DOWNLOAD_SECONDS):
             response = await upstream.client.send(request, stream=True)
             try:
-                data = await _data(response)
+                data = await _read_data(response)
             finally:
                 await response.aclose()
     except (library.TransportError, library.InvalidURL, OSError) as error:  # TimeoutError is one
@@ -101,7 +101,7 @@ async def fetch_picture(url: str, upstream: UpstreamClient) -> RecordedDownload:
     return RecordedDownload(url=url, status=response.status_code, headers=received, data=data)
 
 
-async def _data(response: httpx2.Response) -> bytes:
+async def _read_data(response: httpx2.Response) -> bytes:
     data = bytearray()
     async for chunk in response.aiter_raw(CHUNK_BYTES):
         data += chunk
@@ -116,7 +116,7 @@ def _goes_through_proxy(host: str) -> bool:
     return "https" in getproxies() and not proxy_bypass(host)
 
 
-async def _public_address(host: str, port: int) -> str:
+async def _resolve_public_address(host: str, port: int) -> str:
     """An address of *host* as it stands in a URL. Raises PictureFetchError where one of its
     addresses is not of the public network."""
     try:

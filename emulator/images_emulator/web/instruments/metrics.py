@@ -146,7 +146,7 @@ class Metrics:
             ProcessCollector(registry=self.registry)
             PlatformCollector(registry=self.registry)
             GCCollector(registry=self.registry)
-        self._metrics = {name: self._made(row) for name, row in METRICS.items()}
+        self._metrics = {name: self._make_metric(row) for name, row in METRICS.items()}
         self._known_series: dict[tuple[str, ...], Any] = {}
         self._counted: WeakKeyDictionary[object, dict[str, int]] = WeakKeyDictionary()
         """The counts of a cache when it was last looked at, by the name of the metric."""
@@ -154,7 +154,7 @@ class Metrics:
         """The sampler on the event loop of the last call."""
         self._known_sizes = frozenset(_sizes())
 
-    def _made(self, row: MetricRow) -> Any:
+    def _make_metric(self, row: MetricRow) -> Any:
         """The metric of a *row*."""
         options: dict[str, Any] = {}
         if row.kind is MetricKind.HISTOGRAM:
@@ -407,9 +407,9 @@ class _Sampler:
         self.loop = loop
         self._take = take
         self._is_cancelled = False
-        self._timer = self._scheduled()
+        self._timer = self._schedule()
 
-    def _scheduled(self) -> asyncio.TimerHandle:
+    def _schedule(self) -> asyncio.TimerHandle:
         due = self.loop.time() + SAMPLE_SECONDS
         # A context of its own: the context of the first call would live as long as the server.
         return self.loop.call_at(due, partial(self._run, due), context=Context())
@@ -418,7 +418,7 @@ class _Sampler:
         # An event loop that has run nothing since `cancel` comes to the timer all the same.
         if not self._is_cancelled:
             # Also where this sample fails, which the event loop logs.
-            self._timer = self._scheduled()
+            self._timer = self._schedule()
             self._take(max(0.0, self.loop.time() - due))
 
     def cancel(self) -> None:
@@ -469,7 +469,7 @@ class _MeasuredApp:
             self._metrics.count_stream(-streams)
             streams = 0
 
-        async def measured(message: Message) -> None:
+        async def send_measured(message: Message) -> None:
             nonlocal streams
             if message["type"] == "http.response.body":
                 if body := message.get("body", b""):
@@ -484,7 +484,7 @@ class _MeasuredApp:
                 self._metrics.count_stream(streams)
 
         try:
-            await self.app(scope, receive, measured)
+            await self.app(scope, receive, send_measured)
         finally:
             if streams:
                 end_stream()

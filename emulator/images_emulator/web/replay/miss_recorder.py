@@ -172,7 +172,7 @@ class MissRecorder:
             # Where a fault may change the body, nobody knows what the client gets of it.
             if exchange.image_operation and is_answer and not exchange.fault_changes_body:
                 try:
-                    exchange.note_forwarded(request, await self._known_answer(recording))
+                    exchange.note_forwarded(request, await self._make_known_answer(recording))
                 except Exception:  # whatever is wrong with it, the client gets its answer
                     logger.exception("%s is not in the journal", exchange.path)
 
@@ -189,7 +189,7 @@ class MissRecorder:
             if not is_complete:
                 end()
 
-    async def _known_answer(self, recording: Recording) -> KnownAnswer:
+    async def _make_known_answer(self, recording: Recording) -> KnownAnswer:
         """The answer of *recording* as the journal shows it. Raises OSError and ValueError."""
         # Decoding megabytes of base64 takes a while.
         run = self._emulator.renderer.run_in_background

@@ -82,7 +82,9 @@ class RecordingPlayer:
         exchange = exchange_of(scope)
         position = await self.replay.claim_next(match.positions)
         try:
-            playable = await self._playable(position, Request(scope, receive), exchange)
+            playable = await self._find_or_make_playable(
+                position, Request(scope, receive), exchange
+            )
         except (OSError, ValueError) as error:
             raise UnplayableError(self.replay.index.names[position], error) from error
         if isinstance(playable, Recording):
@@ -183,7 +185,7 @@ class RecordingPlayer:
         await send(_start_message(described.status, described.headers))
         await send({"type": "http.response.body", "body": described.body})
 
-    async def _playable(
+    async def _find_or_make_playable(
         self, position: int, request: Request, exchange: ServedExchange
     ) -> PlayableAnswer | Recording:
         """The recording in the form that is sent to this client. A recording whose answer is

@@ -137,11 +137,11 @@ class RecordingSearch:
         search = _CallSearch(self.emulator, self.replay, exchange, scope, parsed_call)
         renderer = self.emulator.renderer
         if operation and operation.reads_uploads:
-            return await renderer.run_in_decoder(search.result)
+            return await renderer.run_in_decoder(search.run)
         if not exchange.is_large and search.matches_exactly():
-            return search.result()
+            return search.run()
         # A search for less exact matches may read the files of recordings.
-        return await renderer.run_in_background(search.result)
+        return await renderer.run_in_background(search.run)
 
 
 class _CallSearch:
@@ -174,7 +174,7 @@ class _CallSearch:
         """Whether a recording is of the very call. No file is read, and no upload decoded."""
         return self._replay.find_exact(self._call, self._as_of) is not None
 
-    def result(self) -> SearchResult:
+    def run(self) -> SearchResult:
         """Search the recordings: for the call as it was sent, then as recordings redact it. May
         read files and decode uploads, so a call that is large or has uploads needs a thread."""
         count = self._replay.index.count
