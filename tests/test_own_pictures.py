@@ -179,7 +179,7 @@ def test_a_picture_is_fitted_once_for_calls_with_other_prompts(
 ) -> None:
     own = OwnPicture(png((300, 200), colour=GREEN))
     first = render_image(answered(own, prompt="one"), 0)
-    monkeypatch.setattr(fitting, "_fitted", None)
+    monkeypatch.setattr(fitting, "_fit_to_request", None)
     second = render_image(answered(own, prompt="two"), 0)
     assert opened(first).tobytes() == opened(second).tobytes()
     assert [read_recipe(each)["prompt"] for each in (first, second)] == ["one", "two"]

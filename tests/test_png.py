@@ -150,6 +150,6 @@ def test_without_pillow_s_private_encoder_the_rows_are_the_same(size: tuple[int,
     assert png.RAW_ENCODER
     for image, mode in ((drawing(size).convert("RGBA"), "RGB"), (photograph(size, "RGBA"), "RGBA")):
         stride = size[0] * len(mode) + 1
-        rows = png._packed(image, mode, stride)
+        rows = png._pack(image, mode, stride)
         assert len(rows) == stride * size[1]
-        assert rows == png._packed(image, mode, stride, raw_encoder=None)
+        assert rows == png._pack(image, mode, stride, raw_encoder=None)

@@ -60,7 +60,7 @@ def failure_text(
     lines = [f"expected {count}{conditions}; there {number}"]
     lines += [f"    {_line(call)}" for call in calls[-MAX_SHOWN_CALLS:]]
     if times is None or len(calls) < times:
-        lines += _nearest(wanted, all_calls)
+        lines += _lines_of_nearest(wanted, all_calls)
     return "\n".join(lines)
 
 
@@ -82,7 +82,7 @@ def unmet_text(
     return "\n".join(lines)
 
 
-def _nearest(wanted: Query, calls: Iterable[Exchange]) -> list[str]:
+def _lines_of_nearest(wanted: Query, calls: Iterable[Exchange]) -> list[str]:
     others = [(call, mismatches) for call in calls if (mismatches := wanted.mismatches(call))]
     fewest = min((len(mismatches) for _, mismatches in others), default=0)
     near = [each for each in others if len(each[1]) == fewest][-MAX_SHOWN_CALLS:]

@@ -78,10 +78,10 @@ class Immutable:
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
-        return self is other or _compared(self) == _compared(other)
+        return self is other or _compared_values(self) == _compared_values(other)
 
     def __hash__(self) -> int:
-        return hash(_compared(self))
+        return hash(_compared_values(self))
 
     def __repr__(self) -> str:
         shown = (each.name for each in fields(self) if each.repr)
@@ -89,5 +89,5 @@ class Immutable:
         return f"{type(self).__name__}({values})"
 
 
-def _compared(value: Immutable) -> tuple[Any, ...]:
+def _compared_values(value: Immutable) -> tuple[Any, ...]:
     return tuple(getattr(value, each.name) for each in fields(value) if each.compare)

@@ -37,7 +37,7 @@ class StrictModel(BaseModel):
         try:
             handler({key: each for key, each in value.items() if key not in unknown})
         except ValidationError as error:
-            mistakes += map(_anew, error.errors(include_url=False))
+            mistakes += map(_copy_details, error.errors(include_url=False))
         raise ValidationError.from_exception_data(cls.__name__, mistakes)
 
     @classmethod
@@ -56,7 +56,7 @@ class StrictModel(BaseModel):
         )
 
 
-def _anew(details: ErrorDetails) -> InitErrorDetails:
+def _copy_details(details: ErrorDetails) -> InitErrorDetails:
     """The mistake of *details*, to be raised in another `ValidationError`."""
     name, context = details["type"], details.get("ctx", {})
     is_own = name not in get_args(ErrorType)

@@ -311,7 +311,7 @@ def _read_file(path: str, *, check: bool) -> tuple[dict[str, Any], dict[str, int
     values = parse_document(document, check=check, place=lambda key: f"{path}:{lines[key]}: ")
     for each in command_settings():
         if each.is_path and each.name in values:
-            values[each.name] = _beside(path, each, values[each.name])
+            values[each.name] = _resolve_path(path, each, values[each.name])
     return values, lines
 
 
@@ -397,7 +397,7 @@ def _by_name() -> dict[str, Setting]:
     return {each.name: each for each in command_settings()}
 
 
-def _beside(path: str, setting: Setting, name: str) -> str:
+def _resolve_path(path: str, setting: Setting, name: str) -> str:
     """The file or folder *name*, which the settings file *path* gives to *setting*, seen from the
     folder of *path*. The name of a ready scenario stays as it is, unless that folder has such a
     file."""

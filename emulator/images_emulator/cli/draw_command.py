@@ -300,11 +300,11 @@ def _form(fields: Mapping[str, Any], files: Sequence[tuple[str, str]]) -> tuple[
     parts = []
     for name, value in fields.items():
         text = value if isinstance(value, str) else json.dumps(value)
-        parts.append((f'name="{_quoted(name)}"', "", text.encode()))
+        parts.append((f'name="{_quote(name)}"', "", text.encode()))
     for name, path in files:
         file_type = file_type_of_suffix(Path(path).suffix)
         media_type = file_type.media_type if file_type else "application/octet-stream"
-        head = f'name="{name}"; filename="{_quoted(Path(path).name)}"'
+        head = f'name="{name}"; filename="{_quote(Path(path).name)}"'
         parts.append((head, f"content-type: {media_type}\r\n", _bytes_of(path)))
     body = b"".join(
         f"--{boundary}\r\ncontent-disposition: form-data; {head}\r\n{kind}\r\n".encode()
@@ -315,7 +315,7 @@ def _form(fields: Mapping[str, Any], files: Sequence[tuple[str, str]]) -> tuple[
     return f"multipart/form-data; boundary={boundary}", body + f"--{boundary}--\r\n".encode()
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     """*text* as it stands between the quotes in a part's header."""
     return text.translate({ord('"'): "%22", ord("\r"): "%0D", ord("\n"): "%0A"})
 

@@ -74,7 +74,7 @@ def line_of_exchange(exchange: Exchange, time: datetime, *, brief: bool = False)
         pictures=len(pictures),
         bytes=_bytes(exchange, pictures),
         events=exchange.event_count,
-        error=error and _redacted(error, key),
+        error=error and _redact(error, key),
         fault=exchange.fault,
         recording=exchange.recording,
         own_answer=exchange.own_answer,
@@ -89,7 +89,7 @@ def line_of_exchange(exchange: Exchange, time: datetime, *, brief: bool = False)
         sdk=exchange.sdk,
         retries=exchange.retries,
         prompt=redacted_text(details.prompt, key) if details.prompt else None,
-        sent=_redacted(
+        sent=_redact(
             {
                 name: details.parameters[name]
                 for name in details.sent_names
@@ -153,12 +153,12 @@ def _notice(exchange: Exchange) -> str | None:
     return None
 
 
-def _redacted(value: Any, key: str) -> Any:
+def _redact(value: Any, key: str) -> Any:
     """A *value* of JSON, in which *key* and everything that looks like an API key is redacted."""
     if isinstance(value, str):
         return redacted_text(value, key)
     if isinstance(value, Mapping):
-        return {redacted_text(str(name), key): _redacted(each, key) for name, each in value.items()}
+        return {redacted_text(str(name), key): _redact(each, key) for name, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_redacted(each, key) for each in value]
+        return [_redact(each, key) for each in value]
     return value

@@ -73,7 +73,7 @@ def line_of_recording(result: RecordingResult) -> CallLine:
         recording=None,
         notice=result.problem or (recording.note or None if result.file else "not recorded"),
         sdk=_sdk(request),
-        file=_shown(result.file) if result.file else None,
+        file=_relative_path(result.file) if result.file else None,
     )
 
 
@@ -87,7 +87,7 @@ def _outcome(result: RecordingResult) -> str:
     return "failed" if is_failed else "answered"
 
 
-def _shown(file: Path) -> str:
+def _relative_path(file: Path) -> str:
     """*file* relative to the working directory, if it is inside it."""
     try:
         return str(file.relative_to(Path.cwd()))

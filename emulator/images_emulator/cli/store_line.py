@@ -36,7 +36,9 @@ def _words(event: StoreEvent) -> tuple[str, str, dict[str, Any]]:
         return "away", message, {"url": event.url, "reason": event.reason}
     if isinstance(event, StoreBack):
         late, dropped = event.late_entries, event.dropped_entries
-        message = f"{store} is back after {event.seconds:.1f} s; {_missed(late, dropped)}"
+        message = (
+            f"{store} is back after {event.seconds:.1f} s; {_missed_calls_clause(late, dropped)}"
+        )
         values = {"seconds": round(event.seconds, 3), "late_calls": late, "dropped_calls": dropped}
         return "back", message, {"url": event.url, **values}
     message = (
@@ -46,7 +48,7 @@ def _words(event: StoreEvent) -> tuple[str, str, dict[str, Any]]:
     return "restored", message, {"url": event.url}
 
 
-def _missed(late: int, dropped: int) -> str:
+def _missed_calls_clause(late: int, dropped: int) -> str:
     """The clause about the calls that reached the journal *late*, and those that were *dropped*."""
     if late and dropped:
         return f"{_calls(late)} reached the journal late, {dropped} never"

@@ -84,11 +84,11 @@ def _cut(parts: Sequence[Part], columns: int) -> Iterator[Part]:
             left -= width
             yield part
             continue
-        yield Part(f"{_fitting(part.text, left - 1)}…", part.style)
+        yield Part(f"{_fit(part.text, left - 1)}…", part.style)
         return
 
 
-def _fitting(text: str, columns: int) -> str:
+def _fit(text: str, columns: int) -> str:
     """The beginning of *text* that fits into *columns*."""
     for end, char in enumerate(text):
         columns -= width_of(char)

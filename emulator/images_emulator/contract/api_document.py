@@ -115,7 +115,7 @@ def _bodies(operation: Operation) -> dict[str, Any]:
     return bodies
 
 
-def _described(operation: Operation) -> dict[str, Any]:
+def _operation_document(operation: Operation) -> dict[str, Any]:
     description: dict[str, Any] = {
         "operationId": operation.name,
         "responses": _answers(operation),
@@ -145,7 +145,7 @@ def api_document(version: str) -> dict[str, Any]:
     version."""
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS.values():
-        described = _described(operation)
+        described = _operation_document(operation)
         paths.setdefault(_path(operation), {})[operation.method.lower()] = described
     return {
         "openapi": "3.1.0",

@@ -177,14 +177,14 @@ class Validation:
                     raise
                 self.raise_or_forgive(error)
                 del values[name]
-        resolved = _resolved(rules, values)
+        resolved = _resolve(rules, values)
         for conflict in self.tables.conflicts(model, self.call):
             try:
                 conflict.check(resolved)
             except APIError as error:
                 self.raise_or_forgive(error)
                 values.pop(conflict.yielding, None)
-                resolved = _resolved(rules, values)
+                resolved = _resolve(rules, values)
         # The files are checked last, because decoding them takes longest.
         images = self._images(rules, values)
         if "size" in rules:
@@ -232,7 +232,7 @@ class Validation:
         return loaded
 
 
-def _resolved(rules: Rules, values: Values) -> dict[str, Any]:
+def _resolve(rules: Rules, values: Values) -> dict[str, Any]:
     """*values* with every default and every `auto` resolved. The size is resolved without the
     uploads."""
     return {name: rule.resolve(values.get(name), None, values) for name, rule in rules.items()}

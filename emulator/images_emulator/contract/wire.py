@@ -103,13 +103,13 @@ def _in_order_of_event(values: Mapping[str, Any], day: Day) -> dict[str, Any]:
     }
 
 
-def _indented(body: Any) -> str:
+def _indent(body: Any) -> str:
     return json.dumps(body, indent=2, ensure_ascii=False)
 
 
 def pretty(body: Any) -> bytes:
     """*body* as the API writes JSON: indented by two spaces, without a newline at the end."""
-    return _indented(body).encode()
+    return _indent(body).encode()
 
 
 def _usage(usage: Usage, request: ImageRequest) -> dict[str, Any]:
@@ -211,7 +211,7 @@ def images_response(
 
 def _template(text: str, end: str) -> Template:
     """The template of the compact JSON *text*, indented, with *end* behind it."""
-    return Template(_indented(json.loads(text)) + end)
+    return Template(_indent(json.loads(text)) + end)
 
 
 _cached_template = lru_cache(maxsize=256)(_template)

@@ -115,7 +115,7 @@ def form_parts(
     indexes = {id(item): index for index, (_, _, item) in enumerate(input_image_items(fields))}
     return tuple(
         FormPart(
-            _shortened(name),
+            _shorten(name),
             None if isinstance(value, Upload) else _form_text(name, value),
             indexes.get(id(value)),
         )
@@ -124,14 +124,14 @@ def form_parts(
 
 
 def _form_text(name: str, text: str) -> str:
-    return _shortened(text, MAX_PROMPT_CHARS) if name == "prompt" else str(kept_value(name, text))
+    return _shorten(text, MAX_PROMPT_CHARS) if name == "prompt" else str(kept_value(name, text))
 
 
 def details_of(call: ParsedCall | None, request: ImageRequest | None) -> CallDetails:
     """The details of a call: of the validated *request*, or else of the parsed *call*."""
     sent = call.fields if call else {}
     uploads = tuple(_uploads(sent, request))
-    names = tuple(_shortened(name) for name in islice(sent, MAX_DETAIL_NAMES))
+    names = tuple(_shorten(name) for name in islice(sent, MAX_DETAIL_NAMES))
     if request:
         parameters = {name: kept_value(name, value) for name, value in _parameters(request, sent)}
         violations = tuple(map(str, request.forgiven))
@@ -140,13 +140,13 @@ def details_of(call: ParsedCall | None, request: ImageRequest | None) -> CallDet
         )
     model, prompt = (sent.get(name) for name in ("model", "prompt"))
     parameters = {
-        _shortened(name): kept_value(name, value)
+        _shorten(name): kept_value(name, value)
         for name, value in islice(sent.items(), MAX_DETAIL_ITEMS)
         if name not in _SHOWN_ELSEWHERE
     }
     return CallDetails(
-        _shortened(model) if isinstance(model, str) else None,
-        _shortened(prompt, MAX_PROMPT_CHARS) if isinstance(prompt, str) else None,
+        _shorten(model) if isinstance(model, str) else None,
+        _shorten(prompt, MAX_PROMPT_CHARS) if isinstance(prompt, str) else None,
         parameters,
         uploads,
         sent_names=names,
@@ -187,9 +187,9 @@ def _uploads(sent: Mapping[str, Any], request: ImageRequest | None) -> Iterator[
         if isinstance(item, Mapping):
             yield _reference(place, item, pixels)
         else:
-            media_type = item.content_type and _shortened(item.content_type)
+            media_type = item.content_type and _shorten(item.content_type)
             yield UploadDetails(
-                "form", place, _shortened(item.filename), media_type, item.size, pixels
+                "form", place, _shorten(item.filename), media_type, item.size, pixels
             )
 
 
@@ -216,26 +216,26 @@ def _reference(place: str, item: Mapping[str, Any], pixels: Pixels | None) -> Up
         source: UploadSource = "file_id" if file_id else "address"
         # What is not shown need not be redacted: an address may have millions of characters.
         shown = name if file_id else redacted_url(name[:MAX_REDACTED_CHARS])
-        return UploadDetails(source, place, _shortened(shown), None, None, pixels)
+        return UploadDetails(source, place, _shorten(shown), None, None, pixels)
     # The data may have 60 million characters: they are not copied.
     comma = name.find(",")
     head = name[: comma if comma >= 0 else None]
     size = (len(name) - len(head) - 1) * 3 // 4 - name[-2:].count("=") if comma >= 0 else 0
-    media_type = _shortened(head[5:].partition(";")[0]) or None
-    return UploadDetails("data_url", place, _shortened(head), media_type, size, pixels)
+    media_type = _shorten(head[5:].partition(";")[0]) or None
+    return UploadDetails("data_url", place, _shorten(head), media_type, size, pixels)
 
 
 def _pixels(call_image: CallImage | None) -> Pixels | None:
     return (call_image.width, call_image.height) if call_image else None
 
 
-def _shortened(text: str, max_chars: int = MAX_TEXT_CHARS) -> str:
+def _shorten(text: str, max_chars: int = MAX_TEXT_CHARS) -> str:
     return text if len(text) <= max_chars else f"{text[: max_chars - 1]}…"
 
 
 def kept_value(name: str, value: Any, depth: int = MAX_DEPTH) -> Any:
     """The *value* of a parameter, abridged; redacted where *name* is that of a credential."""
-    abridged = _abridged(value, depth)
+    abridged = _abridge(value, depth)
     if (
         isinstance(abridged, dict | list)
         and depth == MAX_DEPTH
@@ -248,21 +248,21 @@ def kept_value(name: str, value: Any, depth: int = MAX_DEPTH) -> Any:
     return redacted_secret(name, abridged) if isinstance(abridged, str) else HIDDEN
 
 
-def _abridged(value: Any, depth: int) -> Any:
+def _abridge(value: Any, depth: int) -> Any:
     """A *value* as it was sent, cut where it is long, and without the inside of what is too deep.
     NaN and infinite numbers become texts, because JSON has none."""
     if isinstance(value, str):
-        return _shortened(value)
+        return _shorten(value)
     if isinstance(value, Mapping | list) and value and not depth:
         # Inside it there may be credentials.
         return "[…]" if isinstance(value, list) else "{…}"
     if isinstance(value, Mapping):
         items = islice(value.items(), MAX_DETAIL_ITEMS)
         return {
-            _shortened(str(name)): kept_value(str(name), inner, depth - 1) for name, inner in items
+            _shorten(str(name)): kept_value(str(name), inner, depth - 1) for name, inner in items
         }
     if isinstance(value, list):
-        return [_abridged(inner, depth - 1) for inner in islice(value, MAX_DETAIL_ITEMS)]
+        return [_abridge(inner, depth - 1) for inner in islice(value, MAX_DETAIL_ITEMS)]
     if value is None or isinstance(value, int) or (isinstance(value, float) and isfinite(value)):
         return value
     return reprlib.repr(value)

@@ -97,7 +97,7 @@ def _in_json(text: str) -> bytes:
 
 def redacted_query(query: str, key: str = "") -> str:
     """A *query* string with its credentials redacted. The rest stays as it was sent."""
-    return "&".join(_redacted_pair(pair, key) for pair in query.split("&"))
+    return "&".join(_redact_pair(pair, key) for pair in query.split("&"))
 
 
 def redacted_url(url: str) -> str:
@@ -109,7 +109,7 @@ def redacted_url(url: str) -> str:
     return f"{address}{''.join(redacted)}"
 
 
-def _redacted_pair(pair: str, key: str) -> str:
+def _redact_pair(pair: str, key: str) -> str:
     name, equals, value = pair.partition("=")
     plain_name, plain = unquote_plus(name), unquote_plus(value)
     if is_secret(plain_name):
@@ -125,7 +125,7 @@ def redacted_header(name: str, value: str, key: str = "") -> str:
     """The *value* of the header *name*, without credentials. `mask_key` masks a key. A cookie or a
     password becomes stars."""
     if name in ("cookie", "cookie2"):
-        return "; ".join(_redacted_cookie(pair) for pair in value.split(";"))
+        return "; ".join(_redact_cookie(pair) for pair in value.split(";"))
     if match := _WITH_SCHEME.fullmatch(value):
         scheme, space, rest = match.groups()
         # A bearer token is a key, whatever the name of the header.
@@ -137,6 +137,6 @@ def redacted_header(name: str, value: str, key: str = "") -> str:
     return redacted_text(head, key) + "".join(redacted_query(query, key) for query in queries)
 
 
-def _redacted_cookie(pair: str) -> str:
+def _redact_cookie(pair: str) -> str:
     name, equals, value = pair.strip().partition("=")
     return f"{name}={HIDDEN}" if equals and value else HIDDEN

@@ -439,7 +439,7 @@ class Exchange:
         """The `error` object of the answer, or of the event that ended the stream. The API key is
         redacted."""
         sent = self.answer.sent
-        return error_in(self._redacted(sent.error_body), is_stream=sent.is_stream)
+        return error_in(self._redact(sent.error_body), is_stream=sent.is_stream)
 
     @property
     def error_code(self) -> str | None:
@@ -472,9 +472,9 @@ class Exchange:
         request, answer = self.request, self.answer
         sent, overrides = answer.sent, answer.overrides
         if sent.body or sent.body_may_differ:
-            return self._redacted(bytes(sent.body))
+            return self._redact(bytes(sent.body))
         if sent.error_body and not sent.is_stream:
-            return self._redacted(sent.error_body)
+            return self._redact(sent.error_body)
         if request is None or answer.is_raw or self.is_download or sent.status != 200:
             return None
         if "body" in self.dropped:
@@ -499,7 +499,7 @@ class Exchange:
             time=self.time,
         )
 
-    def _redacted(self, answer: bytes) -> bytes:
+    def _redact(self, answer: bytes) -> bytes:
         return redacted_answer(answer, self.head.api_key) if answer else answer
 
     @property

@@ -72,7 +72,7 @@ def pack_request(request: ImageRequest) -> PackedValue:
 
 def unpack_request(document: Mapping[str, Any], data: bytes) -> ImageRequest:
     """The request of `pack_request`. Raises ValueError for anything else."""
-    files = [*_cut(data, document["file_bytes"])]
+    files = [*_split(data, document["file_bytes"])]
     digests = document["own_files"]
     uploads = iter(files[: len(files) - len(digests)])
     own = dict(zip(reversed(digests), reversed(files), strict=False))
@@ -345,7 +345,7 @@ def _unpack_answer(document: Mapping[str, Any]) -> CallAnswer:
     )
 
 
-def _cut(data: bytes, lengths: Sequence[int]) -> Iterator[bytes]:
+def _split(data: bytes, lengths: Sequence[int]) -> Iterator[bytes]:
     start = 0
     for length in lengths:
         yield data[start : start + length]

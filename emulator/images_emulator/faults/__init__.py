@@ -47,7 +47,7 @@ def _with_kind(value: Any) -> Any:
         raise PydanticCustomError(
             "no_fault",
             "a fault has its name as 'kind', such as {example}; this one has {listed}",
-            {"example": '{"kind": "latency"}', "listed": _quoted(settings)},
+            {"example": '{"kind": "latency"}', "listed": _quote_keys(settings)},
         )
     kind = str(settings["kind"])
     if kind in ERRORS_BY_NAME and "name" not in settings:
@@ -61,7 +61,7 @@ def _with_kind(value: Any) -> Any:
     return settings
 
 
-def _quoted(settings: Mapping[Any, Any]) -> str:
+def _quote_keys(settings: Mapping[Any, Any]) -> str:
     """The keys of *settings*, between quotes."""
     return ", ".join(f"'{key}'" for key in settings) or "nothing"
 

@@ -156,8 +156,8 @@ def faults_text() -> str:
     parts = [
         "\n".join(
             [
-                _wrapped(each.summary, f"{each.kind:20}"),
-                *(_wrapped(_spelt_out(field), f"  {field.name:18}") for field in each.fields),
+                _wrap(each.summary, f"{each.kind:20}"),
+                *(_wrap(_setting_sentence(field), f"  {field.name:18}") for field in each.fields),
             ]
         )
         for each in listed.faults
@@ -169,13 +169,13 @@ def faults_text() -> str:
     return "\n\n".join([*parts, "\n".join(["errors by name:", *errors])]) + "\n"
 
 
-def _spelt_out(field: FaultField) -> str:
+def _setting_sentence(field: FaultField) -> str:
     """The purpose of a setting, its values and its default."""
     choices = f" One of {', '.join(field.choices)}." if field.choices else ""
     default = "" if field.default is None else f" Default: {_default_text(field.default)}."
     return f"{field.summary}{choices}{default}"
 
 
-def _wrapped(text: str, head: str) -> str:
+def _wrap(text: str, head: str) -> str:
     """*text* behind *head*, in lines of a terminal without the marks of Markdown."""
     return wrapped(text.replace("`", ""), head, " " * len(head))

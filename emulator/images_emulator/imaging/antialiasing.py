@@ -54,7 +54,7 @@ class Palette:
         self._clear = clear
         self._shades: dict[tuple[int, int], Shades] = {}
 
-    def _mixed(self, under: int, over: int) -> Iterator[bytes]:
+    def _mix(self, under: int, over: int) -> Iterator[bytes]:
         red, green, blue, _ = self.rgba[4 * over : 4 * over + 4]
         if under == self._clear:
             yield from (bytes((red, green, blue, alpha)) for alpha in (85, 170))
@@ -78,7 +78,7 @@ class Palette:
         first = len(self.rgba) // 4
         if first + 2 > self._end:
             return over, over
-        for entry in self._mixed(under, over):
+        for entry in self._mix(under, over):
             self.rgba += entry
         self._shades[under, over] = first, first + 1
         return first, first + 1

@@ -72,7 +72,7 @@ def mirror(text: str) -> str:
     return text.translate(_MIRRORED)
 
 
-def _repeated(replacement: str, match: re.Match[str]) -> str:
+def _repeat(replacement: str, match: re.Match[str]) -> str:
     return replacement * len(match[0])
 
 
@@ -148,7 +148,7 @@ def embedding_levels(text: str, *, from_right: bool) -> list[int]:
     classes = _resolve_marks(classes, base)
     classes = _resolve_digits(classes, base, "A", "a").replace("A", "R")  # W2, W3
     for pattern, replacement in _NUMBER_RULES:
-        classes = pattern.sub(partial(_repeated, replacement), classes)
+        classes = pattern.sub(partial(_repeat, replacement), classes)
     classes = _resolve_digits(classes, base, "L", "L")  # W7
     classes = _resolve_brackets(classes, text, base, marks)
     classes = re.sub("n+", partial(_resolve_neutrals, base=base), classes)

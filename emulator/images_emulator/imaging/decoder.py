@@ -302,13 +302,13 @@ def without_pixels(request: ImageRequest) -> ImageRequest:
         return request
     return replace(
         request,
-        images=tuple(map(_released, request.images)),
-        mask=request.mask and _released(request.mask),
-        markup=request.markup and _released(request.markup),
+        images=tuple(map(_release_pixels, request.images)),
+        mask=request.mask and _release_pixels(request.mask),
+        markup=request.markup and _release_pixels(request.markup),
     )
 
 
-def _released(call_image: CallImage) -> CallImage:
+def _release_pixels(call_image: CallImage) -> CallImage:
     assert isinstance(call_image, DecodedImage)
     return replace(call_image, pixels=None)
 

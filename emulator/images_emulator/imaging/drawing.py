@@ -115,7 +115,7 @@ def seed_of(request: ImageRequest, index: int) -> int:
     return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8])
 
 
-def _shifted(code: str, turn: float, vivid: float) -> Colour:
+def _shift(code: str, turn: float, vivid: float) -> Colour:
     """The colour `rrggbb` with its hue turned by *turn* and its saturation times *vivid*."""
     hue, light, saturation = colorsys.rgb_to_hls(*(part / 255 for part in bytes.fromhex(code)))
     turned = colorsys.hls_to_rgb((hue + turn) % 1, light, min(1, saturation * vivid))
@@ -142,7 +142,7 @@ CARD_TO_INK: Final = _ramp((252, 251, 248), (29, 31, 42), INK - CARD + 1)
 def _base_colours(chance: Random, vivid: float) -> bytes:
     scheme = _SCHEMES[int(chance.random() * len(_SCHEMES))]
     turn = chance.uniform(-0.025, 0.025)
-    high, low, halo, sun, far, near, accent = (_shifted(code, turn, vivid) for code in scheme)
+    high, low, halo, sun, far, near, accent = (_shift(code, turn, vivid) for code in scheme)
     ramps = (
         _ramp(high, low, len(SKY)),
         _ramp(halo, sun, len(SUN)),

@@ -94,7 +94,7 @@ def _on_white(request: ImageRequest, image: Image.Image) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", image.size, WHITE_RGBA), image)
 
 
-def _tinted(image: Image.Image, colour: tuple[int, int, int], share: float) -> Image.Image:
+def _tint(image: Image.Image, colour: tuple[int, int, int], share: float) -> Image.Image:
     """*image* blended with *share* of *colour*, with its own alpha channel; mode `RGBA`.
 
     Where blending changes nothing, *image* is blended with its negative instead.
@@ -199,7 +199,7 @@ def _edit_whole(
     *source* is cut out."""
     share = TINT_SHARE * (1 - 0.25 * (1 - cos(tau * phase)) - 0.1 * sin(tau * phase))
     fitted = _on_white(request, _fit(source, request.size, Image.Resampling.LANCZOS))
-    tinted = _tinted(fitted, tint_of(request, index), share)
+    tinted = _tint(fitted, tint_of(request, index), share)
     if request.is_transparent and fitted.getchannel("A").getextrema()[0] == OPAQUE:
         tinted.putalpha(subject_of(fitted))
     return Image.alpha_composite(tinted, draw_card(request, index).convert("RGBA"))
@@ -240,4 +240,4 @@ def vary(request: ImageRequest, index: int, phase: float = 0.0) -> Image.Image:
     fitted = _on_white(request, _fit(_source(request), request.size, Image.Resampling.LANCZOS))
     if index % 2:
         fitted = ImageOps.mirror(fitted)
-    return _tinted(fitted, tint_of(request, index), VARIATION_TINT_SHARE)
+    return _tint(fitted, tint_of(request, index), VARIATION_TINT_SHARE)

@@ -249,7 +249,7 @@ def _pixels(size: Pixels) -> str:
     return "{}x{}".format(*size)
 
 
-def _fitted(image: Image.Image, own: OwnPicture, request: ImageRequest) -> Image.Image:
+def _fit_to_request(image: Image.Image, own: OwnPicture, request: ImageRequest) -> Image.Image:
     """*image* in the size and the mode of *request*. Without transparency it is on white."""
     size, mode = request.size, mode_of(request)
     if image.size != size:
@@ -266,13 +266,13 @@ def _fitted(image: Image.Image, own: OwnPicture, request: ImageRequest) -> Image
 
 
 def _first_frame(own: OwnPicture, request: ImageRequest) -> tuple[Image.Image, int]:
-    """The first frame of *own*, fitted by `_fitted`, and the number of frames. Errors are raised as
-    by `_mistakes`."""
+    """The first frame of *own*, fitted by `_fit_to_request`, and the number of frames. Errors are
+    raised as by `_mistakes`."""
     key = own.digest, own.fit, request.size, mode_of(request)
     frame: tuple[Image.Image, int] | None = _first_frames.get(key)
     if frame is None:
         with _open_file(own.data) as file:
-            frame = _fitted(_frame(file, 0), own, request), _frame_count(file)
+            frame = _fit_to_request(_frame(file, 0), own, request), _frame_count(file)
         _first_frames.put(key, frame, PIXEL_BYTES * request.size[0] * request.size[1])
     return frame
 
@@ -304,7 +304,7 @@ class OwnDrawing:
             self._number = number
             with suppress(ValueError), _mistakes():
                 self._file = self._file or _open_within_limits(own.data)
-                self._image = _fitted(_frame(self._file, number), own, request)
+                self._image = _fit_to_request(_frame(self._file, number), own, request)
         return self._image
 
 
@@ -316,7 +316,7 @@ def draw_partial(
     own = request.own_picture(index)
     assert own, "the request has own pictures"
     if partial < len(own.partials):
-        return _fitted(decoded_picture(own.partials[partial]), own, request)
+        return _fit_to_request(decoded_picture(own.partials[partial]), own, request)
     (preview,) = partial_images(draw(request, index), mode_of(request), partial, partial + 1)
     return preview
 

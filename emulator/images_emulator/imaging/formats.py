@@ -85,7 +85,7 @@ def _read_by_pillow(file_type: FileType) -> Callable[[bytes], str | bytes | None
     return lambda image_file: pillow_recipe(image_file, pillow_name(file_type))
 
 
-def _still(file_type: FileType, encode: Encoder) -> OutputFormat:
+def _still_format(file_type: FileType, encode: Encoder) -> OutputFormat:
     """A format of one frame in true colour."""
 
     def render(request: ImageRequest, index: int, draw: DrawFunction) -> bytes:
@@ -108,7 +108,7 @@ def _png(
     return png.encode(image, mode_of(request), {KEYWORD: recipe_json(request, index, partial)})
 
 
-def _by_pillow(
+def _pillow_format(
     file_type: FileType,
     options: Callable[[int], SaveOptions],
     max_recipe_bytes: int | None = None,
@@ -132,7 +132,7 @@ def _by_pillow(
         )
         return file.getvalue()
 
-    return _still(file_type, encode)
+    return _still_format(file_type, encode)
 
 
 def _jpeg(compression: int) -> SaveOptions:
@@ -153,7 +153,7 @@ def frame_delay(milliseconds: int) -> int:
     return min(655_350, max(10, (milliseconds + 5) // 10 * 10))
 
 
-def _indexed(image: Image.Image, *, transparent: bool) -> Image.Image:
+def _to_palette(image: Image.Image, *, transparent: bool) -> Image.Image:
     """*image* in mode `P`; index `CLEAR` is transparent."""
     if image.mode == "P":
         # The image was drawn in this mode; its palette has an alpha, which the encoder does not
@@ -169,13 +169,13 @@ def _indexed(image: Image.Image, *, transparent: bool) -> Image.Image:
     )
 
 
-def _dithered(image: Image.Image, *, transparent: bool) -> Image.Image:
+def _dither_to_palette(image: Image.Image, *, transparent: bool) -> Image.Image:
     """*image*, which may be a photograph, in mode `P`. Colours that the palette lacks are dithered.
     The palette is made from a sample, which takes a twentieth of the time of making it from the
     image."""
     colours = image.convert("RGB")
     if colours.getcolors(MAX_PALETTE_COLOURS):
-        return _indexed(image, transparent=transparent)
+        return _to_palette(image, transparent=transparent)
     edges = (min(edge, SAMPLE_EDGE) for edge in image.size)
     sample = colours.resize((*edges,), Image.Resampling.NEAREST)
     palette = sample.quantize(MAX_PALETTE_COLOURS, Image.Quantize.MEDIANCUT)
@@ -202,7 +202,7 @@ def _opaque_position(image: Image.Image) -> tuple[int, int]:
     return (first % width, first // width) if first < len(pixels) else position
 
 
-def _distinct(image: Image.Image, number: int) -> Image.Image:
+def _make_distinct(image: Image.Image, number: int) -> Image.Image:
     """*image*, in which every other frame has one opaque pixel changed by one shade. Pillow would
     otherwise merge equal frames into one of twice the delay."""
     position = _opaque_position(image)
@@ -218,13 +218,13 @@ def _distinct(image: Image.Image, number: int) -> Image.Image:
 
 
 def _gif_frames(request: ImageRequest, index: int, draw: DrawFunction) -> Iterator[Image.Image]:
-    to_palette = _dithered if request.own_pictures else _indexed
+    to_palette = _dither_to_palette if request.own_pictures else _to_palette
     last = indexed = None
     for number in range(request.frame_count):
         image = draw(request, index, number / request.frame_count)
         if indexed is None or image is not last:
             last, indexed = image, to_palette(image, transparent=request.is_transparent)
-        yield _distinct(indexed.copy(), number)
+        yield _make_distinct(indexed.copy(), number)
 
 
 def _gif(request: ImageRequest, index: int, draw: DrawFunction) -> bytes:
@@ -252,9 +252,9 @@ def _svg(request: ImageRequest, index: int, draw: DrawFunction) -> bytes:
 
 
 OUTPUT_FORMATS: Final[Mapping[str, OutputFormat]] = {
-    "png": _still(FILE_TYPES["png"], _png),
-    "jpeg": _by_pillow(FILE_TYPES["jpeg"], _jpeg, MAX_JPEG_RECIPE_BYTES),
-    "webp": _by_pillow(FILE_TYPES["webp"], _webp),
+    "png": _still_format(FILE_TYPES["png"], _png),
+    "jpeg": _pillow_format(FILE_TYPES["jpeg"], _jpeg, MAX_JPEG_RECIPE_BYTES),
+    "webp": _pillow_format(FILE_TYPES["webp"], _webp),
     "gif": OutputFormat(FILE_TYPES["gif"], _gif, _read_by_pillow(FILE_TYPES["gif"])),
     "svg": OutputFormat(FILE_TYPES["svg"], _svg, svg_recipe, has_scripts=True),
 }

@@ -64,20 +64,20 @@ class PillowImageLoader:
         return picture
 
     def blank(self) -> CallImage:
-        return self._decoded(decoder.blank_png())
+        return self._decode_own(decoder.blank_png())
 
     def placeholder(self, url: str) -> CallImage:
         """An image drawn from *url*, in place of the image at that URL, which is not fetched."""
         request = ImageRequest(
             operation=GENERATIONS, model=NEWEST_MODEL, prompt=url, size=(1024, 1024)
         )
-        return self._decoded(render_image(request, 0))
+        return self._decode_own(render_image(request, 0))
 
     def placeholder_overlay(self, url: str, width: int, height: int) -> CallImage:
         """A white mask with a round hole in its middle, in place of a mask that is not fetched."""
-        return self._decoded(decoder.mask_png(width, height))
+        return self._decode_own(decoder.mask_png(width, height))
 
-    def _decoded(self, data: bytes) -> CallImage:
+    def _decode_own(self, data: bytes) -> CallImage:
         """The picture in *data*, a file of the emulator's own, which no limit refuses. Its pixels
         count in the budget."""
         picture = decoder.decode(data, self._budget, UNLIMITED)

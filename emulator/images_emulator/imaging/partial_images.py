@@ -35,7 +35,7 @@ class PartialImage(Immutable):
         return self.image.resize(self.size, Image.Resampling.NEAREST)
 
 
-def _scaled(size: tuple[int, int], shorter_edge: int) -> tuple[int, int]:
+def _scaled_size(size: tuple[int, int], shorter_edge: int) -> tuple[int, int]:
     """*size* scaled down so that its shorter edge has at most *shorter_edge* pixels."""
     scale = min(1.0, shorter_edge / min(size))
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
@@ -45,11 +45,11 @@ def partial_images(image: Image.Image, mode: str, start: int, end: int) -> Itera
     """The partial images of *image* in *mode* (`RGB` or `RGBA`), from index *start* to *end* - 1.
     Each square has the mean colour of its samples."""
     width, height = image.size
-    columns, rows = _scaled(image.size, SQUARES[-1])
+    columns, rows = _scaled_size(image.size, SQUARES[-1])
     sampled = image.resize((SAMPLES * columns, SAMPLES * rows), Image.Resampling.NEAREST)
     finest = sampled.convert(mode).reduce(SAMPLES)
     for number in range(start, end):
-        columns, rows = _scaled(image.size, SQUARES[number])
+        columns, rows = _scaled_size(image.size, SQUARES[number])
         squares = finest.resize((columns, rows), Image.Resampling.BOX)
         yield PartialImage(
             squares.resize((width, rows), Image.Resampling.NEAREST),

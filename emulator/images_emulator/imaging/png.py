@@ -57,7 +57,7 @@ RAW_ENCODER: Final[Callable[..., Any] | None] = getattr(Image, "_getencoder", No
 does the same."""
 
 
-def _packed(
+def _pack(
     strip: Image.Image,
     mode: str,
     stride: int,
@@ -82,7 +82,7 @@ def _rows(image: Image.Image, mode: str, top: int, bottom: int) -> bytes:
     if strip.mode != mode:
         # Palettes have four bytes a colour; expanding all four takes a fifth less time.
         strip = strip.convert("RGBA")
-    return _packed(strip, mode, image.width * len(mode) + 1)
+    return _pack(strip, mode, image.width * len(mode) + 1)
 
 
 def _rows_up(image: Image.Image, top: int, bottom: int) -> bytearray:
@@ -92,7 +92,7 @@ def _rows_up(image: Image.Image, top: int, bottom: int) -> bytearray:
     strip = image.crop((0, top, width, bottom))
     above = image.crop((0, top - 1, width, bottom - 1))
     difference = ImageChops.subtract_modulo(strip, above)
-    rows = bytearray(_packed(difference, image.mode, stride))
+    rows = bytearray(_pack(difference, image.mode, stride))
     rows[stride - 1 :: stride] = UP * (bottom - top)
     return rows
 
@@ -130,7 +130,7 @@ def _strips(image: Image.Image, mode: str) -> Iterator[bytes | bytearray | memor
         yield memoryview(rows)[:-1] if bottom == height else rows
 
 
-def _deflated(
+def _deflate(
     pieces: Iterable[bytes | bytearray | memoryview], deflater: ModuleType
 ) -> Iterator[bytes]:
     stream = deflater.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS)
@@ -178,7 +178,7 @@ def encode(
             PNG_SIGNATURE,
             chunk(b"IHDR", header),
             *(text_chunk(keyword, text) for keyword, text in texts.items()),
-            chunk(b"IDAT", b"".join(_deflated(rows, deflater))),
+            chunk(b"IDAT", b"".join(_deflate(rows, deflater))),
             chunk(b"IEND", b""),
         )
     )

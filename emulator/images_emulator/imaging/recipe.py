@@ -50,16 +50,16 @@ def recipe_json(
         # A call may have many more own pictures than images.
         values["own_picture"] = own[index % len(own)]
     recipe |= values
-    text = _encoded(recipe)
+    text = _encode(recipe)
     while max_bytes and len(text) > max_bytes:
         prompt = recipe["prompt"]
         recipe["prompt"] = prompt[: len(prompt) * max_bytes // len(text) - 1]
         recipe["prompt_cut"] = True
-        text = _encoded(recipe)
+        text = _encode(recipe)
     return text
 
 
-def _encoded(recipe: dict[str, Any]) -> bytes:
+def _encode(recipe: dict[str, Any]) -> bytes:
     return json.dumps(recipe, ensure_ascii=False).encode("utf-8", "replace")
 
 

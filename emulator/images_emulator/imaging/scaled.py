@@ -35,7 +35,9 @@ def load(file: Image.Image) -> ScaledPixels:
     scale = scale_of(*size)
     known_transparency = None
     if file.format == "WEBP":
-        image, known_transparency = _scaled(_webp_strips(file, STRIP_ROWS * scale), file, scale)
+        image, known_transparency = _join_strips(
+            _webp_strips(file, STRIP_ROWS * scale), file, scale
+        )
     elif file.format == "JPEG" or scale == 1:
         if scale > 1:
             file.draft(None, (size[0] // scale, size[1] // scale))
@@ -43,7 +45,7 @@ def load(file: Image.Image) -> ScaledPixels:
         image = file
     else:
         file.load()
-        image, known_transparency = _scaled(_strips(file, STRIP_ROWS * scale), file, scale)
+        image, known_transparency = _join_strips(_strips(file, STRIP_ROWS * scale), file, scale)
     orientation = file.getexif().get(ExifTags.Base.Orientation)
     upright = (size[1], size[0]) if orientation in TRANSPOSED_ORIENTATIONS else size
     if image is file:
@@ -54,7 +56,7 @@ def load(file: Image.Image) -> ScaledPixels:
     return ScaledPixels(image, upright, known_transparency)
 
 
-def _scaled(
+def _join_strips(
     strips: Iterator[Image.Image], file: Image.Image, scale: int
 ) -> tuple[Image.Image, bool]:
     """The picture that *strips* make, in mode `L`, `RGB` or `RGBA`, and whether any of its pixels

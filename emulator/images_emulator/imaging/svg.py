@@ -69,7 +69,7 @@ def _landscape(request: ImageRequest, scene: Scene) -> Iterator[str]:
         yield f'<polygon points="{points}" fill="{_colour(scene, place)}"/>'
 
 
-def _embedded(request: ImageRequest, index: int, draw: DrawFunction) -> str:
+def _embed(request: ImageRequest, index: int, draw: DrawFunction) -> str:
     data = base64.b64encode(png.encode(draw(request, index), "RGBA", {})).decode()
     width, height = request.size
     return f'<image width="{width}" height="{height}" href="data:image/png;base64,{data}"/>'
@@ -88,7 +88,7 @@ def _text_element(
     )
 
 
-def _outlined(run: Run, position: tuple[float, float], size: int) -> str:
+def _outline_run(run: Run, position: tuple[float, float], size: int) -> str:
     """*run* as outlines, which look the same in every viewer."""
     x, y = position
     scale = run.font_size(size) / units_per_em(run.font)
@@ -105,7 +105,7 @@ def _line_elements(line: Line, x: float, y: float) -> Iterator[str]:
     """*line* as text where any viewer has a font for it, otherwise as paths."""
     for right, run in line.placed():
         if run.font != line.face and is_available():
-            yield _outlined(run, (x + right, y), line.size)
+            yield _outline_run(run, (x + right, y), line.size)
         elif text := run.text.strip():
             # Viewers drop leading spaces.
             before = run._replace(text=run.text[: run.text.index(text)]).width(line.size)
@@ -157,7 +157,7 @@ def render(request: ImageRequest, index: int, draw: DrawFunction) -> bytes:
         f'<metadata id="{KEYWORD}">{escape(recipe)}</metadata>',
     ]
     if request.images or request.own_pictures:
-        parts.append(_embedded(request, index, draw))
+        parts.append(_embed(request, index, draw))
     else:
         parts += [*_landscape(request, scene), *_card(request, index, scene)]
     return "\n".join([*parts, "</svg>", ""]).encode("utf-8", "replace")

@@ -58,7 +58,7 @@ def thumbnails(
         # An SVG cannot be opened.
         with suppress(UnidentifiedImageError), Image.open(BytesIO(file)) as opened:
             return _files(opened.convert(mode))
-    image = _drawing(request, index, _fitted(request.size, max(EDGES)))
+    image = _drawing(request, index, _fitted_size(request.size, max(EDGES)))
     if partial is not None:
         (coarse,) = partial_images(image, mode, partial, partial + 1)
         image = coarse.whole()
@@ -98,7 +98,7 @@ def _drawing(request: ImageRequest, index: int, size: Pixels) -> Image.Image:
 def _files(image: Image.Image) -> Thumbnails:
     files = {}
     for edge in sorted(EDGES, reverse=True):
-        size = _fitted(image.size, edge)
+        size = _fitted_size(image.size, edge)
         if image.size != size:
             image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=1.0)
         file = BytesIO()
@@ -110,7 +110,7 @@ def _files(image: Image.Image) -> Thumbnails:
     return files
 
 
-def _fitted(size: Pixels, edge: int) -> Pixels:
+def _fitted_size(size: Pixels, edge: int) -> Pixels:
     """*size* scaled down so that its longest edge has at most *edge* pixels."""
     scale = min(1.0, edge / max(size))
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))

@@ -186,7 +186,7 @@ def _with_status(response: RecordedResponse) -> str:
 
 def error_text(response: RecordedResponse) -> str:
     """The error message in an answer, or else the beginning of the body."""
-    body = _decoded_body(response)
+    body = _decode_body(response)
     value = _json(body)
     error = value.get("error") if isinstance(value, dict) else None
     message = error.get("message") if isinstance(error, dict) else None
@@ -214,11 +214,11 @@ def _header_differences(
 def _body_differences(
     recorded: RecordedResponse, actual: RecordedResponse, rules: ComparisonRules
 ) -> Iterator[AnswerDifference]:
-    was, now = _decoded_body(recorded), _decoded_body(actual)
+    was, now = _decode_body(recorded), _decode_body(actual)
     old, new = _json(was), _json(now)
     if old is None or new is None:
         if not _is_picture(recorded) and was != now:
-            yield AnswerDifference("body", "body", _shown_body(was), _shown_body(now))
+            yield AnswerDifference("body", "body", _show_body(was), _show_body(now))
         return
     yield from _json_differences(old, new, "body", rules=rules)
 
@@ -229,7 +229,7 @@ def _stream_differences(
     """Yield the differences of two streams. The number of consecutive events of one name is not
     compared, because the number of partial images is up to the API. Each event is compared with the
     recorded one in its place, or else with the last recorded one of that name."""
-    recorded_runs, runs = _runs(_decoded_body(recorded)), _runs(_decoded_body(actual))
+    recorded_runs, runs = _runs(_decode_body(recorded)), _runs(_decode_body(actual))
     names = [[name for name, _ in each] for each in (recorded_runs, runs)]
     if names[0] != names[1]:
         yield AnswerDifference("event", "events", ", ".join(names[0]), ", ".join(names[1]))
@@ -415,7 +415,7 @@ def shortened(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[:length]}…"
 
 
-def _decoded_body(response: RecordedResponse) -> bytes:
+def _decode_body(response: RecordedResponse) -> bytes:
     """The body without its content coding, or the coded body where the coding cannot be read."""
     body, coding = response.body, header(response.headers, "content-encoding").strip().lower()
     return (decoded_body(body, coding) if coding else None) or body
@@ -427,7 +427,7 @@ def _json(body: bytes) -> Any:
     return value if isinstance(value, dict | list) else None
 
 
-def _shown_body(body: bytes) -> str:
+def _show_body(body: bytes) -> str:
     return shown(body.decode(errors="replace")) if body else "empty"
 
 

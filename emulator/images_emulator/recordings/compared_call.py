@@ -118,9 +118,9 @@ class CallDifference(NamedTuple):
     recorded: Any
 
     def __str__(self) -> str:
-        value, recorded = _shown(self.value), _shown(self.recorded)
+        value, recorded = _show(self.value), _show(self.recorded)
         if isinstance(self.value, str) and isinstance(self.recorded, str):
-            value, recorded = _shown_texts(self.value, self.recorded)
+            value, recorded = _show_texts(self.value, self.recorded)
         if self.recorded is None:
             return f"{self.name} is {value}, and is not in the recording"
         if self.value is None:
@@ -272,7 +272,7 @@ def _is_value(value: Any) -> bool:
     return isinstance(value, FileValue | ImageValue | _Null)
 
 
-def _shown(value: Any) -> str:
+def _show(value: Any) -> str:
     """A value as the text of a difference shows it: JSON, abridged."""
     if _is_value(value):
         return str(value)
@@ -281,14 +281,14 @@ def _shown(value: Any) -> str:
     return repr(short) if isinstance(value, str) else short
 
 
-def _shown_texts(value: str, recorded: str) -> tuple[str, str]:
+def _show_texts(value: str, recorded: str) -> tuple[str, str]:
     """Two unequal texts. Long ones are cut to the part around the first character that differs."""
     if max(len(value), len(recorded)) <= MAX_SHOWN_CHARS:
         return repr(value), repr(recorded)
     start = common_start(value, recorded) - CONTEXT_CHARS
     if start <= 0:
-        return _shown(value), _shown(recorded)
-    return _shown(f"…{value[start:]}"), _shown(f"…{recorded[start:]}")
+        return _show(value), _show(recorded)
+    return _show(f"…{value[start:]}"), _show(f"…{recorded[start:]}")
 
 
 def common_start(one: str, other: str) -> int:

@@ -91,7 +91,7 @@ def content_document(
     embedded = list(_embedded_files(data)) if files else []
     rest = len(data) - sum(each.end - each.text_start for each in embedded)
     if rest <= MAX_JSON_BYTES or not files:
-        texts, descriptions = _cut(data, embedded, files) if files else ([data], [])
+        texts, descriptions = _cut_out_files(data, embedded, files) if files else ([data], [])
         document = _json_document(texts, descriptions, likely) if as_json else None
         if not document and (rest <= MAX_TEXT_BYTES or not files):
             document = _text_document(texts, descriptions)
@@ -112,13 +112,13 @@ def _embedded_files(data: bytes) -> Iterator[_Embedded]:
     opening = data.find(b'"')
     while opening >= 0 and (closing := data.find(b'"', opening + 1)) >= 0:
         if closing - opening > MIN_PICTURE_CHARS:
-            embedded = _embedded(data, opening + 1, closing)
+            embedded = _find_embedded(data, opening + 1, closing)
             if embedded:
                 yield embedded
         opening = closing
 
 
-def _embedded(data: bytes, opening: int, end: int) -> _Embedded | None:
+def _find_embedded(data: bytes, opening: int, end: int) -> _Embedded | None:
     match = _DATA_URL.match(data, opening, min(end, opening + 128))
     start, kind = (match.end(), match[1].decode()) if match else (opening, BASE64)
     if (end - start) % 4 or end - start < MIN_PICTURE_CHARS:
@@ -133,7 +133,7 @@ def _embedded(data: bytes, opening: int, end: int) -> _Embedded | None:
     return _Embedded(opening, start, end, kind, suffix or ".bin")
 
 
-def _decoded(data: bytes, embedded: _Embedded) -> Iterator[bytes]:
+def _decode(data: bytes, embedded: _Embedded) -> Iterator[bytes]:
     """Yield the decoded file in pieces. Raises ValueError where encoding it again would give other
     base64."""
     view = memoryview(data)
@@ -148,7 +148,7 @@ def _decoded(data: bytes, embedded: _Embedded) -> Iterator[bytes]:
         yield piece
 
 
-def _cut(
+def _cut_out_files(
     data: bytes, embedded: Sequence[_Embedded], files: FileWriter
 ) -> tuple[list[bytes], list[Document]]:
     """The texts of *data* before, between and after the files in it, and the descriptions that
@@ -158,7 +158,7 @@ def _cut(
     position = 0
     for each in embedded:
         try:
-            name = files.add(_decoded(data, each), each.suffix)
+            name = files.add(_decode(data, each), each.suffix)
         except ValueError:
             continue
         texts.append(data[position : each.text_start])

@@ -222,7 +222,7 @@ def _replacements(secret: str) -> list[_Replacement]:
         spellings = {old, old.replace(b"/", rb"\/"), quote(old, safe="").encode()}
         spellings.add(old.translate(bytes.maketrans(b"+/", b"-_")))
         ordered = sorted(spellings, key=len)
-        replacements += [_Replacement(each, _aligned(new, each)) for each in ordered]
+        replacements += [_Replacement(each, _align(new, each)) for each in ordered]
     return replacements
 
 
@@ -236,7 +236,7 @@ def _in_base64(data: bytes, shift: int) -> bytes:
 _CHARACTER: Final = re.compile(rb"\\/|%..|.", re.DOTALL)
 
 
-def _aligned(new: bytes, form: bytes) -> bytes:
+def _align(new: bytes, form: bytes) -> bytes:
     """*new* with the escapes of *form* kept at their places, so that each has the length that it
     had."""
     characters = _CHARACTER.findall(form)

@@ -90,7 +90,7 @@ def _is(value: Any, type_name: str) -> bool:
     )
 
 
-def _resolved(rule: Mapping[str, Any]) -> Mapping[str, Any]:
+def _resolve(rule: Mapping[str, Any]) -> Mapping[str, Any]:
     while "$ref" in rule:
         rule = schema()["$defs"][rule["$ref"].removeprefix("#/$defs/")]
     return rule
@@ -101,7 +101,7 @@ def _with_article(type_name: str) -> str:
 
 
 def _mistakes(value: Any, rule: Mapping[str, Any], place: Place) -> Iterator[Mistake]:
-    rule = _resolved(rule)
+    rule = _resolve(rule)
     if "type" in rule and not _is(value, rule["type"]):
         yield Mistake(place, f"must be {_with_article(rule['type'])}")
         return
@@ -186,7 +186,7 @@ def _mistakes_of_alternatives(
 ) -> Iterator[Mistake]:
     """Yield the mistakes of *value*, checked against the intended one of *alternatives*: the one of
     its type, or the one that alone requires a name that is in *value*."""
-    rules = [_resolved(each) for each in alternatives]
+    rules = [_resolve(each) for each in alternatives]
     fitting = [rule for rule in rules if "type" not in rule or _is(value, rule["type"])]
     if not fitting:
         kinds = " or ".join(_with_article(rule["type"]) for rule in rules)
@@ -195,7 +195,7 @@ def _mistakes_of_alternatives(
     if not isinstance(value, dict):
         yield from _mistakes(value, fitting[0], place)
         return
-    fitting = _flat(fitting)
+    fitting = _flatten(fitting)
     names = [name for rule in fitting for name in rule.get("required", ())[:1]]
     meant = [rule for rule in fitting if {*rule.get("required", ())[:1]} <= value.keys()]
     exact = [rule for rule in meant if {*rule.get("required", ())} <= value.keys()]
@@ -208,12 +208,12 @@ def _mistakes_of_alternatives(
         yield from _mistakes(value, (exact or meant)[0], place)
 
 
-def _flat(rules: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def _flatten(rules: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """*rules*, in which each rule that has only alternatives is replaced by its alternatives."""
     flat_rules: list[Mapping[str, Any]] = []
     for rule in rules:
         if "oneOf" in rule and "properties" not in rule:
-            flat_rules += _flat([_resolved(each) for each in rule["oneOf"]])
+            flat_rules += _flatten([_resolve(each) for each in rule["oneOf"]])
         else:
             flat_rules.append(rule)
     return flat_rules

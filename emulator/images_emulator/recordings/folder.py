@@ -71,7 +71,7 @@ class RecordingError(ValueError):
 
 def document_text(document: Any) -> str:
     """*document* as the text of a file: indented, with short objects and arrays on one line."""
-    text = _shown(document, 0, MAX_LINE_CHARS) + "\n"
+    text = _format(document, 0, MAX_LINE_CHARS) + "\n"
     try:
         text.encode()
     except UnicodeEncodeError:  # half a surrogate pair, which only an escape can spell
@@ -79,7 +79,7 @@ def document_text(document: Any) -> str:
     return text
 
 
-def _shown(value: Any, indent: int, room: int) -> str:
+def _format(value: Any, indent: int, room: int) -> str:
     """The text of *value*: on one line where it fits into *room* characters, else on several lines
     that are indented by *indent* blanks."""
     if not value or not isinstance(value, dict | list):
@@ -89,9 +89,9 @@ def _shown(value: Any, indent: int, room: int) -> str:
         opening, closing, parts = "{", "}", []
         for name, each in value.items():
             key = f"{json.dumps(name, ensure_ascii=False)}: "
-            parts.append(key + _shown(each, inner, MAX_LINE_CHARS - inner - len(key)))
+            parts.append(key + _format(each, inner, MAX_LINE_CHARS - inner - len(key)))
     else:
-        parts = [_shown(each, inner, MAX_LINE_CHARS - inner) for each in value]
+        parts = [_format(each, inner, MAX_LINE_CHARS - inner) for each in value]
     line = f"{opening}{', '.join(parts)}{closing}"
     if len(line) <= room and "\n" not in line:
         return line

@@ -78,7 +78,7 @@ def _fit(
     *slashes*, the offsets of escapes. An escape is two bytes, so no other character has its length.
     Ends with *tries* at the latest."""
     first, last = chunk
-    offsets = _between(slashes, last, last + 4)
+    offsets = _offsets_between(slashes, last, last + 4)
     group = last // 3 * 3
 
     def fits() -> bool:
@@ -88,7 +88,7 @@ def _fit(
     if fits():
         return
     start = max(first + 4, last - _MAX_VARIED_BYTES)
-    slashes_before = {*_between(slashes, start, last)}
+    slashes_before = {*_offsets_between(slashes, start, last)}
     varied = [
         at
         for at in range(start, last)
@@ -105,7 +105,7 @@ def _fit(
             return
 
 
-def _between(offsets: Sequence[int], start: int, end: int) -> Sequence[int]:
+def _offsets_between(offsets: Sequence[int], start: int, end: int) -> Sequence[int]:
     """The *offsets* in base64 that have bits of the bytes from *start* to *end*."""
     return offsets[bisect_left(offsets, start * 8 // 6) : bisect_right(offsets, (end * 8 - 1) // 6)]
 

@@ -188,7 +188,7 @@ def _json_credentials(body: bytes) -> Iterator[str]:
         name, text, number = match.groups()
         if is_secret(name.decode()):
             value = (text or number).decode("utf-8", "surrogateescape")
-            yield _unescaped(value) if text else value
+            yield _unescape(value) if text else value
 
 
 def _form_credentials(body: bytes) -> Iterator[str]:
@@ -211,7 +211,7 @@ def _in_windows(pattern: re.Pattern[bytes], body: bytes) -> Iterator[re.Match[by
         yield from pattern.finditer(body, window, window + WINDOW_BYTES + 8192)
 
 
-def _unescaped(text: str) -> str:
+def _unescape(text: str) -> str:
     """The text of a JSON string without its escapes; *text* as it is where they are malformed."""
     try:
         plain: str = json.loads(f'"{text}"')

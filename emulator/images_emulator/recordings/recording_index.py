@@ -190,25 +190,29 @@ class RecordingIndex:
                 and not any(difference.name.startswith(UPLOAD_NAMES) for difference in each)
             }
             if fitting:
-                return RecordingMatch(ReplayMatch.PROMPT, self._nearest(fitting))
+                return RecordingMatch(ReplayMatch.PROMPT, self._nearest_positions(fitting))
         if level is ReplayMatch.OPERATION:
-            same_operation = self._of_day(self._by_operation.get(call.operation_key, ()), as_of)
+            same_operation = self._positions_on_day(
+                self._by_operation.get(call.operation_key, ()), as_of
+            )
             fitting = {
                 position: self._resolved_differences(call, position)
                 for position in same_operation
                 if call.answer_shape == self._calls[position].answer_shape
             }
             if fitting:
-                return RecordingMatch(ReplayMatch.OPERATION, self._nearest(fitting))
+                return RecordingMatch(ReplayMatch.OPERATION, self._nearest_positions(fitting))
         return self._miss(call, request, as_of)
 
     def find_exact(self, call: ComparedCall, as_of: str | None) -> RecordingMatch | None:
         """The recordings that match the *call* exactly, as `find` gives them; None where there are
         none. No file is read."""
-        positions = self._of_day(self._exact.get(call.exact_key(), ()), as_of)
+        positions = self._positions_on_day(self._exact.get(call.exact_key(), ()), as_of)
         return RecordingMatch(ReplayMatch.EXACT, positions) if positions else None
 
-    def _nearest(self, differences: dict[int, Sequence[CallDifference]]) -> tuple[int, ...]:
+    def _nearest_positions(
+        self, differences: dict[int, Sequence[CallDifference]]
+    ) -> tuple[int, ...]:
         """The positions with the fewest *differences*, in order. Positions of errors are left out,
         unless there are no others."""
         positions = differences.keys() - self._failed or differences.keys()
@@ -219,7 +223,7 @@ class RecordingIndex:
             if position in positions and len(each) == fewest
         )
 
-    def _of_day(self, positions: Iterable[int], as_of: str | None) -> tuple[int, ...]:
+    def _positions_on_day(self, positions: Iterable[int], as_of: str | None) -> tuple[int, ...]:
         """The *positions* of the recordings that answer on *as_of*: those of that day, or else
         those of no day."""
         if not self._days:
@@ -232,7 +236,7 @@ class RecordingIndex:
     def _with_prompt_of(self, call: ComparedCall, as_of: str | None) -> tuple[int, ...]:
         """The positions of the recordings of the same operation with the prompt of *call*."""
         key = call.operation_key, call.prompt
-        return self._of_day(self._by_prompt.get(key, ()), as_of)
+        return self._positions_on_day(self._by_prompt.get(key, ()), as_of)
 
     def _resolved_differences(self, call: ComparedCall, position: int) -> Sequence[CallDifference]:
         """The differences of the *call*, which is resolved, from the recording at *position*.
@@ -248,7 +252,9 @@ class RecordingIndex:
             # An invalid call has no values, and at the level `exact` no call has any: the fields as
             # sent are compared.
             call.is_resolved = True
-        same_operation = self._of_day(self._by_operation.get(call.operation_key, ()), as_of)
+        same_operation = self._positions_on_day(
+            self._by_operation.get(call.operation_key, ()), as_of
+        )
         alike = self._with_prompt_of(call, as_of)
         prompt = call.prompt or ""
 

@@ -85,7 +85,7 @@ class Redactor:
         resources = azure_resources(recording)
         for key in keys:
             self._remember(key)
-        body, coding = _without_coding(request.body, request.headers)
+        body, coding = _decode(request.body, request.headers)
         texts = [*self._keys, *self._earlier_keys, *others, *cookies(answer_headers)]
         texts += [*field_values(body)]
         download_headers = (each.headers for each in recording.downloads)
@@ -102,12 +102,12 @@ class Redactor:
         in_answer = in_request.in_answer(words, shortened=refused)
         return replace(
             recording,
-            request=_redacted_request(request, body, coding, in_request),
-            response=response and _redacted_response(response, in_answer),
-            downloads=tuple(_redacted_download(each, in_answer) for each in recording.downloads),
+            request=_redact_request(request, body, coding, in_request),
+            response=response and _redact_response(response, in_answer),
+            downloads=tuple(_redact_download(each, in_answer) for each in recording.downloads),
             error=in_answer.redact_text(recording.error),
             note=in_answer.redact_text(recording.note),
-            source=_redacted_source(recording.source, in_answer),
+            source=_redact_source(recording.source, in_answer),
         )
 
     def _remember(self, key: str) -> None:
@@ -118,23 +118,23 @@ class Redactor:
                 del self._earlier_keys[next(iter(self._earlier_keys))]
 
 
-def _redacted_request(
+def _redact_request(
     request: RecordedRequest, body: bytes, coding: str, search: CredentialSearch
 ) -> RecordedRequest:
     redacted = search.redact(body)
     return RecordedRequest(
         method=request.method,
-        target=_redacted_target(request.target, search),
-        headers=_redacted_headers(request.headers, search),
-        body=request.body if redacted is body else _with_coding(redacted, coding),
+        target=_redact_target(request.target, search),
+        headers=_redact_headers(request.headers, search),
+        body=request.body if redacted is body else _encode(redacted, coding),
     )
 
 
-def _redacted_response(response: RecordedResponse, search: CredentialSearch) -> RecordedResponse:
-    body, coding = _without_coding(response.body, response.headers)
+def _redact_response(response: RecordedResponse, search: CredentialSearch) -> RecordedResponse:
+    body, coding = _decode(response.body, response.headers)
     redacted, parts = search.redact(body), response.parts
     if redacted is not body and coding:
-        data = _with_coding(redacted, coding)
+        data = _encode(redacted, coding)
         parts = (RecordedPart(parts[-1].seconds, data),)
     elif redacted is not body:
         ends = [*accumulate(len(part.data) for part in parts)]
@@ -143,38 +143,38 @@ def _redacted_response(response: RecordedResponse, search: CredentialSearch) -> 
             RecordedPart(part.seconds, redacted[start:end])
             for part, start, end in zip(parts, starts, ends, strict=False)
         )
-    headers = _redacted_headers(response.headers, search, excluded=_NOT_SECRET_IN_ANSWERS)
+    headers = _redact_headers(response.headers, search, excluded=_NOT_SECRET_IN_ANSWERS)
     return RecordedResponse(response.status, headers, parts, response.end)
 
 
-def _redacted_download(download: RecordedDownload, search: CredentialSearch) -> RecordedDownload:
-    body, coding = _without_coding(download.data, download.headers)
+def _redact_download(download: RecordedDownload, search: CredentialSearch) -> RecordedDownload:
+    body, coding = _decode(download.data, download.headers)
     redacted = search.redact(body)
     return RecordedDownload(
         url=search.redact_text(download.url),
         status=download.status,
-        headers=_redacted_headers(download.headers, search),
-        data=download.data if redacted is body else _with_coding(redacted, coding),
+        headers=_redact_headers(download.headers, search),
+        data=download.data if redacted is body else _encode(redacted, coding),
     )
 
 
-def _redacted_headers(
+def _redact_headers(
     headers: HeaderPairs, search: CredentialSearch, excluded: frozenset[str] = frozenset()
 ) -> HeaderPairs:
     return tuple(
-        (name, _redacted_header_value(name.lower(), value, search, excluded))
+        (name, _redact_header_value(name.lower(), value, search, excluded))
         for name, value in headers
     )
 
 
-def _redacted_header_value(
+def _redact_header_value(
     name: str, value: str, search: CredentialSearch, excluded: frozenset[str]
 ) -> str:
     if name in ("cookie", "cookie2"):
-        return "; ".join(_redacted_cookie(pair) for pair in value.split(";"))
+        return "; ".join(_redact_cookie(pair) for pair in value.split(";"))
     if name == "set-cookie":
         pair, semicolon, attributes = value.partition(";")
-        return f"{_redacted_cookie(pair)}{semicolon}{attributes}"
+        return f"{_redact_cookie(pair)}{semicolon}{attributes}"
     if name in ("authorization", "proxy-authorization"):
         match = _SCHEME.fullmatch(value)
         return f"{match[1]}{match[2]}{REDACTED}" if match else REDACTED
@@ -195,25 +195,25 @@ def _without_url_secrets(value: str) -> str:
     return "".join(pieces) + value[done:] if pieces else value
 
 
-def _redacted_cookie(pair: str) -> str:
+def _redact_cookie(pair: str) -> str:
     name, equals, value = pair.strip().partition("=")
     return f"{name}={REDACTED}" if equals and value else REDACTED
 
 
-def _redacted_target(target: str, search: CredentialSearch) -> str:
+def _redact_target(target: str, search: CredentialSearch) -> str:
     path, mark, query = target.partition("?")
-    pairs = [_redacted_parameter(pair, search) for pair in query.split("&")]
+    pairs = [_redact_parameter(pair, search) for pair in query.split("&")]
     return search.redact_text(path) + mark + "&".join(pairs)
 
 
-def _redacted_parameter(pair: str, search: CredentialSearch) -> str:
+def _redact_parameter(pair: str, search: CredentialSearch) -> str:
     name, equals, value = pair.partition("=")
     if value and is_secret_parameter(unquote_plus(name)):
         return f"{name}{equals}{REDACTED}"
     return search.redact_text(pair)
 
 
-def _redacted_source(source: str, search: CredentialSearch) -> str:
+def _redact_source(source: str, search: CredentialSearch) -> str:
     """The *source* of a recording, without the name of an Azure resource in its URL."""
     azure = AZURE_HOST.search(source)
     if azure:
@@ -221,7 +221,7 @@ def _redacted_source(source: str, search: CredentialSearch) -> str:
     return search.redact_text(source)
 
 
-def _without_coding(body: bytes, headers: HeaderPairs) -> tuple[bytes, str]:
+def _decode(body: bytes, headers: HeaderPairs) -> tuple[bytes, str]:
     """*body* without the content coding that *headers* name, and the coding; empty where there is
     none. Raises UnreadableBodyError."""
     codings = [
@@ -262,5 +262,5 @@ _ENCODERS: Final[dict[str, Callable[[bytes], bytes]]] = {
 }
 
 
-def _with_coding(data: bytes, coding: str) -> bytes:
+def _encode(data: bytes, coding: str) -> bytes:
     return _ENCODERS[coding](data)

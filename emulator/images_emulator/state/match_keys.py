@@ -87,7 +87,7 @@ class MatchKey(Immutable):
         value: Any = match_input[self.index]
         if self.sentence:
             return self.sentence(wanted, value)
-        return f"{self.name} {_quoted(value)} is not {wanted!r}"
+        return f"{self.name} {_quote(value)} is not {wanted!r}"
 
 
 def slow_search_sentence(pattern: str) -> str:
@@ -135,7 +135,7 @@ def _different_path(wanted: Mapping[str, Any], fields: FieldTexts) -> str | None
     return None
 
 
-def _quoted(value: Any) -> str:
+def _quote(value: Any) -> str:
     """A *value* of a call between quotes, the beginning of a long text."""
     return repr(value[:MAX_QUOTED_CHARS]) if isinstance(value, str) else reprlib.repr(value)
 
@@ -155,7 +155,7 @@ def _regex_sentence(wanted: str, prompt: str) -> str:
 
 
 def _name_sentence(wanted: str, name: str) -> str:
-    return f"the prompt's name {_quoted(name)} is not {wanted!r}"
+    return f"the prompt's name {_quote(name)} is not {wanted!r}"
 
 
 def _mask_sentence(wanted: bool, _: bool) -> str:
@@ -175,7 +175,7 @@ def _fields_sentence(wanted: Mapping[str, Any], fields: FieldTexts) -> str:
 
 
 def _api_key_sentence(wanted: str, api_key: str) -> str:
-    return f"api_key {_quoted(mask_key(api_key))} is not {mask_key(wanted)!r}"
+    return f"api_key {_quote(mask_key(api_key))} is not {mask_key(wanted)!r}"
 
 
 MATCH_KEYS: Final = (

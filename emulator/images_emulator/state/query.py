@@ -131,12 +131,12 @@ class Query:
         return cls(**own, parameters={name: filters[name] for name in filters if name not in own})
 
     def __contains__(self, exchange: Exchange) -> bool:
-        return next(self._failed(exchange), None) is None
+        return next(self._failed_filters(exchange), None) is None
 
     @property
     def has_filters(self) -> bool:
         """Whether there may be calls that do not match."""
-        return next(self._wanted(), None) is not None
+        return next(self._wanted_filters(), None) is not None
 
     def matching(self, exchanges: list[Exchange]) -> list[Exchange]:
         """The *exchanges* that match; all of them, where there is no filter."""
@@ -147,8 +147,8 @@ class Query:
     def __str__(self) -> str:
         """The filters with their values: `model gpt-image-2, size 1024x1024 or 1536x1024`."""
         return ", ".join(
-            f"{name} {' or '.join(_shown(each.redact(value) for value in values))}"
-            for name, each, values in self._wanted()
+            f"{name} {' or '.join(_value_texts(each.redact(value) for value in values))}"
+            for name, each, values in self._wanted_filters()
         )
 
     def mismatches(self, exchange: Exchange) -> list[str]:
@@ -156,10 +156,10 @@ class Query:
         `size is 1536x1024, not 1024x1024`. Keys are redacted, long values cut."""
         return [
             each.difference(name, actual, values, exchange.head.api_key)
-            for name, each, actual, values in self._failed(exchange)
+            for name, each, actual, values in self._failed_filters(exchange)
         ]
 
-    def _wanted(self) -> Iterator[tuple[str, _Filter, Sequence[Any]]]:
+    def _wanted_filters(self) -> Iterator[tuple[str, _Filter, Sequence[Any]]]:
         """The filters that have values, each with its name and its values."""
         for name, each in _FILTERS.items():
             if values := _alternatives(getattr(self, name)):
@@ -168,10 +168,12 @@ class Query:
             if values := _alternatives(value):
                 yield name, _parameter_filter(name), values
 
-    def _failed(self, exchange: Exchange) -> Iterator[tuple[str, _Filter, Any, Sequence[Any]]]:
+    def _failed_filters(
+        self, exchange: Exchange
+    ) -> Iterator[tuple[str, _Filter, Any, Sequence[Any]]]:
         """The filters that *exchange* does not match, each with its name, the exchange's value
         and the wanted values."""
-        for name, each, values in self._wanted():
+        for name, each, values in self._wanted_filters():
             actual = each.read(exchange)
             if not any(each.matches(actual, value) for value in values):
                 yield name, each, actual, values
@@ -248,7 +250,7 @@ class _Filter(NamedTuple):
     def difference(self, name: str, actual: Any, values: Sequence[Any], key: str) -> str:
         """The phrase for a call that was made with *key*."""
         items = actual if isinstance(actual, list) else [actual]
-        texts = _shown(map(self.redact, [*items, *values]), key)
+        texts = _value_texts(map(self.redact, [*items, *values]), key)
         return self.phrase.format(
             name=name,
             actual=", ".join(texts[: len(items)]) or "nothing",
@@ -256,17 +258,17 @@ class _Filter(NamedTuple):
         )
 
 
-def _shown(values: Iterable[Any], key: str = "") -> list[str]:
+def _value_texts(values: Iterable[Any], key: str = "") -> list[str]:
     """The texts of *values*, without *key*: in quotes, unless all can be told apart without
     quotes."""
-    listed = [_redacted(value, key) for value in values]
+    listed = [_redact(value, key) for value in values]
     words = [str(value) for value in listed]
     if len({*words}) == len({*map(repr, listed)}) and all(map(_WORD.fullmatch, words)):
         return words
     return [repr(value) if isinstance(value, str) else str(value) for value in listed]
 
 
-def _redacted(value: Any, key: str) -> Any:
+def _redact(value: Any, key: str) -> Any:
     if value is None or isinstance(value, int | float):
         return value
     text = redacted_text(str(value), key)

@@ -48,7 +48,7 @@ class Steps(Immutable):
             injected,
             planned,
             expensive_keys=frozenset().union(*(step.expensive_keys for step in steps)),
-            paths=_distinct(path for step in steps for path in step.paths),
+            paths=_distinct_paths(path for step in steps for path in step.paths),
             **others,
         )
 
@@ -89,7 +89,7 @@ class Steps(Immutable):
             return replace(
                 self, live_planned=tuple(each for each in self.planned if each.id in live)
             )
-        unspent = replace(self, spent_injected=_without(step_id, self.spent_injected))
+        unspent = replace(self, spent_injected=_steps_without(step_id, self.spent_injected))
         return unspent.with_injected(step)
 
     def with_injected(self, step: ScenarioStep) -> Steps:
@@ -102,7 +102,7 @@ class Steps(Immutable):
         injected = (*self.injected[:at], step, *self.injected[at:])
         paths = self.paths
         if step.paths:
-            paths = _distinct(chain(paths, step.paths))
+            paths = _distinct_paths(chain(paths, step.paths))
         return replace(
             self,
             injected=injected,
@@ -114,8 +114,8 @@ class Steps(Immutable):
         """The steps when *step* has met all its calls. A step of the scenario stays planned, for
         the record; an injected step is spent."""
         if not step.is_injected:
-            return replace(self, live_planned=_without(step.id, self.live_planned))
-        injected = _without(step.id, self.injected)
+            return replace(self, live_planned=_steps_without(step.id, self.live_planned))
+        injected = _steps_without(step.id, self.injected)
         if injected is self.injected:
             return self  # it was removed meanwhile
         spent = (*self.spent_injected, step)[-MAX_SPENT_STEPS:]
@@ -127,20 +127,20 @@ class Steps(Immutable):
             raise KeyError(step_id)
         return replace(
             self,
-            injected=_without(step_id, self.injected),
-            planned=_without(step_id, self.planned),
-            live_planned=_without(step_id, self.live_planned),
-            spent_injected=_without(step_id, self.spent_injected),
+            injected=_steps_without(step_id, self.injected),
+            planned=_steps_without(step_id, self.planned),
+            live_planned=_steps_without(step_id, self.live_planned),
+            spent_injected=_steps_without(step_id, self.spent_injected),
         )
 
 
-def _distinct(paths: Iterable[FieldPath]) -> tuple[FieldPath, ...]:
+def _distinct_paths(paths: Iterable[FieldPath]) -> tuple[FieldPath, ...]:
     """The *paths* by their texts, each once."""
     by_text = {path.text: path for path in paths}
     return tuple(by_text[text] for text in sorted(by_text))
 
 
-def _without(step_id: str, steps: tuple[ScenarioStep, ...]) -> tuple[ScenarioStep, ...]:
+def _steps_without(step_id: str, steps: tuple[ScenarioStep, ...]) -> tuple[ScenarioStep, ...]:
     # Not by `filter`: most often the step is the first, even of thousands.
     for index, each in enumerate(steps):
         if each.id == step_id:

@@ -77,16 +77,16 @@ class PicturesFolder:
             NamedStep(f"{DOCUMENT}, step {number}", step)
             for number, step in enumerate(document.steps, 1)
         ]
-        pictures = [*self._by_file_name(files)]
+        pictures = [*self._steps_by_file_name(files)]
         ignored = sum(file.name != DOCUMENT for file in files) - len(pictures)
-        self.summary = _counted(len(pictures), "picture")
+        self.summary = _count_text(len(pictures), "picture")
         if ignored:
-            self.summary += f", {_counted(ignored, 'other entry', 'other entries')} ignored"
-        pairs = [*_by_prompt(document), *pictures]
+            self.summary += f", {_count_text(ignored, 'other entry', 'other entries')} ignored"
+        pairs = [*_steps_by_prompt(document), *pictures]
         pairs.sort(key=lambda each: _generality(each.step.match.prompt_name or ""))
         return [*steps, *pairs]
 
-    def _by_file_name(self, files: Sequence[Path]) -> Iterator[NamedStep]:
+    def _steps_by_file_name(self, files: Sequence[Path]) -> Iterator[NamedStep]:
         mistakes, names, read = [], dict[str, str](), dict[tuple[str, int, int], PictureFile]()
         for file in files:
             if file.suffix.lower() not in PICTURE_SUFFIXES or not file.is_file():
@@ -116,7 +116,7 @@ class PicturesFolder:
         self._read = read
 
 
-def _counted(number: int, noun: str, plural: str = "") -> str:
+def _count_text(number: int, noun: str, plural: str = "") -> str:
     return f"{number or 'no'} {noun if number == 1 else plural or f'{noun}s'}"
 
 
@@ -125,7 +125,7 @@ def _is_hidden(file: Path) -> bool:
     return file.name.startswith(".")
 
 
-def _by_prompt(document: PicturesDocument) -> Iterator[NamedStep]:
+def _steps_by_prompt(document: PicturesDocument) -> Iterator[NamedStep]:
     for pattern, answer in document.prompts.items():
         match = Match(prompt_name=pattern)
         yield NamedStep(f"{DOCUMENT}, '{pattern}'", StepDocument(answer=answer, match=match))

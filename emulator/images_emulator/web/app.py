@@ -54,7 +54,7 @@ class Router:
         except APIError as error:
             response = self._error_response(error, exchange)
         except HTTPException as error:
-            response = self._unrouted(error.status_code, exchange)
+            response = self._answer_unrouted(error.status_code, exchange)
         except ClientDisconnect:
             # The client left in the middle of its request. Nobody reads this answer.
             response = Response(status_code=499)
@@ -82,7 +82,7 @@ class Router:
                 return route.endpoint
         raise HTTPException(404)
 
-    def _unrouted(self, status: int, exchange: ServedExchange) -> Response:
+    def _answer_unrouted(self, status: int, exchange: ServedExchange) -> Response:
         """The answer to an unknown path (404) or a wrong method (405). In OpenAI's dialect today's
         404 is empty, and the 405 has a message."""
         set_policy_if_valid(exchange, self.emulator.settings)

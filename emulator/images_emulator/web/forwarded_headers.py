@@ -60,9 +60,9 @@ def base_url(request: Request, public_url: str | None) -> str:
     if public_url:
         return public_url.rstrip("/")
     headers = request.headers
-    proto, host = _forwarded(headers)
-    proto = (proto or _first(headers, "x-forwarded-proto")).lower()
-    host = host or _first(headers, "x-forwarded-host")
+    proto, host = _parse_forwarded(headers)
+    proto = (proto or _first_value(headers, "x-forwarded-proto")).lower()
+    host = host or _first_value(headers, "x-forwarded-host")
     url = request.base_url
     if proto in ("http", "https"):
         url = url.replace(scheme=proto)
@@ -71,12 +71,12 @@ def base_url(request: Request, public_url: str | None) -> str:
     return str(url).rstrip("/")
 
 
-def _first(headers: Headers, name: str) -> str:
+def _first_value(headers: Headers, name: str) -> str:
     """The first value of a list; empty where the header is absent."""
     return headers.get(name, "").partition(",")[0].strip()
 
 
-def _forwarded(headers: Headers) -> tuple[str, str]:
+def _parse_forwarded(headers: Headers) -> tuple[str, str]:
     """`proto` and `host` of the first proxy in the header `Forwarded` (RFC 7239); empty where it
     does not say."""
     text, position = headers.get("forwarded", ""), 0

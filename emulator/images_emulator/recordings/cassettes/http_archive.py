@@ -129,7 +129,7 @@ def _request_body(
     data = mapping(request["postData"], "postData")
     body = _read_stored_body(data, attachment)
     if body is None and isinstance(data.get("text"), str) and data["text"]:
-        body = _encoded(data["text"], _length(request, headers))
+        body = _encode(data["text"], _length(request, headers))
     media_type = data.get("mimeType")
     media_type = media_type if isinstance(media_type, str) else ""
     if not body:
@@ -148,7 +148,7 @@ def _length(request: Mapping[str, Any], headers: HeaderPairs) -> int | None:
     return size if isinstance(size, int) and size > 0 else None
 
 
-def _encoded(value: str, length: int | None) -> bytes:
+def _encode(value: str, length: int | None) -> bytes:
     """The bytes of *value*: UTF-8, or Latin-1 where only that has the *length* that the file names.
     Tools keep the files of a form in one or the other."""
     body = value.encode("utf-8", "surrogateescape")
@@ -228,9 +228,9 @@ def _part(field: Mapping[str, Any], coding: str = _UTF_8, head_coding: str = _UT
     name, value, file = field.get("name"), field.get("value"), field.get("fileName")
     if file and not value:
         raise ValueError(f"the file {file} of the request is not in the cassette")
-    quoted = _quoted(text(name, "the name of a parameter"))
+    quoted = _quote(text(name, "the name of a parameter"))
     head = f"Content-Disposition: form-data; name={quoted}"
-    head += f"; filename={_quoted(str(file))}" if file else ""
+    head += f"; filename={_quote(str(file))}" if file else ""
     media_type = str(field.get("contentType") or "").translate(_LINE_ENDS)
     head += f"\r\nContent-Type: {media_type}" if media_type else ""
     data = "" if value is None else str(value)
@@ -243,7 +243,7 @@ def _bytes_of(value: str, coding: str) -> bytes:
     return value.encode(_UTF_8, "surrogateescape")
 
 
-def _quoted(name: str) -> str:
+def _quote(name: str) -> str:
     """A name as browsers write it in the head of a part:
     https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#multipart-form-data"""
     return f'"{name.translate(_ESCAPES)}"'
@@ -266,8 +266,8 @@ def _content(value: Any, headers: HeaderPairs, attachment: Attachment) -> bytes:
     is_hex = content.get("_isBinary") is True
     if header(headers, "content-encoding") and (chunks := _chunks(body)):
         encoding = content.get("encoding") or "hex"
-        return b"".join(_decoded(chunk, encoding) for chunk in chunks)
-    return _decoded(body, "hex" if is_hex else str(content.get("encoding") or ""))
+        return b"".join(_decode(chunk, encoding) for chunk in chunks)
+    return _decode(body, "hex" if is_hex else str(content.get("encoding") or ""))
 
 
 def _chunks(body: str) -> list[str]:
@@ -291,11 +291,11 @@ def _read_stored_body(holder: Mapping[str, Any], attachment: Attachment) -> byte
         except OSError as error:
             raise ValueError(f"the body in the file {name} cannot be read: {error}") from error
     if holder.get("encoding") == "base64" and not str(holder.get("text") or "").startswith("["):
-        return _decoded(str(holder.get("text") or ""), "base64")
+        return _decode(str(holder.get("text") or ""), "base64")
     return None
 
 
-def _decoded(value: str, encoding: str) -> bytes:
+def _decode(value: str, encoding: str) -> bytes:
     try:
         match encoding:
             case "base64":

@@ -90,9 +90,9 @@ def interaction(
 
     Raises ValueError where the cassette has lost a body.
     """
-    lost = _lost(request_headers, request_body)
+    lost = _lost_body_sentence(request_headers, request_body)
     if method != "HEAD" and status not in _WITHOUT_BODY:
-        lost = lost or _lost_of_answer(headers, body)
+        lost = lost or _lost_answer_sentence(headers, body)
     if lost:
         raise ValueError(lost)
     response = None
@@ -162,7 +162,7 @@ def extra_reason(status: int | None, reason: Any) -> dict[str, Any]:
     return {"reason": reason}
 
 
-def _lost(headers: HeaderPairs, body: bytes) -> str:
+def _lost_body_sentence(headers: HeaderPairs, body: bytes) -> str:
     """The sentence about bytes of a request that the cassette lacks; empty where it has all."""
     declared = content_length(headers)
     if declared and not body:
@@ -176,7 +176,7 @@ def _lost(headers: HeaderPairs, body: bytes) -> str:
     return ""
 
 
-def _lost_of_answer(headers: HeaderPairs, body: bytes) -> str:
+def _lost_answer_sentence(headers: HeaderPairs, body: bytes) -> str:
     """The sentence about bytes of an answer that the cassette lacks; empty where it has all."""
     if (declared := content_length(headers)) and not body:
         return f"the body of the answer, of {declared} bytes, is not in the cassette"

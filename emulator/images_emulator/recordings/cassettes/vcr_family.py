@@ -147,28 +147,28 @@ def _body(message: Mapping[str, Any]) -> bytes:
     if not isinstance(value, Mapping):
         return _bytes(value)
     if value.get("base64_string") is not None:
-        return _decoded(value["base64_string"])
+        return _decode(value["base64_string"])
     if "string" in value:
-        return _encoded(value["string"], value.get("encoding"))
+        return _encode(value["string"], value.get("encoding"))
     if "state" in value:  # a file of Python: its content, its position, its attributes
         return _bytes([*sequence(value["state"], "the state of a body"), b""][0])
     if "args" in value:  # an iterator of Python over what the list has
         return _bytes([*sequence(value["args"], "the pieces of a body"), b""][0])
     if value.get("base64") is not None:
-        return _decoded(value["base64"])
+        return _decode(value["base64"])
     if value:
         raise ValueError("the body must be text, or have string or base64_string")
     return b""
 
 
-def _decoded(value: Any) -> bytes:
+def _decode(value: Any) -> bytes:
     try:
         return decoded_base64(value)
     except (TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"the body is no base64: {error}") from error
 
 
-def _encoded(value: Any, encoding: Any) -> bytes:
+def _encode(value: Any, encoding: Any) -> bytes:
     """The bytes of the text *value* in the *encoding* that ruby names. ASCII-8BIT is ruby's name
     for no encoding."""
     if not isinstance(value, str) or not isinstance(encoding, str):

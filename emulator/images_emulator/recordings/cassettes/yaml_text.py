@@ -99,10 +99,10 @@ class _Values:
         if not isinstance(key, Hashable):
             raise self._error(key_node, "a key must be text")
         if key in TYPED_KEYS:
-            return key, self._typed(value_node)
+            return key, self._convert(value_node)
         return key, self.value_of(value_node)
 
-    def _typed(self, node: Any) -> Any:
+    def _convert(self, node: Any) -> Any:
         try:
             return self._yaml.constructor.SafeConstructor().construct_document(node)
         except (self._yaml.constructor.ConstructorError, ValueError) as error:

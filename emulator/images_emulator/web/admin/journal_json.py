@@ -385,7 +385,7 @@ def detail(
         form=exchange.form,
         answer=_answer(exchange),
         stream_events=stream_events(exchange),
-        hosted=_hosted(exchange),
+        hosted=_hosted_picture_path(exchange),
         attempts=[
             Attempt(each.id, each.number, each.time, each.retries, each.status, each.outcome)
             for each in attempts
@@ -395,7 +395,7 @@ def detail(
     )
 
 
-def _hosted(exchange: Exchange) -> str | None:
+def _hosted_picture_path(exchange: Exchange) -> str | None:
     index = exchange.hosted_index
     if index is None or not exchange.picture_request(index):
         return None

@@ -172,7 +172,7 @@ class ForwardedCall:
             await self._fail(error, receive, send)
             return
         self._upstream_status = response.status_code
-        self._answer_headers = _as_text(response.headers.raw)
+        self._answer_headers = _text_pairs(response.headers.raw)
         await self._pass_on(response, receive, send)
 
     def _request(self, chunks: AsyncIterator[bytes]) -> httpx2.Request:
@@ -328,7 +328,7 @@ class ForwardedCall:
             {"body": self._body.read},
             method=self._scope["method"],
             target=self._target.decode("latin-1"),
-            headers=_as_text(self._scope["headers"]),
+            headers=_text_pairs(self._scope["headers"]),
         )
         response = None
         if self._upstream_status is not None:
@@ -392,7 +392,7 @@ def _end_to_end(headers: CasedHeaders, excluded: Iterable[str] = ()) -> list[tup
     return [(name, value.strip()) for name, value in pairs if name.lower() not in left_out]
 
 
-def _as_text(headers: CasedHeaders) -> HeaderPairs:
+def _text_pairs(headers: CasedHeaders) -> HeaderPairs:
     return text_of_headers((name, value.strip()) for name, value in headers)
 
 

@@ -71,7 +71,7 @@ def described_answer(recording: Recording, emulated: EmulatedAnswer) -> Describe
         if newline is None:
             newline = text.endswith(b"\n")
         is_compact = text.startswith(b'{"')
-        body = _written(fill(described, json_value(text)), is_compact=is_compact)
+        body = _write_json(fill(described, json_value(text)), is_compact=is_compact)
         body += b"\n" if newline else b""
     described_headers = [
         (name.lower().encode("latin-1"), value.encode("latin-1"))
@@ -87,7 +87,7 @@ def described_answer(recording: Recording, emulated: EmulatedAnswer) -> Describe
     return DescribedAnswer(response.status, headers, body, names)
 
 
-def _written(value: Any, *, is_compact: bool) -> bytes:
+def _write_json(value: Any, *, is_compact: bool) -> bytes:
     """The JSON *value* as the provider writes it."""
     if is_compact:
         return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()

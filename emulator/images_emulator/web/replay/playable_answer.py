@@ -94,7 +94,7 @@ def playable_answer(recording: Recording, base_url: str, accept_encoding: str) -
     media_type = header(headers, "content-type").lower()
     is_stream = media_type.startswith(EVENT_STREAM)
     if coding not in ("", "identity"):
-        shown = _decompressed(parts, coding)
+        shown = _decompress(parts, coding)
         needs_text = recording.downloads or is_stream or not accepts(accept_encoding, coding)
         if shown is not None and needs_text:
             parts, coding = [*shown], ""
@@ -104,7 +104,7 @@ def playable_answer(recording: Recording, base_url: str, accept_encoding: str) -
     downloads = {}
     if recording.downloads and coding in ("", "identity"):
         moves = {each.url: base_url + hosted_target(each.url) for each in recording.downloads}
-        parts = [_moved(part, moves) for part in parts]
+        parts = [_move_urls(part, moves) for part in parts]
         shown = parts
         downloads = {moves[each.url]: each.read_uncached("data") for each in recording.downloads}
     answer = known_answer(shown or (), media_type, downloads)
@@ -123,10 +123,10 @@ def playable_answer(recording: Recording, base_url: str, accept_encoding: str) -
 def sent_headers(headers: HeaderPairs) -> list[Header]:
     """Recorded *headers* without those of the connection and the length. Raises ValueError for one
     that cannot be sent."""
-    return [_encoded(*pair) for pair in sendable_headers(headers) if pair[0] != CONTENT_LENGTH]
+    return [_encode(*pair) for pair in sendable_headers(headers) if pair[0] != CONTENT_LENGTH]
 
 
-def _encoded(name: str, value: str) -> Header:
+def _encode(name: str, value: str) -> Header:
     return name.encode(), value.encode("latin-1")
 
 
@@ -139,7 +139,7 @@ def _adapted_headers(recording: Recording, length: int, *, keeps_coding: bool) -
         if name == CONTENT_ENCODING and not keeps_coding:
             continue
         if name != CONTENT_LENGTH:
-            yield _encoded(name, value)
+            yield _encode(name, value)
         elif response.status not in _BODILESS:
             # With the length, the server would wait for so many bytes of an answer without a body.
             yield b"content-length", _length(recording, value, length)
@@ -171,7 +171,7 @@ def _events(seconds: Sequence[float], parts: Sequence[bytes]) -> tuple[list[floa
     )
 
 
-def _decompressed(parts: Sequence[bytes], coding: str) -> list[bytes] | None:
+def _decompress(parts: Sequence[bytes], coding: str) -> list[bytes] | None:
     """*parts* without their content *coding*. None for an unknown coding, and for bytes that are
     not in it. What was cut off stays away."""
 
@@ -182,7 +182,7 @@ def _decompressed(parts: Sequence[bytes], coding: str) -> list[bytes] | None:
     return decoded_content(coding, read) if coding in WINDOW_BITS else None
 
 
-def _moved(body: bytes, moves: Mapping[str, str]) -> bytes:
+def _move_urls(body: bytes, moves: Mapping[str, str]) -> bytes:
     """*body* with its URLs replaced by *moves*, also where JSON has them with escapes."""
     for old, new in moves.items():
         for escape in _ESCAPES:

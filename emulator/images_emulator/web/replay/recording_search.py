@@ -187,8 +187,8 @@ class _CallSearch:
         by_policy = self._request_by_policy(request)
         return SearchResult(
             match_or_miss,
-            self._on_day_of_call(request or by_policy),
-            self._on_day_of_call(by_policy),
+            self._with_day_of_call(request or by_policy),
+            self._with_day_of_call(by_policy),
             group_of(self._call, self._replay.level),
             count,
         )
@@ -220,7 +220,7 @@ class _CallSearch:
             return self._new_resolver().request_by(policy, self._call, self._parsed_call)
         return request
 
-    def _on_day_of_call(self, request: ImageRequest | None) -> ImageRequest | None:
+    def _with_day_of_call(self, request: ImageRequest | None) -> ImageRequest | None:
         policy = self._policy
         return request and replace(request, as_of=policy.as_of, day=policy.day)
 
