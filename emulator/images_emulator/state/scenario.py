@@ -162,20 +162,23 @@ class Scenario:
         """Do what `claim` does for a fault, while the call is entered in the journal. With a shared
         store, the claim then needs no round trip of its own: see `FaultSearch.start_early_search`.
         Return None where `claim` has to be called afterwards: where no step matches what
-        *make_match_input* gives, the steps or other registers have changed, or the store is
-        away."""
+        *make_match_input* gives, a step before it could not be compared in time, the steps or other
+        registers have changed, or the store is away."""
         steps = self._steps.value
         with suppress(APIError, StaleRegistersError):
             # The files that a call names by their ids may be in the store, too.
             match_input = await make_match_input()
+            if steps is not self._steps.value:
+                return None
             scan = self._scans.scan_of(steps, match_input)
-            if steps is self._steps.value and next(scan.matching(), None):
-                # The counter of the step decides whether the call meets it.
-                near_steps = scan.near_steps()
-                outcome = await self._counters.claim_if_fresh(
-                    lambda: self._steps.value is steps, scan.matching(), asked_keys=_ids(near_steps)
-                )
-                return await self._finding(outcome, scan, near_steps)
+            if next(scan.matching(), None) is None or not scan.is_certain:
+                return None
+            # The counter of the step decides whether the call meets it.
+            near_steps = scan.near_steps()
+            outcome = await self._counters.claim_if_fresh(
+                lambda: self._steps.value is steps, scan.matching(), asked_keys=_ids(near_steps)
+            )
+            return await self._finding(outcome, scan, near_steps)
         return None
 
     async def claim(self, match_input: MatchInput) -> StepFinding:

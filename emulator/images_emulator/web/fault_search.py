@@ -152,9 +152,7 @@ class FaultSearch:
         is_by_scenario = not eligibility.may_have_directive and FAULT_HEADER not in exchange.head
         if eligibility.may_have_fault and is_by_scenario:
             scenario = self.emulator.scenario
-            finding = await scenario.claim_early(
-                lambda: self._make_match_input(exchange, receive)
-            )
+            finding = await scenario.claim_early(lambda: self._make_match_input(exchange, receive))
         return EarlySearchOutcome(eligibility, finding)
 
     async def claim_fault(self, exchange: ServedExchange, receive: Receive) -> BaseFault | None:
