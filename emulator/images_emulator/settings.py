@@ -1,6 +1,7 @@
 """The settings (configuration). Each field is a flag (command-line option), an environment
-variable, a key of the settings file and a row of the docs' table. A new setting is a new field; one
-that is a number also has a row in `tests/limits.py`."""
+variable, a key of the settings file and a row of the docs' table. A new setting is a new field. If
+it is a limit (a whole number whose unit is COUNT, SIZE or SECONDS), it also has a row in
+`tests/limits.py`, unless it is a field of `ProcessSettings`."""
 
 from __future__ import annotations
 

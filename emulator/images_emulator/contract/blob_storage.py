@@ -160,7 +160,7 @@ def preflight_failure() -> StorageError:
 
 
 def invalid_range(size: int) -> StorageError:
-    """For a range that begins behind the end of an image of *size* bytes."""
+    """The error for a range that begins behind the end of an image of *size* bytes."""
     return StorageError(416, *_ERRORS[416], headers={"Content-Range": f"bytes */{size}"})
 
 

@@ -4,7 +4,7 @@
 |---|---|---|
 | images as the emulator makes them of the request | `SkippingReader` | `StreamReader` |
 | images that a fault or a recording may change | `ParsedBodyReader` | `ParsedStreamReader` |
-| a `KnownAnswer`, as that of a recording | `KnownBodyReader` | `KnownStreamReader` |
+| a `KnownAnswer`, such as the answer of a recording | `KnownBodyReader` | `KnownStreamReader` |
 | images from the upstream | `SkippingReader` | `StreamReader` |
 | an error, a raw answer, or another text without images | `TextReader` | |
 | a file | `SkippingReader` | |
@@ -45,8 +45,8 @@ _TIME: Final = b'"created_at":'
 
 
 class SkippingReader(PartReader):
-    """Skips the parts of a body. Once the body has left whole, the *image_count* images have that
-    the emulator has made; of a body from elsewhere the count is 0."""
+    """Skips the parts of a body that has *image_count* images of the emulator's own, and notes
+    these images when the whole body has left. For a body from elsewhere, the count is 0."""
 
     needs_parts = False
 
@@ -97,7 +97,8 @@ class ParsedBodyReader(PartReader):
 
 
 class KnownBodyReader(PartReader):
-    """Notes of a known answer what its parts have as they leave."""
+    """Notes the texts, the images and the usage of a known answer, whose body is no stream, while
+    the answer leaves. The texts are those of the parts, in their order."""
 
     body_may_differ = True
 
@@ -163,7 +164,7 @@ class StreamReader(PartReader):
 
 
 class ParsedStreamReader(StreamReader):
-    """Reads also the text and the usage of a stream that may differ from the emulator's."""
+    """Also reads the texts and the usage of a stream that may differ from the emulator's own."""
 
     body_may_differ = True
 
@@ -183,7 +184,8 @@ class ParsedStreamReader(StreamReader):
 
 
 class KnownStreamReader(StreamReader):
-    """Notes of a known stream what its events have as they leave."""
+    """Notes the texts, the events and the usage of a known answer whose body is a stream, while the
+    stream leaves."""
 
     body_may_differ = True
 

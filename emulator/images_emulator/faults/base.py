@@ -56,7 +56,8 @@ class BaseFault(StrictModel):
 
 
 def is_compressed(start: Message) -> bool:
-    """Whether the answer that *start* begins is compressed, as that of a recording may be."""
+    """Whether the answer that *start* begins is compressed. The emulator compresses none; the
+    answer of a recording may be compressed."""
     return b"content-encoding" in dict(start["headers"])
 
 

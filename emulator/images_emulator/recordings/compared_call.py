@@ -134,7 +134,7 @@ class ComparedCall:
 
     method: str
     path: str
-    """As it was sent, unescaped."""
+    """The path as it was sent, unescaped."""
     query: tuple[tuple[str, str], ...]
     """Names and values, sorted by name, without credentials."""
     operation: Operation | None

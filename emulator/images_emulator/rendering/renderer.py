@@ -76,10 +76,11 @@ class Renderer:
     Thumbnails have a cache of their own.
 
     `pool` renders. Up to *max_processes* render processes join it under load; see `RenderPool`.
-    The thread of `background_queue` parses large bodies, hashes their images, reads and searches
-    recordings, and frees memory. The thread of `decoder_queue` runs jobs that decode uploads or
-    check own pictures, and renders edits and variations for which `needs_decoding` is true. So a
-    slow upload does not hold up the other renderings. The caches are of the class *cache*. Equal
+    The thread of `background_queue` parses large bodies, hashes their images, reads recordings,
+    searches them for calls without uploads, and frees memory. The thread of `decoder_queue` runs
+    jobs that decode uploads, searches recordings for calls with uploads, checks own pictures, and
+    renders edits and variations for which `needs_decoding` is true. So a slow upload does not hold
+    up the other renderings. The caches are of the class *cache*. Equal
     keys always give equal bytes, so only the budget empties the caches."""
 
     def __init__(

@@ -51,4 +51,4 @@ def _unpack(packed: Packed) -> Account:
 
 
 CODEC: Final = Codec(_pack, _unpack)
-"""For the store's register."""
+"""Packs the account for its register in the store."""

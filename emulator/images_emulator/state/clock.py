@@ -96,7 +96,7 @@ def _unpack(packed: Packed) -> ClockSetting:
 
 
 CODEC: Final = Codec(_pack, _unpack)
-"""For the store's register."""
+"""Packs the state of the clock for its register in the store."""
 
 
 class Clock:

@@ -62,7 +62,7 @@ def _unpack(packed: Packed) -> StoredFile:
 
 
 CODEC: Final = Codec(_pack, _unpack)
-"""For the store's records."""
+"""Packs a file for the records in the store."""
 
 
 class Files:

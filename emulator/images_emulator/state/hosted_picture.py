@@ -56,4 +56,4 @@ def _unpack(packed: Packed) -> HostedPicture:
 
 
 CODEC: Final = Codec(_pack, _unpack)
-"""For the store's records."""
+"""Packs a hosted picture for the records in the store."""

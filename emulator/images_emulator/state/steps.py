@@ -190,4 +190,4 @@ def _unpack(packed: Packed) -> Steps:
 
 
 CODEC: Final = Codec(_pack, _unpack)
-"""For the store's register."""
+"""Packs the steps for their register in the store."""

@@ -106,7 +106,7 @@ class Codec(Immutable, Generic[T]):
 NUMBER_CODEC: Final[Codec[int]] = Codec(
     lambda number: Packed({"number": number}), lambda packed: int(packed.document["number"])
 )
-"""For registers that count."""
+"""Packs the number of a register that counts."""
 
 
 class LogCodec(Immutable, Generic[T]):

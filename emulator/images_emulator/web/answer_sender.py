@@ -28,7 +28,8 @@ ORIGIN: Final = b"origin"
 
 
 class StandardHeaders:
-    """Makes the headers that the API adds to its answers; `OPENAI_HEADERS` says to which not."""
+    """Makes the headers that the API adds to its answers. `OPENAI_HEADERS` says which answers lack
+    which of them."""
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator

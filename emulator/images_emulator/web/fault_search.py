@@ -51,7 +51,8 @@ class FaultEligibility(NamedTuple):
 
     may_have_fault: bool
     """Whether the call may have a fault: its key is accepted, its `x-emulator-…` headers are valid,
-    and the body of a call to an image operation has come. Of a download, see `FaultSearch`."""
+    and the body of a call to an image operation has come. `FaultSearch` says when a download may
+    have one."""
     may_have_directive: bool
     """Whether the body of a call that may have a fault contains `DIRECTIVE_START`, which begins a
     directive if it is in the prompt."""

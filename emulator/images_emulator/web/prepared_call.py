@@ -33,7 +33,7 @@ class PreparedKey(NamedTuple):
     operation: Operation
     dialect: Dialect
     policy: Policy
-    """With the day and those settings that can change."""
+    """It has the day, and those settings that can change."""
     content_type: bytes | None
     body: tuple[bytes, ...]
     """The body as it was sent. The request of a body with a directive has the prompt without it,
