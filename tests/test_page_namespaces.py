@@ -80,7 +80,7 @@ async def test_a_namespace_that_begins_is_offered_chosen_and_left(
         assert await page.get_by_text("in a namespace").count() == 0
 
 
-async def test_switches_are_of_the_namespace(chromium: Browser, shared: Server) -> None:
+async def test_panel_is_of_the_namespace(chromium: Browser, shared: Server) -> None:
     generate(shared, "a", "x")
     async with opened_page(chromium, shared) as page:
         await page.goto(f"{shared.url}/ns/a/_emulator/")

@@ -1,4 +1,4 @@
-"""The page's panel of switches: faults, clock, as-of, validation and reset, in a real browser."""
+"""The page's panel: faults, clock, as-of, validation and reset, in a real browser."""
 
 from __future__ import annotations
 
@@ -328,8 +328,8 @@ async def test_panel_is_used_by_keyboard_alone(
     chromium: Browser, server: Server, client: OpenAI
 ) -> None:
     async with opened_page(chromium, server) as page:
-        switches = page.get_by_role("button", name="Switches", exact=True)
-        await switches.focus()
+        button = page.get_by_role("button", name="Switches", exact=True)
+        await button.focus()
         await page.keyboard.press("Enter")
         panel = page.get_by_role("complementary", name="Switches")
         assert await panel.get_by_role("button", name="Close switches").evaluate(
@@ -347,7 +347,7 @@ async def test_panel_is_used_by_keyboard_alone(
         await page.keyboard.press("Enter")
         assert await panel.is_hidden()
         await page.get_by_role("button", name="Switches", exact=True, pressed=False).wait_for()
-        assert await switches.evaluate("button => button === document.activeElement")
+        assert await button.evaluate("button => button === document.activeElement")
 
 
 @pytest.mark.parametrize(
@@ -364,4 +364,4 @@ async def test_panel_keeps_nobody_out(
         await custom(panel, "stream_cut")
         await panel.get_by_role("button", name="Set…").click()
         await panel.get_by_role("button", name="Reset everything").click()
-        assert await serious_faults(page, npm_folder, "#switches") == []
+        assert await serious_faults(page, npm_folder, "#panel") == []

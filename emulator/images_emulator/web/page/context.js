@@ -58,7 +58,7 @@
 /** @typedef {"faults" | "answers" | "clock" | "as_of" | "validation" | "reset" | "inject"} Section */
 
 /**
- * The panel of switches.
+ * The panel, which changes what the emulator does.
  * @typedef {object} Panel
  * @property {HTMLElement} element
  * @property {(section?: Section) => void} open

@@ -85,7 +85,7 @@ const answering = createAnswerDialog(context);
 const view = createCallView(context);
 const panel = createPanel(context);
 const empty = createEmpty(context);
-const bar = new TopBar(context, { live: () => live, onswitches: toggleSwitches, onhelp: () => showHelp(allKeys()) });
+const bar = new TopBar(context, { live: () => live, onpanel: togglePanel, onhelp: () => showHelp(allKeys()) });
 const search = new Search({
   filters: () => filters,
   onchange: (next, options) => address.set(next.write(address.params), options),
@@ -149,11 +149,11 @@ function select(id) {
 }
 
 /** @param {Section} [section] */
-function toggleSwitches(section) {
+function togglePanel(section) {
   if (panel.isOpen && !section) panel.close();
   else panel.open(section);
 }
-panel.onchange = () => bar.setSwitches(panel.isOpen);
+panel.onchange = () => bar.showPanelOpen(panel.isOpen);
 
 // --- what the address says
 
@@ -564,15 +564,15 @@ const keys = [
   { key: "f", group: "Find", label: "Filter", run: () => search.toggleMenu() },
   { key: "e", group: "Find", label: "Only refused calls", run: () => address.set(filters.toggle("status", "refused").write(address.params)) },
   { key: "X", group: "Find", label: "Clear filters", run: () => search.clear() },
-  { key: "w", group: "Page", label: "Switches", run: () => toggleSwitches() },
-  { key: "i", group: "Page", label: "Inject a fault", run: () => toggleSwitches("inject") },
+  { key: "w", group: "Page", label: "Switches", run: () => togglePanel() },
+  { key: "i", group: "Page", label: "Inject a fault", run: () => togglePanel("inject") },
   { key: "p", group: "Page", label: "Pause and resume live", run: () => bar.togglePause() },
   { key: "t", group: "Page", label: "Light, dark", run: () => bar.toggleTheme() },
   { key: "?", group: "Page", label: "This list", run: () => showHelp(allKeys()) },
 ];
 
 function escape() {
-  if (panel.isOpen) toggleSwitches();
+  if (panel.isOpen) togglePanel();
   else if (address.params.has("call") || address.params.has("compare")) select(null);
   else if (!filters.isEmpty) search.clear();
   else return false;

@@ -1,4 +1,4 @@
-// The panel of switches: what the emulator does otherwise than by default.
+// The panel, under the heading "Switches": what the emulator does otherwise than by default.
 
 import { createAnswerSection } from "./answer_section.js";
 import { createAsOfSection } from "./as_of_section.js";
@@ -39,7 +39,7 @@ export function createPanel(context) {
   const scroll = h("div", { class: "panel-scroll" }, all.map((each) => each.element));
   const element = h(
     "aside",
-    { class: "panel", id: "switches", "aria-label": "Switches", hidden: true },
+    { class: "panel", id: "panel", "aria-label": "Switches", hidden: true },
     h("header", { class: "panel-head" }, h("h2", null, "Switches"), closeButton),
     scroll,
   );

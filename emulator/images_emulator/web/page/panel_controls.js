@@ -16,7 +16,7 @@ export const newId = (name) => `${name}-${(lastId += 1)}`;
  * @param {...Child} children
  */
 export function section(title, beside, ...children) {
-  const id = newId("switches");
+  const id = newId("panel-section");
   return h(
     "section",
     { class: "panel-section", "aria-labelledby": id },

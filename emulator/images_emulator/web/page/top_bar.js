@@ -20,7 +20,7 @@ export function baseURL(context) {
 export class TopBar {
   /**
    * @param {Context} context
-   * @param {{live: () => Live, onswitches: (section?: Section) => void, onhelp: () => void}} options
+   * @param {{live: () => Live, onpanel: (section?: Section) => void, onhelp: () => void}} options
    */
   constructor(context, options) {
     this.context = context;
@@ -34,14 +34,14 @@ export class TopBar {
     this.word = h("span", { class: "live-word" });
     this.live = h("button", { class: "button plain live", type: "button", onclick: () => this.togglePause() }, this.dot, this.word);
     this.theme = h("button", { class: "button plain square", type: "button", onclick: () => this.toggleTheme() });
-    this.switches = h("button", { class: "button switches", type: "button", "aria-pressed": "false", onclick: () => options.onswitches() },
-      icon("switches"), h("span", { class: "spare" }, "Switches"));
+    this.panelButton = h("button", { class: "button panel-button", type: "button", "aria-pressed": "false", onclick: () => options.onpanel() },
+      icon("panel"), h("span", { class: "spare" }, "Switches"));
     this.element = h("header", { class: "bar" },
       h("a", { class: "brand", href: "#", "aria-label": "images-emulator, back to the pictures" },
         h("img", { src: "page/mark.svg", alt: "", width: 18, height: 18 }), h("span", null, "images-emulator")),
       this.namespaces.element, this.base, this.modes, h("span", { class: "bar-space" }), this.live, this.theme,
       h("button", { class: "button plain square not-phone", type: "button", "aria-label": "Keyboard", title: "Keyboard (?)", onclick: options.onhelp }, icon("keyboard")),
-      this.switches);
+      this.panelButton);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#showTheme());
     context.state.subscribe(() => this.update());
     this.#showTheme();
@@ -50,8 +50,8 @@ export class TopBar {
   }
 
   /** @param {boolean} isOpen whether the panel is */
-  setSwitches(isOpen) {
-    this.switches.setAttribute("aria-pressed", String(isOpen));
+  showPanelOpen(isOpen) {
+    this.panelButton.setAttribute("aria-pressed", String(isOpen));
   }
 
   /** Settings, clock and faults as they are. */
@@ -89,7 +89,7 @@ export class TopBar {
    * @param {string} [more] what a phone has no room for
    */
   #mode(section, isAmber, picture, text, more) {
-    return h("button", { class: `button mode mode-${section} ${isAmber ? "amber" : "plain"}`, type: "button", onclick: () => this.options.onswitches(section) },
+    return h("button", { class: `button mode mode-${section} ${isAmber ? "amber" : "plain"}`, type: "button", onclick: () => this.options.onpanel(section) },
       picture && icon(picture), h("span", null, text, more && h("span", { class: "spare" }, more)));
   }
 
