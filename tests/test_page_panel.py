@@ -82,7 +82,7 @@ async def test_one_click_makes_the_next_call_fail(panel: Locator, client: OpenAI
         await clear.wait_for(state="hidden")
 
 
-async def test_one_click_arms_waits_and_cut_streams(panel: Locator, http: httpx2.Client) -> None:
+async def test_one_click_injects_waits_and_cut_streams(panel: Locator, http: httpx2.Client) -> None:
     for label in ("Timeout", "Late 2 s", "Cut stream"):
         await panel.get_by_role("button", name=label).click()
     await until(panel, "3 armed")

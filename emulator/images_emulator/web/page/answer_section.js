@@ -64,7 +64,7 @@ export function createAnswerSection(context) {
   }
 
   function draw() {
-    const answers = state.answers();
+    const answers = state.unspentAnswers();
     const shown = answers.slice(0, MAX_LISTED);
     const focused = document.activeElement, hadFocus = list.contains(focused);
     const ids = new Set(shown.map((step) => step.id));

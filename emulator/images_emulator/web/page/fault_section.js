@@ -1,4 +1,4 @@
-// The faults that are armed, and buttons that arm more of them.
+// The faults of the scenario, and buttons that inject more of them. Unspent ones are "armed" in its texts.
 
 import { fill, h, icon } from "./dom.js";
 import { createFaultForm } from "./fault_form.js";
@@ -30,7 +30,7 @@ const ONE_CLICK = {
 export function createFaultSection(context) {
   const { api, state } = context;
   const error = errorPlace();
-  const armedTag = h("span", { class: "tag amber" });
+  const unspentTag = h("span", { class: "tag amber" });
   const clear = h("button", { type: "button", class: "button plain", onclick: () => change(clearFaults) }, "Clear all");
   const steps = h("ul", { class: "steps", "aria-label": "Armed faults" });
   const spentSteps = h("ul", { class: "steps", "aria-label": "Spent faults", id: newId("spent"), hidden: true });
@@ -117,14 +117,14 @@ export function createFaultSection(context) {
 
   function draw() {
     const all = faults();
-    const armed = all.filter((step) => !step.spent);
+    const unspent = all.filter((step) => !step.spent);
     const spent = all.filter((step) => step.spent);
     const hadFocus = steps.contains(document.activeElement);
-    fill(armedTag, `${armed.length} armed`);
-    armedTag.hidden = armed.length === 0;
+    fill(unspentTag, `${unspent.length} armed`);
+    unspentTag.hidden = unspent.length === 0;
     clear.hidden = all.length === 0;
-    steps.hidden = armed.length === 0;
-    fill(steps, armed.map(row));
+    steps.hidden = unspent.length === 0;
+    fill(steps, unspent.map(row));
     if (hadFocus) (steps.querySelector("button") ?? heading)?.focus();
     spentButton.hidden = spent.length === 0;
     fill(spentWords, `${spent.length} spent`);
@@ -145,7 +145,7 @@ export function createFaultSection(context) {
   }
 
   const element = section(
-    "Faults", [armedTag, h("span", { class: "spacer" }), clear],
+    "Faults", [unspentTag, h("span", { class: "spacer" }), clear],
     steps, spentButton, spentSteps,
     h("p", { class: "panel-label", id: newId("next") }, "Next call meets"),
     h("div", { class: "one-click", role: "group", "aria-label": "Next call meets" }, buttons, custom),

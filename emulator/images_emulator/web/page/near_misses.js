@@ -1,4 +1,4 @@
-// Why a call met none of the faults that were armed, no answer of one's own, and no recording.
+// Why a call met none of the scenario's faults, no answer of one's own, and no recording.
 
 import { h, icon } from "./dom.js";
 import * as format from "./format.js";

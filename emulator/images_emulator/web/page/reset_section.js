@@ -21,9 +21,9 @@ export function createResetSection({ api, calls, state, toast }) {
   const question = h("div", { class: "panel-row", role: "group", "aria-label": "Reset everything?", hidden: true }, confirm, keep);
 
   function goes() {
-    const armed = state.armed().length;
+    const faults = state.unspentFaults().length;
     return [
-      calls.total > 0 && format.counted(calls.total, "call"), armed > 0 && format.counted(armed, "armed fault"), "pictures", "files",
+      calls.total > 0 && format.counted(calls.total, "call"), faults > 0 && format.counted(faults, "armed fault"), "pictures", "files",
     ].filter((each) => each !== false);
   }
 

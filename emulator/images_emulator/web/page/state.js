@@ -47,12 +47,12 @@ export class State {
   }
 
   /** The faults that calls still can meet. */
-  armed() {
+  unspentFaults() {
     return this.scenario?.steps.filter((step) => step.fault && !step.spent) ?? [];
   }
 
   /** The answers that calls still can meet. */
-  answers() {
+  unspentAnswers() {
     return this.scenario?.steps.filter((step) => step.answer && !step.spent) ?? [];
   }
 }

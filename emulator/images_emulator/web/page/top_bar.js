@@ -69,9 +69,9 @@ export class TopBar {
     }
     if (clock && (clock.frozen || Math.abs(clock.offset_seconds ?? 0) >= 1))
       modes.push(this.#mode("clock", true, "clock", clock.frozen ? "Clock frozen" : `Clock ${clock.offset_seconds < 0 ? "−" : "+"}${largest(clock.offset_seconds)}`));
-    const armed = this.context.state.armed().length;
-    if (armed) modes.push(this.#mode("faults", true, "fault", format.count(armed), armed === 1 ? " fault armed" : " faults armed"));
-    const answers = this.context.state.answers().length;
+    const faults = this.context.state.unspentFaults().length;
+    if (faults) modes.push(this.#mode("faults", true, "fault", format.count(faults), faults === 1 ? " fault armed" : " faults armed"));
+    const answers = this.context.state.unspentAnswers().length;
     if (answers) modes.push(this.#mode("answers", true, "picture", format.count(answers), answers === 1 ? " answer" : " answers"));
     fill(this.modes, modes);
   }
