@@ -2,7 +2,7 @@
 
 /** @import { API, Summary, StreamEvent } from "./api.js" */
 /** @import { Calls } from "./calls.js" */
-/** @import { State, StateKind } from "./state.js" */
+/** @import { ServerState, StateKind } from "./server_state.js" */
 
 /**
  * Changes of the address: by name, a value, or null to take it out. `call` is the id of the chosen
@@ -14,7 +14,7 @@
  * @typedef {object} Context
  * @property {API} api
  * @property {Calls} calls
- * @property {State} state
+ * @property {ServerState} state
  * @property {typeof import("./format.js")} format
  * @property {typeof import("./dom.js").h} h
  * @property {typeof import("./dom.js").icon} icon
@@ -55,17 +55,18 @@
  * @property {KeyBinding[]} keys those that count while it is shown
  */
 
-/** @typedef {"faults" | "answers" | "clock" | "as_of" | "validation" | "reset" | "inject"} Section */
+/** @typedef {"faults" | "answers" | "clock" | "as_of" | "validation" | "reset"} SectionName */
 
 /**
  * The panel, which changes what the emulator does.
  * @typedef {object} Panel
  * @property {HTMLElement} element
- * @property {(section?: Section) => void} open
+ * @property {(section?: SectionName) => void} open
+ * @property {() => void} openFaultForm opens it with the form for a fault of one's own
  * @property {() => void} close
  * @property {boolean} isOpen
  * @property {() => void} onchange called when it was opened or closed, also by its own button
- * @property {(kind: StateKind, data: unknown) => void} update
+ * @property {(kind: StateKind) => void} update
  */
 
 export {};

@@ -25,7 +25,7 @@ const ONE_CLICK = {
 
 /**
  * @param {Context} context
- * @returns {PanelSection}
+ * @returns {PanelSection & {showForm: () => void}}
  */
 export function createFaultSection(context) {
   const { api, state } = context;
@@ -160,6 +160,7 @@ export function createFaultSection(context) {
       if (kind === "open" && scenario.options.length < 2) loadScenarios();
       if (kind === "open" || kind === "scenario") draw();
     },
-    inject: () => showForm(true),
+    /** Show the form for a fault of one's own. */
+    showForm: () => showForm(true),
   };
 }

@@ -7,7 +7,7 @@ import * as format from "./format.js";
 import { picture } from "./pictures.js";
 
 /** @import { Summary } from "./api.js" */
-/** @import { State } from "./state.js" */
+/** @import { ServerState } from "./server_state.js" */
 
 const BEYOND = 6;
 
@@ -20,7 +20,7 @@ const PHONE = matchMedia("(max-width: 720px)");
 
 /**
  * @typedef {object} ListOptions
- * @property {State} state
+ * @property {ServerState} state
  * @property {(id: string) => void} onchoose a row was clicked
  * @property {() => void} onend the end of what is loaded is near
  */
@@ -283,7 +283,7 @@ class Row {
 
   /**
    * @param {string} id
-   * @param {State} state
+   * @param {ServerState} state
    */
   constructor(id, state) {
     this.state = state;

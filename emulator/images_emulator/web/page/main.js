@@ -18,14 +18,14 @@ import { createPanel } from "./panel.js";
 import { createPictureDrop } from "./picture_drop.js";
 import { callsCame } from "./pictures.js";
 import { Search } from "./search.js";
+import { ServerState } from "./server_state.js";
 import { createSignIn } from "./sign_in.js";
-import { State } from "./state.js";
 import { createToasts } from "./toasts.js";
 import { TopBar } from "./top_bar.js";
 import { Wall } from "./wall.js";
 
 /** @import { Counts, StreamEvent, Summary } from "./api.js" */
-/** @import { Context, KeyBinding, Section } from "./context.js" */
+/** @import { Context, KeyBinding, SectionName } from "./context.js" */
 
 /** The downloads of hosted pictures are shown with their calls, and are none themselves. */
 const CALLS = { kind: "call" };
@@ -47,7 +47,7 @@ const PHONE = matchMedia("(max-width: 720px)");
 const api = new API();
 const address = new Address();
 const calls = new Calls();
-const state = new State();
+const state = new ServerState();
 const toasts = createToasts();
 
 let filters = Filters.read(address.params);
@@ -148,7 +148,7 @@ function select(id) {
   address.navigate({ call: id, compare: null, view: null, picture: null, event: null }, { replace: id !== null && address.params.has("call") });
 }
 
-/** @param {Section} [section] */
+/** @param {SectionName} [section] */
 function togglePanel(section) {
   if (panel.isOpen && !section) panel.close();
   else panel.open(section);
@@ -531,7 +531,7 @@ const live = new Live({
 });
 
 state.subscribe((kind) => {
-  panel.update(kind, state[kind]);
+  panel.update(kind);
   if (kind === "settings") empty.update();
 });
 
@@ -565,7 +565,7 @@ const keys = [
   { key: "e", group: "Find", label: "Only refused calls", run: () => address.set(filters.toggle("status", "refused").write(address.params)) },
   { key: "X", group: "Find", label: "Clear filters", run: () => search.clear() },
   { key: "w", group: "Page", label: "Switches", run: () => togglePanel() },
-  { key: "i", group: "Page", label: "Inject a fault", run: () => togglePanel("inject") },
+  { key: "i", group: "Page", label: "Inject a fault", run: () => panel.openFaultForm() },
   { key: "p", group: "Page", label: "Pause and resume live", run: () => bar.togglePause() },
   { key: "t", group: "Page", label: "Light, dark", run: () => bar.toggleTheme() },
   { key: "?", group: "Page", label: "This list", run: () => showHelp(allKeys()) },

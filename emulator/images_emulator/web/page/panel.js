@@ -8,8 +8,8 @@ import { createFaultSection } from "./fault_section.js";
 import { createResetSection } from "./reset_section.js";
 import { createValidationSection } from "./validation_section.js";
 
-/** @import { Context, Panel, Section } from "./context.js" */
-/** @import { StateKind } from "./state.js" */
+/** @import { Context, Panel, SectionName } from "./context.js" */
+/** @import { StateKind } from "./server_state.js" */
 
 /**
  * A part of the panel.
@@ -17,7 +17,6 @@ import { createValidationSection } from "./validation_section.js";
  * @property {HTMLElement} element its first heading takes the focus
  * @property {(kind: StateKind | "open") => void} update the state of that kind is another, or the panel was opened
  * @property {() => void} [close] the panel is closed
- * @property {() => void} [inject] shows the form for a fault of one's own
  */
 
 /**
@@ -25,9 +24,10 @@ import { createValidationSection } from "./validation_section.js";
  * @returns {Panel}
  */
 export function createPanel(context) {
-  /** @type {Record<Exclude<Section, "inject">, PanelSection>} */
+  const faults = createFaultSection(context);
+  /** @type {Record<SectionName, PanelSection>} */
   const sections = {
-    faults: createFaultSection(context),
+    faults,
     answers: createAnswerSection(context),
     clock: createClockSection(context),
     as_of: createAsOfSection(context),
@@ -47,24 +47,27 @@ export function createPanel(context) {
   /** What had the focus before. @type {HTMLElement | null} */
   let opener = null;
 
+  function show() {
+    if (!element.hidden) return;
+    opener = document.activeElement instanceof HTMLElement ? document.activeElement : null;
+    element.hidden = false;
+    for (const each of all) each.update("open");
+    panel.onchange();
+  }
+
   /** @type {Panel} */
   const panel = {
     element,
     onchange() {},
     open(section) {
-      if (element.hidden) {
-        opener = document.activeElement instanceof HTMLElement ? document.activeElement : null;
-        element.hidden = false;
-        for (const each of all) each.update("open");
-        panel.onchange();
-      }
-      if (section === "inject") {
-        sections.faults.inject?.();
-        return;
-      }
+      show();
       const target = section && sections[section].element;
       target?.scrollIntoView({ block: "nearest" });
       (target?.querySelector("h3") ?? closeButton).focus();
+    },
+    openFaultForm() {
+      show();
+      faults.showForm();
     },
     close() {
       if (element.hidden) return;

@@ -5,7 +5,7 @@ import { fill, h, icon, setText } from "./dom.js";
 import * as format from "./format.js";
 import { createNamespaces } from "./namespaces.js";
 
-/** @import { Context, Section } from "./context.js" */
+/** @import { Context, SectionName } from "./context.js" */
 /** @import { Live, LiveState } from "./live.js" */
 
 /** @type {Record<LiveState, string>} */
@@ -20,7 +20,7 @@ export function baseURL(context) {
 export class TopBar {
   /**
    * @param {Context} context
-   * @param {{live: () => Live, onpanel: (section?: Section) => void, onhelp: () => void}} options
+   * @param {{live: () => Live, onpanel: (section?: SectionName) => void, onhelp: () => void}} options
    */
   constructor(context, options) {
     this.context = context;
@@ -82,7 +82,7 @@ export class TopBar {
   }
 
   /**
-   * @param {Section} section
+   * @param {SectionName} section
    * @param {boolean} isAmber
    * @param {"clock" | "fault" | "picture" | null} picture
    * @param {string} text

@@ -1,11 +1,11 @@
-// The emulator's settings, clock and faults, as it tells them.
+// The emulator's settings, clock and scenario, as it tells them.
 
 import { Listeners } from "./events.js";
 
 /** @import { Settings, Clock, Scenario } from "./api.js" */
 /** @typedef {"settings" | "clock" | "scenario"} StateKind */
 
-export class State {
+export class ServerState {
   /** @type {Settings | null} */
   settings = null;
 
