@@ -134,6 +134,13 @@ def test_every_module_is_named_beside_its_folder_but_for_those_of_commands(folde
     assert not missing, f"the map in CONTRIBUTING.md lacks {missing} of {name}/"
 
 
+def test_every_file_of_the_page_is_named_once_in_its_table() -> None:
+    table = TEXT.partition("### The page\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| .+? \| (`.+) \|$", table, re.MULTILINE)
+    named = [name for row in rows for name in re.findall(r"`(\w+\.(?:css|html|js|svg))`", row)]
+    assert sorted(named) == sorted(path.name for path in (PACKAGE / "web" / "page").iterdir())
+
+
 def test_the_layers_are_those_that_imports_are_checked_by() -> None:
     (line,) = re.findall(r"^`[^`]+` →[^|]*?\n\n", TEXT, re.MULTILINE)
     assert tuple(tuple(each.split(", ")) for each in re.findall(r"`(.*?)`", line)) == LAYERS
