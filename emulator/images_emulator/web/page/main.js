@@ -35,12 +35,12 @@ const FIRST_CALLS = 100;
 /** Calls that are loaded at once after that; the API's own limit. */
 const MORE = 1000;
 
-/** How long no call must have been skipped before skipped ones are asked for: the feed tells of a rush every half second. */
-const CALM_MS = 1000;
+/** How long no call must have been skipped before skipped ones are asked for: the feed tells of them every half second. */
+const SKIPPING_OVER_MS = 1000;
 /** How long they are skipped before they are asked for in the midst of it, unless they are too many. */
-const RUSH_MS = 10_000;
+const MAX_SKIPPING_MS = 10_000;
 /** Calls that are asked for in the midst of it at most: each takes the server the time of a call. */
-const RUSH_CALLS = 500;
+const MAX_ASKED_WHILE_SKIPPING = 500;
 
 const PHONE = matchMedia("(max-width: 720px)");
 
@@ -409,7 +409,7 @@ function amend(summary) {
   if (summary.kind === "download") view.download(summary);
   if (summary.kind !== "call") return;
   pending.set(summary.id, summary);
-  callsCame({ isRush: skipped.first > 0 });
+  callsCame({ isSkipping: skipped.first > 0 });
   pace.request();
 }
 
@@ -431,7 +431,7 @@ let skipped = { count: 0, first: 0, last: 0 };
 let catching;
 
 /**
- * Calls were skipped. They are asked for when the rush is over, or has gone on for long.
+ * Calls were skipped. They are asked for when no more are skipped, or when that has gone on for long.
  * @param {number} count
  */
 function catchUp(count) {
@@ -439,17 +439,17 @@ function catchUp(count) {
   const now = performance.now();
   skipped = { count: skipped.count + count, first: skipped.first || now, last: now };
   clearTimeout(catching);
-  catching = setTimeout(fetchSkipped, Math.max(0, Math.min(CALM_MS, skipped.first + RUSH_MS - now)));
+  catching = setTimeout(fetchSkipped, Math.max(0, Math.min(SKIPPING_OVER_MS, skipped.first + MAX_SKIPPING_MS - now)));
 }
 
 async function fetchSkipped() {
-  const isCalm = performance.now() - skipped.last >= CALM_MS - 20;
+  const isSkipping = performance.now() - skipped.last < SKIPPING_OVER_MS - 20;
   // Some may have come since; more than the API gives at once are left to be paged back to.
   const wanted = skipped.count + FIRST_CALLS;
   try {
-    if (!isCalm && wanted > RUSH_CALLS) {
+    if (isSkipping && wanted > MAX_ASKED_WHILE_SKIPPING) {
       skipped.first = performance.now();
-      catching = setTimeout(fetchSkipped, CALM_MS);
+      catching = setTimeout(fetchSkipped, SKIPPING_OVER_MS);
       take(await api.requests({ ...CALLS, limit: 1 }));
       showTotals();
       return;
@@ -458,10 +458,10 @@ async function fetchSkipped() {
     const page = await api.requests({ ...CALLS, limit: wanted > MORE ? FIRST_CALLS : wanted });
     const isGap = calls.hasGapBefore(page.requests);
     take(page);
-    callsCame({ isRush: !isCalm });
+    callsCame({ isSkipping });
     if (isGap) calls.replace(page.requests);
     else calls.put(page.requests);
-    if (isCalm && !calls.isWhole) await loadCounts();
+    if (!isSkipping && !calls.isWhole) await loadCounts();
   } catch (error) {
     context.fail(error);
   }

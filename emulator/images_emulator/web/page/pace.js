@@ -25,7 +25,7 @@ export class Pace {
   #isDue = false;
 
   /** @type {number | undefined} */
-  #calm;
+  #endTimer;
 
   /**
    * @param {object} options
@@ -76,8 +76,8 @@ export class Pace {
       this.isRush = missing > 0;
       this.options.onrush(this.isRush);
     }
-    clearTimeout(this.#calm);
-    if (this.isRush) this.#calm = setTimeout(() => this.#judge(), missing / SHARE + 1);
+    clearTimeout(this.#endTimer);
+    if (this.isRush) this.#endTimer = setTimeout(() => this.#judge(), missing / SHARE + 1);
   }
 
   #count() {

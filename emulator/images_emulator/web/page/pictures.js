@@ -10,9 +10,9 @@ const CALM_MS = 700;
 /** Pictures that are asked for at once while it is not. */
 const BURST = 6;
 
-/** Pictures that are asked for in a second once these are used up, and in a rush of more calls than are told. */
+/** Pictures that are asked for in a second once these are used up, and while the live feed skips calls. */
 const PER_SECOND = 3;
-const PER_SECOND_OF_RUSH = 1;
+const PER_SECOND_WHILE_SKIPPING = 1;
 
 let left = BURST;
 let filledAt = performance.now();
@@ -35,11 +35,11 @@ let timer;
 
 /**
  * Calls have come.
- * @param {{isRush: boolean}} options
+ * @param {{isSkipping: boolean}} options whether the live feed leaves out calls
  */
-export function callsCame({ isRush }) {
+export function callsCame({ isSkipping }) {
   calmAt = performance.now() + CALM_MS;
-  perSecond = isRush ? PER_SECOND_OF_RUSH : PER_SECOND;
+  perSecond = isSkipping ? PER_SECOND_WHILE_SKIPPING : PER_SECOND;
 }
 
 /**
