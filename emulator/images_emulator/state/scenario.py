@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 
 class StepFinding(NamedTuple):
-    """What a search of the scenario for the step of a call has found. A finding without a step says
-    that the call meets none; where `Scenario.claim_early` cannot tell, there is no finding."""
+    """What a search of the scenario for the step of a call has found: the step that the call meets,
+    or that it meets none."""
 
     step: ScenarioStep | None = None
     """The step that the call has met; None where it has met none."""
@@ -161,9 +161,10 @@ class Scenario:
     ) -> StepFinding | None:
         """Do what `claim` does for a fault, while the call is entered in the journal. With a shared
         store, the claim then needs no round trip of its own: see `FaultSearch.start_early_search`.
-        Return None where `claim` has to be called afterwards: where no step matches what
-        *make_match_input* gives, a step before it could not be compared in time, the steps or other
-        registers have changed, or the store is away."""
+        Return None where this cannot tell whether the call meets a step, so that `claim` has to be
+        called afterwards: where no step matches what *make_match_input* gives, a step before it
+        could not be compared in time, the steps or other registers have changed, or the store is
+        away."""
         steps = self._steps.value
         with suppress(APIError, StaleRegistersError):
             # The files that a call names by their ids may be in the store, too.

@@ -65,7 +65,7 @@ class EarlySearchOutcome(NamedTuple):
     """The outcome of a search that `FaultSearch.start_early_search` has started."""
 
     eligibility: FaultEligibility
-    finding: StepFinding | None
+    early_finding: StepFinding | None
     """What `Scenario.claim_early` has found; None where it cannot tell, and for a call that is not
     eligible, has the header, or may have a directive. `FaultSearch.claim_fault` then searches
     on."""
@@ -149,21 +149,23 @@ class FaultSearch:
         is parsed in another thread, and for a call whose images a step with `image_sha256` asks
         for: these claims are round trips of their own.
         """
-        eligibility, finding = await check, None
+        eligibility, early_finding = await check, None
         is_by_scenario = not eligibility.may_have_directive and FAULT_HEADER not in exchange.head
         if eligibility.may_have_fault and is_by_scenario:
             scenario = self.emulator.scenario
-            finding = await scenario.claim_early(lambda: self._make_match_input(exchange, receive))
-        return EarlySearchOutcome(eligibility, finding)
+            early_finding = await scenario.claim_early(
+                lambda: self._make_match_input(exchange, receive)
+            )
+        return EarlySearchOutcome(eligibility, early_finding)
 
     async def claim_fault(self, exchange: ServedExchange, receive: Receive) -> BaseFault | None:
         """The fault of the call, by its header, its directive or the scenario; None for none. A
         fault of the scenario is claimed, which counts it as met. Sets attributes of *exchange*:
         `accepted_key`, `cached_call` without the directive, and `near_misses`. Raises APIError
         where header or directive names no valid fault, and where the store is away."""
-        early_search, finding = self._early_searches.pop(exchange, None), None
+        early_search, early_finding = self._early_searches.pop(exchange, None), None
         if early_search:
-            eligibility, finding = await early_search
+            eligibility, early_finding = await early_search
         else:
             eligibility = await self._check_eligibility(exchange, receive)
         if not eligibility.may_have_fault:
@@ -176,9 +178,11 @@ class FaultSearch:
         if directive is not None:
             return _fault_of_directive(directive)
         scenario = self.emulator.scenario
-        if finding is None and scenario.has_faults:
+        if early_finding is not None:
+            finding = early_finding
+        elif scenario.has_faults:
             finding = await scenario.claim(await self._make_match_input(exchange, receive))
-        if finding is None:
+        else:
             return None
         exchange.near_misses = tuple(finding.near_misses)
         return finding.fault
