@@ -27,6 +27,12 @@ What is atomic:
 - No other two operations together. A reset consists of many operations, so calls may come between
   them.
 
+What is sent together: a shared store sends operations in one round trip that are begun in one
+iteration of the event loop, or by tasks that were ready to run before the first of them was begun.
+An operation is begun when its coroutine first runs. Callers count on this for speed alone, such as
+`FaultSearch.start_early_search`, whose claim goes with the entry of its call in the journal. What
+suspends before one of the operations parts them: each then takes a round trip of its own.
+
 What is raised, beside what the methods say:
 
 - By a store in the process: nothing.

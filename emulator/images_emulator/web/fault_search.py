@@ -143,8 +143,8 @@ class FaultSearch:
         trip that enters the call in the journal.
 
         What is awaited after the check must not suspend before the claim is handed to the store:
-        the claim would miss the round trip of the journal's entry, in which `RedisPool` sends all
-        scripts of one iteration of the event loop, and take one of its own
+        the claim would miss the round trip of the journal's entry, and take one of its own: see
+        "What is sent together" in `state/store.py`
         (`test_a_call_that_ends_a_step_asks_redis_twice`). It does suspend for a large body, which
         is parsed in another thread, and for a call whose images a step with `image_sha256` asks
         for: these claims are round trips of their own.

@@ -65,6 +65,8 @@ class JournalMiddleware:
         # From here on the journal may have the call, also where entering it fails or is cancelled.
         scope["state"][EXCHANGE] = exchange
         try:
+            # Between the start of the search and `journal.append` nothing may suspend: claim and
+            # entry are sent together (see `state/store.py`).
             await self._enter(exchange, local_advance)
             is_in_process = exchange.connection is None
             try:

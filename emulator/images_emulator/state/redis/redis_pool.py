@@ -86,7 +86,8 @@ class _ClusterSender:
 
 class RedisPool:
     """The connections of the event loop that runs when the pool is made. Scripts that are called
-    within one iteration of the loop are sent together, in one round trip."""
+    within one iteration of the loop are sent together, in one round trip: see "What is sent
+    together" in `state/store.py`."""
 
     def __init__(self, url: str) -> None:
         self.loop = asyncio.get_running_loop()
