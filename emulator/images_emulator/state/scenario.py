@@ -175,11 +175,13 @@ class Scenario:
             if next(scan.matching(), None) is None or not scan.is_certain:
                 return None
             # The counter of the step decides whether the call meets it.
-            near_steps = scan.near_steps()
+            steps_to_explain = scan.steps_to_explain()
             outcome = await self._counters.claim_if_fresh(
-                lambda: self._steps.value is steps, scan.matching(), asked_keys=_ids(near_steps)
+                lambda: self._steps.value is steps,
+                scan.matching(),
+                asked_keys=_ids(steps_to_explain),
             )
-            return await self._finding(outcome, scan, near_steps)
+            return await self._finding(outcome, scan, steps_to_explain)
         return None
 
     async def claim(self, match_input: MatchInput) -> StepFinding:
@@ -187,37 +189,37 @@ class Scenario:
         that has met it: a step with a fault, or of a validated call a step with an answer. Raises
         APIError where the store is away, unless no step matches the call."""
         scan = self._scans.scan_of(self._steps.value, match_input)
-        near_steps = scan.near_steps()
+        steps_to_explain = scan.steps_to_explain()
         try:
-            outcome = await self._counters.claim(scan.matching(), asked_keys=_ids(near_steps))
+            outcome = await self._counters.claim(scan.matching(), asked_keys=_ids(steps_to_explain))
         except APIError:
             if next(scan.matching(), None):
                 raise
             # The call goes on where the store is away. Only its near misses are not known.
             return StepFinding()
-        return await self._finding(outcome, scan, near_steps)
+        return await self._finding(outcome, scan, steps_to_explain)
 
     async def admit_and_claim(self, admission: Admission, match_input: MatchInput) -> StepFinding:
         """Take the tokens of *admission*, and do what `claim` does if the call is admitted. Raises
         APIError where it is not, and where the store is away."""
         scan = self._scans.scan_of(self._steps.value, match_input)
-        near_steps = scan.near_steps()
+        steps_to_explain = scan.steps_to_explain()
         take, outcome = await self._counters.take_and_claim(
-            admission.pending_take, scan.matching(), asked_keys=_ids(near_steps)
+            admission.pending_take, scan.matching(), asked_keys=_ids(steps_to_explain)
         )
         admission.check(take)
-        return await self._finding(outcome, scan, near_steps)
+        return await self._finding(outcome, scan, steps_to_explain)
 
     async def _finding(
         self,
         outcome: ClaimOutcome[ScenarioStep],
         scan: StepScan,
-        near_steps: Sequence[ScenarioStep],
+        steps_to_explain: Sequence[ScenarioStep],
     ) -> StepFinding:
         """The finding of a claim with this *outcome*. A step that has now met all its calls becomes
         a spent one."""
         if not outcome.granted:
-            return StepFinding(near_misses=scan.near_misses(near_steps, outcome.counts))
+            return StepFinding(near_misses=scan.near_misses(steps_to_explain, outcome.counts))
         step, count = outcome.granted
         if is_spent(step, count):
             await self._steps.update_soon(lambda steps: steps.with_spent(step))

@@ -46,23 +46,25 @@ class StepScan:
             yield self._matching[index]
             index += 1
 
-    def near_steps(self) -> Sequence[ScenarioStep]:
-        """The steps whose counts `near_misses` needs; none where the near misses are known."""
+    def steps_to_explain(self) -> Sequence[ScenarioStep]:
+        """The first steps for calls of this kind, whether they match or not: `near_misses` explains
+        why the call has met none of them, and needs their counts. None where the near misses are
+        known."""
         if self._near_misses is not None:
             return ()
         return [*islice(self._steps.for_calls_like(self._match_input), MAX_NEAR_MISSES)]
 
     def near_misses(
-        self, near_steps: Sequence[ScenarioStep], counts: Sequence[ClaimCount]
+        self, steps_to_explain: Sequence[ScenarioStep], counts: Sequence[ClaimCount]
     ) -> Sequence[NearMiss]:
-        """Why the call has met none of *near_steps*, whose counts are *counts*."""
+        """Why the call has met none of *steps_to_explain*, whose counts are *counts*."""
         if self._near_misses is not None:
             return self._near_misses
-        pairs = zip(near_steps, counts, strict=True)
+        pairs = zip(steps_to_explain, counts, strict=True)
         near_misses = [step.near_miss(self._match_input, count) for step, count in pairs]
         # The reason of a step that matches names its count.
         matching = {step.id for step in self.matching()}
-        if matching.isdisjoint(step.id for step in near_steps):
+        if matching.isdisjoint(step.id for step in steps_to_explain):
             self._near_misses = near_misses
         return near_misses
 
