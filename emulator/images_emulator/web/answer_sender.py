@@ -78,6 +78,9 @@ class AnswerSender:
     | first of several parts | waits for the write, then leaves after the start | leaves |
     | last part | waits for the write and for the journal | waits for the journal |
 
+    The start is kept by `send`, or held for `_send_now`; the first of several parts waits in
+    `send`, and the last part in `end_call`, which `_note` calls.
+
     The pending write hosts the pictures behind the URLs of the answer. Where it fails, nothing has
     left, and the application sends another answer. The head of an answer that has only one part
     waits as that part does.
@@ -118,7 +121,7 @@ class AnswerSender:
             return
         start, self._kept_start = self._kept_start, None
         assert start
-        with self._discard_answer_on_failure():
+        with self._clear_write_and_failed_answer():
             if message.get("more_body"):
                 await exchange.pending_write
             await self._note(start)
@@ -138,13 +141,14 @@ class AnswerSender:
         if exchange.is_large:
             self.large_parts.extend(large_parts_of(exchange))
         # A connection may be closed while the start of its answer is kept.
-        with self._discard_answer_on_failure() if self._kept_start else nullcontext():
+        with self._clear_write_and_failed_answer() if self._kept_start else nullcontext():
             await self._journal.complete(exchange, exchange.pending_write)
 
     @contextmanager
-    def _discard_answer_on_failure(self) -> Iterator[None]:
-        """Await the `pending_write` within this. Where it fails, the answer, of which nothing has
-        left, is discarded, so that another one can be noted."""
+    def _clear_write_and_failed_answer(self) -> Iterator[None]:
+        """Context manager in which the caller awaits the `pending_write`. At the end the write is
+        no longer pending, and no start is kept. Where the write has failed, the answer, of which
+        nothing has left, is discarded, so that another one can be noted."""
         try:
             yield
         except APIError:
