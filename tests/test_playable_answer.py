@@ -224,6 +224,24 @@ def test_fault_of_the_body_applies_to_a_stream_with_either_end_of_lines(
     assert played.content == whole.replace(dropped, b"")
 
 
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("image_generation.completed", {"b64_json": "AAAA"}),
+        ("image_generation.completed", {"b64_json": "AAAA", "usage": None}),
+        ("error", {"type": "error", "error": {"message": "x"}}),
+    ],
+)
+def test_last_event_without_usage_has_the_number_after_fewer_partials(
+    play: Play, name: str, fields: dict[str, Any]
+) -> None:
+    kept = event_of(0, sequence_number=0)
+    last, renumbered = (event(name, fields | {"sequence_number": n}).encode() for n in (2, 1))
+    dropped = event_of(1, sequence_number=1)
+    _, played = played_stream(play, "fewer_partials;keep=1", kept, dropped, last)
+    assert played.content == kept + renumbered
+
+
 @pytest.mark.parametrize("fault", ["malformed", "fewer_partials", "stream_error", "stream_cut"])
 def test_fault_leaves_a_stream_that_is_compressed_in_an_unknown_way(play: Play, fault: str) -> None:
     headers = {"content-encoding": "unknown"}

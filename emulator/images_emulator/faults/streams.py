@@ -150,14 +150,15 @@ class FewerPartials(BodyFault):
         if isinstance(partial_index, int):
             return event_bytes if partial_index < self.keep else b""
         dropped = index - self.keep
-        if dropped <= 0 or not isinstance(usage, dict):
+        if dropped <= 0 or not ("sequence_number" in payload or isinstance(usage, dict)):
             return event_bytes
         if "sequence_number" in payload:
             payload["sequence_number"] = self.keep
+        details = usage.get("output_tokens_details") if isinstance(usage, dict) else None
         for counts, count in (
             (usage, "output_tokens"),
             (usage, "total_tokens"),
-            (usage.get("output_tokens_details"), "image_tokens"),
+            (details, "image_tokens"),
         ):
             if isinstance(counts, dict) and isinstance(counts.get(count), int):
                 counts[count] -= dropped * PARTIAL_IMAGE_TOKENS
