@@ -265,7 +265,7 @@ def test_a_reader_sees_a_call_whole_whose_answer_ends_meanwhile(
         datetime.now(UTC),
         image_operation=GENERATIONS,
         cached_call=ParsedCall(GENERATIONS, is_form=False, fields=json.loads(body)),
-        fault=fault,
+        fault_label=fault,
     )
     exchange.keep_request_body((body,))
     exchange.before = before
@@ -650,7 +650,7 @@ def test_the_oldest_entries_go() -> None:
 def test_bodies_go_before_entries_do() -> None:
     journal = Journal(MemoryStore(), 1000, 80_000)
     for number in range(10):
-        answered(journal, str(number), chunks=(b"x" * 30_000,), fault="latency")
+        answered(journal, str(number), chunks=(b"x" * 30_000,), fault_label="latency")
     entries = journal.find()
     assert len(entries) == 10
     assert [entry.body is None for entry in entries] == [True] * 9 + [False]

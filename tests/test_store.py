@@ -552,7 +552,7 @@ def test_settings_outside_the_process_have_no_keys_and_tokens() -> None:
 def test_a_packed_exchange_without_its_bytes_is_one_without_body_and_uploads() -> None:
     head = RequestHead("POST", "/v1/images/edits", b"a=%20b", [(b"x-a", b"\xff"), (b"x-a", b"2")])
     exchange = ServedExchange(
-        head, "req_1", NOW, image_operation=OPERATIONS["edits"], fault="latency"
+        head, "req_1", NOW, image_operation=OPERATIONS["edits"], fault_label="latency"
     )
     exchange.keep_request_body((b"--b", b"--"))
     exchange.request = _request(images=tuple(IMAGES), mask=MASK)
@@ -620,7 +620,7 @@ def test_a_text_that_exchanges_share_weighs_the_body_that_it_is_compared_by() ->
 def test_a_packed_stream_has_its_events_and_was_cut_where_it_was() -> None:
     head = RequestHead("POST", "/v1/images/generations", b"", [])
     answer = CallAnswer(is_hung_up=True, is_reset=True)
-    exchange = ServedExchange(head, "req_1", NOW, fault="stream_cut", answer=answer)
+    exchange = ServedExchange(head, "req_1", NOW, fault_label="stream_cut", answer=answer)
     exchange.fault_changes_body = True
     exchange.request = replace(_request(), stream=True, partial_images=2)
     exchange.note_start(200)

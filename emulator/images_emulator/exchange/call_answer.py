@@ -26,9 +26,8 @@ class CallAnswer:
     """
 
     # Set by `web/own_answer_claim.py`.
-    own_answer: str | None = None
-    """The name of the own answer that the call was given: the name of its picture, or `answer`,
-    `raw 503`, `function f`."""
+    own_answer_label: str | None = None
+    """The `label` of the own answer that the call was given; see `Exchange.own_answer`."""
 
     # Set by `web/image_responses.py`.
     overrides: AnswerOverrides = NO_OVERRIDES

@@ -62,8 +62,6 @@ READABLE_ATTRIBUTES: Final = (
     "is_download",
     "number",
     "namespace",
-    "fault",
-    "recording",
     "recording_miss",
     "near_misses",
     "duration_ms",
@@ -139,8 +137,8 @@ class Exchange:
     # --- what has answered the call
 
     # Set by `web/fault_middleware.py`.
-    fault: str | None = None
-    """The name of the fault that the call was given, such as `timeout` or `server_error`."""
+    fault_label: str | None = None
+    """The `label` of the fault that the call was given; see `fault`."""
 
     # Set by `web/fault_search.py`; more are added by `web/own_answer_claim.py` and
     # `web/replay/miss_handler.py`.
@@ -151,8 +149,8 @@ class Exchange:
 
     # Set by `web/replay/recording_player.py`, and `web/replay/replay_middleware.py` where no
     # recording answers after all.
-    recording: str | None = None
-    """The name of the recording that answers the call: that of its file, without a suffix."""
+    recording_name: str | None = None
+    """The `name` of the recording that answers the call; see `recording`."""
 
     # Set by `web/replay/recording_search.py`, `web/replay/miss_handler.py`, and of a picture that
     # cannot be sent by `web/replay/recording_player.py`.
@@ -324,10 +322,20 @@ class Exchange:
         return [value.decode("latin-1") for name, value in headers if name == NOTICE_HEADER]
 
     @property
+    def fault(self) -> str | None:
+        """The name of the fault that the call was given, such as `timeout` or `server_error`."""
+        return self.fault_label
+
+    @property
+    def recording(self) -> str | None:
+        """The name of the recording that answers the call: that of its file, without a suffix."""
+        return self.recording_name
+
+    @property
     def own_answer(self) -> str | None:
         """The name of the own answer that the call was given: the name of its picture, or `answer`,
         `raw 503`, `function f`."""
-        return self.answer.own_answer
+        return self.answer.own_answer_label
 
     @property
     def status(self) -> int | None:

@@ -48,12 +48,25 @@ _BODY_COPIES: Final = 5
 """The number of times its own length that a body takes in memory, with its texts in the
 request."""
 
-_OPTIONAL: Final = ("fault", "recording", "recording_miss", "hosted_index", "span_trace_id")
-"""Attributes of an exchange that the JSON has unchanged. A value of None is left out."""
+_OPTIONAL: Final = {
+    "fault": "fault_label",
+    "recording": "recording_name",
+    "recording_miss": "recording_miss",
+    "hosted_index": "hosted_index",
+    "span_trace_id": "span_trace_id",
+}
+"""The attributes of an exchange that the JSON has unchanged, by their keys there. A value of None
+is left out."""
 
-_OPTIONAL_OF_ANSWER: Final = ("own_answer", "is_hung_up", "is_reset", "is_stopped", "is_raw")
-"""Attributes of its answer that the JSON has unchanged. Values of None and False are left
-out."""
+_OPTIONAL_OF_ANSWER: Final = {
+    "own_answer": "own_answer_label",
+    "is_hung_up": "is_hung_up",
+    "is_reset": "is_reset",
+    "is_stopped": "is_stopped",
+    "is_raw": "is_raw",
+}
+"""The attributes of its answer that the JSON has unchanged, by their keys there. Values of None and
+False are left out."""
 
 
 def pack_request(request: ImageRequest) -> PackedValue:
@@ -230,12 +243,12 @@ def _own_members(exchange: Exchange) -> dict[str, Any]:
         "weight": exchange.weight,
         "sent": _sent_as_json(answer.sent),
     }
-    for name in _OPTIONAL:
-        if (value := getattr(exchange, name)) is not None:
-            members[name] = value
-    for name in _OPTIONAL_OF_ANSWER:
-        if (value := getattr(answer, name)) is not None and value is not False:
-            members[name] = value
+    for key, attribute in _OPTIONAL.items():
+        if (value := getattr(exchange, attribute)) is not None:
+            members[key] = value
+    for key, attribute in _OPTIONAL_OF_ANSWER.items():
+        if (value := getattr(answer, attribute)) is not None and value is not False:
+            members[key] = value
     if answer.overrides is not NO_OVERRIDES:
         members["overrides"] = _as_json(answer.overrides)
     if answer.image_urls:
@@ -311,7 +324,7 @@ def unpack_exchange(document: Mapping[str, Any], data: bytes) -> Exchange:
         duration_ms=get("duration_ms"),
         weight=get("weight", EXCHANGE_OVERHEAD_BYTES),
         cached_details=_unpack_details(details) if details else None,
-        **{name: document[name] for name in _OPTIONAL if name in document},
+        **{name: document[key] for key, name in _OPTIONAL.items() if key in document},
     )
     upload_bytes, body_bytes = get("upload_bytes", 0), get("body_bytes")
     files, body = data[:upload_bytes], data[upload_bytes:]
@@ -341,7 +354,7 @@ def _unpack_answer(document: Mapping[str, Any]) -> CallAnswer:
         image_urls=[url.encode() for url in get("image_urls", ())],
         sent=_unpack_sent(sent) if sent else SentAnswer(),
         cached_usage=Usage(**usage) if usage else None,
-        **{name: document[name] for name in _OPTIONAL_OF_ANSWER if name in document},
+        **{name: document[key] for key, name in _OPTIONAL_OF_ANSWER.items() if key in document},
     )
 
 

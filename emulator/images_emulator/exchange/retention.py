@@ -35,7 +35,7 @@ def drop_unkept(exchange: ServedExchange, *, copied: bool = False) -> None:
     if (
         exchange.cached_details is None
         and exchange.cached_call
-        and (exchange.body_bytes > MAX_REPARSE_BYTES or exchange.fault is not None)
+        and (exchange.body_bytes > MAX_REPARSE_BYTES or exchange.fault_label is not None)
     ):
         # Set before `cached_call` is dropped, because `Exchange.details` reads that call first.
         exchange.cached_details = details_of(exchange.cached_call, exchange.request)

@@ -61,7 +61,7 @@ class FaultMiddleware:
             await read_call_or_none(exchange, receive, self.emulator)
         else:
             await try_read_body(exchange, receive, self.emulator.settings)
-        exchange.fault, exchange.fault_changes_body = fault.label, fault.changes_body
+        exchange.fault_label, exchange.fault_changes_body = fault.label, fault.changes_body
         exchange.fault_message_values = {
             "organization": self.emulator.account.organization_id,
             **message_values_of_call(exchange, self.emulator),

@@ -95,7 +95,8 @@ class ImagesAPI:
         answer, unless `ReplayMiddleware` has claimed it.
         """
         admission = None
-        is_played = exchange.recording is not None  # only the values that it leaves open are drawn
+        # Of a recorded answer only the values that it leaves open are drawn.
+        is_played = exchange.recording_name is not None
         if self.emulator.rate_limits.rate and not is_played:
             admission = self._admission(exchange, image_request)
         if exchange.replacement is None and self.emulator.scenario.has_answers:

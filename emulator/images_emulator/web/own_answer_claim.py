@@ -45,7 +45,7 @@ async def claim_own_answer(
     own_answer = step.answer
     assert own_answer, "a validated call matches no other step"
     replacement = own_answer.replacement(finding.met_count)
-    exchange.answer.own_answer = replacement.label
+    exchange.answer.own_answer_label = replacement.label
     if own_answer.function:
         try:
             # It is not the emulator's code, and may take its time.

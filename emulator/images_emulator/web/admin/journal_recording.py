@@ -94,7 +94,7 @@ def recording_of(exchange: Exchange, pictures: Pictures) -> Recording:
         error="" if response else "the connection was reset",
         downloads=tuple(_downloads(exchange, pictures)) if response else (),
         source=SOURCE.format(id=exchange.id),
-        note=f"fault: {exchange.fault}" if exchange.fault else "",
+        note=f"fault: {exchange.fault_label}" if exchange.fault_label else "",
         recorded_at=exchange.time,
     )
     redacted = Redactor([exchange.head.api_key]).redact(recording)

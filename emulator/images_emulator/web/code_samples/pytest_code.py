@@ -94,7 +94,7 @@ def _fault(source: SampleSource) -> str:
     fault `RATE_LIMIT` stands for it. Empty where there is no fault, or the call itself asks for
     it."""
     exchange = source.exchange
-    fault = exchange.fault
+    fault = exchange.fault_label
     if fault is None and (exchange.status, exchange.error_code) == (429, RATE_LIMIT):
         fault = RATE_LIMIT
     if fault is None or _asks_for_fault(exchange):
@@ -121,7 +121,7 @@ def _plain_http(source: SampleSource) -> str:
     url = f"images_emulator.url + {literal(source.target)}"
     exchange = source.exchange
     if exchange.status is None and (end := _end_of(exchange)):
-        timeout = ", timeout=1" if exchange.fault in WITHOUT_END else ""
+        timeout = ", timeout=1" if exchange.fault_label in WITHOUT_END else ""
         check = f"with pytest.raises(Exception):  # the answer {end}\n"
         return f"{python_request(source, url)}{check}    urlopen(request{timeout})\n"
     status = "" if exchange.status is None else f" == {exchange.status}"
@@ -138,7 +138,7 @@ def _checks(source: SampleSource, sdk: SDKCall) -> Iterator[str]:
         yield f"assert refusal.value.status_code == {status}\n"
         yield f"assert refusal.value.code == {python_value(exchange.error_code)}\n"
     elif end := _end_of(exchange):
-        if exchange.fault in WITHOUT_END:
+        if exchange.fault_label in WITHOUT_END:
             yield "client = client.with_options(timeout=1, max_retries=0)\n"
         yield f"with pytest.raises(Exception):  # the answer {end}\n"
         yield indented(f"list({expression})\n" if sdk.asks_for_stream else f"{expression}\n")
@@ -160,9 +160,9 @@ _ENDS: Final = {"failed": "ends with an error", "cut": "is cut"}
 def _end_of(exchange: Exchange) -> str | None:
     """Why the SDK raises an exception for an answer that is no refusal; None where it does not. So
     does plain HTTP where no status was sent."""
-    if exchange.fault in WITHOUT_END and exchange.outcome != "answered":
+    if exchange.fault_label in WITHOUT_END and exchange.outcome != "answered":
         return "does not end"
     # Asked for by the call, it may spoil the picture alone, which the SDK does not look at.
-    if exchange.fault == "malformed" and not (_asks_for_fault(exchange) and exchange.usage):
+    if exchange.fault_label == "malformed" and not (_asks_for_fault(exchange) and exchange.usage):
         return "cannot be read"
     return _ENDS.get(exchange.outcome)

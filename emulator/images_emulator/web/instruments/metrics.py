@@ -96,7 +96,7 @@ EMULATOR: Final = "emulator"
 
 def source_label(exchange: ServedExchange) -> str:
     """Who answered a call: `recording`, `own_answer`, `upstream` or `emulator`."""
-    if exchange.recording:
+    if exchange.recording_name:
         return "recording"
     if exchange.goes_to_upstream:
         return "upstream"
@@ -257,7 +257,7 @@ class Metrics:
         self._add(-1, "calls_in_progress")
         endpoint, model = endpoint_label(exchange), model_label(exchange)
         status = "" if exchange.status is None else str(exchange.status)
-        fault = exchange.fault or ""
+        fault = exchange.fault_label or ""
         source = source_label(exchange)
         self._add(1, "calls", endpoint, model, status, exchange.outcome, fault, source)
         self._add_to_histogram(

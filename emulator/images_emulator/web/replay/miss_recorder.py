@@ -158,7 +158,7 @@ class MissRecorder:
             else:
                 if message["status"] in _NOT_KEPT:
                     end()
-                if exchange.fault and is_event_stream(message):
+                if exchange.fault_label and is_event_stream(message):
                     splitter = EventSplitter()
             await send(message)
 

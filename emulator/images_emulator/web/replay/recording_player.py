@@ -92,7 +92,7 @@ class RecordingPlayer:
             return
         if exchange.method == "POST" and exchange.path.endswith(CREATE_FILE.subpath):
             await self._keep_file(playable, exchange, receive)
-        exchange.recording, exchange.omits_standard_headers = playable.name, True
+        exchange.recording_name, exchange.omits_standard_headers = playable.name, True
         exchange.breaks_off = playable.end != "complete"
         self._note_answer(playable, image_request, exchange)
         await self._send(playable, exchange, receive, send)
@@ -121,7 +121,7 @@ class RecordingPlayer:
             exchange.recording_miss = f"the recorded picture cannot be sent: {error}"
             await self.app(scope, receive, send)
             return
-        exchange.recording = self.replay.index.names[recorded_picture.position]
+        exchange.recording_name = self.replay.index.names[recorded_picture.position]
         exchange.omits_standard_headers = True
         exchange.request = self._hosted_requests.get(exchange.path)
         await send(start)
@@ -171,14 +171,14 @@ class RecordingPlayer:
         the emulated answer. Raises UnplayableError where that is not possible: the call does not
         count for the rate limit then either."""
         exchange, emulated = exchange_of(scope), EmulatedAnswer()
-        exchange.recording = recording.name
+        exchange.recording_name = recording.name
         await self.app(scope, receive, emulated.collect)
         try:
             described = await self.emulator.renderer.run_in_background(
                 lambda: described_answer(recording, emulated)
             )
         except ValueError as error:
-            exchange.recording = None
+            exchange.recording_name = None
             raise UnplayableError(recording.name, error, emulated) from error
         exchange.answer.is_described = True
         exchange.answer.own_header_names = described.described_names

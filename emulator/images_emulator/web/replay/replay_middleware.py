@@ -63,7 +63,7 @@ class ReplayMiddleware:
                 await self._answer(exchange, scope, receive, send)
         except APIError as error:
             # No recording answers the call then.
-            exchange.recording, exchange.omits_standard_headers = None, False
+            exchange.recording_name, exchange.omits_standard_headers = None, False
             await replace_with_error_response(error, exchange, self.emulator.settings)(
                 scope, receive, send
             )
