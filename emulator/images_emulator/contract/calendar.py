@@ -52,15 +52,15 @@ ALWAYS: Final = Period()
 
 class StackDays(Immutable):
     """The days on which answers have a header: *gateway* for operations that moved to the gateway,
-    also for the days before the move, *older_stack* for operations that stayed on the older
-    stack."""
+    also for the days before the move, *older_stack* for operations that stayed on the older stack.
+    Other questions about the stack: see `GATEWAY_SINCE`."""
 
     gateway: Period = ALWAYS
     older_stack: Period = ALWAYS
 
-    def period(self, stayed_on_older_stack: bool) -> Period:
+    def period(self, has_older_stack_headers: bool) -> Period:
         """The days at operations that stayed, or else at those that moved."""
-        return self.older_stack if stayed_on_older_stack else self.gateway
+        return self.older_stack if has_older_stack_headers else self.gateway
 
 
 def version_on(day: Day, newest: T, earlier: Sequence[tuple[date, T]]) -> T:
@@ -75,12 +75,23 @@ GATEWAY_SINCE: Final = date(2025, 4, 16)
 """The first day on which the gateway judged calls: a week before gpt-image-1, and "since yesterday"
 on 2025-04-17 (openai-node#1468, go-openai#967). Before that day the older stack judged all calls.
 Its errors have other messages, another order of keys, and null for `param`; all of its bodies end
-with a line feed."""
+with a line feed.
+
+Which stack counts is asked in these ways; some operations never moved to the gateway:
+
+| question | answer | date |
+|---|---|---|
+| Does the older stack judge all calls? | `is_before_gateway` | `Day` |
+| Has an operation never moved? | `Operation.stayed_on_older_stack` | none |
+| Does the older stack judge the calls of an operation? | `Operation.is_on_older_stack` | `Day` |
+| Which day's messages do its errors have? | `Operation.message_day` | `Day` |
+| Which headers does an answer have? | `ServedExchange.has_older_stack_headers` | `AsOf` |
+| On which days does it have one of them? | `StackDays.period` | `Day` |
+"""
 
 
-def is_day_of_older_stack(day: Day) -> bool:
-    """Whether *day* is before `GATEWAY_SINCE`. False for None, the newest day. For one operation
-    see `Operation.is_on_older_stack`."""
+def is_before_gateway(day: Day) -> bool:
+    """Whether *day* is before `GATEWAY_SINCE`. False for None, the newest day."""
     return day is not None and day < GATEWAY_SINCE
 
 

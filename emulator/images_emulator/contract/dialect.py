@@ -46,8 +46,8 @@ class AnswerFacts(NamedTuple):
     """The account's project."""
     day: Day = None
     """`Policy.day` of the call."""
-    stayed_on_older_stack: bool = False
-    """`ServedExchange.stayed_on_older_stack` of the call; see `StackDays`."""
+    has_older_stack_headers: bool = False
+    """`ServedExchange.has_older_stack_headers` of the call."""
     client_request_id: bytes | None = None
     """The value of `x-ms-client-request-id`, if the call has one."""
     passed_api_management: bool = False
@@ -186,17 +186,17 @@ the recordings until 2024-01-19. Before that it is the digits of the id alone.""
 
 @lru_cache
 def _constant_headers(
-    day: Day, stayed_on_older_stack: bool, organization: bytes, project: bytes
+    day: Day, has_older_stack_headers: bool, organization: bytes, project: bytes
 ) -> tuple[Header, ...]:
     """The headers that all answers of one stack share on a *day*, with the account's where
     *organization* is not empty. Only the arguments decide them, so nothing has to empty the
     cache."""
     headers = [header for period, header in OPENAI_HEADERS if day in period]
-    if day in ALLOW_ORIGIN_DAYS.period(stayed_on_older_stack):
+    if day in ALLOW_ORIGIN_DAYS.period(has_older_stack_headers):
         headers.append(ALLOW_ORIGIN)
     if organization:
         headers.append((b"openai-organization", organization))
-        if day in STACK_HEADER_DAYS[_PROJECT].period(stayed_on_older_stack):
+        if day in STACK_HEADER_DAYS[_PROJECT].period(has_older_stack_headers):
             headers.append((_PROJECT, project))
     return tuple(headers)
 
@@ -209,12 +209,12 @@ def _openai_headers(facts: AnswerFacts) -> Sequence[Header]:
         request_id = request_id.removeprefix(REQUEST_ID_PREFIX)
     elapsed = b"%d" % facts.elapsed_ms
     # The proxy's duration was a few milliseconds more than the service's.
-    proxied = facts.day in STACK_HEADER_DAYS[_UPSTREAM_TIME].period(facts.stayed_on_older_stack)
+    proxied = facts.day in STACK_HEADER_DAYS[_UPSTREAM_TIME].period(facts.has_older_stack_headers)
     return (
         (b"x-request-id", request_id.encode()),
         (b"openai-processing-ms", elapsed),
         *(((_UPSTREAM_TIME, elapsed),) if proxied else ()),
-        *_constant_headers(facts.day, facts.stayed_on_older_stack, *account),
+        *_constant_headers(facts.day, facts.has_older_stack_headers, *account),
     )
 
 

@@ -24,7 +24,7 @@ from images_emulator.contract.calendar import (
     AsOf,
     Day,
     Period,
-    is_day_of_older_stack,
+    is_before_gateway,
 )
 from images_emulator.contract.message_format import Words
 from images_emulator.immutable import Immutable
@@ -95,7 +95,7 @@ class Operation(Immutable, kw_only=True, eq=False):
     before the key is checked."""
     stayed_on_older_stack: bool = False
     """Whether it is an image operation that never moved to the gateway. Then its errors have the
-    older stack's messages, key order and final newline on all days."""
+    older stack's messages, key order and final newline on all days; see `GATEWAY_SINCE`."""
     azure: AzureOperation | None = None
     """This operation at Azure, if Azure has it under a deployment's path."""
     is_on_azure_v1: bool = False
@@ -139,7 +139,7 @@ class Operation(Immutable, kw_only=True, eq=False):
     def is_on_older_stack(self, day: Day) -> bool:
         """Whether the older stack judges the operation's calls on *day*: it judged those of all
         operations once, and those of one that stayed on it on all days."""
-        return is_day_of_older_stack(self.message_day(day))
+        return is_before_gateway(self.message_day(day))
 
 
 # The documentation named a default model until 2026-10, but a missing one was recorded as refused

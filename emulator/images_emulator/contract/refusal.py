@@ -19,7 +19,7 @@ from typing import Any, Final
 from images_emulator.contract.calendar import (
     GATEWAY_SINCE,
     Day,
-    is_day_of_older_stack,
+    is_before_gateway,
     version_on,
 )
 from images_emulator.contract.notices import NOTICE_HEADER
@@ -137,7 +137,7 @@ class APIError(Exception):
         answer = self.refusal.version_on(day).answer(self.values) if self.refusal else self.newest
         if self.headers:
             answer = replace(answer, headers={**answer.headers, **self.headers})
-        if self.is_of_operation and is_day_of_older_stack(day):
+        if self.is_of_operation and is_before_gateway(day):
             return answer.in_older_envelope()
         return answer
 

@@ -166,9 +166,9 @@ class ServedExchange(Exchange):
         return (self.policy or Policy(today=self.time.date())).day
 
     @property
-    def stayed_on_older_stack(self) -> bool:
-        """Whether the call is to an operation that stayed on the older stack, on a day on which the
-        operation exists. Headers of such answers have days of their own: see `StackDays`."""
+    def has_older_stack_headers(self) -> bool:
+        """Whether the answer has its headers on the days of the older stack: see `StackDays`. It
+        does where the operation stayed on that stack, and exists on the as-of of the call."""
         operation = self.image_operation
         as_of = self.policy.as_of if self.policy else None
         return bool(operation and operation.stayed_on_older_stack and as_of in operation.period)

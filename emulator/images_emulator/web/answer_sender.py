@@ -52,7 +52,7 @@ class StandardHeaders:
             organization=self._organization,
             project=self._project,
             day=exchange.day,
-            stayed_on_older_stack=exchange.stayed_on_older_stack,
+            has_older_stack_headers=exchange.has_older_stack_headers,
             client_request_id=head.by_name.get(b"x-ms-client-request-id"),
             passed_api_management=exchange.passed_api_management,
             deployment=exchange.deployment,
