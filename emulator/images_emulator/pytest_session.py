@@ -165,10 +165,10 @@ def apply_settings(settings: Settings, server: AnyServer) -> None:
     """Give a namespace these *settings*. Each reset puts the settings of its server back. Raises
     ValueError."""
     names = [
-        each.name
-        for each in fields(settings)
-        if each.name not in (*CHANGEABLE, *REMOTE_SETTINGS)
-        and getattr(settings, each.name) != each.default
+        field.name
+        for field in fields(settings)
+        if field.name not in (*CHANGEABLE, *REMOTE_SETTINGS)
+        and getattr(settings, field.name) != field.default
     ]
     if names:
         raise ValueError(

@@ -70,8 +70,8 @@ class Server(ThreadedServer, ServerControl):
                 failure.callback(self.emulator.close)
             self.settings = self.emulator.settings
             self._instruments = instruments_of(self.settings)
-            for each in self._instruments:
-                failure.callback(each.close)
+            for instrument in self._instruments:
+                failure.callback(instrument.close)
             self._is_finished = False
             self.namespaces = Namespaces(
                 self.emulator,
@@ -92,25 +92,25 @@ class Server(ThreadedServer, ServerControl):
                 listener=self._shared_listener.socket if self._shared_listener else None,
             )
             failure.pop_all()
-        for each in self._instruments:
-            each.watch_connection_count(self._http.connection_count)
-            each.watch_namespace_count(self.namespaces.count)
+        for instrument in self._instruments:
+            instrument.watch_connection_count(self._http.connection_count)
+            instrument.watch_namespace_count(self.namespaces.count)
 
     async def _finish(self) -> None:
         """Release what belongs to the event loop, once all calls have ended."""
         self._is_finished = True
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._end_tasks)
-            for each in self._instruments:
-                stack.push_async_callback(each.stop)
+            for instrument in self._instruments:
+                stack.push_async_callback(instrument.stop)
             await self.namespaces.stop()
 
     async def _end_tasks(self) -> None:
         """Cancel the remaining tasks of the event loop, which is about to end. Close the
         connections that it has opened since the store's connections were closed."""
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for each in tasks:
-            each.cancel()
+        for task in tasks:
+            task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=GRACE_SECONDS)
         await self.emulator.store.disconnect()
@@ -125,8 +125,8 @@ class Server(ThreadedServer, ServerControl):
         with ExitStack() as stack:
             if not self._is_finished:
                 # The server has not run.
-                for each in self._instruments:
-                    stack.callback(each.close)
+                for instrument in self._instruments:
+                    stack.callback(instrument.close)
             stack.callback(self.emulator.close)
             super()._release()
 

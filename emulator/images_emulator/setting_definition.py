@@ -236,9 +236,9 @@ def _value_type(name: str, hint: Any) -> type[Any]:
     """The type of one value of the setting *name*. The type *hint* may add None, or be a sequence.
     Raises TypeError unless it is text, a number or bool."""
     types = {*get_args(hint)} - {NoneType} or {hint}
-    for each in _TYPES_IN_WORDS:
-        if types == {each}:
-            return each
+    for value_type in _TYPES_IN_WORDS:
+        if types == {value_type}:
+            return value_type
     raise TypeError(f"setting {name}: a value is a text, a number or a bool, not {hint}")
 
 
@@ -248,22 +248,22 @@ def settings_of(settings: type[Immutable]) -> tuple[Setting, ...]:
     hints = get_type_hints(settings)
     return tuple(
         Setting(
-            name=each.name,
-            command_default=each.metadata["command_default"],
-            metavar=each.metadata["metavar"],
-            help=each.metadata["help"],
-            repeatable=isinstance(each.default, tuple),
-            type=_value_type(each.name, hints[each.name]),
-            choices=each.metadata["choices"],
-            secret=each.metadata["secret"],
-            bounds=each.metadata["bounds"],
-            needs=each.metadata["needs"],
-            command=each.metadata["command"],
-            check_value=each.metadata["check"],
-            is_size=each.metadata["is_size"],
-            is_path=each.metadata["is_path"],
+            name=setting_field.name,
+            command_default=setting_field.metadata["command_default"],
+            metavar=setting_field.metadata["metavar"],
+            help=setting_field.metadata["help"],
+            repeatable=isinstance(setting_field.default, tuple),
+            type=_value_type(setting_field.name, hints[setting_field.name]),
+            choices=setting_field.metadata["choices"],
+            secret=setting_field.metadata["secret"],
+            bounds=setting_field.metadata["bounds"],
+            needs=setting_field.metadata["needs"],
+            command=setting_field.metadata["command"],
+            check_value=setting_field.metadata["check"],
+            is_size=setting_field.metadata["is_size"],
+            is_path=setting_field.metadata["is_path"],
         )
-        for each in fields(settings)
+        for setting_field in fields(settings)
     )
 
 
@@ -287,20 +287,20 @@ def convert_values(settings: Any) -> None:
     """Convert values of *settings* in their `__post_init__`: a list or a single text to the tuple
     of a repeatable setting, a text to a size, a `Path` to a text. A value that cannot be converted
     stays, for `check_values`."""
-    for each in fields(settings):
-        value = before = getattr(settings, each.name)
-        if isinstance(each.default, tuple):
+    for setting_field in fields(settings):
+        value = before = getattr(settings, setting_field.name)
+        if isinstance(setting_field.default, tuple):
             if isinstance(value, str):
                 value = (value,)
             elif isinstance(value, Iterable) and not isinstance(value, bytes | Mapping):
                 value = tuple(value)
-        elif each.metadata["is_size"] and isinstance(value, str):
+        elif setting_field.metadata["is_size"] and isinstance(value, str):
             with suppress(ValueError):
                 value = parse_byte_size(value)
-        elif each.metadata["is_path"] and isinstance(value, os.PathLike):
+        elif setting_field.metadata["is_path"] and isinstance(value, os.PathLike):
             value = os.fspath(value)
         if value is not before:
-            object.__setattr__(settings, each.name, value)
+            object.__setattr__(settings, setting_field.name, value)
 
 
 def check_values(
@@ -313,9 +313,9 @@ def check_values(
     *contradictions* between values."""
     values = {each.name: getattr(settings, each.name) for each in definitions}
     mistakes = []
-    for each in definitions:
+    for definition in definitions:
         try:
-            each.check(values[each.name], each.name)
+            definition.check(values[definition.name], definition.name)
         except ValueError as error:
             mistakes.append(str(error))
     if mistakes := mistakes or [f"{each.name}: {each.reason}" for each in contradictions(values)]:

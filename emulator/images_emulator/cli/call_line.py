@@ -113,8 +113,8 @@ def line_of_summary(summary: Mapping[str, Any]) -> CallLine:
         prompt=summary["prompt"],
         sent={name: parameters[name] for name in summary["sent"] if name in parameters},
         uploads=[
-            upload_text(each["field"], each["name"], each["bytes"], each["pixels"])
-            for each in summary["uploads"]
+            upload_text(upload["field"], upload["name"], upload["bytes"], upload["pixels"])
+            for upload in summary["uploads"]
         ],
         violations=summary["violations"],
     )

@@ -221,16 +221,16 @@ class Configuration(NamedTuple):
         """
         values = self.values()
         sentences, mistakes = [], []
-        for each in command_settings():
-            needs = each.unmet_needs(values)
+        for setting in command_settings():
+            needs = setting.unmet_needs(values)
             if not needs:
                 continue
-            if each.name in self.flags:
-                flag = f"{each.flag} {needs[0].of}" if needs[0].of else each.flag
+            if setting.name in self.flags:
+                flag = f"{setting.flag} {needs[0].of}" if needs[0].of else setting.flag
                 lacking = " and ".join(map(_as_flag, needs))
                 mistakes.append(f"{flag} has no effect without {lacking}")
-            elif each.command is None:
-                name = self.subject(each.name) + (f"={needs[0].of}" if needs[0].of else "")
+            elif setting.command is None:
+                name = self.subject(setting.name) + (f"={needs[0].of}" if needs[0].of else "")
                 lacking = " and ".join(map(str, needs))
                 sentences.append(f"{name} has no effect without the setting {lacking}")
         if mistakes:
@@ -309,9 +309,9 @@ def _read_file(path: str, *, check: bool) -> tuple[dict[str, Any], dict[str, int
         raise ValueError(f"{path}: {error.strerror}") from None
     lines = {key: line_of_key(text, key) for key in document}
     values = parse_document(document, check=check, place=lambda key: f"{path}:{lines[key]}: ")
-    for each in command_settings():
-        if each.is_path and each.name in values:
-            values[each.name] = _resolve_path(path, each, values[each.name])
+    for setting in command_settings():
+        if setting.is_path and setting.name in values:
+            values[setting.name] = _resolve_path(path, setting, values[setting.name])
     return values, lines
 
 

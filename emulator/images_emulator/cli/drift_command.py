@@ -106,12 +106,12 @@ def _recordings(folder: Path, only: Sequence[str]) -> Sequence[Recording]:
     except ValueError as error:
         raise CommandError(str(error)) from error
     chosen = [
-        each
-        for each in recordings
+        recording
+        for recording in recordings
         if not only
         or any(
             fnmatchcase(name, pattern)
-            for name in (each.name, f"{each.name}{SUFFIX}")
+            for name in (recording.name, f"{recording.name}{SUFFIX}")
             for pattern in only
         )
     ]
@@ -205,12 +205,12 @@ def _json_report(outcomes: Iterator[DriftResult]) -> int:
                 exchange["failed"] = outcome.failure
             exchange["differences"] = [
                 {
-                    "kind": each.kind,
-                    "where": each.where,
-                    "actual": each.actual,
-                    "recorded": each.recorded,
+                    "kind": difference.kind,
+                    "where": difference.where,
+                    "actual": difference.actual,
+                    "recorded": difference.recorded,
                 }
-                for each in outcome.differences
+                for difference in outcome.differences
             ]
             exchanges.append(exchange)
     report = {

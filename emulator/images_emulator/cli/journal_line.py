@@ -98,8 +98,8 @@ def line_of_exchange(exchange: Exchange, time: datetime, *, brief: bool = False)
             key,
         ),
         uploads=[
-            redacted_text(upload_text(each.field, each.name, each.bytes, each.pixels), key)
-            for each in details.uploads
+            redacted_text(upload_text(upload.field, upload.name, upload.bytes, upload.pixels), key)
+            for upload in details.uploads
         ],
         near_misses=[
             redacted_text(f"{miss.name}: {miss.reason}", key) for miss in exchange.near_misses

@@ -40,8 +40,8 @@ def run(*, part: str | None, name: str = "") -> int:
         raise ValueError("expected one of the commands list, show and check")
     if part == "list":
         width = max(map(len, ready_scenarios()))
-        for each, file in ready_scenarios().items():
-            print(f"{each:{width}}  {_summary(file.read_text(encoding='utf-8'))}")
+        for ready_name, file in ready_scenarios().items():
+            print(f"{ready_name:{width}}  {_summary(file.read_text(encoding='utf-8'))}")
         return 0
     if part == "show":
         print(_read_ready_scenario(name), end="")

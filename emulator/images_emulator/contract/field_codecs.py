@@ -179,25 +179,25 @@ class _OwnPicturesCodec(FieldCodec):
             return None
         return [
             {
-                "digest": each.digest,
-                "fit": each.fit,
-                "verbatim": each.verbatim,
-                "partials": list(each.partial_digests),
-                "name": each.name,
+                "digest": picture.digest,
+                "fit": picture.fit,
+                "verbatim": picture.verbatim,
+                "partials": list(picture.partial_digests),
+                "name": picture.name,
             }
-            for each in value
+            for picture in value
         ]
 
     def from_json(self, value: Sequence[Any], referred: ReferredValues) -> tuple[OwnPicture, ...]:
         return tuple(
             OwnPicture(
-                data=referred.file(each["digest"]),
-                fit=each["fit"],
-                verbatim=each["verbatim"],
-                partials=tuple(map(referred.file, each["partials"])),
-                name=each["name"],
+                data=referred.file(document["digest"]),
+                fit=document["fit"],
+                verbatim=document["verbatim"],
+                partials=tuple(map(referred.file, document["partials"])),
+                name=document["name"],
             )
-            for each in value
+            for document in value
         )
 
     def to_recipe(self, value: Sequence[OwnPicture] | None) -> Sequence[str] | None:
@@ -238,11 +238,11 @@ def codecs_of(request_type: type[DataclassInstance], *marks: FieldEffect) -> dic
     """The codecs of the fields of *request_type*, by name, in the order of declaration: of the
     fields with one of *marks*, or of all fields. Raises TypeError where a field has no mark."""
     codecs = {}
-    for each in fields(request_type):
-        if _DECIDES_KEY not in each.metadata:
-            raise TypeError(f"{request_type.__name__}.{each.name} does not say what it decides")
-        if not marks or each.metadata[_DECIDES_KEY] in marks:
-            codecs[each.name] = each.metadata.get(_CODEC_KEY, _PLAIN)
+    for field in fields(request_type):
+        if _DECIDES_KEY not in field.metadata:
+            raise TypeError(f"{request_type.__name__}.{field.name} does not say what it decides")
+        if not marks or field.metadata[_DECIDES_KEY] in marks:
+            codecs[field.name] = field.metadata.get(_CODEC_KEY, _PLAIN)
     return codecs
 
 
@@ -253,15 +253,15 @@ def key_function(
     TypeError where a field that was added later has another default than None."""
     codecs = codecs_of(request_type, *marks)
     texts = []
-    for each in fields(request_type):
-        if each.name not in codecs:
+    for field in fields(request_type):
+        if field.name not in codecs:
             continue
-        value = f"request.{each.name}"
-        text = codecs[each.name].key_expression.format(value)
-        if _LATER_KEY in each.metadata:
-            if each.default is not None:
-                raise TypeError(f"{request_type.__name__}.{each.name} is not None by default")
-            text = f"*(() if {value} is None else ({each.name!r}, {text}))"
+        value = f"request.{field.name}"
+        text = codecs[field.name].key_expression.format(value)
+        if _LATER_KEY in field.metadata:
+            if field.default is not None:
+                raise TypeError(f"{request_type.__name__}.{field.name} is not None by default")
+            text = f"*(() if {value} is None else ({field.name!r}, {text}))"
         texts.append(text)
     # One expression: a call for each field takes twice as long, and each request needs its key.
     function: Callable[[Any], tuple[str, ...]] = eval(  # noqa: S307 - our own names

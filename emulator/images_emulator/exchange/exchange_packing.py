@@ -395,8 +395,8 @@ def _unpack_sent(document: Mapping[str, Any]) -> SentAnswer:
 
 def _unpack_details(document: Mapping[str, Any]) -> CallDetails:
     uploads = tuple(
-        UploadDetails(**{**each, "pixels": each["pixels"] and tuple(each["pixels"])})
-        for each in document["uploads"]
+        UploadDetails(**{**upload, "pixels": upload["pixels"] and tuple(upload["pixels"])})
+        for upload in document["uploads"]
     )
     violations, names = tuple(document["violations"]), tuple(document["sent_names"])
     members = {"uploads": uploads, "violations": violations, "sent_names": names}

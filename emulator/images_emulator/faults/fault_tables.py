@@ -132,16 +132,16 @@ def faults_markdown() -> str:
     """A table of the faults with their settings and defaults, and one of the named errors."""
     listed = fault_list()
     faults = (
-        [f"`{each.kind}`", "<br>".join(map(_setting, each.fields)), each.summary]
-        for each in listed.faults
+        [f"`{fault.kind}`", "<br>".join(map(_setting, fault.fields)), fault.summary]
+        for fault in listed.faults
     )
     errors = (
         [
-            f"`{each.name}`" + (" (Azure's alone)" if each.for_azure else ""),
-            str(each.status),
-            f"`{each.type}`" if each.type else "none",
+            f"`{error.name}`" + (" (Azure's alone)" if error.for_azure else ""),
+            str(error.status),
+            f"`{error.type}`" if error.type else "none",
         ]
-        for each in listed.errors
+        for error in listed.errors
     )
     return (
         _table(["fault", "settings", "what it does"], faults)
@@ -156,11 +156,11 @@ def faults_text() -> str:
     parts = [
         "\n".join(
             [
-                _wrap(each.summary, f"{each.kind:20}"),
-                *(_wrap(_setting_sentence(field), f"  {field.name:18}") for field in each.fields),
+                _wrap(fault.summary, f"{fault.kind:20}"),
+                *(_wrap(_setting_sentence(field), f"  {field.name:18}") for field in fault.fields),
             ]
         )
-        for each in listed.faults
+        for fault in listed.faults
     ]
     width = max(len(each.name) for each in listed.errors)
     errors = [

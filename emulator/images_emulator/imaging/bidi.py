@@ -85,9 +85,9 @@ def _resolve_digits(classes: str, base: str, letter: str, digit: str) -> str:
     """Give European digits the class *digit* where the last strong class before them is
     *letter*."""
     resolved, strong = "", base
-    for each in classes:
-        strong = each if each in "LRA" else strong
-        resolved += digit if each == "e" and strong == letter else each
+    for bidi_class in classes:
+        strong = bidi_class if bidi_class in "LRA" else strong
+        resolved += digit if bidi_class == "e" and strong == letter else bidi_class
     return resolved
 
 

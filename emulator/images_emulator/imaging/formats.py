@@ -265,7 +265,7 @@ language model writes: SVG."""
 
 def format_of(beginning: bytes) -> OutputFormat | None:
     """The output format of the file with that *beginning*, or None."""
-    for each in OUTPUT_FORMATS.values():
-        if each.file_type.signature.match(beginning):
-            return each
+    for output_format in OUTPUT_FORMATS.values():
+        if output_format.file_type.signature.match(beginning):
+            return output_format
     return None

@@ -77,10 +77,10 @@ def _header_pairs(value: Any) -> Any:
         raise ValueError("expected names with their values")
     pairs = []
     for name, values in value.items():
-        for each in values if isinstance(values, list | tuple) else [values]:
-            if not isinstance(name, str) or not isinstance(each, str):
+        for text in values if isinstance(values, list | tuple) else [values]:
+            if not isinstance(name, str) or not isinstance(text, str):
                 raise ValueError(f"header '{name}' has a value that is no text")
-            pairs.append((name, each))
+            pairs.append((name, text))
     AnswerOverrides(headers=tuple(pairs))  # raises ValueError for what HTTP cannot send
     return tuple(pairs)
 

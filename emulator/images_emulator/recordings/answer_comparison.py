@@ -317,10 +317,10 @@ def _list_differences(
     common = [item_id for item_id in recorded_items if item_id in actual_items]
     if common != [item_id for item_id in actual_items if item_id in recorded_items]:
         yield AnswerDifference("order", where, "in another order", "the same items")
-    for number, (item_id, each) in enumerate(recorded_items.items()):
+    for number, (item_id, item) in enumerate(recorded_items.items()):
         if item_id in actual_items:
             yield from _json_differences(
-                each, actual_items[item_id], f"{where}[{number}]", rules=rules
+                item, actual_items[item_id], f"{where}[{number}]", rules=rules
             )
 
 
@@ -328,9 +328,9 @@ def _items_by_id(items: Sequence[Any]) -> dict[str, Any] | None:
     """The objects of a list, such as models, by their `id`; None unless each has an `id` of its
     own."""
     by_id = {
-        each["id"]: each
-        for each in items
-        if isinstance(each, dict) and isinstance(each.get("id"), str) and ANY not in each["id"]
+        item["id"]: item
+        for item in items
+        if isinstance(item, dict) and isinstance(item.get("id"), str) and ANY not in item["id"]
     }
     return by_id if len(by_id) == len(items) else None
 

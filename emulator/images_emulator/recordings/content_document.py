@@ -156,14 +156,14 @@ def _cut_out_files(
     texts: list[bytes] = []
     descriptions: list[Document] = []
     position = 0
-    for each in embedded:
+    for file in embedded:
         try:
-            name = files.add(_decode(data, each), each.suffix)
+            name = files.add(_decode(data, file), file.suffix)
         except ValueError:
             continue
-        texts.append(data[position : each.text_start])
-        descriptions.append({"file": name, "as": each.kind})
-        position = each.end
+        texts.append(data[position : file.text_start])
+        descriptions.append({"file": name, "as": file.kind})
+        position = file.end
     return [*texts, data[position:] if position else data], descriptions
 
 

@@ -326,10 +326,10 @@ def file_places(
     elif isinstance(document, dict):
         if (not in_json or is_description(document)) and isinstance(document.get("file"), str):
             yield (*place, "file"), document["file"]
-        for name, each in document.items():
+        for name, member in document.items():
             if name not in ("settings", "extra", "headers"):
                 inner = in_json or name in ("json", "data")
-                yield from file_places(each, (*place, name), in_json=inner)
+                yield from file_places(member, (*place, name), in_json=inner)
 
 
 def mistakes_in_bodies(recording: Recording) -> Iterator[Mistake]:

@@ -184,10 +184,12 @@ class RecordingIndex:
             return RecordingMatch(ReplayMatch.REQUEST, positions)
         if level is not ReplayMatch.REQUEST:
             fitting = {
-                position: each
-                for position, each in differences.items()
+                position: differences[position]
+                for position in alike
                 if call.answer_shape == self._calls[position].answer_shape
-                and not any(difference.name.startswith(UPLOAD_NAMES) for difference in each)
+                and not any(
+                    difference.name.startswith(UPLOAD_NAMES) for difference in differences[position]
+                )
             }
             if fitting:
                 return RecordingMatch(ReplayMatch.PROMPT, self._nearest_positions(fitting))
@@ -219,8 +221,8 @@ class RecordingIndex:
         fewest = min(len(differences[position]) for position in positions)
         return tuple(
             position
-            for position, each in differences.items()
-            if position in positions and len(each) == fewest
+            for position in differences
+            if position in positions and len(differences[position]) == fewest
         )
 
     def _positions_on_day(self, positions: Iterable[int], as_of: str | None) -> tuple[int, ...]:

@@ -180,9 +180,9 @@ def _job_message(request: ImageRequest, index: int, partial: int | None) -> JobM
     elif request.images:
         from images_emulator.imaging.decoder import decoded_images, pack  # noqa: PLC0415 - it loads Pillow
 
-        for each in decoded_images(request):
-            if each.digest not in raws:
-                raws[each.digest], blob = pack(each)
+        for image in decoded_images(request):
+            if image.digest not in raws:
+                raws[image.digest], blob = pack(image)
                 blobs.append(blob)
     job = {"request": request.to_json(), "index": index, "partial": partial, "raws": raws}
     return job, blobs

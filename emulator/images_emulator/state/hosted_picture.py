@@ -29,8 +29,8 @@ def hosted_pictures(request: ImageRequest) -> Sequence[HostedPicture]:
     if not own or len(own) == 1:
         return [*pictures]
     return [
-        replace(each, request=replace(request, own_pictures=(own[each.index % len(own)],)))
-        for each in pictures
+        replace(picture, request=replace(request, own_pictures=(own[picture.index % len(own)],)))
+        for picture in pictures
     ]
 
 

@@ -147,23 +147,23 @@ class Query:
     def __str__(self) -> str:
         """The filters with their values: `model gpt-image-2, size 1024x1024 or 1536x1024`."""
         return ", ".join(
-            f"{name} {' or '.join(_value_texts(each.redact(value) for value in values))}"
-            for name, each, values in self._wanted_filters()
+            f"{name} {' or '.join(_value_texts(call_filter.redact(value) for value in values))}"
+            for name, call_filter, values in self._wanted_filters()
         )
 
     def mismatches(self, exchange: Exchange) -> list[str]:
         """Why *exchange* does not match: a phrase for each filter that it does not match, such as
         `size is 1536x1024, not 1024x1024`. Keys are redacted, long values cut."""
         return [
-            each.difference(name, actual, values, exchange.head.api_key)
-            for name, each, actual, values in self._failed_filters(exchange)
+            call_filter.difference(name, actual, values, exchange.head.api_key)
+            for name, call_filter, actual, values in self._failed_filters(exchange)
         ]
 
     def _wanted_filters(self) -> Iterator[tuple[str, _Filter, Sequence[Any]]]:
         """The filters that have values, each with its name and its values."""
-        for name, each in _FILTERS.items():
+        for name, call_filter in _FILTERS.items():
             if values := _alternatives(getattr(self, name)):
-                yield name, each, values
+                yield name, call_filter, values
         for name, value in self.parameters.items():
             if values := _alternatives(value):
                 yield name, _parameter_filter(name), values
@@ -173,10 +173,10 @@ class Query:
     ) -> Iterator[tuple[str, _Filter, Any, Sequence[Any]]]:
         """The filters that *exchange* does not match, each with its name, the exchange's value
         and the wanted values."""
-        for name, each, values in self._wanted_filters():
-            actual = each.read(exchange)
-            if not any(each.matches(actual, value) for value in values):
-                yield name, each, actual, values
+        for name, call_filter, values in self._wanted_filters():
+            actual = call_filter.read(exchange)
+            if not any(call_filter.matches(actual, value) for value in values):
+                yield name, call_filter, actual, values
 
 
 def _alternatives(value: Any) -> Sequence[Any]:

@@ -142,8 +142,8 @@ def _distinct_paths(paths: Iterable[FieldPath]) -> tuple[FieldPath, ...]:
 
 def _steps_without(step_id: str, steps: tuple[ScenarioStep, ...]) -> tuple[ScenarioStep, ...]:
     # Not by `filter`: most often the step is the first, even of thousands.
-    for index, each in enumerate(steps):
-        if each.id == step_id:
+    for index, step in enumerate(steps):
+        if step.id == step_id:
             return steps[:index] + steps[index + 1 :]
     return steps
 

@@ -158,8 +158,8 @@ def read_document(model: type[D], name: str, path: str) -> D:
         starts = _json_steps(text) if is_json else _toml_steps(text)
         prompts = document.get("prompts", ()) if isinstance(document, dict) else ()
         lines = (
-            _line(text, starts, prompts, each["loc"], each.get("ctx", {}))
-            for each in _details(error)
+            _line(text, starts, prompts, detail["loc"], detail.get("ctx", {}))
+            for detail in _details(error)
         )
         pairs = zip(lines, _sentences(error), strict=True)
         raise ValueError(
@@ -177,13 +177,13 @@ def _details(error: ValidationError) -> Sequence[Any]:
 
 
 def _sentences(error: ValidationError) -> Iterator[str]:
-    for each in _details(error):
-        match each["loc"]:
+    for detail in _details(error):
+        match detail["loc"]:
             case ["steps", int(index), *rest]:
                 place = [f"step {index + 1}", *map(str, rest)]
             case loc:
                 place = list(map(str, loc))
-        yield ": ".join([*place, sentence_of(each)])
+        yield ": ".join([*place, sentence_of(detail)])
 
 
 # --- line numbers: neither parser reports them, so the text is searched once more

@@ -130,11 +130,11 @@ def create_app(
         instruments = instruments_of(emulator.settings)
     fault_search = FaultSearch(emulator)
     app = FaultMiddleware(app, emulator, fault_search)
-    for each in instruments:
-        each.observe(emulator)
-        app = each.wrap_inner_app(app)
+    for instrument in instruments:
+        instrument.observe(emulator)
+        app = instrument.wrap_inner_app(app)
     app = JournalMiddleware(app, Admin(emulator, namespaces), emulator, fault_search)
     app = CORSMiddleware(app, emulator)
-    for each in instruments:
-        app = each.wrap_whole_app(app)
+    for instrument in instruments:
+        app = instrument.wrap_whole_app(app)
     return app

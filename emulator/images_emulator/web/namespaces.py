@@ -407,9 +407,9 @@ class Namespaces:
         # With a shared store, one may go at once: its state stays in the store.
         latest = time() - (0 if self._uses else MIN_IDLE_SECONDS)
         idle = [
-            each
-            for each in self._by_name.values()
-            if each.is_listed and not each.open_calls and each.last_used <= latest
+            namespace
+            for namespace in self._by_name.values()
+            if namespace.is_listed and not namespace.open_calls and namespace.last_used <= latest
         ]
         if len(idle) < surplus:
             raise emulator_errors.too_many_namespaces(count=str(self._max_count))

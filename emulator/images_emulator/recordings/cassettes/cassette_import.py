@@ -68,21 +68,21 @@ def import_cassette(path: Path) -> CassetteImport:
     # By the address of a URL: the number of the recording that has the URL in its answer, and the
     # URL as it stands there. Tools do not change the address.
     hosted: dict[tuple[str, str], tuple[int, str]] = {}
-    for each in cassette.interactions:
-        source = f"{title}{_NUMBER_MARK}{each.number}"
-        if target := served_target(each.recording.request.target):
-            request = replace(each.recording.request, target=target)
-            recording = replace(each.recording, request=request, source=source)
+    for interaction in cassette.interactions:
+        source = f"{title}{_NUMBER_MARK}{interaction.number}"
+        if target := served_target(interaction.recording.request.target):
+            request = replace(interaction.recording.request, target=target)
+            recording = replace(interaction.recording, request=request, source=source)
             hosted.update(
                 (_address(urlsplit(url)), (len(recordings), url))
                 for url in _urls_of(recording.response)
             )
             recordings.append(recording)
-        elif place := hosted.get(_address(urlsplit(each.url))):
+        elif place := hosted.get(_address(urlsplit(interaction.url))):
             number, url = place
-            recordings[number] = _with_download(recordings[number], each, url)
+            recordings[number] = _with_download(recordings[number], interaction, url)
         else:
-            left_out[urlsplit(each.url).netloc.rpartition("@")[2]] += 1
+            left_out[urlsplit(interaction.url).netloc.rpartition("@")[2]] += 1
     return CassetteImport(cassette.kind, tuple(recordings), left_out, cassette.problems)
 
 

@@ -270,9 +270,9 @@ class RedisClient:
                 return
         with self._lock:
             recoveries = [*self._recoveries]
-        for each in recoveries:
+        for recovery in recoveries:
             try:
-                await each.recover()
+                await recovery.recover()
             except APIError:
                 if self._reason:
                     return

@@ -52,8 +52,8 @@ class _ClusterSender:
 
     def send(self, commands: Sequence[RedisCommand]) -> None:
         """Send the *commands*."""
-        for each in commands:
-            task = asyncio.create_task(self._ask(each))
+        for command in commands:
+            task = asyncio.create_task(self._ask(command))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 

@@ -229,33 +229,33 @@ def answered_images(exchange: Exchange) -> Iterator[AnsweredImage]:
 
 
 def _uploads(exchange: Exchange, uploads: Iterable[UploadDetails]) -> Iterator[UploadSummary]:
-    for number, each in enumerate(uploads):
+    for number, upload in enumerate(uploads):
         url = f"{ADMIN_PREFIX}/requests/{exchange.id}/uploads/{number}"
-        is_kept = keeps_upload(exchange, each)
+        is_kept = keeps_upload(exchange, upload)
         yield UploadSummary(
-            each.field,
-            each.name,
-            each.source,
-            each.type,
-            each.bytes,
-            each.pixels,
+            upload.field,
+            upload.name,
+            upload.source,
+            upload.type,
+            upload.bytes,
+            upload.pixels,
             url if is_kept else None,
-            f"{url}/thumbnail/{THUMBNAIL_EDGE}" if is_kept and each.pixels else None,
+            f"{url}/thumbnail/{THUMBNAIL_EDGE}" if is_kept and upload.pixels else None,
         )
 
 
 def _pictures(exchange: Exchange) -> Iterator[PictureSummary]:
     is_kept = exchange.drawn_request is not None
-    for each in exchange.pictures:
-        url = f"{ADMIN_PREFIX}/images/{exchange.id}/{each.index}"
+    for picture in exchange.pictures:
+        url = f"{ADMIN_PREFIX}/images/{exchange.id}/{picture.index}"
         yield PictureSummary(
-            each.index,
+            picture.index,
             url if is_kept else None,
             f"{url}/thumbnail/{THUMBNAIL_EDGE}" if is_kept else None,
-            each.width,
-            each.height,
-            each.format,
-            each.bytes,
+            picture.width,
+            picture.height,
+            picture.format,
+            picture.bytes,
         )
 
 
@@ -335,15 +335,15 @@ def counts_of(exchanges: Iterable[Exchange]) -> CallCounts:
 def stream_events(exchange: Exchange) -> list[StreamEvent]:
     """The first events of the stream that have been sent, also before its end."""
     events, partial_count = [], 0
-    for index, each in enumerate(exchange.stream_events):
+    for index, event in enumerate(exchange.stream_events):
         partial_url = None
-        if each.is_partial_image:
+        if event.is_partial_image:
             if exchange.request:
                 partial_url = f"{ADMIN_PREFIX}/images/{exchange.id}/0/partials/{partial_count}"
             partial_count += 1
         thumbnail = partial_url and f"{partial_url}/thumbnail/{THUMBNAIL_EDGE}"
-        ms = round(each.ms, 3)
-        events.append(StreamEvent(index, each.type, ms, each.bytes, partial_url, thumbnail))
+        ms = round(event.ms, 3)
+        events.append(StreamEvent(index, event.type, ms, event.bytes, partial_url, thumbnail))
     return events
 
 
@@ -354,12 +354,12 @@ def _uploads_with_pixels(
     uploads = exchange.uploads
     unknown = any(each.pixels is None and keeps_upload(exchange, each) for each in uploads)
     files = all_upload_data(exchange, read_file) if unknown else iter(())
-    for each in uploads:
+    for upload in uploads:
         data = next(files, None)
-        if each.pixels is None and data is not None:
-            yield replace(each, pixels=imaging.decoder.pixels_of(data))
+        if upload.pixels is None and data is not None:
+            yield replace(upload, pixels=imaging.decoder.pixels_of(data))
         else:
-            yield each
+            yield upload
 
 
 def _answer(exchange: Exchange) -> ShownAnswer | None:

@@ -49,9 +49,9 @@ def instruments_of(settings: Settings) -> tuple[Instrument, ...]:
     of the environment that one of them cannot follow."""
     with ExitStack() as failure:
         instruments = []
-        for each in _instruments(settings):
-            failure.callback(each.close)
-            instruments.append(each)
+        for instrument in _instruments(settings):
+            failure.callback(instrument.close)
+            instruments.append(instrument)
         failure.pop_all()
     return tuple(instruments)
 

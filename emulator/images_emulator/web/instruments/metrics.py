@@ -277,10 +277,10 @@ class Metrics:
             self._add(1, "rate_limit_refusals", model)
 
     def _count_pictures(self, exchange: ServedExchange, model: str) -> None:
-        for each in exchange.pictures:
-            size = f"{each.width}x{each.height}"
+        for picture in exchange.pictures:
+            size = f"{picture.width}x{picture.height}"
             size = size if size in self._known_sizes else OTHER
-            self._add(1, "pictures", model, size, each.format)
+            self._add(1, "pictures", model, size, picture.format)
         if usage := exchange.usage:
             self._add(usage.input_tokens, "tokens", model, "input")
             self._add(usage.output_tokens, "tokens", model, "output")
@@ -362,11 +362,11 @@ class Metrics:
         for name, values in caches.items():
             self._set(sum(each.weight for each in values), "cache_bytes", name)
             self._set(sum(len(each) for each in values), "cache_entries", name)
-            for each in values:
-                assert isinstance(each, CountingLRUCache)
-                self._count("cache_hits", name, each, each.hits)
+            for counted_cache in values:
+                assert isinstance(counted_cache, CountingLRUCache)
+                self._count("cache_hits", name, counted_cache, counted_cache.hits)
                 if name != "pictures":
-                    self._count("cache_misses", name, each, each.misses)
+                    self._count("cache_misses", name, counted_cache, counted_cache.misses)
         for renderer in renderers:
             # A call looks for a picture twice before it is drawn.
             self._count("cache_misses", "pictures", renderer, renderer.cache_misses)

@@ -92,12 +92,12 @@ def _near_misses(miss: Miss) -> list[NearMiss]:
     """The nearest recordings, and what differs in them."""
     return [
         NearMiss(
-            step=each.name,
+            step=recording.name,
             name="recording",
-            label=each.name,
+            label=recording.name,
             kind="recording",
-            reason=each.reason,
+            reason=recording.reason,
             spent=False,
         )
-        for each in miss.nearest
+        for recording in miss.nearest
     ]

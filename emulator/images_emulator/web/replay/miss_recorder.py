@@ -93,9 +93,9 @@ class MissRecorder:
         Return False where the client of the call leaves meanwhile.
         """
         ends = [
-            asyncio.wrap_future(each.end)
-            for each in [*self._replay.pending_recordings]
-            if each.group == group and each.is_over_for_client
+            asyncio.wrap_future(pending.end)
+            for pending in [*self._replay.pending_recordings]
+            if pending.group == group and pending.is_over_for_client
         ]
         return not ends or await client_stays_during(asyncio.wait(ends), receive)
 
