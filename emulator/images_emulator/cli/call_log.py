@@ -163,7 +163,7 @@ class LineLog(ABC, Generic[Item]):
 class CallLog(LineLog["_Call | CallLine"]):
     """Logs the calls of *journal* and the changes of the *store*, from `start` on. The calls of
     other journals are logged from `observe` on. The line of a call is made on the thread that
-    writes it, but where the body is long, at once."""
+    writes it; where the body is long, it is made at once."""
 
     def __init__(
         self,

@@ -101,7 +101,8 @@ class _Importer:
         from images_emulator.recordings.redaction import Redactor  # noqa: PLC0415
 
         redactor, added, problems = Redactor(), 0, [*imported.problems]
-        # Nearly always one cassette: its name is redacted, too, by what each recording has in it.
+        # There is nearly always one cassette. Its name may be redacted differently in each
+        # recording, by what that recording has in it.
         present: dict[str, Counter[object]] = {}
         for recording in imported.recordings:
             try:

@@ -150,7 +150,7 @@ class LineWriter(Generic[Item]):
             self._is_in_line = not taken.endswith(b"\n")
         if len(taken) >= len(before):
             self._refused = 0
-        # A line of which the disk took a part counts.
+        # A line of which the disk took only a part counts as refused.
         self._refused += lines[max(0, len(taken) - len(before)) :].count(b"\n")
 
     def _write(self, data: bytes) -> memoryview:

@@ -93,8 +93,8 @@ class AnswerReplacement(Immutable, eq=False):
     - *label*: the name of the own answer in the journal.
     - *error*: the error that the call is sent in place of all that, because making the pictures
       failed.
-    - *is_for_one_call*: whether no other call has the same replacement. Other replacements are
-      those of many calls, and caches know them by identity.
+    - *is_for_one_call*: whether no other call has the same replacement. Any other replacement may
+      be that of many calls, and caches know it by its identity.
     """
 
     label: str

@@ -97,7 +97,7 @@ class StorageError(Exception):
         )
 
     def answer_headers(self, request_id: str) -> dict[str, str]:
-        """The headers of the answer, but for its content type and length."""
+        """The headers of the answer, except its content type and length."""
         if self.anonymous:
             # Recorded of anonymous calls, without `x-ms-error-code`.
             return {"Server": _ANONYMOUS_SERVER, "x-ms-request-id": request_id, **self.headers}

@@ -225,7 +225,7 @@ def _openai_error_body(error: ErrorAnswer) -> bytes:
 
 _DAY: Final = timedelta(days=1)
 
-# The URLs of hosted pictures are as recorded in 2026, but for the service version of older days.
+# The URLs of hosted pictures are as recorded in 2026, except the service version of older days.
 OPENAI: Final = Dialect(
     request_id=lambda digits: f"{REQUEST_ID_PREFIX}{digits}",
     headers=_openai_headers,

@@ -13,7 +13,6 @@ def dialect_at(path: str) -> Dialect:
 
 
 def hosted_urls_of(name: str) -> HostedURLs:
-    """The form of URLs, Azure's or OpenAI's, that the hosted picture at `/private/` + *name*
-    has."""
+    """The form, Azure's or OpenAI's, of the URLs of the hosted picture at `/private/` + *name*."""
     beginning, _, _ = AZURE.hosted_urls.path.partition("{")
     return AZURE.hosted_urls if name.startswith(beginning) else OPENAI.hosted_urls

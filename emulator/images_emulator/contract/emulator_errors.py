@@ -1,6 +1,6 @@
-"""Errors of the emulator itself, in the form of the API's errors: at paths of the API, and some at
-those of `/_emulator`, too (of a namespace, the store and connections). `admin_errors.py` has the
-errors of `/_emulator` and `/metrics` alone."""
+"""Errors of the emulator itself, in the form of the API's errors. Paths of the API answer with
+them; errors of a namespace, the store and connections are sent at paths of `/_emulator`, too.
+`admin_errors.py` has the errors of `/_emulator` and `/metrics` alone."""
 
 from __future__ import annotations
 

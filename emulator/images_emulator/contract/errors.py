@@ -41,8 +41,8 @@ unknown_parameter = Refusal(
         "Additional properties are not allowed ({unknown:was} unexpected)"
     ),
 )
-# Of a field of an object, and of a value that is refused like an unknown parameter. The older stack
-# had neither.
+# The error of a field of an object, and of a value that is refused like an unknown parameter. The
+# older stack had neither.
 unknown_field = replace(unknown_parameter, earlier=())
 image_in_json = Refusal(
     "Unknown parameter: 'image'. For application/json on {path}, use 'images' (array).",

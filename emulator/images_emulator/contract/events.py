@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 EVENT_END: Final = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
-"""The end of an event in any stream: the end of a line, and the empty line behind it. Those of the
+"""The end of an event in any stream: the end of a line, and the empty line behind it. Events of the
 API end with two line feeds."""
 
 

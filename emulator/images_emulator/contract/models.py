@@ -343,8 +343,8 @@ def newest_of(models: Iterable[Model]) -> Model:
 
 
 NEWEST_MODEL: Final = newest_of(MODELS.values())
-"""The newest model of the table. With it changes the line `models` of the README, and what these
-modules do where no call names a known model:
+"""The newest model of the table. When it changes, so do the line `models` of the README, and what
+these modules do where no call names a known model:
 
 - the errors of faults (`faults/error_fault.py`)
 - the placeholder of a remote image that is not fetched (`imaging/image_loader.py`)

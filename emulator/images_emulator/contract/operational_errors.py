@@ -233,8 +233,8 @@ ERRORS_BY_NAME: Final[Mapping[str, Refusal]] = {
     **AZURE_ERRORS_BY_NAME,
 }
 """The errors by the names that faults give them, in snake_case. The name is the error's code where
-the code is in snake_case and no other error has it, but for `missing_scope`. `test_faults` and the
-docs' table go through this mapping."""
+the code is in snake_case and no other error has it; the exception is `missing_scope`. `test_faults`
+and the docs' table go through this mapping."""
 
 
 def rate_limit_values(

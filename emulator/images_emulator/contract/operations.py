@@ -129,7 +129,7 @@ class Operation(Immutable, kw_only=True, eq=False):
 
     def message_day(self, day: Day) -> Day:
         """The day whose messages the operation's errors have on *day*; None for the newest ones.
-        It is the older stack's last day at most for an operation that stayed on that stack."""
+        For an operation that stayed on the older stack, it is that stack's last day at most."""
         return (
             min(day or LAST_DAY_OF_OLDER_STACK, LAST_DAY_OF_OLDER_STACK)
             if self.stayed_on_older_stack
@@ -137,8 +137,8 @@ class Operation(Immutable, kw_only=True, eq=False):
         )
 
     def is_on_older_stack(self, day: Day) -> bool:
-        """Whether the older stack judges the operation's calls on *day*: it judged those of all
-        operations once, and those of one that stayed on it on all days."""
+        """Whether the older stack judges the operation's calls on *day*. It judged the calls of all
+        operations once, and judges those of an operation that stayed on it on all days."""
         return is_before_gateway(self.message_day(day))
 
 

@@ -125,7 +125,7 @@ class APIError(Exception):
 
     @property
     def is_client_error(self) -> bool:
-        """Whether the call is at fault. It is not where the service fails, or the store."""
+        """Whether the call is at fault, and not the service or the store."""
         return self.newest.status < 500
 
     def add_notice(self, notice: str) -> None:

@@ -204,7 +204,7 @@ class ImageRequest:
 
 
 REQUEST_FIELDS: Final = frozenset(each.name for each in fields(ImageRequest))
-"""The names of the fields of a request. A parameter has the name of its field, but for `image` of a
+"""The names of the fields of a request. A parameter has the name of its field, except `image` of a
 form, whose field is `images`."""
 
 _drawing_key: Final = key_function(ImageRequest, FieldEffect.DRAWING)

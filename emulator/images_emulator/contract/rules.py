@@ -54,8 +54,8 @@ class Rule(Immutable, kw_only=True):
     default: Any = None
 
     def from_text(self, name: str, text: str) -> Any:
-        """The JSON value of the *text* of a form field. An empty field gives None, but for
-        texts, and so does the text `null`, which clients send for an omitted field. Raises
+        """The JSON value of the *text* of a form field. An empty field gives None, and so does
+        `null`, which clients send for an omitted field. The rules of texts keep both. Raises
         APIError."""
         return None if text in ("", "null") else self.parse_text(name, text)
 

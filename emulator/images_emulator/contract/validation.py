@@ -134,7 +134,7 @@ class Validation:
         value = self.call.fields.get(name)
         if self.call.is_form:
             value = rule.from_form(name, value)
-            # A form has no null. Its empty fields count as absent, but for texts.
+            # A form has no null. Its empty fields count as absent, except texts.
             is_present = value is not None
         if value is None and (not is_present or rule.nullable):
             if rule.required:

@@ -47,7 +47,7 @@ KEY_PERIODS: Final[Mapping[str, Period]] = {
     "quality": _ECHOED_PARAMETERS_DAYS,
     "size": _ECHOED_PARAMETERS_DAYS,
     "safety_identifier": SAFETY_IDENTIFIER_DAYS,
-    # Of models. Every shutdown so far had been announced before this day.
+    # A key of models. Every shutdown so far had been announced before this day.
     "shutdown_date": Period(since=date(2026, 8, 14)),
 }
 """The days on which answers have a key, for the keys that answers have not always had. The days of
@@ -223,9 +223,9 @@ template, so nothing empties the cache."""
 def slot_values(
     created: datetime, images: Iterable[bytes], request_id: str | None = None
 ) -> SlotValues:
-    """The values for the slots of an answer or an event: the second of *created*, the *images* in
-    their order (base64 or URLs), and with a *request_id* a `generation_id` for each image. The
-    *request_id* decides these ids, so that the journal can make the answer again."""
+    """The values for the slots of an answer or an event: the time *created* in whole seconds, the
+    *images* in their order (base64 or URLs), and with a *request_id* a `generation_id` for each
+    image. The *request_id* decides these ids, so that the journal can make the answer again."""
     values: dict[str, Callable[[], bytes]] = {
         "created": lambda: b"%d" % created.timestamp(),
         "image": iter(images).__next__,

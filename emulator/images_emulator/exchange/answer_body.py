@@ -1,7 +1,7 @@
 """The bodies of answers as the journal shows them: as text, with only the beginning of each image.
 
 The journal keeps no bodies with images. A body that no fault could change is made again from the
-request. But for the images, it is exactly the body that left.
+request. Except for the images, it is exactly the body that left.
 """
 
 from __future__ import annotations

@@ -85,8 +85,8 @@ def redacted_text(text: str, key: str = "") -> str:
 
 
 def redacted_answer(body: bytes, key: str) -> bytes:
-    """The JSON *body* of an answer. Error messages of the API show more of a *key* than `mask_key`
-    does; here they show it as `mask_key` does."""
+    """The JSON *body* of an answer, in which a *key* is shown as `mask_key` shows it. Error
+    messages of the API show more of a key than that."""
     repeated, masked = key_in_message(key), mask_key(key)
     return body if repeated == masked else body.replace(_in_json(repeated), _in_json(masked))
 

@@ -145,8 +145,8 @@ class _Parser:
 
     @property
     def has_too_many_parts(self) -> bool:
-        """Whether the form has more parts than the limit, and this is the error to report. It is
-        not where an array has `MAX_ITEMS` items: the call is then refused for the array."""
+        """Whether the form has more parts than the limit, and this is the error to report. Where an
+        array has `MAX_ITEMS` items, the call is refused for the array instead."""
         return self.part_count > self._settings.max_parts and not any(
             isinstance(value, list) and len(value) >= MAX_ITEMS for value in self.fields.values()
         )
@@ -232,9 +232,9 @@ def put_value(fields: dict[str, Any], name: str, value: str | Upload) -> bool:
     """Put the *value* of one part under its *name*: `image`, `image[]`, `image[0]`, `svg[model]`.
     Return whether the name counts as one more: items of a list count once, keys of a mapping each.
 
-    Raises APIError where a name has too many brackets, where a name that is not that of a list item
-    comes twice, and where a parameter comes with brackets after it came without, or the other way
-    round, and has another value.
+    Raises APIError where a name has too many brackets, where a name that does not stand for a list
+    item comes twice, and where a parameter comes both with and without brackets, with different
+    values.
     """
     match = _NAME.fullmatch(name)
     root = match[1] if match else name

@@ -1,5 +1,6 @@
 """Reads a JSON body of any size. Python's parser lets no other thread run before it has ended. It
-gets a large body without its long strings, and does not get a body with too many parts at all."""
+is therefore given a large body without its long strings, and is never given a body with too many
+parts."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class RequestHead:
         """Hold the headers in one piece. A processor's cache has no room for the many pieces of a
         thousand heads."""
         if self._pairs is not None:
-            # Packed first: a reader on another thread that finds no pairs finds them packed.
+            # `_packed` is set first: a reader on another thread that finds no pairs then finds it.
             self._packed = b"\n".join(chain.from_iterable(self._pairs))
             self._pairs = self._by_name = None
 

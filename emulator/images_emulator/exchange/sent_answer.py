@@ -115,8 +115,8 @@ class SentAnswer:
         self._part_reader = part_reader
 
     def note_known(self, answer: KnownAnswer) -> None:
-        """Note the *answer* that the body has, where that is known before its last part is noted,
-        as of the upstream's."""
+        """Note the *answer* in the body, where it is known before the last part of the body is
+        noted, as an answer of the upstream is."""
         self.image_indexes, self.usage = answer.image_indexes, answer.usage
         self.body, self.body_may_differ = b"".join(answer.texts)[:MAX_BODY_BYTES], True
 

@@ -36,8 +36,8 @@ class BaseFault(StrictModel):
 
     changes_body: ClassVar[bool] = True
     """Whether the fault may change the body of a good answer, leave out a part of it, or send it in
-    other pieces. False for a fault that only delays it, be it without an end, or changes headers.
-    The journal searches a body that may have changed for its images."""
+    other pieces. False for a fault that only delays the answer, even for ever, or only changes its
+    headers. The journal searches a body that may have changed for its images."""
 
     kind: str
     """The name of the fault in scenarios, headers and directives."""
@@ -69,16 +69,16 @@ def is_event_stream(start: Message) -> bool:
 
 
 def without_length(start: Message) -> Message:
-    """*start* without `content-length`, for an answer whose length a fault changes: that of a
-    recorded or forwarded stream may have one."""
+    """*start* without `content-length`, for an answer whose length a fault changes. The head of a
+    recorded or forwarded stream may have that header."""
     headers = [each for each in start["headers"] if each[0] != b"content-length"]
     return {**start, "headers": headers}
 
 
 def is_event(message: Message) -> bool:
-    """Whether *message*, of an answer that `is_event_stream`, is one event. It is none where it is
-    the start of the answer, empty as the end of a stream is, or a comment. The part of an event at
-    which a recorded or forwarded stream ends counts as an event."""
+    """Whether *message* is one event of an answer that `is_event_stream`. The start of the answer,
+    a comment, and an empty message, as at the end of a stream, are no events. Where a recorded or
+    forwarded stream ends within an event, the part of the event that was sent counts as one."""
     return message["type"] == RESPONSE_BODY and bytes(message.get("body", b"")[:1]) not in {
         b"",
         b":",

@@ -1,7 +1,7 @@
 """Calls in the form in which they are compared, and the differences between two calls.
 
 No comparison includes API keys, headers other than the content type, the order of JSON members,
-blanks in JSON, form boundaries, and file names but for their suffixes.
+blanks in JSON, form boundaries, and file names except their suffixes.
 """
 
 from __future__ import annotations

@@ -208,8 +208,8 @@ def _replacements(secret: str) -> list[_Replacement]:
         json.dumps(secret, ensure_ascii=False)[1:-1].encode("utf-8", "surrogateescape"),
         data.replace(b"/", rb"\/"),
     }
-    # The longest last: one that begins with an escape stands where one that begins within it is
-    # found, too.
+    # The longest comes last and overwrites the others: a spelling that begins with an escape may be
+    # found together with one that begins within that escape.
     replacements = [_Replacement(old, filler(old)) for old in sorted(plain, key=len)]
     if _NUMBER.fullmatch(data):
         digits = re.sub(rb"[0-9]", b"9", data)

@@ -22,8 +22,8 @@ _LETTERS: Final = b"xyzabcdefghijklmnopqrstuvw"
 """The letters that replace a credential, where the checksum decides which."""
 
 _MAX_TRIES: Final = 2**16
-"""The most checksums that are tried in one body. One of 64 fits an escape in the checksum's base64,
-as one file in ten has it, if slashes are escaped there."""
+"""The most checksums that are tried in one body. Where slashes are escaped, one file in ten has an
+escape in the base64 of a checksum, which one checksum of 64 fits."""
 
 _MAX_VARIED_BYTES: Final = 4096
 """The longest end of a chunk in which letters are varied. Each checksum takes as long as it is."""
@@ -73,10 +73,10 @@ def _fit(
     slashes: Sequence[int],
     tries: Iterator[int],
 ) -> None:
-    """Vary the letters that replaced a credential in the *chunk* of *new*, which are the start and
-    end of what its checksum covers, until the base64 of the checksum has a slash at each of
-    *slashes*, the offsets of escapes. An escape is two bytes, so no other character has its length.
-    Ends with *tries* at the latest."""
+    """Vary the letters that replaced a credential in the *chunk* of *new* (the start and end of
+    what its checksum covers), until the base64 of the checksum has a slash at each of *slashes*,
+    the offsets of escapes. An escape is two bytes, so no other character has its length. Ends with
+    *tries* at the latest."""
     first, last = chunk
     offsets = _offsets_between(slashes, last, last + 4)
     group = last // 3 * 3

@@ -92,8 +92,8 @@ class JobQueue:
         executor.submit(self._run_and_schedule, executor).add_done_callback(self._cancel_if_failed)
 
     def _cancel_if_failed(self, run: Future[None]) -> None:
-        """Cancel all jobs where a *run* of the thread failed, for want of memory for instance. Jobs
-        that wait would wait for ever."""
+        """Cancel all jobs where a *run* of the thread failed, for want of memory for instance. The
+        waiting jobs would otherwise wait for ever."""
         if run.cancelled() or run.exception():
             self.cancel_all()
 

@@ -46,15 +46,15 @@ THUMBNAIL_CACHE_DIVISOR: Final = 4
 """Thumbnails may take as many bytes as the image cache, divided by this."""
 
 PictureKey = tuple[bytes, int | None, int | None]
-"""Key of the picture that thumbnails show: a `RenderKey`; for an upload or the file of an own
-picture (a hash of its bytes, None, None). The limits of decoding are not in it: they are those of
-the settings, which do not change while the server runs."""
+"""Key of the picture that a thumbnail shows. It is a `RenderKey`, or (a hash of the bytes, None,
+None) for an upload or the file of an own picture. The limits of decoding are not in it, because
+these settings do not change while the server runs."""
 
 
 RenderObserver = Callable[[ImageRequest], AbstractContextManager[object]]
-"""Given the request of a picture, makes a context manager. It is called when the rendering is
-queued, in the task of the first call that waits for the picture. The context manager is entered in
-the thread that renders, and left when the file is encoded. Neither may raise an exception."""
+"""Makes a context manager from the request of a picture. It is called when the rendering is queued,
+in the task of the first call that waits for the picture. The context manager is entered in the
+thread that renders, and left when the file is encoded. Neither may raise an exception."""
 
 
 class WithdrawnError(Exception):
@@ -75,13 +75,13 @@ class Renderer:
     """Renders images off the event loop and caches their base64, in at most *cache_bytes*.
     Thumbnails have a cache of their own.
 
-    `pool` renders. Up to *max_processes* render processes join it under load; see `RenderPool`.
-    The thread of `background_queue` parses large bodies, hashes their images, reads recordings,
+    `pool` renders. Up to *max_processes* render processes join it under load; see `RenderPool`. The
+    thread of `background_queue` parses large bodies, hashes their images, reads recordings,
     searches them for calls without uploads, and frees memory. The thread of `decoder_queue` runs
     jobs that decode uploads, searches recordings for calls with uploads, checks own pictures, and
     renders edits and variations for which `needs_decoding` is true. So a slow upload does not hold
-    up the other renderings. The caches are of the class *cache*. Equal
-    keys always give equal bytes, so only the budget empties the caches."""
+    up the other renderings. The caches are of the class *cache*. Equal keys always give equal
+    bytes, so only the budget empties the caches."""
 
     def __init__(
         self, cache_bytes: int, max_processes: int, cache: type[LRUCache] = LRUCache

@@ -53,7 +53,7 @@ class _Shared(NamedTuple):
 
     @classmethod
     def of(cls, initial: Settings) -> _Shared:
-        """New ones, by the *initial* settings."""
+        """New caches and notices, by the *initial* settings."""
         cache = CountingLRUCache if initial.metrics else LRUCache
         render_processes = min(initial.render_processes, spare_cores())
         return cls(

@@ -245,8 +245,8 @@ class Journal:
             observer.on_completion(exchange)
 
     async def get(self, call_id: str) -> Exchange | None:
-        """The call with the id *call_id*, which may be as `x-request-id` has it on days without a
-        prefix; None where there is none."""
+        """The call with the id *call_id*, which may lack the prefix, as `x-request-id` does on some
+        days. None where there is no such call."""
         if _DIGITS.fullmatch(call_id):
             call_id = OPENAI.request_id(call_id)
         # Before and after: a call may arrive or be completed while it is read.

@@ -65,8 +65,8 @@ class MatchKey(Immutable):
     name: NearMissKind
     """The key, and the kind of the near miss where it differs."""
     comparison: Callable[[Any], Callable[[Any], bool]]
-    """Makes the predicate for the value of a call, from the wanted value in the step. Of
-    `prompt_regex` the predicate raises TimeoutError where the search takes too long."""
+    """Makes the predicate for the value of a call, from the wanted value in the step. The predicate
+    of `prompt_regex` raises TimeoutError where the search takes too long."""
     value_name: str = ""
     """The field of `MatchInput` that has the value of the call; empty for the field with the *name*
     of the key."""

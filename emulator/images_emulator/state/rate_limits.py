@@ -60,8 +60,8 @@ class RateLimits:
         message_values: Mapping[str, object],
     ) -> Admission:
         """The admission of *request*, which takes its images from the bucket of *key* and
-        *deployment*, or else the model. The message of *refusal* may name *message_values*, too.
-        There is a limit."""
+        *deployment*, or else of *key* and the model. The message of *refusal* may name
+        *message_values*, too. The caller has checked that there is a limit."""
         rate = self.rate
         assert rate, "asked before"
         # A key may be as long as a request's head; its hash is not.

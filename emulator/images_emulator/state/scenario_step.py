@@ -121,7 +121,7 @@ class ScenarioStep:
             return "spent", f"has met its {count.grants} calls"
         pattern = self.document.match.prompt_regex
         if pattern is not None and count.claims == self.after == 0:
-            # A step that matched would have a claim of this call.
+            # If the step had matched, it would have a claim of this call.
             return "prompt_regex", slow_search_sentence(pattern)
         if count.claims <= self.after:
             return "after", f"lets the first {self.after} pass"

@@ -141,7 +141,7 @@ def _distinct_paths(paths: Iterable[FieldPath]) -> tuple[FieldPath, ...]:
 
 
 def _steps_without(step_id: str, steps: tuple[ScenarioStep, ...]) -> tuple[ScenarioStep, ...]:
-    # Not by `filter`: most often the step is the first, even of thousands.
+    # A loop ends earlier than `filter`: most often the step is the first, even of thousands.
     for index, step in enumerate(steps):
         if step.id == step_id:
             return steps[:index] + steps[index + 1 :]

@@ -111,7 +111,7 @@ def create_app(
     A call passes, outermost first: `wrap_whole_app` of each instrument, `CORSMiddleware`,
     `JournalMiddleware`, `wrap_inner_app` of each instrument, `FaultMiddleware`, `ReplayMiddleware`,
     `Router`. Each of the last three answers the APIErrors of its own work: the store may be away
-    whenever it is asked. None is raised once an answer has begun to leave. On a shared store
+    whenever it is asked. No APIError is raised once an answer has begun to leave. On a shared store
     `JournalMiddleware` calls `FaultSearch.start_early_search` first: the claim on the scenario then
     goes to the store together with the entry of the journal. A server has a `NamespaceRouter` in
     front of the applications of its namespaces.

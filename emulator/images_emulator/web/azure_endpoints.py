@@ -32,8 +32,8 @@ def deployment_of(exchange: ServedExchange, model: object) -> str:
 
 
 def message_values_of_call(exchange: ServedExchange, emulator: Emulator) -> Mapping[str, str]:
-    """The `message_values` of the deployment that the call names. Of the body it knows what is
-    parsed already."""
+    """The `message_values` of the deployment that the call names. The name in the body counts only
+    if the body is parsed already."""
     model = exchange.cached_call.fields.get("model") if exchange.cached_call else None
     deployment = deployment_of(exchange, model)
     return exchange.message_values(deployment, emulator.deployments.get(deployment, deployment))

@@ -81,7 +81,7 @@ class OpenAIEndpoints:
 
     def checked_policy(self, exchange: ServedExchange) -> Policy:
         """The policy of the call. Raises APIError where an `x-emulator-…` header is invalid. The
-        key is checked first then: an error about these headers is for clients with a key only."""
+        key is checked before this error is raised: only a client with a key is told of it."""
         try:
             return policy_of(exchange, self.emulator.settings)
         except APIError:

@@ -79,8 +79,8 @@ class FaultMiddleware:
     def _error_response(
         self, error: APIError, exchange: ServedExchange, fault: BaseFault
     ) -> Response:
-        """The answer of a call whose *fault* has raised *error*. That of a download has the form of
-        the blob storage, with code and message of the fault."""
+        """The answer of a call whose *fault* has raised *error*. The answer of a download has the
+        form of the blob storage, with code and message of the fault."""
         if exchange.is_download:
             code, message = getattr(fault, "code", None), getattr(fault, "message", None)
             answer = exchange.error_answer(error)

@@ -56,8 +56,8 @@ class FilesAPI:
         return file_owner(exchange_of(request.scope), self.emulator.settings)
 
     async def _find_file(self, request: Request, *, with_data: bool = False) -> StoredFile:
-        """The file whose id is in the path; *with_data*, all of it. Raises APIError where the
-        caller has none."""
+        """The file whose id is in the path, with its content if *with_data*. Raises APIError where
+        the caller has no such file."""
         file_id, owner = request.path_params["file"], self._owner(request)
         find = self.files.get if with_data else self.files.describe
         file = await find(file_id, owner)

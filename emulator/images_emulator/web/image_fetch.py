@@ -97,8 +97,8 @@ async def _fetch(url: str, is_allowed: Callable[[str], bool], seconds: float) ->
 
 
 async def _read_image(response: httpx2.Response) -> bytes:
-    """The body of a *response*. Raises APIError where the response is an error, and past the API's
-    limit."""
+    """The body of a *response*. Raises APIError where the response is an error, or longer than the
+    API allows."""
     if not response.is_success:
         raise errors.download_failed(status=response.status_code)
     data = bytearray()

@@ -114,9 +114,10 @@ async def make_input_of_request(
 def input_of_answered(
     exchange: Exchange, paths: Sequence[FieldPath], emulator: Emulator, *, validated: bool
 ) -> MatchInput | None:
-    """All values of a call that has met a step, with the values at *paths* in its body.
-    *validated* asks for the values in force, which a call that was not validated lacks: then None.
-    Otherwise the values are as they were sent. It may take as long as `Exchange.parsed_call`."""
+    """All values of a call that has met a step, with the values at *paths* in its body. If
+    *validated*, the values are those in force, and the result is None for a call that was not
+    validated. Otherwise the values are as they were sent. It may take as long as
+    `Exchange.parsed_call`."""
     call, request = exchange.parsed_call, exchange.request
     fields = call.fields if call else _NO_FIELDS
     if not validated:
@@ -199,8 +200,8 @@ def _input_images(fields: Mapping[str, Any]) -> list[Upload | Mapping[str, Any]]
 def _digests(
     fields: Mapping[str, Any], emulator: Emulator, owner: str | None = None
 ) -> tuple[str, ...]:
-    """The digests of the input images in *fields*. Uploaded files are those of *owner*; None for
-    all files."""
+    """The digests of the input images in *fields*. Of the files that are named by id, only those of
+    *owner* are read; None stands for all owners."""
     files = _files(_input_images(fields), emulator, owner)
     return tuple(hashlib.sha256(data).hexdigest() for data in files)
 

@@ -96,9 +96,9 @@ class NamespaceRouter:
         await app(scope, receive, send)
 
     def _begins_one(self, scope: Scope) -> bool:
-        """Whether the call begins its namespace; to make room, that may end an idle one. A call
-        that only looks at a namespace, such as a download or a safe call of the admin API, does not
-        begin it, nor does a call that is refused access to the admin API."""
+        """Whether the call begins its namespace, for which an idle one may have to make room. A
+        call that only looks at a namespace, such as a download or a safe call of the admin API,
+        does not begin it, nor does a call that is refused access to the admin API."""
         path = scope["path"]
         if is_admin_path(path):
             is_look = scope["method"] in SAFE_METHODS or path in (SESSION_PATH, *OPEN_PATHS)
@@ -120,7 +120,8 @@ class NamespaceRouter:
                     if await hosting.peek(scope["path"]) is not None:
                         await app({**scope, "root_path": root_path}, receive, send)
                         return
-                    # Not by its application, whose journal a shared store would keep.
+                    # The namespace's own application does not answer: a shared store would keep its
+                    # journal.
                     app = download_of_nothing(scope, namespace.emulator.clock.now())
                 notice = header_value(NO_NAMESPACE.format(name=namespace.name))
                 send = with_notice(send, notice)

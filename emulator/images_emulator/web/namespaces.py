@@ -328,7 +328,7 @@ class Namespaces:
 
     def _take(self, name: str, *, begins: bool) -> Namespace | None:
         """Count one more open call of the namespace *name*, and return it. None where it is not
-        open, and where it has not begun but *begins* says that it must have."""
+        open, or where it must have begun (*begins*) and has not."""
         with self._lock:
             namespace = self._by_name.get(name)
             if namespace is None or (begins and not namespace.is_listed):

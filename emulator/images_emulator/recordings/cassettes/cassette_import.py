@@ -87,9 +87,9 @@ def import_cassette(path: Path) -> CassetteImport:
 
 
 def cassette_of(recording: Recording) -> str:
-    """The source of *recording* without the number of the interaction, which changes where others
-    are put in front of it. Equal for all recordings of one cassette. A recording that is of no
-    cassette has its whole source."""
+    """The source of *recording* without the number of the interaction, which changes when others
+    are put in front of it. It is equal for all recordings of one cassette. For a recording that is
+    of no cassette, it is the whole source."""
     return recording.source.rpartition(_NUMBER_MARK)[0] or recording.source
 
 

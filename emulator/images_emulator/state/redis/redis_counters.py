@@ -118,7 +118,7 @@ class RedisCounters(RedisContainer):
         quotas: Iterable[Q],
         asked_keys: Iterable[str] = (),
     ) -> ClaimOutcome[Q]:
-        # Before `is_fresh` reads the copies: a copy changes before the version does.
+        # The version is read before `is_fresh` reads the copies, because a copy changes first.
         version = self._registers_version()
         if not is_fresh():
             raise StaleRegistersError

@@ -118,7 +118,7 @@ class _Summaries(Generic[T]):
     Two replies on different connections may come in the other order. Say the log drops entry 1 of
     three after the first reply, which has all of them, and before the second. The second comes
     first, and the copy has 2 and 3. The first has no fewer amendments, but must not bring entry 1
-    back: it is less than the greatest `oldest` of any reply.
+    back: its number is less than the greatest `oldest` of any reply.
     """
 
     def __init__(self, reader: ValueReader[T]) -> None:

@@ -63,7 +63,7 @@ class RedisRegister(Generic[T]):
                 self._unreadable, reason = (text.decode(errors="replace"), data), reason_of(error)
             else:
                 return True
-        # Once: the version is known from now on.
+        # This is logged once for each such value: its version is known from now on.
         logger.warning(
             "The store has a value of the register %s (in %s) that this server cannot read, such "
             "as one of a newer release: %s. The server keeps the value that it had; its next "

@@ -80,11 +80,11 @@ return redis.call('HGETALL', registers)
 )
 """Gives Redis the registers of a process, where Redis has no value or an older one. The first
 process that restores a lost value begins a new era: later writes are then newer than any value that
-other processes restore. Counts that are lower than the process knows them are raised.
+other processes restore. A count is raised where the process knows a higher one.
 
-The keys are the key of the registers, then the keys of each counters. Arguments: the seconds to
+The keys are the key of the registers, then the keys of each `Counters`. Arguments: the seconds to
 live; the last 20 digits of a new version; the number of registers; name, version (empty: no value
-yet), JSON and bytes of each register; then, for each counters, the number of counts, and key,
+yet), JSON and bytes of each register; then, for each `Counters`, the number of counts, and key,
 claims and grants of each count. Returns all registers.
 """
 

@@ -5,8 +5,8 @@ The scripts of a container are in the module of its name: `redis_log_scripts` ha
 `RedisLog`. A script gets all keys of its container, in variables that have the names in the
 constant `…_KEYS` there, and its first arguments in variables, too; `rest_at` is the index in `ARGV`
 of the argument after these. A script of several containers says in its docstring which keys it
-gets. The scripts count on the number of keys that each
-container has. All keys of an emulator are in one slot of a cluster.
+gets. The scripts count on the number of keys that each container has. All keys of an emulator are
+in one slot of a cluster.
 
 The keys of a container expire together. A script that adds something renews their time to live,
 `APPEND` no more often than is needed; `AMEND` leaves it as it is.

@@ -59,8 +59,8 @@ class SessionCookie:
 class AdminAccess:
     """Tells which calls have access.
 
-    For the names under which a page of another site can reach the server, see `ServerNames`. To
-    another name than the server's own a browser does not send the cookie.
+    For the names under which a page of another site can reach the server, see `ServerNames`. A
+    browser sends the cookie only to the server's own name.
     """
 
     def __init__(self, settings: Settings) -> None:

@@ -401,7 +401,7 @@ class LiveFeed:
         if self.readers:
             self._telling = asyncio.ensure_future(self._tell())
         else:
-            # Nothing is built that nobody may ever read.
+            # No events are built here, because perhaps nobody will read them.
             self._batch.shrink()
 
     async def _tell(self) -> None:

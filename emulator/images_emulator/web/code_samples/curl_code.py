@@ -8,8 +8,8 @@ from images_emulator.web.code_samples.sdk_call import SampleSource
 
 
 def curl_code(source: SampleSource) -> str:
-    """A command for a shell. A body that is no short text comes from the journal. That of a HEAD is
-    left out, because curl refuses to send it."""
+    """A command for a shell. A body that is no short text comes from the journal. The body of a
+    HEAD is left out, because curl refuses to send it."""
     exchange = source.exchange
     method = ["--head"] if exchange.method == "HEAD" else ["-X", exchange.method]
     # curl resolves `/../` unless it is told not to.

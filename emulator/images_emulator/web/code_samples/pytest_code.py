@@ -116,8 +116,8 @@ def _asks_for_fault(exchange: Exchange) -> bool:
 
 
 def _plain_http(source: SampleSource) -> str:
-    """Statements that make the call by plain HTTP, and check the status; where no status was sent,
-    that there is no answer."""
+    """Statements that make the call by plain HTTP, and check the status, or where no status was
+    sent, check that there is no answer."""
     url = f"images_emulator.url + {literal(source.target)}"
     exchange = source.exchange
     if exchange.status is None and (end := _end_of(exchange)):
@@ -158,11 +158,11 @@ _ENDS: Final = {"failed": "ends with an error", "cut": "is cut"}
 
 
 def _end_of(exchange: Exchange) -> str | None:
-    """Why the SDK raises an exception for an answer that is no refusal; None where it does not. So
-    does plain HTTP where no status was sent."""
+    """Why the SDK raises an exception for an answer that is no refusal; None where it does not.
+    Plain HTTP raises one, too, where no status was sent."""
     if exchange.fault_label in WITHOUT_END and exchange.outcome != "answered":
         return "does not end"
-    # Asked for by the call, it may spoil the picture alone, which the SDK does not look at.
+    # A fault that the call asks for may spoil the picture alone, which the SDK does not look at.
     if exchange.fault_label == "malformed" and not (_asks_for_fault(exchange) and exchange.usage):
         return "cannot be read"
     return _ENDS.get(exchange.outcome)

@@ -165,8 +165,8 @@ class RecordProxy:
         loop = asyncio.get_running_loop()
         recording = call.recording()
         if "json" in call.content_type:
-            # The URLs of a second recording: the first one must not have its bodies in memory while
-            # it waits.
+            # The URLs are read from a second recording: the first one must not have its bodies in
+            # memory while it waits.
             urls: Sequence[str] = ()
             results: list[RecordedDownload | str] = []
             try:

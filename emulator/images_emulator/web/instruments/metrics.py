@@ -271,7 +271,7 @@ class Metrics:
             self._add(exchange.body_bytes, "request_bytes", endpoint)
         if not exchange.is_download:
             self._count_pictures(exchange, model)
-        # A fault that is an error has sent it itself; others let the call come to the limit.
+        # An error fault has sent the 429 itself; with any other fault the call comes to the limit.
         is_error_fault = fault in ERRORS_BY_NAME or fault == "error"
         if status == "429" and source == EMULATOR and not is_error_fault:
             self._add(1, "rate_limit_refusals", model)

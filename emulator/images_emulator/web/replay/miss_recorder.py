@@ -71,9 +71,9 @@ class MissRecorder:
         self._proxy = RecordProxy(self._upstream, self._save, _log_result, keys)
 
     def check(self, exchange: ServedExchange) -> None:
-        """Raises APIError for a call that is not forwarded: of a page of another site, which would
-        get the key of the upstream, and one with a directive in its prompt. The recording would
-        have the directive, and never match the call without it."""
+        """Raises APIError for a call that is not forwarded: a call of a page of another site, which
+        would get the key of the upstream, and a call with a directive in its prompt, whose
+        recording would never match the call without the directive."""
         if self._lends_key:
             self._names.check_page(exchange.head.pairs)
         if exchange.has_directive:
@@ -86,9 +86,9 @@ class MissRecorder:
         return self._upstream.address.host
 
     async def wait_for_pending(self, group: Hashable, receive: Receive) -> bool:
-        """Wait for the recordings that may answer a call of this *group* and are still to be kept:
-        those of calls that are over for their clients, as far as now known. A client that sends
-        calls one after the other pays once for equal ones. Calls beside each other do not wait.
+        """Wait for those pending recordings that may answer a call of this *group*, and whose calls
+        are over for their clients, as far as is known now. A client that sends calls one after the
+        other pays once for equal ones. Calls beside each other do not wait.
 
         Return False where the client of the call leaves meanwhile.
         """
@@ -124,8 +124,8 @@ class MissRecorder:
         group: Hashable,
     ) -> None:
         """Forward a call, which makes *request*, and record it. The *group* is that of `group_of`.
-        No call waits for the recording of a call that a recording matches, but which cannot be
-        played: its *group* is None."""
+        It is None where a recording matches the call but cannot be played: no other call waits for
+        the new recording then."""
         exchange = exchange_of(scope)
         exchange.goes_to_upstream = exchange.omits_standard_headers = True
         exchange.request = None  # a recording that could not be played may have one

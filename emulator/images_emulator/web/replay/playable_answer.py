@@ -46,8 +46,8 @@ class PlayableAnswer:
     headers: Sequence[Header]
     """The recorded headers in their order, without those of the connection, and without the
     `content-encoding` of a body that is sent uncompressed. A recorded `content-length` has the
-    length of the body in *parts*; a greater one where the answer is one to HEAD or was cut. Answers
-    with status 204 or 304 have none."""
+    length of the body in *parts*; it is greater where the call was a HEAD or the answer was cut.
+    Answers with status 204 or 304 have none."""
     parts: Sequence[tuple[float, bytes]]
     """The parts of the body: the seconds from the end of the request, and the bytes. Those of a
     stream are its events, each as late as its last byte was."""
