@@ -740,3 +740,17 @@ def test_events_of_a_stream_are_those_of_the_answer(http: httpx2.Client, server:
     answer = http.post("/v1/images/generations", json=FOX | {"stream": True})
     (event,) = read_events(answer.text)
     assert event[1]["usage"] == {"total_tokens": 3}
+
+
+@pytest.mark.parametrize("model", ["gpt-image-2", "dall-e-2"])
+def test_an_assertion_knows_the_model_behind_the_deployment_of_a_call(
+    http: httpx2.Client, server: Server, model: str
+) -> None:
+    server.inject("server_error")
+    server.inject("slow_down", match={"model": model})
+    http.post("/openai/deployments/gpt-image-2/images/generations", json={"prompt": "a fox"})
+    with pytest.raises(AssertionError) as error:
+        server.verify_steps()
+    is_same = model == "gpt-image-2"
+    reason = "it met 'server_error'" if is_same else "model 'gpt-image-2' is not 'dall-e-2'"
+    assert str(error.value).endswith(reason)

@@ -257,10 +257,10 @@ class Server(ThreadedServer, ServerControl):
         step = self.emulator.scenario.step(unmet.id)
         if step is None:
             return None
-        met = call.fault if step.answer is None else call.own_answer
+        met = call.fault if step.own_answer is None else call.own_answer
         if met is None:
             return None
-        validated = step.answer is not None
+        validated = step.own_answer is not None
         match_input = input_of_answered(call, step.paths, self.emulator, validated=validated)
         difference = step.difference(match_input) if match_input else None
         return difference or f"it met '{met}'"

@@ -1,14 +1,15 @@
 """Azure OpenAI's dialect: error messages and bodies, headers, URLs, and the values that models at
-Azure refuse. A new Azure error of API Management is a `Refusal` here, and is raised in
-`web/azure_endpoints.py`.
+Azure refuse. Where a new error of Azure goes:
+
+- an error about what a call asks: a `Refusal` here, which `web/azure_endpoints.py` raises
+- an error about the state of the service, which only a fault sends: `operational_errors.py`, with
+  its name in `AZURE_ERRORS_BY_NAME`
+- Azure's words for an error that OpenAI has, too: a `Refusal` here, in `error_overrides` of `AZURE`
 
 Sources: the recordings of `Azure/azure-sdk-assets`, Azure's documentation, and reports of its
 users, which comments name.
 
-Most errors here come from Azure API Management, the proxy in front of Azure's service. An error
-that only a fault sends is in `operational_errors.py`, even where Azure alone has it
-(`AZURE_ERRORS_BY_NAME`). `error_overrides` of `AZURE` has Azure's words for errors that OpenAI has,
-too.
+Most errors here come from Azure API Management, the proxy in front of Azure's service.
 """
 
 from __future__ import annotations

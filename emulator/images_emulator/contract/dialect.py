@@ -208,7 +208,8 @@ def _openai_headers(facts: AnswerFacts) -> Sequence[Header]:
     if facts.day not in REQUEST_ID_PREFIX_DAYS:
         request_id = request_id.removeprefix(REQUEST_ID_PREFIX)
     elapsed = b"%d" % facts.elapsed_ms
-    # The proxy's duration was a few milliseconds more than the service's.
+    # The proxy's duration was recorded as a few milliseconds more than the service's. Here both
+    # are the same.
     proxied = facts.day in STACK_HEADER_DAYS[_UPSTREAM_TIME].period(facts.has_older_stack_headers)
     return (
         (b"x-request-id", request_id.encode()),

@@ -1,7 +1,7 @@
 """The error messages of the API and their wording. Each is a `Refusal`. A new error is a `Refusal`
-here; one that Azure alone sends is in `azure.py`. Words for one parameter alone are a `Refusal` of
-their own, in `refusal=` of its `Choice`. A rule of another kind that needs that field gets it as
-`Choice` has it.
+here; `azure.py` says where one that Azure alone sends goes. Words for one parameter alone are a
+`Refusal` of their own, in `refusal=` of its `Choice`. A rule of another kind that needs that field
+gets it as `Choice` has it.
 
 A sentence that changes on a day has its former words in `earlier`. A new day, if no later than
 `LAST_KNOWN_DAY`, is also one of `KNOWN_DAYS` in `tests/test_calendar.py`.

@@ -1,5 +1,6 @@
 """Rules of HTTP itself: the statuses and headers that an answer can have, the headers of one
-connection, and texts as values of headers."""
+connection, and texts as values of headers. The headers of the API's answers are in `dialect.py` and
+`azure.py`."""
 
 from __future__ import annotations
 

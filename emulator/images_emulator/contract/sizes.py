@@ -151,7 +151,8 @@ class FlexibleSize(ServiceSize, kw_only=True):
     """
 
     examples: tuple[str, ...]
-    """Sizes that the JSON Schema names."""
+    """Sizes that the JSON Schema names. The first is also the size of a call that lenient
+    validation has forgiven: see `value_when_lenient`."""
     step: int
     """Both edges are multiples of it."""
     max_edge: int

@@ -176,8 +176,8 @@ class RecordingIndex:
         if exact := self.find_exact(call, as_of):
             return exact
         if level is ReplayMatch.EXACT:
-            return self._miss(call, None, as_of)
-        request = resolve()
+            return self._miss(call, as_of)
+        resolve()
         alike = self._with_prompt_of(call, as_of)
         differences = {position: self._resolved_differences(call, position) for position in alike}
         if positions := tuple(position for position in alike if not differences[position]):
@@ -204,7 +204,7 @@ class RecordingIndex:
             }
             if fitting:
                 return RecordingMatch(ReplayMatch.OPERATION, self._nearest_positions(fitting))
-        return self._miss(call, request, as_of)
+        return self._miss(call, as_of)
 
     def find_exact(self, call: ComparedCall, as_of: str | None) -> RecordingMatch | None:
         """The recordings that match the *call* exactly, as `find` gives them; None where there are
@@ -249,11 +249,7 @@ class RecordingIndex:
             self._resolver.resolve(recorded, parsed_call_of(recorded, request))
         return [*call.differences_from(recorded)]
 
-    def _miss(self, call: ComparedCall, request: ImageRequest | None, as_of: str | None) -> Miss:
-        if request is None and not call.is_resolved:
-            # An invalid call has no values, and at the level `exact` no call has any: the fields as
-            # sent are compared.
-            call.is_resolved = True
+    def _miss(self, call: ComparedCall, as_of: str | None) -> Miss:
         same_operation = self._positions_on_day(
             self._by_operation.get(call.operation_key, ()), as_of
         )

@@ -45,7 +45,7 @@ class MatchInput(NamedTuple):
     n: int | None = None
     background: str | None = None
     has_mask: bool = False
-    images: int = 0
+    image_count: int = 0
     prompt_name: str = ""
     image_sha256: tuple[str, ...] = ()
     fields: FieldTexts = ()
@@ -194,7 +194,7 @@ MATCH_KEYS: Final = (
     MatchKey("n", _equal_to),
     MatchKey("background", _equal_to),
     MatchKey("has_mask", _equal_to, sentence=_mask_sentence),
-    MatchKey("images", _equal_to),
+    MatchKey("images", _equal_to, value_name="image_count"),
     MatchKey("image_sha256", _including, is_expensive=True, sentence=_digest_sentence),
     MatchKey("fields", _having_fields, is_expensive=True, sentence=_fields_sentence),
     MatchKey("api_key", _equal_to, sentence=_api_key_sentence),

@@ -321,7 +321,7 @@ class Scenario:
         step = self.step(step_id)
         if step is None:
             raise KeyError(step_id)
-        return step.answer.files if step.answer else ()
+        return step.own_answer.files if step.own_answer else ()
 
     def unmet(self) -> list[UnmetStep]:
         """The steps that still wait for a call, in their order: those that no call has met, or

@@ -50,8 +50,8 @@ class ScenarioStep:
             document.probability,
         )
         self.seed = f"{document.seed} {self.title}"
-        self.answer = document.answer and document.answer.own_answer()
-        """Its answer; None for a fault."""
+        self.own_answer = document.answer and document.answer.own_answer()
+        """Its own answer; None for a fault."""
         fault = document.fault
         self._is_answer = fault is None
         self._may_meet_calls = fault is None or not fault.for_downloads
@@ -136,7 +136,7 @@ class ScenarioStep:
     def is_answer_for_any_number(self) -> bool:
         """Whether it is an answer of the folder of pictures for any number of calls, such as a
         picture there: no test expects a call of it."""
-        return self.origin == "pictures" and self.answer is not None and self.times is None
+        return self.origin == "pictures" and self.own_answer is not None and self.times is None
 
     def is_unmet(self, count: ClaimCount) -> bool:
         """Whether the step still waits for a call: its first call, or as many as its `times`."""

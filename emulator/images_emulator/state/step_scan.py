@@ -48,8 +48,8 @@ class StepScan:
 
     def steps_to_explain(self) -> Sequence[ScenarioStep]:
         """The first steps for calls of this kind, whether they match or not: `near_misses` explains
-        why the call has met none of them, and needs their counts. None where the near misses are
-        known."""
+        why the call has met none of them, and needs their counts. Empty if the near misses are
+        known already."""
         if self._near_misses is not None:
             return ()
         return [*islice(self._steps.for_calls_like(self._match_input), MAX_NEAR_MISSES)]

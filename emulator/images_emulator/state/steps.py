@@ -55,12 +55,12 @@ class Steps(Immutable):
     @cached_property
     def has_faults(self) -> bool:
         """Whether a call may meet a fault, or a near miss of one."""
-        return any(step.answer is None for step in chain(self.injected, self.planned))
+        return any(step.own_answer is None for step in chain(self.injected, self.planned))
 
     @cached_property
     def has_answers(self) -> bool:
         """Whether a call may meet an answer, or a near miss of one."""
-        return any(step.answer is not None for step in chain(self.injected, self.planned))
+        return any(step.own_answer is not None for step in chain(self.injected, self.planned))
 
     def listed(self) -> tuple[ScenarioStep, ...]:
         """All steps: the injected ones that may be met, those of the scenario, and the injected
@@ -71,7 +71,7 @@ class Steps(Immutable):
         """The injected and planned steps for calls of the kind of *match_input*: validated or
         not."""
         for step in chain(self.injected, self.planned):
-            if (step.answer is not None) is match_input.seeks_answer:
+            if (step.own_answer is not None) is match_input.seeks_answer:
                 yield step
 
     def spent_steps(self) -> Iterator[ScenarioStep]:
@@ -96,8 +96,10 @@ class Steps(Immutable):
         """The steps with *step* as the last of the injected ones; but an answer goes before the
         first answer without `times`, which would take every call."""
         at = len(self.injected)
-        if step.answer is not None:
-            is_endless = (each.answer is not None and each.times is None for each in self.injected)
+        if step.own_answer is not None:
+            is_endless = (
+                each.own_answer is not None and each.times is None for each in self.injected
+            )
             at = next((index for index, endless in enumerate(is_endless) if endless), at)
         injected = (*self.injected[:at], step, *self.injected[at:])
         paths = self.paths

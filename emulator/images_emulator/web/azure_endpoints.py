@@ -15,6 +15,7 @@ from images_emulator.contract.models import MODELS
 from images_emulator.contract.operations import Operation
 from images_emulator.contract.policy import Policy
 from images_emulator.contract.request import ParsedCall
+from images_emulator.exchange.exchange import Exchange
 from images_emulator.exchange.served_exchange import ServedExchange, exchange_of
 from images_emulator.state.emulator import Emulator
 from images_emulator.web.authentication import accept_key
@@ -26,9 +27,18 @@ from images_emulator.web.endpoints import (
 )
 
 
-def deployment_of(exchange: ServedExchange, model: object) -> str:
+def deployment_of(exchange: Exchange, model: object) -> str:
     """The deployment that the path names, or else the body as its *model*."""
     return azure.deployment_in(exchange.path) or str(model or "")
+
+
+def model_behind_deployment(exchange: Exchange, model: object, emulator: Emulator) -> str | None:
+    """The model behind the deployment that the call names, in its path or as the *model* in its
+    body. None for a call that names none, or that is not to Azure."""
+    if exchange.dialect is not azure.AZURE:
+        return None
+    deployment = deployment_of(exchange, model)
+    return emulator.deployments.get(deployment, deployment) or None
 
 
 def message_values_of_call(exchange: ServedExchange, emulator: Emulator) -> Mapping[str, str]:

@@ -22,7 +22,6 @@ from images_emulator.state.emulator import Emulator
 from images_emulator.state.match_keys import MatchInput
 from images_emulator.state.scenario import StepFinding
 from images_emulator.web.authentication import accept_key
-from images_emulator.web.azure_endpoints import message_values_of_call
 from images_emulator.web.call_policy import has_valid_policy_headers
 from images_emulator.web.match_input import input_of_download, make_input_of_call
 from images_emulator.web.request_body import read_call_or_none, try_read_body
@@ -243,8 +242,7 @@ class FaultSearch:
         if exchange.is_download:
             return input_of_download(exchange, self.emulator)
         call = await read_call_or_none(exchange, receive, self.emulator)
-        model = message_values_of_call(exchange, self.emulator).get("model") if call else None
-        return await make_input_of_call(exchange, call, model, self.emulator)
+        return await make_input_of_call(exchange, call, self.emulator)
 
 
 def _fault_of_header(text: str, exchange: ServedExchange) -> BaseFault | None:

@@ -17,6 +17,7 @@ from images_emulator.exchange.served_exchange import ServedExchange
 from images_emulator.state.emulator import Emulator
 from images_emulator.state.match_keys import FieldTexts, MatchInput
 from images_emulator.web.authentication import file_owner
+from images_emulator.web.azure_endpoints import model_behind_deployment
 
 MAX_DIGITS: Final = 18
 """The most digits of a number in a form that steps are compared with."""
@@ -33,16 +34,15 @@ def input_of_download(exchange: Exchange, emulator: Emulator) -> MatchInput:
 
 
 async def make_input_of_call(
-    exchange: ServedExchange, call: ParsedCall | None, model: str | None, emulator: Emulator
+    exchange: ServedExchange, call: ParsedCall | None, emulator: Emulator
 ) -> MatchInput:
-    """The values of a call as they were sent. *call* is None where the body cannot be parsed. The
-    *model* behind an Azure deployment replaces the one that the call names."""
+    """The values of a call as they were sent. *call* is None if the body cannot be parsed."""
     fields = call.fields if call else _NO_FIELDS
 
     async def make_values() -> MatchInput:
-        match_input = _sent_values(exchange, call, model)
+        match_input = _sent_values(exchange, call, emulator)
         match_input = _with_folded_prompt_and_name(match_input, emulator)
-        if match_input.images and "image_sha256" in emulator.scenario.expensive_keys:
+        if match_input.image_count and "image_sha256" in emulator.scenario.expensive_keys:
             # Hashing takes time, and a file that was uploaded earlier is in the store.
             owner = file_owner(exchange, emulator.settings)
             digests = await emulator.renderer.run_in_background(
@@ -70,10 +70,12 @@ async def _make_for_current_steps(
             return match_input
 
 
-def _sent_values(exchange: Exchange, call: ParsedCall | None, model: str | None) -> MatchInput:
-    """The values of a call as they were sent, without those that are computed from them. Its API
-    key is accepted, because only such calls are compared with steps."""
+def _sent_values(exchange: Exchange, call: ParsedCall | None, emulator: Emulator) -> MatchInput:
+    """The values of a call as they were sent, without those that are computed from them. The model
+    behind an Azure deployment replaces the one that the call names. The API key of the call is
+    accepted, because only such calls are compared with steps."""
     fields = call.fields if call else _NO_FIELDS
+    model = model_behind_deployment(exchange, fields.get("model"), emulator) if call else None
     return MatchInput(
         path=exchange.path,
         model=model or _text_field(fields, "model") or "",
@@ -86,7 +88,7 @@ def _sent_values(exchange: Exchange, call: ParsedCall | None, model: str | None)
         n=_number(fields.get("n")),
         background=_text_field(fields, "background"),
         has_mask=fields.get("mask") is not None,
-        images=len(_input_images(fields)),
+        image_count=len(_input_images(fields)),
     )
 
 
@@ -121,7 +123,7 @@ def input_of_answered(
     call, request = exchange.parsed_call, exchange.request
     fields = call.fields if call else _NO_FIELDS
     if not validated:
-        match_input = _sent_values(exchange, call, None)
+        match_input = _sent_values(exchange, call, emulator)
         match_input = match_input._replace(image_sha256=_digests(fields, emulator))
     elif request:
         match_input = _values_in_force(exchange, request)
@@ -150,7 +152,7 @@ def _values_in_force(exchange: Exchange, request: ImageRequest) -> MatchInput:
         n=request.n,
         background=request.background,
         has_mask=request.mask is not None,
-        images=len(request.images),
+        image_count=len(request.images),
         image_sha256=tuple(each.digest for each in request.images),
     )
 

@@ -42,7 +42,7 @@ async def claim_own_answer(
     if step is None:
         exchange.near_misses = (*exchange.near_misses, *finding.near_misses)
         return NO_REPLACEMENT
-    own_answer = step.answer
+    own_answer = step.own_answer
     assert own_answer, "a validated call matches no other step"
     replacement = own_answer.replacement(finding.met_count)
     exchange.answer.own_answer_label = replacement.label
