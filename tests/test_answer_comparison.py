@@ -46,8 +46,8 @@ def compared(
 
 
 def kinds(want: Any, got: Any, status: int = 200, *, only_shapes: bool = True) -> list[str]:
-    found = compared(response(want, status), response(got, status), only_shapes=only_shapes)
-    return [f"{each.kind} {each.where}" for each in found]
+    differences = compared(response(want, status), response(got, status), only_shapes=only_shapes)
+    return [f"{each.kind} {each.where}" for each in differences]
 
 
 def error(**changes: Any) -> dict[str, Any]:

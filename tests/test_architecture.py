@@ -332,7 +332,7 @@ def test_comments_at_the_attributes_of_an_exchange_name_all_that_sets_them() -> 
         if path.name != "exchange_packing.py"  # it makes an exchange that no process serves
         for attribute in attributes_set_in(tree(path), r"_?exchange\.")
     }
-    named = set()
+    by_comments = set()
     for module, class_name in EXCHANGE_CLASSES.items():
         path = package / module
         lines = path.read_text().splitlines()
@@ -354,5 +354,5 @@ def test_comments_at_the_attributes_of_an_exchange_name_all_that_sets_them() -> 
                 prefix = "answer." if class_name == "CallAnswer" else ""
                 attribute = prefix + ast.unparse(node.target)
                 assert not comment or comment.startswith(("Set by ", "---")), comment
-                named |= {(attribute, name) for name in re.findall(r"`([^`]+)`", comment)}
-    assert named == setters
+                by_comments |= {(attribute, name) for name in re.findall(r"`([^`]+)`", comment)}
+    assert by_comments == setters

@@ -137,8 +137,8 @@ def test_every_module_is_named_beside_its_folder_but_for_those_of_commands(folde
 def test_every_file_of_the_page_is_named_once_in_its_table() -> None:
     table = TEXT.partition("### The page\n")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| .+? \| (`.+) \|$", table, re.MULTILINE)
-    named = [name for row in rows for name in re.findall(r"`(\w+\.(?:css|html|js|svg))`", row)]
-    assert sorted(named) == sorted(path.name for path in (PACKAGE / "web" / "page").iterdir())
+    names = [name for row in rows for name in re.findall(r"`(\w+\.(?:css|html|js|svg))`", row)]
+    assert sorted(names) == sorted(path.name for path in (PACKAGE / "web" / "page").iterdir())
 
 
 def test_the_layers_are_those_that_imports_are_checked_by() -> None:

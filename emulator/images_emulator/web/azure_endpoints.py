@@ -45,8 +45,8 @@ def message_values_of_call(exchange: ServedExchange, emulator: Emulator) -> Mapp
     """The `message_values` of the deployment that the call names. The name in the body counts only
     if the body is parsed already."""
     model = exchange.cached_call.fields.get("model") if exchange.cached_call else None
-    deployment = deployment_of(exchange, model)
-    return exchange.message_values(deployment, emulator.deployments.get(deployment, deployment))
+    model_id = model_behind_deployment(exchange, model, emulator)
+    return exchange.message_values(deployment_of(exchange, model), model_id or "")
 
 
 def api_version_has(exchange: ServedExchange, operation: Operation) -> bool:
@@ -113,9 +113,8 @@ class AzureEndpoints(OpenAIEndpoints):
     def _find_deployment(self, exchange: ServedExchange, model: object = None) -> str:
         """The model behind the deployment that the path names, or else the body as its *model*.
         Notes the deployment in *exchange*. Raises APIError where there is no such deployment."""
-        deployment = deployment_of(exchange, model)
-        model_name = self.emulator.deployments.get(deployment, deployment)
-        if model_name not in MODELS:
+        model_id = model_behind_deployment(exchange, model, self.emulator)
+        if model_id is None or model_id not in MODELS:
             raise azure.no_deployment()
-        exchange.deployment = deployment
-        return model_name
+        exchange.deployment = deployment_of(exchange, model)
+        return model_id
